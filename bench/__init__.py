@@ -1,0 +1,1 @@
+"""Measures the gateway beside LiteLLM's proxy and a bare forwarder."""

@@ -1,0 +1,117 @@
+"""Writes the bench's requests and judges whether an answer is the full right one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bench.plan import Kind
+
+CHUNKS = 31
+HIT_PROMPTS = 8
+_SYSTEM = (
+    "You help a product team fill in a value proposition canvas. "
+    "Answer in plain words and stay with what the team has told you."
+)
+_USER = (
+    "Team {number}: our customers run small bakeries, they order flour by telephone, "
+    "and they lose an hour a day to it. Which pains and gains should we write down?"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over the wire, names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def body(kind: Kind, model: str, number: int) -> bytes:
+    """The JSON body of request `number`: unique for misses and streams."""
+    request: dict[str, object] = {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": _SYSTEM},
+            {"role": "user", "content": _USER.format(number=number)},
+        ],
+        "temperature": 0,
+        "max_tokens": 64,
+    }
+    if kind == "stream":
+        request["stream"] = True
+        request["stream_options"] = {"include_usage": True}
+    return json.dumps(request).encode()
+
+
+def pick(kind: Kind, number: int, keys: int) -> tuple[int, int]:
+    """The key and the prompt number of a request; hits repeat a few prompts a key."""
+    key = number % keys
+    if kind == "hit":
+        return key, (number // keys) % HIT_PROMPTS
+    return key, number
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an answer says, why it ended and how many tokens it says it took."""
+
+    text: str
+    finish: str
+    tokens: int
+
+
+class NotAnAnswerError(ValueError):
+    """The body is no chat completion, or a stream that was cut."""
+
+
+def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
+    """Why this is not the full right answer, or "" if it is."""
+    if answer.status != 200:
+        return f"status {answer.status}: {_shown(answer.body)}"
+    if kind == "hit" and answer.headers.get("x-valuecanvas-cache") != "hit":
+        return f"cache: {answer.headers.get('x-valuecanvas-cache', 'no header')}"
+    try:
+        content = read(kind, answer.body)
+    except NotAnAnswerError as error:
+        return str(error)
+    if content.text != expected:
+        return f"content {content.text[:100]!r}, not {expected[:100]!r}"
+    if content.finish != "stop":
+        return f"finish_reason {content.finish!r}"
+    return "" if content.tokens > 0 else "no usage"
+
+
+def read(kind: Kind, raw: bytes) -> Content:
+    """What a body of that kind says. Raises NotAnAnswerError."""
+    try:
+        return _read_stream(raw) if kind == "stream" else _read_plain(raw)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NotAnAnswerError(f"{error!r} in {_shown(raw)}") from error
+
+
+def _read_plain(raw: bytes) -> Content:
+    answer = json.loads(raw)
+    choice = answer["choices"][0]
+    tokens = int(answer["usage"]["completion_tokens"])
+    return Content(choice["message"]["content"], choice["finish_reason"], tokens)
+
+
+def _read_stream(raw: bytes) -> Content:
+    events = [line[6:] for line in raw.split(b"\n") if line.startswith(b"data: ")]
+    if not events or events[-1].strip() != b"[DONE]":
+        raise ValueError("no [DONE]")
+    pieces: list[str] = []
+    finish, tokens = "", 0
+    for event in events[:-1]:
+        chunk = json.loads(event)
+        tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
+        for choice in chunk["choices"]:
+            pieces.append(choice["delta"].get("content") or "")
+            finish = choice.get("finish_reason") or finish
+    return Content("".join(pieces), finish, tokens)
+
+
+def _shown(raw: bytes) -> str:
+    return raw[-200:].decode(errors="replace")

@@ -1,0 +1,134 @@
+"""A lean HTTP/1.1 client, so that the load costs less than what it measures."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass
+from typing import cast
+
+import httptools
+
+from bench.answers import Answer
+
+# The first piece of content in a stream: a delta whose content is not empty.
+_CONTENT = re.compile(rb'"content":\s?"[^"]')
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An answer and when its first content came, by the monotonic clock."""
+
+    answer: Answer
+    first_at: float
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection with one request on it at a time."""
+
+    def __init__(self) -> None:
+        self.usable = True
+        self.idle_since = time.perf_counter()
+        self._transport: asyncio.Transport | None = None
+        self._done: asyncio.Future[Timed] | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+        self._first_at = 0.0
+
+    async def exchange(self, request: bytes, timeout_s: float) -> Timed:
+        """Send `request`; its answer. Raises ConnectionError, TimeoutError."""
+        if self._transport is None or not self.usable:
+            raise ConnectionError("the connection is closed")
+        self._reset()
+        self._done = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            return await asyncio.wait_for(self._done, timeout_s)
+        except TimeoutError:
+            self.close()
+            raise
+        finally:
+            self._done = None
+            self.idle_since = time.perf_counter()
+
+    def close(self) -> None:
+        self.usable = False
+        if self._transport:
+            self._transport.close()
+
+    # asyncio calls these
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.usable = False
+        if self._done and not self._done.done():
+            self._done.set_exception(ConnectionError(f"closed mid-answer: {exc}"))
+
+    # httptools calls these
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, data: bytes) -> None:
+        if not self._first_at and _CONTENT.search(data):
+            self._first_at = time.perf_counter()
+        self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        self.usable = self.usable and self._parser.should_keep_alive()
+        if self._done and not self._done.done():
+            status = self._parser.get_status_code()
+            answer = Answer(status, self._headers, b"".join(self._pieces))
+            self._done.set_result(Timed(answer, self._first_at))
+
+
+class Pool:
+    """Keep-alive connections to one address; the one used last is used next."""
+
+    # Servers drop idle connections after about 5 s; one older than this could
+    # be closed while a request is on its way.
+    idle_limit_s = 2.0
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._idle: list[Connection] = []
+
+    async def take(self) -> Connection:
+        """A connection that is open. Raises OSError if none can be had."""
+        oldest = time.perf_counter() - self.idle_limit_s
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and connection.idle_since >= oldest:
+                return connection
+            connection.close()
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(Connection, self._host, self._port)
+        return made
+
+    def give_back(self, connection: Connection) -> None:
+        if connection.usable:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+
+def post(host: str, key: str, content: bytes) -> bytes:
+    """The bytes of one chat completion request."""
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        f"Accept: */*\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content

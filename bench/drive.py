@@ -1,0 +1,173 @@
+"""Drives one server through every part of the bench."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from bench import answers, servers
+from bench.figures import Cost, Figures, Latency
+from bench.plan import Kind, Load, Result, Sizes
+from bench.servers import Server
+
+MODELS: dict[Kind, str] = {"miss": "ok", "hit": "ok", "stream": "ok-31"}
+
+
+def model_names() -> tuple[str, ...]:
+    """The models of the fake upstream that the bench asks for."""
+    return tuple(sorted(set(MODELS.values())))
+
+
+class Generator:
+    """The load generator's process, told what to do line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, load: Load) -> Result:
+        """Drive one load. Raises RuntimeError if the generator died."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the load generator has no pipes")
+        self._process.stdin.write(load.to_json() + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the load generator ended; see its error above")
+        return Result.from_json(line)
+
+
+@contextlib.contextmanager
+def generator(where: frozenset[int]) -> Iterator[Generator]:
+    with servers.pinned(where):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.load"],
+            cwd=servers.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        yield Generator(process)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all servers have in common: the generator, the sizes, what runs beside."""
+
+    generator: Generator
+    sizes: Sizes
+    expected: dict[Kind, str]
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def load(self, server: Server, kind: Kind, count: int, rate: float = 0.0) -> Load:
+        """A load of prompts that no load before it has used."""
+        return Load(
+            url=server.url,
+            keys=server.keys,
+            kind=kind,
+            model=MODELS[kind],
+            expected=self.expected[kind],
+            first=next(self.numbers) * 1_000_000,
+            count=count,
+            rate=rate,
+        )
+
+    def closed(
+        self, server: Server, kind: Kind, figures: Figures, beside: tuple[Server, ...]
+    ) -> None:
+        """Measure CPU a request under 32 clients that never pause."""
+        sizes = self.sizes
+        count = {"miss": sizes.miss, "hit": sizes.hit, "stream": sizes.stream}[kind]
+        warm_up = self.generator.run(self.load(server, kind, sizes.warm_up))
+        figures.answered += warm_up.answered
+        rounds: list[float] = []
+        spent: dict[str, list[float]] = {other.name: [] for other in beside}
+        for _ in range(sizes.rounds):
+            load = self.load(server, kind, count)
+            before = [one.cpu_seconds() for one in (server, *beside)]
+            result = self.generator.run(load)
+            after = [one.cpu_seconds() for one in (server, *beside)]
+            figures.count(result)
+            if not result.answered:
+                return
+            own, *others = (
+                (end - start) * 1000 / result.answered
+                for start, end in zip(before, after, strict=True)
+            )
+            rounds.append(own)
+            for other, ms in zip(beside, others, strict=True):
+                spent[other.name].append(ms)
+        means = {name: sum(ms) / len(ms) for name, ms in spent.items()}
+        figures.cost[kind] = Cost.of(rounds, means)
+
+    def open(self, server: Server, kind: Kind, figures: Figures) -> None:
+        """Measure latency at a fixed arrival rate."""
+        sizes = self.sizes
+        rate = sizes.stream_rate if kind == "stream" else sizes.rate
+        load = self.load(server, kind, round(rate * sizes.seconds), rate)
+        result = self.generator.run(load)
+        figures.count(result)
+        if result.answered:
+            figures.latency[kind] = Latency.of(result.latency_ms)
+        if result.first_ms:
+            figures.latency["first content"] = Latency.of(result.first_ms)
+
+    def has_cache(self, server: Server, figures: Figures) -> bool:
+        """Does a repeated request come from the server's own cache?"""
+        load = replace(self.load(server, "miss", 1), clients=1)
+        figures.count(self.generator.run(load))
+        repeated = self.generator.run(load)
+        figures.count(repeated)
+        return repeated.cache_hits == 1
+
+    def measure(self, server: Server, beside: tuple[Server, ...] = ()) -> Figures:
+        """Every part of the bench on one server."""
+        figures = Figures(server.name)
+        kinds: list[Kind] = ["miss", "stream"]
+        if self.has_cache(server, figures):
+            kinds.insert(1, "hit")
+        for kind in kinds:
+            self.closed(server, kind, figures, beside)
+            self.open(server, kind, figures)
+        figures.peak_mb = server.peak_mb()
+        return figures
+
+    def base(self, upstream: Server) -> Figures:
+        """The same arrivals straight on the upstream."""
+        figures = Figures(upstream.name)
+        self.generator.run(self.load(upstream, "miss", self.sizes.warm_up))
+        for kind in ("miss", "stream"):
+            self.open(upstream, kind, figures)
+        return figures
+
+
+def learn(upstream: Server) -> dict[Kind, str]:
+    """The text that each kind of request is answered with, whatever the prompt.
+
+    Raises RuntimeError if it depends on the prompt: no answer could be judged then.
+    """
+    found: dict[Kind, str] = {}
+    for kind, model in MODELS.items():
+        texts = {_ask(upstream.url, kind, model, number) for number in (1, 2)}
+        if len(texts) != 1:
+            raise RuntimeError(f"{model} answers {texts} to different prompts")
+        found[kind] = texts.pop()
+    return found
+
+
+def _ask(url: str, kind: Kind, model: str, number: int) -> str:
+    request = urllib.request.Request(  # noqa: S310
+        f"{url}/v1/chat/completions",
+        data=answers.body(kind, model, number),
+        headers={"content-type": "application/json", "authorization": "Bearer bench"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return answers.read(kind, answer.read()).text

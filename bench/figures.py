@@ -1,0 +1,84 @@
+"""The figures of one run, and how they are told apart from one another."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from dataclasses import dataclass, field
+from typing import Self
+
+from bench.measure import percentile
+from bench.plan import Result
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU milliseconds a request: median of the rounds, the lowest and the highest."""
+
+    ms: float
+    low: float
+    high: float
+    beside: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rounds: list[float], beside: dict[str, float]) -> Self:
+        return cls(statistics.median(rounds), min(rounds), max(rounds), beside)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles in milliseconds, of whole answers or of their first content."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Self:
+        return cls(*(percentile(values, share) for share in (0.50, 0.95, 0.99)))
+
+    def over(self, base: Latency) -> Latency:
+        """What was added to `base`, percentile by percentile."""
+        return Latency(self.p50 - base.p50, self.p95 - base.p95, self.p99 - base.p99)
+
+
+@dataclass
+class Figures:
+    """All that was measured of one server."""
+
+    name: str
+    cost: dict[str, Cost] = field(default_factory=dict)
+    latency: dict[str, Latency] = field(default_factory=dict)
+    peak_mb: float = 0.0
+    answered: int = 0
+    wrong: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def count(self, result: Result) -> None:
+        """Add a load's right and wrong answers."""
+        self.answered += result.answered
+        self.wrong += result.wrong
+        new = [text for text in result.problems if text not in self.problems]
+        self.problems.extend(new)
+
+    def as_dict(self) -> dict[str, object]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise: `value` must not pass `limit`; nan means it was not measured."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str = ""
+
+    @property
+    def measured(self) -> bool:
+        return self.value == self.value and self.limit == self.limit
+
+    @property
+    def met(self) -> bool:
+        return self.measured and self.value <= self.limit

@@ -1,0 +1,112 @@
+"""This gateway as it runs in production: one worker on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from bench import servers
+from bench.servers import Cores, Program, Server
+from valuecanvas.embedded import postgres, valkey
+
+KEYS = 32
+SETTINGS = (
+    f"ValueCanvas, one uvicorn worker in production mode; PostgreSQL with fsync on and "
+    f"Valkey with its append-only file; {KEYS} customers with a key each, in 4 teams; "
+    "a daily quota, and budgets on everyone, team, customer and key; JSON log line, "
+    "metrics and a ledger row for each request"
+)
+
+
+@dataclass(frozen=True)
+class Started:
+    """The gateway, the engines beside it, and where its ledger is."""
+
+    server: Server
+    beside: tuple[Server, ...]
+    database_url: str
+
+    def ledger_rows(self) -> int:
+        """How many requests the ledger holds."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM llm_usage").fetchone()
+        return int(row[0]) if row else 0
+
+    def ledger_note(self, answered: int, patience_s: float = 10.0) -> str:
+        """Compare the ledger with the answers; streams may settle a moment later."""
+        until = time.monotonic() + patience_s
+        while (rows := self.ledger_rows()) < answered and time.monotonic() < until:
+            time.sleep(0.2)
+        return f"{rows} ledger rows for {answered} right answers"
+
+
+@contextlib.contextmanager
+def running(upstream: str, cores: Cores, folder: Path) -> Iterator[Started]:
+    """Start engines, migrate, seed and serve; everything goes at the end.
+
+    Raises NotStartedError, EngineError, CalledProcessError.
+    """
+    with _engines(cores.around, folder) as (database, store):
+        env = _environment(database.url, store.url, folder)
+        _manage("migrate", "--verbosity", "0", env=env)
+        code = f"from bench import seed; seed.run({upstream!r}, {KEYS})"
+        seeded = _manage("shell", "--no-imports", "--command", code, env=env)
+        keys = tuple(json.loads(seeded.splitlines()[-1]))
+        command = servers.uvicorn("valuecanvas.asgi:application")
+        program = Program("gateway", command, "/health/ready", env, keys)
+        with servers.running(program, cores.server, folder) as server:
+            yield Started(server, (database, store), database.url)
+
+
+@contextlib.contextmanager
+def _engines(where: frozenset[int], folder: Path) -> Iterator[tuple[Server, Server]]:
+    home = folder / "postgres"
+    with contextlib.ExitStack() as stack:
+        # Leashed: they go with this process even if it is killed.
+        with servers.pinned(where):
+            database = postgres.start(home, leashed=True)
+            stack.callback(postgres.stop, database, home)
+            store = valkey.start(folder / "valkey", leashed=True)
+            stack.callback(valkey.stop, store)
+        yield (
+            Server("postgres", database.url, (database.pid,), ()),
+            Server("valkey", store.url, (store.pid,), ()),
+        )
+
+
+def _environment(database_url: str, store_url: str, folder: Path) -> dict[str, str]:
+    return {
+        "VALUECANVAS_ENV": "production",
+        "VALUECANVAS_VAR": str(folder / "var"),
+        "DJANGO_SETTINGS_MODULE": "valuecanvas.settings",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": store_url,
+        "CELERY_BROKER_URL": store_url,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "KEY_PEPPER": secrets.token_urlsafe(32),
+        "FIELD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+
+
+def _manage(*arguments: str, env: dict[str, str]) -> str:
+    """What the command printed; its errors go to ours."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=servers.ROOT,
+        env={**servers.clean_environment(), **env},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout

@@ -1,0 +1,75 @@
+"""CPU time and memory of a tree of processes, read from /proc."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+PROC = Path("/proc")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int, proc: Path) -> list[str] | None:
+    """Fields of /proc/PID/stat after the command name; None if the process is gone."""
+    try:
+        text = (proc / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name may hold spaces and brackets, so the last bracket is the one to cut at.
+    return text[text.rindex(")") + 2 :].split()
+
+
+def tree(roots: Sequence[int], proc: Path = PROC) -> list[int]:
+    """The processes `roots` and all their descendants that are alive now."""
+    children: dict[int, list[int]] = {}
+    for entry in proc.iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name), proc)):
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    found: list[int] = []
+    waiting = [pid for pid in roots if _stat(pid, proc)]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting.extend(children.get(pid, []))
+    return found
+
+
+def cpu_seconds(roots: Sequence[int], proc: Path = PROC) -> float:
+    """User and system time of the tree, its children that ended included, in seconds."""
+    ticks = 0
+    for pid in tree(roots, proc):
+        if stat := _stat(pid, proc):
+            # utime, stime, and the same of children that were waited for.
+            ticks += sum(int(value) for value in stat[11:15])
+    return ticks / TICKS_PER_SECOND
+
+
+def _status_mb(roots: Sequence[int], label: str, proc: Path) -> float:
+    kilobytes = 0
+    for pid in tree(roots, proc):
+        try:
+            lines = (proc / str(pid) / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        kilobytes += sum(int(x.split()[1]) for x in lines if x.startswith(label))
+    return kilobytes / 1024
+
+
+def peak_mb(roots: Sequence[int], proc: Path = PROC) -> float:
+    """Sum of each process's highest resident memory so far, in MiB."""
+    return _status_mb(roots, "VmHWM:", proc)
+
+
+def resident_mb(roots: Sequence[int], proc: Path = PROC) -> float:
+    """Resident memory of the tree now, in MiB."""
+    return _status_mb(roots, "VmRSS:", proc)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of the values do not pass."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

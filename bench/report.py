@@ -1,0 +1,145 @@
+"""Turns figures into one table, the ratios, the targets and a page of the docs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.figures import Figures, Target
+
+BEGIN = "<!-- bench: begin -->"
+END = "<!-- bench: end -->"
+OURS, PEER, FLOOR, BASE = "gateway", "litellm", "floor", "upstream"
+COLUMNS = {OURS: "ValueCanvas", PEER: "LiteLLM", FLOOR: "bare forwarder"}
+Found = Mapping[str, Figures]
+Row = tuple[str, str, dict[str, float]]
+
+_LATENCY = {
+    "miss": "added latency at {rate:g}/s",
+    "stream": "added latency of a whole stream at {stream_rate:g}/s",
+    "first content": "added time to first content at {stream_rate:g}/s",
+}
+
+
+def rows(found: Found, rate: float, stream_rate: float) -> list[Row]:
+    """Label, unit and each server's value (missing where it was not measured)."""
+    table: list[Row] = []
+    kinds = {"miss": "miss", "hit": "cache hit", "stream": "31-chunk stream"}
+    for kind, label in kinds.items():
+        values = {n: f.cost[kind].ms for n, f in found.items() if kind in f.cost}
+        table.append((f"CPU a request, {label}", "ms", values))
+    base = found.get(BASE)
+    for kind, label in _LATENCY.items():
+        label = label.format(rate=rate, stream_rate=stream_rate)
+        for share in ("p50", "p95", "p99"):
+            values = _added(found, base, kind, share)
+            table.append((f"{label}, {share}", "ms", values))
+    table.append(("peak memory", "MB", {n: f.peak_mb for n, f in found.items()}))
+    return table
+
+
+def _added(
+    found: Found, base: Figures | None, kind: str, share: str
+) -> dict[str, float]:
+    if base is None or kind not in base.latency:
+        return {}
+    return {
+        name: getattr(figures.latency[kind].over(base.latency[kind]), share)
+        for name, figures in found.items()
+        if kind in figures.latency and name != BASE
+    }
+
+
+def table(found: Found, rate: float, stream_rate: float) -> str:
+    """The figures as a Markdown table with our ratios in the last two columns."""
+    head = ["", *COLUMNS.values(), "LiteLLM / ours", "ours / forwarder"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for label, unit, values in rows(found, rate, stream_rate):
+        cells = [_number(values.get(name), unit) for name in COLUMNS]
+        hit = label.endswith("cache hit")
+        if hit and OURS not in values:
+            cells[0] = "not yet"
+        peer = values.get(PEER)
+        if hit and PEER in found and "miss" in found[PEER].cost:
+            peer = found[PEER].cost["miss"].ms
+        ours = values.get(OURS)
+        ratios = [_ratio(peer, ours), _ratio(ours, values.get(FLOOR))]
+        if hit:
+            ratios[0] += " (its miss)" if ratios[0] != "–" else ""
+        lines.append([label, *cells, *ratios])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f} {unit}" if unit == "MB" else f"{value:.2f} {unit}"
+
+
+def _ratio(above: float | None, below: float | None) -> str:
+    if above is None or below is None or above <= 0 or below <= 0:
+        return "–"
+    return f"{above / below:.1f}"
+
+
+def targets(found: Found) -> list[Target]:
+    """The promises of the project, with what this run found for each."""
+    miss = {name: _cost(found, name, "miss") for name in COLUMNS}
+    stream = {name: _cost(found, name, "stream") for name in COLUMNS}
+    hit = _cost(found, OURS, "hit")
+    base = found.get(BASE)
+    added = {
+        share: _added(found, base, "miss", share) for share in ("p50", "p95", "p99")
+    }
+    half = {n: added[n].get(PEER, math.nan) / 2 for n in ("p50", "p95")}
+    ours = {n: added[n].get(OURS, math.nan) for n in ("p50", "p95")}
+    return [
+        Target("miss: 1/10 of LiteLLM's CPU", miss[OURS], miss[PEER] / 10, "ms"),
+        Target("miss: CPU", miss[OURS], 1.3, "ms"),
+        Target("miss: forwarders' CPU", miss[OURS] / miss[FLOOR], 7, "x"),
+        Target("stream: 1/25 of LiteLLM's CPU", stream[OURS], stream[PEER] / 25, "ms"),
+        Target("stream: CPU", stream[OURS], 1.6, "ms"),
+        Target("added p50: half of LiteLLM's", ours["p50"], half["p50"], "ms"),
+        Target("added p95: half of LiteLLM's", ours["p95"], half["p95"], "ms"),
+        Target("hit: CPU", hit, 0.6, "ms"),
+        Target("hit: 1/20 of LiteLLM's miss", hit, miss[PEER] / 20, "ms"),
+    ]
+
+
+def _cost(found: Found, name: str, kind: str) -> float:
+    if name not in found or kind not in found[name].cost:
+        return math.nan
+    return found[name].cost[kind].ms
+
+
+def told(target: Target) -> str:
+    """One line on a target: met, MISSED or not measured."""
+    if not target.measured:
+        return f"not measured  {target.what}"
+    word = "met   " if target.met else "MISSED"
+    return (
+        f"{word}  {target.what}: {target.value:.2f} <= {target.limit:.2f} {target.unit}"
+    )
+
+
+def details(found: Found) -> list[str]:
+    """Spread of the rounds, CPU of the engines beside, and wrong answers."""
+    lines: list[str] = []
+    for figures in found.values():
+        for kind, cost in figures.cost.items():
+            spread = f"rounds from {cost.low:.2f} to {cost.high:.2f} ms"
+            others = "".join(f", {n} {ms:.2f} ms" for n, ms in cost.beside.items())
+            lines.append(f"{figures.name}, {kind}: {spread}{others}")
+        wrong = f"{figures.wrong} wrong" if figures.wrong else "none wrong"
+        lines.append(f"{figures.name}: {figures.answered} right answers, {wrong}")
+        lines.extend(f"{figures.name}: WRONG: {text}" for text in figures.problems)
+        lines.extend(f"{figures.name}: {note}" for note in figures.notes)
+    return lines
+
+
+def write(page: Path, text: str) -> None:
+    """Put `text` between the page's markers. Raises ValueError if it has none."""
+    old = page.read_text()
+    start, end = old.index(BEGIN) + len(BEGIN), old.index(END)
+    page.write_text(f"{old[:start]}\n{text.strip()}\n{old[end:]}")

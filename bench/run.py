@@ -1,0 +1,142 @@
+"""Drives the gateway, LiteLLM and a bare forwarder with one load and compares them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench import drive, gateway, peer, report, servers
+from bench.drive import Bench
+from bench.figures import Figures
+from bench.plan import FULL, QUICK, Sizes
+from bench.servers import Cores
+
+PAGE = servers.ROOT / "docs" / "PERFORMANCE.md"
+NAMES = (report.FLOOR, report.PEER, report.OURS)
+FLOOR_TIMES = 4
+PACKAGES = ("django", "uvicorn", "uvloop", "httptools", "aiohttp", "redis", "psycopg")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench; 0 even when a target is missed, 1 when answers were wrong."""
+    options = _options(arguments)
+    sizes = QUICK if options.quick else FULL
+    names = [name for name in NAMES if name in options.only]
+    if report.PEER in names:
+        peer.install()
+    cores = servers.cores()
+    found = _measure(names, sizes, cores)
+    text = _text(found, sizes, cores)
+    print(text)
+    whole = not options.quick and set(names) == set(NAMES)
+    if options.write or whole:
+        report.write(PAGE, text)
+        print(f"\nwritten to {PAGE.relative_to(servers.ROOT)}")
+    _keep(found)
+    return int(any(figures.wrong for figures in found.values()))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
+    parser.add_argument(
+        "--only",
+        type=lambda text: _names(text, parser),
+        default=NAMES,
+        help=f"servers to measure, of {','.join(NAMES)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
+    parser.add_argument("--write", action="store_true", help="write the docs anyway")
+    return parser.parse_args(arguments)
+
+
+def _names(text: str, parser: argparse.ArgumentParser) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"unknown servers: {', '.join(sorted(unknown))}")
+    return names
+
+
+def _measure(names: list[str], sizes: Sizes, cores: Cores) -> dict[str, Figures]:
+    found: dict[str, Figures] = {}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        fake = servers.upstream()
+        upstream = stack.enter_context(servers.running(fake, cores.around, folder))
+        generator = stack.enter_context(drive.generator(cores.around))
+        bench = Bench(generator, sizes, drive.learn(upstream))
+        print("measuring the upstream alone", flush=True)
+        found[report.BASE] = bench.base(upstream)
+        for name in names:
+            print(f"measuring {name}", flush=True)
+            found[name] = _one(
+                bench, name, upstream=upstream.url, cores=cores, folder=folder
+            )
+    return found
+
+
+def _one(
+    bench: Bench, name: str, *, upstream: str, cores: Cores, folder: Path
+) -> Figures:
+    if name == report.OURS:
+        with gateway.running(upstream, cores, folder) as ours:
+            figures = bench.measure(ours.server, ours.beside)
+            figures.notes.append(ours.ledger_note(figures.answered))
+            return figures
+    if name == report.PEER:
+        program = peer.program(upstream, drive.model_names(), folder)
+    else:
+        program = servers.floor(upstream)
+        bench = replace(bench, sizes=bench.sizes.times(FLOOR_TIMES))
+    with servers.running(program, cores.server, folder) as server:
+        return bench.measure(server)
+
+
+def _text(found: dict[str, Figures], sizes: Sizes, cores: Cores) -> str:
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    lines = [
+        f"Measured on {today}: {_processor()}, Python {platform.python_version()}, "
+        f"{', '.join(versions)}. Placed: {cores.told}.",
+        f"Ours: {gateway.SETTINGS}.",
+        f"Peer: {peer.SETTINGS}.",
+        f"Load: closed loop of 32 clients, {sizes.rounds} rounds of {sizes.miss} misses "
+        f"and of {sizes.stream} streams (for the forwarder {FLOOR_TIMES} times as many) "
+        f"after {sizes.warm_up} to warm up; then "
+        f"{sizes.seconds:g} s of Poisson arrivals, the same for every server.",
+        "",
+        report.table(found, sizes.rate, sizes.stream_rate),
+        "",
+        *[f"- {line}" for line in report.details(found)],
+        "",
+        *[f"- {report.told(target)}" for target in report.targets(found)],
+    ]
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    model = "processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {len(servers.usable_cores())} cores"
+
+
+def _keep(found: dict[str, Figures]) -> None:
+    """Leave the raw figures in the build folder."""
+    kept = servers.ROOT / "build" / "bench.json"
+    kept.parent.mkdir(exist_ok=True)
+    plain = {name: figures.as_dict() for name, figures in found.items()}
+    kept.write_text(json.dumps(plain, indent=2))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

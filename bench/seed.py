@@ -1,0 +1,81 @@
+"""Makes the callers, routes, prices and budgets of the bench, inside Django's shell."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from django.db import transaction
+
+from billing import keys
+from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
+from llm.models import Model, Provider, Route
+
+MODELS = ("ok", "ok-31")
+TEAMS = 4
+LIMIT_USD = Decimal(1_000_000)
+
+
+def run(upstream: str, customers: int) -> None:
+    """Make everything, and print the customers' keys as one line of JSON."""
+    with transaction.atomic():
+        _routes(upstream)
+        texts = _callers(customers)
+    print(json.dumps(texts))
+
+
+def _routes(upstream: str) -> None:
+    provider = Provider(
+        key="bench", name="Bench", kind="compatible", base_url=f"{upstream}/v1"
+    )
+    provider.set_key("bench")
+    provider.save()
+    for name in MODELS:
+        model = Model.objects.create(name=name)
+        Route.objects.create(model=model, provider=provider, upstream_model=name)
+        Price.objects.create(
+            provider=provider.key,
+            upstream_model=name,
+            input_usd=Decimal("0.5"),
+            output_usd=Decimal("1.5"),
+        )
+
+
+def _callers(customers: int) -> list[str]:
+    tier = Tier.objects.create(key="bench", name="Bench", daily_requests=1_000_000_000)
+    teams = [
+        Team.objects.create(key=f"bench-{number}", name=f"Bench {number}")
+        for number in range(TEAMS)
+    ]
+    scope, period = Budget.ScopeKind, Budget.Period
+    _budget(scope.GLOBAL, period.MONTH)
+    for team in teams:
+        _budget(scope.TEAM, period.MONTH, team=team)
+    texts = []
+    for number in range(customers):
+        customer = Customer.objects.create(
+            user_id=f"bench-{number}", team=teams[number % TEAMS], tier=tier
+        )
+        key, text = keys.issue(customer=customer, name="bench", scopes=["llm"])
+        _budget(scope.CUSTOMER, period.DAY, customer=customer)
+        _budget(scope.KEY, period.DAY, api_key=key)
+        texts.append(text)
+    return texts
+
+
+def _budget(
+    scope: Budget.ScopeKind,
+    period: Budget.Period,
+    *,
+    team: Team | None = None,
+    customer: Customer | None = None,
+    api_key: ApiKey | None = None,
+) -> None:
+    Budget.objects.create(
+        scope=scope,
+        period=period,
+        limit_usd=LIMIT_USD,
+        team=team,
+        customer=customer,
+        api_key=api_key,
+    )

@@ -1,0 +1,179 @@
+"""Starts the programs of the bench on chosen cores and stops them again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import measure
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_S = 180.0
+
+
+@dataclass(frozen=True)
+class Cores:
+    """One core for the server that is measured, one for everything around it."""
+
+    server: frozenset[int]
+    around: frozenset[int]
+
+    @property
+    def told(self) -> str:
+        if self.server == self.around:
+            return f"no core of its own for anything (cores {sorted(self.server)})"
+        return (
+            f"the server alone on core {min(self.server)}; load generator, fake "
+            f"upstream, PostgreSQL and Valkey together on core {min(self.around)}"
+        )
+
+
+def usable_cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0))
+
+
+def cores() -> Cores:
+    """The first two cores that this process may use, or the only one twice."""
+    usable = usable_cores()
+    return Cores(frozenset(usable[:1]), frozenset(usable[1:2] or usable[:1]))
+
+
+@contextlib.contextmanager
+def pinned(to: frozenset[int]) -> Iterator[None]:
+    """What is started inside runs on these cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, to)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def clean_environment() -> dict[str, str]:
+    """Nothing of the caller's settings, so that runs are alike."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Program:
+    """How to start a server: `{port}` in the command becomes a free port."""
+
+    name: str
+    command: Sequence[str]
+    ready_path: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ("bench",)
+    cwd: Path = ROOT
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers at `url`; `pids` is the root of its process tree."""
+
+    name: str
+    url: str
+    pids: tuple[int, ...]
+    keys: tuple[str, ...]
+
+    def cpu_seconds(self) -> float:
+        return measure.cpu_seconds(self.pids)
+
+    def peak_mb(self) -> float:
+        return measure.peak_mb(self.pids)
+
+
+class NotStartedError(RuntimeError):
+    """A program ended or stayed silent; the message holds the end of its log."""
+
+
+@contextlib.contextmanager
+def running(program: Program, where: frozenset[int], logs: Path) -> Iterator[Server]:
+    """Start a program, wait until it answers, stop it at the end.
+
+    Raises NotStartedError.
+    """
+    port = free_port()
+    command = [part.replace("{port}", str(port)) for part in program.command]
+    log = logs / f"{program.name}.log"
+    with pinned(where), log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=program.cwd,
+            env={**clean_environment(), **program.env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_ready(process, url + program.ready_path, log)
+        yield Server(program.name, url, (process.pid,), program.keys)
+    finally:
+        stop(process)
+
+
+def _wait_ready(process: subprocess.Popen, url: str, log: Path) -> None:
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        if _answers(url):
+            return
+        time.sleep(0.2)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise NotStartedError(f"{log.stem} did not answer at {url}:\n{tail}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:  # HTTP errors are OSErrors too
+        return False
+
+
+def stop(process: subprocess.Popen) -> None:
+    """SIGTERM, then SIGKILL after the 35 s that a clean shutdown may take."""
+    process.terminate()
+    try:
+        process.wait(40)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def uvicorn(app: str) -> list[str]:
+    """One worker, as the Procfile starts the gateway."""
+    return [
+        *(sys.executable, "-m", "uvicorn", app),
+        *("--host", "127.0.0.1", "--port", "{port}"),
+        *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
+        *("--no-access-log", "--log-level", "warning"),
+    ]
+
+
+def floor(upstream: str) -> Program:
+    """The bare ASGI forwarder."""
+    env = {"BENCH_UPSTREAM": upstream}
+    return Program("floor", uvicorn("bench.forwarder:app"), "/v1/models", env)
+
+
+def upstream() -> Program:
+    """The fake upstream: answers by model name, at once and always the same."""
+    command = [sys.executable, "/tmp/w/bench_standin.py", "--port", "{port}"]
+    return Program("upstream", command, "/v1/models")

@@ -1,0 +1,117 @@
+"""API keys: made, proven, revoked and rotated."""
+
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from billing.models import ApiKey, Budget, Customer
+
+PREFIX_LENGTH = 12
+SECRET_BYTES = 32
+_BASE62 = string.digits + string.ascii_letters
+# Fixed lengths: the secret itself may hold dashes, so splitting would be ambiguous.
+_TEXT = re.compile(r"vc-([0-9A-Za-z]{12})-[0-9A-Za-z_-]{43}")
+
+
+def generate() -> tuple[str, str, str]:
+    """A new key as (text, prefix, digest). The text is to be shown once, never kept."""
+    prefix = "".join(secrets.choice(_BASE62) for _ in range(PREFIX_LENGTH))
+    text = f"vc-{prefix}-{secrets.token_urlsafe(SECRET_BYTES)}"
+    return text, prefix, digest(text)
+
+
+def parse(text: str) -> str | None:
+    """The prefix inside a key's text; None where it isn't the text of a key."""
+    found = _TEXT.fullmatch(text)
+    return found[1] if found else None
+
+
+def digest(text: str) -> str:
+    """What is kept of a key: HMAC-SHA-256 under KEY_PEPPER, in hex.
+
+    A fast hash is enough: the secret has 256 random bits, so there is nothing to guess.
+    """
+    return hmac.digest(settings.KEY_PEPPER.encode(), text.encode(), "sha256").hex()
+
+
+def issue(
+    *,
+    customer: Customer,
+    name: str,
+    scopes: Iterable[str],
+    allowed_models: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    replaces: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
+    """Create a key: the row, and the text that is shown once. Raises ValidationError."""
+    text, prefix, kept = generate()
+    key = ApiKey(
+        prefix=prefix,
+        digest=kept,
+        name=name,
+        customer=customer,
+        scopes=sorted(set(scopes)),
+        allowed_models=sorted(set(allowed_models)),
+        expires_at=expires_at,
+        replaces=replaces,
+    )
+    key.full_clean()
+    key.save(force_insert=True)
+    return key, text
+
+
+def revoke(key: ApiKey) -> None:
+    """Refuse the key from now on. It cannot be undone; a second call changes nothing."""
+    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    key.refresh_from_db(fields=["revoked_at"])
+
+
+def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+    """Replace a key: its successor, and the text that is shown once.
+
+    Both keys work until `overlap` has passed, then the old one expires. The new key has
+    the same rights, budgets and length of life; its budgets start at nothing spent,
+    because the ledger counts each key by its own name. Raises ValidationError where
+    the key is revoked or expired, or where `overlap` is negative.
+    """
+    if overlap < timedelta(0):
+        raise ValidationError("The overlap cannot be negative.")
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(pk=key.pk)
+        now = timezone.now()
+        if old.state(now) != "active":
+            raise ValidationError(f"This key is {old.state(now)}: issue a new one.")
+        new, text = issue(
+            customer=old.customer,
+            name=old.name,
+            scopes=old.scopes,
+            allowed_models=old.allowed_models,
+            expires_at=_same_life(old, now),
+            replaces=old,
+        )
+        _copy_budgets(old, new)
+        old.expires_at = min(old.expires_at or now + overlap, now + overlap)
+        old.save(update_fields=["expires_at"])
+    key.refresh_from_db(fields=["expires_at"])
+    return new, text
+
+
+def _same_life(old: ApiKey, now: datetime) -> datetime | None:
+    return now + (old.expires_at - old.created_at) if old.expires_at else None
+
+
+def _copy_budgets(old: ApiKey, new: ApiKey) -> None:
+    # Without them a rotated key would have no limit at all.
+    for budget in Budget.objects.filter(api_key=old):
+        budget.pk = None
+        budget._state.adding = True
+        budget.api_key = new
+        budget.save()

@@ -1,0 +1,30 @@
+"""The ledger: admission and settlement of every request, by group commit."""
+
+from .ledger import Ledger, commit_now
+from .types import (
+    Admit,
+    Admitted,
+    BudgetRefused,
+    Charge,
+    Limit,
+    Peek,
+    QuotaRefused,
+    Settle,
+    Settled,
+    Stale,
+)
+
+__all__ = [
+    "Admit",
+    "Admitted",
+    "BudgetRefused",
+    "Charge",
+    "Ledger",
+    "Limit",
+    "Peek",
+    "QuotaRefused",
+    "Settle",
+    "Settled",
+    "Stale",
+    "commit_now",
+]

@@ -1,0 +1,259 @@
+"""The ledger's door: items go into the group commit, answers come out."""
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import psycopg
+from django.conf import settings
+from django.db import connections
+
+from valuecanvas.core.batch import GroupCommit, Policy
+from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
+
+from . import sql
+from .decide import Writes, decide, keys
+from .types import (
+    Admit,
+    Admitted,
+    Answer,
+    Books,
+    BudgetRefused,
+    Item,
+    Peek,
+    Settle,
+    Settled,
+    Standing,
+)
+
+# Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
+HISTORY_TTL_S = 5.0
+
+
+def connect() -> psycopg.Connection:
+    """A connection of the ledger's own, with its statements prepared and bounded."""
+    parameters = connections["default"].get_connection_params()
+    wanted = {
+        name: parameters[name]
+        for name in ("host", "port", "user", "password", "dbname", "sslmode")
+        if parameters.get(name)
+    }
+    connection = psycopg.connect(
+        **wanted,
+        autocommit=True,
+        connect_timeout=2,
+        application_name="valuecanvas-ledger",
+        cursor_factory=psycopg.ClientCursor,
+        options=f"-c statement_timeout={settings.DB_STATEMENT_TIMEOUT_MS}"
+        f" -c lock_timeout={settings.DB_LOCK_TIMEOUT_MS}"
+        " -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
+    )
+    connection.execute(sql.LOCK)
+    connection.execute(sql.WRITE)
+    return connection
+
+
+@dataclass(slots=True)
+class Clerk:
+    """Commits batches on one connection; remembers the sums of past days."""
+
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
+    _history: dict[tuple[str, str], int] = field(default_factory=dict)
+    _read_at: dict[str, float] = field(default_factory=dict)
+
+    def commit(
+        self, connection: psycopg.Connection, items: Sequence[Item]
+    ) -> list[Answer]:
+        """Commit `items` in one transaction: two round trips, four statements."""
+        with connection.cursor() as cursor:
+            if all(isinstance(item, Peek) for item in items):
+                return [self._epoch(cursor)] * len(items)
+            books = self._lock(cursor, items)
+            self._recall(cursor, items, books)
+            answers, writes = decide(items, books)
+            if self._refused_on_memory(answers):
+                self._recall(cursor, items, books, afresh=True)
+                books.rows = self._reread(cursor, items)
+                answers, writes = decide(items, books)
+            gone = self._write(cursor, writes)
+        return [
+            _late(answer, item, gone)
+            for item, answer in zip(items, answers, strict=True)
+        ]
+
+    def _epoch(self, cursor: psycopg.Cursor) -> int:
+        cursor.execute("SELECT value FROM core_epoch WHERE id = 1")
+        return int(_one(cursor)[0])
+
+    def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
+        """Begin, lock the counters in order, and read them with the epoch and clock."""
+        while True:
+            wanted = keys(items, self.today)
+            rows = _locked(cursor, wanted)
+            if len(rows) < len(wanted):
+                cursor.execute("ROLLBACK")
+                cursor.execute(sql.FIRST_SEEN, [wanted])
+                continue
+            at = rows[0][5].astimezone(dt.UTC)
+            if at.date() == self.today:
+                break
+            # Midnight by the database's clock: other rows are needed.
+            cursor.execute("ROLLBACK")
+            self.today = at.date()
+            self._history.clear()
+            self._read_at.clear()
+        return Books(epoch=rows[0][4], at=at, rows=_standings(rows))
+
+    def _reread(
+        self, cursor: psycopg.Cursor, items: Sequence[Item]
+    ) -> dict[str, Standing]:
+        cursor.execute("EXECUTE vc_lock(%s)", [keys(items, self.today)])
+        return _standings(cursor.fetchall())
+
+    def _recall(
+        self,
+        cursor: psycopg.Cursor,
+        items: Sequence[Item],
+        books: Books,
+        *,
+        afresh: bool = False,
+    ) -> None:
+        """Fill in what the budgets' earlier days came to."""
+        scopes = {
+            limit.scope
+            for item in items
+            if isinstance(item, Admit | Settle)
+            for limit in (
+                item.limits if isinstance(item, Admit) else item.admitted.limits
+            )
+            if limit.period != "day"
+        }
+        if not scopes:
+            return
+        now = time.monotonic()
+        old = [
+            scope
+            for scope in scopes
+            if afresh or now - self._read_at.get(scope, -HISTORY_TTL_S) >= HISTORY_TTL_S
+        ]
+        if old:
+            self._read_history(cursor, old, now)
+        books.history = self._history
+
+    def _read_history(
+        self, cursor: psycopg.Cursor, scopes: list[str], now: float
+    ) -> None:
+        if len(self._read_at) > 50_000:
+            self._history.clear()
+            self._read_at.clear()
+        cursor.execute(sql.HISTORY, {"today": self.today, "scopes": scopes})
+        sums = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in cursor}
+        for scope in scopes:
+            month, total = sums.get(scope, (0, 0))
+            self._history[scope, "month"] = month
+            self._history[scope, "total"] = total
+            self._read_at[scope] = now
+
+    def _refused_on_memory(self, answers: list[Answer]) -> bool:
+        """Was anybody refused on a sum that was not read in this very batch?"""
+        return any(
+            isinstance(answer, BudgetRefused)
+            and answer.limit.period != "day"
+            and time.monotonic() - self._read_at[answer.limit.scope] > 0.05
+            for answer in answers
+        )
+
+    def _write(self, cursor: psycopg.Cursor, writes: Writes) -> set[str]:
+        """Write everything in one statement and commit, in one round trip."""
+        if not writes:
+            cursor.execute("COMMIT")
+            return set()
+        document = orjson.dumps(writes.document()).decode()
+        cursor.execute("EXECUTE vc_write(%s); COMMIT", [document])
+        gone = {str(row[0]) for row in cursor.fetchall()}
+        cursor.nextset()
+        return gone
+
+
+def _locked(cursor: psycopg.Cursor, wanted: list[str]) -> list[Any]:
+    cursor.execute("BEGIN; EXECUTE vc_lock(%s)", [wanted])
+    cursor.nextset()
+    return cursor.fetchall()
+
+
+def _standings(rows: list[Any]) -> dict[str, Standing]:
+    return {row[0]: Standing(row[1], row[2], row[3]) for row in rows}
+
+
+def _one(cursor: psycopg.Cursor) -> Any:
+    return cursor.fetchone()
+
+
+def _late(answer: Answer, item: Item, gone: set[str]) -> Answer:
+    if isinstance(item, Settle) and str(item.admitted.id) not in gone:
+        return Settled(first=False, cost=0)
+    return answer
+
+
+def commit_now(items: Sequence[Item]) -> list[Answer]:
+    """Commit `items` on a connection of one's own: for tasks and commands."""
+    with connect() as connection:
+        return Clerk().commit(connection, items)
+
+
+def undo(item: Item, day: dt.date) -> Item | None:
+    """What gives an admission of `day` back, whether it was committed or not."""
+    if not isinstance(item, Admit):
+        return None
+    held = Admitted(
+        id=item.id,
+        party=item.party,
+        day=day,
+        at=dt.datetime.now(dt.UTC),
+        estimate=item.estimate,
+        used=0,
+        quota=item.quota,
+        limits=item.limits,
+    )
+    return Settle(held, {}, item.epoch, None)
+
+
+class Ledger:
+    """One per process. Call from its event loop."""
+
+    def __init__(self) -> None:
+        clerk = Clerk()
+        self._batch: GroupCommit[Item] = GroupCommit(
+            Policy(
+                connect=connect,
+                work=clerk.commit,
+                must_land=lambda item: isinstance(item, Settle),
+                undo=lambda item: undo(item, clerk.today),
+                size=settings.BATCH_MAX,
+                capacity=settings.BATCH_QUEUE_MAX,
+                observe=_observe,
+            )
+        )
+
+    async def put(self, item: Item) -> Any:
+        """Commit `item` with the next group. Raises BatchUnavailable."""
+        return await self._batch.submit(item)
+
+    @property
+    def depth(self) -> int:
+        return self._batch.depth
+
+    @property
+    def healthy(self) -> bool:
+        return self._batch.healthy
+
+    def close(self) -> None:
+        self._batch.close()
+
+
+def _observe(count: int, waited: float) -> None:
+    BATCH_SIZE.observe(count)
+    BATCH_WAIT.observe(waited)

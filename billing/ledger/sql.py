@@ -1,0 +1,95 @@
+"""The two statements of the group commit, prepared once a connection.
+
+The columns of both JSON documents are named here and nowhere else.
+"""
+
+LOCK = """
+PREPARE vc_lock (text[]) AS
+SELECT key, used, spent, reserved, (SELECT value FROM core_epoch WHERE id = 1), now()
+FROM billing_counter WHERE key = ANY($1) ORDER BY key FOR UPDATE
+"""
+
+# First-seen rows come in a transaction of their own, before the batch's: made inside
+# it they would be waited for after locks were taken, and could deadlock.
+FIRST_SEEN = """
+INSERT INTO billing_counter (key, scope, scope_id, day, used, spent, reserved)
+SELECT key, split_part(key, ':', 1), substr(key, 3, length(key) - 13),
+       right(key, 10)::date, 0, 0, 0
+FROM unnest(%s::text[]) AS key ORDER BY key
+ON CONFLICT DO NOTHING
+"""
+
+HISTORY = """
+SELECT scope || ':' || scope_id,
+       sum(spent + reserved) FILTER (WHERE day >= date_trunc('month', %(today)s::date)),
+       sum(spent + reserved)
+FROM billing_counter
+WHERE (scope, scope_id) IN (SELECT left(s, 1), substr(s, 3) FROM unnest(%(scopes)s::text[]) s)
+  AND day < %(today)s
+GROUP BY 1
+"""
+
+_USAGE = {
+    "id": "uuid",
+    "user_id": "text",
+    "customer_id": "uuid",
+    "key": "text",
+    "team": "text",
+    "model": "text",
+    "provider": "text",
+    "upstream_model": "text",
+    "endpoint": "text",
+    "prompt_tokens": "bigint",
+    "completion_tokens": "bigint",
+    "cached_tokens": "bigint",
+    "cost_usd": "numeric",
+    "provider_cost_usd": "numeric",
+    "status": "text",
+    "error_code": "text",
+    "latency_ms": "int",
+    "ttft_ms": "int",
+    "attempts": "smallint",
+    "epoch": "bigint",
+    "trace_id": "text",
+    "source": "text",
+    "marks": "text[]",
+    "day": "date",
+}
+_NAMES = ", ".join(_USAGE)
+_TYPES = ", ".join(f"{name} {kind}" for name, kind in _USAGE.items())
+
+# The names are constants of this file, never input.
+WRITE = f"""
+PREPARE vc_write (json) AS
+WITH gone AS (
+    DELETE FROM billing_reservation
+    WHERE id IN (SELECT e::uuid FROM json_array_elements_text($1->'ended') e)
+    RETURNING id
+), held AS (
+    INSERT INTO billing_reservation
+        (id, customer_id, team, key, day, estimate, lease_until, epoch, facts, created_at)
+    SELECT id, customer_id, team, key, day, estimate,
+           now() + lease_s * interval '1 second', epoch, facts, now()
+    FROM json_to_recordset($1->'held') AS h (
+        id uuid, customer_id uuid, team text, key text, day date, estimate bigint,
+        lease_s float, epoch bigint, facts jsonb)
+), billed AS (
+    INSERT INTO llm_usage ({_NAMES}, cached, prompt_key, variant, flags, job, created_at)
+    SELECT {_NAMES}, false, '', '', '{{}}', '', now()
+    FROM json_to_recordset($1->'billed') AS u ({_TYPES})
+    WHERE u.id IN (SELECT id FROM gone)
+), moved AS (
+    UPDATE billing_counter c
+    SET used = c.used + d.used, spent = c.spent + d.spent,
+        reserved = c.reserved + d.reserved
+    FROM (
+        SELECT key, sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
+        FROM json_to_recordset($1->'moves') AS m (
+            reservation uuid, key text, used bigint, spent bigint, reserved bigint)
+        WHERE reservation IS NULL OR reservation IN (SELECT id FROM gone)
+        GROUP BY key
+    ) d
+    WHERE c.key = d.key
+)
+SELECT id FROM gone
+"""  # noqa: S608

@@ -1,0 +1,165 @@
+"""What goes into the group commit and what comes out. Money is micro-dollars."""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget: `spent + reserved` of the scope in the period never passes `micros`.
+
+    `scope` is a scope name of `Party.scopes`; `period` is day, month or total.
+    """
+
+    scope: str
+    period: str
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Whose counters a request moves."""
+
+    customer_id: uuid.UUID
+    team: str = ""
+    key: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scope names; the customer's, which carries the quota, comes first."""
+        names = [f"c:{self.customer_id}", "g:"]
+        if self.team:
+            names.append(f"t:{self.team}")
+        if self.key:
+            names.append(f"k:{self.key}")
+        return tuple(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Ask to hold one unit of quota and `estimate` before anything is sent upstream."""
+
+    id: uuid.UUID
+    party: Party
+    quota: int
+    limits: tuple[Limit, ...]
+    estimate: int
+    epoch: int
+    lease_s: float
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Quota and money are held; `at` is the database's clock."""
+
+    id: uuid.UUID
+    party: Party
+    day: dt.date
+    at: dt.datetime
+    estimate: int
+    used: int
+    quota: int
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The configuration has moved on to `epoch`: resolve again."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRefused:
+    used: int
+    quota: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRefused:
+    limit: Limit
+    spent: int
+    reserved: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a request came to: the columns of its llm_usage row that vary."""
+
+    cost: int = 0
+    provider_cost: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    provider: str = ""
+    upstream_model: str = ""
+    status: str = "ok"
+    error_code: str = ""
+    latency_ms: int = 0
+    ttft_ms: int | None = None
+    attempts: int = 0
+    source: str = "provider"
+    marks: tuple[str, ...] = ()
+    refund: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """End a reservation: the row goes, the ledger row comes, reserved moves to spent.
+
+    With `charge` None the request never began: no ledger row, everything given back.
+    """
+
+    admitted: Admitted
+    facts: dict[str, Any]
+    epoch: int
+    charge: Charge | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`first` is False if somebody else had ended the reservation before."""
+
+    first: bool
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """Ask for the committed epoch."""
+
+
+Item = Admit | Settle | Peek
+Answer = Admitted | Stale | QuotaRefused | BudgetRefused | Settled | int
+
+
+@dataclass(slots=True)
+class Standing:
+    """A counter row as locked, plus what this batch has given out of it."""
+
+    used: int = 0
+    spent: int = 0
+    reserved: int = 0
+
+
+@dataclass(slots=True)
+class Books:
+    """All that a batch's decisions are made from."""
+
+    epoch: int
+    at: dt.datetime
+    rows: dict[str, Standing] = field(default_factory=dict)
+    # Scope and period -> spent + reserved of the period's earlier days.
+    history: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def today(self) -> dt.date:
+        return self.at.date()
+
+    def row(self, scope: str, day: dt.date) -> Standing:
+        return self.rows.setdefault(f"{scope}:{day}", Standing())

@@ -1,0 +1,68 @@
+"""API keys: shown once, kept as an HMAC."""
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from valuecanvas.core.models import ConfigModel
+
+from .customer import Customer
+
+
+class Scope(models.TextChoices):
+    """What a key may do."""
+
+    LLM = "llm", "Call models"
+    ACT_AS = "act_as", "Name another user, who is then billed"
+
+
+def default_scopes() -> list[str]:
+    return [Scope.LLM.value]
+
+
+class ApiKey(ConfigModel):
+    """A caller's key. Lookup is by prefix, proof by HMAC-SHA-256 under the pepper."""
+
+    config_kind = "api_key"
+
+    prefix = models.CharField(primary_key=True, max_length=16, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    name = models.CharField(max_length=120, help_text="Where this key is used.")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="api_keys"
+    )
+    scopes = ArrayField(
+        models.CharField(max_length=20, choices=Scope.choices), default=default_scopes
+    )
+    allowed_models = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Model names, with commas. Empty: every model.",
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    replaces = models.ForeignKey(
+        "self",
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="replaced_by",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} (vc-{self.prefix}-…)"
+
+    def state(self, now: datetime) -> str:
+        """'revoked', 'expired' or 'active' at `now`."""
+        if self.revoked_at:
+            return "revoked"
+        if self.expires_at and self.expires_at <= now:
+            return "expired"
+        return "active"

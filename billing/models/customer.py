@@ -1,0 +1,46 @@
+"""Customers: the users whose requests are counted and billed."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from valuecanvas.core.ids import uuid7
+from valuecanvas.core.models import ConfigModel
+
+from .team import Team
+from .tier import Tier
+
+
+class Customer(ConfigModel):
+    """A user as the caller names it. Seen first in a request, it gets the default tier."""
+
+    config_kind = "customer"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user_id = models.CharField(
+        max_length=200,
+        validators=[RegexValidator(r"^[^\x00-\x1f\x7f]+$", "No control characters.")],
+        help_text="The caller's own id for this user.",
+    )
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="customers"
+    )
+    tier = models.ForeignKey(Tier, on_delete=models.PROTECT, related_name="customers")
+    suspended = models.BooleanField(
+        default=False, help_text="Refuse this customer's requests at once."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "user_id"],
+                nulls_distinct=False,
+                name="billing_customer_once_a_team",
+                violation_error_message="This team has a customer with that user id.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.user_id
+

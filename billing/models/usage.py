@@ -1,0 +1,61 @@
+"""The ledger: one row for each answered or billed request. Append-only."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Usage(models.Model):
+    """What a request used and cost. Names, not foreign keys: history outlives rows."""
+
+    id = models.UUIDField(primary_key=True, help_text="The request id.")
+    user_id = models.CharField("user", max_length=200)
+    customer_id = models.UUIDField()
+    key = models.CharField(max_length=16, blank=True)
+    team = models.CharField(max_length=60, blank=True)
+    model = models.CharField(max_length=200)
+    provider = models.CharField(max_length=60, blank=True)
+    upstream_model = models.CharField(max_length=200, blank=True)
+    endpoint = models.CharField(max_length=40)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    provider_cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    cached = models.BooleanField(default=False)
+    status = models.CharField(max_length=20)
+    error_code = models.CharField(max_length=80, blank=True)
+    latency_ms = models.IntegerField(default=0)
+    ttft_ms = models.IntegerField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+    prompt_key = models.CharField(max_length=200, blank=True)
+    prompt_version = models.IntegerField(null=True)
+    variant = models.CharField(max_length=100, blank=True)
+    flags = models.JSONField(default=dict)
+    job = models.CharField(max_length=60, blank=True)
+    epoch = models.BigIntegerField()
+    trace_id = models.CharField(max_length=64, blank=True)
+    source = models.CharField(
+        max_length=12, help_text="Who counted: provider, gateway or reaper."
+    )
+    marks = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        help_text="estimated, unpriced, suspect, capped, refunded",
+    )
+    day = models.DateField(help_text="The UTC day of admission.")
+    created_at = models.DateTimeField(help_text="When it was settled.")
+
+    class Meta:
+        db_table = "llm_usage"
+        verbose_name = "request"
+        verbose_name_plural = "requests"
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="llm_usage_time"),
+            models.Index(fields=["customer_id", "day"], name="llm_usage_customer"),
+            models.Index(fields=["user_id", "created_at"], name="llm_usage_user"),
+            models.Index(fields=["key", "created_at"], name="llm_usage_key"),
+            models.Index(fields=["model", "created_at"], name="llm_usage_model"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

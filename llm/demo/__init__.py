@@ -1,0 +1,1 @@
+"""A deterministic OpenAI-compatible provider for demos, tests, load and drills."""

@@ -1,0 +1,15 @@
+"""Where requests can go, and what happened there."""
+
+from .attempt import Attempt
+from .breaker import BreakerEvent, BreakerOverride
+from .provider import Provider
+from .route import Model, Route
+
+__all__ = [
+    "Attempt",
+    "BreakerEvent",
+    "BreakerOverride",
+    "Model",
+    "Provider",
+    "Route",
+]

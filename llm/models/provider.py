@@ -1,0 +1,82 @@
+"""Providers: endpoints that speak the OpenAI wire format."""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from valuecanvas.core import crypto
+from valuecanvas.core.models import ConfigModel
+
+from ..providers.registry import KINDS
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    return [(name, kind.title) for name, kind in KINDS.items()]
+
+
+class Provider(ConfigModel):
+    """One endpoint. Its key comes from the environment or an encrypted field."""
+
+    config_kind = "provider"
+
+    key = models.SlugField(
+        primary_key=True, max_length=60, help_text="Short fixed name, e.g. 'together'."
+    )
+    name = models.CharField(max_length=120)
+    kind = models.CharField(
+        max_length=30,
+        choices=kind_choices,
+        help_text="How its errors are read.",
+    )
+    base_url = models.URLField(
+        max_length=300, help_text="Up to and with /v1. Changing the host clears the key."
+    )
+    api_key_env = models.CharField(
+        "key from environment",
+        max_length=60,
+        blank=True,
+        help_text="Name of the variable with the key, e.g. TOGETHER_API_KEY.",
+    )
+    api_key_sealed = models.BinaryField(null=True, editable=False)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.api_key_sealed)
+
+    def set_key(self, key: str) -> None:
+        """Seal the provider's key; it can be used but never shown again."""
+        self.api_key_sealed = crypto.seal(key, self._bound_to()) if key else None
+
+    def open_key(self) -> str:
+        """The key: the sealed one, else the environment's, else ''.
+
+        Raises crypto.Unreadable where the sealed key belongs to another host.
+        """
+        if self.api_key_sealed:
+            return crypto.unseal(bytes(self.api_key_sealed), self._bound_to())
+        return str(settings.PROVIDER_KEYS.get(self.api_key_env, ""))
+
+    def _bound_to(self) -> str:
+        return f"provider:{self.key}:{urlsplit(self.base_url).netloc}"
+
+    def clean(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.username or parts.password:
+            raise ValidationError({"base_url": "Put no name or password in the URL."})
+        if parts.query or parts.fragment:
+            raise ValidationError({"base_url": "Leave out everything after the path."})
+        if parts.scheme != "https" and not settings.LLM_ALLOW_HTTP_PROVIDERS:
+            raise ValidationError({"base_url": "Use https://."})
+        if self.api_key_env and self.api_key_env not in settings.PROVIDER_KEYS:
+            known = ", ".join(settings.PROVIDER_KEYS)
+            raise ValidationError({"api_key_env": f"Known variables: {known}."})

@@ -1,0 +1,10 @@
+"""The kinds of provider. A new one is one file here and one row below."""
+
+from . import compatible, openai, together
+from .base import Kind
+
+KINDS: dict[str, Kind] = {
+    "together": together.KIND,
+    "openai": openai.KIND,
+    "compatible": compatible.KIND,
+}

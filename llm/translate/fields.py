@@ -1,0 +1,49 @@
+"""Typed reads from a request body; a wrong one is refused under its own name."""
+
+from typing import Any, TypeAlias
+
+from valuecanvas.core.errors import InvalidRequest
+
+Json: TypeAlias = dict[str, Any]
+
+
+def a_string(value: object, param: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(param, value, "a string")
+    return value
+
+
+def an_object(value: object, param: str) -> Json:
+    if not isinstance(value, dict):
+        raise _wrong_type(param, value, "an object")
+    return value
+
+
+def a_list(value: object, param: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong_type(param, value, "a list")
+    return value
+
+
+def unsupported(param: str, what: str, remedy: str) -> InvalidRequest:
+    """The refusal of something that Chat Completions has no words for."""
+    return InvalidRequest(
+        f"{what} is not supported here: this model's provider offers Chat "
+        f"Completions only. {remedy}",
+        param=param,
+        code="unsupported_parameter",
+    )
+
+
+def _wrong_type(param: str, value: object, wanted: str) -> InvalidRequest:
+    if value is None:
+        return InvalidRequest(
+            f"Missing required parameter: '{param}' ({wanted}).",
+            param=param,
+            code="missing_required_parameter",
+        )
+    return InvalidRequest(
+        f"Invalid type for '{param}': expected {wanted}.",
+        param=param,
+        code="invalid_type",
+    )

@@ -1,0 +1,103 @@
+"""The input items of a Responses request as the messages of a chat."""
+
+from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.parts import assistant_text, chat_content, tool_text
+from valuecanvas.core.errors import InvalidRequest
+
+# Chat providers other than OpenAI know no "developer"; all of them know "system".
+ROLES = (("user", "user"), ("system", "system"), ("developer", "system"))
+
+
+def chat_messages(source: object, instructions: object) -> list[Json]:
+    """The chat messages that say the same as `instructions` and `input`.
+
+    Raises InvalidRequest, naming the item, for one that a chat can't express.
+    """
+    messages: list[Json] = []
+    if instructions:
+        text = a_string(instructions, "instructions")
+        messages.append({"role": "system", "content": text})
+    if isinstance(source, str):
+        messages.append({"role": "user", "content": source})
+        return messages
+    for index, item in enumerate(a_list(source, "input")):
+        _add(messages, an_object(item, f"input[{index}]"), f"input[{index}]")
+    if not messages:
+        raise InvalidRequest(
+            "'input' is empty. Send a string or at least one message.",
+            param="input",
+            code="invalid_value",
+        )
+    return messages
+
+
+def _add(messages: list[Json], item: Json, param: str) -> None:
+    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    if kind == "message":
+        _add_message(messages, item, param)
+    elif kind == "function_call":
+        _add_call(messages, item, param)
+    elif kind == "function_call_output":
+        messages.append(
+            {
+                "role": "tool",
+                "tool_call_id": a_string(item.get("call_id"), f"{param}.call_id"),
+                "content": tool_text(item.get("output"), f"{param}.output"),
+            }
+        )
+    elif kind == "item_reference":
+        raise unsupported(
+            param, "A reference to an earlier item", "Send the item itself."
+        )
+    elif kind != "reasoning":
+        # Reasoning is left out: a chat hands no earlier thoughts to the model.
+        raise unsupported(
+            f"{param}.type",
+            "This kind of item",
+            "Send messages, function calls and their outputs.",
+        )
+
+
+def _add_message(messages: list[Json], item: Json, param: str) -> None:
+    role = item.get("role")
+    content = item.get("content")
+    if role == "assistant":
+        _say(messages, assistant_text(content, f"{param}.content"))
+        return
+    for name, ours in ROLES:
+        if role == name:
+            text = chat_content(content, f"{param}.content", media=role == "user")
+            messages.append({"role": ours, "content": text})
+            return
+    raise InvalidRequest(
+        f"'{param}.role' must be 'user', 'assistant', 'system' or 'developer'.",
+        param=f"{param}.role",
+        code="invalid_value",
+    )
+
+
+def _say(messages: list[Json], text: str) -> None:
+    """Text after a call joins its message: the call's output must come next."""
+    last = messages[-1] if messages else {}
+    if "tool_calls" not in last:
+        messages.append({"role": "assistant", "content": text})
+    elif last["content"] is None:
+        last["content"] = text
+    else:
+        last["content"] += f"\n\n{text}"
+
+
+def _add_call(messages: list[Json], item: Json, param: str) -> None:
+    """Neighbouring calls, and the text before them, are one chat message."""
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    messages[-1].setdefault("tool_calls", []).append(
+        {
+            "id": a_string(item.get("call_id"), f"{param}.call_id"),
+            "type": "function",
+            "function": {
+                "name": a_string(item.get("name"), f"{param}.name"),
+                "arguments": a_string(item.get("arguments"), f"{param}.arguments"),
+            },
+        }
+    )

@@ -1,0 +1,76 @@
+"""The output items of a Response: reasoning, messages and function calls."""
+
+from typing import Literal, TypeAlias
+
+from llm.translate.fields import Json
+
+Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
+
+
+def message_item(item_id: str, content: list[Json], status: Status) -> Json:
+    return {
+        "id": item_id,
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": content,
+    }
+
+
+def reasoning_item(item_id: str, content: list[Json], status: Status) -> Json:
+    return {
+        "id": item_id,
+        "type": "reasoning",
+        "status": status,
+        "summary": [],
+        "content": content,
+    }
+
+
+def call_item(
+    item_id: str, *, call_id: str, name: str, arguments: str, status: Status
+) -> Json:
+    return {
+        "id": item_id,
+        "type": "function_call",
+        "status": status,
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+    }
+
+
+def text_part(text: str, logprobs: list[Json]) -> Json:
+    return {
+        "type": "output_text",
+        "text": text,
+        "annotations": [],
+        "logprobs": logprobs,
+    }
+
+
+def refusal_part(text: str) -> Json:
+    return {"type": "refusal", "refusal": text}
+
+
+def reasoning_part(text: str) -> Json:
+    return {"type": "reasoning_text", "text": text}
+
+
+class Names:
+    """The ids in one Response, made from its own id: the same text, the same ids."""
+
+    def __init__(self, response_id: str) -> None:
+        self._suffix = response_id.removeprefix("resp_")
+        self._calls: set[str] = set()
+
+    def item(self, prefix: str, index: int) -> str:
+        return f"{prefix}_{self._suffix}{index:02x}"
+
+    def call(self, given: str, index: int) -> str:
+        """The provider's id of a call; ours where it is missing or used twice."""
+        call_id = given
+        if not call_id or call_id in self._calls:
+            call_id = self.item("call", index)
+        self._calls.add(call_id)
+        return call_id

@@ -1,0 +1,91 @@
+"""The content parts of a Responses message as the content of a chat message."""
+
+from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+
+TEXTS = ("input_text", "output_text")
+
+
+def chat_content(content: object, param: str, *, media: bool) -> str | list[Json]:
+    """The content of a user's or system message; a lone text becomes a string.
+
+    `media` tells whether parts other than text are allowed. Raises
+    InvalidRequest, naming the part.
+    """
+    if isinstance(content, str):
+        return content
+    parts = [_part(part, where, media=media) for part, where in _listed(content, param)]
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        text: str = parts[0]["text"]
+        return text
+    return parts
+
+
+def assistant_text(content: object, param: str) -> str:
+    """What the assistant said or refused to say, as one string."""
+    if isinstance(content, str):
+        return content
+    return "".join(
+        a_string(part.get("refusal"), f"{where}.refusal")
+        if part.get("type") == "refusal"
+        else _text(part, where)
+        for part, where in _listed(content, param)
+    )
+
+
+def tool_text(output: object, param: str) -> str | list[Json]:
+    """What a function returned. A chat takes text there, no image and no file."""
+    return chat_content(output, param, media=False)
+
+
+def _listed(content: object, param: str) -> list[tuple[Json, str]]:
+    return [
+        (an_object(part, f"{param}[{index}]"), f"{param}[{index}]")
+        for index, part in enumerate(a_list(content, param))
+    ]
+
+
+def _part(part: Json, param: str, *, media: bool) -> Json:
+    kind = part.get("type")
+    if media and kind == "input_image":
+        return _image(part, param)
+    if media and kind == "input_file":
+        return _file(part, param)
+    if media and kind == "input_audio":
+        sound = an_object(part.get("input_audio"), f"{param}.input_audio")
+        return {"type": "input_audio", "input_audio": sound}
+    return {"type": "text", "text": _text(part, param)}
+
+
+def _text(part: Json, param: str) -> str:
+    if part.get("type") not in TEXTS:
+        raise unsupported(
+            f"{param}.type",
+            "This kind of content",
+            "Send text here; images and files go into a message of the user.",
+        )
+    return a_string(part.get("text"), f"{param}.text")
+
+
+def _image(part: Json, param: str) -> Json:
+    if part.get("image_url") is None and part.get("file_id"):
+        raise unsupported(
+            f"{param}.file_id",
+            "An image by its file id",
+            "Send it in 'image_url', as a URL or a data URL.",
+        )
+    image: Json = {"url": a_string(part.get("image_url"), f"{param}.image_url")}
+    if part.get("detail") is not None:
+        image["detail"] = part["detail"]
+    return {"type": "image_url", "image_url": image}
+
+
+def _file(part: Json, param: str) -> Json:
+    if part.get("file_url"):
+        raise unsupported(
+            f"{param}.file_url", "A file by its URL", "Send it in 'file_data'."
+        )
+    names = ("file_data", "file_id", "filename")
+    file = {name: part[name] for name in names if part.get(name) is not None}
+    if "file_id" not in file:
+        a_string(file.get("file_data"), f"{param}.file_data")
+    return {"type": "file", "file": file}

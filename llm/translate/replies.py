@@ -1,0 +1,78 @@
+"""A chat completion as a Response object."""
+
+from llm.translate.chat import (
+    logprobs_in,
+    malformed,
+    object_in,
+    objects_in,
+    text_in,
+    thoughts_in,
+)
+from llm.translate.envelope import echo, head, outcome, usage_of
+from llm.translate.fields import Json
+from llm.translate.items import (
+    Names,
+    Status,
+    call_item,
+    message_item,
+    reasoning_item,
+    reasoning_part,
+    refusal_part,
+    text_part,
+)
+
+
+def to_response(reply: Json, *, request: Json, response_id: str, created: int) -> Json:
+    """The Response that says the same as `reply`, a chat completion.
+
+    `request` is the Responses request, `created` in Unix seconds. Raises
+    UpstreamError where the reply is malformed.
+    """
+    choices = objects_in(reply, "choices")
+    if not choices:
+        raise malformed("choices")
+    choice = choices[0]
+    state = outcome(choice.get("finish_reason"))
+    return {
+        **head(reply, request, response_id=response_id, created=created, state=state),
+        "output": _output(choice, Names(response_id), state.item_status),
+        "usage": usage_of(object_in(reply, "usage")),
+        **echo(request),
+    }
+
+
+def _output(choice: Json, names: Names, status: Status) -> list[Json]:
+    said = object_in(choice, "message")
+    output: list[Json] = []
+    if text := thoughts_in(said):
+        item_id = names.item("rs", 0)
+        output.append(reasoning_item(item_id, [reasoning_part(text)], "completed"))
+    if parts := _parts(said, choice):
+        item_id = names.item("msg", len(output))
+        output.append(message_item(item_id, parts, "completed"))
+    for call in objects_in(said, "tool_calls"):
+        output.append(_call(call, names, len(output)))
+    if output:
+        # Only what came last can have been cut short.
+        output[-1]["status"] = status
+    return output
+
+
+def _parts(said: Json, choice: Json) -> list[Json]:
+    parts: list[Json] = []
+    if text := text_in(said, "content"):
+        parts.append(text_part(text, logprobs_in(choice)))
+    if refusal := text_in(said, "refusal"):
+        parts.append(refusal_part(refusal))
+    return parts
+
+
+def _call(call: Json, names: Names, index: int) -> Json:
+    function = object_in(call, "function")
+    return call_item(
+        names.item("fc", index),
+        call_id=names.call(text_in(call, "id"), index),
+        name=text_in(function, "name"),
+        arguments=text_in(function, "arguments"),
+        status="completed",
+    )

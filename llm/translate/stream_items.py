@@ -1,0 +1,165 @@
+"""Output items that grow from deltas, and the events that tell of it."""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from llm.translate.events import EventWriter, before
+from llm.translate.fields import Json
+from llm.translate.items import (
+    Status,
+    call_item,
+    message_item,
+    reasoning_item,
+    reasoning_part,
+    refusal_part,
+    text_part,
+)
+
+
+@dataclass(slots=True)
+class Part:
+    """One content part of a message or of reasoning: `kind` as in its events."""
+
+    kind: str
+    where: Json
+    opening: bytes
+    pieces: list[str] = field(default_factory=list)
+    logprobs: list[Json] = field(default_factory=list)
+
+    def content(self) -> Json:
+        text = "".join(self.pieces)
+        if self.kind == "output_text":
+            return text_part(text, self.logprobs)
+        return refusal_part(text) if self.kind == "refusal" else reasoning_part(text)
+
+
+class TextItem:
+    """A message, or the reasoning before it."""
+
+    def __init__(self, index: int, item_id: str, *, reasoning: bool) -> None:
+        self.status: Status = "in_progress"
+        self.reasoning = reasoning
+        self._id = item_id
+        self._index = index
+        self._closed: list[Json] = []
+        self._part: Part | None = None
+
+    def item(self) -> Json:
+        """The item as it is now."""
+        content = self._closed + ([self._part.content()] if self._part else [])
+        build = reasoning_item if self.reasoning else message_item
+        return build(self._id, content, self.status)
+
+    def open(self, writer: EventWriter) -> bytes:
+        added = {"output_index": self._index, "item": self.item()}
+        return writer.event("response.output_item.added", added)
+
+    def write(
+        self, writer: EventWriter, kind: str, text: str, logprobs: list[Json]
+    ) -> list[bytes]:
+        """`kind` is output_text, refusal or reasoning_text."""
+        part = self._part
+        if part is not None and part.kind == kind:
+            events = []
+        else:
+            events = self._close_part(writer)
+            part = self._open_part(kind)
+            added = {**part.where, "part": part.content()}
+            events.append(writer.event("response.content_part.added", added))
+        part.pieces.append(text)
+        middle = orjson.dumps(text)
+        if kind == "output_text":
+            part.logprobs += logprobs
+            middle += b',"logprobs":%b' % orjson.dumps(logprobs)
+        events.append(writer.spliced(part.opening, middle))
+        return events
+
+    def close(self, writer: EventWriter, status: Status) -> list[bytes]:
+        events = self._close_part(writer)
+        self.status = status
+        done = {"output_index": self._index, "item": self.item()}
+        events.append(writer.event("response.output_item.done", done))
+        return events
+
+    def _open_part(self, kind: str) -> Part:
+        where = {
+            "item_id": self._id,
+            "output_index": self._index,
+            "content_index": len(self._closed),
+        }
+        self._part = Part(kind, where, before(f"response.{kind}.delta", "delta", where))
+        return self._part
+
+    def _close_part(self, writer: EventWriter) -> list[bytes]:
+        part = self._part
+        if part is None:
+            return []
+        self._part = None
+        content = part.content()
+        self._closed.append(content)
+        ended = {**part.where, **done_fields(content)}
+        return [
+            writer.event(f"response.{part.kind}.done", ended),
+            writer.event("response.content_part.done", {**part.where, "part": content}),
+        ]
+
+
+class CallItem:
+    """A function call."""
+
+    def __init__(self, index: int, item_id: str, *, call_id: str, name: str) -> None:
+        self.status: Status = "in_progress"
+        self._id = item_id
+        self._index = index
+        self._call_id = call_id
+        self._name = name
+        self._where: Json = {"item_id": item_id, "output_index": index}
+        self._pieces: list[str] = []
+        self._opening = before(
+            "response.function_call_arguments.delta", "delta", self._where
+        )
+
+    def item(self) -> Json:
+        """The item as it is now."""
+        return call_item(
+            self._id,
+            call_id=self._call_id,
+            name=self._name,
+            arguments="".join(self._pieces),
+            status=self.status,
+        )
+
+    def open(self, writer: EventWriter) -> bytes:
+        added = {"output_index": self._index, "item": self.item()}
+        return writer.event("response.output_item.added", added)
+
+    def write(self, writer: EventWriter, text: str) -> bytes:
+        self._pieces.append(text)
+        return writer.spliced(self._opening, orjson.dumps(text))
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are a complete JSON object."""
+        try:
+            return isinstance(orjson.loads("".join(self._pieces)), dict)
+        except orjson.JSONDecodeError:
+            return False
+
+    def close(self, writer: EventWriter, status: Status) -> list[bytes]:
+        self.status = status
+        item = self.item()
+        ended = {**self._where, "name": self._name, "arguments": item["arguments"]}
+        done = {"output_index": self._index, "item": item}
+        return [
+            writer.event("response.function_call_arguments.done", ended),
+            writer.event("response.output_item.done", done),
+        ]
+
+
+def done_fields(content: Json) -> Json:
+    """What the last event of a content part says of it."""
+    return {
+        name: content[name]
+        for name in ("text", "refusal", "logprobs")
+        if name in content
+    }

@@ -1,0 +1,131 @@
+"""The output of a Response as it grows from the deltas of a chat."""
+
+from dataclasses import dataclass
+
+from llm.translate.chat import malformed, object_in, text_in
+from llm.translate.events import EventWriter
+from llm.translate.fields import Json
+from llm.translate.items import Names, Status
+from llm.translate.stream_items import CallItem, TextItem
+
+
+@dataclass(slots=True)
+class Slot:
+    """A call of the chat: held back until its name is known."""
+
+    given_id: str
+    item: CallItem | None = None
+    held: str = ""
+
+
+class Output:
+    """Items open, grow and close in the order of the chat's deltas."""
+
+    def __init__(self, names: Names, writer: EventWriter) -> None:
+        self._names = names
+        self._writer = writer
+        self._items: list[TextItem | CallItem] = []
+        self._text: TextItem | None = None
+        self._slots: dict[int, Slot] = {}
+        self._last: Slot | None = None
+
+    def items(self) -> list[Json]:
+        """All items as they are now."""
+        return [item.item() for item in self._items]
+
+    def say(self, kind: str, text: str, logprobs: list[Json]) -> list[bytes]:
+        """`kind` is output_text, refusal or reasoning_text."""
+        item = self._text
+        reasoning = kind == "reasoning_text"
+        if item is not None and item.reasoning == reasoning:
+            return item.write(self._writer, kind, text, logprobs)
+        events = self._settle()
+        index = len(self._items)
+        item_id = self._names.item("rs" if reasoning else "msg", index)
+        item = self._text = TextItem(index, item_id, reasoning=reasoning)
+        self._items.append(item)
+        events.append(item.open(self._writer))
+        events += item.write(self._writer, kind, text, logprobs)
+        return events
+
+    def call(self, delta: Json) -> list[bytes]:
+        """A delta of a function call. Raises UpstreamError if it comes too late."""
+        function = object_in(delta, "function")
+        name, arguments = text_in(function, "name"), text_in(function, "arguments")
+        slot = self._slot(delta, name)
+        if slot.item is None:
+            slot.held += arguments
+            return self._open_call(slot, name) if name else []
+        if not arguments:
+            return []
+        if slot.item.status == "in_progress":
+            return [slot.item.write(self._writer, arguments)]
+        if arguments.isspace():
+            return []
+        raise malformed("tool_calls")
+
+    def close(self, status: Status) -> list[bytes]:
+        """Close all that is open; `status` is theirs."""
+        events: list[bytes] = []
+        for slot in self._slots.values():
+            if slot.item is None:
+                events += self._open_call(slot, "")
+        for item in self._open():
+            events += item.close(self._writer, status)
+        self._text = None
+        return events
+
+    def abandon(self) -> None:
+        """Mark what is open as incomplete, with no event: nobody must take a call
+        that broke off for one to execute."""
+        for item in self._open():
+            item.status = "incomplete"
+
+    def _open(self) -> list[TextItem | CallItem]:
+        return [item for item in self._items if item.status == "in_progress"]
+
+    def _slot(self, delta: Json, name: str) -> Slot:
+        given_id = text_in(delta, "id")
+        index = delta.get("index")
+        key = index if isinstance(index, int) else None
+        slot = self._last if key is None else self._slots.get(key)
+        # Some providers number all calls 0, or none; others send a new id with
+        # each delta. So a call begins where both a new id and a name are given.
+        fresh = bool(name and given_id and slot and slot.given_id != given_id)
+        if slot is None or (fresh and slot.item is not None):
+            slot = Slot(given_id)
+            # The same key again: the older one keeps its place in the output.
+            key = len(self._slots) if key is None else key
+            self._slots[key] = slot
+        slot.given_id = slot.given_id or given_id
+        self._last = slot
+        return slot
+
+    def _open_call(self, slot: Slot, name: str) -> list[bytes]:
+        events = self._settle()
+        index = len(self._items)
+        item = slot.item = CallItem(
+            index,
+            self._names.item("fc", index),
+            call_id=self._names.call(slot.given_id, index),
+            name=name,
+        )
+        self._items.append(item)
+        events.append(item.open(self._writer))
+        if slot.held:
+            events.append(item.write(self._writer, slot.held))
+        return events
+
+    def _settle(self) -> list[bytes]:
+        """Before the next item: close the text, and the calls that are whole.
+
+        A call that is not stays open, for its deltas may be mixed with others.
+        """
+        events: list[bytes] = []
+        if self._text is not None:
+            events += self._text.close(self._writer, "completed")
+            self._text = None
+        for item in self._open():
+            if isinstance(item, CallItem) and item.is_whole():
+                events += item.close(self._writer, "completed")
+        return events

@@ -1,0 +1,88 @@
+"""The tools of a Responses request as tools of a chat."""
+
+from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from valuecanvas.core.errors import InvalidRequest
+
+REMEDY = "Declare a tool of type 'function' and run it yourself."
+
+
+def chat_tools(body: Json) -> Json:
+    """`tools`, `tool_choice` and `parallel_tool_calls` of the chat request.
+
+    Raises InvalidRequest for a built-in tool and for a choice of a missing one.
+    """
+    tools = [
+        _function(an_object(tool, f"tools[{index}]"), f"tools[{index}]")
+        for index, tool in enumerate(a_list(body.get("tools") or [], "tools"))
+    ]
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        tools, choice = _allowed(tools, choice)
+    if not tools:
+        # Chat refuses the two companions where there is no tool to choose.
+        if choice not in (None, "auto", "none"):
+            raise _no_such_tool("tool_choice")
+        return {}
+    chat: Json = {"tools": tools}
+    if choice is not None:
+        chat["tool_choice"] = _choice(choice)
+    if body.get("parallel_tool_calls") is not None:
+        chat["parallel_tool_calls"] = body["parallel_tool_calls"]
+    return chat
+
+
+def _function(tool: Json, param: str) -> Json:
+    if tool.get("type") != "function":
+        raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
+    function: Json = {"name": a_string(tool.get("name"), f"{param}.name")}
+    for name in ("description", "parameters", "strict"):
+        if tool.get(name) is not None:
+            function[name] = tool[name]
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: object) -> object:
+    if choice in ("auto", "none", "required"):
+        return choice
+    chosen = an_object(choice, "tool_choice")
+    return {
+        "type": "function",
+        "function": {"name": _function_name(chosen, "tool_choice")},
+    }
+
+
+def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
+    """Only the allowed tools are offered: few providers know the wrapper."""
+    listed = a_list(choice.get("tools"), "tool_choice.tools")
+    names = {
+        _function_name(
+            an_object(tool, f"tool_choice.tools[{index}]"),
+            f"tool_choice.tools[{index}]",
+        )
+        for index, tool in enumerate(listed)
+    }
+    allowed = [tool for tool in tools if tool["function"]["name"] in names]
+    if not allowed or len(names) > len(allowed):
+        raise _no_such_tool("tool_choice.tools")
+    mode = choice.get("mode")
+    if mode not in ("auto", "required"):
+        raise InvalidRequest(
+            "'tool_choice.mode' must be 'auto' or 'required'.",
+            param="tool_choice.mode",
+            code="invalid_value",
+        )
+    return allowed, mode
+
+
+def _function_name(chosen: Json, param: str) -> str:
+    if chosen.get("type") != "function":
+        raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
+    return a_string(chosen.get("name"), f"{param}.name")
+
+
+def _no_such_tool(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"'{param}' asks for a tool that is not in 'tools'. Add it there.",
+        param=param,
+        code="invalid_value",
+    )

@@ -1,0 +1,3 @@
+"""Engines for the whole run; the rest of the fixtures lives in tests/fixtures_*.py."""
+
+pytest_plugins = ["tests.fixtures_billing", "tests.fixtures_demo"]

@@ -1,0 +1,218 @@
+"""Group commit: one thread, one connection and one queue for a process's small writes.
+
+Whatever has queued up while the last transaction ran goes into the next one, so the
+cost of a write falls as load rises and connections stay at one a process.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import psycopg
+import structlog
+
+Item = TypeVar("Item")
+log = structlog.get_logger("core.batch")
+
+# Waits between tries while the database is away, in seconds; the last one repeats.
+BACKOFF = (0.05, 0.1, 0.2, 0.5)
+
+
+class BatchUnavailable(Exception):
+    """The item was not committed: the database is away or the queue is full."""
+
+
+@dataclass(slots=True)
+class Waiting(Generic[Item]):
+    """One queued item and who waits for it."""
+
+    item: Item
+    future: asyncio.Future[Any]
+    queued_at: float
+
+
+# Commits `items` in one transaction on the connection and answers each in order.
+Work = Callable[[psycopg.Connection, Sequence[Item]], Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Generic[Item]):
+    """What differs between uses of the group commit."""
+
+    connect: Callable[[], psycopg.Connection]
+    work: Work[Item]
+    # True for items that must be committed in the end, however long it takes.
+    must_land: Callable[[Item], bool]
+    # What undoes an item whose commit may or may not have happened; None: nothing.
+    undo: Callable[[Item], Item | None]
+    size: int = 200
+    capacity: int = 5000
+    observe: Callable[[int, float], None] = lambda count, waited: None
+
+
+class GroupCommit(Generic[Item]):
+    """The queue and its thread. `submit` from an event loop, `close` at the end."""
+
+    def __init__(self, policy: Policy[Item]) -> None:
+        self._policy = policy
+        self._queue: queue.SimpleQueue[Waiting[Item] | None] = queue.SimpleQueue()
+        self._retry: list[Waiting[Item]] = []
+        self._closing = False
+        self._failures = 0
+        self._connection: psycopg.Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> asyncio.Future[Any]:
+        """Queue `item`; the future has the work's answer or raises its error.
+
+        Raises BatchUnavailable at once if the queue is full or closing, except for
+        items that must land: those are always taken.
+        """
+        if not self._policy.must_land(item) and (
+            self._closing or self._queue.qsize() >= self._policy.capacity
+        ):
+            raise BatchUnavailable("The ledger's queue is full.")
+        future = asyncio.get_running_loop().create_future()
+        self._queue.put(Waiting(item, future, time.monotonic()))
+        return future
+
+    @property
+    def depth(self) -> int:
+        """Items waiting, about."""
+        return self._queue.qsize() + len(self._retry)
+
+    @property
+    def healthy(self) -> bool:
+        """False while the last transaction failed for want of the database."""
+        return self._failures == 0
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Commit what is queued, then end the thread; waits at most `timeout_s`."""
+        self._closing = True
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            if batch:
+                self._commit(batch)
+            if self._closing and self._queue.empty() and not self._retry:
+                break
+        self._drop_connection()
+
+    def _take(self) -> list[Waiting[Item]]:
+        """What is to be committed next; blocks until there is something."""
+        batch, self._retry = self._retry, []
+        if batch:
+            self._pause()
+        else:
+            first = self._queue.get()
+            if first is not None:
+                batch.append(first)
+        while len(batch) < self._policy.size:
+            try:
+                one = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if one is not None:
+                batch.append(one)
+        return batch
+
+    def _pause(self) -> None:
+        index = min(self._failures, len(BACKOFF)) - 1
+        if index >= 0 and not self._closing:
+            time.sleep(BACKOFF[index])
+
+    def _commit(self, batch: list[Waiting[Item]]) -> None:
+        self._policy.observe(len(batch), time.monotonic() - batch[0].queued_at)
+        try:
+            answers = self._work(batch)
+        except psycopg.OperationalError as error:
+            self._away(batch, error)
+        except psycopg.Error as error:
+            self._one_by_one(batch, error)
+        else:
+            self._failures = 0
+            self._resolve(zip(batch, answers, strict=True))
+
+    def _work(self, batch: list[Waiting[Item]]) -> Sequence[object]:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._policy.connect()
+        try:
+            return self._policy.work(
+                self._connection, [waiting.item for waiting in batch]
+            )
+        except psycopg.Error:
+            self._drop_connection()
+            raise
+
+    def _away(self, batch: list[Waiting[Item]], error: psycopg.Error) -> None:
+        """The database is away, slow or locked: refuse, but keep what must land."""
+        self._failures += 1
+        log.warning("batch.failed", items=len(batch), error=type(error).__name__)
+        refused: list[Waiting[Item]] = []
+        for waiting in batch:
+            if self._policy.must_land(waiting.item):
+                self._retry.append(waiting)
+                continue
+            refused.append(waiting)
+            undo = self._policy.undo(waiting.item)
+            if undo is not None:
+                self._retry.append(Waiting(undo, waiting.future, waiting.queued_at))
+        failure = BatchUnavailable("The database did not answer.")
+        self._resolve([(waiting, failure) for waiting in refused])
+        if self._closing:
+            # Nobody waits any more; the reaper ends what is left.
+            self._resolve([(waiting, failure) for waiting in self._retry])
+            self._retry = []
+
+    def _one_by_one(self, batch: list[Waiting[Item]], error: psycopg.Error) -> None:
+        """One bad item must not take the others with it."""
+        if len(batch) == 1:
+            log.error("batch.refused", error=str(error).split("\n")[0])
+            self._resolve([(batch[0], error)])
+            return
+        for waiting in batch:
+            self._commit([waiting])
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _resolve(self, answers: Iterable[tuple[Waiting[Item], object]]) -> None:
+        """Hand the answers to the event loops that wait, one wake-up a loop."""
+        by_loop: dict[
+            asyncio.AbstractEventLoop, list[tuple[Waiting[Item], object]]
+        ] = {}
+        for waiting, answer in answers:
+            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, answer))
+        for loop, pairs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._deliver, pairs)
+            except RuntimeError:
+                # The loop is closed: its process is ending and nobody waits.
+                log.info("batch.loop_closed", answers=len(pairs))
+
+    def _deliver(self, pairs: list[tuple[Waiting[Item], object]]) -> None:
+        for waiting, answer in pairs:
+            if waiting.future.done():
+                self._orphaned(waiting)
+            elif isinstance(answer, BaseException):
+                waiting.future.set_exception(answer)
+            else:
+                waiting.future.set_result(answer)
+
+    def _orphaned(self, waiting: Waiting[Item]) -> None:
+        """Whoever asked has gone: what was committed for it is given back."""
+        if not waiting.future.cancelled():
+            return
+        undo = self._policy.undo(waiting.item)
+        if undo is not None:
+            self._queue.put(Waiting(undo, waiting.future, time.monotonic()))

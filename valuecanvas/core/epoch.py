@@ -1,0 +1,60 @@
+"""The epoch: one counter row that every change of configuration bumps.
+
+Admission reads it in its own transaction, so a request admitted after a change was
+committed cannot run on the old configuration, in any process, without polling.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+
+BUMP = """
+WITH bumped AS (
+    UPDATE core_epoch SET value = value + 1 WHERE id = 1 RETURNING value
+)
+INSERT INTO core_change (epoch, kind, key, created_at)
+SELECT bumped.value, %s, changed, now()
+FROM bumped, unnest(%s::text[]) AS changed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One changed object of the configuration."""
+
+    kind: str
+    key: str
+
+
+def bump(kind: str, keys: Iterable[object]) -> None:
+    """Record that the objects `keys` of `kind` changed; call inside their transaction."""
+    names = [str(key) for key in keys]
+    if not names:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(BUMP, [kind, names])
+
+
+def current() -> int:
+    """The committed epoch."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT value FROM core_epoch WHERE id = 1")
+        row = cursor.fetchone()
+    return int(row[0])
+
+
+def changes_since(epoch: int) -> tuple[int, list[Changed]]:
+    """The committed epoch, and what changed after `epoch` up to it.
+
+    Both come from one statement, so they describe the same instant.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT e.value, c.kind, c.key FROM core_epoch e
+               LEFT JOIN core_change c ON c.epoch > %s AND c.epoch <= e.value
+               WHERE e.id = 1""",
+            [epoch],
+        )
+        rows = cursor.fetchall()
+    return int(rows[0][0]), [Changed(kind, key) for _, kind, key in rows if kind]

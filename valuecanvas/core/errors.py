@@ -1,0 +1,148 @@
+"""The error tree of the gateway, and its one rendering: the OpenAI error body.
+
+GatewayError                  500 api_error
+├── InvalidRequest            400 invalid_request_error
+│   ├── BodyTooLarge          413
+│   ├── UnsupportedMedia      415
+│   └── Unprocessable         422
+├── NotAuthenticated          401 authentication_error
+├── NotPermitted              403 permission_error
+├── NotFound                  404 invalid_request_error
+├── MethodNotAllowed          405 invalid_request_error
+├── Conflict                  409 conflict_error
+├── TooManyRequests           429 rate_limit_error
+│   ├── QuotaExceeded         429 insufficient_quota
+│   └── BudgetExceeded        429 insufficient_quota, code budget_exceeded
+├── UpstreamError             502 upstream_error
+├── Unavailable               503 service_unavailable_error
+└── UpstreamTimeout           504 upstream_error
+"""
+
+from typing import Any
+
+import orjson
+
+
+class GatewayError(Exception):
+    """An error that a caller sees. `message` must be safe to show: no secrets."""
+
+    status = 500
+    type = "api_error"
+    default_code: str | None = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.headers = headers or {}
+        self.extra = extra or {}
+
+    def body(self, request_id: str | None = None) -> dict[str, Any]:
+        """The OpenAI error body; `error` always has its four keys."""
+        error: dict[str, Any] = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+            **self.extra,
+        }
+        if request_id:
+            error["request_id"] = request_id
+        return {"error": error}
+
+    def json(self, request_id: str | None = None) -> bytes:
+        return orjson.dumps(self.body(request_id))
+
+
+class InvalidRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+    default_code = "invalid_request"
+
+
+class BodyTooLarge(InvalidRequest):
+    status = 413
+    default_code = "request_too_large"
+
+
+class UnsupportedMedia(InvalidRequest):
+    status = 415
+    default_code = "unsupported_media_type"
+
+
+class Unprocessable(InvalidRequest):
+    status = 422
+    default_code = "unprocessable"
+
+
+class NotAuthenticated(GatewayError):
+    status = 401
+    type = "authentication_error"
+    default_code = "invalid_api_key"
+
+
+class NotPermitted(GatewayError):
+    status = 403
+    type = "permission_error"
+    default_code = "permission_denied"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "invalid_request_error"
+    default_code = "not_found"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = "invalid_request_error"
+    default_code = "method_not_allowed"
+
+
+class Conflict(GatewayError):
+    status = 409
+    type = "conflict_error"
+    default_code = "conflict"
+
+
+class TooManyRequests(GatewayError):
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+
+class QuotaExceeded(TooManyRequests):
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+
+class BudgetExceeded(TooManyRequests):
+    type = "insufficient_quota"
+    default_code = "budget_exceeded"
+
+
+class UpstreamError(GatewayError):
+    status = 502
+    type = "upstream_error"
+    default_code = "upstream_error"
+
+
+class Unavailable(GatewayError):
+    status = 503
+    type = "service_unavailable_error"
+    default_code = "service_unavailable"
+
+
+class UpstreamTimeout(GatewayError):
+    status = 504
+    type = "upstream_error"
+    default_code = "upstream_timeout"

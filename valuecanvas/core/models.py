@@ -1,0 +1,98 @@
+"""The epoch of the configuration, the list of its changes, and what bumps it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models, transaction
+
+from . import epoch
+
+
+class Epoch(models.Model):
+    """One row: how often the configuration has changed."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "core_epoch"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="core_epoch_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Change(models.Model):
+    """One changed object, so that a process behind loads only what it lacks."""
+
+    epoch = models.BigIntegerField(db_index=True)
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "core_change"
+
+    def __str__(self) -> str:
+        return f"{self.epoch} {self.kind} {self.key}"
+
+
+class ConfigQuerySet(models.QuerySet):
+    """A queryset whose bulk writes bump the epoch as single saves do."""
+
+    def _bump(self, keys: Iterable[object]) -> None:
+        epoch.bump(self.model.config_kind, keys)
+
+    def update(self, **values: Any) -> int:
+        with transaction.atomic(using=self.db):
+            keys = list(self.values_list("pk", flat=True))
+            changed = super().update(**values)
+            self._bump(keys)
+        return changed
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with transaction.atomic(using=self.db):
+            keys = list(self.values_list("pk", flat=True))
+            result = super().delete()
+            self._bump(keys)
+        return result
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        with transaction.atomic(using=self.db):
+            made: list[Any] = super().bulk_create(objs, *args, **kwargs)
+            self._bump([one.pk for one in made])
+        return made
+
+
+class ConfigModel(models.Model):
+    """A row that governs requests: each write bumps the epoch in its transaction.
+
+    `config_kind` names the section of the snapshot that the row belongs to.
+    """
+
+    config_kind: str
+
+    objects = ConfigQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            epoch.bump(self.config_kind, [self.pk])
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            key = self.pk
+            result = super().delete(*args, **kwargs)
+            epoch.bump(self.config_kind, [key])
+        return result
+

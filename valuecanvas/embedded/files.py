@@ -1,0 +1,44 @@
+"""Small private files: written whole, readable by their owner only."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .errors import EngineError
+
+
+def private_folder(folder: Path) -> Path:
+    """Make the folder for us alone if it is missing.
+
+    Raises EngineError when it belongs to someone else.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.listdir(folder)
+    except OSError as error:
+        raise EngineError(
+            f"The data folder {folder} cannot be used: {error.strerror}. Run this as "
+            "the account that made it, or set VALUECANVAS_VAR to another folder."
+        ) from error
+    return folder
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file; empty when the file is missing or is not one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file in one step, mode 0600."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)

@@ -1,0 +1,327 @@
+"""The embedded PostgreSQL: one cluster in one folder, on loopback, with a password.
+
+The folder holds `engine.json` (password, port, copied programs) and `cluster/`, which
+belongs to the account of the server and holds `data/`.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from . import account, binaries, processes
+from .account import Account
+from .binaries import Binaries
+from .errors import EngineError
+from .files import private_folder, read_json, write_json
+from .processes import Engine
+
+NAME = "PostgreSQL"
+ROLE = DATABASE = "valuecanvas"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+# After kill -9 of the first server process its others need a moment to leave.
+BUSY = ("pre-existing shared memory block", "Address already in use", "could not bind")
+ATTEMPTS = 40
+START_SECONDS = 120.0
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+THROW_AWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum_naptime": "10min",
+    "max_wal_size": "2GB",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one cluster lives, and who runs it."""
+
+    folder: Path
+    account: Account
+    binaries: Binaries
+
+    @property
+    def cluster(self) -> Path:
+        return self.folder / "cluster"
+
+    @property
+    def data(self) -> Path:
+        return self.cluster / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "postgres.log"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "engine.json"
+
+
+def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
+    """Start the server of `folder`, making the cluster on the first run.
+
+    `durable=False` is for throw-away data. `leashed` ties the server's life to the
+    calling thread's. Raises EngineError with the remedy when it can't be had.
+    """
+    place = _place(private_folder(folder))
+    _forget_stale_pid(place)
+    if not place.data.exists():
+        _initialise(place)
+    _check_version(place)
+    engine = _launch(place, durable=durable, leashed=leashed)
+    _create_database(engine.url)
+    return engine
+
+
+def find(folder: Path) -> Engine | None:
+    """The server of `folder` that an earlier run left running, if it answers us.
+
+    Raises EngineError when one runs there that doesn't.
+    """
+    data = folder / "cluster" / "data"
+    deadline = time.monotonic() + 15
+    while (running := _postmaster(data)) is not None:
+        pid, port = running
+        url = _url(read_json(folder / "engine.json").get("password", ""), port)
+        if port and _answers(url):
+            return Engine(NAME, url, pid, port)
+        if time.monotonic() > deadline:
+            raise EngineError(
+                f"A PostgreSQL (process {pid}) holds the data in {folder}, but doesn't "
+                f"answer. End it with `kill -INT {pid}` and try again."
+            )
+        time.sleep(0.1)  # it may be starting, recovering or shutting down
+    return None
+
+
+def stop(engine: Engine, folder: Path) -> None:
+    """End the server as cleanly as it can be without waiting for its clients."""
+    processes.stop(engine, signal.SIGINT)
+    _drop_copy(folder / "engine.json")
+
+
+def _place(folder: Path) -> Place:
+    cluster = folder / "cluster"
+    who = account.choose(cluster)
+    if not cluster.exists():
+        cluster.mkdir(mode=0o700)
+        account.own(cluster, who)
+    return Place(folder, who, _programs(folder / "engine.json", who))
+
+
+def _programs(state: Path, who: Account) -> Binaries:
+    """The programs, in a copy if the account can't start them where they are."""
+    original = binaries.postgres()
+    if account.runnable(original, who):
+        return original
+    earlier = read_json(state).get("copy")
+    if earlier and account.runnable(account.within(Path(earlier)), who):
+        return account.within(Path(earlier))
+    copy = account.copied(original, who)
+    write_json(state, {**read_json(state), "copy": str(copy)})
+    return account.within(copy)
+
+
+def _drop_copy(state: Path) -> None:
+    known = read_json(state)
+    copy = known.pop("copy", None)
+    if copy:
+        shutil.rmtree(copy, ignore_errors=True)
+        write_json(state, known)
+
+
+@contextmanager
+def _door(place: Place) -> Iterator[tuple[str, dict[str, object]]]:
+    """The server's own name for its cluster folder, and how to spawn it."""
+    name, descriptor = account.door(place.cluster, place.account)
+    spawn: dict[str, object] = {"cwd": "/", "env": ENVIRONMENT, **place.account.spawn()}
+    if descriptor is None:
+        yield name, spawn
+        return
+    try:
+        yield name, {**spawn, "pass_fds": (descriptor,)}
+    finally:
+        os.close(descriptor)
+
+
+def _initialise(place: Place) -> None:
+    """Make the cluster beside its final place, so that half a cluster is never used."""
+    new = place.cluster / "data.new"
+    shutil.rmtree(new, ignore_errors=True)
+    password = secrets.token_urlsafe(24)
+    write_json(place.state, {**read_json(place.state), "password": password})
+    secret = place.cluster / "password"
+    secret.unlink(missing_ok=True)
+    descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(password)
+    account.own(secret, place.account)
+    with _door(place) as (name, spawn):
+        done = subprocess.run(  # type: ignore[call-overload]
+            [
+                *(place.binaries.tool("initdb"), "-D", f"{name}/data.new"),
+                *("-U", ROLE, f"--pwfile={name}/password", "-A", "scram-sha-256"),
+                *("-E", "UTF8", "--no-instructions", "--no-sync"),
+                *_locale(place.binaries),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **spawn,
+        )
+    secret.unlink()
+    if done.returncode != 0:
+        raise EngineError(f"initdb failed:\n{done.stderr.strip()}")
+    new.rename(place.data)
+
+
+def _locale(programs: Binaries) -> list[str]:
+    """Sorting by code point and Unicode case folding, alike on every machine."""
+    if _major(programs) >= 17:
+        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        return [*builtin, "--locale=C"]
+    return ["--locale=C.UTF-8"]
+
+
+def _major(programs: Binaries) -> int:
+    """The major version; asked of a program that the present account can start."""
+    asked = subprocess.run(
+        [programs.tool("postgres"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"(\d+)", asked.stdout)
+    return int(found.group()) if found else 0
+
+
+def _check_version(place: Place) -> None:
+    made_by = (place.data / "PG_VERSION").read_text().strip()
+    have = _major(place.binaries)
+    if made_by != str(have):
+        raise EngineError(
+            f"The data in {place.folder} were made by PostgreSQL {made_by}, but "
+            f"{have} is installed. Install {made_by}, or move the folder away."
+        )
+
+
+def _launch(place: Place, *, durable: bool, leashed: bool) -> Engine:
+    known = read_json(place.state)
+    if "password" not in known:
+        raise EngineError(
+            f"{place.state} with the database's password is gone. Bring it back, or "
+            f"move {place.folder} away to begin with an empty database."
+        )
+    port = known.get("port")
+    for _ in range(ATTEMPTS):
+        port = processes.free_port(port)
+        engine, complaint = _attempt(
+            place, port, password=known["password"], durable=durable, leashed=leashed
+        )
+        if engine:
+            write_json(place.state, {**read_json(place.state), "port": port})
+            return engine
+        if not any(sign in complaint for sign in BUSY):
+            break
+        time.sleep(0.25)
+    raise EngineError(f"PostgreSQL did not start:\n{complaint}")
+
+
+def _attempt(
+    place: Place, port: int, *, password: str, durable: bool, leashed: bool
+) -> tuple[Engine | None, str]:
+    options = {**SETTINGS, **({} if durable else THROW_AWAY), "port": str(port)}
+    log = processes.open_log(place.log)
+    seen = place.log.stat().st_size
+    with _door(place) as (name, spawn):
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            [
+                *(place.binaries.tool("postgres"), "-D", f"{name}/data"),
+                *(part for key in options for part in ("-c", f"{key}={options[key]}")),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C in the terminal is for us: the database must outlive its clients.
+            start_new_session=True,
+            preexec_fn=processes.die_with_parent(signal.SIGINT) if leashed else None,
+            **spawn,
+        )
+    os.close(log)
+    url = _url(password, port)
+    if processes.wait_answer(process, lambda: _answers(url), START_SECONDS):
+        return Engine(NAME, url, process.pid, port, process), ""
+    return None, processes.tail(place.log, seen)
+
+
+def _url(password: str, port: int, database: str = DATABASE) -> str:
+    return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{database}"
+
+
+def _maintenance(url: str) -> str:
+    return url.rpartition("/")[0] + "/postgres"
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(_maintenance(url), connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _create_database(url: str) -> None:
+    with psycopg.connect(_maintenance(url), autocommit=True) as connection:
+        known = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
+        ).fetchone()
+        if known is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE))
+            )
+
+
+def _postmaster(data: Path) -> tuple[int, int] | None:
+    """Process id and port of the live server of `data`; None when there is none."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        pid = int(lines[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    if not _is_server_of(pid, data):
+        return None
+    return pid, int(lines[3]) if len(lines) > 3 and lines[3].isdigit() else 0
+
+
+def _is_server_of(pid: int, data: Path) -> bool:
+    """Whether the process serves `data`, and doesn't merely bear a re-used number."""
+    if not processes.is_running(pid) or processes.program_of(pid) != "postgres":
+        return False
+    try:
+        return os.path.samefile(f"/proc/{pid}/cwd", data)
+    except OSError:
+        return True  # can't be seen from here: believe the file
+
+
+def _forget_stale_pid(place: Place) -> None:
+    """PostgreSQL itself would be fooled by a process that got the number since."""
+    if _postmaster(place.data) is None:
+        (place.data / "postmaster.pid").unlink(missing_ok=True)

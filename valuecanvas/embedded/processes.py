@@ -1,0 +1,155 @@
+"""Start, watch and stop one engine's process."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import EngineError
+
+PR_SET_PDEATHSIG = 1
+LOG_LIMIT = 5_000_000
+POLL = 0.02
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine. `process` is None when an earlier run of ours started it."""
+
+    name: str
+    url: str = field(repr=False)  # holds the password
+    pid: int
+    port: int
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+
+def free_port(preferred: int | None = None) -> int:
+    """A TCP port on 127.0.0.1 that is free now: `preferred` if it still is."""
+    if preferred and not port_is_taken("127.0.0.1", preferred):
+        return preferred
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_taken(host: str, port: int) -> bool:
+    """Whether binding `host`:`port` fails (as it does for a server that restarts)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def die_with_parent(number: signal.Signals) -> Callable[[], None]:
+    """For `preexec_fn`: the kernel sends `number` to the child when its parent dies.
+
+    Linux only; elsewhere it does nothing. Call it from a parent with one thread: the
+    kernel watches the thread that forked, and forking with threads is unsafe anyway.
+    """
+
+    def leash() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
+
+    return leash
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process lives; a zombie does not."""
+    with suppress(ChildProcessError):  # not a child of ours: the rest decides
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return not stat.parent.parent.joinpath("self").exists()
+
+
+def program_of(pid: int) -> str:
+    """The name of the program that the process runs; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        listed = subprocess.run(
+            ["ps", "-o", "comm=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Path(listed.stdout.strip()).name
+
+
+def wait_gone(pid: int, seconds: float) -> bool:
+    """Wait until the process has ended; False when it has not after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while is_running(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def stop(engine: Engine, number: signal.Signals, seconds: float = 60) -> None:
+    """End the engine by its clean signal; by SIGKILL when it has not obeyed in time."""
+    with suppress(ProcessLookupError):
+        os.kill(engine.pid, number)
+    if engine.process is not None:
+        try:
+            engine.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            engine.process.kill()
+            engine.process.wait()
+    elif not wait_gone(engine.pid, seconds):
+        os.kill(engine.pid, signal.SIGKILL)
+        wait_gone(engine.pid, seconds)
+
+
+def open_log(path: Path) -> int:
+    """A descriptor that appends to the log; a big log is set aside first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def tail(path: Path, since: int) -> str:
+    """What was written to the log after its first `since` bytes, at most 2,000."""
+    with path.open("rb") as log:
+        log.seek(since)
+        return log.read()[-2000:].decode(errors="replace").strip()
+
+
+def wait_answer(
+    process: "subprocess.Popen[bytes]", answers: Callable[[], bool], seconds: float
+) -> bool:
+    """Wait until the new process answers; False when it has ended instead.
+
+    Raises EngineError when it does neither within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if process.poll() is not None:
+            return False
+        if time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise EngineError(f"It was started but gave no answer in {seconds:.0f} s.")
+        time.sleep(POLL)
+    return True

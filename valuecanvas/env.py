@@ -1,0 +1,118 @@
+"""Settings from the environment: each read is declared, and a bad value refuses to start."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: its name, what it is for, and its default as text."""
+
+    name: str
+    help: str
+    default: str
+
+
+# Filled while the settings are imported; .env.example is checked against it.
+DECLARED: dict[str, Setting] = {}
+
+
+def _raw(name: str, help_text: str, default: str | None) -> str | None:
+    DECLARED[name] = Setting(name, help_text, "" if default is None else default)
+    value = os.environ.get(name, "").strip()
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if value and path:
+        raise ImproperlyConfigured(f"Set {name} or {name}_FILE, not both.")
+    if path:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}_FILE names a file that cannot be read: {error.strerror}."
+            ) from error
+    return value or default
+
+
+def _parsed(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:
+    try:
+        return parse(value)
+    except ValueError as error:
+        # The value itself stays out of the message: it may be a secret.
+        raise ImproperlyConfigured(f"{name} must be {wants}.") from error
+
+
+def text(name: str, help_text: str, default: str = "") -> str:
+    return _raw(name, help_text, default) or ""
+
+
+def flag(name: str, help_text: str, *, default: bool) -> bool:
+    def parse(value: str) -> bool:
+        return {"on": True, "true": True, "1": True, "yes": True,
+                "off": False, "false": False, "0": False, "no": False}[value.lower()]  # fmt: skip
+
+    value = _raw(name, help_text, "on" if default else "off") or ""
+    try:
+        return parse(value)
+    except KeyError as error:
+        raise ImproperlyConfigured(f"{name} must be on or off.") from error
+
+
+def integer(
+    name: str, help_text: str, default: int, *, low: int = 0, high: int = 2**31
+) -> int:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(name)
+        return number
+
+    value = _raw(name, help_text, str(default)) or ""
+    return _parsed(name, value, parse, f"a whole number from {low} to {high}")
+
+
+def number(
+    name: str, help_text: str, default: float, *, low: float, high: float
+) -> float:
+    def parse(value: str) -> float:
+        result = float(value)
+        if not low <= result <= high:
+            raise ValueError(name)
+        return result
+
+    value = _raw(name, help_text, str(default)) or ""
+    return _parsed(name, value, parse, f"a number from {low} to {high}")
+
+
+def choice(name: str, help_text: str, default: str, options: tuple[str, ...]) -> str:
+    value = (_raw(name, help_text, default) or "").lower()
+    if value not in options:
+        raise ImproperlyConfigured(f"{name} must be one of: {', '.join(options)}.")
+    return value
+
+
+def words(name: str, help_text: str, default: str = "") -> list[str]:
+    value = _raw(name, help_text, default) or ""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def url(
+    name: str, help_text: str, default: str = "", *, schemes: tuple[str, ...]
+) -> str:
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise ValueError(name)
+        return value
+
+    value = _raw(name, help_text, default) or ""
+    if not value:
+        return ""
+    return _parsed(name, value, parse, f"a URL that begins with {' or '.join(schemes)}")

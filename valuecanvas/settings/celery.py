@@ -1,0 +1,34 @@
+"""Celery: the broker is a doorbell, the database is the queue."""
+
+from valuecanvas import env
+
+from .database import REDIS_PREFIX, REDIS_URL
+
+CELERY_BROKER_URL = (
+    env.url(
+        "CELERY_BROKER_URL",
+        "Broker of the workers. Unset: REDIS_URL.",
+        schemes=("redis", "rediss", "amqp", "amqps", "unix"),
+    )
+    or REDIS_URL
+)
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+if CELERY_BROKER_URL.startswith(("redis", "rediss", "unix")):
+    # kombu looks for lost messages only every interval x throttle seconds.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 900,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "global_keyprefix": f"{REDIS_PREFIX}:celery:",
+    }

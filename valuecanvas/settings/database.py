@@ -1,0 +1,69 @@
+"""PostgreSQL for what must last, Redis for what may be lost."""
+
+import json
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from valuecanvas import env
+
+from .base import ENVIRONMENT, PRODUCTION, VAR_DIR
+
+
+def _embedded() -> dict[str, str]:
+    """The URLs of the embedded engines, as their launcher wrote them."""
+    try:
+        urls: dict[str, str] = json.loads((VAR_DIR / "engines.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return urls
+
+
+def _require(name: str, value: str) -> str:
+    if PRODUCTION and not value:
+        raise ImproperlyConfigured(f"Set {name}: production has no embedded engines.")
+    return value
+
+
+_engines = _embedded() if ENVIRONMENT == "embedded" else {}
+DATABASE_URL = _require(
+    "DATABASE_URL",
+    env.url(
+        "DATABASE_URL",
+        "PostgreSQL 14 or newer. Unset: the embedded PostgreSQL.",
+        schemes=("postgresql", "postgres"),
+    ),
+) or _engines.get("database_url", "postgresql://127.0.0.1:5432/valuecanvas")
+REDIS_URL = _require(
+    "REDIS_URL",
+    env.url(
+        "REDIS_URL",
+        "Redis 6 or newer, or Valkey. Unset: the embedded Valkey.",
+        schemes=("redis", "rediss", "unix"),
+    ),
+) or _engines.get("redis_url", "redis://127.0.0.1:6379/0")
+
+DATABASES = {
+    "default": {
+        **dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True),
+    }
+}
+DATABASES["default"].setdefault("OPTIONS", {})  # type: ignore[typeddict-item]
+REDIS_PREFIX = env.text(
+    "REDIS_PREFIX", "Put before every key in Redis, for shared servers.", "vc"
+)
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": f"{REDIS_PREFIX}:django",
+        "OPTIONS": {
+            # Never pickle: who can write to Redis must not run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 1,
+        },
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"

@@ -1,0 +1,112 @@
+"""What the gateway itself can be told from the environment."""
+
+from valuecanvas import env
+
+HOST = env.text("HOST", "Address that `make run` listens on.", "127.0.0.1")
+PORT = env.integer("PORT", "Web port of `make run`.", 8000, low=1, high=65535)
+PUBLIC_URL = env.url(
+    "PUBLIC_URL", "Where clients reach this server.", schemes=("https", "http")
+)
+UPGRADE_URL = env.url(
+    "UPGRADE_URL",
+    "Where a caller out of quota can upgrade; sent with the 429.",
+    "https://example.com/upgrade",
+    schemes=("https", "http"),
+)
+
+TOGETHER_API_KEY = env.text("TOGETHER_API_KEY", "Key of Together.ai, the primary.")
+TOGETHER_BASE_URL = env.url(
+    "TOGETHER_BASE_URL",
+    "Endpoint of Together.ai.",
+    "https://api.together.xyz/v1",
+    schemes=("https", "http"),
+)
+OPENAI_API_KEY = env.text("OPENAI_API_KEY", "Key of OpenAI, the fallback.")
+OPENAI_BASE_URL = env.url(
+    "OPENAI_BASE_URL",
+    "Endpoint of OpenAI.",
+    "https://api.openai.com/v1",
+    schemes=("https", "http"),
+)
+LOCAL_MODEL = env.choice(
+    "LOCAL_MODEL",
+    "The small model on this machine: auto runs it where no provider has a key.",
+    "auto",
+    ("auto", "on", "off"),
+)
+LOCAL_MODEL_URL = env.url(
+    "LOCAL_MODEL_URL",
+    "Endpoint of the local model; `make run` sets it.",
+    schemes=("http",),
+)
+DEMO_PROVIDER_URL = env.url(
+    "DEMO_PROVIDER_URL",
+    "Endpoint of the demo provider; `make run` sets it.",
+    schemes=("http",),
+)
+
+DEFAULT_TIER = env.text("DEFAULT_TIER", "Tier of customers first seen.", "free")
+LLM_MAX_BODY_BYTES = env.integer(
+    "LLM_MAX_BODY_BYTES",
+    "Largest request body, in bytes.",
+    1_048_576,
+    low=1024,
+    high=67_108_864,
+)
+LLM_MAX_REPLY_BYTES = env.integer(
+    "LLM_MAX_REPLY_BYTES",
+    "Largest reply taken from a provider, in bytes.",
+    33_554_432,
+    low=65_536,
+    high=268_435_456,
+)
+LLM_MAX_N = env.integer("LLM_MAX_N", "Most choices (`n`) a request may ask for.", 4, low=1, high=128)  # fmt: skip
+LLM_UNPRICED = env.choice(
+    "LLM_UNPRICED",
+    "A model without a price: block refuses it, cap bills the stated price.",
+    "block",
+    ("block", "cap"),
+)
+LLM_UNPRICED_USD_PER_MILLION = env.number(
+    "LLM_UNPRICED_USD_PER_MILLION",
+    "Price of a model without one under LLM_UNPRICED=cap, USD per million tokens.",
+    10.0,
+    low=0.000001,
+    high=10_000,
+)
+LLM_MAX_ATTEMPTS = env.integer(
+    "LLM_MAX_ATTEMPTS", "Most upstream calls for one request.", 3, low=1, high=10
+)
+LLM_HEADER_TIMEOUT_S = env.number(
+    "LLM_HEADER_TIMEOUT_S",
+    "Longest wait for a client's request body, in seconds.",
+    10.0,
+    low=0.1,
+    high=120,
+)
+LLM_POOL_TIMEOUT_S = env.number("LLM_POOL_TIMEOUT_S", "Wait for a free upstream connection, in seconds.", 1.0, low=0.01, high=60)  # fmt: skip
+LLM_CONNECT_TIMEOUT_S = env.number("LLM_CONNECT_TIMEOUT_S", "Upstream connect and TLS, in seconds.", 3.0, low=0.01, high=60)  # fmt: skip
+LLM_POOL_SIZE = env.integer("LLM_POOL_SIZE", "Connections to one provider from one process.", 1000, low=1, high=65_535)  # fmt: skip
+LLM_ALLOW_HTTP_PROVIDERS = env.flag(
+    "LLM_ALLOW_HTTP_PROVIDERS",
+    "Let operators name providers at plain http:// or private addresses.",
+    default=True,
+)
+BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
+BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
+REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
+DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
+DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip
+USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip
+# What `Provider.api_key_env` may name: not every variable is a provider's key.
+PROVIDER_KEYS = {
+    "TOGETHER_API_KEY": TOGETHER_API_KEY,
+    "OPENAI_API_KEY": OPENAI_API_KEY,
+    **{
+        name: env.text(name, "Key of a further provider, named in PROVIDER_KEY_NAMES.")
+        for name in env.words(
+            "PROVIDER_KEY_NAMES",
+            "Further variables that hold provider keys, with commas.",
+        )
+    },
+}

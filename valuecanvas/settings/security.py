@@ -1,0 +1,107 @@
+"""Secrets, hosts, cookies and headers."""
+
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+
+from valuecanvas import env
+from valuecanvas.embedded import secrets
+
+from .base import PRODUCTION, VAR_DIR
+
+
+def _secret(name: str, help_text: str) -> str:
+    value = env.text(name, help_text)
+    if value:
+        return value
+    if PRODUCTION:
+        raise ImproperlyConfigured(f"Set {name} (or {name}_FILE) in production.")
+    return secrets.load(VAR_DIR)[name]
+
+
+SECRET_KEY = _secret("SECRET_KEY", "Django's signing key: 50 random characters.")
+KEY_PEPPER = _secret(
+    "KEY_PEPPER", "Secret under which API keys are hashed. Changing it voids all keys."
+)
+FIELD_KEY = _secret(
+    "FIELD_KEY", "Base64 of 32 random bytes: encrypts provider keys in the database."
+)
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS",
+    "Host names that this server answers to, with commas.",
+    "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver",
+)
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("Set ALLOWED_HOSTS in production, e.g. llm.example.com.")
+CSRF_TRUSTED_ORIGINS = env.words(
+    "CSRF_TRUSTED_ORIGINS", "Origins of the admin behind a proxy: https://host."
+)
+CORS_ALLOWED_ORIGINS = env.words(
+    "CORS_ALLOWED_ORIGINS", "Browser origins that may call the API, with commas."
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_SSL_REDIRECT = PRODUCTION and env.flag(
+    "HTTPS_REDIRECT", "Send plain HTTP visitors of the admin to HTTPS.", default=True
+)
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https")
+    if env.flag(
+        "TRUST_PROXY",
+        "Believe X-Forwarded-Proto; only behind a proxy that sets it.",
+        default=False,
+    )
+    else None
+)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        # Unfold's Alpine.js evaluates expressions; nothing is inline.
+        "script-src": [SELF, UNSAFE_EVAL],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+JWT_SECRET = env.text("JWT_SECRET", "HS256 secret of your Supabase project's tokens.")
+JWT_JWKS_URL = env.url(
+    "JWT_JWKS_URL",
+    "Where the identity provider publishes its RS256 or ES256 keys.",
+    schemes=("https", "http"),
+)
+JWT_ISSUER = env.text("JWT_ISSUER", "The `iss` that bearer tokens must carry.")
+JWT_AUDIENCE = env.text(
+    "JWT_AUDIENCE", "The `aud` that bearer tokens must carry.", "authenticated"
+)
+JWT_LEEWAY_S = env.integer(
+    "JWT_LEEWAY_S", "Clock skew allowed on exp and nbf, in seconds.", 30, high=300
+)
+if (JWT_SECRET or JWT_JWKS_URL) and not JWT_ISSUER:
+    raise ImproperlyConfigured("Set JWT_ISSUER beside JWT_SECRET or JWT_JWKS_URL.")
+if JWT_SECRET and JWT_JWKS_URL:
+    raise ImproperlyConfigured(
+        "Set JWT_SECRET or JWT_JWKS_URL, not both: one kind of token is accepted."
+    )
