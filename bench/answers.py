@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from bench.plan import Kind
 
-CHUNKS = 31
 HIT_PROMPTS = 8
 _SYSTEM = (
-    "You help a product team fill in a value proposition canvas. "
+    "You help a product team to understand its customers. "
     "Answer in plain words and stay with what the team has told you."
 )
+# The demo provider's answer hangs on the words of the last message, not on numbers.
 _USER = (
     "Team {number}: our customers run small bakeries, they order flour by telephone, "
     "and they lose an hour a day to it. Which pains and gains should we write down?"
@@ -37,7 +37,7 @@ def body(kind: Kind, model: str, number: int) -> bytes:
             {"role": "user", "content": _USER.format(number=number)},
         ],
         "temperature": 0,
-        "max_tokens": 64,
+        "max_tokens": 256,
     }
     if kind == "stream":
         request["stream"] = True

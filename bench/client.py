@@ -30,6 +30,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.usable = True
         self.idle_since = time.perf_counter()
+        self.lost = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._done: asyncio.Future[Timed] | None = None
         self._reset()
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
+        self.lost.set()
         if self._done and not self._done.done():
             self._done.set_exception(ConnectionError(f"closed mid-answer: {exc}"))
 
@@ -101,6 +103,7 @@ class Pool:
         self._host = host
         self._port = port
         self._idle: list[Connection] = []
+        self._made: list[Connection] = []
 
     async def take(self) -> Connection:
         """A connection that is open. Raises OSError if none can be had."""
@@ -112,16 +115,19 @@ class Pool:
             connection.close()
         loop = asyncio.get_running_loop()
         _, made = await loop.create_connection(Connection, self._host, self._port)
+        self._made.append(made)
         return made
 
     def give_back(self, connection: Connection) -> None:
         if connection.usable:
             self._idle.append(connection)
 
-    def close(self) -> None:
-        for connection in self._idle:
+    async def close(self) -> None:
+        """Close every connection that was made, and wait until they are gone."""
+        for connection in self._made:
             connection.close()
-        self._idle.clear()
+        for connection in self._made:
+            await connection.lost.wait()
 
 
 def post(host: str, key: str, content: bytes) -> bytes:

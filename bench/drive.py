@@ -117,7 +117,7 @@ class Bench:
         figures.count(result)
         if result.answered:
             figures.latency[kind] = Latency.of(result.latency_ms)
-        if result.first_ms:
+        if result.first_ms and kind == "stream":
             figures.latency["first content"] = Latency.of(result.first_ms)
 
     def has_cache(self, server: Server, figures: Figures) -> bool:

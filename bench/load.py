@@ -96,7 +96,7 @@ async def drive(load: Load) -> Result:
     start = time.perf_counter()
     await (_open_loop(run) if load.rate else _closed_loop(run))
     run.result.seconds = time.perf_counter() - start
-    run.pool.close()
+    await run.pool.close()
     return run.result
 
 

@@ -175,5 +175,5 @@ def floor(upstream: str) -> Program:
 
 def upstream() -> Program:
     """The fake upstream: answers by model name, at once and always the same."""
-    command = [sys.executable, "/tmp/w/bench_standin.py", "--port", "{port}"]
+    command = [sys.executable, "-m", "llm.demo", "--port", "{port}"]
     return Program("upstream", command, "/v1/models")

@@ -1,10 +1,11 @@
 """Factories of callers, prices and routes: call `make_*`, or take the fixture.
 
 Every factory gives a saved row whose names are unique unless you give them. In an async
-test take the fixture, or call the factory through `sync_to_async`.
+test take the fixture, or call the factory by `db_thread`.
 """
 
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from billing import keys
+from billing.callers import Callers
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from llm.models import Model, Provider, Route
+from valuecanvas.core.db_thread import DbThread
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -177,3 +180,16 @@ def price(route: Route) -> Price:
 def budget(customer: Customer) -> Budget:
     """One US dollar a day for `customer`."""
     return make_budget(customer)
+
+
+@pytest.fixture
+def db_thread(transactional_db: None) -> Iterator[DbThread]:
+    """A thread with a connection of its own: `await db_thread.run(make_customer)`."""
+    thread = DbThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture
+def callers(db_thread: DbThread) -> Callers:
+    return Callers(db_thread)

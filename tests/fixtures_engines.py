@@ -40,19 +40,22 @@ def start_engines() -> Engines:
     if "PYTEST_XDIST_WORKER" in os.environ:
         return engines
     atexit.register(stop_engines, engines)
+    _sweep()
+    engines.folder, engines.lock = _folder()
     urls = {
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
         "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
-        "CELERY_BROKER_URL": "",
     }
-    if not (urls["DATABASE_URL"] and urls["REDIS_URL"]):
-        _sweep()
-        engines.folder, engines.lock = _folder()
-        _start_missing(engines, engines.folder, urls)
-    urls["CELERY_BROKER_URL"] = urls["REDIS_URL"]
-    for name, url in urls.items():
+    _start_missing(engines, engines.folder, urls)
+    exported = {
+        **urls,
+        "CELERY_BROKER_URL": urls["REDIS_URL"],
+        "VALUECANVAS_ENV": "test",
+        "VALUECANVAS_VAR": str(engines.folder / "var"),
+    }
+    for name, value in exported.items():
         engines.before[name] = os.environ.get(name)
-        os.environ[name] = url
+        os.environ[name] = value
     return engines
 
 

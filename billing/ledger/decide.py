@@ -142,9 +142,7 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     if admitted.day != books.today:
         # The day's row is not locked for its budgets any more: pay what was held.
         return admitted.estimate
-    room = min(
-        limit.micros - sum(standing(limit, books)) for limit in admitted.limits
-    )
+    room = min(limit.micros - sum(standing(limit, books)) for limit in admitted.limits)
     extra = max(0, min(excess, room))
     for scope in admitted.party.scopes:
         books.row(scope, books.today).spent += extra

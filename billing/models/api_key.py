@@ -1,9 +1,10 @@
 """API keys: shown once, kept as an HMAC."""
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 
 from valuecanvas.core.models import ConfigModel
 
@@ -58,6 +59,15 @@ class ApiKey(ConfigModel):
 
     def __str__(self) -> str:
         return f"{self.name} (vc-{self.prefix}-…)"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            if not self._state.adding:
+                # Revoking is one-way: a copy from before it must not undo it.
+                held = ApiKey.objects.select_for_update().filter(pk=self.pk)
+                revoked_at = held.values_list("revoked_at", flat=True).first()
+                self.revoked_at = revoked_at or self.revoked_at
+            super().save(*args, **kwargs)
 
     def state(self, now: datetime) -> str:
         """'revoked', 'expired' or 'active' at `now`."""

@@ -43,4 +43,3 @@ class Customer(ConfigModel):
 
     def __str__(self) -> str:
         return self.user_id
-

@@ -56,7 +56,8 @@ def _pieces(asked: Asked, behaviour: Behaviour) -> tuple[list[str], str, Tool | 
     if behaviour.echo:
         return tokens.split(asked.last_user.text), "stop", None
     if tool := asked.tool:
-        arguments = orjson.dumps(schema.example(tool.parameters)).decode()
+        wanted = {"type": "object", **tool.parameters}
+        arguments = orjson.dumps(schema.example(wanted)).decode()
         return [tool.name, *tokens.split(arguments)], "tool_calls", tool
     if asked.json:
         return _stopped(tokens.split(replies.json_text(asked)), asked), "stop", None

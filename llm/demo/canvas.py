@@ -8,15 +8,15 @@ from llm.demo.industries import BLOCKS, GENERAL, INDUSTRIES, Industry
 from llm.demo.words import Subject, subject
 
 _OWN = {
-    "Key Partners": "Specialists who know {bare}",
-    "Key Activities": "Building and improving {named}",
+    "Key Partners": "Specialists in {topic}",
+    "Key Activities": "Running and improving the {topic}",
     "Key Resources": "Know-how in {words}",
-    "Value Propositions": "{audience_cap} get what they need from {named}",
+    "Value Propositions": "A {topic} made for {audience}",
     "Customer Relationships": "Regular talks with {audience} about what to do next",
-    "Channels": "Places where {audience} already look for {topic}",
-    "Customer Segments": "{audience_cap}{place}",
-    "Cost Structure": "Setting up {named}",
-    "Revenue Streams": "Payments by {audience} for {topic}",
+    "Channels": "Places where {audience} already look for help",
+    "Customer Segments": "{segment}",
+    "Cost Structure": "Setting up the {topic}",
+    "Revenue Streams": "Payments by {audience} for the {topic}",
 }
 
 
@@ -54,15 +54,13 @@ def _industry(about: Subject) -> Industry:
 
 
 def _parts(about: Subject) -> Mapping[str, str]:
-    audience = about.audience or "customers"
+    place = f" in {about.place}" if about.place else ""
+    topic = _topic(about)
     return {
-        "named": about.named,
-        "bare": about.bare,
-        "topic": _topic(about),
-        "words": ", ".join(about.words[:4]) or about.bare,
-        "audience": audience,
-        "audience_cap": _capital(audience),
-        "place": f" in {about.place}" if about.place else " with an urgent need",
+        "topic": topic,
+        "words": ", ".join(about.words[:4]) or topic,
+        "audience": about.audience or "its customers",
+        "segment": _capital(about.audience or f"people who need a {topic}") + place,
     }
 
 

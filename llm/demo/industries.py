@@ -44,7 +44,7 @@ GENERAL = _industry(
 INDUSTRIES = (
     _industry(
         "saas software app apps platform api cloud ai data developer developers tool"
-        " online web mobile cyber analytics automation crm",
+        " cyber analytics automation crm",
         ("Cloud and payment providers", "Integration and reseller partners"),
         ("Product development and support", "Onboarding and keeping the service up"),
         ("Engineering team and code base", "Usage data and hosting capacity"),

@@ -124,11 +124,12 @@ class _Maker:
 
     def _string(self, schema: Schema, name: str) -> str:
         if schema.get("format") in _FORMATS:
-            return _FORMATS[schema["format"]]
+            return _FORMATS[str(schema["format"])]
         phrases = self.hints.get(plain(name))
-        text = " ".join(phrases) if phrases else _text(name)
-        text += "." * (schema.get("minLength", 0) - len(text))
-        return text[: schema.get("maxLength", len(text))]
+        text: str = " ".join(phrases) if phrases else _text(name)
+        text = text.ljust(schema.get("minLength", 0), ".")
+        most: int = schema.get("maxLength", len(text))
+        return text[:most]
 
 
 def _text(name: str) -> str:
@@ -163,17 +164,19 @@ def _kind(schema: Schema, depth: int) -> str:
 
 
 def _number(schema: Schema) -> int | float:
-    whole = schema.get("type") == "integer"
+    """The first of some likely numbers that keeps within the bounds."""
     step = schema.get("multipleOf") or 1
-    value = step
-    if (low := schema.get("minimum", schema.get("exclusiveMinimum"))) is not None:
-        value = max(value, math.ceil(low / step) * step)
-    if (high := schema.get("maximum", schema.get("exclusiveMaximum"))) is not None:
-        value = min(value, math.floor(high / step) * step)
-    if value == schema.get("exclusiveMinimum"):
-        value += step
-    if value == schema.get("exclusiveMaximum"):
-        value -= step
-    if low is not None and high is not None and not low <= value <= high:
-        value = (low + high) / 2  # no whole step fits in between
-    return int(value) if whole else value
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))
+    likely = [step]
+    if low > -math.inf:
+        likely += [math.ceil(low / step) * step, math.ceil(low / step) * step + step]
+    if high < math.inf:
+        likely += [
+            math.floor(high / step) * step,
+            math.floor(high / step) * step - step,
+        ]
+    barred = (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum"))
+    fitting = [n for n in likely if low <= n <= high and n not in barred]
+    value = fitting[0] if fitting else (low + high) / 2
+    return int(value) if schema.get("type") == "integer" else value

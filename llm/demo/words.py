@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_STOP = frozenset(
-    """a about all also an and any are as at be been best but by can canvas canvases
+_STOP_TEXT = """a about all also an and any are as at be been best but by can canvas canvases
     could create describe design detailed do does draft each for from generate get
     give good had has have help her here his how i idea ideas if in into is it its
     just know let like list made make many me model models more most much my name
@@ -15,8 +14,8 @@ _STOP = frozenset(
     there these they this those to under up us use using very want was we well were
     what when where which who whose why will with within work would write you your
     bmc block blocks business businesses company
-    startup""".split()
-)
+    startup hello hey thanks thank yes okay"""
+_STOP = frozenset(_STOP_TEXT.split())
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _CLAUSE_END = re.compile(r"[.!?\n;:{}\[\]<>\"“”]")
 _AFTER_CANVAS = re.compile(

@@ -4,6 +4,7 @@ from .attempt import Attempt
 from .breaker import BreakerEvent, BreakerOverride
 from .provider import Provider
 from .route import Model, Route
+from .seeded import Seeded
 
 __all__ = [
     "Attempt",
@@ -12,4 +13,5 @@ __all__ = [
     "Model",
     "Provider",
     "Route",
+    "Seeded",
 ]

@@ -51,4 +51,6 @@ class BreakerEvent(models.Model):
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
-        return f"{self.provider}:{self.upstream_model} {self.from_state}→{self.to_state}"
+        return (
+            f"{self.provider}:{self.upstream_model} {self.from_state}→{self.to_state}"
+        )

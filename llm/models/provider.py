@@ -31,7 +31,8 @@ class Provider(ConfigModel):
         help_text="How its errors are read.",
     )
     base_url = models.URLField(
-        max_length=300, help_text="Up to and with /v1. Changing the host clears the key."
+        max_length=300,
+        help_text="Up to and with /v1. Changing the host clears the key.",
     )
     api_key_env = models.CharField(
         "key from environment",
@@ -45,6 +46,8 @@ class Provider(ConfigModel):
 
     class Meta:
         ordering = ["key"]
+        # Apart from `change`: it decides to which host a key is sent.
+        permissions = [("set_provider_endpoint", "Can set base URLs and keys")]
 
     def __str__(self) -> str:
         return self.name

@@ -44,6 +44,7 @@ class Model(ConfigModel):
 
     class Meta:
         ordering = ["name"]
+        permissions = [("use_playground", "Can send requests from the playground")]
 
     def __str__(self) -> str:
         return self.name
@@ -52,9 +53,7 @@ class Model(ConfigModel):
         least = self.first_token_s + self.between_tokens_s
         if self.total_stream_s < least:
             raise ValidationError(
-                {
-                    "total_stream_s": f"At least first token + between tokens: {least} s."
-                }
+                {"total_stream_s": f"At least first token + between tokens: {least} s."}
             )
         if self.total_s < self.first_token_s:
             raise ValidationError(

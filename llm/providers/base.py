@@ -27,6 +27,8 @@ class Kind:
     classify: Classify
     # Has POST /responses; elsewhere the gateway translates to chat completions.
     responses: bool = False
+    # The field with which it caps its output.
+    cap_field: str = "max_tokens"
 
 
 def error_of(body: Any) -> dict[str, Any]:

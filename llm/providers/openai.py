@@ -2,4 +2,10 @@
 
 from .base import Kind, classify
 
-KIND = Kind(title="OpenAI", classify=classify, responses=True)
+KIND = Kind(
+    title="OpenAI",
+    classify=classify,
+    responses=True,
+    # Its reasoning models refuse max_tokens.
+    cap_field="max_completion_tokens",
+)

@@ -13,7 +13,7 @@ from llm.translate.stream_items import CallItem, TextItem
 class Slot:
     """A call of the chat: held back until its name is known."""
 
-    given_id: str
+    given_id: str = ""
     item: CallItem | None = None
     held: str = ""
 
@@ -89,14 +89,10 @@ class Output:
         index = delta.get("index")
         key = index if isinstance(index, int) else None
         slot = self._last if key is None else self._slots.get(key)
-        # Some providers number all calls 0, or none; others send a new id with
-        # each delta. So a call begins where both a new id and a name are given.
-        fresh = bool(name and given_id and slot and slot.given_id != given_id)
-        if slot is None or (fresh and slot.item is not None):
-            slot = Slot(given_id)
-            # The same key again: the older one keeps its place in the output.
-            key = len(self._slots) if key is None else key
-            self._slots[key] = slot
+        if slot is None or _begins(slot, name, given_id, key):
+            slot = Slot()
+            # The same key again: the older call keeps its place in the output.
+            self._slots[len(self._slots) if key is None else key] = slot
         slot.given_id = slot.given_id or given_id
         self._last = slot
         return slot
@@ -129,3 +125,14 @@ class Output:
             if isinstance(item, CallItem) and item.is_whole():
                 events += item.close(self._writer, "completed")
         return events
+
+
+def _begins(slot: Slot, name: str, given_id: str, key: int | None) -> bool:
+    """Whether a delta begins another call than that of `slot`.
+
+    Some providers number all calls 0, or none; others send a new id with each
+    delta. So it takes a name, and a new id or neither id nor number.
+    """
+    if slot.item is None or not name:
+        return False
+    return given_id != slot.given_id if given_id else key is None

@@ -1,9 +1,15 @@
 """The kernel: epoch, group commit, errors, ids, money, Redis, crypto."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from . import log
 
 
 class CoreConfig(AppConfig):
     name = "valuecanvas.core"
     label = "core"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        log.configure(settings.LOG_LEVEL)

@@ -1,31 +1,70 @@
-"""Structured logs: one JSON object a line, of named fields only."""
+"""Structured logs: one JSON object a line on standard error, of named fields only."""
 
 import logging
+import sys
 from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-SHARED: tuple[Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
-def _dumps(event: EventDict, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _dumps(event: EventDict, **_: Any) -> bytes:
+    return orjson.dumps(event, default=str)
 
 
-def formatter() -> logging.Formatter:
-    """The formatter for the standard library's handlers (settings.LOGGING)."""
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=SHARED,
+class StderrLines:
+    """Writes each event in one piece to whatever standard error is at that moment."""
+
+    def __init__(self, *args: Any) -> None:
+        self.name = args[0] if args else ""
+
+    def msg(self, line: bytes) -> None:
+        sys.stderr.write(line.decode("utf-8", "replace") + "\n")
+
+    log = debug = info = warning = error = critical = exception = msg
+
+
+def _name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event["logger"] = logger.name
+    return event
+
+
+def configure(level: str) -> None:
+    """Set structlog up for this process; `level` is a name such as 'info'."""
+    structlog.configure(
         processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _name,
+            _STAMP,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=StderrLines,
+        cache_logger_on_first_use=True,
     )
+
+
+def formatter() -> logging.Formatter:
+    """The same form for the standard library's loggers (settings.LOGGING)."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        _STAMP,
+    ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_text),
+        ],
+    )
+
+
+def _text(event: EventDict, **_: Any) -> str:
+    return _dumps(event).decode()

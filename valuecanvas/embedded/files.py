@@ -12,17 +12,32 @@ from .errors import EngineError
 def private_folder(folder: Path) -> Path:
     """Make the folder for us alone if it is missing.
 
-    Raises EngineError when it belongs to someone else.
+    Raises EngineError when it cannot be used.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.listdir(folder)
     except OSError as error:
-        raise EngineError(
-            f"The data folder {folder} cannot be used: {error.strerror}. Run this as "
-            "the account that made it, or set VALUECANVAS_VAR to another folder."
-        ) from error
+        raise _refused(folder, error.strerror or "") from error
     return folder
+
+
+def own_folder(folder: Path) -> Path:
+    """A private folder whose files are all of our account.
+
+    Raises EngineError when another account made it: even for root, whose new files
+    its owner couldn't read afterwards.
+    """
+    if private_folder(folder).stat().st_uid != os.geteuid():
+        raise _refused(folder, "it belongs to another account")
+    return folder
+
+
+def _refused(folder: Path, reason: str) -> EngineError:
+    return EngineError(
+        f"The data folder {folder} cannot be used: {reason}. Run this as the account "
+        "that made it, or set VALUECANVAS_VAR to another folder."
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from . import account, binaries, processes
 from .account import Account
 from .binaries import Binaries
 from .errors import EngineError
-from .files import private_folder, read_json, write_json
+from .files import own_folder, read_json, write_json
 from .processes import Engine
 
 NAME = "PostgreSQL"
@@ -33,6 +33,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 BUSY = ("pre-existing shared memory block", "Address already in use", "could not bind")
 ATTEMPTS = 40
 START_SECONDS = 120.0
+PATIENCE_SECONDS = 15.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -81,7 +82,7 @@ def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engin
     `durable=False` is for throw-away data. `leashed` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
-    place = _place(private_folder(folder))
+    place = _place(own_folder(folder))
     _forget_stale_pid(place)
     if not place.data.exists():
         _initialise(place)
@@ -97,7 +98,7 @@ def find(folder: Path) -> Engine | None:
     Raises EngineError when one runs there that doesn't.
     """
     data = folder / "cluster" / "data"
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (running := _postmaster(data)) is not None:
         pid, port = running
         url = _url(read_json(folder / "engine.json").get("password", ""), port)

@@ -108,17 +108,23 @@ def wait_gone(pid: int, seconds: float) -> bool:
 
 def stop(engine: Engine, number: signal.Signals, seconds: float = 60) -> None:
     """End the engine by its clean signal; by SIGKILL when it has not obeyed in time."""
+    if engine.process is not None:
+        _end(engine.process, number, seconds)
+        return
     with suppress(ProcessLookupError):
         os.kill(engine.pid, number)
-    if engine.process is not None:
-        try:
-            engine.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            engine.process.kill()
-            engine.process.wait()
-    elif not wait_gone(engine.pid, seconds):
+    if not wait_gone(engine.pid, seconds):
         os.kill(engine.pid, signal.SIGKILL)
         wait_gone(engine.pid, seconds)
+
+
+def _end(process: "subprocess.Popen[bytes]", number: int, seconds: float) -> None:
+    process.send_signal(number)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def open_log(path: Path) -> int:
@@ -144,12 +150,17 @@ def wait_answer(
     Raises EngineError when it does neither within `seconds`.
     """
     deadline = time.monotonic() + seconds
-    while not answers():
-        if process.poll() is not None:
-            return False
-        if time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            raise EngineError(f"It was started but gave no answer in {seconds:.0f} s.")
-        time.sleep(POLL)
+    try:
+        while not answers():
+            if process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"It was started but gave no answer in {seconds:.0f} s."
+                )
+            time.sleep(POLL)
+    except BaseException:
+        # Ctrl-C too: what nobody knows of must not stay behind.
+        _end(process, signal.SIGINT, 10)
+        raise
     return True

@@ -1,21 +1,43 @@
 """Secrets of the embedded default, generated once and kept in the data folder."""
 
 import base64
-import json
+import fcntl
 import os
 from pathlib import Path
 
+from .errors import EngineError
+from .files import private_folder, read_json, write_json
+
+NAMES = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
+
 
 def load(var: Path) -> dict[str, str]:
-    path = var / "secrets.json"
-    if not path.exists():
-        var.mkdir(parents=True, exist_ok=True)
-        fresh = {
-            "SECRET_KEY": base64.urlsafe_b64encode(os.urandom(48)).decode(),
-            "KEY_PEPPER": base64.urlsafe_b64encode(os.urandom(32)).decode(),
-            "FIELD_KEY": base64.b64encode(os.urandom(32)).decode(),
-        }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(fresh))
-    secrets: dict[str, str] = json.loads(path.read_text())
-    return secrets
+    """The secrets by the names of their settings; made on the first call.
+
+    A lock keeps two first processes from making two different sets. Raises
+    EngineError when the file exists but lacks a secret: with new ones, keys that
+    were issued and fields that were encrypted would be lost without a word.
+    """
+    path = private_folder(var) / "secrets.json"
+    lock = os.open(var / "secrets.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            write_json(path, _fresh())
+    finally:
+        os.close(lock)
+    found = read_json(path)
+    if missing := [name for name in NAMES if not found.get(name)]:
+        raise EngineError(
+            f"{path} lacks {', '.join(missing)}. Bring the file back from a copy, or "
+            "move the data folder away to begin anew."
+        )
+    return {name: str(found[name]) for name in NAMES}
+
+
+def _fresh() -> dict[str, str]:
+    return {
+        "SECRET_KEY": base64.urlsafe_b64encode(os.urandom(48)).decode(),
+        "KEY_PEPPER": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+        "FIELD_KEY": base64.b64encode(os.urandom(32)).decode(),
+    }

@@ -12,13 +12,14 @@ import redis
 
 from . import binaries, processes
 from .errors import EngineError
-from .files import private_folder, read_json, write_json
+from .files import own_folder, read_json, write_json
 from .processes import Engine
 
 NAME = "Valkey"
 PROGRAMS = ("valkey-server", "redis-server")
 ATTEMPTS = 5
 START_SECONDS = 60.0
+PATIENCE_SECONDS = 15.0
 
 
 def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
@@ -27,7 +28,7 @@ def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engin
     `durable=False` keeps nothing on disk. `leashed` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
-    private_folder(folder)
+    own_folder(folder)
     state = folder / "engine.json"
     known = read_json(state)
     password = known.get("password") or secrets.token_urlsafe(24)
@@ -56,7 +57,7 @@ def find(folder: Path) -> Engine | None:
     if "port" not in known:
         return None
     url = _url(known["password"], known["port"])
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         pid = _pid(url)
         if pid is not None:

@@ -1,10 +1,44 @@
 """The look of the admin; its content is in valuecanvas/admin.py and the apps."""
 
+# Teal, in unfold's scale; the greys are unfold's own.
+_PRIMARY = {
+    "50": "oklch(98.4% .014 180.7)",
+    "100": "oklch(95.3% .051 180.8)",
+    "200": "oklch(91% .096 180.4)",
+    "300": "oklch(85.5% .138 181.1)",
+    "400": "oklch(77.7% .152 181.9)",
+    "500": "oklch(65% .118 184.7)",
+    "600": "oklch(52.5% .1 186)",
+    "700": "oklch(46% .086 187)",
+    "800": "oklch(40% .072 189)",
+    "900": "oklch(36% .06 191)",
+    "950": "oklch(26% .046 193)",
+}
+
 UNFOLD: dict[str, object] = {
     "SITE_TITLE": "ValueCanvas",
     "SITE_HEADER": "ValueCanvas",
     "SITE_SUBHEADER": "LLM control room",
     "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "COLORS": {"primary": _PRIMARY},
+    "ENVIRONMENT": "valuecanvas.sidebar.environment",
+    "DASHBOARD_CALLBACK": "valuecanvas.dashboard.fill",
+    "STYLES": ["valuecanvas.sidebar.stylesheet"],
+    "SCRIPTS": ["valuecanvas.sidebar.script"],
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "valuecanvas.sidebar.favicon",
+        }
+    ],
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "valuecanvas.sidebar.navigation",
+    },
 }

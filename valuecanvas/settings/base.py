@@ -26,10 +26,10 @@ if DEBUG and PRODUCTION:
     raise ImproperlyConfigured("DEBUG must be off when VALUECANVAS_ENV=production.")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "valuecanvas.admin_site.ControlRoomConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

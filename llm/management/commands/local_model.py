@@ -1,5 +1,6 @@
 """Serve the small model of the embedded default."""
 
+import os
 import signal
 import threading
 from typing import Any
@@ -24,3 +25,5 @@ class Command(BaseCommand):
         self.stdout.write(f"Local model: {server.listening_address}/v1")
         self.stdout.flush()
         stopped.wait()
+        # llama.cpp's own end waits up to 30 s for answers that it is still writing.
+        os._exit(0)

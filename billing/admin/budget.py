@@ -1,0 +1,88 @@
+"""Budgets in the admin, with what is spent and held of each."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from billing import spend
+from billing.models import Budget
+from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.templatetags import figures
+
+TARGETS = {"team": "team", "customer": "customer", "api_key": "key"}
+
+
+@admin.register(Budget)
+class BudgetAdmin(Admin):
+    list_display = (
+        "whom",
+        "scope",
+        "period",
+        "used_up",
+        "left",
+        "limit",
+        "enabled",
+        "note",
+    )
+    list_select_related = ("team", "customer", "api_key")
+    list_filter = (
+        ("scope", ChoicesDropdownFilter),
+        ("period", ChoicesDropdownFilter),
+        "enabled",
+    )
+    search_fields = (
+        "note",
+        "team__key",
+        "customer__user_id__exact",
+        "api_key__prefix__exact",
+    )
+    search_help_text = "A note, a team, or the whole id of a customer or key."
+    autocomplete_fields = tuple(TARGETS)
+    conditional_fields = {  # noqa: RUF012
+        field: f"scope == '{scope}'" for field, scope in TARGETS.items()
+    }
+    fieldsets = (
+        ("Whom it limits", {"fields": ("scope", *TARGETS)}),
+        ("The limit", {"fields": ("period", "limit_usd", "enabled", "note")}),
+        ("So far", {"fields": ("used_up", "left")}),
+    )
+    readonly_fields = ("used_up", "left")
+    empty_text = (
+        "A budget is a hard limit in US dollars: a request that might pass it is "
+        "refused before it is sent. Begin with one for everyone."
+    )
+
+    def attach(self, rows: list[Any]) -> None:
+        found = spend.progress(rows)
+        for budget in rows:
+            budget.progress = found[budget.pk]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets if obj else self.fieldsets[:2]
+
+    @display(description="Limits", ordering="scope")
+    def whom(self, budget: Budget) -> str:
+        return budget.target
+
+    @display(description="Limit", ordering="limit_usd")
+    def limit(self, budget: Budget) -> str:
+        return figures.usd(budget.limit_usd)
+
+    @display(description="Spent and held")
+    def used_up(self, budget: Any) -> str:
+        self._attach_one(budget)
+        return render_to_string(
+            "admin/billing/budget/progress.html", {"progress": budget.progress}
+        )
+
+    @display(description="Left")
+    def left(self, budget: Any) -> str:
+        self._attach_one(budget)
+        return figures.micros(budget.progress.left)
+
+    def _attach_one(self, budget: Any) -> None:
+        if not hasattr(budget, "progress"):
+            self.attach([budget])

@@ -1,0 +1,126 @@
+"""Customers in the admin."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    RangeDateTimeFilter,
+    RelatedDropdownFilter,
+)
+
+from billing import spend
+from billing.models import Customer
+from valuecanvas.core.admin import LargeTableAdmin, display
+from valuecanvas.core.templatetags import figures
+
+
+@admin.register(Customer)
+class CustomerAdmin(LargeTableAdmin):
+    list_display = (
+        "user_id",
+        "team",
+        "tier",
+        "requests_today",
+        "spent_today",
+        "state",
+        "created_at",
+    )
+    list_select_related = ("team", "tier")
+    list_filter = (
+        ("tier", RelatedDropdownFilter),
+        ("team", AutocompleteSelectFilter),
+        "suspended",
+        ("created_at", RangeDateTimeFilter),
+    )
+    # Read by get_search_results below: an exact id, or the beginning of one.
+    search_fields = ("user_id",)
+    search_help_text = "The whole user id, or how it begins."
+    ordering = ("-id",)  # made of the time, and indexed
+    autocomplete_fields = ("team", "tier")
+    fieldsets = (
+        (None, {"fields": ("user_id", "team", "tier", "suspended")}),
+        ("Activity", {"fields": ("today_text", "links", "created_at")}),
+    )
+    actions = ("suspend", "resume")
+    empty_text = (
+        "Customers come by themselves with their first request, in the default tier. "
+        "Add one here to choose its tier or to issue a key for it beforehand."
+    )
+
+    def attach(self, rows: list[Any]) -> None:
+        found = spend.today("c", [str(customer.pk) for customer in rows])
+        for customer in rows:
+            customer.standing = found.get(str(customer.pk), spend.Standing())
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.filter(Q(user_id=term) | Q(user_id__startswith=term)), False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # The ledger and the counters know the customer by this id.
+        fixed = ["user_id", "team"] if obj else []
+        return [*fixed, "today_text", "links", "created_at"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets if obj else self.fieldsets[:1]
+
+    @display(description="Requests today")
+    def requests_today(self, customer: Any) -> str:
+        limit = figures.grouped(customer.tier.daily_requests)
+        return f"{figures.grouped(customer.standing.used)} of {limit}"
+
+    @display(description="Spent today")
+    def spent_today(self, customer: Any) -> str:
+        return figures.micros(customer.standing.spent)
+
+    @display(description="State", label={"active": "success", "suspended": "danger"})
+    def state(self, customer: Customer) -> str:
+        return "suspended" if customer.suspended else "active"
+
+    @display(description="Today (UTC)")
+    def today_text(self, customer: Customer) -> str:
+        self.attach([customer])
+        return f"{self.requests_today(customer)} requests, {self.spent_today(customer)}"
+
+    @display(description="See also")
+    def links(self, customer: Customer) -> str:
+        requests = reverse("admin:billing_usage_changelist")
+        keys = reverse("admin:billing_apikey_changelist")
+        return format_html(
+            '<a class="vc-link" href="{}?{}">Requests</a> · '
+            '<a class="vc-link" href="{}?{}">API keys</a>',
+            requests,
+            urlencode({"q": customer.user_id}),
+            keys,
+            urlencode({"q": customer.user_id}),
+        )
+
+    @admin.action(description="Suspend: refuse their requests", permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._switch(request, queryset, suspended=True)
+
+    @admin.action(description="Resume: accept their requests", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._switch(request, queryset, suspended=False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet, *, suspended: bool
+    ) -> None:
+        # By id: the list's queryset defers, orders and slices.
+        chosen = list(queryset.exclude(suspended=suspended))
+        Customer.objects.filter(pk__in=[one.pk for one in chosen]).update(
+            suspended=suspended
+        )
+        verb = "Suspended" if suspended else "Resumed"
+        self.record(request, chosen, f"{verb}.")
+        messages.success(request, f"{verb} {len(chosen)} of the chosen customers.")

@@ -1,0 +1,62 @@
+"""Money held for requests under way, in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils import timezone
+
+from billing.models import Reservation
+from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.templatetags import figures
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = (
+        "id",
+        "user",
+        "model_name",
+        "team",
+        "held",
+        "state",
+        "lease_until",
+        "created_at",
+    )
+    ordering = ("-id",)
+    search_fields = ("=key", "=team")
+    search_help_text = "The whole prefix of a key, or a team."
+    fields = (
+        "id",
+        "user",
+        "model_name",
+        "team",
+        "key",
+        "held",
+        "day",
+        "lease_until",
+        "state",
+        "epoch",
+        "created_at",
+    )
+    readonly_fields = ("user", "model_name", "held", "state")
+    empty_text = (
+        "Nothing is held: no request is under way. A row is here only while its "
+        "request runs; then it becomes a row of Requests."
+    )
+
+    @display(description="Held", ordering="estimate")
+    def held(self, reservation: Reservation) -> str:
+        return figures.micros(reservation.estimate)
+
+    @display(description="User")
+    def user(self, reservation: Reservation) -> Any:
+        return reservation.facts.get("user_id", "")
+
+    @display(description="Model")
+    def model_name(self, reservation: Reservation) -> Any:
+        return reservation.facts.get("model", "")
+
+    @display(description="State", label={"running": "info", "lease ran out": "warning"})
+    def state(self, reservation: Reservation) -> str:
+        late = reservation.lease_until < timezone.now()
+        return "lease ran out" if late else "running"

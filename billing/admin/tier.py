@@ -1,0 +1,38 @@
+"""Tiers in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from billing.models import Tier
+from valuecanvas.core.admin import Admin, display
+
+
+@admin.register(Tier)
+class TierAdmin(Admin):
+    list_display = (
+        "name",
+        "key",
+        "daily_requests",
+        "max_output_tokens",
+        "upgrade_to",
+        "customers_count",
+    )
+    list_select_related = ("upgrade_to",)
+    search_fields = ("key", "name")
+    fields = ("key", "name", "daily_requests", "max_output_tokens", "upgrade_to")
+    empty_text = (
+        "A tier says how much a customer may use in a day. Add one such as 'free'."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).annotate(held=Count("customers"))  # type: ignore[no-any-return]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["key"] if obj else []
+
+    @display(description="Customers", ordering="held")
+    def customers_count(self, tier: Any) -> int:
+        return int(tier.held)

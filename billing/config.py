@@ -1,0 +1,111 @@
+"""Billing's part of the configuration snapshot: tiers, budgets, prices."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from valuecanvas.core import money
+
+from .ledger.types import Limit
+from .models import Budget, Price, Tier
+
+Keys = Iterable[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierFacts:
+    """What a request needs to know of a tier."""
+
+    key: str
+    name: str
+    daily_requests: int
+    max_output_tokens: int
+    upgrade_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A dated price, in micro-dollars per million tokens."""
+
+    provider: str
+    upstream_model: str
+    input: int
+    cached: int
+    output: int
+    effective_from: dt.datetime
+
+    def cost(self, prompt: int, completion: int, cached: int = 0) -> int:
+        """Micro-dollars; `cached` is the part of `prompt` read from a cache."""
+        return money.round_cost(
+            (prompt - cached) * self.input
+            + cached * self.cached
+            + completion * self.output
+        )
+
+
+def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
+    """Tiers by key; with `keys`, only those of them that exist."""
+    rows = Tier.objects.all() if keys is None else Tier.objects.filter(pk__in=keys)
+    return {
+        row.key: TierFacts(
+            row.key,
+            row.name,
+            row.daily_requests,
+            row.max_output_tokens,
+            row.upgrade_to_id,
+        )
+        for row in rows
+    }
+
+
+def load_budgets(keys: Keys = None) -> dict[str, Limit]:
+    """Enabled budgets by id."""
+    rows = Budget.objects.filter(enabled=True)
+    if keys is not None:
+        rows = rows.filter(pk__in=keys)
+    letters = {"global": "g", "team": "t", "customer": "c", "key": "k"}
+    return {
+        str(row.pk): Limit(
+            f"{letters[row.scope]}:{row.scope_id}",
+            row.period,
+            money.to_micros(row.limit_usd),
+        )
+        for row in rows
+    }
+
+
+def load_prices(keys: Keys = None) -> dict[str, Rate]:
+    """Prices by id, past and future ones too."""
+    rows = Price.objects.all() if keys is None else Price.objects.filter(pk__in=keys)
+    return {
+        str(row.pk): Rate(
+            row.provider,
+            row.upstream_model,
+            money.rate(row.input_usd),
+            money.rate(row.cached_usd),
+            money.rate(row.output_usd),
+            row.effective_from,
+        )
+        for row in rows
+    }
+
+
+def limits_by_scope(budgets: Mapping[str, Limit]) -> dict[str, tuple[Limit, ...]]:
+    """The budgets of each scope."""
+    found: dict[str, tuple[Limit, ...]] = {}
+    for limit in budgets.values():
+        found[limit.scope] = (*found.get(limit.scope, ()), limit)
+    return found
+
+
+def rates_by_model(
+    prices: Mapping[str, Rate],
+) -> dict[tuple[str, str], tuple[Rate, ...]]:
+    """The prices of each provider's model, newest first."""
+    found: dict[tuple[str, str], list[Rate]] = {}
+    for rate in prices.values():
+        found.setdefault((rate.provider, rate.upstream_model), []).append(rate)
+    return {
+        key: tuple(sorted(rates, key=lambda rate: rate.effective_from, reverse=True))
+        for key, rates in found.items()
+    }

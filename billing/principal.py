@@ -1,0 +1,19 @@
+"""Who calls: what a request is counted, billed and allowed by."""
+
+import uuid
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller, proven. Facts, not rows: it outlives the database session."""
+
+    customer_id: uuid.UUID
+    user_id: str
+    tier: str
+    team: str  # '' where the customer has none
+    key: str  # the API key's prefix; '' for a token
+    scopes: frozenset[str]
+    allowed_models: frozenset[str]  # empty: every model
+    suspended: bool
+    expires_at: float | None  # Unix seconds

@@ -1,0 +1,57 @@
+"""Discovered models become models and routes."""
+
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+
+from llm.models import Model, Provider, Route
+
+
+@dataclass(slots=True)
+class Added:
+    """What was made, and the names that could not be."""
+
+    models: list[Model] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+def already_routed(provider: Provider) -> set[str]:
+    """The provider's own names of models that have a route."""
+    return set(provider.routes.values_list("upstream_model", flat=True))
+
+
+def add_models(provider: Provider, names: list[str]) -> Added:
+    """Make a model of each name, where there is none, and a route that comes last."""
+    added = Added()
+    for name in dict.fromkeys(names):
+        try:
+            with transaction.atomic():
+                _add(provider, name, added)
+        except ValidationError:
+            added.refused.append(name[:80])
+    return added
+
+
+def _add(provider: Provider, name: str, added: Added) -> None:
+    model = Model.objects.filter(pk=name).first()
+    new = model is None
+    if model is None:
+        model = Model(name=name, kind=_kind(name))
+        model.full_clean()
+        model.save(force_insert=True)
+    last = model.routes.aggregate(last=Max("priority"))["last"] or 0
+    route = Route(
+        model=model, provider=provider, upstream_model=name, priority=last + 1
+    )
+    route.full_clean()
+    route.save(force_insert=True)
+    added.routes.append(route)
+    if new:
+        added.models.append(model)
+
+
+def _kind(name: str) -> str:
+    return Model.Kind.EMBEDDING if "embed" in name.lower() else Model.Kind.CHAT

@@ -1,0 +1,31 @@
+"""Filters by names that the configuration knows."""
+
+from billing.models import Team
+from llm.models import Model, Provider
+from valuecanvas.core.admin import NamesFilter
+
+MOST_NAMES = 300
+
+
+class ModelFilter(NamesFilter):
+    title = "model"
+    parameter_name = "model"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(one, one) for one in Model.objects.values_list("pk", flat=True)[:MOST_NAMES]]
+
+
+class ProviderFilter(NamesFilter):
+    title = "provider"
+    parameter_name = "provider"
+
+    def names(self) -> list[tuple[str, str]]:
+        return list(Provider.objects.values_list("key", "name")[:MOST_NAMES])
+
+
+class TeamFilter(NamesFilter):
+    title = "team"
+    parameter_name = "team"
+
+    def names(self) -> list[tuple[str, str]]:
+        return list(Team.objects.values_list("key", "name")[:MOST_NAMES])

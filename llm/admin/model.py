@@ -1,0 +1,77 @@
+"""Models in the admin, with their routes."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from llm.models import Model, Route
+from valuecanvas.core.admin import Admin, Inline, display
+
+from .playground import PlaygroundMixin
+
+
+class RouteInline(Inline):
+    model = Route
+    fields = ("provider", "upstream_model", "priority", "weight", "enabled")
+    ordering = ("priority", "-weight")
+
+
+@admin.register(Model)
+class ModelAdmin(PlaygroundMixin, Admin):
+    inlines = (RouteInline,)
+    list_display = (
+        "name",
+        "kind",
+        "routes_count",
+        "max_output_tokens",
+        "first_token_s",
+        "total_stream_s",
+        "enabled",
+    )
+    list_filter = (("kind", ChoicesDropdownFilter), "enabled")
+    search_fields = ("name",)
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "max_output_tokens", "enabled")}),
+        (
+            "Timeouts, in seconds",
+            {
+                "fields": (
+                    "first_token_s",
+                    "between_tokens_s",
+                    "total_stream_s",
+                    "total_s",
+                )
+            },
+        ),
+    )
+    empty_text = (
+        "A model is a name that clients send. Discover models on a provider's page, or "
+        "add one here with its routes."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        usable = Count(
+            "routes", filter=Q(routes__enabled=True, routes__provider__enabled=True)
+        )
+        return super().get_queryset(request).annotate(usable=usable)  # type: ignore[no-any-return]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["name"] if obj else []
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.route("playground/", self.playground_view, "llm_playground"),
+            *super().get_urls(),
+        ]
+
+    @display(
+        description="Usable routes",
+        ordering="usable",
+        label={"none": "danger"},
+    )
+    def routes_count(self, model: Any) -> str:
+        return str(model.usable) if model.usable else "none"

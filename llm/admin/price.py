@@ -1,0 +1,106 @@
+"""Prices, for providers and models that there are."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from billing.models import Price
+from llm.models import Provider, Route
+from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.templatetags import figures
+
+from .filters import ProviderFilter
+
+
+class SuggestedText(UnfoldAdminTextInputWidget):  # type: ignore[misc]
+    """A text field that offers names while one types."""
+
+    template_name = "admin/suggested_text.html"
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        list_id = f"{name}-names"
+        context: dict[str, Any] = super().get_context(
+            name, value, {**(attrs or {}), "list": list_id}
+        )
+        return {**context, "list_id": list_id, "names": self.names}
+
+
+class PriceForm(forms.ModelForm):
+    """Offers the names that routes use: a mistyped one would never be found."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        providers = list(Provider.objects.values_list("key", "name"))
+        current = self.instance.provider
+        if current and current not in dict(providers):
+            providers.append((current, f"{current} (gone)"))
+        self.fields["provider"] = forms.ChoiceField(
+            choices=[("", "Select value"), *providers], widget=UnfoldAdminSelectWidget
+        )
+        names = Route.objects.order_by("upstream_model").distinct()
+        self.fields["upstream_model"].widget = SuggestedText(
+            list(names.values_list("upstream_model", flat=True)[:500])
+        )
+
+
+@admin.register(Price)
+class PriceAdmin(Admin):
+    form = PriceForm
+    list_display = (
+        "upstream_model",
+        "provider",
+        "input_price",
+        "cached_price",
+        "output_price",
+        "effective_from",
+        "origin",
+    )
+    list_filter = (
+        ProviderFilter,
+        ("source", ChoicesDropdownFilter),
+        ("effective_from", RangeDateTimeFilter),
+    )
+    search_fields = ("upstream_model",)
+    fieldsets = (
+        ("For", {"fields": ("provider", "upstream_model", "effective_from")}),
+        (
+            "US dollars per million tokens",
+            {"fields": ("input_usd", "cached_input_usd", "output_usd")},
+        ),
+    )
+    empty_text = (
+        "Without a price a model's requests are refused or capped (LLM_UNPRICED). "
+        "Add one for each upstream model of your routes."
+    )
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        obj.source = Price.Source.OPERATOR
+        super().save_model(request, obj, form, change)
+
+    @display(description="Input / million", ordering="input_usd")
+    def input_price(self, price: Price) -> str:
+        return figures.usd(price.input_usd)
+
+    @display(description="Cached input / million")
+    def cached_price(self, price: Price) -> str:
+        return figures.usd(price.cached_usd)
+
+    @display(description="Output / million", ordering="output_usd")
+    def output_price(self, price: Price) -> str:
+        return figures.usd(price.output_usd)
+
+    @display(
+        description="Source", label={"genai-prices": "info", "operator": "success"}
+    )
+    def origin(self, price: Price) -> str:
+        return "genai-prices" if price.source == Price.Source.PACKAGE else "operator"

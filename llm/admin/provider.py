@@ -1,0 +1,184 @@
+"""Providers in the admin."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from llm.models import Provider
+from llm.providers import discovery
+from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.templatetags import figures
+
+from .discovered import add_models, already_routed
+from .provider_form import ProviderForm
+
+# Whoever may change these decides where keys are sent.
+ENDPOINT = ("base_url", "api_key_env", "new_key", "forget_key")
+ENDPOINT_RIGHT = "llm.set_provider_endpoint"
+ADDING_RIGHTS = ("llm.add_model", "llm.add_route")
+
+
+@admin.register(Provider)
+class ProviderAdmin(Admin):
+    form = ProviderForm
+    list_display = (
+        "name",
+        "key",
+        "kind",
+        "base_url",
+        "key_state",
+        "routes_count",
+        "enabled",
+    )
+    list_filter = (("kind", ChoicesDropdownFilter), "enabled")
+    search_fields = ("key", "name", "base_url")
+    fieldsets = (
+        (None, {"fields": ("key", "name", "kind", "enabled")}),
+        (
+            "Endpoint and key",
+            {"fields": ("base_url", "api_key_env", "key_state", "new_key", "forget_key")},
+        ),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("key", "name", "kind", "enabled")}),
+        ("Endpoint and key", {"fields": ("base_url", "api_key_env", "new_key")}),
+    )
+    change_form_outer_before_template = "admin/llm/provider/tools.html"
+    empty_text = (
+        "A provider is an endpoint that speaks the OpenAI wire format. Add one, test "
+        "the connection, then discover its models."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).annotate(held=Count("routes"))  # type: ignore[no-any-return]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.route("<path:object_id>/test/", self.test_view, "llm_provider_test"),
+            self.route(
+                "<path:object_id>/discover/", self.discover_view, "llm_provider_discover"
+            ),
+            self.route(
+                "<path:object_id>/discover/add/", self.add_models_view, "llm_provider_add_models"
+            ),
+            *super().get_urls(),
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        allowed = request.user.has_perm(ENDPOINT_RIGHT)
+        return allowed and bool(super().has_add_permission(request))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fixed = ["key_state", *(["key"] if obj else [])]
+        if request.user.has_perm(ENDPOINT_RIGHT):
+            return fixed
+        return [*fixed, "base_url", "api_key_env"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if not obj:
+            return self.add_fieldsets
+        if request.user.has_perm(ENDPOINT_RIGHT) and self.has_change_permission(request):
+            return self.fieldsets
+        shown = ("base_url", "api_key_env", "key_state")
+        return (self.fieldsets[0], ("Endpoint and key", {"fields": shown}))
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if not request.user.has_perm(ENDPOINT_RIGHT):
+            # Not shown is not enough: a POST could still carry them.
+            del form.base_fields["new_key"], form.base_fields["forget_key"]
+        return form
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        told = form.apply_key()
+        super().save_model(request, obj, form, change)
+        if told:
+            messages.warning(request, told)
+
+    @display(
+        description="Key in use",
+        label={
+            "stored here": "success",
+            "from environment": "success",
+            "variable is empty": "danger",
+            "none": "default",
+        },
+    )
+    def key_state(self, provider: Provider) -> str:
+        if provider.has_key:
+            return "stored here"
+        if not provider.api_key_env:
+            return "none"
+        found = settings.PROVIDER_KEYS.get(provider.api_key_env)
+        return "from environment" if found else "variable is empty"
+
+    @display(description="Routes", ordering="held")
+    def routes_count(self, provider: Any) -> int:
+        return int(provider.held)
+
+    # -- test connection, discover models ---------------------------------------
+
+    def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        provider = self.one(request, object_id)
+        result = discovery.check(provider)
+        text = f"{provider}: {result.message} ({figures.duration(result.latency_ms)})"
+        self.record(request, [provider], f"Tested the connection: {result.message}")
+        (messages.success if result.ok else messages.error)(request, text)
+        return redirect(self._change_url(provider))
+
+    def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        provider = self.one(request, object_id)
+        try:
+            names = discovery.discover(provider)
+        except discovery.Unreachable as error:
+            messages.error(request, f"{provider}: {error}")
+            return redirect(self._change_url(provider))
+        routed = already_routed(provider)
+        return self.page(
+            request,
+            "admin/llm/provider/discovered.html",
+            title=f"Models of {provider}",
+            original=provider,
+            provider=provider,
+            found=[(name, name in routed) for name in names],
+            may_add=request.user.has_perms(ADDING_RIGHTS),
+            back=self._change_url(provider),
+        )
+
+    def add_models_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        provider = self.one(request, object_id)
+        if not request.user.has_perms(ADDING_RIGHTS):
+            raise PermissionDenied
+        added = add_models(provider, request.POST.getlist("model"))
+        for row in (*added.models, *added.routes):
+            self.log_addition(request, row, f"Discovered at {provider}.")
+        if added.refused:
+            messages.error(request, f"Could not add: {', '.join(added.refused)}.")
+        if added.routes:
+            messages.success(
+                request,
+                f"Added {len(added.models)} models and {len(added.routes)} routes. "
+                "See that each has a price.",
+            )
+        url = reverse("admin:llm_route_changelist")
+        return redirect(f"{url}?provider__key__exact={provider.pk}")
+
+    def _change_url(self, provider: Provider) -> str:
+        return reverse("admin:llm_provider_change", args=[provider.pk])

@@ -1,0 +1,88 @@
+"""The form of a provider: its key goes in, and never comes out."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from llm.models import Provider
+
+
+def host(url: str) -> str:
+    return urlsplit(url).netloc.lower()
+
+
+class ProviderForm(forms.ModelForm):
+    """Adds the write-only key, and ties it to the host that it was entered for."""
+
+    new_key = forms.CharField(
+        label="Key",
+        required=False,
+        strip=True,
+        max_length=500,
+        widget=UnfoldAdminPasswordWidget({"autocomplete": "new-password"}),
+        help_text="Stored encrypted and never shown again. Empty: no change.",
+    )
+    forget_key = forms.BooleanField(
+        label="Forget the stored key",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+
+    class Meta:
+        model = Provider
+        fields = ("key", "name", "kind", "base_url", "api_key_env", "enabled")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.had_url = self.instance.base_url
+        if "api_key_env" in self.fields:
+            names = [(name, name) for name in settings.PROVIDER_KEYS]
+            self.fields["api_key_env"] = forms.ChoiceField(
+                label="Key from environment",
+                required=False,
+                choices=[("", "None"), *names],
+                widget=UnfoldAdminSelectWidget,
+                help_text="Used where no key is stored here. PROVIDER_KEY_NAMES adds "
+                "variables to this list.",
+            )
+
+    def _is_other(self, url: str) -> bool:
+        return bool(self.had_url) and host(self.had_url) != host(url)
+
+    def clean(self) -> dict[str, Any] | None:
+        data = super().clean() or {}
+        if data.get("new_key") and data.get("forget_key"):
+            self.add_error("forget_key", "Enter a new key or forget the old, not both.")
+        moved = "base_url" in data and self._is_other(data["base_url"])
+        if moved and data.get("api_key_env") and "api_key_env" not in self.changed_data:
+            # Else an edit of the URL would send that key to whoever is there.
+            self.add_error(
+                "api_key_env",
+                "The host is another: choose None first, save, then choose the "
+                "variable again if its key is meant for the new host.",
+            )
+        return data
+
+    def apply_key(self) -> str:
+        """Put the entered key into the instance; what the operator should be told."""
+        provider: Provider = self.instance
+        new_key = self.cleaned_data.get("new_key", "")
+        if new_key:
+            provider.set_key(new_key)
+            return ""
+        if not provider.has_key:
+            return ""
+        if self.cleaned_data.get("forget_key"):
+            provider.set_key("")
+            return "The stored key is forgotten."
+        if self._is_other(provider.base_url):
+            provider.set_key("")
+            return "The host is another, so the stored key is cleared: enter its key."
+        return ""

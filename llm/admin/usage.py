@@ -1,0 +1,183 @@
+"""The ledger in the admin: one row a request, with its failed attempts below."""
+
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from billing import keys
+from billing.models import ApiKey, Usage
+from llm.models import Attempt
+from valuecanvas.core.admin import LargeTableAdmin, NamesFilter, ReadOnlyAdmin, display
+from valuecanvas.core.templatetags import figures
+
+from .filters import ModelFilter, ProviderFilter, TeamFilter
+
+MOST_ATTEMPTS = 50
+
+
+class OutcomeFilter(NamesFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [("ok", "Answered"), ("failed", "Not answered")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return {
+            "ok": queryset.filter(status="ok"),
+            "failed": queryset.exclude(status="ok"),
+        }.get(self.value(), queryset)
+
+
+class CachedFilter(NamesFilter):
+    title = "cache"
+    parameter_name = "cached"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [("1", "From the cache"), ("0", "From a provider")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value()
+        return queryset.filter(cached=value == "1") if value else queryset
+
+
+@admin.register(Usage)
+class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = (
+        "created_at",
+        "user_id",
+        "model",
+        "served_by",
+        "tokens",
+        "cost",
+        "took",
+        "outcome",
+    )
+    list_defer = ("flags", "marks", "trace_id", "job", "variant", "prompt_key", "source")
+    list_filter = (
+        ("created_at", RangeDateTimeFilter),
+        ModelFilter,
+        ProviderFilter,
+        OutcomeFilter,
+        CachedFilter,
+        TeamFilter,
+    )
+    search_fields = ("user_id",)  # see get_search_results
+    search_help_text = "The whole id of a request or user, or the prefix of a key."
+    ordering = ("-created_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("id", "created_at", "outcome", "marks")}),
+        ("Who", {"fields": ("user_id", "customer_id", "team", "key")}),
+        (
+            "Where",
+            {"fields": ("endpoint", "model", "provider", "upstream_model", "attempts")},
+        ),
+        (
+            "Tokens and money",
+            {
+                "fields": (
+                    "prompt_tokens",
+                    "completion_tokens",
+                    "cached_tokens",
+                    "cost",
+                    "provider_cost",
+                    "cached",
+                    "source",
+                )
+            },
+        ),
+        ("Timing", {"fields": ("took", "first_token")}),
+        (
+            "Prompt, flags and trace",
+            {
+                "fields": (
+                    "prompt_key",
+                    "prompt_version",
+                    "variant",
+                    "flags",
+                    "job",
+                    "epoch",
+                    "trace_id",
+                    "day",
+                )
+            },
+        ),
+    )
+    readonly_fields = ("outcome", "cost", "provider_cost", "took", "first_token")
+    change_form_outer_after_template = "admin/billing/usage/attempts.html"
+    empty_text = (
+        "Every request that clients send is listed here. Send a first one from the "
+        "Playground, or with an API key and any OpenAI client."
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        return (queryset.filter(_matching(term)) if term else queryset), False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        found = Attempt.objects.none()
+        if _uuid(object_id):
+            found = Attempt.objects.filter(request_id=object_id).order_by("number")
+        context = {**(extra_context or {}), "attempts": found[:MOST_ATTEMPTS]}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    @display(description="Served by", ordering="provider")
+    def served_by(self, usage: Usage) -> str:
+        return "cache" if usage.cached else usage.provider or "–"
+
+    @display(description="Tokens in / out")
+    def tokens(self, usage: Usage) -> str:
+        spent = figures.grouped(usage.prompt_tokens)
+        return f"{spent} / {figures.grouped(usage.completion_tokens)}"
+
+    @display(description="Cost", ordering="cost_usd")
+    def cost(self, usage: Usage) -> str:
+        return figures.usd(usage.cost_usd)
+
+    @display(description="Cost to us")
+    def provider_cost(self, usage: Usage) -> str:
+        return figures.usd(usage.provider_cost_usd)
+
+    @display(description="Took", ordering="latency_ms")
+    def took(self, usage: Usage) -> str:
+        return figures.duration(usage.latency_ms)
+
+    @display(description="First token after")
+    def first_token(self, usage: Usage) -> str:
+        return figures.duration(usage.ttft_ms)
+
+    @display(description="Outcome", label={"ok": "success", "failed": "danger"})
+    def outcome(self, usage: Usage) -> tuple[str, str]:
+        if usage.status == "ok":
+            return "ok", "ok"
+        return "failed", usage.error_code or usage.status
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _matching(term: str) -> Q:
+    """One indexed column: with several, PostgreSQL may walk the whole table."""
+    request_id = _uuid(term)
+    if request_id and Usage.objects.filter(pk=request_id).exists():
+        return Q(pk=request_id)
+    prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
+    if ApiKey.objects.filter(pk=prefix).exists():
+        return Q(key=prefix)
+    return Q(user_id=term)

@@ -1,0 +1,224 @@
+"""All breakers as one process sees them: shared state in Redis, its own if that fails."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from valuecanvas.core.store import Script, Store, StoreDown
+
+from .machine import Machine
+from .types import Event, Look, Name, Pass, Rejected, Report, State, Told
+
+SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
+# A closed breaker is believed closed this long before Redis is asked again, in seconds.
+BELIEVED_S = 0.2
+# Successes of a healthy breaker are told together, at the latest after this, in seconds.
+TELL_AFTER_S = 1.0
+
+OnTransition = Callable[[Name, State, State, str], None]
+
+
+@dataclass(slots=True)
+class _View:
+    generation: int = 0
+    fresh_until: float = 0.0
+    failing: bool = False
+    successes: int = 0
+    timer: asyncio.TimerHandle | None = None
+    machine: Machine = field(default_factory=Machine)
+
+
+def redis_key(prefix: str, name: Name) -> str:
+    return f"{prefix}:{{breaker:{name.provider}:{name.model}}}"
+
+
+def read_look(reply: list[Any]) -> Look:
+    state, _, reason, completed, failures, retry, throttled, _ = reply
+    return Look(
+        State(_text(state)), _text(reason), completed, failures, retry, throttled
+    )
+
+
+class Board:
+    """Ask `acquire` before a call and tell its outcome by `ok` or `tell`."""
+
+    def __init__(self, store: Store, on_transition: OnTransition) -> None:
+        self._store = store
+        self._on_transition = on_transition
+        self._views: dict[Name, _View] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def acquire(self, name: Name, lease_s: float) -> Pass | Rejected:
+        """Leave to make one call, or why not."""
+        view = self._views.setdefault(name, _View())
+        if time.monotonic() < view.fresh_until:
+            return Pass(view.generation)
+        lease_ms = int(lease_s * 1000)
+        try:
+            if view.successes:
+                await self._tell_redis(name, view, self._pending(view))
+            answer = await self._acquire_redis(name, lease_ms)
+        except (StoreDown, RedisError):
+            return self._acquire_local(view, lease_ms)
+        if isinstance(answer, Rejected):
+            return answer
+        view.generation = answer.generation
+        if answer.probe:
+            self._on_transition(name, State.OPEN, State.HALF_OPEN, "probing")
+        else:
+            view.fresh_until = time.monotonic() + BELIEVED_S
+        return answer
+
+    def ok(self, name: Name, leave: Pass) -> None:
+        """A call succeeded. Costs nothing while the breaker is healthy."""
+        view = self._views.setdefault(name, _View())
+        if leave.probe or leave.local or view.failing:
+            self._later(self.tell(name, leave, Event.OK))
+            return
+        if leave.generation != view.generation:
+            return
+        view.successes += 1
+        if view.timer is None:
+            loop = asyncio.get_running_loop()
+            view.timer = loop.call_later(TELL_AFTER_S, self._flush, name, view)
+
+    async def tell(
+        self, name: Name, leave: Pass, event: Event, wait_s: float = 0.0
+    ) -> None:
+        """What became of a call; `wait_s` is a throttled provider's Retry-After."""
+        view = self._views.setdefault(name, _View())
+        successes = 1 if event is Event.OK else 0
+        if leave.generation == view.generation and not leave.local:
+            successes += self._taken(view)
+        report = Report(
+            event=event,
+            generation=leave.generation,
+            successes=successes,
+            wait_ms=int(wait_s * 1000),
+            # Spreads probes over processes; nothing secret.
+            jitter=random.random() / 10,  # noqa: S311
+        )
+        if event is not Event.OK:
+            view.fresh_until = 0.0
+        if leave.local:
+            self._tell_local(name, view, report)
+            return
+        try:
+            await self._tell_redis(name, view, report)
+        except (StoreDown, RedisError):
+            self._tell_local(name, view, report)
+
+    async def look(self, name: Name) -> Look:
+        """The breaker as it stands."""
+        try:
+            reply = await self._store.run(
+                SCRIPT, redis_key(self._store.prefix, name), "look"
+            )
+        except (StoreDown, RedisError):
+            return self._look_local(self._views.setdefault(name, _View()))
+        return read_look(reply)
+
+    async def close(self) -> None:
+        """Tell what is still to be told."""
+        for name, view in self._views.items():
+            if view.timer is not None:
+                view.timer.cancel()
+                self._flush(name, view)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+
+    async def _acquire_redis(self, name: Name, lease_ms: int) -> Pass | Rejected:
+        reply = await self._store.run(
+            SCRIPT, redis_key(self._store.prefix, name), "acquire", lease_ms
+        )
+        if reply[0] == b"pass":
+            return Pass(reply[1], probe=bool(reply[2]))
+        return Rejected(State(_text(reply[1])), _text(reply[2]), reply[3])
+
+    async def _tell_redis(self, name: Name, view: _View, report: Report) -> None:
+        before, state, generation, reason, failing = await self._store.run(
+            SCRIPT,
+            redis_key(self._store.prefix, name),
+            "tell",
+            report.event.value,
+            report.generation,
+            report.successes,
+            report.wait_ms,
+            report.jitter,
+        )
+        told = Told(
+            State(_text(before)),
+            State(_text(state)),
+            generation,
+            _text(reason),
+            bool(failing),
+        )
+        self._took(name, view, told)
+
+    def _acquire_local(self, view: _View, lease_ms: int) -> Pass | Rejected:
+        answer = view.machine.acquire(_now_ms(), lease_ms)
+        if isinstance(answer, Pass):
+            return Pass(answer.generation, answer.probe, local=True)
+        return answer
+
+    def _tell_local(self, name: Name, view: _View, report: Report) -> None:
+        told = view.machine.tell(_now_ms(), report)
+        if told.before is not told.state:
+            self._on_transition(name, told.before, told.state, told.reason)
+
+    def _look_local(self, view: _View) -> Look:
+        machine, now = view.machine, _now_ms()
+        completed, failures = machine.counts(now)
+        return Look(
+            machine.state,
+            machine.reason,
+            completed,
+            failures,
+            max(machine.until - now, 0),
+            max(machine.throttled - now, 0),
+        )
+
+    def _took(self, name: Name, view: _View, told: Told) -> None:
+        view.generation = told.generation
+        view.failing = told.failing
+        if told.state is not State.CLOSED:
+            view.fresh_until = 0.0
+        if told.before is not told.state:
+            self._on_transition(name, told.before, told.state, told.reason)
+
+    def _flush(self, name: Name, view: _View) -> None:
+        view.timer = None
+        if view.successes:
+            self._later(self._tell_quietly(name, view, self._pending(view)))
+
+    async def _tell_quietly(self, name: Name, view: _View, report: Report) -> None:
+        try:
+            await self._tell_redis(name, view, report)
+        except (StoreDown, RedisError):
+            self._tell_local(name, view, report)
+
+    def _pending(self, view: _View) -> Report:
+        return Report(Event.OK, view.generation, successes=self._taken(view))
+
+    def _taken(self, view: _View) -> int:
+        count, view.successes = view.successes, 0
+        return count
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

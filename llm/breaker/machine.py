@@ -1,0 +1,120 @@
+"""The breaker on process-local state: the twin of script.lua, tested with it."""
+
+from dataclasses import dataclass, field
+
+from .types import (
+    BILLING_MS,
+    BUCKET_MS,
+    BUCKETS,
+    CONSECUTIVE,
+    LEAST_COMPLETED,
+    MOST_THROTTLE_MS,
+    OPEN_MS,
+    Event,
+    Pass,
+    Rejected,
+    Report,
+    State,
+    Told,
+)
+
+
+@dataclass(slots=True)
+class Machine:
+    """One breaker. `now` is milliseconds of any steady clock."""
+
+    state: State = State.CLOSED
+    generation: int = 0
+    until: int = 0
+    reason: str = ""
+    consecutive: int = 0
+    lease: int = 0
+    throttled: int = 0
+    # Slot number -> [successes, failures]; a slot is 3 seconds.
+    window: dict[int, list[int]] = field(default_factory=dict)
+
+    def acquire(self, now: int, lease_ms: int) -> Pass | Rejected:
+        """Leave to make one call, or how long to stay away."""
+        if self.throttled > now:
+            return Rejected(self.state, "throttled", self.throttled - now)
+        if self.state is State.CLOSED:
+            return Pass(self.generation)
+        if self.state is State.OPEN:
+            if now < self.until:
+                return Rejected(self.state, self.reason, self.until - now)
+            self.state, self.lease = State.HALF_OPEN, 0
+        if self.lease > now:
+            return Rejected(self.state, "probing", self.lease - now)
+        self.generation += 1
+        self.lease = now + lease_ms
+        return Pass(self.generation, probe=True)
+
+    def tell(self, now: int, report: Report) -> Told:
+        """Take in the result of a call."""
+        before = self.state
+        if report.event is Event.THROTTLED:
+            wait = min(max(report.wait_ms, 0), MOST_THROTTLE_MS)
+            self.throttled = max(self.throttled, now + wait)
+        if report.generation == self.generation:
+            self._current(now, report)
+        completed, failures = self.counts(now)
+        return Told(
+            before,
+            self.state,
+            self.generation,
+            self.reason,
+            failing=failures > 0 or self.consecutive > 0,
+        )
+
+    def counts(self, now: int) -> tuple[int, int]:
+        """(completed, failures) of the last 30 seconds."""
+        newest = now // BUCKET_MS
+        live = [n for slot, n in self.window.items() if slot > newest - BUCKETS]
+        failures = sum(bucket[1] for bucket in live)
+        return sum(bucket[0] for bucket in live) + failures, failures
+
+    def _current(self, now: int, report: Report) -> None:
+        if self.state is State.HALF_OPEN:
+            self._probe_ended(now, report)
+        elif self.state is State.CLOSED:
+            self._counted(now, report)
+
+    def _probe_ended(self, now: int, report: Report) -> None:
+        if report.event is Event.OK:
+            self.state, self.reason = State.CLOSED, "probe succeeded"
+            self.generation += 1
+            self.consecutive = 0
+            self.window.clear()
+        elif report.event in (Event.RELEASED, Event.THROTTLED):
+            self.lease = 0
+        else:
+            self._open(now, report, f"probe: {report.event}")
+
+    def _counted(self, now: int, report: Report) -> None:
+        slot = now // BUCKET_MS
+        for old in [n for n in self.window if n <= slot - BUCKETS]:
+            del self.window[old]
+        bucket = self.window.setdefault(slot, [0, 0])
+        if report.successes:
+            bucket[0] += report.successes
+            self.consecutive = 0
+        if report.event is Event.FAILURE:
+            bucket[1] += 1
+            self.consecutive += 1
+            self._judge(now, report)
+        elif report.event in (Event.AUTH, Event.BILLING):
+            self._open(now, report, str(report.event))
+
+    def _judge(self, now: int, report: Report) -> None:
+        completed, failures = self.counts(now)
+        if self.consecutive >= CONSECUTIVE:
+            self._open(now, report, f"{self.consecutive} failures in a row")
+        elif completed >= LEAST_COMPLETED and failures * 2 > completed:
+            self._open(now, report, f"{failures} of {completed} calls failed")
+
+    def _open(self, now: int, report: Report, reason: str) -> None:
+        length = BILLING_MS if report.event is Event.BILLING else OPEN_MS
+        self.state, self.reason = State.OPEN, reason
+        self.until = now + int(length * (1 - min(max(report.jitter, 0.0), 0.1)))
+        self.generation += 1
+        self.lease = 0

@@ -1,0 +1,86 @@
+"""The breakers for pages and commands, read straight from Redis."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import redis
+from django.conf import settings
+from django.utils import timezone
+
+from ..config import OverrideFacts, load_overrides, load_routes
+from .board import SCRIPT, read_look, redis_key
+from .types import Look, Name, State
+
+
+class Unreadable(Exception):
+    """Redis did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """One breaker as it stands."""
+
+    provider: str
+    upstream_model: str
+    state: State
+    reason: str
+    completed: int
+    failures: int
+    retry_at: dt.datetime | None
+    throttled_until: dt.datetime | None
+
+
+def states() -> list[BreakerState]:
+    """Every breaker that a route uses. Raises Unreadable."""
+    pairs = {(route.provider, route.upstream_model) for route in load_routes().values()}
+    now = timezone.now()
+    overrides = [one for one in load_overrides().values() if one.expires_at > now]
+    looks = _looks([Name(*pair) for pair in sorted(pairs)])
+    return [_state(name, look, now, overrides) for name, look in looks]
+
+
+def _looks(names: list[Name]) -> list[tuple[Name, Look]]:
+    client = redis.from_url(
+        settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
+    )
+    try:
+        with client:
+            return [
+                (
+                    name,
+                    read_look(
+                        client.eval(
+                            SCRIPT.source,
+                            1,
+                            redis_key(settings.REDIS_PREFIX, name),
+                            "look",
+                        )
+                    ),
+                )
+                for name in names
+            ]
+    except redis.RedisError as error:
+        raise Unreadable(type(error).__name__) from error
+
+
+def _state(
+    name: Name, look: Look, now: dt.datetime, overrides: list[OverrideFacts]
+) -> BreakerState:
+    state, reason = look.state, look.reason
+    for one in overrides:
+        if one.provider == name.provider and one.upstream_model in ("", name.model):
+            state, reason = State(one.state), one.reason
+    return BreakerState(
+        name.provider,
+        name.model,
+        state,
+        reason,
+        look.completed,
+        look.failures,
+        _at(now, look.retry_ms),
+        _at(now, look.throttled_ms),
+    )
+
+
+def _at(now: dt.datetime, wait_ms: int) -> dt.datetime | None:
+    return now + dt.timedelta(milliseconds=wait_ms) if wait_ms else None

@@ -1,0 +1,94 @@
+"""What a breaker is asked and what it answers. Times are milliseconds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+BUCKETS = 10
+BUCKET_MS = 3_000
+LEAST_COMPLETED = 10
+CONSECUTIVE = 5
+OPEN_MS = 60_000
+BILLING_MS = 300_000
+MOST_THROTTLE_MS = 60_000
+
+
+class State(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    FORCED_OPEN = "forced_open"
+    FORCED_CLOSED = "forced_closed"
+
+
+class Event(StrEnum):
+    """What became of a call."""
+
+    OK = "ok"
+    FAILURE = "failure"
+    AUTH = "auth"
+    BILLING = "billing"
+    THROTTLED = "throttled"
+    # A probe that ended with neither outcome: its slot is free again.
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Leave to call. Results of another generation are ignored."""
+
+    generation: int
+    probe: bool = False
+    # Given by process-local state, while Redis did not answer.
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Stay away for `retry_ms`."""
+
+    state: State
+    reason: str
+    retry_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a caller tells of its call; `successes` are those not told yet."""
+
+    event: Event
+    generation: int
+    successes: int = 0
+    wait_ms: int = 0
+    # Up to 10% of the open time is taken off, so that processes do not probe at once.
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Which breaker: a provider and its own name for the model."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A breaker as it stands, for people."""
+
+    state: State
+    reason: str
+    completed: int
+    failures: int
+    retry_ms: int
+    throttled_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The breaker after a report; `before` differs from `state` on a transition."""
+
+    before: State
+    state: State
+    generation: int
+    reason: str
+    failing: bool

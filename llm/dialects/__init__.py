@@ -1,0 +1,16 @@
+"""What differs between endpoints: paths, bodies, and where answers keep their parts."""
+
+from ..types import Candidate
+from . import chat, embeddings, responses, responses_via_chat
+from .base import Dialect
+
+
+def choose(endpoint: str, candidate: Candidate) -> Dialect:
+    """The dialect in which `candidate` serves `endpoint`."""
+    if endpoint == "embeddings":
+        return embeddings.DIALECT
+    if endpoint == "chat":
+        return chat.DIALECT
+    if candidate.provider.kind.responses:
+        return responses.DIALECT
+    return responses_via_chat.DIALECT

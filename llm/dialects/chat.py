@@ -1,0 +1,124 @@
+"""Chat completions, relayed as they are."""
+
+from typing import Any
+
+import orjson
+
+from ..types import Candidate, Held
+from .base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+
+_CONTENT = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning",
+            "function_call", "audio")  # fmt: skip
+
+
+def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, Any]:
+    """`body` for this provider: its model name, and an output cap that it reads."""
+    sent = {**body, "model": candidate.upstream_model}
+    wanted = candidate.provider.kind.cap_field
+    for name in ("max_tokens", "max_completion_tokens"):
+        if name in sent and (name != wanted or sent[name] is None):
+            del sent[name]
+    sent[wanted] = held.plan.max_output
+    if held.plan.shape.stream:
+        options = body.get("stream_options") or {}
+        sent["stream_options"] = {**options, "include_usage": True}
+    return sent
+
+
+def text_size(value: Any) -> int:
+    """UTF-8 bytes of the generated text in a message or a delta."""
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    return len(orjson.dumps(value)) if value else 0
+
+
+class ChatStream(StreamReader):
+    """Passes chunks on byte for byte; asks usage for itself, hides it if unasked."""
+
+    def __init__(self, *, include_usage: bool) -> None:
+        self._include_usage = include_usage
+
+    def read(self, raw: bytes, payload: bytes) -> Piece:
+        if payload == b"[DONE]":
+            return Piece(Sort.DONE)
+        chunk = parse(payload)
+        if chunk.get("error"):
+            return Piece(Sort.ERROR, error=chunk["error"])
+        choices = chunk.get("choices")
+        usage = chunk.get("usage")
+        if usage:
+            self.usage = usage
+        if not choices:
+            hidden = usage and not self._include_usage
+            return Piece(Sort.DROP if hidden else Sort.PASS, raw)
+        return self._choices(choices, raw)
+
+    def _choices(self, choices: Any, raw: bytes) -> Piece:
+        sort = Sort.HELD
+        try:
+            for choice in choices:
+                delta = choice.get("delta") or {}
+                for name in _CONTENT:
+                    value = delta.get(name)
+                    if value:
+                        sort = Sort.CONTENT
+                        self.size += text_size(value)
+                if choice.get("finish_reason"):
+                    self.finished = True
+                    if sort is Sort.HELD:
+                        sort = Sort.PASS
+        except AttributeError as error:
+            raise Malformed("A stream chunk has choices of another form.") from error
+        if sort is Sort.CONTENT:
+            self.pieces += 1
+        return Piece(sort, raw)
+
+    def ending(self) -> bytes:
+        return b"data: [DONE]\n\n"
+
+    def failed(self, error: dict[str, Any]) -> bytes:
+        return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+
+
+def parse(payload: bytes) -> dict[str, Any]:
+    """A chunk as a dict. Raises Malformed."""
+    try:
+        chunk = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("A stream chunk is not JSON.") from error
+    if not isinstance(chunk, dict):
+        raise Malformed("A stream chunk is not an object.")
+    return chunk
+
+
+def read_choices(parsed: dict[str, Any]) -> tuple[int, bool]:
+    """(bytes of generated text, did every choice finish). Raises Malformed."""
+    choices = parsed.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise Malformed("The reply has no choices.")
+    size, finished = 0, True
+    try:
+        for choice in choices:
+            message = choice["message"]
+            size += sum(text_size(message.get(name)) for name in _CONTENT)
+            finished = finished and bool(choice.get("finish_reason"))
+    except (KeyError, AttributeError, TypeError) as error:
+        raise Malformed("The reply's choices have another form.") from error
+    return size, finished
+
+
+class Chat(Dialect):
+    path = "/chat/completions"
+
+    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+        return capped(held.call.body, held, candidate)
+
+    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        size, finished = read_choices(parsed)
+        return Whole(raw, parsed.get("usage"), size, finished)
+
+    def reader(self, held: Held) -> ChatStream:
+        return ChatStream(include_usage=held.plan.shape.include_usage)
+
+
+DIALECT = Chat()

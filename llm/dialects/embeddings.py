@@ -1,0 +1,21 @@
+"""Embeddings, relayed as they are."""
+
+from typing import Any
+
+from ..types import Candidate, Held
+from .base import Dialect, Malformed, Whole
+
+
+class Embeddings(Dialect):
+    path = "/embeddings"
+
+    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+        return {**held.call.body, "model": candidate.upstream_model}
+
+    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        if not isinstance(parsed.get("data"), list) or not parsed["data"]:
+            raise Malformed("The reply has no embeddings.")
+        return Whole(raw, parsed.get("usage"), 0, finished=True)
+
+
+DIALECT = Embeddings()

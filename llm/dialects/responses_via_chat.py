@@ -1,0 +1,73 @@
+"""Responses, translated for providers that only have chat completions."""
+
+import time
+from typing import Any
+
+import orjson
+
+from valuecanvas.core.errors import GatewayError
+
+from ..translate import ResponseStream, to_chat, to_response
+from ..types import Candidate, Held
+from .base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from .chat import ChatStream, capped, parse, read_choices
+
+
+def _response_id(held: Held) -> str:
+    return f"resp_{held.call.id.hex}"
+
+
+class TranslatedStream(StreamReader):
+    """Chat chunks in, Responses events out."""
+
+    def __init__(self, held: Held) -> None:
+        self._chat = ChatStream(include_usage=True)
+        self._events = ResponseStream(
+            request=held.call.body,
+            response_id=_response_id(held),
+            created=int(time.time()),
+        )
+
+    def read(self, raw: bytes, payload: bytes) -> Piece:
+        piece = self._chat.read(raw, payload)
+        self.usage, self.size = self._chat.usage, self._chat.size
+        self.pieces, self.finished = self._chat.pieces, self._chat.finished
+        if piece.sort in (Sort.DONE, Sort.ERROR):
+            return piece
+        try:
+            out = b"".join(self._events.feed(parse(payload)))
+        except GatewayError as error:
+            raise Malformed(error.message) from error
+        return Piece(piece.sort, out)
+
+    def ending(self) -> bytes:
+        return b"".join(self._events.finish())
+
+    def failed(self, error: dict[str, Any]) -> bytes:
+        return b"".join(self._events.fail(error))
+
+
+class ResponsesViaChat(Dialect):
+    path = "/chat/completions"
+
+    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+        return capped(to_chat(held.call.body), held, candidate)
+
+    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        size, finished = read_choices(parsed)
+        try:
+            response = to_response(
+                parsed,
+                request=held.call.body,
+                response_id=_response_id(held),
+                created=int(time.time()),
+            )
+        except GatewayError as error:
+            raise Malformed(error.message) from error
+        return Whole(orjson.dumps(response), parsed.get("usage"), size, finished)
+
+    def reader(self, held: Held) -> TranslatedStream:
+        return TranslatedStream(held)
+
+
+DIALECT = ResponsesViaChat()

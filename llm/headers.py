@@ -1,0 +1,68 @@
+"""Response headers that tell a caller what is left, by OpenAI's and the IETF's names.
+
+RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import datetime as dt
+
+from billing.ledger import Admitted, BudgetRefused, QuotaRefused
+
+
+def seconds_to_midnight(at: dt.datetime) -> int:
+    """Seconds from `at` to the next 00:00 UTC, at least 1."""
+    midnight = dt.datetime.combine(
+        at.date() + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC
+    )
+    return max(1, int((midnight - at).total_seconds()))
+
+
+def duration(seconds: int) -> str:
+    """As OpenAI writes durations: 1s, 6m0s, 2h3m4s."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m{left}s"
+    return f"{minutes}m{left}s" if minutes else f"{left}s"
+
+
+def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
+    """The day's quota."""
+    left, reset = max(0, limit - used), seconds_to_midnight(at)
+    return {
+        "x-ratelimit-limit-requests": str(limit),
+        "x-ratelimit-remaining-requests": str(left),
+        "x-ratelimit-reset-requests": duration(reset),
+        "RateLimit-Policy": f'"daily";q={limit};w=86400',
+        "RateLimit": f'"daily";r={left};t={reset}',
+    }
+
+
+def admitted(answer: Admitted) -> dict[str, str]:
+    return quota(answer.used, answer.quota, answer.at)
+
+
+def quota_refused(answer: QuotaRefused) -> dict[str, str]:
+    return {
+        **quota(answer.used, answer.quota, answer.at),
+        "Retry-After": str(seconds_to_midnight(answer.at)),
+        "x-should-retry": "false",
+    }
+
+
+def budget_refused(answer: BudgetRefused) -> dict[str, str]:
+    wait = reset_of(answer.limit.period, answer.at)
+    headers = {"x-should-retry": "false"}
+    if wait is not None:
+        headers["Retry-After"] = str(wait)
+    return headers
+
+
+def reset_of(period: str, at: dt.datetime) -> int | None:
+    """Seconds until a budget's period ends; None: never."""
+    if period == "total":
+        return None
+    if period == "day":
+        return seconds_to_midnight(at)
+    first = (at.date().replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+    start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
+    return max(1, int((start - at).total_seconds()))

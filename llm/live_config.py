@@ -1,0 +1,61 @@
+"""The process's current snapshot, brought up to date when somebody finds it behind."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.epoch import Changed
+from valuecanvas.core.metrics import SNAPSHOT_EPOCH, SNAPSHOT_LOADED
+
+from . import snapshot
+from .snapshot import Snapshot
+
+log = structlog.get_logger("llm.config")
+
+
+class LiveConfig:
+    """Holds the snapshot. `on_change` hears of what changed before it is replaced."""
+
+    def __init__(
+        self, db: DbThread, on_change: Callable[[Iterable[Changed]], None]
+    ) -> None:
+        self._db = db
+        self._on_change = on_change
+        self._current: Snapshot | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def current(self) -> Snapshot:
+        """The snapshot; raises RuntimeError before the first `refresh`."""
+        if self._current is None:
+            raise RuntimeError("The configuration has not been loaded yet.")
+        return self._current
+
+    @property
+    def loaded(self) -> bool:
+        return self._current is not None
+
+    async def refresh(self, at_least: int | None = None) -> Snapshot:
+        """Load what changed, unless the snapshot has reached `at_least` already.
+
+        Raises django.db.Error if the database is away.
+        """
+        async with self._lock:
+            if (
+                self._current is not None
+                and at_least is not None
+                and self._current.epoch >= at_least
+            ):
+                return self._current
+            fresh, changes = await self._db.run(snapshot.load, self._current)
+            self._on_change(changes)
+            self._current = fresh
+        SNAPSHOT_EPOCH.set(fresh.epoch)
+        SNAPSHOT_LOADED.set(time.time())
+        if changes:
+            log.info("config.refreshed", epoch=fresh.epoch, changes=len(changes))
+        return fresh
+

@@ -1,0 +1,33 @@
+"""`manage.py demo_provider`: runs the demo provider."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from llm.demo.options import add_arguments, options_from
+from llm.demo.server import serve
+
+
+class Command(BaseCommand):
+    """Serves until SIGINT or SIGTERM."""
+
+    help = "Run the demo provider: an OpenAI-compatible server on loopback."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declares the options."""
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Serves; the first line of output is the URL."""
+        try:
+            serve(options_from(options), self._announce)
+        except (ValueError, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    def _announce(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,0 +1,45 @@
+"""Prometheus instruments of the gateway. Labels come from the configuration only."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+REQUESTS = Counter(
+    "valuecanvas_requests_total",
+    "Requests that were admitted.",
+    ("endpoint", "model", "provider", "status"),
+)
+REFUSED = Counter(
+    "valuecanvas_refused_total", "Requests that were refused.", ("endpoint", "code")
+)
+LATENCY = Histogram(
+    "valuecanvas_request_seconds",
+    "From the request to the end of its answer.",
+    ("endpoint", "provider"),
+    buckets=_SECONDS,
+)
+FIRST_TOKEN = Histogram(
+    "valuecanvas_first_token_seconds",
+    "From the request to its first content.",
+    ("provider",),
+    buckets=_SECONDS,
+)
+TOKENS = Counter(
+    "valuecanvas_tokens_total", "Tokens billed.", ("model", "provider", "type")
+)
+COST = Counter(
+    "valuecanvas_cost_micro_usd_total",
+    "Charged to callers, in micro-dollars.",
+    ("model", "provider"),
+)
+ATTEMPTS = Counter(
+    "valuecanvas_attempts_failed_total",
+    "Upstream attempts that were not delivered.",
+    ("provider", "verdict"),
+)
+BREAKER = Gauge(
+    "valuecanvas_breaker_state",
+    "0 closed, 1 half-open, 2 open, as this process last heard.",
+    ("provider", "upstream_model"),
+)
+ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")

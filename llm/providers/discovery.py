@@ -1,0 +1,86 @@
+"""Does a provider answer, and which models does it have?"""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import openai
+
+from valuecanvas.core import crypto
+
+from .client import sdk
+
+if TYPE_CHECKING:
+    from llm.models import Provider
+
+# Longest list offered on one page.
+MOST_MODELS = 1000
+
+
+class Unreachable(Exception):
+    """The provider gave no list of models. The message says what to do; no secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What became of a test connection."""
+
+    ok: bool
+    message: str
+    latency_ms: int
+
+
+def check(provider: "Provider") -> CheckResult:
+    """Ask for the list of models, as the cheapest call that needs the key."""
+    started = time.monotonic()
+    try:
+        found = discover(provider)
+    except Unreachable as error:
+        return CheckResult(False, str(error), _since(started))
+    noun = "model" if len(found) == 1 else "models"
+    return CheckResult(True, f"It answers, and lists {len(found)} {noun}.", _since(started))
+
+
+def discover(provider: "Provider") -> list[str]:
+    """The names of the provider's models, sorted. Raises Unreachable."""
+    try:
+        with sdk(provider) as client:
+            names = {one.id for one in client.models.list().data or [] if one.id}
+    except crypto.Unreadable as error:
+        raise Unreachable("Its stored key can't be opened: enter it again.") from error
+    except openai.OpenAIError as error:
+        # Never the error's own text: providers echo parts of the key in it.
+        raise Unreachable(_explain(error)) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Unreachable(NOT_A_LIST) from error
+    return sorted(str(name) for name in names)[:MOST_MODELS]
+
+
+NOT_A_LIST = "It answers, but not with a list of models: check the base URL's path."
+_BY_STATUS = {
+    401: "It refuses the key: enter a valid one.",
+    402: "Its account is out of money.",
+    403: "The key may not list models.",
+    404: "Nothing is there: the base URL should end with /v1.",
+    429: "It is throttling us: try again in a minute.",
+}
+
+
+def _explain(error: openai.OpenAIError) -> str:
+    if isinstance(error, openai.APITimeoutError):
+        return "It did not answer in time: check the base URL and the network."
+    if isinstance(error, openai.APIStatusError):
+        return _of_status(error.status_code)
+    if isinstance(error, openai.APIConnectionError):
+        return "No connection: check the base URL, and that the server is running."
+    return NOT_A_LIST
+
+
+def _of_status(status: int) -> str:
+    if 300 <= status < 400:
+        return "It redirects elsewhere, which is not followed: correct the base URL."
+    return _BY_STATUS.get(status, f"It answered with HTTP status {status}.")
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,0 +1,187 @@
+"""From a caller and a request to a plan: routes, price and limits, from one snapshot."""
+
+import datetime as dt
+import random
+from collections.abc import Sequence
+from itertools import groupby
+
+from django.conf import settings
+
+from billing.config import Rate
+from billing.ledger import Limit, Party
+from billing.principal import Principal
+from valuecanvas.core import money
+from valuecanvas.core.errors import (
+    InvalidRequest,
+    NotFound,
+    NotPermitted,
+    Unavailable,
+)
+
+from .config import ModelFacts, RouteFacts
+from .snapshot import Snapshot
+from .types import Candidate, Plan, Shape
+
+KIND_OF = {"chat": "chat", "responses": "chat", "embeddings": "embedding"}
+
+
+def resolve(
+    endpoint: str, shape: Shape, principal: Principal, snapshot: Snapshot
+) -> Plan:
+    """How `shape` is to be served for `principal`.
+
+    Raises NotPermitted, NotFound, InvalidRequest, Unavailable.
+    """
+    _may_call(principal, shape.model)
+    tier = snapshot.tiers.get(principal.tier)
+    if tier is None:
+        raise NotPermitted("This customer's tier no longer exists.", code="no_tier")
+    model = _model(endpoint, shape, snapshot)
+    max_output = _max_output(endpoint, shape, model, tier.max_output_tokens)
+    candidates = _candidates(model, snapshot)
+    output = max_output * shape.choices
+    return Plan(
+        epoch=snapshot.epoch,
+        principal=principal,
+        tier=tier,
+        model=model,
+        shape=shape,
+        max_output=max_output,
+        candidates=candidates,
+        estimate=max(one.rate.cost(shape.prompt_tokens, output) for one in candidates),
+        limits=_limits(principal, snapshot),
+        upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
+    )
+
+
+def may_use(principal: Principal, model: str) -> bool:
+    """Does the key's list of models allow this one?"""
+    return not principal.allowed_models or model in principal.allowed_models
+
+
+def _may_call(principal: Principal, model: str) -> None:
+    if "llm" not in principal.scopes:
+        raise NotPermitted("This key may not call models: it lacks the scope 'llm'.")
+    if not may_use(principal, model):
+        raise NotPermitted(
+            f"This key may not use the model '{model}'.",
+            param="model",
+            code="model_not_allowed",
+        )
+
+
+def _model(endpoint: str, shape: Shape, snapshot: Snapshot) -> ModelFacts:
+    model = snapshot.models.get(shape.model)
+    if model is None or not model.enabled:
+        raise NotFound(
+            f"The model '{shape.model[:200]}' does not exist. GET /v1/models lists "
+            "what this key may use.",
+            param="model",
+            code="model_not_found",
+        )
+    if model.kind != KIND_OF[endpoint]:
+        raise InvalidRequest(
+            f"The model '{model.name}' does not serve this endpoint.",
+            param="model",
+            code="wrong_endpoint",
+        )
+    return model
+
+
+def _max_output(endpoint: str, shape: Shape, model: ModelFacts, cap: int) -> int:
+    """The output cap sent upstream and paid for in advance, in tokens."""
+    if endpoint == "embeddings":
+        return 0
+    most = min(cap, model.max_output_tokens)
+    if shape.asked_output is None:
+        return most
+    if shape.asked_output > most:
+        name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
+        raise InvalidRequest(
+            f"'{name}' may be at most {most} for this model and tier.", param=name
+        )
+    return shape.asked_output
+
+
+def _candidates(model: ModelFacts, snapshot: Snapshot) -> tuple[Candidate, ...]:
+    now = dt.datetime.now(dt.UTC)
+    routes = snapshot.routes.get(model.name, ())
+    if not routes:
+        raise Unavailable(
+            f"No provider serves '{model.name}' now: an operator must enable a route.",
+            code="no_route",
+        )
+    found = [
+        candidate
+        for route in _ordered(routes)
+        if (candidate := _candidate(route, snapshot, now)) is not None
+    ]
+    if not found:
+        raise NotPermitted(
+            f"The model '{model.name}' has no price yet, so it is blocked. An operator "
+            "can add one under Prices.",
+            param="model",
+            code="model_unpriced",
+        )
+    return tuple(found)
+
+
+def _ordered(routes: Sequence[RouteFacts]) -> list[RouteFacts]:
+    """By priority; among equals drawn by weight, one after the other."""
+    if len(routes) == 1:
+        return list(routes)
+    ordered: list[RouteFacts] = []
+    for _, group in groupby(routes, key=lambda route: route.priority):
+        left = list(group)
+        while len(left) > 1:
+            weights = [route.weight for route in left]
+            # Spreads load; nothing secret.
+            drawn = (
+                random.choices(left, weights)[0]  # noqa: S311
+                if any(weights)
+                else left[0]
+            )
+            left.remove(drawn)
+            ordered.append(drawn)
+        ordered.extend(left)
+    return ordered
+
+
+def _candidate(
+    route: RouteFacts, snapshot: Snapshot, now: dt.datetime
+) -> Candidate | None:
+    provider = snapshot.providers[route.provider]
+    rate = snapshot.rate(route.provider, route.upstream_model, now)
+    unpriced = rate is None
+    if rate is None:
+        if settings.LLM_UNPRICED == "block":
+            return None
+        rate = _stated_rate(route, now)
+    override = snapshot.override(route.provider, route.upstream_model, now)
+    return Candidate(
+        provider,
+        route.upstream_model,
+        rate,
+        unpriced,
+        override.state if override else "",
+    )
+
+
+def _stated_rate(route: RouteFacts, now: dt.datetime) -> Rate:
+    """The price of a model without one under LLM_UNPRICED=cap: never zero."""
+    micros = round(settings.LLM_UNPRICED_USD_PER_MILLION * money.MICROS)
+    return Rate(route.provider, route.upstream_model, micros, micros, micros, now)
+
+
+def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
+    if not snapshot.limits:
+        return ()
+    scopes = party(principal).scopes
+    return tuple(
+        limit for scope in scopes for limit in snapshot.limits.get(scope, ())
+    )
+
+
+def party(principal: Principal) -> Party:
+    """Whose counters this caller's requests move."""
+    return Party(principal.customer_id, principal.team, principal.key)

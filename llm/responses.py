@@ -1,0 +1,43 @@
+"""HTTP responses of the hot path."""
+
+import uuid
+from collections.abc import Mapping
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from valuecanvas.core.errors import GatewayError
+
+from .live_stream import LiveStream
+
+
+class EventStream(HttpResponseBase):
+    """Server-sent events, written part by part as the provider sends them."""
+
+    streaming = True
+
+    def __init__(self, parts: LiveStream, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            content_type="text/event-stream",
+            headers={
+                "Cache-Control": "no-cache",
+                # nginx would hold the events back.
+                "X-Accel-Buffering": "no",
+                **headers,
+            },
+        )
+        self.parts = parts
+
+
+def json_response(
+    body: bytes, headers: Mapping[str, str] | None = None, status: int = 200
+) -> HttpResponse:
+    """A JSON answer from bytes that are JSON already."""
+    return HttpResponse(
+        body, content_type="application/json", headers=dict(headers or {}), status=status
+    )
+
+
+def error_response(error: GatewayError, request_id: uuid.UUID) -> HttpResponse:
+    """The one place where an error becomes HTTP."""
+    return json_response(error.json(str(request_id)), error.headers, error.status)

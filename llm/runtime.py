@@ -1,0 +1,86 @@
+"""All that one process needs to serve requests, built once for its event loop."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from billing.callers import Callers
+from billing.ledger import Ledger
+from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.epoch import Changed
+from valuecanvas.core.store import Store
+
+from . import upstream
+from .admission import Admission
+from .breaker.board import Board
+from .live_config import LiveConfig
+from .pipeline import Pipeline
+from .records import Records
+from .relay import Relay
+
+log = structlog.get_logger("llm.runtime")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The process's share of the gateway. Make it with `start`, end it with `stop`."""
+
+    db: DbThread
+    store: Store
+    ledger: Ledger
+    callers: Callers
+    config: LiveConfig
+    board: Board
+    records: Records
+    pool: aiohttp.ClientSession
+    admission: Admission
+    pipeline: Pipeline
+
+    async def stop(self) -> None:
+        """Settle what is queued, tell the breakers, close every connection."""
+        await self.board.close()
+        await self.records.flush()
+        await asyncio.to_thread(self.ledger.close)
+        await self.pool.close()
+        await self.store.close()
+        await asyncio.to_thread(self.db.close)
+
+
+async def start() -> Runtime:
+    """Build the runtime on the running loop, and load the configuration if it can."""
+    db = DbThread()
+    store = Store(
+        settings.REDIS_URL,
+        timeout_s=settings.REDIS_TIMEOUT_MS / 1000,
+        prefix=settings.REDIS_PREFIX,
+    )
+    ledger = Ledger()
+    callers = Callers(db)
+    records = Records(db)
+    board = Board(store, records.transition)
+
+    def changed(changes: Iterable[Changed]) -> None:
+        callers.drop(changes)
+
+    config = LiveConfig(db, changed)
+    pool = upstream.session()
+    admission = Admission(ledger, config, callers)
+    pipeline = Pipeline(
+        admission=admission,
+        relay=Relay(pool, board),
+        ledger=ledger,
+        note=records.attempts,
+    )
+    try:
+        await config.refresh()
+    except DatabaseError as error:
+        # It starts all the same and answers 503 until the database is back.
+        log.warning("config.unavailable", error=type(error).__name__)
+    return Runtime(
+        db, store, ledger, callers, config, board, records, pool, admission, pipeline
+    )

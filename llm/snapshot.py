@@ -1,0 +1,113 @@
+"""The configuration as one immutable value, replaced whole when the epoch moves."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from billing import config as billing_config
+from billing.config import Rate, TierFacts
+from billing.ledger import Limit
+from valuecanvas.core import epoch
+from valuecanvas.core.epoch import Changed
+
+from . import config
+from .config import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
+
+Load = Callable[[Iterable[str] | None], Mapping[str, Any]]
+
+# Kind of change -> how its rows are read. Customers and keys are not here: see Callers.
+SECTIONS: dict[str, Load] = {
+    "tier": billing_config.load_tiers,
+    "budget": billing_config.load_budgets,
+    "price": billing_config.load_prices,
+    "provider": config.load_providers,
+    "model": config.load_models,
+    "route": config.load_routes,
+    "breaker_override": config.load_overrides,
+}
+# Past this many changes a full load is cheaper than a list of keys.
+MANY_CHANGES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All configuration at one epoch. The mappings are never changed in place."""
+
+    epoch: int
+    sections: Mapping[str, Mapping[str, Any]]
+    tiers: Mapping[str, TierFacts]
+    limits: Mapping[str, tuple[Limit, ...]]
+    rates: Mapping[tuple[str, str], tuple[Rate, ...]]
+    providers: Mapping[str, ProviderFacts]
+    models: Mapping[str, ModelFacts]
+    routes: Mapping[str, tuple[RouteFacts, ...]]
+    overrides: tuple[OverrideFacts, ...]
+
+    def rate(self, provider: str, model: str, at: dt.datetime) -> Rate | None:
+        """The price in force at `at`; None: the model has no price."""
+        for rate in self.rates.get((provider, model), ()):
+            if rate.effective_from <= at:
+                return rate
+        return None
+
+    def override(
+        self, provider: str, model: str, at: dt.datetime
+    ) -> OverrideFacts | None:
+        """What an operator last said of this breaker, if it still holds."""
+        found = None
+        for one in self.overrides:
+            if (
+                one.provider == provider
+                and one.upstream_model in ("", model)
+                and one.expires_at > at
+            ):
+                found = one
+        return found
+
+
+def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
+    """The snapshot of `sections`, with what is derived from them."""
+    return Snapshot(
+        epoch=at_epoch,
+        sections=sections,
+        tiers=sections["tier"],
+        limits=billing_config.limits_by_scope(sections["budget"]),
+        rates=billing_config.rates_by_model(sections["price"]),
+        providers=sections["provider"],
+        models=sections["model"],
+        routes=config.routes_by_model(sections["route"], sections["provider"]),
+        overrides=tuple(sections["breaker_override"].values()),
+    )
+
+
+def load(before: Snapshot | None = None) -> tuple[Snapshot, list[Changed]]:
+    """The committed configuration, and what changed since `before`.
+
+    Only changed rows are read. Everything comes from one database snapshot.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if before is None:
+            return build(epoch.current(), {k: f(None) for k, f in SECTIONS.items()}), []
+        now, changes = epoch.changes_since(before.epoch)
+        if now == before.epoch:
+            return before, []
+        return build(now, _updated(before.sections, changes)), changes
+
+
+def _updated(
+    sections: Mapping[str, Mapping[str, Any]], changes: list[Changed]
+) -> dict[str, Mapping[str, Any]]:
+    updated = dict(sections)
+    for kind, read in SECTIONS.items():
+        keys = {change.key for change in changes if change.kind == kind}
+        if len(keys) > MANY_CHANGES:
+            updated[kind] = read(None)
+        elif keys:
+            kept = {k: v for k, v in sections[kind].items() if k not in keys}
+            updated[kind] = {**kept, **read(keys)}
+    return updated

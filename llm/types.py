@@ -1,0 +1,139 @@
+"""The values that a request is made of on its way through the pipeline."""
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.config import Rate, TierFacts
+from billing.ledger import Admitted, Limit
+from billing.principal import Principal
+
+from .config import ModelFacts, ProviderFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as it came in, parsed and checked for shape only."""
+
+    id: uuid.UUID
+    endpoint: str
+    body: dict[str, Any]
+    # Who calls: the Authorization header, or a principal that we vouch for ourselves.
+    authorization: str | None = field(default=None, repr=False)
+    principal: Principal | None = None
+    # The user to be billed instead, where the key may name one.
+    on_behalf: str | None = None
+    on_behalf_required: bool = False
+    trace_id: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the body asks for, in numbers. Tokens are upper bounds."""
+
+    model: str
+    stream: bool
+    include_usage: bool
+    choices: int
+    asked_output: int | None
+    prompt_tokens: int
+    prompt_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One route that may serve the request, with its price."""
+
+    provider: ProviderFacts
+    upstream_model: str
+    rate: Rate
+    unpriced: bool
+    forced: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the request will be served, all from one snapshot."""
+
+    epoch: int
+    principal: Principal
+    tier: TierFacts
+    model: ModelFacts
+    shape: Shape
+    max_output: int
+    candidates: tuple[Candidate, ...]
+    estimate: int
+    limits: tuple[Limit, ...]
+    upgrade: TierFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An admitted request: quota and money are reserved."""
+
+    call: Call
+    plan: Plan
+    admitted: Admitted
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What was used; `marks` say where the count is ours and not the provider's."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    source: str = "provider"
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One upstream attempt that was not delivered."""
+
+    provider: str
+    upstream_model: str
+    verdict: str
+    status: int | None
+    message: str
+    latency_ms: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    summary: "Summary"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReply:
+    """An answer in parts. Closing `parts` early means that the client has gone."""
+
+    headers: Mapping[str, str]
+    parts: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an answered request came to, for doors that do not speak HTTP."""
+
+    request_id: str
+    provider: str
+    model: str
+    upstream_model: str
+    cost: int
+    cached: bool
+    tokens: Tokens
+    latency_ms: int
+    ttft_ms: int | None
+    attempts: int
+    epoch: int

@@ -1,0 +1,172 @@
+"""One HTTP call to a provider; whatever goes wrong becomes one exception."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import orjson
+from django.conf import settings
+
+from .providers.base import Verdict, error_of
+from .types import Candidate
+
+MOST_ERROR_BYTES = 65_536
+MOST_RETRY_AFTER_S = 60.0
+DEFAULT_RETRY_AFTER_S = 1.0
+
+
+@dataclass(slots=True)
+class Failed(Exception):
+    """The attempt brought nothing to deliver. `message` is ours: safe to show."""
+
+    verdict: Verdict
+    message: str
+    status: int | None = None
+    error: dict[str, Any] | None = None
+    retry_after_s: float = 0.0
+    # True if nothing can have reached the provider: the same one may be tried again.
+    unsent: bool = False
+    timeout: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def session() -> aiohttp.ClientSession:
+    """The process's pool of upstream connections."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, limit_per_host=settings.LLM_POOL_SIZE, ttl_dns_cache=30
+        ),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=settings.LLM_CONNECT_TIMEOUT_S
+        ),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        read_bufsize=262_144,
+    )
+
+
+def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
+    """The headers sent upstream: ours alone, none of the client's."""
+    sent = {
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "valuecanvas",
+        "x-valuecanvas-attempt": attempt_id,
+    }
+    if candidate.provider.api_key:
+        sent["Authorization"] = f"Bearer {candidate.provider.api_key}"
+    return sent
+
+
+@asynccontextmanager
+async def post(
+    pool: aiohttp.ClientSession,
+    candidate: Candidate,
+    path: str,
+    body: bytes,
+    *,
+    attempt_id: str,
+    answer_within_s: float,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """POST and give the response once its headers are a success. Raises Failed.
+
+    The connection is closed, not reused, unless the body was read to its end.
+    """
+    try:
+        async with asyncio.timeout(answer_within_s):
+            response = await pool.post(
+                candidate.provider.base_url + path,
+                data=body,
+                headers=headers(candidate, attempt_id),
+                allow_redirects=False,
+            )
+    except TimeoutError as error:
+        raise Failed(
+            Verdict.FAILURE, "The provider did not answer in time.", timeout=True
+        ) from error
+    except aiohttp.ClientConnectorError as error:
+        raise Failed(
+            Verdict.FAILURE, "The provider cannot be reached.", unsent=True
+        ) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise Failed(
+            Verdict.FAILURE, "The connection to the provider broke."
+        ) from error
+    try:
+        if response.status != 200:
+            raise await _refusal(response, candidate)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
+        yield response
+    finally:
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+
+
+async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:
+    """The failure that a status other than 200 stands for."""
+    status = response.status
+    error = error_of(await _parsed_error(response))
+    verdict = candidate.provider.kind.classify(status, error)
+    return Failed(
+        verdict,
+        f"The provider answered {status}.",
+        status,
+        error,
+        retry_after_s=retry_after(response.headers.get("Retry-After")),
+    )
+
+
+async def _parsed_error(response: aiohttp.ClientResponse) -> Any:
+    try:
+        async with asyncio.timeout(5):
+            raw = await read_whole(response, MOST_ERROR_BYTES)
+        return orjson.loads(raw)
+    except (Failed, TimeoutError, orjson.JSONDecodeError):
+        return None
+
+
+async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body. Raises Failed if it is larger than `most` or cut short."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > most:
+                raise Failed(Verdict.FAILURE, "The provider's reply is too large.", 200)
+            parts.append(part)
+    except (aiohttp.ClientError, OSError) as error:
+        raise Failed(
+            Verdict.FAILURE, "The provider's reply was cut short.", 200
+        ) from error
+    return b"".join(parts)
+
+
+def retry_after(value: str | None) -> float:
+    """Seconds that Retry-After asks for: 0 to 60; 1 where it makes no sense."""
+    if not value:
+        return DEFAULT_RETRY_AFTER_S
+    try:
+        wait = float(value)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(value)
+        except ValueError:
+            return DEFAULT_RETRY_AFTER_S
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=dt.UTC)
+        wait = (when - dt.datetime.now(dt.UTC)).total_seconds()
+    if not 0 <= wait < float("inf"):
+        return DEFAULT_RETRY_AFTER_S
+    return min(wait, MOST_RETRY_AFTER_S)

@@ -1,0 +1,18 @@
+"""The gateway's URLs; all are on the hot path."""
+
+from django.urls import path
+
+from .views.chat import ChatCompletions, Embeddings, Responses
+from .views.complete import Complete
+from .views.health import Health
+from .views.models import ModelDetail, ModelList
+
+urlpatterns = [
+    path("v1/chat/completions", ChatCompletions.as_view()),
+    path("v1/embeddings", Embeddings.as_view()),
+    path("v1/responses", Responses.as_view()),
+    path("v1/models", ModelList.as_view()),
+    path("v1/models/<path:name>", ModelDetail.as_view()),
+    path("api/llm/complete", Complete.as_view()),
+    path("api/llm/health", Health.as_view()),
+]

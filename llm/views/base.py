@@ -1,0 +1,88 @@
+"""What the views of the hot path share: parsing, the runtime, and plain answers."""
+
+import re
+import uuid
+from typing import Any, ClassVar
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http.response import HttpResponseBase
+from rest_framework.views import APIView
+
+from valuecanvas.core.errors import InvalidRequest, MethodNotAllowed, UnsupportedMedia
+
+from ..responses import EventStream, json_response
+from ..runtime import Runtime
+from ..types import Call, StreamReply
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class HotView(APIView):
+    """A DRF view whose handlers are coroutines, run without a thread hop.
+
+    The pipeline authenticates, so DRF's own authentication and permissions are off;
+    errors of the tree become HTTP in valuecanvas/hot.py.
+    """
+
+    authentication_classes: ClassVar[list[type]] = []
+    permission_classes: ClassVar[list[type]] = []
+
+    async def dispatch(  # type: ignore[override]
+        self, request: ASGIRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        self.headers: dict[str, str] = {}
+        method = (request.method or "").lower()
+        handler = getattr(self, method, None)
+        if handler is None or method not in self.http_method_names:
+            allowed = ", ".join(self.allowed_methods)
+            raise MethodNotAllowed(
+                f"Use {allowed} here.", headers={"Allow": allowed}
+            )
+        response: HttpResponseBase = await handler(request, *args, **kwargs)
+        return response
+
+    async def options(self, request: ASGIRequest) -> HttpResponseBase:  # type: ignore[override]
+        return json_response(b"", {"Allow": ", ".join(self.allowed_methods)}, 204)
+
+
+def runtime(request: ASGIRequest) -> Runtime:
+    """The process's runtime, as valuecanvas/asgi.py put it there."""
+    found: Runtime = request.scope["valuecanvas.runtime"]
+    return found
+
+
+def request_id(request: ASGIRequest) -> uuid.UUID:
+    found: uuid.UUID = request.scope["valuecanvas.request_id"]
+    return found
+
+
+def json_body(request: ASGIRequest) -> dict[str, Any]:
+    """The body as an object. Raises UnsupportedMedia, InvalidRequest."""
+    if request.content_type != "application/json":
+        raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        raise UnsupportedMedia("Send the body uncompressed.")
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not valid JSON: {error}.", code="invalid_json"
+        ) from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    return body
+
+
+def trace_id(request: ASGIRequest) -> str:
+    """The trace id of a W3C traceparent header, or ''."""
+    match = _TRACEPARENT.fullmatch(request.META.get("HTTP_TRACEPARENT", ""))
+    return match.group(1) if match else ""
+
+
+async def answer(request: ASGIRequest, call: Call) -> HttpResponseBase:
+    """Run the call and answer as the pipeline does."""
+    reply = await runtime(request).pipeline.run(call)
+    if isinstance(reply, StreamReply):
+        return EventStream(reply.parts, reply.headers)
+    return json_response(reply.body, reply.headers, reply.status)

@@ -1,0 +1,80 @@
+"""Which models this key may use."""
+
+from typing import Any
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+
+from valuecanvas.core.errors import NotFound
+
+from ..config import ModelFacts
+from ..resolve import may_use
+from ..responses import json_response
+from ..snapshot import Snapshot
+from ..types import Call
+from . import schemas
+from .base import HotView, request_id, runtime
+
+
+def _shown(model: ModelFacts, snapshot: Snapshot) -> dict[str, Any]:
+    routes = snapshot.routes.get(model.name, ())
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": routes[0].provider if routes else "",
+    }
+
+
+async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
+    """Enabled models with a route that the caller may use, by name."""
+    admission = runtime(request).admission
+    snapshot = await admission.snapshot()
+    call = Call(
+        id=request_id(request),
+        endpoint="models",
+        body={},
+        authorization=request.META.get("HTTP_AUTHORIZATION"),
+    )
+    principal = await admission.identify(call)
+    return [
+        _shown(model, snapshot)
+        for name, model in sorted(snapshot.models.items())
+        if model.enabled and may_use(principal, name) and snapshot.routes.get(name)
+    ]
+
+
+@extend_schema(
+    operation_id="listModels",
+    summary="Models",
+    responses={200: schemas.ModelList, 401: schemas.ErrorBody},
+    tags=["OpenAI-compatible"],
+)
+class ModelList(HotView):
+    """The models that this key may use."""
+
+    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+        models = await _usable(request)
+        return json_response(orjson.dumps({"object": "list", "data": models}))
+
+
+@extend_schema(
+    operation_id="retrieveModel",
+    summary="One model",
+    responses={200: schemas.Model, 401: schemas.ErrorBody, 404: schemas.ErrorBody},
+    tags=["OpenAI-compatible"],
+)
+class ModelDetail(HotView):
+    """One model, if this key may use it."""
+
+    async def get(self, request: ASGIRequest, name: str) -> HttpResponseBase:
+        for model in await _usable(request):
+            if model["id"] == name:
+                return json_response(orjson.dumps(model))
+        raise NotFound(
+            f"The model '{name[:200]}' does not exist, or this key may not use it.",
+            param="model",
+            code="model_not_found",
+        )

@@ -1,0 +1,141 @@
+"""Shapes for the OpenAPI document only: the hot path validates by hand."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers as s
+
+
+class ErrorDetail(s.Serializer):
+    message = s.CharField()
+    type = s.CharField()
+    param = s.CharField(allow_null=True)
+    code = s.CharField(allow_null=True)
+    request_id = s.UUIDField(required=False)
+    upgrade = s.DictField(required=False, allow_null=True)
+
+
+class ErrorBody(s.Serializer):
+    error = ErrorDetail()
+
+
+class ChatRequest(s.Serializer):
+    model = s.CharField()
+    messages = s.ListField(child=s.DictField(), min_length=1)
+    stream = s.BooleanField(required=False)
+    stream_options = s.DictField(required=False)
+    max_tokens = s.IntegerField(required=False, min_value=1)
+    max_completion_tokens = s.IntegerField(required=False, min_value=1)
+    n = s.IntegerField(required=False, min_value=1)
+    temperature = s.FloatField(required=False)
+    tools = s.ListField(child=s.DictField(), required=False)
+    response_format = s.DictField(required=False)
+    user = s.CharField(required=False, help_text="Billed, if the key may act for others.")
+
+
+class Usage(s.Serializer):
+    prompt_tokens = s.IntegerField()
+    completion_tokens = s.IntegerField()
+    total_tokens = s.IntegerField()
+
+
+class ChatCompletion(s.Serializer):
+    id = s.CharField()
+    object = s.CharField()
+    created = s.IntegerField()
+    model = s.CharField()
+    choices = s.ListField(child=s.DictField())
+    usage = Usage(required=False)
+
+
+class EmbeddingRequest(s.Serializer):
+    model = s.CharField()
+    input = s.ListField(child=s.CharField())
+    encoding_format = s.ChoiceField(["float", "base64"], required=False)
+    dimensions = s.IntegerField(required=False)
+    user = s.CharField(required=False)
+
+
+class EmbeddingList(s.Serializer):
+    object = s.CharField()
+    model = s.CharField()
+    data = s.ListField(child=s.DictField())
+    usage = s.DictField()
+
+
+class ResponseRequest(s.Serializer):
+    model = s.CharField()
+    input = s.JSONField()
+    instructions = s.CharField(required=False)
+    stream = s.BooleanField(required=False)
+    max_output_tokens = s.IntegerField(required=False)
+    tools = s.ListField(child=s.DictField(), required=False)
+
+
+class ResponseObject(s.Serializer):
+    id = s.CharField()
+    object = s.CharField()
+    status = s.CharField()
+    output = s.ListField(child=s.DictField())
+    usage = s.DictField(required=False)
+
+
+class Model(s.Serializer):
+    id = s.CharField()
+    object = s.CharField()
+    created = s.IntegerField()
+    owned_by = s.CharField()
+
+
+class ModelList(s.Serializer):
+    object = s.CharField()
+    data = Model(many=True)
+
+
+class CompleteRequest(s.Serializer):
+    prompt = s.CharField()
+    model = s.CharField()
+    userId = s.CharField(required=False)
+    maxTokens = s.IntegerField(required=False, min_value=1)
+    temperature = s.FloatField(required=False)
+
+
+class CompleteResponse(s.Serializer):
+    content = s.CharField()
+    cost = s.FloatField(help_text="US dollars.")
+    cached = s.BooleanField()
+    provider = s.CharField()
+    model = s.CharField()
+    usage = Usage()
+    request_id = s.UUIDField()
+
+
+class Health(s.Serializer):
+    status = s.ChoiceField(["ok", "degraded", "down"])
+    providers = s.ListField(child=s.DictField())
+    ledger = s.DictField()
+    cache = s.DictField()
+    queue = s.DictField()
+
+
+_REFUSALS = {
+    400: "The request cannot be served as it is.",
+    401: "No key, or not one of ours.",
+    403: "The key may not do this.",
+    404: "No such model.",
+    429: "The day's quota or a budget is used up.",
+    502: "No provider could answer.",
+    503: "No provider, or the ledger, is available now.",
+    504: "No provider answered in time.",
+}
+
+
+def answers(success: Any) -> dict[int, Any]:
+    """The documented responses of an endpoint that costs money."""
+    return {
+        200: success,
+        **{
+            status: OpenApiResponse(ErrorBody, description=text)
+            for status, text in _REFUSALS.items()
+        },
+    }

@@ -1,0 +1,43 @@
+"""A tiny HTTP server whose replies a test chooses."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+def response(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def always(raw: bytes) -> Reply:
+    async def reply(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+
+    return reply
+
+
+@contextlib.asynccontextmanager
+async def serving(reply: Reply) -> AsyncIterator[str]:
+    talks: set[asyncio.Task[None] | None] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
+                await reply(await reader.readexactly(int(length)), writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        # The client has hung up by now, so each of them ends by itself.
+        await asyncio.gather(*(talk for talk in talks if talk))

@@ -1,0 +1,84 @@
+"""The demo provider as fixtures: a process for the session, a server in the loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from llm.demo.process import DemoProcess, demo_process
+from llm.demo.referee import Attempt, read_attempts
+from llm.demo.server import start
+
+
+@pytest.fixture(scope="session")
+def demo_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """A demo provider with control and a referee.
+
+    It is shared: choose behaviours by model name, and override only models of your
+    own naming, by `with demo_provider.behaving(model, behaviour)`.
+    """
+    with demo_process(referee=tmp_path_factory.mktemp("referee")) as demo:
+        yield demo
+
+
+@dataclass
+class DemoServer:
+    """A demo provider in the test's own event loop, with a client for it."""
+
+    url: str
+    referee: Path
+    client: aiohttp.ClientSession
+
+    def chat(self, model: str, text: str = "hi", **fields: Any) -> Any:
+        """The request context of a chat with one user message."""
+        messages = [{"role": "user", "content": text}]
+        return self.post("chat/completions", model=model, messages=messages, **fields)
+
+    def post(self, path: str, **body: Any) -> Any:
+        """The request context of a POST of `body`."""
+        return self.client.post(f"{self.url}/v1/{path}", json=body)
+
+    async def answer(self, model: str, text: str = "hi", **fields: Any) -> Any:
+        """The JSON of a chat that is not streamed."""
+        async with self.chat(model, text, **fields) as response:
+            assert response.status == 200
+            return await response.json()
+
+    async def events(self, model: str, text: str = "hi", **fields: Any) -> list[Any]:
+        """The events of a streamed chat; `[DONE]` stays text."""
+        async with self.chat(model, text, stream=True, **fields) as response:
+            assert response.content_type == "text/event-stream"
+            return events_in(await response.text())
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """What the referee saw."""
+        return read_attempts(self.referee)
+
+
+def events_in(text: str) -> list[Any]:
+    """The data of the server-sent events in `text`."""
+    lines = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+    return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+def content_of(events: list[Any]) -> list[str]:
+    """The pieces of content in chat chunks."""
+    choices = [c for event in events if event != "[DONE]" for c in event["choices"]]
+    return [c["delta"]["content"] for c in choices if c["delta"].get("content")]
+
+
+@pytest.fixture
+async def demo_server(tmp_path: Path) -> AsyncIterator[DemoServer]:
+    """A demo provider in this loop, with control and a referee."""
+    folder = tmp_path / "referee"
+    runner, port = await start(referee=folder, control=True)
+    async with aiohttp.ClientSession() as client:
+        yield DemoServer(f"http://127.0.0.1:{port}", folder, client)
+    await runner.cleanup()

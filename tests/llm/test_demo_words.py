@@ -1,0 +1,85 @@
+"""The demo provider's tokens, words and canvases."""
+
+import pytest
+
+from llm.demo import canvas, tokens
+from llm.demo.industries import BLOCKS, GENERAL, INDUSTRIES
+from llm.demo.words import key_words, subject
+
+TEXTS = [
+    "",
+    "Hello, world!",
+    "  two  blanks\n\n\tand tabs \n",
+    "snake_case __init__ 3.14 e-mail",
+    "Grüße aus Köln — 日本語 🎉👩‍👩‍👧",
+    "x" * 50,
+    '{"a": [1, 2], "b": null}\r\n',
+    "\x00\x1f\u2028\xa0",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_split__any_text__joins_back_exactly(text):
+    pieces = tokens.split(text)
+    assert "".join(pieces) == text
+    assert tokens.count(text) == len(pieces)
+
+
+def test_split__sentence__keeps_blanks_with_words():
+    assert tokens.split("Hello, big world!") == ["Hello", ",", " big", " world", "!"]
+
+
+def test_split__wall_of_letters__is_not_one_token():
+    assert tokens.split("x" * 30) == ["x" * 12, "x" * 12, "x" * 6]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "bare"),
+    [
+        ("Generate a business model canvas for a SaaS platform", "SaaS platform"),
+        ("Canvas for: my tea house. Be brief.", "tea house"),
+        ("Make a canvas.\nBusiness idea: bike repair in Rome\nBe brief.", None),
+        ("A coffee roastery in Lisbon", "coffee roastery in Lisbon"),
+        ("canvas", "new business"),
+        ("", "new business"),
+        ("Please write a canvas, we sell violins, harps, flutes", "sell violins harps"),
+        (f"canvas for {'very ' * 30}long things", None),
+        ("canvas for {{7*7}} <b>bold</b> shops", "bold shops"),
+    ],
+)
+def test_subject__prompt__is_found(prompt, bare):
+    found = subject(prompt).bare
+    if bare is not None:
+        assert found.startswith(bare)
+    assert 0 < len(found) <= 80
+    assert not set("{}<>*#") & set(found)
+
+
+def test_subject__audience_and_place__are_named():
+    about = subject("canvas for a coffee shop for students in Porto that roasts beans")
+    assert (about.audience, about.place) == ("students", "Porto")
+    assert about.words[:3] == ("coffee", "shop", "students")
+
+
+def test_key_words__stop_words_and_repeats__are_left_out():
+    assert key_words("The tea and the Tea of a garden") == ("tea", "garden")
+
+
+def test_blocks__prompt__fills_all_nine_from_its_words():
+    blocks = canvas.blocks("business model canvas for a bakery for hikers in Bern")
+    assert tuple(blocks) == BLOCKS
+    assert all(len(lines) == 3 for lines in blocks.values())
+    assert "Hikers in Bern" in blocks["Customer Segments"]
+    assert "Ingredients and rent" in blocks["Cost Structure"]
+
+
+def test_blocks__unknown_line_of_business__uses_general_phrases():
+    blocks = canvas.blocks("canvas for a lighthouse")
+    assert blocks["Channels"][1:] == GENERAL.phrases[BLOCKS.index("Channels")]
+    assert "People who need a lighthouse" in blocks["Customer Segments"]
+
+
+def test_industries__each__has_two_phrases_for_each_block():
+    for industry in (GENERAL, *INDUSTRIES):
+        assert len(industry.phrases) == len(BLOCKS)
+        assert len({p for pair in industry.phrases for p in pair}) == 2 * len(BLOCKS)

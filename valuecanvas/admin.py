@@ -1,0 +1,101 @@
+"""Who may enter, and what was done: users, groups, the audit log."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from valuecanvas import periodic_admin
+from valuecanvas.core.admin import Admin, LargeTableAdmin, ReadOnlyAdmin, display
+
+__all__ = ["periodic_admin"]
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+class SuperusersOnly(Admin):
+    """Others may look, if they have the right; only superusers change who may what."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+
+@admin.register(User)
+class UserAdmin(SuperusersOnly, DjangoUserAdmin):
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "username",
+        "email",
+        "role",
+        "is_active",
+        "groups_text",
+        "last_login",
+    )
+    empty_text = "Users of this admin. Callers of the API are customers."
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @display(
+        description="Role",
+        label={"superuser": "danger", "staff": "info", "no access": "default"},
+    )
+    def role(self, user: User) -> str:
+        if user.is_superuser:
+            return "superuser"
+        return "staff" if user.is_staff else "no access"
+
+    @display(description="Groups")
+    def groups_text(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all()) or "–"
+
+
+@admin.register(Group)
+class GroupAdmin(SuperusersOnly, DjangoGroupAdmin):
+    empty_text = "A group is a set of rights. `Operators` and `Auditors` come by themselves."
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = ("action_time", "user", "kind", "what", "object_repr", "change")
+    list_select_related = ("user", "content_type")
+    list_filter = (
+        ("action_time", RangeDateTimeFilter),
+        ("action_flag", ChoicesDropdownFilter),
+    )
+    search_fields = ("=user__username", "object_id__exact")
+    search_help_text = "A whole user name, or the whole id of an object."
+    ordering = ("-id",)  # as the time goes, and indexed
+    empty_text = "Whatever is changed in the admin is written down here."
+
+    @display(
+        description="Action",
+        ordering="action_flag",
+        label={"added": "success", "changed": "info", "deleted": "danger"},
+    )
+    def kind(self, entry: LogEntry) -> str:
+        return {1: "added", 2: "changed", 3: "deleted"}.get(entry.action_flag, "")
+
+    @display(description="What")
+    def what(self, entry: LogEntry) -> str:
+        return entry.content_type.name if entry.content_type else "–"
+
+    @display(description="Change")
+    def change(self, entry: LogEntry) -> str:
+        return format_html("{}", entry.get_change_message())

@@ -1,0 +1,62 @@
+"""The ASGI door: hot paths to the lean handler, all the rest to Django."""
+
+import asyncio
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
+django_application = get_asgi_application()
+
+# The apps must be loaded before the gateway's modules.
+from llm import runtime  # noqa: E402
+from llm.runtime import Runtime  # noqa: E402
+
+from . import hot  # noqa: E402
+
+HOT_PREFIXES = ("/v1/", "/api/llm/")
+HEALTH_PREFIX = "/health/"
+
+
+class Application:
+    """One per process. Builds the gateway's runtime on its event loop, at start-up."""
+
+    def __init__(self) -> None:
+        self._runtime: Runtime | None = None
+        self._starting = asyncio.Lock()
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: hot.Receive, send: hot.Send
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(
+            (*HOT_PREFIXES, HEALTH_PREFIX)
+        ):
+            scope["valuecanvas.runtime"] = self._runtime or await self._started()
+            await hot.handle(scope, receive, send)
+        else:
+            await django_application(scope, receive, send)
+
+    async def _started(self) -> Runtime:
+        async with self._starting:
+            if self._runtime is None:
+                self._runtime = await runtime.start()
+        return self._runtime
+
+    async def _lifespan(self, receive: hot.Receive, send: hot.Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._started()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._runtime is not None:
+                    await self._runtime.stop()
+                    self._runtime = None
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+application = Application()

@@ -1,0 +1,135 @@
+"""What every admin page here is made of."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from unfold import decorators
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import DropdownFilter
+
+from .large_table import EstimatedPaginator, RowsChangeList
+
+F = TypeVar("F", bound=Callable[..., Any])
+# Unfold's own decorators, with types.
+display: Callable[..., Callable[[F], F]] = decorators.display
+action: Callable[..., Callable[[F], F]] = decorators.action
+
+NO_STORE = "no-store, private"
+
+
+class Admin(ModelAdmin):  # type: ignore[misc]
+    """The base of all: filters in a sheet, wide lists, an empty state that helps."""
+
+    list_filter_submit = True
+    list_fullwidth = True
+    list_defer: tuple[str, ...] = ()
+    list_per_page = 50
+    # What to do next, for a list without rows.
+    empty_text = ""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type:
+        return RowsChangeList
+
+    def attach(self, rows: list[Any]) -> None:
+        """Add to the rows of one list page what one more query can tell of all."""
+
+    def record(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
+        """Write the audit log: who did `message` to each of `rows`."""
+        LogEntry.objects.log_actions(
+            request.user.pk,
+            list(rows),  # type: ignore[arg-type]
+            CHANGE,
+            change_message=message,
+        )
+
+    def route(self, url: str, view: Callable[..., Any], name: str) -> URLPattern:
+        """A page of this admin's own, for signed-in staff only."""
+        return path(url, self.admin_site.admin_view(view), name=name)
+
+    def one(self, request: HttpRequest, object_id: str, right: str = "change") -> Any:
+        """The object of a page's URL. Raises Http404, or PermissionDenied.
+
+        `right` is view, change or delete.
+        """
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            raise Http404
+        if not getattr(self, f"has_{right}_permission")(request, found):
+            raise PermissionDenied
+        return found
+
+    def page(
+        self,
+        request: HttpRequest,
+        template: str,
+        *,
+        title: str,
+        original: Model | None = None,
+        status: int = 200,
+        **context: Any,
+    ) -> TemplateResponse:
+        """An answer in the admin's frame."""
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        frame = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": original,
+            "title": title,
+            **context,
+        }
+        return TemplateResponse(request, template, frame, status=status)
+
+
+class ReadOnlyAdmin(Admin):
+    """History: nobody adds, changes or deletes it here, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LargeTableAdmin(Admin):
+    """No full count, no ordering without an index, no page that skips far."""
+
+    paginator = EstimatedPaginator
+    show_full_result_count = False
+    list_max_show_all = 0
+    sortable_by = ()
+
+
+class Inline(TabularInline):  # type: ignore[misc]
+    """Rows of a related table below their owner."""
+
+    extra = 0
+    tab = False
+
+
+class NamesFilter(DropdownFilter):  # type: ignore[misc]
+    """Filters by a column of names, offered from a small table, not by DISTINCT."""
+
+    def names(self) -> Iterable[tuple[str, str]]:
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        # Selected though no longer configured: history outlives the configuration.
+        offered = dict(self.names())
+        chosen = request.GET.get(self.parameter_name)
+        if chosen:
+            offered.setdefault(chosen, chosen)
+        return list(offered.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value()
+        return queryset.filter(**{self.parameter_name: value}) if value else queryset

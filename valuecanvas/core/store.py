@@ -1,0 +1,159 @@
+"""Redis on the hot path: natural batching, bounded waits, and its own breaker.
+
+Redis holds only what may be lost. While it is down or slow, callers get StoreDown at
+once and go on with process-local state.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.asyncio.retry import Retry
+from redis.exceptions import NoScriptError, RedisError
+
+from .metrics import STORE_SLOW, STORE_UP
+
+log = structlog.get_logger("core.store")
+
+# This many failed or slow rounds in a row, and Redis is passed by until it answers.
+SLOW_ROUNDS = 5
+PROBE_EVERY_S = 1.0
+
+
+class StoreDown(Exception):
+    """Redis did not answer in time, or is passed by for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and its SHA-1, by which Redis knows it."""
+
+    source: str
+    sha: str
+
+    @classmethod
+    def of(cls, source: str) -> "Script":
+        # Redis itself names scripts by SHA-1; nothing is protected by it.
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False)
+        return cls(source, digest.hexdigest())
+
+
+@dataclass(slots=True)
+class _Call:
+    command: tuple[Any, ...]
+    script: Script | None
+    future: asyncio.Future[Any]
+
+
+class Store:
+    """Sends what queued up while the last round trip ran as one pipeline."""
+
+    def __init__(self, url: str, *, timeout_s: float, prefix: str) -> None:
+        self.prefix = prefix
+        self._timeout_s = timeout_s
+        self._client = redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+            max_connections=4,
+        )
+        self._queue: deque[_Call] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._down_until = 0.0
+        STORE_UP.set(1)
+
+    @property
+    def up(self) -> bool:
+        return self._failures < SLOW_ROUNDS
+
+    async def command(self, *command: Any) -> Any:
+        """The reply to one command. Raises StoreDown, or RedisError for its own."""
+        return await self._ask(command, None)
+
+    async def run(self, script: Script, key: str, *args: Any) -> Any:
+        """The reply of a script on one key (so that it fits any cluster slot)."""
+        return await self._ask(("EVALSHA", script.sha, 1, key, *args), script)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        await self._client.aclose()
+
+    async def _ask(self, command: tuple[Any, ...], script: Script | None) -> Any:
+        if not self.up and time.monotonic() < self._down_until:
+            raise StoreDown
+        call = _Call(command, script, asyncio.get_running_loop().create_future())
+        self._queue.append(call)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain())
+        return await call.future
+
+    async def _drain(self) -> None:
+        while self._queue:
+            calls = list(self._queue)
+            self._queue.clear()
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    replies = await self._round(calls)
+            except (TimeoutError, RedisError, OSError) as error:
+                self._failed(calls, error)
+            else:
+                self._answered(calls, replies)
+
+    async def _round(self, calls: Sequence[_Call]) -> list[Any]:
+        replies = await self._pipeline(calls)
+        missing = [
+            index
+            for index, reply in enumerate(replies)
+            if isinstance(reply, NoScriptError)
+        ]
+        if missing:
+            scripts = {calls[i].script for i in missing}
+            for script in scripts:
+                if script is not None:
+                    await self._client.script_load(script.source)
+            again = await self._pipeline([calls[i] for i in missing])
+            for index, reply in zip(missing, again, strict=True):
+                replies[index] = reply
+        return replies
+
+    async def _pipeline(self, calls: Sequence[_Call]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.execute_command(*call.command)
+            replies: list[Any] = await pipe.execute(raise_on_error=False)
+        return replies
+
+    def _answered(self, calls: Sequence[_Call], replies: Sequence[Any]) -> None:
+        if not self.up:
+            log.info("redis.back")
+        self._failures = 0
+        STORE_UP.set(1)
+        for call, reply in zip(calls, replies, strict=True):
+            if call.future.done():
+                continue
+            if isinstance(reply, Exception):
+                call.future.set_exception(reply)
+            else:
+                call.future.set_result(reply)
+
+    def _failed(self, calls: Sequence[_Call], error: Exception) -> None:
+        self._failures += 1
+        STORE_SLOW.inc()
+        self._down_until = time.monotonic() + PROBE_EVERY_S
+        if self._failures == SLOW_ROUNDS:
+            STORE_UP.set(0)
+            log.warning("redis.passed_by", error=type(error).__name__)
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(StoreDown())

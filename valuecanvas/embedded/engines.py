@@ -1,0 +1,109 @@
+"""The engines of one data folder, shared by every process that needs them.
+
+Each process holds a shared lock on `engines.users` while it uses them. The last to let
+go stops them, so a command run beside `make run` neither starts nor stops anything. The
+kernel drops the lock of a killed process; what it left running is taken over.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import postgres, valkey
+from .files import private_folder, write_json
+from .processes import Engine
+
+DATABASE = "database"
+STORE = "redis"
+ALL = frozenset({DATABASE, STORE})
+Say = Callable[[str], None]
+
+
+@dataclass
+class Engines:
+    """What this process uses in the data folder `var`."""
+
+    var: Path
+    say: Say
+    running: dict[str, Engine] = field(default_factory=dict)
+
+    def ensure(self, wanted: frozenset[str]) -> None:
+        """Take over or start what is wanted, and write `engines.json`."""
+        for kind in sorted(wanted):
+            self.running[kind] = self._find(kind) or self._start(kind)
+        found = {
+            kind: self.running.get(kind) or self._find(kind) for kind in sorted(ALL)
+        }
+        alive = {kind: engine for kind, engine in found.items() if engine}
+        urls = {f"{kind}_url": engine.url for kind, engine in alive.items()}
+        pids = {f"{kind}_pid": engine.pid for kind, engine in alive.items()}
+        write_json(self.var / "engines.json", {**urls, **pids})
+
+    def stop(self) -> None:
+        """Stop all that runs in the data folder, whoever started it."""
+        (self.var / "engines.json").unlink(missing_ok=True)
+        store = self.running.pop(STORE, None) or self._find(STORE)
+        if store:
+            valkey.stop(store)
+        database = self.running.pop(DATABASE, None) or self._find(DATABASE)
+        if database:
+            postgres.stop(database, self.folder(DATABASE))
+
+    def folder(self, kind: str) -> Path:
+        return self.var / {DATABASE: "postgres", STORE: "valkey"}[kind]
+
+    def _find(self, kind: str) -> Engine | None:
+        find = {DATABASE: postgres.find, STORE: valkey.find}[kind]
+        return find(self.folder(kind))
+
+    def _start(self, kind: str) -> Engine:
+        start = {DATABASE: postgres.start, STORE: valkey.start}[kind]
+        return start(self.folder(kind))
+
+
+@contextmanager
+def running(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines]:
+    """Keep the wanted engines of `var` up while the block runs.
+
+    Raises EngineError with the remedy when one cannot be had.
+    """
+    engines = Engines(private_folder(var), say)
+    users = _open(var / "engines.users")
+    try:
+        with _alone(var):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            engines.ensure(wanted)
+        yield engines
+    finally:
+        with _alone(var):
+            if _is_last(users):
+                engines.stop()
+            else:
+                say("The engines stay: another process still uses them.")
+        os.close(users)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _alone(var: Path) -> Iterator[None]:
+    """One process at a time starts or stops engines of this folder."""
+    lock = _open(var / "engines.lock")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_last(users: int) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

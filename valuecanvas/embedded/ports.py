@@ -1,0 +1,101 @@
+"""The ports of `make run`: the web's own, and those of its local providers.
+
+The providers' ports are chosen once and kept, so that provider rows stay true.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from valuecanvas import env
+
+from .errors import EngineError
+from .files import private_folder, read_json, write_json
+from .processes import free_port, port_is_taken
+
+LOCAL_MODEL = "LOCAL_MODEL_URL"
+DEMO_PROVIDER = "DEMO_PROVIDER_URL"
+PROVIDER_KEYS = ("TOGETHER_API_KEY", "OPENAI_API_KEY")
+
+
+def url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/v1"
+
+
+@contextmanager
+def known(var: Path) -> Iterator[None]:
+    """For a plain command: the local providers are where `make run` put them."""
+    with _exported(chosen(var)):
+        yield
+
+
+@contextmanager
+def claimed(var: Path) -> Iterator[None]:
+    """For the supervisor: choose the ports of its local providers.
+
+    Raises EngineError when another supervisor uses the data folder.
+    """
+    private_folder(var)
+    lock = os.open(var / "up.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(lock, var)
+        kept = chosen(var)
+        ports: dict[str, int] = {}
+        for name in (LOCAL_MODEL, DEMO_PROVIDER):
+            ports[name] = free_port(kept.get(name))
+        write_json(var / "ports.json", ports)
+        with _exported(ports):
+            yield
+    finally:
+        os.close(lock)
+
+
+def require_web_port() -> None:
+    """Raises EngineError when HOST and PORT can't be listened on."""
+    host = env.text("HOST", "", "127.0.0.1")
+    port = env.integer("PORT", "", 8000, low=1, high=65535)
+    if port_is_taken(host, port):
+        other = port + 1 if port < 65535 else 8000
+        raise EngineError(
+            f"Port {port} on {host} is taken or not allowed. Choose another with "
+            f"PORT, for example: make run PORT={other}"
+        )
+
+
+def local_model_wanted() -> bool:
+    """Whether the small model runs: LOCAL_MODEL, or where no provider has a key."""
+    choice = env.choice("LOCAL_MODEL", "", "auto", ("auto", "on", "off"))
+    if choice == "auto":
+        return not any(env.text(name, "") for name in PROVIDER_KEYS)
+    return choice == "on"
+
+
+def chosen(var: Path) -> dict[str, int]:
+    """The local providers' ports by the setting that names them."""
+    return {name: int(port) for name, port in read_json(var / "ports.json").items()}
+
+
+@contextmanager
+def _exported(ports: dict[str, int]) -> Iterator[None]:
+    """Put the URLs into the environment where it doesn't name others already."""
+    names = [name for name in ports if not env.text(name, "")]
+    if LOCAL_MODEL in names and not local_model_wanted():
+        names.remove(LOCAL_MODEL)
+    os.environ.update({name: url(ports[name]) for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+
+
+def _lock(lock: int, var: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise EngineError(
+            f"ValueCanvas already runs on the data in {var}. Stop it first, or set "
+            "VALUECANVAS_VAR to another folder."
+        ) from error

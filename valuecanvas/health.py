@@ -1,0 +1,42 @@
+"""Probes for Kubernetes and load balancers."""
+
+import asyncio
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+
+from billing.ledger import Peek
+from llm.responses import json_response
+from llm.views.base import HotView, runtime
+from valuecanvas.core.batch import BatchUnavailable
+
+READY_WITHIN_S = 1.5
+
+
+@extend_schema(exclude=True)
+class Live(HotView):
+    """This process runs. Says nothing of the database, Redis or any provider."""
+
+    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+        return json_response(b'{"status":"ok"}')
+
+
+@extend_schema(exclude=True)
+class Ready(HotView):
+    """This process can admit requests: the ledger answers, the configuration is loaded."""
+
+    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+        of = runtime(request)
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                epoch = await of.ledger.put(Peek())
+                await of.config.refresh(epoch)
+            database = "ok"
+        except (TimeoutError, BatchUnavailable):
+            database = "unavailable"
+        checks = {"database": database, "redis": "ok" if of.store.up else "passed by"}
+        ready = database == "ok"
+        body = {"status": "ok" if ready else "unavailable", "checks": checks}
+        return json_response(orjson.dumps(body), status=200 if ready else 503)

@@ -1,0 +1,11 @@
+"""URLs of the hot path."""
+
+from django.urls import include, path
+
+from . import health
+
+urlpatterns = [
+    path("", include("llm.urls")),
+    path("health/live", health.Live.as_view()),
+    path("health/ready", health.Ready.as_view()),
+]

@@ -1,0 +1,64 @@
+/* Copy buttons, sample prompts, list narrowing, and a sign that work is under way. */
+"use strict";
+
+(() => {
+  const copy = async (button) => {
+    const field = document.querySelector(button.dataset.copy);
+    const label = button.querySelector("[data-copy-label]");
+    field.select();
+    let done = false;
+    try {
+      await navigator.clipboard.writeText(field.value);
+      done = true;
+    } catch {
+      // No clipboard on plain http or without leave: the old way.
+      done = document.execCommand("copy");
+    }
+    label.textContent = done ? "Copied" : "Press Ctrl+C";
+  };
+
+  const fill = (button) => {
+    const field = document.querySelector(button.dataset.fill);
+    field.value = button.dataset.text;
+    field.focus();
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy], [data-fill]");
+    if (!button) return;
+    if (button.dataset.copy) copy(button);
+    else fill(button);
+  });
+
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches("[data-select]")) event.target.select();
+  });
+
+  document.addEventListener("input", (event) => {
+    const target = event.target.dataset.filter;
+    if (!target) return;
+    const wanted = event.target.value.trim().toLowerCase();
+    for (const item of document.querySelectorAll(`${target} [data-text]`)) {
+      item.hidden = !item.dataset.text.includes(wanted);
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-busy]")) return;
+    document.body.classList.add("vc-busy");
+    for (const button of event.target.querySelectorAll("[type=submit]")) {
+      button.disabled = true;
+      button.setAttribute("aria-busy", "true");
+    }
+  });
+
+  // Back to a page that the browser kept: it isn't busy any more.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    document.body.classList.remove("vc-busy");
+    for (const button of document.querySelectorAll("[aria-busy]")) {
+      button.disabled = false;
+      button.removeAttribute("aria-busy");
+    }
+  });
+})();
