@@ -69,7 +69,7 @@ class NotAnAnswerError(ValueError):
 def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
     """Why this is not the full right answer, or "" if it is."""
     if answer.status != 200:
-        return f"status {answer.status}: {_shown(answer.body)}"
+        return f"status {answer.status}: {_error(answer.body)}"
     if kind == "hit" and answer.headers.get("x-valuecanvas-cache") != "hit":
         return f"cache: {answer.headers.get('x-valuecanvas-cache', 'no header')}"
     try:
@@ -111,6 +111,14 @@ def _read_stream(raw: bytes) -> Content:
             pieces.append(choice["delta"].get("content") or "")
             finish = choice.get("finish_reason") or finish
     return Content("".join(pieces), finish, tokens)
+
+
+def _error(raw: bytes) -> str:
+    """The message alone: the request id beside it would make each error unlike."""
+    try:
+        return str(json.loads(raw)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return _shown(raw)
 
 
 def _shown(raw: bytes) -> str:

@@ -10,6 +10,8 @@ from typing import Self
 from bench.measure import percentile
 from bench.plan import Result
 
+MOST_PROBLEMS = 8
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -60,7 +62,7 @@ class Figures:
         self.answered += result.answered
         self.wrong += result.wrong
         new = [text for text in result.problems if text not in self.problems]
-        self.problems.extend(new)
+        self.problems = (self.problems + new)[:MOST_PROBLEMS]
 
     def as_dict(self) -> dict[str, object]:
         return dataclasses.asdict(self)

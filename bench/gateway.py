@@ -64,7 +64,7 @@ def running(upstream: str, cores: Cores, folder: Path) -> Iterator[Started]:
         keys = tuple(json.loads(seeded.splitlines()[-1]))
         command = servers.uvicorn("valuecanvas.asgi:application")
         program = Program("gateway", command, "/health/ready", env, keys)
-        with servers.running(program, cores.server, folder) as server:
+        with servers.running(program, cores.server) as server:
             yield Started(server, (database, store), database.url)
 
 

@@ -71,7 +71,7 @@ def _sample(steps: int, figures: Figures) -> tuple[list[float], float]:
     samples: list[float] = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fake = servers.running(servers.upstream(), cores.around, folder)
+        fake = servers.running(servers.upstream(), cores.around)
         upstream = stack.enter_context(fake)
         generator = stack.enter_context(drive.generator(cores.around))
         bench = Bench(generator, FULL, drive.learn(upstream))

@@ -69,7 +69,7 @@ def _measure(names: list[str], sizes: Sizes, cores: Cores) -> dict[str, Figures]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fake = servers.upstream()
-        upstream = stack.enter_context(servers.running(fake, cores.around, folder))
+        upstream = stack.enter_context(servers.running(fake, cores.around))
         generator = stack.enter_context(drive.generator(cores.around))
         bench = Bench(generator, sizes, drive.learn(upstream))
         print("measuring the upstream alone", flush=True)
@@ -95,7 +95,7 @@ def _one(
     else:
         program = servers.floor(upstream)
         bench = replace(bench, sizes=bench.sizes.times(FLOOR_TIMES))
-    with servers.running(program, cores.server, folder) as server:
+    with servers.running(program, cores.server) as server:
         return bench.measure(server)
 
 
@@ -131,9 +131,8 @@ def _processor() -> str:
 
 
 def _keep(found: dict[str, Figures]) -> None:
-    """Leave the raw figures in the build folder."""
-    kept = servers.ROOT / "build" / "bench.json"
-    kept.parent.mkdir(exist_ok=True)
+    """Leave the raw figures beside the logs."""
+    kept = servers.KEPT / "figures.json"
     plain = {name: figures.as_dict() for name, figures in found.items()}
     kept.write_text(json.dumps(plain, indent=2))
 

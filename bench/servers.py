@@ -16,6 +16,8 @@ from pathlib import Path
 from bench import measure
 
 ROOT = Path(__file__).resolve().parent.parent
+# Logs and figures of the last run.
+KEPT = ROOT / "build" / "bench"
 READY_S = 180.0
 
 
@@ -102,14 +104,15 @@ class NotStartedError(RuntimeError):
 
 
 @contextlib.contextmanager
-def running(program: Program, where: frozenset[int], logs: Path) -> Iterator[Server]:
+def running(program: Program, where: frozenset[int]) -> Iterator[Server]:
     """Start a program, wait until it answers, stop it at the end.
 
-    Raises NotStartedError.
+    Its log stays in build/bench. Raises NotStartedError.
     """
     port = free_port()
     command = [part.replace("{port}", str(port)) for part in program.command]
-    log = logs / f"{program.name}.log"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    log = KEPT / f"{program.name}.log"
     with pinned(where), log.open("wb") as output:
         process = subprocess.Popen(
             command,

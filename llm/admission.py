@@ -65,9 +65,9 @@ class Admission:
 
     async def identify(self, call: Call) -> Principal:
         """The caller, or the user it acts for. Raises GatewayError."""
-        principal = call.principal
-        if principal is None:
-            principal = await self._callers.by_bearer(call.authorization)
+        if call.identify is not None:
+            return await call.identify(self._callers)
+        principal = await self._callers.by_bearer(call.authorization)
         if call.on_behalf is None:
             return principal
         if not call.on_behalf_required and "act_as" not in principal.scopes:

@@ -1,9 +1,16 @@
 """The gateway: providers, routing, breaker, pipeline, streaming."""
 
 from django.apps import AppConfig
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
 
 
 class LlmConfig(AppConfig):
     name = "llm"
     verbose_name = "Gateway"
     default_auto_field = "django.db.models.BigAutoField"
+
+    @cached_property
+    def door(self) -> object:
+        """The process's door for Python callers; its module needs the models first."""
+        return import_string("llm.gateway.Door")()

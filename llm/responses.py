@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from valuecanvas.core.errors import GatewayError
 
-from .live_stream import LiveStream
+from .types import Parts
 
 
 class EventStream(HttpResponseBase):
@@ -16,7 +16,7 @@ class EventStream(HttpResponseBase):
 
     streaming = True
 
-    def __init__(self, parts: LiveStream, headers: Mapping[str, str]) -> None:
+    def __init__(self, parts: Parts, headers: Mapping[str, str]) -> None:
         super().__init__(
             content_type="text/event-stream",
             headers={

@@ -3,15 +3,24 @@
 import datetime as dt
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from billing.callers import Callers
 from billing.config import Rate, TierFacts
 from billing.ledger import Admitted, Limit
 from billing.principal import Principal
 
 from .config import ModelFacts, ProviderFacts
+
+
+class Parts(Protocol):
+    """The parts of a streamed answer."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +30,10 @@ class Call:
     id: uuid.UUID
     endpoint: str
     body: dict[str, Any]
-    # Who calls: the Authorization header, or a principal that we vouch for ourselves.
+    # Who calls: the Authorization header, or whom we vouch for ourselves. Asked for
+    # again on each try, so that a change of the caller counts at once.
     authorization: str | None = field(default=None, repr=False)
-    principal: Principal | None = None
+    identify: Callable[[Callers], Awaitable[Principal]] | None = None
     # The user to be billed instead, where the key may name one.
     on_behalf: str | None = None
     on_behalf_required: bool = False
@@ -119,7 +129,7 @@ class StreamReply:
     """An answer in parts. Closing `parts` early means that the client has gone."""
 
     headers: Mapping[str, str]
-    parts: AsyncIterator[bytes]
+    parts: Parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ def _listing(names: tuple[str, ...]) -> Taker:
         models = [_model_object(name) for name in names]
         body = orjson.dumps({"object": "list", "data": models})
         behaviour = desk.behaviour("demo")
-        return Order("(models)", 0, Whole(body, 0, None)), behaviour
+        parcel = Whole(body, 0, None)
+        return Order("(models)", 0, parcel, refereed=False), behaviour
 
     return take
 

@@ -53,6 +53,7 @@ class Order:
     model: str
     prompt_tokens: int
     parcel: Parcel
+    refereed: bool = True
 
 
 def framed(event: bytes) -> bytes:

@@ -125,7 +125,7 @@ class Desk:
         return self._unlucky[model][place] < percent
 
     def _record(self, order: Order, endpoint: str, attempt: str | None) -> Record:
-        if self._referee is None:
+        if self._referee is None or not order.refereed:
             return NoRecord()
         name = attempt or uuid.uuid4().hex
         start = {

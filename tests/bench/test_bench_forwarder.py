@@ -14,8 +14,8 @@ from bench.servers import Program
 def test_running__forwarder__relays_status_and_body(tmp_path: Path) -> None:
     core = servers.cores().around
     with (
-        servers.running(servers.upstream(), core, tmp_path) as upstream,
-        servers.running(servers.floor(upstream.url), core, tmp_path) as floor,
+        servers.running(servers.upstream(), core) as upstream,
+        servers.running(servers.floor(upstream.url), core) as floor,
     ):
         straight, relayed = drive.learn(upstream), drive.learn(floor)
         assert straight == relayed
@@ -27,7 +27,7 @@ def test_measure__forwarder__fills_every_figure(tmp_path: Path) -> None:
     core = servers.cores().around
     small = Sizes(warm_up=4, rounds=2, miss=8, stream=4, rate=80, seconds=0.1)
     with (
-        servers.running(servers.upstream(), core, tmp_path) as upstream,
+        servers.running(servers.upstream(), core) as upstream,
         drive.generator(core) as generator,
     ):
         bench = drive.Bench(generator, small, drive.learn(upstream))
@@ -50,7 +50,7 @@ def test_generator__that_died__is_an_error(tmp_path: Path) -> None:
 def test_running__program_that_ends__shows_its_log(tmp_path: Path) -> None:
     code = "print('no such option')"
     program = Program("broken", ["python3", "-c", code], "/")
-    started = servers.running(program, servers.cores().around, tmp_path)
+    started = servers.running(program, servers.cores().around)
     with pytest.raises(servers.NotStartedError, match="no such option"), started:
         pass
 

@@ -1,10 +1,8 @@
 """The group of processes, run in a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,10 @@ from valuecanvas.embedded.supervisor import commands
 
 SUPERVISE = """
 import sys
+from valuecanvas.embedded import supervisor
 from valuecanvas.embedded.supervisor import Supervisor
+
+supervisor.GRACE_SECONDS = float(sys.argv.pop(1))
 
 def say(text):
     print("SAID", text, flush=True)
@@ -36,9 +37,9 @@ LONG = "sleep 600"
 class Group:
     """A supervisor in another process, and what it prints."""
 
-    def __init__(self, *lines: str) -> None:
+    def __init__(self, *lines: str, grace: str = "45") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISE, *lines],
+            [sys.executable, "-c", SUPERVISE, grace, *lines],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -104,14 +105,14 @@ def test_supervisor__optional_one_ends__goes_on() -> None:
     assert "ended by itself" not in text
 
 
-def test_supervisor__child_left_a_grandchild__is_gone_too(tmp_path: Path) -> None:
+def test_supervisor__child_dies_and_leaves_a_grandchild__all_end(
+    tmp_path: Path,
+) -> None:
     left = tmp_path / "pid"
-    script = f"sh -c 'sleep 600 & echo $! > {left}; echo wrote; exit 3'"
-    group = Group(f"web: {script}")
-    # The grandchild keeps the pipe open, so honcho doesn't see the end of its parent.
-    group.until("wrote")
-    group.process.send_signal(signal.SIGTERM)
-    group.end()
+    group = Group(f"web: sh -c 'sleep 600 & echo $! > {left}; exit 3'")
+    code, text = group.end()
+    assert code == 1
+    assert "SAID web ended by itself (code 3)" in text
     assert processes.wait_gone(int(left.read_text()), 20)
 
 
@@ -129,26 +130,12 @@ def test_supervisor__child_does_not_obey__is_killed_after_the_grace(
 ) -> None:
     stubborn = tmp_path / "stubborn"
     stubborn.write_text("trap '' TERM\necho armed\nwhile :; do sleep 1; done\n")
-    script = SUPERVISE.replace(
-        "def say", "from valuecanvas.embedded import supervisor\n"
-        "supervisor.GRACE_SECONDS = 0.1\ndef say", 1
-    )  # fmt: skip
-    started = time.monotonic()
-    group = Group()
-    group.end()
-    group.process = subprocess.Popen(
-        [sys.executable, "-c", script, f"web: sh {stubborn}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    group = Group(f"web: sh {stubborn}", grace="0.1")
     group.until("armed")
     group.process.send_signal(signal.SIGTERM)
     code, text = group.end()
     assert code == 0, text
     assert "web stopped (rc=-9)" in text
-    assert time.monotonic() > started
 
 
 def test_commands__of_the_procfile__are_the_named_lines(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 from django.core.management import CommandError, call_command
+from openai import OpenAI
 
 from llm.demo import __main__ as entry
 from llm.demo import process
@@ -48,8 +49,11 @@ def test_process__unknown_attempt__raises(demo_provider, monkeypatch):
 def test_process__ended_attempts__waits_for_all(tmp_path):
     with demo_process(referee=tmp_path) as demo:
         assert models_status(demo.port) == 200
+        assert demo.ended_attempts() == []
+        with OpenAI(base_url=demo.url, api_key="x") as client:
+            client.embeddings.create(model="demo-embedding", input="hi")
         [attempt] = demo.ended_attempts()
-        assert (attempt.endpoint, attempt.how) == ("/v1/models", "done")
+        assert (attempt.endpoint, attempt.how) == ("/v1/embeddings", "done")
 
 
 def test_process__without_referee_and_control__has_neither():
@@ -88,6 +92,8 @@ def test_main__told_to_stop__exits_cleanly(end):
         stdout=subprocess.PIPE,
         text=True,
     ) as started:
+        assert started.stdout is not None
+        assert started.stdin is not None
         line = started.stdout.readline()
         assert line.startswith("demo provider listening on http://[::1]:")
         port = int(line.rpartition(":")[2].split("/")[0])

@@ -1,34 +1,65 @@
 """One thread with one Django connection, for what must not block the event loop."""
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class DbThread:
-    """Runs ORM code in order, off the event loop, on a connection that is kept."""
+    """Runs ORM code in order, off the event loop, on a connection that is kept.
+
+    Not an executor: those refuse work once the interpreter has begun to end, when a
+    command still has rows to write.
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orm")
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="orm", daemon=True)
+        self._thread.start()
 
     async def run(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`function(*args)` in the thread. Raises what it raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((lambda: function(*args, **kwargs), loop, future))
+        return await future
 
-        def call() -> T:
-            close_old_connections()
-            return function(*args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
-
-    def close(self) -> None:
+    def close(self, timeout_s: float = 5.0) -> None:
         """End the thread once its work is done, and its connection."""
-        self._pool.submit(connections.close_all)
-        self._pool.shutdown(wait=True)
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            call, loop, future = job
+            close_old_connections()
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                result = call()
+            except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+                error = caught
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_deliver, future, result, error)
+        connections.close_all()
+
+
+def _deliver(
+    future: "asyncio.Future[Any]", result: Any, error: BaseException | None
+) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -26,6 +26,11 @@ def commands(procfile: Path, names: list[str]) -> dict[str, str]:
     return {name: lines[name] for name in names}
 
 
+def kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 class _LeashedPopen(Popen):  # type: ignore[misc]
     """A child that is told to end when the supervisor is killed."""
 
@@ -34,6 +39,12 @@ class _LeashedPopen(Popen):  # type: ignore[misc]
         super().__init__(
             f"exec {command}", preexec_fn=die_with_parent(signal.SIGTERM), **options
         )
+        threading.Thread(target=self._end_group, daemon=True).start()
+
+    def _end_group(self) -> None:
+        """What a child leaves behind would keep its pipe open and hide its end."""
+        self.wait()
+        kill_group(self.pid)
 
 
 class _LeashedProcess(Process):  # type: ignore[misc]
@@ -131,5 +142,4 @@ class Supervisor(Manager):  # type: ignore[misc]
         """No grandchild outlives us: each child leads a group of its own."""
         for process in self._processes.values():
             if pid := process.get("pid"):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+                kill_group(pid)

@@ -1,0 +1,40 @@
+"""Removes bookkeeping that nothing reads any more. The ledger itself is kept."""
+
+import datetime as dt
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+AT_A_TIME = 5_000
+# A process that is further behind than this loads everything anew.
+CHANGES_KEPT = dt.timedelta(days=2)
+
+_STATEMENTS = {
+    # Total budgets need the sums of all days, so only rows without money go.
+    "counters": """DELETE FROM billing_counter WHERE key IN (
+        SELECT key FROM billing_counter
+        WHERE day < %(old_day)s AND spent = 0 AND reserved = 0 LIMIT %(most)s)""",
+    "changes": """DELETE FROM core_change WHERE id IN (
+        SELECT id FROM core_change WHERE created_at < %(old_change)s LIMIT %(most)s)""",
+}
+
+
+def purge() -> dict[str, int]:
+    """Delete old rows in small transactions; how many went, by kind."""
+    now = timezone.now()
+    values = {
+        "old_day": now.date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
+        "old_change": now - CHANGES_KEPT,
+        "most": AT_A_TIME,
+    }
+    gone = {}
+    for name, statement in _STATEMENTS.items():
+        gone[name] = 0
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute(statement, values)
+                gone[name] += cursor.rowcount
+                if cursor.rowcount < AT_A_TIME:
+                    break
+    return gone

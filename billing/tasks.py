@@ -1,0 +1,25 @@
+"""Billing's periodic work; the schedules are rows, made in a migration."""
+
+import structlog
+from celery import shared_task
+
+from . import purge, reaper
+
+log = structlog.get_logger("billing.tasks")
+
+
+@shared_task(name="billing.reap")
+def reap() -> int:
+    """End reservations past their lease."""
+    ended = reaper.reap()
+    if ended:
+        log.warning("reservations.reaped", count=ended)
+    return ended
+
+
+@shared_task(name="billing.purge")
+def purge_old() -> dict[str, int]:
+    """Remove old bookkeeping."""
+    gone = purge.purge()
+    log.info("bookkeeping.purged", **gone)
+    return gone

@@ -1,0 +1,129 @@
+"""The gateway from Python: the same pipeline and the same bill as over HTTP.
+
+    from llm.gateway import complete        # in coroutines
+    from llm.gateway import complete_sync   # in jobs, commands, the admin, the shell
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.apps import apps
+
+from billing.models import Customer
+from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.ids import uuid7
+
+from . import runtime
+from .completion import Completion, read_completion
+from .runtime import Runtime
+from .types import Call, Reply
+
+T = TypeVar("T")
+Messages = Sequence[Mapping[str, Any]]
+
+
+class Door:
+    """An event loop in a thread of its own, with a runtime, started when first used.
+
+    Coroutines of any loop and plain threads come in the same way, so neither blocks
+    the other. After a fork it starts afresh: threads do not survive one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runtime: Runtime | None = None
+        self._pid = 0
+
+    def submit(
+        self, work: Coroutine[Any, Any, T]
+    ) -> "concurrent.futures.Future[T]":
+        """Run `work` on the door's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._started())
+
+    async def runtime(self) -> Runtime:
+        """The door's runtime; call on its loop."""
+        if self._runtime is None:
+            self._runtime = await runtime.start()
+        return self._runtime
+
+    def close(self) -> None:
+        """Settle what is queued and end the thread."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is None or self._pid != os.getpid():
+                return
+            if self._runtime is not None:
+                stop = asyncio.run_coroutine_threadsafe(self._runtime.stop(), loop)
+                stop.result(timeout=10)
+                self._runtime = None
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._runtime, self._pid = None, os.getpid()
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="gateway", daemon=True
+                ).start()
+                atexit.register(self.close)
+            return self._loop
+
+
+def door() -> Door:
+    """The process's door; the app's configuration owns it."""
+    found: Door = apps.get_app_config("llm").door  # type: ignore[attr-defined]
+    return found
+
+
+async def complete(
+    *,
+    messages: Messages,
+    model: str,
+    customer: Customer,
+    parameters: Mapping[str, Any] | None = None,
+) -> Completion:
+    """Answer `messages` for `customer`. Raises GatewayError."""
+    work = _complete(messages, model, _who(customer), dict(parameters or {}))
+    return await asyncio.wrap_future(door().submit(work))
+
+
+def complete_sync(
+    *,
+    messages: Messages,
+    model: str,
+    customer: Customer,
+    parameters: Mapping[str, Any] | None = None,
+) -> Completion:
+    """`complete` for code that is not a coroutine. Raises GatewayError."""
+    work = _complete(messages, model, _who(customer), dict(parameters or {}))
+    return door().submit(work).result()
+
+
+def _who(customer: Customer) -> tuple[str, str]:
+    return customer.team_id or "", customer.user_id
+
+
+async def _complete(
+    messages: Messages, model: str, who: tuple[str, str], parameters: dict[str, Any]
+) -> Completion:
+    if parameters.get("stream"):
+        raise InvalidRequest("Only whole answers come this way.", param="stream")
+    gateway = await door().runtime()
+    team, user_id = who
+    call = Call(
+        id=uuid7(),
+        endpoint="chat",
+        body={**parameters, "model": model, "messages": [dict(m) for m in messages]},
+        identify=lambda callers: callers.by_user(user_id, team=team),
+    )
+    reply = await gateway.pipeline.run(call)
+    if not isinstance(reply, Reply):
+        raise TypeError("A request without 'stream' is answered whole.")
+    return read_completion(reply)

@@ -1,0 +1,10 @@
+"""Celery: workers and the beat."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
+app = Celery("valuecanvas")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
