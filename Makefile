@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # The outer pip installs into the environment, which so needs no pip of its own.
 PIP = $(PYTHON) -m pip --python $(RUN) install -qq --require-hashes
 LOCK = $(RUN) -m uv pip compile --quiet --generate-hashes --python-version 3.11 \
-	--no-header --no-annotate $(LOCK_ARGS)
+	--no-header $(LOCK_ARGS)
 # Enough for Django's own deployment checks; nothing connects anywhere.
 DUMMY_PRODUCTION = VALUECANVAS_ENV=production DEBUG=off ALLOWED_HOSTS=llm.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 \

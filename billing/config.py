@@ -4,10 +4,9 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from billing.ledger.types import Limit
+from billing.models import Budget, Price, Tier
 from valuecanvas.core import money
-
-from .ledger.types import Limit
-from .models import Budget, Price, Tier
 
 Keys = Iterable[str] | None
 

@@ -15,9 +15,6 @@ class Lru(Generic[K, V]):
         self._size = size
         self._entries: OrderedDict[K, V] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, key: K) -> V | None:
         found = self._entries.get(key)
         if found is not None:

@@ -23,7 +23,7 @@ _STATEMENTS = {
 def purge() -> dict[str, int]:
     """Delete old rows in small transactions; how many went, by kind."""
     now = timezone.now()
-    values = {
+    values: dict[str, dt.date | dt.datetime | int] = {
         "old_day": now.date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
         "old_change": now - CHANGES_KEPT,
         "most": AT_A_TIME,

@@ -1,14 +1,12 @@
 """Ends reservations whose process died: billed by what is known, never silently free."""
 
-import datetime as dt
 from typing import Any
 
 from django.utils import timezone
 
+from billing.ledger import Admitted, Charge, Party, Settle, commit_now
+from billing.models import Reservation
 from valuecanvas.core import money
-
-from .ledger import Admitted, Charge, Party, Settle, commit_now
-from .models import Reservation
 
 AT_A_TIME = 500
 

@@ -3,7 +3,7 @@
 import structlog
 from celery import shared_task
 
-from . import purge, reaper
+from billing import purge, reaper
 
 log = structlog.get_logger("billing.tasks")
 

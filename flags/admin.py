@@ -16,7 +16,15 @@ for _model in (Switch, Sample):
 
 @admin.register(Flag)
 class FlagAdmin(waffle_admin.FlagAdmin, Admin):  # type: ignore[misc]
-    list_display = ("name", "state", "percent", "staff", "superusers", "note", "modified")
+    list_display = (
+        "name",
+        "state",
+        "percent",
+        "staff",
+        "superusers",
+        "note",
+        "modified",
+    )
     list_filter = ("everyone", "superusers", "staff", "authenticated")
     raw_id_fields = ()
     autocomplete_fields = ("users",)
@@ -27,7 +35,9 @@ class FlagAdmin(waffle_admin.FlagAdmin, Admin):  # type: ignore[misc]
         ("Also on for", {"fields": ("superusers", "staff", "authenticated", "users", "groups", "languages")}),
         ("More", {"fields": ("testing", "rollout", "created", "modified"), "classes": ("collapse",)}),
     )  # fmt: skip
-    empty_text = "A flag switches something on for some users. Code asks for it by name."
+    empty_text = (
+        "A flag switches something on for some users. Code asks for it by name."
+    )
 
     def formfield_for_dbfield(
         self, db_field: Any, request: HttpRequest, **kwargs: Any

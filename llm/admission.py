@@ -18,6 +18,12 @@ from billing.ledger import (
     Stale,
 )
 from billing.principal import Principal
+from llm import checks, headers, settlement
+from llm.live_config import LiveConfig
+from llm.resolve import party, resolve
+from llm.snapshot import Snapshot
+from llm.translate import to_chat
+from llm.types import Call, Held, Plan
 from valuecanvas.core import money
 from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import (
@@ -30,13 +36,6 @@ from valuecanvas.core.errors import (
     QuotaExceeded,
     Unavailable,
 )
-
-from . import checks, headers, settlement
-from .live_config import LiveConfig
-from .resolve import party, resolve
-from .snapshot import Snapshot
-from .translate import to_chat
-from .types import Call, Held, Plan
 
 log = structlog.get_logger("llm.admission")
 # Configuration that changes faster than this many tries is an operator's script.
@@ -97,7 +96,13 @@ class Admission:
                 principal = await self.identify(call)
                 plan = resolve(call.endpoint, shape, principal, snapshot)
                 _check_translation(call, plan)
-            except (NotAuthenticated, NotPermitted, NotFound, InvalidRequest, Unavailable):
+            except (
+                NotAuthenticated,
+                NotPermitted,
+                NotFound,
+                InvalidRequest,
+                Unavailable,
+            ):
                 # Refused by a snapshot that may be behind: look before refusing.
                 if (await self.snapshot()).epoch == snapshot.epoch:
                     raise
@@ -201,4 +206,3 @@ def _upgrade(plan: Plan) -> dict[str, object] | None:
         "max_output_tokens": plan.upgrade.max_output_tokens,
         "url": settings.UPGRADE_URL,
     }
-

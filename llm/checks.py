@@ -6,10 +6,9 @@ from typing import Any
 import orjson
 from django.conf import settings
 
+from llm import tokens
+from llm.types import Shape
 from valuecanvas.core.errors import InvalidRequest
-
-from . import tokens
-from .types import Shape
 
 # Fields with which a client would choose the upstream itself, or its key.
 FORBIDDEN = frozenset(

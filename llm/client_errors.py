@@ -1,8 +1,7 @@
 """A provider's refusal of the caller's own request, as the caller sees it."""
 
+from llm.upstream import Failed
 from valuecanvas.core.errors import GatewayError
-
-from .upstream import Failed
 
 MOST_MESSAGE = 2_000
 

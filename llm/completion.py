@@ -5,9 +5,8 @@ from decimal import Decimal
 
 import orjson
 
+from llm.types import Reply
 from valuecanvas.core import money
-
-from .types import Reply
 
 
 @dataclass(frozen=True, slots=True)

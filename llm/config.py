@@ -4,11 +4,10 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from llm.models import BreakerOverride, Model, Provider, Route
+from llm.providers.base import Kind
+from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
-
-from .models import BreakerOverride, Model, Provider, Route
-from .providers.base import Kind
-from .providers.registry import KINDS
 
 Keys = Iterable[str] | None
 

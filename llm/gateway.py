@@ -1,7 +1,7 @@
 """The gateway from Python: the same pipeline and the same bill as over HTTP.
 
-    from llm.gateway import complete        # in coroutines
-    from llm.gateway import complete_sync   # in jobs, commands, the admin, the shell
+from llm.gateway import complete        # in coroutines
+from llm.gateway import complete_sync   # in jobs, commands, the admin, the shell
 """
 
 import asyncio
@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 from django.apps import apps
 
 from billing.models import Customer
+from llm import runtime
+from llm.completion import Completion, read_completion
+from llm.runtime import Runtime
+from llm.types import Call, Reply
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.ids import uuid7
-
-from . import runtime
-from .completion import Completion, read_completion
-from .runtime import Runtime
-from .types import Call, Reply
 
 T = TypeVar("T")
 Messages = Sequence[Mapping[str, Any]]
@@ -40,9 +39,7 @@ class Door:
         self._runtime: Runtime | None = None
         self._pid = 0
 
-    def submit(
-        self, work: Coroutine[Any, Any, T]
-    ) -> "concurrent.futures.Future[T]":
+    def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         """Run `work` on the door's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._started())
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from llm import snapshot
+from llm.snapshot import Snapshot
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
 from valuecanvas.core.metrics import SNAPSHOT_EPOCH, SNAPSHOT_LOADED
-
-from . import snapshot
-from .snapshot import Snapshot
 
 log = structlog.get_logger("llm.config")
 
@@ -58,4 +57,3 @@ class LiveConfig:
         if changes:
             log.info("config.refreshed", epoch=fresh.epoch, changes=len(changes))
         return fresh
-

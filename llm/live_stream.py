@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from billing.ledger import Ledger
+from llm.breaker.types import Event
+from llm.dialects.base import Piece, Sort
+from llm.providers.base import Verdict
+from llm.relay import Flow, Journey, Relay
+from llm.settlement import Outcome, counted, settle
+from llm.types import Summary
+from llm.upstream import Failed
 from valuecanvas.core import money
-
-from .breaker.types import Event
-from .dialects.base import Piece, Sort
-from .providers.base import Verdict
-from .relay import Flow, Journey, Relay
-from .settlement import Outcome, counted, settle
-from .types import Summary
-from .upstream import Failed
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
@@ -47,7 +46,7 @@ class LiveStream:
         # A generator that was never started runs no `finally`.
         await self._gone()
 
-    async def _run(self) -> AsyncIterator[bytes]:
+    async def _run(self) -> AsyncGenerator[bytes, None]:
         flow = self._flow
         try:
             yield b"".join(flow.first)
@@ -104,9 +103,7 @@ class LiveStream:
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
-        await self._relay.failed(
-            self._flow.candidate, self._flow.leave, Event.FAILURE
-        )
+        await self._relay.failed(self._flow.candidate, self._flow.leave, Event.FAILURE)
         await self._settle("interrupted", "stream_interrupted")
         return self._flow.reader.failed(
             {

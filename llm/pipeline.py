@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from billing.ledger import Ledger
+from llm import headers, metrics
+from llm.admission import Admission
+from llm.live_stream import LiveStream
+from llm.relay import Journey, Relay
+from llm.settlement import Outcome, counted, refused, settle
+from llm.types import Call, Held, Reply, StreamReply
 from valuecanvas.core import money
 from valuecanvas.core.errors import GatewayError, Unavailable
-
-from . import headers, metrics
-from .admission import Admission
-from .live_stream import LiveStream
-from .relay import Journey, Relay
-from .settlement import Outcome, counted, refused, settle
-from .types import Call, Held, Reply, StreamReply
 
 
 class Pipeline:
@@ -79,9 +78,7 @@ class Pipeline:
         """An answer in parts; the stream settles itself when it ends."""
         flow = await self._relay.flow(journey)
         parts = LiveStream(self._relay, self._ledger, journey, flow)
-        return StreamReply(
-            _headers(journey.held, flow.candidate.provider.key), parts
-        )
+        return StreamReply(_headers(journey.held, flow.candidate.provider.key), parts)
 
 
 def longest(held: Held) -> float:

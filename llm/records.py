@@ -8,13 +8,12 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import models
 
+from llm.breaker.types import Name, State
+from llm.metrics import BREAKER
+from llm.models import Attempt, BreakerEvent
+from llm.relay import Journey
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
-
-from .breaker.types import Name, State
-from .metrics import BREAKER
-from .models import Attempt, BreakerEvent
-from .relay import Journey
 
 log = structlog.get_logger("llm.records")
 # Kept while the database is away; the oldest give way.
@@ -96,7 +95,7 @@ class Records:
 
 
 def _save(rows: list[models.Model]) -> None:
-    for kind in (Attempt, BreakerEvent):
-        kind.objects.bulk_create(
-            [row for row in rows if isinstance(row, kind)], ignore_conflicts=True
-        )
+    attempts = [row for row in rows if isinstance(row, Attempt)]
+    Attempt.objects.bulk_create(attempts, ignore_conflicts=True)
+    events = [row for row in rows if isinstance(row, BreakerEvent)]
+    BreakerEvent.objects.bulk_create(events)

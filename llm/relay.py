@@ -5,7 +5,7 @@ import datetime as dt
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,23 +13,22 @@ import aiohttp
 import orjson
 from django.conf import settings
 
+from llm import dialects, upstream
+from llm.breaker.board import Board
+from llm.breaker.types import Event, Name, Pass, Rejected
+from llm.client_errors import passed_through
+from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.metrics import ATTEMPTS
+from llm.providers.base import Verdict, error_of
+from llm.sse import Splitter, TooLarge
+from llm.types import Candidate, Failure, Held
+from llm.upstream import Failed
 from valuecanvas.core.errors import (
     GatewayError,
     Unavailable,
     UpstreamError,
     UpstreamTimeout,
 )
-
-from . import dialects, upstream
-from .breaker.board import Board
-from .breaker.types import Event, Name, Pass, Rejected
-from .client_errors import passed_through
-from .dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from .metrics import ATTEMPTS
-from .providers.base import Verdict, error_of
-from .sse import Splitter, TooLarge
-from .types import Candidate, Failure, Held
-from .upstream import Failed
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
@@ -145,9 +144,7 @@ class Relay:
         left = journey.deadline - time.monotonic()
         least = journey.held.plan.model.first_token_s
         first = journey.attempts == 0
-        return first or (
-            journey.attempts < settings.LLM_MAX_ATTEMPTS and left >= least
-        )
+        return first or (journey.attempts < settings.LLM_MAX_ATTEMPTS and left >= least)
 
     async def _leave(self, journey: Journey, candidate: Candidate) -> Pass | None:
         if candidate.forced == "forced_open":
@@ -238,7 +235,7 @@ class Relay:
 
     def _post(
         self, journey: Journey, candidate: Candidate, dialect: Dialect, within_s: float
-    ):  # type: ignore[no-untyped-def]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         held = journey.held
         return upstream.post(
             self._pool,
@@ -255,9 +252,7 @@ class Relay:
         """Open a stream and read up to its first content."""
         held = journey.held
         dialect = dialects.choose(held.call.endpoint, candidate)
-        within = min(
-            held.plan.model.first_token_s, journey.deadline - time.monotonic()
-        )
+        within = min(held.plan.model.first_token_s, journey.deadline - time.monotonic())
         stack = AsyncExitStack()
         try:
             async with asyncio.timeout(within):
@@ -326,7 +321,9 @@ def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Who
     try:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Failed(Verdict.FAILURE, "The provider's reply is not JSON.", 200) from error
+        raise Failed(
+            Verdict.FAILURE, "The provider's reply is not JSON.", 200
+        ) from error
     if isinstance(parsed, dict) and parsed.get("error"):
         raise _in_band(candidate, parsed["error"])
     try:

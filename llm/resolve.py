@@ -10,6 +10,9 @@ from django.conf import settings
 from billing.config import Rate
 from billing.ledger import Limit, Party
 from billing.principal import Principal
+from llm.config import ModelFacts, RouteFacts
+from llm.snapshot import Snapshot
+from llm.types import Candidate, Plan, Shape
 from valuecanvas.core import money
 from valuecanvas.core.errors import (
     InvalidRequest,
@@ -17,10 +20,6 @@ from valuecanvas.core.errors import (
     NotPermitted,
     Unavailable,
 )
-
-from .config import ModelFacts, RouteFacts
-from .snapshot import Snapshot
-from .types import Candidate, Plan, Shape
 
 KIND_OF = {"chat": "chat", "responses": "chat", "embeddings": "embedding"}
 
@@ -177,9 +176,7 @@ def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
     if not snapshot.limits:
         return ()
     scopes = party(principal).scopes
-    return tuple(
-        limit for scope in scopes for limit in snapshot.limits.get(scope, ())
-    )
+    return tuple(limit for scope in scopes for limit in snapshot.limits.get(scope, ()))
 
 
 def party(principal: Principal) -> Party:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from llm.types import Parts
 from valuecanvas.core.errors import GatewayError
-
-from .types import Parts
 
 
 class EventStream(HttpResponseBase):
@@ -34,7 +33,10 @@ def json_response(
 ) -> HttpResponse:
     """A JSON answer from bytes that are JSON already."""
     return HttpResponse(
-        body, content_type="application/json", headers=dict(headers or {}), status=status
+        body,
+        content_type="application/json",
+        headers=dict(headers or {}),
+        status=status,
     )
 
 

@@ -10,17 +10,16 @@ from django.db import Error as DatabaseError
 
 from billing.callers import Callers
 from billing.ledger import Ledger
+from llm import upstream
+from llm.admission import Admission
+from llm.breaker.board import Board
+from llm.live_config import LiveConfig
+from llm.pipeline import Pipeline
+from llm.records import Records
+from llm.relay import Relay
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
 from valuecanvas.core.store import Store
-
-from . import upstream
-from .admission import Admission
-from .breaker.board import Board
-from .live_config import LiveConfig
-from .pipeline import Pipeline
-from .records import Records
-from .relay import Relay
 
 log = structlog.get_logger("llm.runtime")
 

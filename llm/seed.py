@@ -151,7 +151,9 @@ def _first_customer() -> Customer:
     known = Customer.objects.filter(user_id=FIRST_USER, team=None).first()
     if known:
         return known
-    best = Tier.objects.order_by("-daily_requests").first()
+    if not Tier.objects.exists():
+        _tiers()
+    best = Tier.objects.order_by("-daily_requests")[0]
     return Customer.objects.create(user_id=FIRST_USER, tier=best)
 
 

@@ -9,13 +9,12 @@ import structlog
 from django.conf import settings
 
 from billing.ledger import Charge, Ledger, Settle, Settled
+from llm import metrics, tokens, usage
+from llm.relay import Journey
+from llm.types import Candidate, Held, Summary, Tokens
+from llm.usage import Own
 from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import GatewayError
-
-from . import metrics, tokens, usage
-from .relay import Journey
-from .types import Candidate, Held, Summary, Tokens
-from .usage import Own
 
 log = structlog.get_logger("llm.request")
 # An answer waits this long for its settlement while the database is away; the

@@ -10,11 +10,10 @@ from django.db import connection, transaction
 from billing import config as billing_config
 from billing.config import Rate, TierFacts
 from billing.ledger import Limit
+from llm import config
+from llm.config import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
 from valuecanvas.core import epoch
 from valuecanvas.core.epoch import Changed
-
-from . import config
-from .config import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
 
 Load = Callable[[Iterable[str] | None], Mapping[str, Any]]
 

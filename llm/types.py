@@ -11,8 +11,7 @@ from billing.callers import Callers
 from billing.config import Rate, TierFacts
 from billing.ledger import Admitted, Limit
 from billing.principal import Principal
-
-from .config import ModelFacts, ProviderFacts
+from llm.config import ModelFacts, ProviderFacts
 
 
 class Parts(Protocol):

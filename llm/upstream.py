@@ -12,8 +12,8 @@ import aiohttp
 import orjson
 from django.conf import settings
 
-from .providers.base import Verdict, error_of
-from .types import Candidate
+from llm.providers.base import Verdict, error_of
+from llm.types import Candidate
 
 MOST_ERROR_BYTES = 65_536
 MOST_RETRY_AFTER_S = 60.0
@@ -44,7 +44,10 @@ def session() -> aiohttp.ClientSession:
             limit=0, limit_per_host=settings.LLM_POOL_SIZE, ttl_dns_cache=30
         ),
         timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=settings.LLM_CONNECT_TIMEOUT_S
+            total=None,
+            # Waiting for a free connection, and making one.
+            connect=settings.LLM_POOL_TIMEOUT_S + settings.LLM_CONNECT_TIMEOUT_S,
+            sock_connect=settings.LLM_CONNECT_TIMEOUT_S,
         ),
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -88,6 +91,13 @@ async def post(
                 headers=headers(candidate, attempt_id),
                 allow_redirects=False,
             )
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Failed(
+            Verdict.FAILURE,
+            "The provider cannot be reached in time.",
+            unsent=True,
+            timeout=True,
+        ) from error
     except TimeoutError as error:
         raise Failed(
             Verdict.FAILURE, "The provider did not answer in time.", timeout=True

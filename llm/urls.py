@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from .views.chat import ChatCompletions, Embeddings, Responses
-from .views.complete import Complete
-from .views.health import Health
-from .views.models import ModelDetail, ModelList
+from llm.views.chat import ChatCompletions, Embeddings, Responses
+from llm.views.complete import Complete
+from llm.views.health import Health
+from llm.views.models import ModelDetail, ModelList
 
 urlpatterns = [
     path("v1/chat/completions", ChatCompletions.as_view()),

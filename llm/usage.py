@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .types import Tokens
+from llm.types import Tokens
 
 # Tokenizers differ; a count further off than this factor from ours is not believed.
 TOLERANCE = 4

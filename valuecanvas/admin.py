@@ -68,7 +68,9 @@ class UserAdmin(SuperusersOnly, DjangoUserAdmin):
 
 @admin.register(Group)
 class GroupAdmin(SuperusersOnly, DjangoGroupAdmin):
-    empty_text = "A group is a set of rights. `Operators` and `Auditors` come by themselves."
+    empty_text = (
+        "A group is a set of rights. `Operators` and `Auditors` come by themselves."
+    )
 
 
 @admin.register(LogEntry)

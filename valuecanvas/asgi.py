@@ -12,8 +12,7 @@ django_application = get_asgi_application()
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-
-from . import hot  # noqa: E402
+from valuecanvas import hot  # noqa: E402
 
 HOT_PREFIXES = ("/v1/", "/api/llm/")
 HEALTH_PREFIX = "/health/"
@@ -37,7 +36,7 @@ class Application:
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)
         else:
-            await django_application(scope, receive, send)
+            await django_application(scope, receive, send)  # type: ignore[arg-type]
 
     async def _started(self) -> Runtime:
         async with self._starting:

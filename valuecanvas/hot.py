@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, get_resolver
 
 from llm.responses import EventStream, error_response
+from valuecanvas import cors
 from valuecanvas.core.errors import (
     BodyTooLarge,
     GatewayError,
@@ -67,12 +68,18 @@ async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
         response = error_response(error, request_id)
     except ClientGone:
         raise
-    except Exception as error:  # noqa: BLE001 - the last one to catch it: no traceback may reach a client
+    except Exception as error:
+        # The last one to catch it: no traceback may reach a client.
         log.exception("request.crashed", request_id=str(request_id))
-        crash = GatewayError(f"Something broke here; quote the request id {request_id}.")
+        crash = GatewayError(
+            f"Something broke here; quote the request id {request_id}."
+        )
         crash.__cause__ = error
         response = error_response(crash, request_id)
     response["x-request-id"] = str(request_id)
+    if settings.CORS_ALLOWED_ORIGINS:
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        cors.allow(origin, response, preflight=scope["method"] == "OPTIONS")
     return response
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from . import health
+from valuecanvas import health
 
 urlpatterns = [
     path("", include("llm.urls")),

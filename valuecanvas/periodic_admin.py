@@ -60,7 +60,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
 
     @display(description="When")
     def when(self, task: PeriodicTask) -> str:
-        return str(task.scheduler)
+        return task.crontab.human_readable if task.crontab else str(task.scheduler)
 
     @display(description="In words")
     def crontab_translation(self, task: PeriodicTask) -> str:

@@ -80,9 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Operations",
         (
-            listing(
-                "Periodic tasks", "schedule", "django_celery_beat.periodictask"
-            ),
+            listing("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
             Item("Metrics", "monitoring", "/metrics"),
             Item("API documentation", "menu_book", "/api/docs"),

@@ -3,6 +3,6 @@
 API keys, prices and requests name models and providers too, so llm/admin has those.
 """
 
-from . import budget, customer, reservation, team, tier
+from billing.admin import budget, customer, reservation, team, tier
 
 __all__ = ["budget", "customer", "reservation", "team", "tier"]

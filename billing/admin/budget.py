@@ -19,7 +19,6 @@ TARGETS = {"team": "team", "customer": "customer", "api_key": "key"}
 class BudgetAdmin(Admin):
     list_display = (
         "whom",
-        "scope",
         "period",
         "used_up",
         "left",
@@ -41,7 +40,7 @@ class BudgetAdmin(Admin):
     )
     search_help_text = "A note, a team, or the whole id of a customer or key."
     autocomplete_fields = tuple(TARGETS)
-    conditional_fields = {  # noqa: RUF012
+    conditional_fields = {
         field: f"scope == '{scope}'" for field, scope in TARGETS.items()
     }
     fieldsets = (
@@ -50,6 +49,7 @@ class BudgetAdmin(Admin):
         ("So far", {"fields": ("used_up", "left")}),
     )
     readonly_fields = ("used_up", "left")
+    ordering = ("-id",)
     empty_text = (
         "A budget is a hard limit in US dollars: a request that might pass it is "
         "refused before it is sent. Begin with one for everyone."
@@ -63,9 +63,9 @@ class BudgetAdmin(Admin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets if obj else self.fieldsets[:2]
 
-    @display(description="Limits", ordering="scope")
-    def whom(self, budget: Budget) -> str:
-        return budget.target
+    @display(description="Limits", header=True)
+    def whom(self, budget: Budget) -> list[str]:
+        return [budget.target, budget.get_scope_display()]
 
     @display(description="Limit", ordering="limit_usd")
     def limit(self, budget: Budget) -> str:

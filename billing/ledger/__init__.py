@@ -1,7 +1,7 @@
 """The ledger: admission and settlement of every request, by group commit."""
 
-from .ledger import Ledger, commit_now
-from .types import (
+from billing.ledger.ledger import Ledger, commit_now
+from billing.ledger.types import (
     Admit,
     Admitted,
     BudgetRefused,

@@ -4,9 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from valuecanvas.core import money
-
-from .types import (
+from billing.ledger.types import (
     Admit,
     Admitted,
     Answer,
@@ -21,6 +19,7 @@ from .types import (
     Settled,
     Stale,
 )
+from valuecanvas.core import money
 
 
 class Writes:

@@ -11,12 +11,9 @@ import psycopg
 from django.conf import settings
 from django.db import connections
 
-from valuecanvas.core.batch import GroupCommit, Policy
-from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
-
-from . import sql
-from .decide import Writes, decide, keys
-from .types import (
+from billing.ledger import sql
+from billing.ledger.decide import Writes, decide, keys
+from billing.ledger.types import (
     Admit,
     Admitted,
     Answer,
@@ -28,6 +25,8 @@ from .types import (
     Settled,
     Standing,
 )
+from valuecanvas.core.batch import GroupCommit, Policy
+from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
 # Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
 HISTORY_TTL_S = 5.0

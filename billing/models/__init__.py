@@ -1,14 +1,14 @@
 """Callers, limits and the ledger."""
 
-from .api_key import ApiKey, Scope
-from .budget import Budget
-from .counter import Counter
-from .customer import Customer
-from .price import Price
-from .reservation import Reservation
-from .team import Team
-from .tier import Tier
-from .usage import Usage
+from billing.models.api_key import ApiKey, Scope
+from billing.models.budget import Budget
+from billing.models.counter import Counter
+from billing.models.customer import Customer
+from billing.models.price import Price
+from billing.models.reservation import Reservation
+from billing.models.team import Team
+from billing.models.tier import Tier
+from billing.models.usage import Usage
 
 __all__ = [
     "ApiKey",

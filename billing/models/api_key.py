@@ -6,9 +6,8 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 
+from billing.models.customer import Customer
 from valuecanvas.core.models import ConfigModel
-
-from .customer import Customer
 
 
 class Scope(models.TextChoices):

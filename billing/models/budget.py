@@ -4,11 +4,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from billing.models.api_key import ApiKey
+from billing.models.customer import Customer
+from billing.models.team import Team
 from valuecanvas.core.models import ConfigModel
-
-from .api_key import ApiKey
-from .customer import Customer
-from .team import Team
 
 
 class Budget(ConfigModel):

@@ -3,11 +3,10 @@
 from django.core.validators import RegexValidator
 from django.db import models
 
+from billing.models.team import Team
+from billing.models.tier import Tier
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.models import ConfigModel
-
-from .team import Team
-from .tier import Tier
 
 
 class Customer(ConfigModel):

@@ -1,6 +1,6 @@
 """Admin pages of the gateway, and of the billing rows that name its models."""
 
-from . import api_key, attempt, breaker, model, price, provider, route, usage
+from llm.admin import api_key, attempt, breaker, model, price, provider, route, usage
 
 __all__ = [
     "api_key",

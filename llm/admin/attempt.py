@@ -5,11 +5,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from llm.admin.filters import ProviderFilter
 from llm.models import Attempt
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.templatetags import figures
-
-from .filters import ProviderFilter
 
 
 @admin.register(Attempt)

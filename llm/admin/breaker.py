@@ -14,8 +14,9 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 
+from llm.admin.filters import ProviderFilter, upstream_models
 from llm.breaker import report
-from llm.models import BreakerEvent, BreakerOverride, Route
+from llm.models import BreakerEvent, BreakerOverride
 from valuecanvas.core.admin import (
     Admin,
     LargeTableAdmin,
@@ -23,9 +24,7 @@ from valuecanvas.core.admin import (
     ReadOnlyAdmin,
     display,
 )
-
-from .filters import ProviderFilter
-from .price import SuggestedText
+from valuecanvas.core.widgets import SuggestedText
 
 LAST_EVENTS = 15
 FIRST_EXPIRY = timedelta(hours=1)
@@ -42,10 +41,7 @@ class OverrideForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "upstream_model" in self.fields:
-            names = Route.objects.order_by("upstream_model").distinct()
-            self.fields["upstream_model"].widget = SuggestedText(
-                list(names.values_list("upstream_model", flat=True)[:500])
-            )
+            self.fields["upstream_model"].widget = SuggestedText(upstream_models())
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -62,7 +58,9 @@ class OverrideForm(forms.ModelForm):
             expires_at__gt=timezone.now(),
         ).exclude(pk=self.instance.pk)
         if others.exists():
-            raise ValidationError("This breaker is forced already: change that override.")
+            raise ValidationError(
+                "This breaker is forced already: change that override."
+            )
         return data
 
 
@@ -158,6 +156,7 @@ class BreakerOverrideAdmin(Admin):
         add = reverse("admin:llm_breakeroverride_add")
         return {
             "at": state,
+            "forced": state.state.startswith("forced"),
             "force_open": f"{add}?{urlencode({**target, 'state': 'forced_open'})}",
             "force_closed": f"{add}?{urlencode({**target, 'state': 'forced_closed'})}",
         }

@@ -1,10 +1,18 @@
 """Filters by names that the configuration knows."""
 
 from billing.models import Team
-from llm.models import Model, Provider
+from llm.models import Model, Provider, Route
 from valuecanvas.core.admin import NamesFilter
 
 MOST_NAMES = 300
+
+
+def upstream_models() -> list[str]:
+    """The names that routes use at providers, to choose from."""
+    names = Route.objects.order_by("upstream_model").values_list(
+        "upstream_model", flat=True
+    )
+    return list(names.distinct()[:MOST_NAMES])
 
 
 class ModelFilter(NamesFilter):
@@ -12,7 +20,10 @@ class ModelFilter(NamesFilter):
     parameter_name = "model"
 
     def names(self) -> list[tuple[str, str]]:
-        return [(one, one) for one in Model.objects.values_list("pk", flat=True)[:MOST_NAMES]]
+        return [
+            (one, one)
+            for one in Model.objects.values_list("pk", flat=True)[:MOST_NAMES]
+        ]
 
 
 class ProviderFilter(NamesFilter):

@@ -2,16 +2,28 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from llm.admin.playground import PlaygroundMixin
 from llm.models import Model, Route
 from valuecanvas.core.admin import Admin, Inline, display
 
-from .playground import PlaygroundMixin
+
+class ModelForm(forms.ModelForm):
+    class Meta:
+        model = Model
+        fields = "__all__"  # noqa: DJ007 (the admin's fieldsets choose)
+        labels = {  # noqa: RUF012
+            "first_token_s": "First token",
+            "between_tokens_s": "Between tokens",
+            "total_stream_s": "Whole stream",
+            "total_s": "Whole answer, not streamed",
+        }
 
 
 class RouteInline(Inline):
@@ -22,14 +34,15 @@ class RouteInline(Inline):
 
 @admin.register(Model)
 class ModelAdmin(PlaygroundMixin, Admin):
+    form = ModelForm
     inlines = (RouteInline,)
     list_display = (
         "name",
         "kind",
         "routes_count",
         "max_output_tokens",
-        "first_token_s",
-        "total_stream_s",
+        "first_token",
+        "longest",
         "enabled",
     )
     list_filter = (("kind", ChoicesDropdownFilter), "enabled")
@@ -67,6 +80,14 @@ class ModelAdmin(PlaygroundMixin, Admin):
             self.route("playground/", self.playground_view, "llm_playground"),
             *super().get_urls(),
         ]
+
+    @display(description="First token within", ordering="first_token_s")
+    def first_token(self, model: Model) -> str:
+        return f"{model.first_token_s}\u00a0s"
+
+    @display(description="Whole stream within", ordering="total_stream_s")
+    def longest(self, model: Model) -> str:
+        return f"{model.total_stream_s}\u00a0s"
 
     @display(
         description="Usable routes",

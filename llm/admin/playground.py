@@ -17,11 +17,7 @@ from unfold.widgets import (
 )
 
 from billing.models import ApiKey, Customer
-
-try:
-    from llm import gateway
-except ImportError:
-    gateway = None
+from llm import gateway
 from llm.models import Model
 from valuecanvas.core.errors import GatewayError
 
@@ -147,7 +143,9 @@ class PlaygroundMixin:
         if not request.user.has_perm(RIGHT):
             raise PermissionDenied
         if request.method != "POST":
-            return self._show(request, PlaygroundForm(self.admin_site, initial=_first(request)))
+            return self._show(
+                request, PlaygroundForm(self.admin_site, initial=_first(request))
+            )
         form = PlaygroundForm(self.admin_site, request.POST)
         if not form.is_valid():
             return self._show(request, form)

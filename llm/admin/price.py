@@ -6,31 +6,14 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from billing.models import Price
-from llm.models import Provider, Route
+from llm.admin.filters import ProviderFilter, upstream_models
+from llm.models import Provider
 from valuecanvas.core.admin import Admin, display
 from valuecanvas.core.templatetags import figures
-
-from .filters import ProviderFilter
-
-
-class SuggestedText(UnfoldAdminTextInputWidget):  # type: ignore[misc]
-    """A text field that offers names while one types."""
-
-    template_name = "admin/suggested_text.html"
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__()
-        self.names = names
-
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        list_id = f"{name}-names"
-        context: dict[str, Any] = super().get_context(
-            name, value, {**(attrs or {}), "list": list_id}
-        )
-        return {**context, "list_id": list_id, "names": self.names}
+from valuecanvas.core.widgets import SuggestedText
 
 
 class PriceForm(forms.ModelForm):
@@ -45,10 +28,7 @@ class PriceForm(forms.ModelForm):
         self.fields["provider"] = forms.ChoiceField(
             choices=[("", "Select value"), *providers], widget=UnfoldAdminSelectWidget
         )
-        names = Route.objects.order_by("upstream_model").distinct()
-        self.fields["upstream_model"].widget = SuggestedText(
-            list(names.values_list("upstream_model", flat=True)[:500])
-        )
+        self.fields["upstream_model"].widget = SuggestedText(upstream_models())
 
 
 @admin.register(Price)

@@ -11,13 +11,12 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from llm.admin.discovered import add_models, already_routed
+from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
 from llm.providers import discovery
 from valuecanvas.core.admin import Admin, display
 from valuecanvas.core.templatetags import figures
-
-from .discovered import add_models, already_routed
-from .provider_form import ProviderForm
 
 # Whoever may change these decides where keys are sent.
 ENDPOINT = ("base_url", "api_key_env", "new_key", "forget_key")
@@ -32,7 +31,7 @@ class ProviderAdmin(Admin):
         "name",
         "key",
         "kind",
-        "base_url",
+        "endpoint",
         "key_state",
         "routes_count",
         "enabled",
@@ -43,7 +42,15 @@ class ProviderAdmin(Admin):
         (None, {"fields": ("key", "name", "kind", "enabled")}),
         (
             "Endpoint and key",
-            {"fields": ("base_url", "api_key_env", "key_state", "new_key", "forget_key")},
+            {
+                "fields": (
+                    "base_url",
+                    "api_key_env",
+                    "key_state",
+                    "new_key",
+                    "forget_key",
+                )
+            },
         ),
     )
     add_fieldsets = (
@@ -63,10 +70,14 @@ class ProviderAdmin(Admin):
         return [
             self.route("<path:object_id>/test/", self.test_view, "llm_provider_test"),
             self.route(
-                "<path:object_id>/discover/", self.discover_view, "llm_provider_discover"
+                "<path:object_id>/discover/",
+                self.discover_view,
+                "llm_provider_discover",
             ),
             self.route(
-                "<path:object_id>/discover/add/", self.add_models_view, "llm_provider_add_models"
+                "<path:object_id>/discover/add/",
+                self.add_models_view,
+                "llm_provider_add_models",
             ),
             *super().get_urls(),
         ]
@@ -84,7 +95,9 @@ class ProviderAdmin(Admin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if not obj:
             return self.add_fieldsets
-        if request.user.has_perm(ENDPOINT_RIGHT) and self.has_change_permission(request):
+        if request.user.has_perm(ENDPOINT_RIGHT) and self.has_change_permission(
+            request
+        ):
             return self.fieldsets
         shown = ("base_url", "api_key_env", "key_state")
         return (self.fieldsets[0], ("Endpoint and key", {"fields": shown}))
@@ -122,6 +135,10 @@ class ProviderAdmin(Admin):
             return "none"
         found = settings.PROVIDER_KEYS.get(provider.api_key_env)
         return "from environment" if found else "variable is empty"
+
+    @display(description="Base URL", ordering="base_url")
+    def endpoint(self, provider: Provider) -> str:
+        return provider.base_url
 
     @display(description="Routes", ordering="held")
     def routes_count(self, provider: Any) -> int:

@@ -22,7 +22,7 @@ class ProviderForm(forms.ModelForm):
     """Adds the write-only key, and ties it to the host that it was entered for."""
 
     new_key = forms.CharField(
-        label="Key",
+        label="Secret key",
         required=False,
         strip=True,
         max_length=500,
@@ -38,6 +38,7 @@ class ProviderForm(forms.ModelForm):
     class Meta:
         model = Provider
         fields = ("key", "name", "kind", "base_url", "api_key_env", "enabled")
+        labels = {"key": "Short name", "base_url": "Base URL"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

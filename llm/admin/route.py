@@ -17,7 +17,6 @@ class RouteAdmin(Admin):
         "weight",
         "enabled",
     )
-    list_display_links = ("upstream_model",)
     list_select_related = ("model", "provider")
     list_filter = (
         ("model", AutocompleteSelectFilter),
@@ -26,9 +25,9 @@ class RouteAdmin(Admin):
     )
     search_fields = ("model__name", "upstream_model")
     autocomplete_fields = ("model", "provider")
-    ordering = ("model", "priority", "-weight")
+    ordering = ("model", "priority", "-weight")  # the order in which they are tried
+    sortable_by = ()
     empty_text = (
         "A route says which provider serves a model. Give each model one, and a "
         "second with priority 2 to fall back on."
     )
-

@@ -10,13 +10,19 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from billing import keys
 from billing.models import ApiKey, Usage
+from llm.admin.filters import ModelFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
 from valuecanvas.core.admin import LargeTableAdmin, NamesFilter, ReadOnlyAdmin, display
 from valuecanvas.core.templatetags import figures
 
-from .filters import ModelFilter, ProviderFilter, TeamFilter
-
 MOST_ATTEMPTS = 50
+MARKS = {
+    "estimated": "estimated: the provider told no usage",
+    "unpriced": "unpriced: billed at a stand-in price",
+    "suspect": "suspect: the provider's usage was not believed",
+    "capped": "capped: billed less, to stay within a budget",
+    "refunded": "refunded: the unit of quota was given back",
+}
 
 
 class OutcomeFilter(NamesFilter):
@@ -57,7 +63,15 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "took",
         "outcome",
     )
-    list_defer = ("flags", "marks", "trace_id", "job", "variant", "prompt_key", "source")
+    list_defer = (
+        "flags",
+        "marks",
+        "trace_id",
+        "job",
+        "variant",
+        "prompt_key",
+        "source",
+    )
     list_filter = (
         ("created_at", RangeDateTimeFilter),
         ModelFilter,
@@ -70,44 +84,50 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     search_help_text = "The whole id of a request or user, or the prefix of a key."
     ordering = ("-created_at", "-id")
     fieldsets = (
-        (None, {"fields": ("id", "created_at", "outcome", "marks")}),
-        ("Who", {"fields": ("user_id", "customer_id", "team", "key")}),
+        (None, {"fields": (("id", "created_at"), ("outcome_text", "marks_text"))}),
+        ("Who", {"fields": (("user_id", "team"), ("customer_id", "key"))}),
         (
             "Where",
-            {"fields": ("endpoint", "model", "provider", "upstream_model", "attempts")},
+            {
+                "fields": (
+                    ("model", "endpoint"),
+                    ("provider", "upstream_model"),
+                    "attempts",
+                )
+            },
         ),
         (
             "Tokens and money",
             {
                 "fields": (
-                    "prompt_tokens",
-                    "completion_tokens",
-                    "cached_tokens",
-                    "cost",
-                    "provider_cost",
-                    "cached",
+                    ("prompt_tokens", "completion_tokens"),
+                    ("cached_tokens", "cached"),
+                    ("cost", "provider_cost"),
                     "source",
                 )
             },
         ),
-        ("Timing", {"fields": ("took", "first_token")}),
+        ("Timing", {"fields": (("took", "first_token"),)}),
         (
             "Prompt, flags and trace",
             {
                 "fields": (
-                    "prompt_key",
-                    "prompt_version",
-                    "variant",
-                    "flags",
-                    "job",
-                    "epoch",
-                    "trace_id",
-                    "day",
+                    ("prompt_key", "prompt_version"),
+                    ("variant", "flags"),
+                    ("job", "epoch"),
+                    ("trace_id", "day"),
                 )
             },
         ),
     )
-    readonly_fields = ("outcome", "cost", "provider_cost", "took", "first_token")
+    readonly_fields = (
+        "outcome_text",
+        "marks_text",
+        "cost",
+        "provider_cost",
+        "took",
+        "first_token",
+    )
     change_form_outer_after_template = "admin/billing/usage/attempts.html"
     empty_text = (
         "Every request that clients send is listed here. Send a first one from the "
@@ -162,7 +182,17 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     def outcome(self, usage: Usage) -> tuple[str, str]:
         if usage.status == "ok":
             return "ok", "ok"
-        return "failed", usage.error_code or usage.status
+        return "failed", (usage.error_code or usage.status).replace("_", " ")
+
+    @display(description="Outcome")
+    def outcome_text(self, usage: Usage) -> str:
+        return (
+            f"{usage.status}: {usage.error_code}" if usage.error_code else usage.status
+        )
+
+    @display(description="Marks")
+    def marks_text(self, usage: Usage) -> str:
+        return ", ".join(MARKS.get(mark, mark) for mark in usage.marks) or "none"
 
 
 def _uuid(text: str) -> uuid.UUID | None:

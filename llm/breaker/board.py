@@ -10,10 +10,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from llm.breaker.machine import Machine
+from llm.breaker.types import Event, Look, Name, Pass, Rejected, Report, State, Told
 from valuecanvas.core.store import Script, Store, StoreDown
-
-from .machine import Machine
-from .types import Event, Look, Name, Pass, Rejected, Report, State, Told
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
 # A closed breaker is believed closed this long before Redis is asked again, in seconds.

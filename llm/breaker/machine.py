@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .types import (
+from llm.breaker.types import (
     BILLING_MS,
     BUCKET_MS,
     BUCKETS,

@@ -7,9 +7,9 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
-from ..config import OverrideFacts, load_overrides, load_routes
-from .board import SCRIPT, read_look, redis_key
-from .types import Look, Name, State
+from llm.breaker.board import SCRIPT, read_look, redis_key
+from llm.breaker.types import Look, Name, State
+from llm.config import OverrideFacts, load_overrides, load_routes
 
 
 class Unreadable(Exception):

@@ -8,15 +8,15 @@ from llm.demo.industries import BLOCKS, GENERAL, INDUSTRIES, Industry
 from llm.demo.words import Subject, subject
 
 _OWN = {
-    "Key Partners": "Specialists in {topic}",
-    "Key Activities": "Running and improving the {topic}",
+    "Key Partners": "Firms that already serve {audience}",
+    "Key Activities": "Running and improving {named}",
     "Key Resources": "Know-how in {words}",
-    "Value Propositions": "A {topic} made for {audience}",
+    "Value Propositions": "{topic} made for {audience}",
     "Customer Relationships": "Regular talks with {audience} about what to do next",
     "Channels": "Places where {audience} already look for help",
     "Customer Segments": "{segment}",
-    "Cost Structure": "Setting up the {topic}",
-    "Revenue Streams": "Payments by {audience} for the {topic}",
+    "Cost Structure": "Setting up {named}",
+    "Revenue Streams": "Payments by {audience} for {named}",
 }
 
 
@@ -55,22 +55,21 @@ def _industry(about: Subject) -> Industry:
 
 def _parts(about: Subject) -> Mapping[str, str]:
     place = f" in {about.place}" if about.place else ""
-    topic = _topic(about)
+    named = _head(about.named)
     return {
-        "topic": topic,
-        "words": ", ".join(about.words[:4]) or topic,
+        "named": named,
+        "topic": _capital(_head(about.bare)),
+        "words": ", ".join(about.words[:4]) or about.bare,
         "audience": about.audience or "its customers",
-        "segment": _capital(about.audience or f"people who need a {topic}") + place,
+        "segment": _capital(about.audience or f"people who need {named}") + place,
     }
 
 
-def _topic(about: Subject) -> str:
-    """The subject without its audience and place: 'coffee shop'."""
-    for mark in (" for ", " in ", " that ", " with "):
-        head = about.bare.split(mark)[0]
-        if head != about.bare:
-            return head
-    return about.bare
+def _head(phrase: str) -> str:
+    """A phrase without its audience and place: 'coffee shop'."""
+    for mark in (" for ", " in ", " that ", " with ", ","):
+        phrase = phrase.split(mark)[0]
+    return phrase
 
 
 def _capital(text: str) -> str:

@@ -27,6 +27,11 @@ _AFTER_LABEL = re.compile(
     re.I | re.S,
 )
 _ARTICLE = re.compile(r"^(?:a|an|the|my|our|your|this|new)\s+", re.I)
+_INTENT = re.compile(
+    r"^(?:we|i)\s+(?:(?:want|plan|would like)\s+to\s+)?"
+    r"(?:sell|make|build|offer|run|open|start|create|provide)\s+",
+    re.I,
+)
 _AUDIENCE = re.compile(r"\bfor\s+([\w'’& -]+?)(?:\s+(?:in|with|that|who|by|from)\b|$)")
 _PLACE = re.compile(r"\bin\s+((?:[A-Z][\w'’-]*)(?:\s+[A-Z][\w'’-]*)*)")
 _LONGEST = 80
@@ -86,6 +91,7 @@ def _cleaned(text: str) -> str:
     """The first clause of `text`, free of markup, cut at a word."""
     clause = _CLAUSE_END.split(text.strip(), maxsplit=1)[0]
     clause = " ".join(re.sub(r"[^\w\s'’&,/-]", " ", clause).split())
+    clause = _INTENT.sub("", clause)
     if len(clause) > _LONGEST:
         clause = clause[:_LONGEST].rsplit(" ", 1)[0]
     return clause.strip(" ,-/")

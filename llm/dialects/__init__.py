@@ -1,8 +1,8 @@
 """What differs between endpoints: paths, bodies, and where answers keep their parts."""
 
-from ..types import Candidate
-from . import chat, embeddings, responses, responses_via_chat
-from .base import Dialect
+from llm.dialects import chat, embeddings, responses, responses_via_chat
+from llm.dialects.base import Dialect
+from llm.types import Candidate
 
 
 def choose(endpoint: str, candidate: Candidate) -> Dialect:

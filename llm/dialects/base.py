@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..types import Candidate, Held
+from llm.types import Candidate, Held
 
 
 class Malformed(Exception):

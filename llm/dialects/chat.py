@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from ..types import Candidate, Held
-from .base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.types import Candidate, Held
 
 _CONTENT = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning",
             "function_call", "audio")  # fmt: skip

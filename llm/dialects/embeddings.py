@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..types import Candidate, Held
-from .base import Dialect, Malformed, Whole
+from llm.dialects.base import Dialect, Malformed, Whole
+from llm.types import Candidate, Held
 
 
 class Embeddings(Dialect):

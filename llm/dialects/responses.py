@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from ..types import Candidate, Held
-from .base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from .chat import parse, text_size
+from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.chat import parse, text_size
+from llm.types import Candidate, Held
 
 _ENDINGS = ("response.completed", "response.incomplete")
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import orjson
 
+from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.chat import ChatStream, capped, parse, read_choices
+from llm.translate import ResponseStream, to_chat, to_response
+from llm.types import Candidate, Held
 from valuecanvas.core.errors import GatewayError
-
-from ..translate import ResponseStream, to_chat, to_response
-from ..types import Candidate, Held
-from .base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from .chat import ChatStream, capped, parse, read_choices
 
 
 def _response_id(held: Held) -> str:

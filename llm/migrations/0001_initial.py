@@ -3,9 +3,10 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import llm.models.provider
 from django.conf import settings
 from django.db import migrations, models
+
+import llm.models.provider
 
 
 class Migration(migrations.Migration):
@@ -75,7 +76,7 @@ class Migration(migrations.Migration):
                 ('key', models.SlugField(help_text="Short fixed name, e.g. 'together'.", max_length=60, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=120)),
                 ('kind', models.CharField(choices=llm.models.provider.kind_choices, help_text='How its errors are read.', max_length=30)),
-                ('base_url', models.URLField(help_text='Up to and with /v1. Changing the host clears the key.', max_length=300)),
+                ('base_url', models.CharField(help_text='Up to and with /v1. Changing the host clears the key.', max_length=300, validators=[django.core.validators.URLValidator(schemes=['http', 'https'])], verbose_name='base URL')),
                 ('api_key_env', models.CharField(blank=True, help_text='Name of the variable with the key, e.g. TOGETHER_API_KEY.', max_length=60, verbose_name='key from environment')),
                 ('api_key_sealed', models.BinaryField(null=True)),
                 ('enabled', models.BooleanField(default=True)),

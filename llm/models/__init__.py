@@ -1,10 +1,10 @@
 """Where requests can go, and what happened there."""
 
-from .attempt import Attempt
-from .breaker import BreakerEvent, BreakerOverride
-from .provider import Provider
-from .route import Model, Route
-from .seeded import Seeded
+from llm.models.attempt import Attempt
+from llm.models.breaker import BreakerEvent, BreakerOverride
+from llm.models.provider import Provider
+from llm.models.route import Model, Route
+from llm.models.seeded import Seeded
 
 __all__ = [
     "Attempt",

@@ -4,9 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from llm.models.provider import Provider
 from valuecanvas.core.models import ConfigModel
-
-from .provider import Provider
 
 
 class BreakerOverride(ConfigModel):

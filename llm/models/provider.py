@@ -4,12 +4,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import models
 
+from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
 from valuecanvas.core.models import ConfigModel
-
-from ..providers.registry import KINDS
 
 
 def kind_choices() -> list[tuple[str, str]]:
@@ -30,8 +30,10 @@ class Provider(ConfigModel):
         choices=kind_choices,
         help_text="How its errors are read.",
     )
-    base_url = models.URLField(
+    base_url = models.CharField(
+        "base URL",
         max_length=300,
+        validators=[URLValidator(schemes=["http", "https"])],
         help_text="Up to and with /v1. Changing the host clears the key.",
     )
     api_key_env = models.CharField(

@@ -4,9 +4,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from llm.models.provider import Provider
 from valuecanvas.core.models import ConfigModel
-
-from .provider import Provider
 
 
 def seconds(default: int, help_text: str) -> models.PositiveIntegerField:

@@ -28,7 +28,5 @@ def sdk(provider: "Provider", read_timeout_s: float = READ_TIMEOUT_S) -> openai.
         base_url=provider.base_url,
         timeout=timeout,
         max_retries=0,
-        http_client=openai.DefaultHttpxClient(
-            timeout=timeout, follow_redirects=False
-        ),
+        http_client=openai.DefaultHttpxClient(timeout=timeout, follow_redirects=False),
     )

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import openai
 
+from llm.providers.client import sdk
 from valuecanvas.core import crypto
-
-from .client import sdk
 
 if TYPE_CHECKING:
     from llm.models import Provider
@@ -38,7 +37,9 @@ def check(provider: "Provider") -> CheckResult:
     except Unreachable as error:
         return CheckResult(False, str(error), _since(started))
     noun = "model" if len(found) == 1 else "models"
-    return CheckResult(True, f"It answers, and lists {len(found)} {noun}.", _since(started))
+    return CheckResult(
+        True, f"It answers, and lists {len(found)} {noun}.", _since(started)
+    )
 
 
 def discover(provider: "Provider") -> list[str]:

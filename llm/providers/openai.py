@@ -1,6 +1,6 @@
 """OpenAI itself."""
 
-from .base import Kind, classify
+from llm.providers.base import Kind, classify
 
 KIND = Kind(
     title="OpenAI",

@@ -1,7 +1,7 @@
 """The kinds of provider. A new one is one file here and one row below."""
 
-from . import compatible, openai, together
-from .base import Kind
+from llm.providers import compatible, openai, together
+from llm.providers.base import Kind
 
 KINDS: dict[str, Kind] = {
     "together": together.KIND,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .base import Kind, Verdict, classify
+from llm.providers.base import Kind, Verdict, classify
 
 
 def read(status: int, error: dict[str, Any]) -> Verdict:

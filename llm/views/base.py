@@ -2,18 +2,17 @@
 
 import re
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
+from llm.responses import EventStream, json_response
+from llm.runtime import Runtime
+from llm.types import Call, StreamReply
 from valuecanvas.core.errors import InvalidRequest, MethodNotAllowed, UnsupportedMedia
-
-from ..responses import EventStream, json_response
-from ..runtime import Runtime
-from ..types import Call, StreamReply
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -25,8 +24,8 @@ class HotView(APIView):
     errors of the tree become HTTP in valuecanvas/hot.py.
     """
 
-    authentication_classes: ClassVar[list[type]] = []
-    permission_classes: ClassVar[list[type]] = []
+    authentication_classes = ()
+    permission_classes = ()
 
     async def dispatch(  # type: ignore[override]
         self, request: ASGIRequest, *args: Any, **kwargs: Any
@@ -36,9 +35,7 @@ class HotView(APIView):
         handler = getattr(self, method, None)
         if handler is None or method not in self.http_method_names:
             allowed = ", ".join(self.allowed_methods)
-            raise MethodNotAllowed(
-                f"Use {allowed} here.", headers={"Allow": allowed}
-            )
+            raise MethodNotAllowed(f"Use {allowed} here.", headers={"Allow": allowed})
         response: HttpResponseBase = await handler(request, *args, **kwargs)
         return response
 

@@ -6,9 +6,9 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
-from ..types import Call
-from . import schemas
-from .base import HotView, answer, json_body, request_id, trace_id
+from llm.types import Call
+from llm.views import schemas
+from llm.views.base import HotView, answer, json_body, request_id, trace_id
 
 
 class Relayed(HotView):

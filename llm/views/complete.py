@@ -7,13 +7,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
+from llm.completion import Completion, read_completion
+from llm.responses import json_response
+from llm.types import Call, Reply
+from llm.views import schemas
+from llm.views.base import HotView, json_body, request_id, runtime, trace_id
 from valuecanvas.core.errors import InvalidRequest
-
-from ..completion import Completion, read_completion
-from ..responses import json_response
-from ..types import Call, Reply
-from . import schemas
-from .base import HotView, json_body, request_id, runtime, trace_id
 
 _PARAMETERS = {
     "maxTokens": "max_tokens",

@@ -7,12 +7,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
-from ..breaker.types import Name, State
-from ..responses import json_response
-from ..runtime import Runtime
-from ..snapshot import Snapshot
-from . import schemas
-from .base import HotView, runtime
+from llm.breaker.types import Name, State
+from llm.responses import json_response
+from llm.runtime import Runtime
+from llm.snapshot import Snapshot
+from llm.views import schemas
+from llm.views.base import HotView, runtime
 
 
 async def _providers(of: Runtime, snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -7,15 +7,14 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
+from llm.config import ModelFacts
+from llm.resolve import may_use
+from llm.responses import json_response
+from llm.snapshot import Snapshot
+from llm.types import Call
+from llm.views import schemas
+from llm.views.base import HotView, request_id, runtime
 from valuecanvas.core.errors import NotFound
-
-from ..config import ModelFacts
-from ..resolve import may_use
-from ..responses import json_response
-from ..snapshot import Snapshot
-from ..types import Call
-from . import schemas
-from .base import HotView, request_id, runtime
 
 
 def _shown(model: ModelFacts, snapshot: Snapshot) -> dict[str, Any]:

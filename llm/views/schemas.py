@@ -30,7 +30,9 @@ class ChatRequest(s.Serializer):
     temperature = s.FloatField(required=False)
     tools = s.ListField(child=s.DictField(), required=False)
     response_format = s.DictField(required=False)
-    user = s.CharField(required=False, help_text="Billed, if the key may act for others.")
+    user = s.CharField(
+        required=False, help_text="Billed, if the key may act for others."
+    )
 
 
 class Usage(s.Serializer):
@@ -59,7 +61,7 @@ class EmbeddingRequest(s.Serializer):
 class EmbeddingList(s.Serializer):
     object = s.CharField()
     model = s.CharField()
-    data = s.ListField(child=s.DictField())
+    data = s.ListField(child=s.DictField())  # type: ignore[assignment]
     usage = s.DictField()
 
 
@@ -89,7 +91,7 @@ class Model(s.Serializer):
 
 class ModelList(s.Serializer):
     object = s.CharField()
-    data = Model(many=True)
+    data = Model(many=True)  # type: ignore[assignment]
 
 
 class CompleteRequest(s.Serializer):

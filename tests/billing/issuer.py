@@ -94,9 +94,9 @@ class Issuer:
         return web.json_response({"keys": self.public})
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[TestServer]:
+    async def running(self) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_get("/jwks.json", self.serve)
         async with TestServer(app) as server:
             self.url = str(server.make_url("/jwks.json"))
-            yield server
+            yield

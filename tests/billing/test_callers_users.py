@@ -184,20 +184,18 @@ async def test_by_bearer__database_away__is_unavailable_and_recovers(
     callers, db_thread, api_key
 ):
     header = f"Bearer {api_key[1]}"
+    cut = []
 
-    def cut() -> None:
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            ours = cursor.fetchone()[0]
-        rival = connection.copy()
-        with rival.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [ours])
-        rival.close()
-        # As a server that goes away after the connection was found healthy.
-        connection.health_check_done = True
+    def cut_once(execute, sql, params, many, context):
+        if "billing_apikey" in sql and not cut:
+            cut.append(connection.connection.info.backend_pid)
+            rival = connection.copy()
+            with rival.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", cut)
+            rival.close()
+        return execute(sql, params, many, context)
 
-    await db_thread.run(cut)
+    await db_thread.run(lambda: connection.execute_wrappers.append(cut_once))
     with pytest.raises(Unavailable) as caught:
         await callers.by_bearer(header)
     assert caught.value.headers == {"Retry-After": "1"}

@@ -20,11 +20,14 @@ from tests.billing.issuer import (
 )
 from valuecanvas.core.errors import NotAuthenticated
 
-NOW = int(time.time())
 PUBLIC_PEM = (
     b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n"
     b"-----END PUBLIC KEY-----\n"
 )
+
+
+def now() -> int:
+    return int(time.time())
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +40,7 @@ def configured(settings) -> None:
 
 
 async def test_verify__a_valid_token__gives_its_user_and_end():
-    end = NOW + 100
+    end = now() + 100
     found = await Tokens().verify(hs256(exp=end))
     assert found == tokens.Claims(claims()["sub"], end + 30)
 
@@ -47,7 +50,7 @@ async def test_verify__audience_among_several__is_valid():
 
 
 async def test_verify__clock_a_little_off__is_valid():
-    token = hs256(exp=NOW - 20, nbf=NOW + 20, iat=NOW + 20)
+    token = hs256(exp=now() - 20, nbf=now() + 20, iat=now() + 20)
     assert await Tokens().verify(token)
 
 
@@ -75,8 +78,8 @@ FORGED = {
     "end is 1e400": lambda: _signed_bytes(b'"exp":1e400'),
     "end has 400 digits": lambda: _signed_bytes(b'"exp":' + b"9" * 400),
     "end has 5000 digits": lambda: _signed_bytes(b'"exp":' + b"9" * 5000),
-    "not yet valid": lambda: hs256(nbf=NOW + 600),
-    "issued in the future": lambda: hs256(iat=NOW + 600),
+    "not yet valid": lambda: hs256(nbf=now() + 600),
+    "issued in the future": lambda: hs256(iat=now() + 600),
     "role anon": lambda: hs256(role="anon"),
     "role service_role": lambda: hs256(role="service_role"),
     "no role": lambda: hs256(role=None),
@@ -134,7 +137,7 @@ async def test_verify__a_forged_or_broken_token__is_refused(name):
 
 async def test_verify__past_its_end_and_the_leeway__is_refused_as_expired():
     with pytest.raises(NotAuthenticated) as caught:
-        await Tokens().verify(hs256(exp=NOW - 60))
+        await Tokens().verify(hs256(exp=now() - 60))
     assert caught.value.code == "token_expired"
 
 
@@ -170,7 +173,7 @@ async def test_verify__remembered_and_then_past_its_end__is_refused(time_machine
 
 
 async def test_verify__in_its_leeway__is_not_remembered(settings):
-    verifier, token = Tokens(), hs256(exp=NOW - 5)
+    verifier, token = Tokens(), hs256(exp=now() - 5)
     await verifier.verify(token)
     settings.JWT_ISSUER = "https://changed.test"
     with pytest.raises(NotAuthenticated):

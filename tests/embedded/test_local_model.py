@@ -11,6 +11,7 @@ from typing import NamedTuple
 import openai
 import pytest
 from django.core.management import CommandError
+from openai.types.chat import ChatCompletionMessageParam
 
 from llm import local_model
 
@@ -58,7 +59,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
         yield served_model
 
 
-QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+QUESTION: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "What is the capital of France?"}
+]
 
 
 def test_local_model__models__has_its_name(model: Model) -> None:

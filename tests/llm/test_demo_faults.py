@@ -99,7 +99,7 @@ async def test_html__any_status__is_a_page(demo_server, status):
         assert (await response.text()).startswith("<html>")
 
 
-async def test_redirect__is_307_to_itself(demo_server):
+async def test_redirect__asked_for__is_307_to_itself(demo_server):
     async with demo_server.client.post(
         f"{demo_server.url}/v1/chat/completions",
         json={"model": "redirect", "messages": [{"role": "user", "content": "x"}]},

@@ -40,6 +40,7 @@ def test_split__wall_of_letters__is_not_one_token():
         ("Canvas for: my tea house. Be brief.", "tea house"),
         ("Make a canvas.\nBusiness idea: bike repair in Rome\nBe brief.", None),
         ("A coffee roastery in Lisbon", "coffee roastery in Lisbon"),
+        ("canvas for: We want to open an ice rink", "ice rink"),
         ("canvas", "new business"),
         ("", "new business"),
         ("Please write a canvas, we sell violins, harps, flutes", "sell violins harps"),

@@ -7,14 +7,14 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold import decorators
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import DropdownFilter
 
-from .large_table import EstimatedPaginator, RowsChangeList
+from valuecanvas.core.large_table import EstimatedPaginator, RowsChangeList
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Unfold's own decorators, with types.
@@ -39,6 +39,15 @@ class Admin(ModelAdmin):  # type: ignore[misc]
 
     def attach(self, rows: list[Any]) -> None:
         """Add to the rows of one list page what one more query can tell of all."""
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context.setdefault("show_save_and_add_another", False)
+        answer: HttpResponse = super().render_change_form(
+            request, context, *args, **kwargs
+        )
+        return answer
 
     def record(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
         """Write the audit log: who did `message` to each of `rows`."""
@@ -79,8 +88,8 @@ class Admin(ModelAdmin):  # type: ignore[misc]
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         frame = {
             **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": original,
+            # The breadcrumbs are of an object, or the page's own title.
+            **({"opts": self.opts, "original": original} if original else {}),
             "title": title,
             **context,
         }

@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from . import log
+from valuecanvas.core import log
 
 
 class CoreConfig(AppConfig):

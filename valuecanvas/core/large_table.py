@@ -70,4 +70,7 @@ class RowsChangeList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
+        if self.full_result_count is None:
+            # Unknown: else the header would offer to show all.
+            self.full_result_count = self.result_count
         self.model_admin.attach(self.result_list)

@@ -13,7 +13,8 @@ BATCH_WAIT = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
 STORE_UP = Gauge(
-    "valuecanvas_redis_up", "1 while Redis serves the hot path, 0 while it is passed by."
+    "valuecanvas_redis_up",
+    "1 while Redis serves the hot path, 0 while it is passed by.",
 )
 STORE_SLOW = Counter(
     "valuecanvas_redis_slow_total", "Redis operations that failed or passed the limit."

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from . import epoch
+from valuecanvas.core import epoch
 
 
 class Epoch(models.Model):
@@ -43,7 +43,8 @@ class ConfigQuerySet(models.QuerySet):
     """A queryset whose bulk writes bump the epoch as single saves do."""
 
     def _bump(self, keys: Iterable[object]) -> None:
-        epoch.bump(self.model.config_kind, keys)
+        kind: str = getattr(self.model, "config_kind")  # noqa: B009
+        epoch.bump(kind, keys)
 
     def update(self, **values: Any) -> int:
         with transaction.atomic(using=self.db):
@@ -95,4 +96,3 @@ class ConfigModel(models.Model):
             result = super().delete(*args, **kwargs)
             epoch.bump(self.config_kind, [key])
         return result
-

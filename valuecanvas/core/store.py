@@ -14,11 +14,11 @@ from typing import Any
 
 import redis.asyncio as redis
 import structlog
-from redis.backoff import NoBackoff
 from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from .metrics import STORE_SLOW, STORE_UP
+from valuecanvas.core.metrics import STORE_SLOW, STORE_UP
 
 log = structlog.get_logger("core.store")
 

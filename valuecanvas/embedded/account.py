@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .binaries import Binaries
-from .errors import EngineError
+from valuecanvas.embedded.binaries import Binaries
+from valuecanvas.embedded.errors import EngineError
 
 DESCRIPTORS = Path("/proc/self/fd")
 

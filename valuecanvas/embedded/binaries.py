@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import EngineError
+from valuecanvas.embedded.errors import EngineError
 
 DEBIAN = Path("/usr/lib/postgresql")
 ONE_COMMAND = "Install requirements-embedded.txt (`make run` does)"

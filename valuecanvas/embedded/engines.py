@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import postgres, valkey
-from .files import private_folder, write_json
-from .processes import Engine
+from valuecanvas.embedded import postgres, valkey
+from valuecanvas.embedded.files import private_folder, write_json
+from valuecanvas.embedded.processes import Engine
 
 DATABASE = "database"
 STORE = "redis"

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .errors import EngineError
+from valuecanvas.embedded.errors import EngineError
 
 
 def private_folder(folder: Path) -> Path:

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from valuecanvas import env
 
-from . import engines, ports
+from valuecanvas.embedded import engines, ports
+from valuecanvas.embedded.files import private_folder
 
 WITHOUT_ENGINES = frozenset(
     {
@@ -43,7 +44,7 @@ def surroundings(arguments: list[str], root: Path) -> Iterator[None]:
     if not is_embedded() or not needs_engines(arguments):
         yield
         return
-    var = data_folder(root)
+    var = private_folder(data_folder(root))
     with ports.claimed(var) if supervises else ports.known(var):
         wanted = missing()
         if not wanted:

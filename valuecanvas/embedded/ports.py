@@ -11,9 +11,9 @@ from pathlib import Path
 
 from valuecanvas import env
 
-from .errors import EngineError
-from .files import private_folder, read_json, write_json
-from .processes import free_port, port_is_taken
+from valuecanvas.embedded.errors import EngineError
+from valuecanvas.embedded.files import private_folder, read_json, write_json
+from valuecanvas.embedded.processes import free_port, port_is_taken
 
 LOCAL_MODEL = "LOCAL_MODEL_URL"
 DEMO_PROVIDER = "DEMO_PROVIDER_URL"

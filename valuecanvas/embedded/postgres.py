@@ -19,12 +19,12 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from . import account, binaries, processes
-from .account import Account
-from .binaries import Binaries
-from .errors import EngineError
-from .files import own_folder, read_json, write_json
-from .processes import Engine
+from valuecanvas.embedded import account, binaries, processes
+from valuecanvas.embedded.account import Account
+from valuecanvas.embedded.binaries import Binaries
+from valuecanvas.embedded.errors import EngineError
+from valuecanvas.embedded.files import own_folder, read_json, write_json
+from valuecanvas.embedded.processes import Engine
 
 NAME = "PostgreSQL"
 ROLE = DATABASE = "valuecanvas"

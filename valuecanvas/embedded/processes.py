@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import EngineError
+from valuecanvas.embedded.errors import EngineError
 
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT = 5_000_000

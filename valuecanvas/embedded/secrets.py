@@ -5,8 +5,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from .errors import EngineError
-from .files import private_folder, read_json, write_json
+from valuecanvas.embedded.errors import EngineError
+from valuecanvas.embedded.files import private_folder, read_json, write_json
 
 NAMES = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
 

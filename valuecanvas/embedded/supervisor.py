@@ -13,7 +13,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.process import Popen, Process
 
-from .processes import die_with_parent
+from valuecanvas.embedded.processes import die_with_parent
 
 # The web process may take 35 s to let its streams end.
 GRACE_SECONDS = 45.0

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import redis
 
-from . import binaries, processes
-from .errors import EngineError
-from .files import own_folder, read_json, write_json
-from .processes import Engine
+from valuecanvas.embedded import binaries, processes
+from valuecanvas.embedded.errors import EngineError
+from valuecanvas.embedded.files import own_folder, read_json, write_json
+from valuecanvas.embedded.processes import Engine
 
 NAME = "Valkey"
 PROGRAMS = ("valkey-server", "redis-server")

@@ -1,10 +1,12 @@
 """Django settings, one file a topic. The values come from the environment."""
 
-from .base import *
-from .database import *
-from .security import *
-from .api import *
-from .admin import *
-from .celery import *
-from .gateway import *
-from .observability import *
+# ruff: noqa: I001 - in the order in which one builds on the other
+
+from valuecanvas.settings.base import *
+from valuecanvas.settings.database import *
+from valuecanvas.settings.security import *
+from valuecanvas.settings.api import *
+from valuecanvas.settings.admin import *
+from valuecanvas.settings.celery import *
+from valuecanvas.settings.gateway import *
+from valuecanvas.settings.observability import *

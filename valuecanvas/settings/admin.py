@@ -15,6 +15,10 @@ _PRIMARY = {
     "950": "oklch(26% .046 193)",
 }
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+FORMAT_MODULE_PATH = ["valuecanvas.formats"]
+
 UNFOLD: dict[str, object] = {
     "SITE_TITLE": "ValueCanvas",
     "SITE_HEADER": "ValueCanvas",

@@ -1,8 +1,7 @@
 """Celery: the broker is a doorbell, the database is the queue."""
 
 from valuecanvas import env
-
-from .database import REDIS_PREFIX, REDIS_URL
+from valuecanvas.settings.database import REDIS_PREFIX, REDIS_URL
 
 CELERY_BROKER_URL = (
     env.url(

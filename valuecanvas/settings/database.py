@@ -6,8 +6,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
-
-from .base import ENVIRONMENT, PRODUCTION, VAR_DIR
+from valuecanvas.settings.base import ENVIRONMENT, PRODUCTION, VAR_DIR
 
 
 def _embedded() -> dict[str, str]:
@@ -48,7 +47,7 @@ DATABASES = {
         **dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True),
     }
 }
-DATABASES["default"].setdefault("OPTIONS", {})  # type: ignore[typeddict-item]
+DATABASES["default"].setdefault("OPTIONS", {})
 REDIS_PREFIX = env.text(
     "REDIS_PREFIX", "Put before every key in Redis, for shared servers.", "vc"
 )

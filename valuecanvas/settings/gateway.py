@@ -4,9 +4,6 @@ from valuecanvas import env
 
 HOST = env.text("HOST", "Address that `make run` listens on.", "127.0.0.1")
 PORT = env.integer("PORT", "Web port of `make run`.", 8000, low=1, high=65535)
-PUBLIC_URL = env.url(
-    "PUBLIC_URL", "Where clients reach this server.", schemes=("https", "http")
-)
 UPGRADE_URL = env.url(
     "UPGRADE_URL",
     "Where a caller out of quota can upgrade; sent with the 429.",

@@ -5,8 +5,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
 from valuecanvas.embedded import secrets
-
-from .base import PRODUCTION, VAR_DIR
+from valuecanvas.settings.base import PRODUCTION, VAR_DIR
 
 
 def _secret(name: str, help_text: str) -> str:
@@ -56,9 +55,10 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
-SECURE_SSL_REDIRECT = PRODUCTION and env.flag(
+_HTTPS_REDIRECT = env.flag(
     "HTTPS_REDIRECT", "Send plain HTTP visitors of the admin to HTTPS.", default=True
 )
+SECURE_SSL_REDIRECT = PRODUCTION and _HTTPS_REDIRECT
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION

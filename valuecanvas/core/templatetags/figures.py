@@ -1,8 +1,10 @@
-"""Figures as people read them: money, milliseconds, shares."""
+"""Figures and names as people read them."""
 
 from decimal import Decimal
 
 from django import template
+from django.db.models import Model
+from django.utils.text import capfirst
 
 from valuecanvas.core import money
 
@@ -31,10 +33,17 @@ def duration(millis: int | None) -> str:
     """Milliseconds, or seconds from one up."""
     if millis is None:
         return "–"
-    return f"{millis} ms" if millis < 1000 else f"{millis / 1000:.2f} s"
+    # With no-break spaces: a table cell must not part the unit from its figure.
+    return f"{millis}\u00a0ms" if millis < 1000 else f"{millis / 1000:.2f}\u00a0s"
 
 
 @register.filter
 def grouped(number: int) -> str:
     """A whole number with commas."""
     return f"{number:,}"
+
+
+@register.filter
+def heading(title: object) -> str:
+    """A capital for words of ours, but 'gpt-4o-mini' stays as it is called."""
+    return str(title) if isinstance(title, Model) else capfirst(str(title))

@@ -127,7 +127,7 @@ def announcement(first: FirstRun, *, local_model: bool) -> list[str]:
 
 def curl(root: str, api_key: str | None, *, local_model: bool) -> str:
     """A request to paste into a shell."""
-    message = {"role": "user", "content": "Say hello in one sentence."}
+    message = {"role": "user", "content": "What is the capital of France?"}
     body = json.dumps({"model": example(local_model), "messages": [message]})
     bearer = f"Authorization: Bearer {api_key or '$API_KEY'}"
     quote = "'" if api_key else '"'  # the shell is to fill in $API_KEY

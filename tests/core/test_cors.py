@@ -1,0 +1,35 @@
+"""Which origins may read the hot path's answers."""
+
+import pytest
+from django.http import HttpResponse
+
+from valuecanvas import cors
+
+ORIGIN = "https://app.example.com"
+
+
+@pytest.fixture(autouse=True)
+def _allowed(settings):
+    settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
+
+
+def test_allow__a_listed_origin__may_read_the_answer_and_its_cost():
+    response = HttpResponse()
+    cors.allow(ORIGIN, response, preflight=False)
+    assert response["Access-Control-Allow-Origin"] == ORIGIN
+    assert "x-valuecanvas-cost-usd" in response["Access-Control-Expose-Headers"]
+    assert "Access-Control-Allow-Headers" not in response
+
+
+def test_allow__a_preflight__names_the_headers_that_sdks_send():
+    response = HttpResponse()
+    cors.allow(ORIGIN, response, preflight=True)
+    assert "authorization" in response["Access-Control-Allow-Headers"]
+    assert "POST" in response["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("origin", ["", "https://evil.example", ORIGIN + ".evil"])
+def test_allow__any_other_origin__gets_nothing(origin):
+    response = HttpResponse()
+    cors.allow(origin, response, preflight=True)
+    assert "Access-Control-Allow-Origin" not in response

@@ -1,0 +1,109 @@
+"""The import rule, the ban on signals, and the names of tests."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+APPS = ("valuecanvas", "llm", "prompts", "flags", "billing")
+
+# Which of our packages each may import; the wiring on top may import them all.
+MAY_IMPORT = {
+    "valuecanvas.core": set(),
+    "valuecanvas.embedded": {"valuecanvas.env"},
+    "valuecanvas.env": set(),
+    "valuecanvas.settings": {"valuecanvas.env", "valuecanvas.embedded"},
+    "billing": {"valuecanvas.core"},
+    "flags": {"valuecanvas.core"},
+    "prompts": {"valuecanvas.core"},
+    "llm": {"valuecanvas.core", "billing", "flags", "prompts"},
+    "valuecanvas": {
+        "valuecanvas.core", "valuecanvas.embedded", "valuecanvas.env",
+        "valuecanvas.settings", "billing", "flags", "prompts", "llm",
+    },
+}  # fmt: skip
+# Inside llm: what each may not know of. Doors know the pipeline, never the reverse.
+DOORS = ("llm.views", "llm.admin", "llm.management", "llm.urls", "llm.gateway")
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for app in APPS
+        for path in sorted((ROOT / app).rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def package_of(module: str) -> str | None:
+    """The longest package of MAY_IMPORT that holds `module`; None: not ours."""
+    found = [name for name in MAY_IMPORT if f"{module}.".startswith(f"{name}.")]
+    return max(found, key=len, default=None)
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: write absolute imports"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def test_rule__every_source_file__is_found():
+    assert len(sources()) > 100
+    assert {package_of(module_name(path)) for path in sources()} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_imports__each_module__point_downwards(path):
+    importer = package_of(module_name(path))
+    assert importer is not None
+    for name, line in imported(ast.parse(path.read_text())):
+        target = package_of(name)
+        if target is None or target == importer:
+            continue
+        assert target in MAY_IMPORT[importer], f"{path}:{line} imports {name}"
+
+
+def test_imports__below_the_doors__know_no_door():
+    for path in (ROOT / "llm").rglob("*.py"):
+        module = module_name(path)
+        if "migrations" in path.parts or module.startswith(DOORS):
+            continue
+        for name, line in imported(ast.parse(path.read_text())):
+            assert not name.startswith(DOORS), f"{path}:{line} imports {name}"
+
+
+def test_signals__nowhere__are_used():
+    for path in sources():
+        text = path.read_text()
+        assert "django.db.models.signals" not in text, path
+        assert "django.dispatch" not in text, path
+
+
+def test_rule__a_sideways_import__would_be_seen():
+    tree = ast.parse("from flags.models import Flag")
+    [(name, _)] = imported(tree)
+    target = package_of(name)
+    assert target == "flags"
+    assert target not in MAY_IMPORT["billing"]
+
+
+def test_names__of_all_tests__say_subject_condition_outcome():
+    pattern = re.compile(r"^test_[a-z0-9_]+?__[a-z0-9_]+?__[a-z0-9_]+$")
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                if node.name.startswith("test_"):
+                    assert pattern.match(node.name), f"{path}:{node.lineno} {node.name}"

@@ -1,0 +1,60 @@
+"""Docs that must not fall behind the code."""
+
+import re
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import get_commands
+
+from valuecanvas import env
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = {"valuecanvas", "llm", "billing", "prompts", "flags"}
+
+
+def markdown() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def test_env_example__every_declared_setting__has_a_line_with_its_help():
+    assert settings.configured
+    text = (ROOT / ".env.example").read_text()
+    for setting in env.DECLARED.values():
+        assert re.search(rf"^#?{setting.name}=", text, re.M), setting.name
+        assert setting.help in text, f"{setting.name}: {setting.help}"
+
+
+def test_env_example__every_line__is_a_declared_setting():
+    assert settings.configured
+    names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M)
+    assert names
+    assert set(names) <= set(env.DECLARED)
+
+
+def test_links__in_all_pages__lead_somewhere():
+    for page in markdown():
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+            if not re.match(r"[a-z]+:", target):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_commands__every_one_of_ours__is_documented():
+    docs = "\n".join(page.read_text() for page in markdown())
+    ours = {name for name, app in get_commands().items() if app in OURS}
+    assert ours
+    missing = {name for name in ours if name not in docs}
+    assert not missing
+
+
+def test_readme__the_two_commands__are_there():
+    text = (ROOT / "README.md").read_text()
+    assert "make run" in text
+    assert "make test" in text
+
+
+def test_changelog__the_version__is_the_project_s():
+    version = settings.SPECTACULAR_SETTINGS["VERSION"]
+    project = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert project is not None
+    assert project.group(1) == version
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
