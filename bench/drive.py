@@ -108,15 +108,17 @@ class Bench:
         means = {name: sum(ms) / len(ms) for name, ms in spent.items()}
         figures.cost[kind] = Cost.of(rounds, means)
 
-    def open(self, server: Server, kind: Kind, figures: Figures) -> None:
-        """Measure latency at a fixed arrival rate."""
+    def open(
+        self, server: Server, kind: Kind, figures: Figures, name: str = ""
+    ) -> None:
+        """Measure latency at a fixed arrival rate; kept under `name`, or the kind's."""
         sizes = self.sizes
         rate = sizes.stream_rate if kind == "stream" else sizes.rate
         load = self.load(server, kind, round(rate * sizes.seconds), rate)
         result = self.generator.run(load)
         figures.count(result)
         if result.answered:
-            figures.latency[kind] = Latency.of(result.latency_ms)
+            figures.latency[name or kind] = Latency.of(result.latency_ms)
         if result.first_ms and kind == "stream":
             figures.latency["first content"] = Latency.of(result.first_ms)
 

@@ -42,6 +42,12 @@ class Started:
             row = connection.execute("SELECT count(*) FROM llm_usage").fetchone()
         return int(row[0]) if row else 0
 
+    def stop_waiting_for_disk(self) -> None:
+        """Turn PostgreSQL's fsync off, to tell the disk's share of the latency."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+
     def ledger_note(self, answered: int, patience_s: float = 10.0) -> str:
         """Compare the ledger with the answers; streams may settle a moment later."""
         until = time.monotonic() + patience_s

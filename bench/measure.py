@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,3 +75,16 @@ def percentile(values: Sequence[float], share: float) -> float:
         return math.nan
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def sync_ms(folder: Path, count: int = 100) -> list[float]:
+    """Milliseconds that writing 8 kB to the disk under `folder` took, each time."""
+    times = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(count):
+            start = time.perf_counter()
+            file.write(bytes(8192))
+            file.flush()
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - start) * 1000)
+    return times

@@ -14,8 +14,21 @@ for _model in (Switch, Sample):
     admin.site.unregister(_model)
 
 
+class WaffleAdmin(Admin):
+    """Deletes one by one, because only that clears waffle's cache."""
+
+    search_fields = ("name", "note")
+    readonly_fields = ("created", "modified")
+    ordering = ("-id",)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
 @admin.register(Flag)
-class FlagAdmin(waffle_admin.FlagAdmin, Admin):  # type: ignore[misc]
+class FlagAdmin(WaffleAdmin):
     list_display = (
         "name",
         "state",
@@ -26,44 +39,64 @@ class FlagAdmin(waffle_admin.FlagAdmin, Admin):  # type: ignore[misc]
         "modified",
     )
     list_filter = ("everyone", "superusers", "staff", "authenticated")
-    raw_id_fields = ()
     autocomplete_fields = ("users",)
     filter_horizontal = ("groups",)
-    readonly_fields = ("created", "modified")
     fieldsets = (
         (None, {"fields": ("name", "note", "everyone", "percent")}),
-        ("Also on for", {"fields": ("superusers", "staff", "authenticated", "users", "groups", "languages")}),
-        ("More", {"fields": ("testing", "rollout", "created", "modified"), "classes": ("collapse",)}),
-    )  # fmt: skip
+        (
+            "Also on for",
+            {
+                "fields": (
+                    ("superusers", "staff", "authenticated"),
+                    "users",
+                    "groups",
+                    "languages",
+                )
+            },
+        ),
+        (
+            "More",
+            {
+                "fields": ("testing", "rollout", "created", "modified"),
+                "classes": ("collapse",),
+            },
+        ),
+    )
+    actions = (
+        waffle_admin.enable_for_all,
+        waffle_admin.disable_for_all,
+        waffle_admin.delete_individually,
+    )
     empty_text = (
         "A flag switches something on for some users. Code asks for it by name."
     )
-
-    def formfield_for_dbfield(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        # Past waffle's own, whose widget isn't unfold's.
-        return Admin.formfield_for_dbfield(self, db_field, request, **kwargs)
 
     @display(
         description="Everyone",
         label={"on": "success", "off": "danger", "by the rules": "info"},
     )
     def state(self, flag: Flag) -> str:
-        return {True: "on", False: "off"}.get(flag.everyone, "by the rules")
+        if flag.everyone is None:
+            return "by the rules"
+        return "on" if flag.everyone else "off"
 
 
 @admin.register(Switch)
-class SwitchAdmin(waffle_admin.SwitchAdmin, Admin):  # type: ignore[misc]
+class SwitchAdmin(WaffleAdmin):
     list_display = ("name", "active", "note", "modified")
-    readonly_fields = ("created", "modified")
+    list_filter = ("active",)
     fields = ("name", "active", "note", "created", "modified")
+    actions = (
+        waffle_admin.enable_switches,
+        waffle_admin.disable_switches,
+        waffle_admin.delete_individually,
+    )
     empty_text = "A switch is on or off for all. Code asks for it by name."
 
 
 @admin.register(Sample)
-class SampleAdmin(waffle_admin.SampleAdmin, Admin):  # type: ignore[misc]
+class SampleAdmin(WaffleAdmin):
     list_display = ("name", "percent", "note", "modified")
-    readonly_fields = ("created", "modified")
     fields = ("name", "percent", "note", "created", "modified")
+    actions = (waffle_admin.delete_individually,)
     empty_text = "A sample is on for a share of all calls. Code asks for it by name."

@@ -16,10 +16,12 @@ log = structlog.get_logger("llm.config")
 
 
 class LiveConfig:
-    """Holds the snapshot. `on_change` hears of what changed before it is replaced."""
+    """Holds the snapshot. `on_change` hears of what changed before it is replaced;
+    of None, where anything may have.
+    """
 
     def __init__(
-        self, db: DbThread, on_change: Callable[[Iterable[Changed]], None]
+        self, db: DbThread, on_change: Callable[[Iterable[Changed] | None], None]
     ) -> None:
         self._db = db
         self._on_change = on_change
@@ -37,17 +39,14 @@ class LiveConfig:
     def loaded(self) -> bool:
         return self._current is not None
 
-    async def refresh(self, at_least: int | None = None) -> Snapshot:
-        """Load what changed, unless the snapshot has reached `at_least` already.
+    async def refresh(self, found: int | None = None) -> Snapshot:
+        """Load what changed, unless the snapshot is at the epoch `found` already.
 
         Raises django.db.Error if the database is away.
         """
         async with self._lock:
-            if (
-                self._current is not None
-                and at_least is not None
-                and self._current.epoch >= at_least
-            ):
+            # Equal, not at least: a restored database goes on from an earlier epoch.
+            if self._current is not None and self._current.epoch == found:
                 return self._current
             fresh, changes = await self._db.run(snapshot.load, self._current)
             self._on_change(changes)

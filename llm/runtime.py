@@ -63,8 +63,11 @@ async def start() -> Runtime:
     records = Records(db)
     board = Board(store, records.transition)
 
-    def changed(changes: Iterable[Changed]) -> None:
-        callers.drop(changes)
+    def changed(changes: Iterable[Changed] | None) -> None:
+        if changes is None:
+            callers.clear()
+        else:
+            callers.drop(changes)
 
     config = LiveConfig(db, changed)
     pool = upstream.session()

@@ -78,12 +78,17 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         providers=sections["provider"],
         models=sections["model"],
         routes=config.routes_by_model(sections["route"], sections["provider"]),
-        overrides=tuple(sections["breaker_override"].values()),
+        overrides=tuple(
+            one
+            for _, one in sorted(
+                sections["breaker_override"].items(), key=lambda item: int(item[0])
+            )
+        ),
     )
 
 
-def load(before: Snapshot | None = None) -> tuple[Snapshot, list[Changed]]:
-    """The committed configuration, and what changed since `before`.
+def load(before: Snapshot | None = None) -> tuple[Snapshot, list[Changed] | None]:
+    """The committed configuration, and what changed since `before`; None: unknown.
 
     Only changed rows are read. Everything comes from one database snapshot.
     """
@@ -91,11 +96,18 @@ def load(before: Snapshot | None = None) -> tuple[Snapshot, list[Changed]]:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if before is None:
-            return build(epoch.current(), {k: f(None) for k, f in SECTIONS.items()}), []
-        now, changes = epoch.changes_since(before.epoch)
+            return _everything(), None
+        try:
+            now, changes = epoch.changes_since(before.epoch)
+        except epoch.Forgotten:
+            return _everything(), None
         if now == before.epoch:
             return before, []
         return build(now, _updated(before.sections, changes)), changes
+
+
+def _everything() -> Snapshot:
+    return build(epoch.current(), {kind: read(None) for kind, read in SECTIONS.items()})
 
 
 def _updated(

@@ -6,7 +6,6 @@ Registered by llm/admin, whose form knows which models there are.
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
@@ -15,14 +14,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from unfold.enums import ActionVariant
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from billing import keys
-from billing.models import ApiKey, Scope
+from billing.models import ApiKey
 from valuecanvas.core.admin import (
     NO_STORE,
     Admin,
@@ -31,65 +25,7 @@ from valuecanvas.core.admin import (
     display,
 )
 
-OVERLAPS = (
-    (24, "1 day: replace it where it is used until then"),
-    (1, "1 hour"),
-    (7 * 24, "7 days"),
-    (0, "None: the old key stops now"),
-)
-
-
-class Words(forms.CharField):
-    """A list of names typed with commas between them."""
-
-    widget = UnfoldAdminTextInputWidget
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        names = value if isinstance(value, list) else str(value or "").split(",")
-        return list(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(self.to_python(initial or []) != self.to_python(data))
-
-
-class ApiKeyForm(forms.ModelForm):
-    """What a key may do."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=Scope.choices,
-        initial=[Scope.LLM.value],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Give no more than its user needs.",
-    )
-    allowed_models = Words(
-        required=False, help_text="Model names, with commas. Empty: every model."
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ("name", "customer", "scopes", "allowed_models", "expires_at")
-
-    def clean_expires_at(self) -> Any:
-        expires_at = self.cleaned_data["expires_at"]
-        if "expires_at" in self.changed_data and expires_at:
-            if expires_at <= timezone.now():
-                raise ValidationError("Choose a time to come, or revoke the key.")
-        return expires_at
-
-
-class RotateForm(forms.Form):
-    """How long the old key goes on."""
-
-    overlap = forms.TypedChoiceField(
-        label="The old key works on for",
-        choices=OVERLAPS,
-        coerce=int,
-        widget=UnfoldAdminSelectWidget,
-    )
-
+from .api_key_form import ApiKeyForm, RotateForm
 
 class StateFilter(NamesFilter):
     title = "state"

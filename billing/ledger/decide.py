@@ -75,8 +75,14 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Answer:
         row.used += 1
         row.reserved += item.estimate
         writes.moves.append(
-            {"key": f"{scope}:{books.today}", "used": 1, "spent": 0, "reserved": item.estimate}
-        )  # fmt: skip
+            {
+                "scope": scope,
+                "day": books.today,
+                "used": 1,
+                "spent": 0,
+                "reserved": item.estimate,
+            }
+        )
     writes.held.append(
         {
             "id": str(item.id),
@@ -119,7 +125,8 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
         writes.moves.append(
             {
                 "reservation": reservation,
-                "key": f"{scope}:{admitted.day}",
+                "scope": scope,
+                "day": admitted.day,
                 "used": -1 if refunded else 0,
                 "spent": cost,
                 "reserved": -admitted.estimate,

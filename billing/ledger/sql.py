@@ -58,13 +58,14 @@ _USAGE = {
 _NAMES = ", ".join(_USAGE)
 _TYPES = ", ".join(f"{name} {kind}" for name, kind in _USAGE.items())
 
+# A reservation knows its own day best: whoever undoes one may have slept past midnight.
 # The names are constants of this file, never input.
 WRITE = f"""
 PREPARE vc_write (json) AS
 WITH gone AS (
     DELETE FROM billing_reservation
     WHERE id IN (SELECT e::uuid FROM json_array_elements_text($1->'ended') e)
-    RETURNING id
+    RETURNING id, day
 ), held AS (
     INSERT INTO billing_reservation
         (id, customer_id, team, key, day, estimate, lease_until, epoch, facts, created_at)
@@ -83,11 +84,14 @@ WITH gone AS (
     SET used = c.used + d.used, spent = c.spent + d.spent,
         reserved = c.reserved + d.reserved
     FROM (
-        SELECT key, sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
+        SELECT scope || ':' || to_char(coalesce(gone.day, m.day), 'YYYY-MM-DD') AS key,
+               sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
         FROM json_to_recordset($1->'moves') AS m (
-            reservation uuid, key text, used bigint, spent bigint, reserved bigint)
-        WHERE reservation IS NULL OR reservation IN (SELECT id FROM gone)
-        GROUP BY key
+            reservation uuid, scope text, day date,
+            used bigint, spent bigint, reserved bigint)
+        LEFT JOIN gone ON gone.id = m.reservation
+        WHERE m.reservation IS NULL OR gone.id IS NOT NULL
+        GROUP BY 1
     ) d
     WHERE c.key = d.key
 )

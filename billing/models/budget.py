@@ -48,12 +48,19 @@ class Budget(ConfigModel):
     class Meta:
         ordering = ["scope", "period"]
         constraints = [
+            # One for each scope, not one with nulls_distinct: that needs PostgreSQL 15.
             models.UniqueConstraint(
-                fields=["scope", "team", "customer", "api_key", "period"],
-                nulls_distinct=False,
-                name="billing_budget_once_a_period",
+                fields=[*owner, "period"],
+                condition=models.Q(scope=scope),
+                name=f"billing_budget_once_{scope}",
                 violation_error_message="There is a budget for this scope and period.",
             )
+            for scope, owner in {
+                "global": (),
+                "team": ("team",),
+                "customer": ("customer",),
+                "key": ("api_key",),
+            }.items()
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ class Customer(ConfigModel):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user_id = models.CharField(
         max_length=200,
-        validators=[RegexValidator(r"^[^\x00-\x1f\x7f]+$", "No control characters.")],
+        validators=[RegexValidator(r"^[^\x00-\x1f\x7f]+\Z", "No control characters.")],
         help_text="The caller's own id for this user.",
     )
     team = models.ForeignKey(
@@ -32,12 +32,18 @@ class Customer(ConfigModel):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
+            # Two, not one with nulls_distinct: that needs PostgreSQL 15.
             models.UniqueConstraint(
                 fields=["team", "user_id"],
-                nulls_distinct=False,
                 name="billing_customer_once_a_team",
                 violation_error_message="This team has a customer with that user id.",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["user_id"],
+                condition=models.Q(team=None),
+                name="billing_customer_once_alone",
+                violation_error_message="There is a customer with that user id.",
+            ),
         ]
 
     def __str__(self) -> str:

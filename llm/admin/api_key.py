@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 
-from billing.admin.api_key import ApiKeyAdmin, ApiKeyForm
+from billing.admin.api_key import ApiKeyAdmin
+from billing.admin.api_key_form import ApiKeyForm
 from billing.models import ApiKey
 from llm.models import Model
 

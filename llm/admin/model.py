@@ -18,7 +18,7 @@ class ModelForm(forms.ModelForm):
     class Meta:
         model = Model
         fields = "__all__"  # noqa: DJ007 (the admin's fieldsets choose)
-        labels = {  # noqa: RUF012
+        labels = {
             "first_token_s": "First token",
             "between_tokens_s": "Between tokens",
             "total_stream_s": "Whole stream",

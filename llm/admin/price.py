@@ -21,6 +21,8 @@ class PriceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self.fields:
+            return  # somebody who may only look
         providers = list(Provider.objects.values_list("key", "name"))
         current = self.instance.provider
         if current and current not in dict(providers):

@@ -65,3 +65,9 @@ def test_percentile__ranks__are_values_that_were_seen() -> None:
     assert measure.percentile(values, 0.99) == 99
     assert measure.percentile([7.0], 0.01) == 7
     assert math.isnan(measure.percentile([], 0.5))
+
+
+def test_sync_ms__disk__takes_some_time_each(tmp_path: Path) -> None:
+    times = measure.sync_ms(tmp_path, 3)
+    assert len(times) == 3
+    assert min(times) > 0

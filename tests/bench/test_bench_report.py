@@ -58,6 +58,17 @@ def test_table__cache_hit__is_held_against_their_miss(
     assert "| 0.50 ms | – | – | 30.0 (its miss) |" in row
 
 
+def test_table__fsync_off__is_held_against_their_only_latency(
+    found: dict[str, Figures],
+) -> None:
+    found["gateway"].latency[report.NO_FSYNC] = Latency(3, 5, 7)
+    row = line(report.table(found, 40, 10), "added latency at 40/s, PostgreSQL's")
+    assert row.endswith("| 2.00 ms | – | – | 10.0 | – |")
+    by_name = {target.what: target for target in report.targets(found)}
+    target = by_name["added latency of a miss without fsync, p95: half of LiteLLM's"]
+    assert (target.value, target.limit) == (3, 20)
+
+
 def test_table__part_of_the_run__leaves_gaps(found: dict[str, Figures]) -> None:
     del found["litellm"], found["upstream"]
     text = report.table(found, 40, 10)
@@ -70,7 +81,7 @@ def test_targets__figures__met_and_missed(found: dict[str, Figures]) -> None:
     assert by_name["miss: 1/10 of LiteLLM's CPU"].met
     assert by_name["miss: CPU over the forwarder's"].met
     assert not by_name["stream: 1/25 of LiteLLM's CPU"].met
-    assert by_name["added p50: half of LiteLLM's"].met
+    assert by_name["added latency of a miss, p50: half of LiteLLM's"].met
     assert not by_name["hit: CPU"].measured
 
 

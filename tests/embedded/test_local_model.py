@@ -146,5 +146,5 @@ def test_local_model__a_wheel_is_missing__names_the_remedy(
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(CommandError, match="requirements-local-model.txt") as caught:
-        asked()  # type: ignore[operator]
+        asked()
     assert caught.value.returncode == local_model.UNAVAILABLE

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -151,8 +150,19 @@ def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
         again.end()
 
 
-def test_up__web_process_is_killed__ends_and_names_it(run: Run) -> None:
+def test_up__children_are_killed__only_the_local_model_can_be_missed(
+    run: Run,
+) -> None:
     family = run.family()
+    models = [one for one in family if "local_model" in one.cmdline()]
+    assert run.process.stdout
+    if models:
+        models[0].kill()
+        for line in run.process.stdout:
+            if line.startswith("local_model is not running"):
+                break
+    assert ask(run.told("Gateway"), run.told("API key"))
+
     web = next(one for one in family if "uvicorn" in " ".join(one.cmdline()))
     os.kill(web.pid, signal.SIGKILL)
     run.process.wait()
@@ -160,18 +170,4 @@ def test_up__web_process_is_killed__ends_and_names_it(run: Run) -> None:
     assert code == 1
     assert "web ended by itself" in rest
     assert not psutil.wait_procs(family, timeout=20)[1]
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", run.port))
-
-
-def test_up__local_model_is_killed__goes_on_and_says_so(run: Run) -> None:
-    models = [one for one in run.family() if "local_model" in one.cmdline()]
-    if not models:
-        pytest.skip("no local model here")
-    models[0].kill()
-    assert run.process.stdout
-    for line in run.process.stdout:
-        if line.startswith("local_model is not running"):
-            break
-    assert ask(run.told("Gateway"), run.told("API key"))
+    assert not processes.port_is_taken("127.0.0.1", run.port)

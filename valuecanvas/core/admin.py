@@ -52,15 +52,16 @@ class Admin(ModelAdmin):  # type: ignore[misc]
     def record(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
         """Write the audit log: who did `message` to each of `rows`."""
         LogEntry.objects.log_actions(
-            request.user.pk,
-            list(rows),  # type: ignore[arg-type]
+            str(request.user.pk),
+            list(rows),
             CHANGE,
             change_message=message,
         )
 
     def route(self, url: str, view: Callable[..., Any], name: str) -> URLPattern:
         """A page of this admin's own, for signed-in staff only."""
-        return path(url, self.admin_site.admin_view(view), name=name)
+        found: URLPattern = path(url, self.admin_site.admin_view(view), name=name)
+        return found
 
     def one(self, request: HttpRequest, object_id: str, right: str = "change") -> Any:
         """The object of a page's URL. Raises Http404, or PermissionDenied.
@@ -85,7 +86,7 @@ class Admin(ModelAdmin):  # type: ignore[misc]
         **context: Any,
     ) -> TemplateResponse:
         """An answer in the admin's frame."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         frame = {
             **self.admin_site.each_context(request),
             # The breadcrumbs are of an object, or the page's own title.

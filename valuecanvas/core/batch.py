@@ -135,7 +135,7 @@ class GroupCommit(Generic[Item]):
             answers = self._work(batch)
         except psycopg.OperationalError as error:
             self._away(batch, error)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - the thread serves all the others
             self._one_by_one(batch, error)
         else:
             self._failures = 0
@@ -148,11 +148,12 @@ class GroupCommit(Generic[Item]):
             return self._policy.work(
                 self._connection, [waiting.item for waiting in batch]
             )
-        except psycopg.Error:
+        except BaseException:
+            # Whatever it was, the transaction is open and holds locks.
             self._drop_connection()
             raise
 
-    def _away(self, batch: list[Waiting[Item]], error: psycopg.Error) -> None:
+    def _away(self, batch: list[Waiting[Item]], error: Exception) -> None:
         """The database is away, slow or locked: refuse, but keep what must land."""
         self._failures += 1
         log.warning("batch.failed", items=len(batch), error=type(error).__name__)
@@ -172,7 +173,7 @@ class GroupCommit(Generic[Item]):
             self._resolve([(waiting, failure) for waiting in self._retry])
             self._retry = []
 
-    def _one_by_one(self, batch: list[Waiting[Item]], error: psycopg.Error) -> None:
+    def _one_by_one(self, batch: list[Waiting[Item]], error: Exception) -> None:
         """One bad item must not take the others with it."""
         if len(batch) == 1:
             log.error("batch.refused", error=str(error).split("\n")[0])

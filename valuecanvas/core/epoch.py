@@ -27,6 +27,10 @@ class Changed:
     key: str
 
 
+class Forgotten(Exception):
+    """The changes since that epoch are not all known any more: load everything."""
+
+
 def bump(kind: str, keys: Iterable[object]) -> None:
     """Record that the objects `keys` of `kind` changed; call inside their transaction."""
     names = [str(key) for key in keys]
@@ -47,14 +51,19 @@ def current() -> int:
 def changes_since(epoch: int) -> tuple[int, list[Changed]]:
     """The committed epoch, and what changed after `epoch` up to it.
 
-    Both come from one statement, so they describe the same instant.
+    Both come from one statement, so they describe the same instant. Raises Forgotten
+    where change rows were purged, or the database was restored to an earlier epoch.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT e.value, c.kind, c.key FROM core_epoch e
+            """SELECT e.value, c.epoch, c.kind, c.key FROM core_epoch e
                LEFT JOIN core_change c ON c.epoch > %s AND c.epoch <= e.value
                WHERE e.id = 1""",
             [epoch],
         )
         rows = cursor.fetchall()
-    return int(rows[0][0]), [Changed(kind, key) for _, kind, key in rows if kind]
+    now = int(rows[0][0])
+    told = {row[1] for row in rows if row[1] is not None}
+    if len(told) != now - epoch:
+        raise Forgotten
+    return now, [Changed(kind, key) for _, at, kind, key in rows if at is not None]

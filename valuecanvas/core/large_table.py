@@ -63,6 +63,9 @@ class EstimatedPaginator(Paginator):
 class RowsChangeList(ChangeList):  # type: ignore[misc]
     """Leaves heavy columns out, and lets the admin add to the rows of one page."""
 
+    result_list: Any
+    full_result_count: int | None
+
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet:
         rows: QuerySet = super().get_queryset(request, *args, **kwargs)
         return rows.defer(*self.model_admin.list_defer)

@@ -1,9 +1,11 @@
 """The epoch of the configuration, the list of its changes, and what bumps it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
+from django.db.models.deletion import Collector
 
 from valuecanvas.core import epoch
 
@@ -57,10 +59,8 @@ class ConfigQuerySet(models.QuerySet):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):
-            keys = list(self.values_list("pk", flat=True))
-            result = super().delete()
-            self._bump(keys)
-        return result
+            _bump_deletion(self)
+            return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
@@ -68,6 +68,8 @@ class ConfigQuerySet(models.QuerySet):
     def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
         with transaction.atomic(using=self.db):
             made: list[Any] = super().bulk_create(objs, *args, **kwargs)
+            if any(one.pk is None for one in made):
+                raise NotSupportedError("The new rows' keys are not known.")
             self._bump([one.pk for one in made])
         return made
 
@@ -92,7 +94,23 @@ class ConfigModel(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with transaction.atomic():
-            key = self.pk
-            result = super().delete(*args, **kwargs)
-            epoch.bump(self.config_kind, [key])
-        return result
+            _bump_deletion([self])
+            return super().delete(*args, **kwargs)
+
+
+def _bump_deletion(rows: Sequence[ConfigModel] | ConfigQuerySet) -> None:
+    """Bump for `rows`, and for what goes or loses a reference with them.
+
+    Else a row made anew under an old name would find the old one's routes and limits.
+    """
+    collector = Collector(using=DEFAULT_DB_ALIAS)
+    collector.collect(rows)
+    touched: list[Iterable[Any]] = [*collector.data.values(), *collector.fast_deletes]
+    for some_rows in collector.field_updates.values():
+        touched += some_rows  # type: ignore[arg-type]
+    keys: dict[str, list[object]] = {}
+    for row in chain.from_iterable(touched):
+        if isinstance(row, ConfigModel):
+            keys.setdefault(row.config_kind, []).append(row.pk)
+    for kind, some in keys.items():
+        epoch.bump(kind, some)

@@ -1,5 +1,7 @@
 """Secrets, hosts, cookies and headers."""
 
+import base64
+
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,6 +26,12 @@ KEY_PEPPER = _secret(
 FIELD_KEY = _secret(
     "FIELD_KEY", "Base64 of 32 random bytes: encrypts provider keys in the database."
 )
+try:
+    _field_key = base64.b64decode(FIELD_KEY, validate=True)
+except ValueError:
+    _field_key = b""
+if len(_field_key) != 32:
+    raise ImproperlyConfigured("FIELD_KEY must be the base64 of 32 bytes.")
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS",
     "Host names that this server answers to, with commas.",

@@ -1,0 +1,73 @@
+"""The forms of an API key."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from billing.models import ApiKey, Scope
+
+OVERLAPS = (
+    (24, "1 day: replace it where it is used until then"),
+    (1, "1 hour"),
+    (7 * 24, "7 days"),
+    (0, "None: the old key stops now"),
+)
+
+
+class Words(forms.CharField):
+    """A list of names typed with commas between them."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        names = value if isinstance(value, list) else str(value or "").split(",")
+        return list(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(initial or []) != self.to_python(data))
+
+
+class ApiKeyForm(forms.ModelForm):
+    """What a key may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=[Scope.LLM.value],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Give no more than its user needs.",
+    )
+    allowed_models = Words(
+        required=False, help_text="Model names, with commas. Empty: every model."
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "customer", "scopes", "allowed_models", "expires_at")
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        past = expires_at and expires_at <= timezone.now()
+        if past and "expires_at" in self.changed_data:
+            raise ValidationError("Choose a time to come, or revoke the key.")
+        return expires_at
+
+
+class RotateForm(forms.Form):
+    """How long the old key goes on."""
+
+    overlap = forms.TypedChoiceField(
+        label="The old key works on for",
+        choices=OVERLAPS,
+        coerce=int,
+        widget=UnfoldAdminSelectWidget,
+    )

@@ -1,0 +1,180 @@
+"""One more row of every model that the admin lists."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from waffle.models import Sample, Switch
+
+from billing.models import Counter, Customer, Reservation, Usage
+from flags.models import Flag
+from llm.models import Attempt, BreakerEvent, BreakerOverride
+from tests.fixtures_billing import (
+    make_api_key,
+    make_budget,
+    make_customer,
+    make_price,
+    make_provider,
+    make_route,
+    make_team,
+    make_tier,
+    unique,
+)
+from valuecanvas.core.ids import uuid7
+
+
+def make_usage(customer: Customer | None = None, **fields: Any) -> Usage:
+    customer = customer or make_customer()
+    at = fields.pop("created_at", timezone.now())
+    values: dict[str, Any] = {
+        "user_id": customer.user_id,
+        "team": customer.team_id or "",
+        "model": "some-model",
+        "provider": "some-provider",
+        "upstream_model": "some-model",
+        "endpoint": "chat",
+        "prompt_tokens": 11,
+        "completion_tokens": 7,
+        "cost_usd": Decimal("0.001234"),
+        "status": "ok",
+        "latency_ms": 420,
+        "ttft_ms": 99,
+        "epoch": 1,
+        "source": "provider",
+        "day": at.date(),
+        **fields,
+    }
+    return Usage.objects.create(
+        id=uuid7(), customer_id=customer.pk, created_at=at, **values
+    )
+
+
+def make_counter(scope: str, scope_id: str, day: Any, **amounts: int) -> Counter:
+    return Counter.objects.create(
+        key=f"{scope}:{scope_id}:{day}",
+        scope=scope,
+        scope_id=scope_id,
+        day=day,
+        **amounts,
+    )
+
+
+def make_attempt(**fields: Any) -> Attempt:
+    values: dict[str, Any] = {
+        "request_id": uuid7(),
+        "number": 1,
+        "provider": "some-provider",
+        "upstream_model": "some-model",
+        "outcome": "failure",
+        "status": 503,
+        "error": "overloaded",
+        "latency_ms": 30,
+        "created_at": timezone.now(),
+        **fields,
+    }
+    return Attempt.objects.create(id=uuid7(), **values)
+
+
+def make_reservation(**fields: Any) -> Reservation:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "customer_id": uuid7(),
+        "day": now.date(),
+        "estimate": 1500,
+        "lease_until": now + timedelta(minutes=1),
+        "epoch": 1,
+        "facts": {"user_id": "ann", "model": "some-model"},
+        "created_at": now,
+        **fields,
+    }
+    return Reservation.objects.create(id=uuid7(), **values)
+
+
+def make_event(**fields: Any) -> BreakerEvent:
+    values = {
+        "provider": "some-provider",
+        "upstream_model": "some-model",
+        "from_state": "closed",
+        "to_state": "open",
+        "reason": "6 of 10 calls failed",
+        "created_at": timezone.now(),
+        **fields,
+    }
+    return BreakerEvent.objects.create(**values)
+
+
+def make_override(**fields: Any) -> BreakerOverride:
+    values = {
+        "provider": fields.pop("provider", None) or make_provider(),
+        "upstream_model": "some-model",
+        "state": "forced_open",
+        "reason": "maintenance there",
+        "expires_at": timezone.now() + timedelta(hours=1),
+        **fields,
+    }
+    return BreakerOverride.objects.create(**values)
+
+
+def make_task(**fields: Any) -> PeriodicTask:
+    interval = IntervalSchedule.objects.create(every=10, period="seconds")
+    return PeriodicTask.objects.create(
+        name=unique("task"), task="some.task", interval=interval, **fields
+    )
+
+
+def _price() -> object:
+    return make_price(make_provider().key, unique("upstream"))
+
+
+def _log_entry() -> object:
+    user = User.objects.first() or User.objects.create_user(unique("user"))
+    [entry] = LogEntry.objects.log_actions(user.pk, [make_team()], 2, "A change.")
+    return entry
+
+
+MAKE: dict[str, Callable[[], Any]] = {
+    "admin.logentry": _log_entry,
+    "auth.group": lambda: Group.objects.create(name=unique("group")),
+    "auth.user": lambda: User.objects.create_user(unique("user")),
+    "billing.apikey": lambda: make_api_key()[0],
+    "billing.budget": lambda: make_budget(make_customer()),
+    "billing.customer": lambda: make_customer(team=make_team()),
+    "billing.price": _price,
+    "billing.reservation": make_reservation,
+    "billing.team": make_team,
+    "billing.tier": make_tier,
+    "billing.usage": make_usage,
+    "django_celery_beat.clockedschedule": lambda: ClockedSchedule.objects.create(
+        clocked_time=datetime(2030, 1, 1, tzinfo=UTC)
+    ),
+    "django_celery_beat.crontabschedule": lambda: CrontabSchedule.objects.create(
+        hour="3"
+    ),
+    "django_celery_beat.intervalschedule": lambda: IntervalSchedule.objects.create(
+        every=3, period="seconds"
+    ),
+    "django_celery_beat.periodictask": make_task,
+    "django_celery_beat.solarschedule": lambda: SolarSchedule.objects.create(
+        event="sunset", latitude=SolarSchedule.objects.count() % 90, longitude=1
+    ),
+    "flags.flag": lambda: Flag.objects.create(name=unique("flag")),
+    "llm.attempt": make_attempt,
+    "llm.breakerevent": make_event,
+    "llm.breakeroverride": make_override,
+    "llm.model": lambda: make_route().model,
+    "llm.provider": lambda: make_route().provider,
+    "llm.route": make_route,
+    "waffle.sample": lambda: Sample.objects.create(name=unique("s"), percent=5),
+    "waffle.switch": lambda: Switch.objects.create(name=unique("switch")),
+}

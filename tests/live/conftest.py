@@ -1,0 +1,67 @@
+"""One gateway process for the session, and one customer with a key for each test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from llm.demo.process import DemoProcess
+
+from .server import LiveServer, database_url, live_server
+from .world import World
+
+
+@pytest.fixture(scope="session")
+def server_env(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> dict[str, str]:
+    """What makes a gateway use this worker's database and its own keys in Valkey."""
+    with django_db_blocker.unblock():
+        url = database_url()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return {"DATABASE_URL": url, "REDIS_PREFIX": f"live-{worker}", **FIXED_ENV}
+
+
+FIXED_ENV = {
+    "JWT_SECRET": "a-secret-of-the-tests-with-32-bytes-or-more",
+    "JWT_ISSUER": "https://issuer.example/auth/v1",
+    "LLM_HEADER_TIMEOUT_S": "1",
+    "LOG_LEVEL": "info",
+}
+
+
+@pytest.fixture(scope="session")
+def server(
+    server_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """The gateway. It is shared: make rows with unique names."""
+    with live_server(tmp_path_factory.mktemp("live"), server_env) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def committed(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Rows that other processes see; emptied once a module, not for each test.
+
+    So names must be unique. Under xdist too a module's fixtures end before the worker
+    goes on to another module, which so finds the tables empty.
+    """
+    with django_db_blocker.unblock():
+        yield
+        call_command("flush", interactive=False, verbosity=0)
+        connections.close_all()
+
+
+@pytest.fixture
+def world(
+    committed: None, server: LiveServer, demo_provider: DemoProcess
+) -> Iterator[World]:
+    """A customer with a key at the live gateway."""
+    made = World(demo_provider, port=server.port)
+    yield made
+    made.close()
