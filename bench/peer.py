@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -28,8 +27,8 @@ def install() -> None:
     venv.create(VENV, clear=True, with_pip=True)
     python = str(VENV / "bin" / "python")
     wanted = f"litellm[proxy]=={VERSION}"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, wanted], check=True, stdout=sys.stderr)
+    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run([*pip, wanted], check=True)
 
 
 def installed_version() -> str:

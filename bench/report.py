@@ -154,10 +154,10 @@ def _cost(found: Found, name: str, kind: str) -> float:
 def told(target: Target) -> str:
     """One line on a target: met, MISSED or not measured."""
     if not target.measured:
-        return f"not measured  {target.what}"
-    word = "met   " if target.met else "MISSED"
+        return f"not measured: {target.what}"
+    word = "met" if target.met else "MISSED"
     return (
-        f"{word}  {target.what}: {target.value:.2f} <= {target.limit:.2f} {target.unit}"
+        f"{word}: {target.what}: {target.value:.2f} <= {target.limit:.2f} {target.unit}"
     )
 
 

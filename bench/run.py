@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import platform
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from bench import drive, gateway, measure, peer, report, servers
 from bench.drive import Bench
 from bench.figures import Figures
+from bench.report import Found
 from bench.plan import FULL, QUICK, Sizes
 from bench.servers import Cores
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         peer.install()
     cores = servers.cores()
     found = _measure(names, sizes, cores)
-    text = _text(found, sizes, cores)
+    text = page(found, sizes, cores)
     print(text)
     whole = not options.quick and set(names) == set(NAMES)
     if options.write or whole:
@@ -109,26 +111,39 @@ def _disk(folder: Path) -> str:
     return f"one fdatasync of 8 kB on this disk takes {p50:.2f} ms, at p95 {p95:.2f} ms"
 
 
-def _text(found: dict[str, Figures], sizes: Sizes, cores: Cores) -> str:
+def page(found: Found, sizes: Sizes, cores: Cores) -> str:
+    """What was measured, where and how, with the table, in Markdown."""
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    lines = [
+    told = [
         f"Measured on {today}: {_processor()}, Python {platform.python_version()}, "
-        f"{', '.join(versions)}. Placed: {cores.told}.",
+        f"{', '.join(versions)}.",
+        f"Placed: {cores.told}.",
         f"Ours: {gateway.SETTINGS}.",
         f"Peer: {peer.SETTINGS}.",
-        f"Load: closed loop of 32 clients, {sizes.rounds} rounds of {sizes.miss} misses "
-        f"and of {sizes.stream} streams (for the forwarder {FLOOR_TIMES} times as many) "
-        f"after {sizes.warm_up} to warm up; then "
-        f"{sizes.seconds:g} s of Poisson arrivals, the same for every server.",
+        f"Load: a closed loop of 32 clients, {sizes.rounds} x {sizes.miss} misses and "
+        f"{sizes.rounds} x {sizes.stream} streams (for the forwarder {FLOOR_TIMES} "
+        f"times as many) after {sizes.warm_up} to warm up; then {sizes.seconds:g} s of "
+        "Poisson arrivals, the same for every server.",
+    ]
+    lines = [
+        *(_item(line) for line in told),
         "",
         report.table(found, sizes.rate, sizes.stream_rate),
         "",
-        *[f"- {line}" for line in report.details(found)],
+        *(_item(line) for line in report.details(found)),
         "",
-        *[f"- {report.told(target)}" for target in report.targets(found)],
+        "Targets:",
+        "",
+        *(_item(report.told(target)) for target in report.targets(found)),
     ]
     return "\n".join(lines)
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(
+        f"- {text}", 88, subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def _processor() -> str:

@@ -161,12 +161,12 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def uvicorn(app: str) -> list[str]:
-    """One worker, as the Procfile starts the gateway."""
+    """One worker; the Procfile's settings, with its defaults spelled out."""
     return [
         *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", "{port}"),
         *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
-        *("--no-access-log", "--log-level", "warning"),
+        *("--lifespan", "on", "--no-access-log", "--log-level", "warning"),
     ]
 
 

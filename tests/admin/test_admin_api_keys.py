@@ -55,7 +55,7 @@ def test_issue__shown_key__is_nowhere_else(boss: Client) -> None:
     answer = issue(boss)
     text = answer.context["text"]
     secret = text.rsplit("-", 1)[-1]
-    assert answer["Cache-Control"] == "no-store, private"
+    assert "no-store" in answer["Cache-Control"]
     assert not list(get_messages(answer.wsgi_request))
     assert all(secret not in str(one.get_decoded()) for one in Session.objects.all())
     logged = [f"{one.object_repr} {one.change_message}" for one in LogEntry.objects.all()]
@@ -178,7 +178,7 @@ def test_rotate__post__shows_the_new_key_and_ends_the_old(operator: Client) -> N
     answer = operator.post(url(key, "rotate_page"), {"overlap": 1})
     new = ApiKey.objects.exclude(pk=key.pk).get()
     assert keys.digest(answer.context["text"]) == new.digest
-    assert answer["Cache-Control"] == "no-store, private"
+    assert "no-store" in answer["Cache-Control"]
     key.refresh_from_db()
     assert new.replaces_id == key.pk
     assert key.expires_at is not None

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
+from bench import report, run, servers
 from bench.figures import Cost, Figures, Latency, Target
-from bench.plan import Result
+from bench.plan import FULL, Result
 
 
 def figures(name: str, miss: float, stream: float, latency: float) -> Figures:
@@ -86,9 +86,9 @@ def test_targets__figures__met_and_missed(found: dict[str, Figures]) -> None:
 
 
 def test_told__each_outcome__in_one_line() -> None:
-    assert report.told(Target("a", 1, 2, "ms")) == "met     a: 1.00 <= 2.00 ms"
-    assert report.told(Target("a", 3, 2, "x")) == "MISSED  a: 3.00 <= 2.00 x"
-    assert report.told(Target("a", math.nan, 2)) == "not measured  a"
+    assert report.told(Target("a", 1, 2, "ms")) == "met: a: 1.00 <= 2.00 ms"
+    assert report.told(Target("a", 3, 2, "x")) == "MISSED: a: 3.00 <= 2.00 x"
+    assert report.told(Target("a", math.nan, 2)) == "not measured: a"
 
 
 def test_details__wrong_answers_and_engines__are_told() -> None:
@@ -122,3 +122,14 @@ def test_write__page_without_markers__refuses(tmp_path: Path) -> None:
     page.write_text("nothing here")
     with pytest.raises(ValueError, match="not found"):
         report.write(page, "new")
+
+
+def test_page__run__tells_versions_placement_and_targets(
+    found: dict[str, Figures],
+) -> None:
+    text = run.page(found, FULL, servers.cores())
+    assert "django 5.2" in text
+    assert "LiteLLM proxy 1.106.2" in text
+    assert report.table(found, FULL.rate, FULL.stream_rate) in text
+    assert "- met: miss: CPU: 1.00 <= 1.30 ms" in text
+    assert "- not measured: hit: CPU" in text

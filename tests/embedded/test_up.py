@@ -154,6 +154,7 @@ def test_up__children_are_killed__only_the_local_model_can_be_missed(
     run: Run,
 ) -> None:
     family = run.family()
+    web = next(one for one in family if "uvicorn" in one.cmdline())
     models = [one for one in family if "local_model" in one.cmdline()]
     assert run.process.stdout
     if models:
@@ -163,7 +164,6 @@ def test_up__children_are_killed__only_the_local_model_can_be_missed(
                 break
     assert ask(run.told("Gateway"), run.told("API key"))
 
-    web = next(one for one in family if "uvicorn" in " ".join(one.cmdline()))
     os.kill(web.pid, signal.SIGKILL)
     run.process.wait()
     code, rest = run.end()

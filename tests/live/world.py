@@ -165,7 +165,7 @@ class World:
         scope_id = str((customer or self.customer).pk)
         rows = Counter.objects.filter(scope="c", scope_id=scope_id)
         found = self.db(lambda: list(rows.values_list("used", "spent", "reserved")))
-        return tuple(sum(column) for column in zip(*found, strict=True)) or (0, 0, 0)  # type: ignore[return-value]
+        return tuple(sum(column) for column in zip(*found, strict=True)) or (0, 0, 0)
 
     def reserved(self, customer: Customer | None = None) -> int:
         """How many requests of the customer are still reserved."""

@@ -9,7 +9,6 @@ from types import FrameType
 from typing import NoReturn
 
 from valuecanvas import env
-
 from valuecanvas.embedded import engines, ports
 from valuecanvas.embedded.files import private_folder
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from valuecanvas import env
-
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.files import private_folder, read_json, write_json
 from valuecanvas.embedded.processes import free_port, port_is_taken

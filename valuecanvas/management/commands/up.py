@@ -63,6 +63,8 @@ class Command(BaseCommand):
             ready = wait_ready(question, ending=group.ending, gone=gone, say=self.say)
         if ready:
             local_model = LOCAL_MODEL in own and not group.has_ended(LOCAL_MODEL)
+            if LOCAL_MODEL in own and not local_model:
+                self.say("Without the local model, the demo provider answers.")
             self.say("\n".join(announcement(first, local_model=local_model)))
         elif first.admin_password:
             self.say("The new login was not shown; `make credentials` issues another.")

@@ -1,0 +1,1 @@
+"""The response cache: exact matches only, signed, scoped to a tenant."""

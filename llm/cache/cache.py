@@ -1,0 +1,85 @@
+"""Reading and writing stored answers; whatever fails is a miss."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from llm.cache import entry, key
+from llm.cache.directives import Directives
+from llm.cache.entry import Entry
+from llm.types import Call, Plan
+from valuecanvas.core.store import Store, StoreDown
+
+log = structlog.get_logger("llm.cache")
+ENDPOINTS = frozenset({"chat", "embeddings"})
+TTL_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer would be stored."""
+
+    key: str
+    tenant: str
+
+
+class Cache:
+    """The answers of all processes. One per process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def place(self, call: Call, plan: Plan) -> Place | None:
+        """Where this call's answer belongs; None: it may not be cached at all."""
+        wanted = call.directives
+        if not (wanted.read or wanted.write) or call.endpoint not in ENDPOINTS:
+            return None
+        if not settings.LLM_CACHE_ENABLED or not plan.model.cache_enabled:
+            return None
+        return Place(key.digest(call, plan), key.tenant(plan))
+
+    async def get(self, place: Place, wanted: Directives) -> Entry | None:
+        """The stored answer, if it is there, genuine and young enough."""
+        if not wanted.read:
+            return None
+        try:
+            value = await self._store.command("GET", self._name(place))
+        except (StoreDown, RedisError):
+            return None
+        if value is None:
+            return None
+        found = entry.unpack(value, tenant=place.tenant, key=place.key)
+        if found is None:
+            log.warning("cache.refused", key=place.key[:16])
+            return None
+        age = time.time() - found.at
+        return None if wanted.max_age_s is not None and age > wanted.max_age_s else found
+
+    def put(self, place: Place, wanted: Directives, answer: Entry) -> None:
+        """Store the answer in the background."""
+        if not wanted.write or len(answer.body) > entry.MOST_BYTES:
+            return
+        task = asyncio.create_task(self._put(place, wanted, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _put(self, place: Place, wanted: Directives, answer: Entry) -> None:
+        ttl = wanted.ttl_s or settings.LLM_CACHE_TTL_S
+        # Spread, so that what was stored together does not expire together.
+        spread = random.uniform(1 - TTL_JITTER, 1 + TTL_JITTER)  # noqa: S311
+        value = entry.pack(answer, tenant=place.tenant, key=place.key)
+        try:
+            await self._store.command(
+                "SET", self._name(place), value, "PX", int(ttl * spread * 1000)
+            )
+        except (StoreDown, RedisError):
+            log.debug("cache.not_stored")
+
+    def _name(self, place: Place) -> str:
+        return f"{self._store.prefix}:cache:{place.key}"

@@ -1,0 +1,58 @@
+"""What a caller may say about the cache: Cache-Control and x-valuecanvas-cache-ttl."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from valuecanvas.core.errors import InvalidRequest
+
+MOST_TTL_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """May the answer come from the cache, of what age, and may it go there."""
+
+    read: bool = True
+    write: bool = True
+    max_age_s: int | None = None
+    ttl_s: int | None = None
+
+
+DEFAULT = Directives()
+OFF = Directives(read=False, write=False)
+
+
+def parse(headers: Mapping[str, str]) -> Directives:
+    """From WSGI-style headers. Raises InvalidRequest for a TTL out of bounds."""
+    control = headers.get("HTTP_CACHE_CONTROL", "")
+    ttl = headers.get("HTTP_X_VALUECANVAS_CACHE_TTL", "")
+    if not control and not ttl:
+        return DEFAULT
+    words = {part.strip().lower() for part in control.split(",")}
+    max_age = _max_age(words)
+    return Directives(
+        # max-age=0 asks for a fresh answer, as no-cache does.
+        read=not words & {"no-store", "no-cache"} and max_age != 0,
+        write="no-store" not in words,
+        max_age_s=max_age,
+        ttl_s=_ttl(ttl),
+    )
+
+
+def _max_age(words: set[str]) -> int | None:
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "max-age" and value.isascii() and value.isdigit():
+            return min(int(value), MOST_TTL_S)
+    return None
+
+
+def _ttl(value: str) -> int | None:
+    if not value:
+        return None
+    if value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_TTL_S:
+        return int(value)
+    raise InvalidRequest(
+        f"'x-valuecanvas-cache-ttl' must be whole seconds from 1 to {MOST_TTL_S}.",
+        param="x-valuecanvas-cache-ttl",
+    )

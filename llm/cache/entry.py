@@ -1,0 +1,81 @@
+"""A stored answer: JSON under zstd, with its tenant, key and MAC inside.
+
+Who can write to Redis can delete answers, but not plant one, move one to another tenant,
+or have code run here.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import zstandard
+
+from llm.cache.key import secret
+
+MOST_BYTES = 262_144
+# A planted value must not grow without bound when it is unpacked.
+_MOST_UNPACKED = 2 * MOST_BYTES + 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answer as it was delivered, with its bill."""
+
+    body: bytes
+    at: float
+    provider: str
+    upstream_model: str
+    cost: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
+    """The value to store."""
+    envelope: dict[str, Any] = {
+        "tenant": tenant,
+        "key": key,
+        "at": entry.at,
+        "provider": entry.provider,
+        "upstream_model": entry.upstream_model,
+        "cost": entry.cost,
+        "tokens": [entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens],
+        "body": entry.body.decode(),
+    }
+    envelope["mac"] = _mac(envelope)
+    return zstandard.compress(orjson.dumps(envelope), 1)
+
+
+def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
+    """The answer, or None for whatever this process would not have stored there."""
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(
+            value, max_output_size=_MOST_UNPACKED
+        )
+        envelope = orjson.loads(raw)
+        claimed = envelope.pop("mac")
+        if not hmac.compare_digest(str(claimed), _mac(envelope)):
+            return None
+        if envelope["tenant"] != tenant or envelope["key"] != key:
+            return None
+    except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, AttributeError,
+            TypeError, ValueError):  # fmt: skip
+        return None
+    prompt, completion, cached = envelope["tokens"]
+    return Entry(
+        body=envelope["body"].encode(),
+        at=envelope["at"],
+        provider=envelope["provider"],
+        upstream_model=envelope["upstream_model"],
+        cost=envelope["cost"],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=cached,
+    )
+
+
+def _mac(envelope: dict[str, Any]) -> str:
+    canonical = orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
+    return hmac.new(secret(), canonical, "sha256").hexdigest()

@@ -1,0 +1,52 @@
+"""The name of an answer: an HMAC over all that the provider would see, and the tenant."""
+
+import hashlib
+import hmac
+from functools import lru_cache
+
+import orjson
+from django.conf import settings
+
+from llm.types import Call, Plan
+
+# Raise it when the meaning of a stored value changes: older ones are then misses.
+SCHEMA = 1
+# What changes how an answer is delivered, or who is told, but not what is answered.
+LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
+
+
+@lru_cache(maxsize=1)
+def secret() -> bytes:
+    """The cache's own key, so that its MACs mean nothing elsewhere."""
+    return hmac.digest(settings.KEY_PEPPER.encode(), b"response cache", "sha256")
+
+
+def tenant(plan: Plan) -> str:
+    """Whose answers these are: the customer's, unless an operator widened it."""
+    principal = plan.principal
+    if plan.model.cache_scope == "global":
+        return "g:"
+    if plan.model.cache_scope == "team" and principal.team:
+        return f"t:{principal.team}"
+    return f"c:{principal.customer_id}:{principal.cache_epoch}"
+
+
+def digest(call: Call, plan: Plan) -> str:
+    """The full digest, in hex."""
+    body = {name: value for name, value in call.body.items() if name not in LEFT_OUT}
+    # Whatever the client called it, the cap that is sent decides.
+    body.pop("max_tokens", None)
+    body.pop("max_completion_tokens", None)
+    canonical = orjson.dumps(
+        [
+            SCHEMA,
+            tenant(plan),
+            call.endpoint,
+            plan.model.name,
+            plan.model.cache_epoch,
+            plan.max_output,
+            body,
+        ],
+        option=orjson.OPT_SORT_KEYS,
+    )
+    return hmac.new(secret(), canonical, hashlib.sha256).hexdigest()

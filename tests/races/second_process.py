@@ -1,0 +1,70 @@
+"""Another process of the gateway: admits the requests that it reads, a line each.
+
+A line is {"authorization": ..., "model": ...}; the answering line tells what the request
+was admitted on, or how it was refused. With the argument `blind` the guard is off: its
+ledger admits on whatever configuration a request came with.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from billing.ledger import Admit, Settle
+from billing.ledger import ledger as module
+from billing.ledger.types import Books, Item
+from llm import runtime
+from llm.runtime import Runtime
+from llm.types import Call, Held
+from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.ids import uuid7
+
+
+class Blind(module.Clerk):
+    """Takes the configuration of whoever asks for the committed one."""
+
+    def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
+        books = super()._lock(cursor, items)
+        asked = [item.epoch for item in items if isinstance(item, Admit)]
+        return replace(books, epoch=asked[0] if asked else books.epoch)
+
+
+def _told(held: Held) -> dict[str, Any]:
+    first = held.plan.candidates[0]
+    return {
+        "epoch": held.plan.epoch,
+        "input_rate": first.rate.input,
+        "upstream_model": first.upstream_model,
+        "quota": held.admitted.quota,
+        "limits": [limit.micros for limit in held.admitted.limits],
+    }
+
+
+async def _answer(gateway: Runtime, asked: dict[str, str]) -> dict[str, Any]:
+    body = {"model": asked["model"], "messages": [{"role": "user", "content": "hi"}]}
+    call = Call(uuid7(), "chat", body, authorization=asked["authorization"])
+    try:
+        held = await gateway.admission.admit(call)
+    except GatewayError as error:
+        return {"error": error.code}
+    await gateway.ledger.put(Settle(held.admitted, {}, held.plan.epoch, None))
+    return _told(held)
+
+
+async def _serve() -> None:
+    gateway = await runtime.start()
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        answer = await _answer(gateway, json.loads(line))
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    await gateway.stop()
+
+
+def main() -> None:
+    if "blind" in sys.argv:
+        module.Clerk = Blind  # type: ignore[misc]
+    asyncio.run(_serve())
