@@ -17,8 +17,8 @@ from pathlib import Path
 from bench import drive, gateway, measure, peer, report, servers
 from bench.drive import Bench
 from bench.figures import Figures
-from bench.report import Found
 from bench.plan import FULL, QUICK, Sizes
+from bench.report import Found
 from bench.servers import Cores
 
 PAGE = servers.ROOT / "docs" / "PERFORMANCE.md"

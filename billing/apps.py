@@ -1,9 +1,15 @@
 """Who calls, what they may spend, what they spent."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import import_string
+from prometheus_client import REGISTRY
 
 
 class BillingConfig(AppConfig):
     name = "billing"
     verbose_name = "Customers & spend"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Its module needs the models first.
+        REGISTRY.register(import_string("billing.metrics.LastCheck")())

@@ -93,6 +93,7 @@ class Callers:
             customer_id=other.customer_id,
             user_id=other.user_id,
             tier=other.tier,
+            own_limits=other.own_limits,
         )
 
     def drop(self, changes: Iterable[Changed]) -> None:
@@ -177,6 +178,7 @@ class Callers:
             allowed_models=frozenset(),
             suspended=False,
             expires_at=None,
+            own_limits=found.own_limits,
         )
 
     async def _customer(self, user: UserKey) -> CustomerFacts:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from billing.ledger.types import Limit
+from billing.minute_limits import NO_LIMITS, MinuteLimits
 from billing.models import Budget, Price, Tier
 from valuecanvas.core import money
 
@@ -20,6 +21,7 @@ class TierFacts:
     daily_requests: int
     max_output_tokens: int
     upgrade_to: str | None
+    minute: MinuteLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
             row.daily_requests,
             row.max_output_tokens,
             row.upgrade_to_id,
+            row.minute_limits,
         )
         for row in rows
     }

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from billing.minute_limits import MinuteLimits
 from billing.models import ApiKey
 from billing.principal import Principal
 from valuecanvas.core.ids import uuid7
@@ -18,10 +19,12 @@ STATEMENT_TIMEOUT_MS = 2000
 UserKey = tuple[str, str]  # (team, user_id)
 
 _FIND = """
-SELECT coalesce(c.team_id, ''), c.user_id, c.id, c.tier_id, c.suspended
+SELECT coalesce(c.team_id, ''), c.user_id, c.id, c.tier_id, c.suspended,
+  c.requests_per_minute, c.tokens_per_minute, c.concurrent_requests
 FROM billing_customer c WHERE c.team_id IS NULL AND c.user_id = ANY(%(alone)s)
 UNION ALL
-SELECT c.team_id, c.user_id, c.id, c.tier_id, c.suspended
+SELECT c.team_id, c.user_id, c.id, c.tier_id, c.suspended,
+  c.requests_per_minute, c.tokens_per_minute, c.concurrent_requests
 FROM billing_customer c
 JOIN unnest(%(teams)s::text[], %(users)s::text[]) AS wanted (team, user_id)
   ON c.team_id = wanted.team AND c.user_id = wanted.user_id
@@ -47,6 +50,7 @@ class CustomerFacts:
     id: uuid.UUID
     tier: str
     suspended: bool
+    own_limits: MinuteLimits
     loaded_at: float = field(default_factory=time.monotonic)
 
 
@@ -111,6 +115,8 @@ def _key_facts(row: ApiKey) -> KeyFacts:
             allowed_models=frozenset(row.allowed_models),
             suspended=customer.suspended,
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
+            own_limits=customer.minute_limits,
+            key_limits=row.minute_limits,
         ),
     )
 
@@ -125,8 +131,8 @@ def _find(wanted: list[UserKey]) -> dict[UserKey, CustomerFacts]:
     with connection.cursor() as cursor:
         cursor.execute(_FIND, values)
         return {
-            (team, user_id): CustomerFacts(id=pk, tier=tier, suspended=suspended)
-            for team, user_id, pk, tier, suspended in cursor.fetchall()
+            (team, user_id): CustomerFacts(pk, tier, suspended, MinuteLimits(*limits))
+            for team, user_id, pk, tier, suspended, *limits in cursor.fetchall()
         }
 
 

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from billing.minute_limits import NO_LIMITS, MinuteLimits
 from billing.models import ApiKey, Budget, Customer
 
 PREFIX_LENGTH = 12
@@ -50,6 +51,7 @@ def issue(
     allowed_models: Iterable[str] = (),
     expires_at: datetime | None = None,
     replaces: ApiKey | None = None,
+    limits: MinuteLimits = NO_LIMITS,
 ) -> tuple[ApiKey, str]:
     """Create a key: the row, and the text that is shown once. Raises ValidationError."""
     text, prefix, kept = generate()
@@ -62,6 +64,9 @@ def issue(
         allowed_models=sorted(set(allowed_models)),
         expires_at=expires_at,
         replaces=replaces,
+        requests_per_minute=limits.requests,
+        tokens_per_minute=limits.tokens,
+        concurrent_requests=limits.concurrent,
     )
     key.full_clean()
     key.save(force_insert=True)
@@ -78,9 +83,9 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
     """Replace a key: its successor, and the text that is shown once.
 
     Both keys work until `overlap` has passed, then the old one expires. The new key has
-    the same rights, budgets and length of life; its budgets start at nothing spent,
-    because the ledger counts each key by its own name. Raises ValidationError where
-    the key is revoked or expired, or where `overlap` is negative.
+    the same rights, limits, budgets and length of life; its budgets start at nothing
+    spent, because the ledger counts each key by its own name. Raises ValidationError
+    where the key is revoked or expired, or where `overlap` is negative.
     """
     if overlap < timedelta(0):
         raise ValidationError("The overlap cannot be negative.")
@@ -96,6 +101,7 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
             allowed_models=old.allowed_models,
             expires_at=_same_life(old, now),
             replaces=old,
+            limits=old.minute_limits,
         )
         _copy_budgets(old, new)
         old.expires_at = min(old.expires_at or now + overlap, now + overlap)

@@ -3,6 +3,8 @@
 import uuid
 from dataclasses import dataclass
 
+from billing.minute_limits import NO_LIMITS, MinuteLimits
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -17,3 +19,5 @@ class Principal:
     allowed_models: frozenset[str]  # empty: every model
     suspended: bool
     expires_at: float | None  # Unix seconds
+    own_limits: MinuteLimits = NO_LIMITS  # the customer's, before the tier's
+    key_limits: MinuteLimits = NO_LIMITS  # the key's, besides those

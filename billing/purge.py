@@ -9,6 +9,7 @@ from django.utils import timezone
 AT_A_TIME = 5_000
 # A process that is further behind than this loads everything anew.
 CHANGES_KEPT = dt.timedelta(days=2)
+CHECKS_KEPT = dt.timedelta(days=90)
 
 _STATEMENTS = {
     # Total budgets need the sums of all days, so only rows without money go.
@@ -17,6 +18,10 @@ _STATEMENTS = {
         WHERE day < %(old_day)s AND spent = 0 AND reserved = 0 LIMIT %(most)s)""",
     "changes": """DELETE FROM core_change WHERE id IN (
         SELECT id FROM core_change WHERE created_at < %(old_change)s LIMIT %(most)s)""",
+    # What was found amiss stays.
+    "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
+        SELECT id FROM billing_ledgercheck
+        WHERE ok AND finished_at < %(old_check)s LIMIT %(most)s)""",
 }
 
 
@@ -26,6 +31,7 @@ def purge() -> dict[str, int]:
     values: dict[str, dt.date | dt.datetime | int] = {
         "old_day": now.date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
         "old_change": now - CHANGES_KEPT,
+        "old_check": now - CHECKS_KEPT,
         "most": AT_A_TIME,
     }
     gone = {}

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import psycopg
+import structlog
 from django.utils import timezone
 
 from billing.ledger import Admitted, Charge, Party, Settle, commit_now
 from billing.models import Reservation
 from valuecanvas.core import money
 
+log = structlog.get_logger("billing.reaper")
 AT_A_TIME = 500
 
 
@@ -26,16 +29,30 @@ def reap() -> int:
         )  # fmt: skip
         if not overdue:
             return ended
-        answers = commit_now([_settlement(row) for row in overdue])
-        ended += sum(1 for answer in answers if getattr(answer, "first", False))
-        if len(overdue) < AT_A_TIME:
+        now_ended = _end([_settlement(row) for row in overdue])
+        ended += now_ended
+        if len(overdue) < AT_A_TIME or not now_ended:
             return ended
+
+
+def _end(settlements: list[Settle]) -> int:
+    """Commit; how many were still open. One bad row must not keep the others."""
+    try:
+        answers = commit_now(settlements)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if len(settlements) > 1:
+            return sum(_end([one]) for one in settlements)
+        held = str(settlements[0].admitted.id)
+        log.error("reservation.stuck", id=held, error=str(error).split("\n")[0])
+        return 0
+    return sum(1 for answer in answers if getattr(answer, "first", False))
 
 
 def _settlement(row: Reservation) -> Settle:
     facts: dict[str, Any] = row.facts
-    prompt = int(facts["prompt_tokens"])
-    cost = money.round_cost(prompt * int(facts["input_rate"]))
+    # Another release may have written them: what is missing costs the whole estimate.
+    prompt, rate = facts.get("prompt_tokens", 0), facts.get("input_rate")
+    cost = row.estimate if rate is None else money.round_cost(prompt * rate)
     elapsed = timezone.now() - row.created_at
     columns = ("user_id", "model", "endpoint", "trace_id")
     return Settle(
@@ -49,14 +66,14 @@ def _settlement(row: Reservation) -> Settle:
             quota=0,
             limits=(),
         ),
-        facts={name: facts[name] for name in columns},
+        facts={name: facts.get(name, "") for name in columns},
         epoch=row.epoch,
         charge=Charge(
             cost=min(cost, row.estimate),
             provider_cost=cost,
             prompt_tokens=prompt,
-            provider=facts["provider"],
-            upstream_model=facts["upstream_model"],
+            provider=facts.get("provider", ""),
+            upstream_model=facts.get("upstream_model", ""),
             status="abandoned",
             error_code="process_died",
             latency_ms=int(elapsed.total_seconds() * 1000),

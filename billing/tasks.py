@@ -3,7 +3,7 @@
 import structlog
 from celery import shared_task
 
-from billing import purge, reaper
+from billing import purge, reaper, reconcile
 
 log = structlog.get_logger("billing.tasks")
 
@@ -23,3 +23,9 @@ def purge_old() -> dict[str, int]:
     gone = purge.purge()
     log.info("bookkeeping.purged", **gone)
     return gone
+
+
+@shared_task(name="billing.reconcile")
+def reconcile_books(days: int = reconcile.DAYS) -> bool:
+    """Check the ledger of the last `days` days; whether all was well."""
+    return reconcile.run("schedule", days).ok

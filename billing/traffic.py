@@ -21,8 +21,9 @@ HOURS = 24
 SUMS = """
 WITH part AS MATERIALIZED (
     SELECT customer_id, date_trunc('hour', created_at AT TIME ZONE 'utc') AS hour,
-           count(*) AS requests, sum(cost_usd) AS spend,
-           count(*) FILTER (WHERE status <> 'ok') AS failed,
+           count(*) FILTER (WHERE status <> 'correction') AS requests,
+           sum(cost_usd) AS spend,
+           count(*) FILTER (WHERE status NOT IN ('ok', 'correction')) AS failed,
            count(*) FILTER (WHERE cached) AS cached
     FROM llm_usage WHERE created_at >= now() - interval '24 hours'
     GROUP BY 1, 2

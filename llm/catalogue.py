@@ -18,6 +18,9 @@ class TierRow:
     name: str
     daily_requests: int
     max_output_tokens: int
+    requests_per_minute: int
+    tokens_per_minute: int
+    concurrent_requests: int
     upgrade_to: str | None
 
 
@@ -58,9 +61,9 @@ class PriceRow:
 
 # In this order: each names the next one up, which must exist first.
 TIERS = (
-    TierRow("enterprise", "Enterprise", 5000, 16_384, None),
-    TierRow("pro", "Pro", 500, 4096, "enterprise"),
-    TierRow("free", "Free", 10, 1024, "pro"),
+    TierRow("enterprise", "Enterprise", 5000, 16_384, 3000, 10_000_000, 500, None),
+    TierRow("pro", "Pro", 500, 4096, 120, 400_000, 20, "enterprise"),
+    TierRow("free", "Free", 10, 1024, 10, 20_000, 2, "pro"),
 )
 
 PROVIDERS = (

@@ -36,6 +36,7 @@ class Door:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._runtime: Runtime | None = None
         self._pid = 0
 
@@ -60,15 +61,19 @@ class Door:
                 stop.result(timeout=10)
                 self._runtime = None
             loop.call_soon_threadsafe(loop.stop)
+            if self._thread is not None:
+                self._thread.join(timeout=10)
+            loop.close()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._runtime, self._pid = None, os.getpid()
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=self._loop.run_forever, name="gateway", daemon=True
-                ).start()
+                )
+                self._thread.start()
                 atexit.register(self.close)
             return self._loop
 

@@ -42,4 +42,8 @@ BREAKER = Gauge(
     "0 closed, 1 half-open, 2 open, as this process last heard.",
     ("provider", "upstream_model"),
 )
+LIMITS_ALONE = Counter(
+    "valuecanvas_limits_alone_total",
+    "Requests whose minute limits a process decided by itself, without Redis.",
+)
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")

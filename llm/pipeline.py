@@ -9,7 +9,7 @@ from llm.admission import Admission
 from llm.live_stream import LiveStream
 from llm.relay import Journey, Relay
 from llm.settlement import Outcome, counted, refused, settle
-from llm.types import Call, Held, Reply, StreamReply
+from llm.types import CLIENT_GONE, Call, Held, Reply, StreamReply
 from valuecanvas.core import money
 from valuecanvas.core.errors import GatewayError, Unavailable
 
@@ -48,10 +48,9 @@ class Pipeline:
             error.headers = {**_headers(held, ""), **error.headers}
             await settle(self._ledger, journey, refused(error))
             raise
-        except BaseException:
-            # Cancelled or worse, before anything was delivered: give it all back.
-            lost = refused(Unavailable("The request was abandoned.", code="abandoned"))
-            await settle(self._ledger, journey, lost, wait=False)
+        except BaseException as error:
+            # Cancelled or worse, before anything was delivered.
+            await settle(self._ledger, journey, _abandoned(journey, error), wait=False)
             raise
         finally:
             self._relay.retries.active -= 1
@@ -85,6 +84,13 @@ def longest(held: Held) -> float:
     """Seconds that the whole answer may take."""
     model = held.plan.model
     return model.total_stream_s if held.plan.shape.stream else model.total_s
+
+
+def _abandoned(journey: Journey, error: BaseException) -> Outcome:
+    """All is given back, but for the unit of a client that left once it was served."""
+    if journey.attempts and CLIENT_GONE in error.args:
+        return Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+    return refused(Unavailable("The request was abandoned.", code="abandoned"))
 
 
 def _headers(held: Held, provider: str) -> dict[str, str]:

@@ -53,6 +53,10 @@ class Journey:
     timed_out: bool = False
     soonest_ms: int | None = None
 
+    def back_in(self, wait_ms: int) -> None:
+        """Note that one of the routes may be asked again after `wait_ms`."""
+        self.soonest_ms = min(wait_ms, self.soonest_ms or wait_ms)
+
 
 @dataclass(slots=True)
 class Retries:
@@ -154,8 +158,7 @@ class Relay:
         lease = journey.deadline - time.monotonic() + 5
         answer = await self._board.acquire(_name(candidate), lease)
         if isinstance(answer, Rejected):
-            soonest = journey.soonest_ms
-            journey.soonest_ms = min(answer.retry_ms, soonest or answer.retry_ms)
+            journey.back_in(answer.retry_ms)
             return None
         return answer
 
@@ -209,6 +212,8 @@ class Relay:
         except Failed as failure:
             ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
             journey.timed_out = failure.timeout
+            if failure.verdict is Verdict.THROTTLED:
+                journey.back_in(int(failure.retry_after_s * 1000))
             journey.failures.append(_failure(candidate, failure, began))
             raise
         except BaseException:
@@ -297,14 +302,21 @@ async def pieces_of(
     splitter = Splitter()
     try:
         async for data in response.content.iter_any():
-            yield [reader.read(raw, payload) for raw, payload in splitter.feed(data)]
+            pieces: list[Piece] = []
+            try:
+                for raw, payload in splitter.feed(data):
+                    pieces.append(reader.read(raw, payload))
+            except (Malformed, TooLarge) as error:
+                if pieces:
+                    # What came before it was counted: it must not be lost.
+                    yield pieces
+                raise Failed(
+                    Verdict.FAILURE, "The provider's stream is malformed.", 200
+                ) from error
+            yield pieces
     except (aiohttp.ClientError, OSError) as error:
         raise Failed(
             Verdict.FAILURE, "The provider's stream broke off.", 200
-        ) from error
-    except (Malformed, TooLarge) as error:
-        raise Failed(
-            Verdict.FAILURE, "The provider's stream is malformed.", 200
         ) from error
 
 
@@ -352,8 +364,8 @@ def _name(candidate: Candidate) -> Name:
 
 def _exhausted(journey: Journey) -> GatewayError:
     """What the caller gets when no route delivered."""
+    wait = max(1, -(-(journey.soonest_ms or 1000) // 1000))
     if not journey.failures:
-        wait = max(1, -(-(journey.soonest_ms or 1000) // 1000))
         return Unavailable(
             "Every provider of this model is unavailable now; try again shortly.",
             code="no_provider_available",
@@ -363,7 +375,7 @@ def _exhausted(journey: Journey) -> GatewayError:
         return Unavailable(
             "Every provider of this model asks us to slow down; try again shortly.",
             code="providers_throttled",
-            headers={"Retry-After": "1"},
+            headers={"Retry-After": str(wait)},
         )
     if journey.timed_out:
         return UpstreamTimeout("No provider of this model answered in time.")

@@ -18,10 +18,11 @@ class Splitter:
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The events that `data` completes. Raises TooLarge."""
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")
         if self._rest:
             data = self._rest + data
+        if b"\r" in data:
+            # After the rest is put before it: a pair may come in two parts.
+            data = data.replace(b"\r\n", b"\n")
         *events, self._rest = data.split(b"\n\n")
         if len(self._rest) > MOST_EVENT_BYTES:
             raise TooLarge

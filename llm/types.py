@@ -13,6 +13,9 @@ from billing.ledger import Admitted, Limit
 from billing.principal import Principal
 from llm.config import ModelFacts, ProviderFacts
 
+# Says why a request's task is cancelled.
+CLIENT_GONE = "client_gone"
+
 
 class Parts(Protocol):
     """The parts of a streamed answer."""

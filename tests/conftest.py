@@ -4,4 +4,5 @@ pytest_plugins = [
     "tests.fixtures_billing",
     "tests.fixtures_demo",
     "tests.fixtures_ledger",
+    "tests.fixtures_store",
 ]

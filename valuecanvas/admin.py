@@ -9,11 +9,12 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from valuecanvas import periodic_admin
 from valuecanvas.core.admin import Admin, LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin_filters import TimeFilter
 
 __all__ = ["periodic_admin"]
 
@@ -34,8 +35,9 @@ class SuperusersOnly(Admin):
         return bool(request.user.is_active and request.user.is_superuser)
 
 
+# Django's class comes first: unfold has an empty `add_fieldsets` of its own.
 @admin.register(User)
-class UserAdmin(SuperusersOnly, DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin, SuperusersOnly):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -67,7 +69,7 @@ class UserAdmin(SuperusersOnly, DjangoUserAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(SuperusersOnly, DjangoGroupAdmin):
+class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
     empty_text = (
         "A group is a set of rights. `Operators` and `Auditors` come by themselves."
     )
@@ -78,7 +80,7 @@ class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = ("action_time", "user", "kind", "what", "object_repr", "change")
     list_select_related = ("user", "content_type")
     list_filter = (
-        ("action_time", RangeDateTimeFilter),
+        ("action_time", TimeFilter),
         ("action_flag", ChoicesDropdownFilter),
     )
     search_fields = ("=user__username", "object_id__exact")

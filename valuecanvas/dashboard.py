@@ -54,7 +54,7 @@ def _traffic() -> dict[str, Any]:
     took = time.monotonic() - started
     if took > SLOW_S:
         # Of a busy ledger, so that looking at it does not become its main load.
-        cache.set(KEPT, shown, timeout=min(60, round(20 * took)))
+        cache.set(KEPT, shown, timeout=min(60, max(1, round(20 * took))))
     return shown
 
 

@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, get_resolver
 
 from llm.responses import EventStream, error_response
+from llm.types import CLIENT_GONE
 from valuecanvas import cors
 from valuecanvas.core.errors import (
     BodyTooLarge,
@@ -38,16 +39,50 @@ class ClientGone(Exception):
     """The client closed its connection."""
 
 
+class Watch:
+    """Cancels the request's task once its client has gone, from `start` to `stop`."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+        self.gone = False
+
+    def start(self) -> None:
+        """Only once the body was read; a second call does nothing."""
+        if self._task is None:
+            serving = asyncio.current_task()
+            self._task = asyncio.create_task(self._wait(serving))
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self, serving: "asyncio.Task[Any] | None") -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if serving is not None:
+            serving.cancel(CLIENT_GONE)
+
+
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request of the hot path."""
+    watch = Watch(receive)
+    scope["valuecanvas.watch_client"] = watch.start
     try:
         response = await _respond(scope, receive)
+        if isinstance(response, EventStream):
+            await _send_stream(response, watch, send)
+        else:
+            watch.stop()
+            await _send_whole(response, send)
     except ClientGone:
         return
-    if isinstance(response, EventStream):
-        await _send_stream(response, receive, send)
-    else:
-        await _send_whole(response, send)
+    except asyncio.CancelledError:
+        if not watch.gone:
+            raise
+    finally:
+        watch.stop()
 
 
 async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
@@ -85,36 +120,31 @@ async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
     """The whole body. Raises BodyTooLarge, InvalidRequest, ClientGone."""
-    most = settings.LLM_MAX_BODY_BYTES
-    message = await _next(receive)
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return _sized(body, most)
-    parts, size = [body], len(body)
-    async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S):
-        while message.get("more_body"):
-            message = await _next(receive)
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > most:
-                break
-    return _sized(b"".join(parts), most)
-
-
-def _sized(body: bytes, most: int) -> bytes:
-    if len(body) > most:
-        raise BodyTooLarge(f"The body may have at most {most} bytes.")
-    return body
-
-
-async def _next(receive: Receive) -> dict[str, Any]:
     try:
-        message = await receive()
+        async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S):
+            return await _parts(receive, settings.LLM_MAX_BODY_BYTES)
     except TimeoutError as error:
-        raise InvalidRequest("The body did not arrive in time.") from error
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message
+        raise InvalidRequest(
+            "The body did not arrive in time.",
+            code="request_timeout",
+            # The rest of it may still come, and is no request.
+            headers={"Connection": "close"},
+        ) from error
+
+
+async def _parts(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise BodyTooLarge(f"The body may have at most {most} bytes.")
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _start(response: HttpResponseBase) -> dict[str, Any]:
@@ -136,25 +166,15 @@ async def _send_whole(response: HttpResponseBase, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(response: EventStream, receive: Receive, send: Send) -> None:
+async def _send_stream(response: EventStream, watch: Watch, send: Send) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
-    task = asyncio.current_task()
-    gone = asyncio.create_task(_disconnected(receive))
-    gone.add_done_callback(lambda done: None if done.cancelled() else task.cancel())  # type: ignore[union-attr]
+    watch.start()
     try:
         await send(_start(response))
         async for part in response.parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
-    except asyncio.CancelledError:
-        await response.parts.aclose()
-        if not gone.done():
-            raise
     finally:
-        gone.cancel()
+        # Before the end is sent: servers report that as a disconnect too.
+        watch.stop()
         await response.parts.aclose()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

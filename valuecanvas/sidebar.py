@@ -81,6 +81,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         "Operations",
         (
             listing("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
+            Item(
+                "Ledger health",
+                "balance",
+                "billing_ledger_health",
+                "billing.view_ledgercheck",
+            ),
+            listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
             Item("Metrics", "monitoring", "/metrics"),
             Item("API documentation", "menu_book", "/api/docs"),

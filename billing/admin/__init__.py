@@ -3,6 +3,22 @@
 API keys, prices and requests name models and providers too, so llm/admin has those.
 """
 
-from billing.admin import budget, customer, reservation, team, tier
+from billing.admin import (
+    budget,
+    counter,
+    customer,
+    ledger_check,
+    reservation,
+    team,
+    tier,
+)
 
-__all__ = ["budget", "customer", "reservation", "team", "tier"]
+__all__ = [
+    "budget",
+    "counter",
+    "customer",
+    "ledger_check",
+    "reservation",
+    "team",
+    "tier",
+]

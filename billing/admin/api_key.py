@@ -16,16 +16,19 @@ from django.utils import timezone
 from unfold.enums import ActionVariant
 
 from billing import keys
+from billing.admin.api_key_form import ApiKeyForm, RotateForm
+from billing.admin.minute_limits import minute_limits
 from billing.models import ApiKey
 from valuecanvas.core.admin import (
     NO_STORE,
     Admin,
-    NamesFilter,
     action,
     display,
 )
+from valuecanvas.core.admin_filters import NamesFilter
 
-from .api_key_form import ApiKeyForm, RotateForm
+KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
+
 
 class StateFilter(NamesFilter):
     title = "state"
@@ -65,10 +68,12 @@ class ApiKeyAdmin(Admin):
     add_fieldsets = (
         (None, {"fields": ("name", "customer", "expires_at")}),
         ("Rights", {"fields": ("scopes", "allowed_models")}),
+        KEY_LIMITS,
     )
     fieldsets = (
         (None, {"fields": ("name", "shown", "customer", "state", "expires_at")}),
         ("Rights", {"fields": ("scopes", "allowed_models")}),
+        KEY_LIMITS,
         ("History", {"fields": ("replaces", "revoked_at", "created_at")}),
     )
     empty_text = "Issue a key: its text is shown once, right after you save."
@@ -143,6 +148,7 @@ class ApiKeyAdmin(Admin):
             scopes=obj.scopes,
             allowed_models=obj.allowed_models,
             expires_at=obj.expires_at,
+            limits=obj.minute_limits,
         )
         vars(obj).update(vars(key))
         obj.text_shown_once = text

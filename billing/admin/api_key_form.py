@@ -52,7 +52,16 @@ class ApiKeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ("name", "customer", "scopes", "allowed_models", "expires_at")
+        fields = (
+            "name",
+            "customer",
+            "scopes",
+            "allowed_models",
+            "expires_at",
+            "requests_per_minute",
+            "tokens_per_minute",
+            "concurrent_requests",
+        )
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]

@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 
 from billing import spend
+from billing.admin.minute_limits import minute_limits
 from billing.models import Customer
 from valuecanvas.core.admin import LargeTableAdmin, display
+from valuecanvas.core.admin_filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 
 
@@ -36,7 +37,7 @@ class CustomerAdmin(LargeTableAdmin):
         ("tier", RelatedDropdownFilter),
         ("team", AutocompleteSelectFilter),
         "suspended",
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", TimeFilter),
     )
     # Read by get_search_results below: an exact id, or the beginning of one.
     search_fields = ("user_id",)
@@ -45,6 +46,7 @@ class CustomerAdmin(LargeTableAdmin):
     autocomplete_fields = ("team", "tier")
     fieldsets = (
         (None, {"fields": ("user_id", "team", "tier", "suspended")}),
+        minute_limits("Empty: the tier's limit."),
         ("Activity", {"fields": ("today_text", "links", "created_at")}),
     )
     actions = ("suspend", "resume")
@@ -72,7 +74,7 @@ class CustomerAdmin(LargeTableAdmin):
         return [*fixed, "today_text", "links", "created_at"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj else self.fieldsets[:1]
+        return self.fieldsets if obj else self.fieldsets[:2]
 
     @display(description="Requests today")
     def requests_today(self, customer: Any) -> str:

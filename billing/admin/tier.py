@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from billing.admin.minute_limits import minute_limits
 from billing.models import Tier
 from valuecanvas.core.admin import Admin, display
 
@@ -22,7 +23,21 @@ class TierAdmin(Admin):
     )
     list_select_related = ("upgrade_to",)
     search_fields = ("key", "name")
-    fields = ("key", "name", "daily_requests", "max_output_tokens", "upgrade_to")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "key",
+                    "name",
+                    "daily_requests",
+                    "max_output_tokens",
+                    "upgrade_to",
+                )
+            },
+        ),
+        minute_limits("Empty: no limit."),
+    )
     empty_text = (
         "A tier says how much a customer may use in a day. Add one such as 'free'."
     )

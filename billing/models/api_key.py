@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 
 from billing.models.customer import Customer
-from valuecanvas.core.models import ConfigModel
+from billing.models.minute_limited import MinuteLimited
 
 
 class Scope(models.TextChoices):
@@ -21,7 +21,7 @@ def default_scopes() -> list[str]:
     return [Scope.LLM.value]
 
 
-class ApiKey(ConfigModel):
+class ApiKey(MinuteLimited):
     """A caller's key. Lookup is by prefix, proof by HMAC-SHA-256 under the pepper."""
 
     config_kind = "api_key"

@@ -21,7 +21,10 @@ class Counter(models.Model):
 
     class Meta:
         db_table = "billing_counter"
-        indexes = [models.Index(fields=["scope", "scope_id", "day"])]
+        indexes = [
+            models.Index(fields=["scope", "scope_id", "day"]),
+            models.Index(fields=["day", "key"], name="billing_counter_day"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(used__gte=0, reserved__gte=0),

@@ -3,13 +3,13 @@
 from django.core.validators import RegexValidator
 from django.db import models
 
+from billing.models.minute_limited import MinuteLimited
 from billing.models.team import Team
 from billing.models.tier import Tier
 from valuecanvas.core.ids import uuid7
-from valuecanvas.core.models import ConfigModel
 
 
-class Customer(ConfigModel):
+class Customer(MinuteLimited):
     """A user as the caller names it. Seen first in a request, it gets the default tier."""
 
     config_kind = "customer"

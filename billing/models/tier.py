@@ -1,12 +1,12 @@
-"""Tiers: what a customer may use in a day."""
+"""Tiers: what a customer may use in a day, and in a minute."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from valuecanvas.core.models import ConfigModel
+from billing.models.minute_limited import MinuteLimited
 
 
-class Tier(ConfigModel):
+class Tier(MinuteLimited):
     """A plan such as free, pro or enterprise."""
 
     config_kind = "tier"

@@ -1,6 +1,7 @@
 """The ledger: one row for each answered or billed request. Append-only."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 
@@ -44,6 +45,11 @@ class Usage(models.Model):
     )
     day = models.DateField(help_text="The UTC day of admission.")
     created_at = models.DateTimeField(help_text="When it was settled.")
+    corrects = models.UUIDField(
+        null=True,
+        blank=True,
+        help_text="Of a row with the status 'correction': the request it corrects.",
+    )
 
     class Meta:
         db_table = "llm_usage"
@@ -55,6 +61,26 @@ class Usage(models.Model):
             models.Index(fields=["user_id", "created_at"], name="llm_usage_user"),
             models.Index(fields=["key", "created_at"], name="llm_usage_key"),
             models.Index(fields=["model", "created_at"], name="llm_usage_model"),
+            # Days come nearly in the order of the table: next to nothing to keep up.
+            BrinIndex(
+                fields=["day"],
+                name="llm_usage_day",
+                pages_per_range=32,
+                autosummarize=True,
+            ),
+            models.Index(
+                fields=["provider", "upstream_model", "created_at"],
+                name="llm_usage_unpriced",
+                condition=models.Q(marks__contains=["unpriced"]),
+            ),
+        ]
+        constraints = [
+            # With the condition, requests themselves have no entry in its index.
+            models.UniqueConstraint(
+                fields=["corrects"],
+                condition=models.Q(corrects__isnull=False),
+                name="llm_usage_corrected_once",
+            )
         ]
 
     def __str__(self) -> str:

@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from llm.admin.filters import ProviderFilter
 from llm.models import Attempt
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin_filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 
 
@@ -23,7 +23,7 @@ class AttemptAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "took",
         "of_request",
     )
-    list_filter = (("created_at", RangeDateTimeFilter), ProviderFilter)
+    list_filter = (("created_at", TimeFilter), ProviderFilter)
     search_fields = ("=request_id",)
     search_help_text = "The whole id of a request."
     ordering = ("-created_at", "-id")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from llm.admin.filters import ProviderFilter, upstream_models
 from llm.breaker import report
@@ -20,10 +20,10 @@ from llm.models import BreakerEvent, BreakerOverride
 from valuecanvas.core.admin import (
     Admin,
     LargeTableAdmin,
-    NamesFilter,
     ReadOnlyAdmin,
     display,
 )
+from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
 from valuecanvas.core.widgets import SuggestedText
 
 LAST_EVENTS = 15
@@ -81,7 +81,7 @@ class BreakerOverrideAdmin(Admin):
     form = OverrideForm
     list_display = (
         "provider",
-        "model",
+        "model_there",
         "state",
         "in_force",
         "reason",
@@ -118,7 +118,7 @@ class BreakerOverrideAdmin(Admin):
         return redirect("admin:llm_breakers")
 
     @display(description="Model there", ordering="upstream_model")
-    def model(self, override: BreakerOverride) -> str:
+    def model_there(self, override: BreakerOverride) -> str:
         return override.upstream_model or "every model"
 
     @display(description="In force", boolean=True)
@@ -172,7 +172,7 @@ class BreakerEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "now",
         "reason",
     )
-    list_filter = (("created_at", RangeDateTimeFilter), ProviderFilter)
+    list_filter = (("created_at", TimeFilter), ProviderFilter)
     search_fields = ("upstream_model",)
     ordering = ("-created_at", "-id")
     empty_text = "No breaker has opened or closed so far: that is good news."

@@ -2,7 +2,7 @@
 
 from billing.models import Team
 from llm.models import Model, Provider, Route
-from valuecanvas.core.admin import NamesFilter
+from valuecanvas.core.admin_filters import NamesFilter
 
 MOST_NAMES = 300
 

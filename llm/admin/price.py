@@ -5,13 +5,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from billing.admin.reprice import RepriceMixin
 from billing.models import Price
 from llm.admin.filters import ProviderFilter, upstream_models
 from llm.models import Provider
 from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin_filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 from valuecanvas.core.widgets import SuggestedText
 
@@ -34,7 +36,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(Price)
-class PriceAdmin(Admin):
+class PriceAdmin(RepriceMixin, Admin):
     form = PriceForm
     list_display = (
         "upstream_model",
@@ -48,7 +50,7 @@ class PriceAdmin(Admin):
     list_filter = (
         ProviderFilter,
         ("source", ChoicesDropdownFilter),
-        ("effective_from", RangeDateTimeFilter),
+        ("effective_from", TimeFilter),
     )
     search_fields = ("upstream_model",)
     fieldsets = (

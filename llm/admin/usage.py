@@ -6,13 +6,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import RangeDateTimeFilter
+from django.urls import reverse
+from django.utils.html import format_html
 
 from billing import keys
 from billing.models import ApiKey, Usage
 from llm.admin.filters import ModelFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
-from valuecanvas.core.admin import LargeTableAdmin, NamesFilter, ReadOnlyAdmin, display
+from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
 from valuecanvas.core.templatetags import figures
 
 MOST_ATTEMPTS = 50
@@ -30,12 +32,17 @@ class OutcomeFilter(NamesFilter):
     parameter_name = "outcome"
 
     def names(self) -> list[tuple[str, str]]:
-        return [("ok", "Answered"), ("failed", "Not answered")]
+        return [
+            ("ok", "Answered"),
+            ("failed", "Not answered"),
+            ("correction", "Corrections"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return {
             "ok": queryset.filter(status="ok"),
-            "failed": queryset.exclude(status="ok"),
+            "failed": queryset.exclude(status__in=("ok", "correction")),
+            "correction": queryset.filter(status="correction"),
         }.get(self.value(), queryset)
 
 
@@ -73,7 +80,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "source",
     )
     list_filter = (
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", TimeFilter),
         ModelFilter,
         ProviderFilter,
         OutcomeFilter,
@@ -103,7 +110,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
                     ("prompt_tokens", "completion_tokens"),
                     ("cached_tokens", "cached"),
                     ("cost", "provider_cost"),
-                    "source",
+                    ("source", "corrections"),
                 )
             },
         ),
@@ -125,6 +132,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "marks_text",
         "cost",
         "provider_cost",
+        "corrections",
         "took",
         "first_token",
     )
@@ -170,6 +178,19 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     def provider_cost(self, usage: Usage) -> str:
         return figures.usd(usage.provider_cost_usd)
 
+    @display(description="Corrections")
+    def corrections(self, usage: Usage) -> str:
+        """The request that this row corrects, or the row that corrects this request."""
+        other = usage.corrects
+        text = "corrects the request"
+        if other is None:
+            rows = Usage.objects.filter(corrects=usage.pk)
+            other, text = rows.values_list("pk", flat=True).first(), "corrected by"
+        if other is None:
+            return "none"
+        url = reverse("admin:billing_usage_change", args=[other])
+        return format_html('{} <a class="vc-link" href="{}">{}</a>', text, url, other)
+
     @display(description="Took", ordering="latency_ms")
     def took(self, usage: Usage) -> str:
         return figures.duration(usage.latency_ms)
@@ -178,10 +199,13 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     def first_token(self, usage: Usage) -> str:
         return figures.duration(usage.ttft_ms)
 
-    @display(description="Outcome", label={"ok": "success", "failed": "danger"})
+    @display(
+        description="Outcome",
+        label={"ok": "success", "failed": "danger", "correction": "info"},
+    )
     def outcome(self, usage: Usage) -> tuple[str, str]:
-        if usage.status == "ok":
-            return "ok", "ok"
+        if usage.status in ("ok", "correction"):
+            return usage.status, usage.status
         return "failed", (usage.error_code or usage.status).replace("_", " ")
 
     @display(description="Outcome")

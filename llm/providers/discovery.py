@@ -58,6 +58,7 @@ def discover(provider: "Provider") -> list[str]:
 
 
 NOT_A_LIST = "It answers, but not with a list of models: check the base URL's path."
+NO_CONNECTION = "No connection: check the base URL, and that the server is running."
 _BY_STATUS = {
     401: "It refuses the key: enter a valid one.",
     402: "Its account is out of money.",
@@ -72,9 +73,8 @@ def _explain(error: openai.OpenAIError) -> str:
         return "It did not answer in time: check the base URL and the network."
     if isinstance(error, openai.APIStatusError):
         return _of_status(error.status_code)
-    if isinstance(error, openai.APIConnectionError):
-        return "No connection: check the base URL, and that the server is running."
-    return NOT_A_LIST
+    lost = isinstance(error, openai.APIConnectionError)
+    return NO_CONNECTION if lost else NOT_A_LIST
 
 
 def _of_status(status: int) -> str:

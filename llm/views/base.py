@@ -16,6 +16,10 @@ from valuecanvas.core.errors import InvalidRequest, MethodNotAllowed, Unsupporte
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
+# orjson writes 254 levels; a translated request may be a few deeper than it came.
+_MARGIN = 10
+_DEPTH = 254 - _MARGIN
+
 
 class HotView(APIView):
     """A DRF view whose handlers are coroutines, run without a thread hop.
@@ -68,7 +72,22 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
         ) from error
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    if request.body.count(b"[") + request.body.count(b"{") > _DEPTH:
+        _refuse_too_deep(body)
     return body
+
+
+def _refuse_too_deep(body: dict[str, Any]) -> None:
+    """orjson reads deeper than it writes, and the body is to be sent on."""
+    wrapped: Any = body
+    for _ in range(_MARGIN):
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest(
+            "The body is nested too deeply.", code="invalid_json"
+        ) from error
 
 
 def trace_id(request: ASGIRequest) -> str:
@@ -79,6 +98,9 @@ def trace_id(request: ASGIRequest) -> str:
 
 async def answer(request: ASGIRequest, call: Call) -> HttpResponseBase:
     """Run the call and answer as the pipeline does."""
+    if call.body.get("stream"):
+        # From here on a client that leaves ends the call; others are completed.
+        request.scope["valuecanvas.watch_client"]()
     reply = await runtime(request).pipeline.run(call)
     if isinstance(reply, StreamReply):
         return EventStream(reply.parts, reply.headers)

@@ -17,7 +17,7 @@ from django_celery_beat.models import (
 )
 from waffle.models import Sample, Switch
 
-from billing.models import Counter, Customer, Reservation, Usage
+from billing.models import Counter, Customer, LedgerCheck, Reservation, Usage
 from flags.models import Flag
 from llm.models import Attempt, BreakerEvent, BreakerOverride
 from tests.fixtures_billing import (
@@ -101,6 +101,20 @@ def make_reservation(**fields: Any) -> Reservation:
     return Reservation.objects.create(id=uuid7(), **values)
 
 
+def make_ledger_check(**fields: Any) -> LedgerCheck:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "started_at": now,
+        "finished_at": now,
+        "last_day": now.date(),
+        "ok": True,
+        "findings": [{"name": "spent", "checked": 4, "drifted": 0, "rows": []}],
+        "by": "schedule",
+        **fields,
+    }
+    return LedgerCheck.objects.create(**values)
+
+
 def make_event(**fields: Any) -> BreakerEvent:
     values = {
         "provider": "some-provider",
@@ -149,7 +163,11 @@ MAKE: dict[str, Callable[[], Any]] = {
     "auth.user": lambda: User.objects.create_user(unique("user")),
     "billing.apikey": lambda: make_api_key()[0],
     "billing.budget": lambda: make_budget(make_customer()),
+    "billing.counter": lambda: make_counter(
+        "t", unique("team"), timezone.now().date(), used=1
+    ),
     "billing.customer": lambda: make_customer(team=make_team()),
+    "billing.ledgercheck": make_ledger_check,
     "billing.price": _price,
     "billing.reservation": make_reservation,
     "billing.team": make_team,

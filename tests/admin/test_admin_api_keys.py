@@ -58,7 +58,9 @@ def test_issue__shown_key__is_nowhere_else(boss: Client) -> None:
     assert "no-store" in answer["Cache-Control"]
     assert not list(get_messages(answer.wsgi_request))
     assert all(secret not in str(one.get_decoded()) for one in Session.objects.all())
-    logged = [f"{one.object_repr} {one.change_message}" for one in LogEntry.objects.all()]
+    logged = [
+        f"{one.object_repr} {one.change_message}" for one in LogEntry.objects.all()
+    ]
     assert logged
     assert all(secret not in one for one in logged)
     key = ApiKey.objects.get()

@@ -28,7 +28,9 @@ def page(label: str, kind: str, *args: Any) -> str:
 
 
 def queries_of(client: Client, url: str) -> int:
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert client.get(url).status_code == 200
     return len(queries)
 
@@ -119,7 +121,10 @@ def test_change_page__name_that_others_refer_to__is_fixed(
 ) -> None:
     row = MAKE[label]()
     field = apps.get_model(label)._meta.pk.name
-    assert f'name="{field}"' not in boss.get(page(label, "change", row.pk)).content.decode()
+    assert (
+        f'name="{field}"'
+        not in boss.get(page(label, "change", row.pk)).content.decode()
+    )
 
 
 def test_empty_list__someone_who_may_add__is_told_what_to_do(boss: Client) -> None:

@@ -59,7 +59,11 @@ def test_add__with_a_key__sealed_and_usable(boss: Client) -> None:
 
 
 def test_change__stored_key__is_never_shown(boss: Client, provider: Provider) -> None:
-    pages = ["/admin/llm/provider/", url(provider), url(provider, "llm_provider_history")]
+    pages = [
+        "/admin/llm/provider/",
+        url(provider),
+        url(provider, "llm_provider_history"),
+    ]
     for page in pages:
         assert SECRET not in boss.get(page).content.decode()
     assert "stored here" in boss.get(url(provider)).content.decode()
@@ -249,9 +253,20 @@ def test_add_models__name_too_long__others_are_added(
     assert [one.pk for one in Model.objects.all()] == ["fine"]
 
 
+def test_add_models__none_that_can_be__no_good_news(
+    operator: Client, provider: Provider
+) -> None:
+    answer = operator.post(
+        url(provider, "llm_provider_add_models"), {"model": ["x" * 201]}, follow=True
+    )
+    assert "Added" not in answer.content.decode()
+
+
 def test_add_models__no_right_to_routes__forbidden(provider: Provider) -> None:
     user = User.objects.create_user("half", is_staff=True)
-    rights = Permission.objects.filter(codename__in=["view_provider", "change_provider"])
+    rights = Permission.objects.filter(
+        codename__in=["view_provider", "change_provider"]
+    )
     user.user_permissions.set(rights)
     client = Client()
     client.force_login(user)

@@ -9,6 +9,7 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from llm.demo.process import DemoProcess
+from llm.gateway import door
 
 from .server import LiveServer, database_url, live_server
 from .world import World
@@ -43,25 +44,26 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def committed(
+def transactional_db(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
-    """Rows that other processes see; emptied once a module, not for each test.
+    """In place of pytest-django's: the tables are emptied once a module, not a test.
 
     So names must be unique. Under xdist too a module's fixtures end before the worker
     goes on to another module, which so finds the tables empty.
     """
     with django_db_blocker.unblock():
         yield
+        door().close()
         call_command("flush", interactive=False, verbosity=0)
         connections.close_all()
 
 
 @pytest.fixture
 def world(
-    committed: None, server: LiveServer, demo_provider: DemoProcess
+    transactional_db: None, server: LiveServer, demo_provider: DemoProcess
 ) -> Iterator[World]:
     """A customer with a key at the live gateway."""
-    made = World(demo_provider, port=server.port)
+    made = World(demo_provider, server.port, server.log_path)
     yield made
     made.close()

@@ -4,18 +4,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import openai
 import orjson
 from django.db import connections
+from django.utils import timezone
 
 from billing.models import Counter, Customer, Reservation, Tier, Usage
 from llm.demo import referee as refereed
 from llm.demo.process import DemoProcess
-from llm.models import Attempt, BreakerEvent
+from llm.models import Attempt, BreakerEvent, BreakerOverride, Model
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -68,6 +71,7 @@ class World:
 
     demo: DemoProcess
     port: int = 0
+    log_path: Path = Path("/dev/null")
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     tier: Tier = field(init=False)
     customer: Customer = field(init=False)
@@ -91,8 +95,9 @@ class World:
 
     def new_customer(self, **fields: Any) -> tuple[Customer, str]:
         """A customer and the text of its key; `daily_requests` gives it a tier."""
+        team = fields.pop("team", None)
         tier = self.db(make_tier, **fields)
-        customer = self.db(make_customer, tier=tier)
+        customer = self.db(make_customer, tier=tier, team=team)
         return customer, self.new_key(customer)
 
     def serve(
@@ -127,6 +132,25 @@ class World:
     def price(self, provider: str, upstream_model: str, **fields: Any) -> None:
         self.db(make_price, provider, upstream_model, **fields)
 
+    def free_tier(self) -> Tier:
+        """The tier of customers first seen (settings.DEFAULT_TIER)."""
+        fields = {"name": "Free", "daily_requests": 10}
+        return self.db(Tier.objects.get_or_create, key="free", defaults=fields)[0]
+
+    def model(self, name: str) -> Model:
+        return self.db(Model.objects.get, pk=name)
+
+    def force(self, provider: str, state: str, upstream_model: str = "") -> None:
+        """Hold a breaker open or closed, as an operator would."""
+        self.db(
+            BreakerOverride.objects.create,
+            provider_id=provider,
+            upstream_model=upstream_model,
+            state=state,
+            reason="a test",
+            expires_at=timezone.now() + timedelta(minutes=5),
+        )
+
     def budget(self, **fields: Any) -> None:
         """A budget of the customer."""
         self.db(make_budget, fields.pop("target", self.customer), **fields)
@@ -140,6 +164,20 @@ class World:
     def usage(self, request_id: str) -> Usage:
         """The ledger row of a request, once it is there."""
         return self.eventually(lambda: Usage.objects.filter(pk=request_id).first())
+
+    def rows_now(self) -> list[Usage]:
+        """The customer's ledger rows; for `eventually`, which has the connection."""
+        return list(Usage.objects.filter(customer_id=self.customer.pk))
+
+    def breaker(self, provider: str) -> dict[str, Any]:
+        """The first breaker of a provider, as /api/llm/health shows it."""
+        shown = self.request("/api/llm/health", key="").json["providers"]
+        found: dict[str, Any] = next(p for p in shown if p["provider"] == provider)
+        return found
+
+    def server_log(self) -> str:
+        """All that the gateway has written."""
+        return self.log_path.read_text()
 
     def usage_rows(self, customer: Customer | None = None) -> list[Usage]:
         found = Usage.objects.filter(customer_id=(customer or self.customer).pk)

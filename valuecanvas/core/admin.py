@@ -6,13 +6,12 @@ from typing import Any, TypeVar
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold import decorators
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.contrib.filters.admin import DropdownFilter
 
 from valuecanvas.core.large_table import EstimatedPaginator, RowsChangeList
 
@@ -124,22 +123,3 @@ class Inline(TabularInline):  # type: ignore[misc]
 
     extra = 0
     tab = False
-
-
-class NamesFilter(DropdownFilter):  # type: ignore[misc]
-    """Filters by a column of names, offered from a small table, not by DISTINCT."""
-
-    def names(self) -> Iterable[tuple[str, str]]:
-        raise NotImplementedError
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        # Selected though no longer configured: history outlives the configuration.
-        offered = dict(self.names())
-        chosen = request.GET.get(self.parameter_name)
-        if chosen:
-            offered.setdefault(chosen, chosen)
-        return list(offered.items())
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        value = self.value()
-        return queryset.filter(**{self.parameter_name: value}) if value else queryset

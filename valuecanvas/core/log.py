@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line on standard error, of named fields only."""
 
+import json
 import logging
 import sys
 from typing import Any
@@ -12,7 +13,11 @@ _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 def _dumps(event: EventDict, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return orjson.dumps(event, default=str)
+    except TypeError:
+        # Lone surrogates, huge numbers: a log line must not fail what it tells of.
+        return json.dumps(event, default=str).encode()
 
 
 class StderrLines:

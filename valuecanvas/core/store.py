@@ -52,6 +52,12 @@ class _Call:
     future: asyncio.Future[Any]
 
 
+def _heard(answer: "asyncio.Future[Any]") -> None:
+    """Nobody else waits for it."""
+    if not answer.cancelled():
+        answer.exception()
+
+
 class Store:
     """Sends what queued up while the last round trip ran as one pipeline."""
 
@@ -90,13 +96,25 @@ class Store:
         await self._client.aclose()
 
     async def _ask(self, command: tuple[Any, ...], script: Script | None) -> Any:
-        if not self.up and time.monotonic() < self._down_until:
+        if not self.up:
+            self._probe()
             raise StoreDown
+        return await self._queued(command, script)
+
+    def _queued(
+        self, command: tuple[Any, ...], script: Script | None
+    ) -> "asyncio.Future[Any]":
         call = _Call(command, script, asyncio.get_running_loop().create_future())
         self._queue.append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
-        return await call.future
+        return call.future
+
+    def _probe(self) -> None:
+        """Ask Redis whether it is back, at most once a second; no request waits."""
+        if time.monotonic() >= self._down_until:
+            self._down_until = time.monotonic() + PROBE_EVERY_S
+            self._queued(("PING",), None).add_done_callback(_heard)
 
     async def _drain(self) -> None:
         while self._queue:

@@ -5,15 +5,10 @@ belongs to the account of the server and holds `data/`.
 """
 
 import os
-import re
-import secrets
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -22,13 +17,19 @@ from psycopg import sql
 from valuecanvas.embedded import account, binaries, processes
 from valuecanvas.embedded.account import Account
 from valuecanvas.embedded.binaries import Binaries
+from valuecanvas.embedded.cluster import (
+    ROLE,
+    Place,
+    check_version,
+    door,
+    initialise,
+)
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.files import own_folder, read_json, write_json
 from valuecanvas.embedded.processes import Engine
 
 NAME = "PostgreSQL"
-ROLE = DATABASE = "valuecanvas"
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+DATABASE = "valuecanvas"
 # After kill -9 of the first server process its others need a moment to leave.
 BUSY = ("pre-existing shared memory block", "Address already in use", "could not bind")
 ATTEMPTS = 40
@@ -51,31 +52,6 @@ THROW_AWAY = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one cluster lives, and who runs it."""
-
-    folder: Path
-    account: Account
-    binaries: Binaries
-
-    @property
-    def cluster(self) -> Path:
-        return self.folder / "cluster"
-
-    @property
-    def data(self) -> Path:
-        return self.cluster / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "postgres.log"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "engine.json"
-
-
 def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
     """Start the server of `folder`, making the cluster on the first run.
 
@@ -85,8 +61,8 @@ def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engin
     place = _place(own_folder(folder))
     _forget_stale_pid(place)
     if not place.data.exists():
-        _initialise(place)
-    _check_version(place)
+        initialise(place)
+    check_version(place)
     engine = _launch(place, durable=durable, leashed=leashed)
     _create_database(engine.url)
     return engine
@@ -149,81 +125,6 @@ def _drop_copy(state: Path) -> None:
         write_json(state, known)
 
 
-@contextmanager
-def _door(place: Place) -> Iterator[tuple[str, dict[str, object]]]:
-    """The server's own name for its cluster folder, and how to spawn it."""
-    name, descriptor = account.door(place.cluster, place.account)
-    spawn: dict[str, object] = {"cwd": "/", "env": ENVIRONMENT, **place.account.spawn()}
-    if descriptor is None:
-        yield name, spawn
-        return
-    try:
-        yield name, {**spawn, "pass_fds": (descriptor,)}
-    finally:
-        os.close(descriptor)
-
-
-def _initialise(place: Place) -> None:
-    """Make the cluster beside its final place, so that half a cluster is never used."""
-    new = place.cluster / "data.new"
-    shutil.rmtree(new, ignore_errors=True)
-    password = secrets.token_urlsafe(24)
-    write_json(place.state, {**read_json(place.state), "password": password})
-    secret = place.cluster / "password"
-    secret.unlink(missing_ok=True)
-    descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(password)
-    account.own(secret, place.account)
-    with _door(place) as (name, spawn):
-        done = subprocess.run(  # type: ignore[call-overload]
-            [
-                *(place.binaries.tool("initdb"), "-D", f"{name}/data.new"),
-                *("-U", ROLE, f"--pwfile={name}/password", "-A", "scram-sha-256"),
-                *("-E", "UTF8", "--no-instructions", "--no-sync"),
-                *_locale(place.binaries),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            **spawn,
-        )
-    secret.unlink()
-    if done.returncode != 0:
-        raise EngineError(f"initdb failed:\n{done.stderr.strip()}")
-    new.rename(place.data)
-
-
-def _locale(programs: Binaries) -> list[str]:
-    """Sorting by code point and Unicode case folding, alike on every machine."""
-    if _major(programs) >= 17:
-        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        return [*builtin, "--locale=C"]
-    return ["--locale=C.UTF-8"]
-
-
-def _major(programs: Binaries) -> int:
-    """The major version; asked of a program that the present account can start."""
-    asked = subprocess.run(
-        [programs.tool("postgres"), "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = re.search(r"(\d+)", asked.stdout)
-    return int(found.group()) if found else 0
-
-
-def _check_version(place: Place) -> None:
-    made_by = (place.data / "PG_VERSION").read_text().strip()
-    have = _major(place.binaries)
-    if made_by != str(have):
-        raise EngineError(
-            f"The data in {place.folder} were made by PostgreSQL {made_by}, but "
-            f"{have} is installed. Install {made_by}, or move the folder away."
-        )
-
-
 def _launch(place: Place, *, durable: bool, leashed: bool) -> Engine:
     known = read_json(place.state)
     if "password" not in known:
@@ -252,7 +153,7 @@ def _attempt(
     options = {**SETTINGS, **({} if durable else THROW_AWAY), "port": str(port)}
     log = processes.open_log(place.log)
     seen = place.log.stat().st_size
-    with _door(place) as (name, spawn):
+    with door(place) as (name, spawn):
         process = subprocess.Popen(  # type: ignore[call-overload]
             [
                 *(place.binaries.tool("postgres"), "-D", f"{name}/data"),

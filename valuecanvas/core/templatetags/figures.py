@@ -16,10 +16,11 @@ def usd(amount: Decimal | None) -> str:
     """US dollars: cents from a dollar up, as far as six decimals below it."""
     if amount is None:
         return "–"
-    if abs(amount) >= 1:
-        return f"${amount:,.2f}"
+    sign, amount = "−" if amount < 0 else "", abs(amount)
+    if amount >= 1:
+        return f"{sign}${amount:,.2f}"
     whole, _, part = f"{amount:.6f}".partition(".")
-    return f"${whole}.{part.rstrip('0').ljust(2, '0')}"
+    return f"{sign}${whole}.{part.rstrip('0').ljust(2, '0')}"
 
 
 @register.filter

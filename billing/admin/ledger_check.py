@@ -1,0 +1,188 @@
+"""Ledger health: each invariant, when it was checked, and where the books disagree."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from billing import reconcile
+from billing.admin.counter import SCOPES
+from billing.models import Customer, LedgerCheck
+from billing.reconcile import Drift, Finding
+from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.templatetags import figures
+
+RIGHT = "billing.run_ledgercheck"
+HISTORY = 12
+# The hourly check has missed one.
+STALE = timedelta(hours=2, minutes=15)
+# Longer than this nobody waits for a page; the command waits longer.
+PATIENCE_S = 20
+SPANS = {"2": "today and yesterday", "32": "the last 32 days"}
+
+
+@admin.register(LedgerCheck)
+class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = ("started_at", "state", "span", "rows_checked", "took", "by")
+    list_filter = ("ok",)
+    ordering = ("-id",)
+    fields = (("started_at", "took"), ("span", "by"))
+    readonly_fields = ("span", "took")
+    change_form_outer_after_template = "admin/billing/ledgercheck/findings.html"
+    empty_text = "The ledger is checked every hour; nothing was checked so far."
+
+    def get_urls(self) -> list[URLPattern]:
+        view = require_http_methods(["GET", "POST"])(self.health_view)
+        return [
+            self.route("health/", view, "billing_ledger_health"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        check = self.get_object(request, object_id)
+        context = {**(extra_context or {}), "findings": shown(check)}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    @display(description="State", label={"no drift": "success", "drift": "danger"})
+    def state(self, check: LedgerCheck) -> str:
+        return "no drift" if check.ok else "drift"
+
+    @display(description="Days")
+    def span(self, check: LedgerCheck) -> str:
+        return f"{check.first_day or 'the first day'} to {check.last_day}"
+
+    @display(description="Took")
+    def took(self, check: LedgerCheck) -> str:
+        took = check.finished_at - check.started_at
+        return figures.duration(round(took.total_seconds() * 1000))
+
+    @display(description="Rows checked")
+    def rows_checked(self, check: LedgerCheck) -> str:
+        return figures.grouped(sum(one["checked"] for one in check.findings))
+
+    # -- the page ----------------------------------------------------------------
+
+    def health_view(self, request: HttpRequest) -> HttpResponse:
+        """GET shows the last check; POST checks now."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._check_now(request)
+        history = list(LedgerCheck.objects.all()[:HISTORY])
+        last = history[0] if history else None
+        return self.page(
+            request,
+            "admin/billing/ledgercheck/health.html",
+            title="Ledger health",
+            last=last,
+            span=self.span(last) if last else "",
+            stale=last is not None and timezone.now() - last.finished_at > STALE,
+            findings=shown(last),
+            history=[
+                {"check": one, "span": self.span(one), "took": self.took(one)}
+                for one in history
+            ],
+            may_check=request.user.has_perm(RIGHT),
+            spans=SPANS,
+        )
+
+    def _check_now(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.has_perm(RIGHT):
+            raise PermissionDenied
+        days = request.POST.get("days")
+        try:
+            check = reconcile.run(
+                request.user.get_username(),
+                int(days) if days in SPANS else reconcile.DAYS,
+                timeout_s=PATIENCE_S,
+            )
+        except DatabaseError:
+            messages.error(
+                request,
+                f"The check took longer than {PATIENCE_S} seconds and was given up. "
+                "Run `manage.py reconcile`, which waits longer.",
+            )
+        else:
+            self.log_addition(request, check, "Checked the ledger.")
+            tell = messages.success if check.ok else messages.error
+            tell(request, "No drift." if check.ok else "The books disagree: see below.")
+        return redirect("admin:billing_ledger_health")
+
+
+def shown(check: LedgerCheck | None) -> list[dict[str, Any]]:
+    """The findings of a check with their rows as the template shows them."""
+    findings = reconcile.findings_of(check) if check else []
+    names = _names(findings)
+    return [
+        {
+            "finding": one,
+            "rows": [_row(one, drift, names) for drift in one.rows],
+            "more": one.drifted - len(one.rows),
+        }
+        for one in findings
+    ]
+
+
+def _names(findings: list[Finding]) -> dict[str, str]:
+    """The user ids of the customers that rows name, by the customers' ids."""
+    ids = {row.scope_id for one in findings for row in one.rows if row.scope == "c"}
+    found = Customer.objects.filter(pk__in=ids).values_list("pk", "user_id")
+    return {str(pk): user_id for pk, user_id in found}
+
+
+def _row(finding: Finding, drift: Drift, names: dict[str, str]) -> dict[str, Any]:
+    unit = finding.invariant.unit
+    return {
+        "drift": drift,
+        "kind": SCOPES.get(drift.scope, drift.scope),
+        "whose": names.get(drift.scope_id, drift.scope_id),
+        "expected": _amount(drift.expected, unit),
+        "found": _amount(drift.found, unit),
+        "off": _amount(drift.found - drift.expected, unit),
+        "links": _links(finding.invariant.name, drift),
+    }
+
+
+def _amount(number: int, unit: str) -> str:
+    if unit == "usd":
+        return figures.micros(number)
+    return (
+        f"{figures.grouped(number)} s" if unit == "seconds" else figures.grouped(number)
+    )
+
+
+def _links(name: str, drift: Drift) -> list[tuple[str, str]]:
+    """(text, URL) of the rows behind a drift."""
+    if drift.row:
+        requests = reverse("admin:billing_usage_change", args=[drift.row])
+        held = reverse("admin:billing_reservation_change", args=[drift.row])
+        return {
+            "ended_once": [("Request", requests), ("Reservation", held)],
+            "overdue": [("Reservation", held)],
+        }.get(name, [("Correction", requests)])
+    column = {"t": "team", "c": "customer_id", "k": "key"}.get(drift.scope)
+    of_scope = {column: drift.scope_id} if column else {}
+    query = urlencode({**of_scope, "day": drift.day})
+    counter = urlencode({"key": f"{drift.scope}:{drift.scope_id}:{drift.day}"})
+    links = [("Counter", f"{reverse('admin:billing_counter_changelist')}?{counter}")]
+    if name != "reserved":
+        url = reverse("admin:billing_usage_changelist")
+        links.append(("Requests", f"{url}?{query}"))
+    if name != "spent":
+        url = reverse("admin:billing_reservation_changelist")
+        links.append(("Reservations", f"{url}?{query}"))
+    return links

@@ -1,0 +1,100 @@
+"""The action on prices that corrects what was billed without one."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from billing import reprice
+from billing.models import Price
+from valuecanvas.core.templatetags import figures
+
+# One click does no more: the command `reprice --apply` has no limit.
+MOST = 5_000
+
+
+class RepriceMixin:
+    """For the admin of prices: first what would change, then the corrections."""
+
+    page: Any
+    record: Any
+    actions = ("reprice_requests",)
+
+    @admin.action(description="Re-price unpriced requests", permissions=["change"])
+    def reprice_requests(
+        self, request: HttpRequest, queryset: QuerySet
+    ) -> HttpResponse | None:
+        chosen = list(Price.objects.filter(pk__in=queryset.values("pk")))
+        pairs = {(price.provider, price.upstream_model) for price in chosen}
+        if "confirmed" in request.POST:
+            self._reprice(request, chosen, pairs)
+            return None
+        result = reprice.preview(pairs)
+        if not result.requests:
+            messages.warning(request, _nothing(result))
+            return None
+        answer: HttpResponse = self.page(
+            request,
+            "admin/confirm.html",
+            title="Re-price unpriced requests",
+            text="These requests were billed at a stand-in price. Each gets a row of "
+            "its own in the ledger with the difference; nothing is altered. What would "
+            "pass a budget is not charged.",
+            rows=[*map(_line, result.lines.values()), *_waiting(result)],
+            hidden=[
+                ("action", "reprice_requests"),
+                ("confirmed", "1"),
+                *(("_selected_action", price.pk) for price in chosen),
+            ],
+            verb="Book the corrections",
+            back=reverse("admin:billing_price_changelist"),
+        )
+        return answer
+
+    def _reprice(
+        self, request: HttpRequest, chosen: list[Price], pairs: set[reprice.Pair]
+    ) -> None:
+        result = reprice.apply(pairs, most=MOST)
+        for price in chosen:
+            line = result.lines.get((price.provider, price.upstream_model))
+            if line:
+                self.record(request, [price], f"Re-priced: {_line(line)}.")
+        text = f"Corrected {_count(result.requests)}, {_difference(result.delta)}."
+        messages.success(request, text)
+        if result.more:
+            messages.warning(request, "There are more: do it again for the rest.")
+
+
+def _line(line: reprice.Line) -> str:
+    uncharged = figures.micros(line.uncharged)
+    return (
+        f"{line.provider}: {line.upstream_model}: {_count(line.requests)} billed "
+        f"{figures.micros(line.billed)}, {_difference(line.delta)}"
+        + (f" ({uncharged} had no room in a budget)" if line.uncharged else "")
+    )
+
+
+def _difference(delta: int) -> str:
+    if delta < 0:
+        return f"{figures.micros(-delta)} given back"
+    return f"{figures.micros(delta)} charged on top"
+
+
+def _waiting(result: reprice.Result) -> list[str]:
+    return [
+        f"{provider}: {model}: {_count(count)} from before the first price: set an "
+        "earlier “effective from” to re-price them too"
+        for (provider, model), count in result.waiting.items()
+    ]
+
+
+def _nothing(result: reprice.Result) -> str:
+    if result.waiting:
+        return "Nothing was changed. " + ". ".join(_waiting(result)) + "."
+    return "No request of these models was billed without a price."
+
+
+def _count(number: int) -> str:
+    return f"{figures.grouped(number)} request{'' if number == 1 else 's'}"

@@ -1,0 +1,27 @@
+"""How much may go on within a minute, as facts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteLimits:
+    """Most requests and tokens in a minute, and most requests at once. None: no limit."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    concurrent: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is any limit."""
+        return self != NO_LIMITS
+
+    def over(self, other: "MinuteLimits") -> "MinuteLimits":
+        """These, and `other` where these say nothing."""
+        return MinuteLimits(
+            other.requests if self.requests is None else self.requests,
+            other.tokens if self.tokens is None else self.tokens,
+            other.concurrent if self.concurrent is None else self.concurrent,
+        )
+
+
+NO_LIMITS = MinuteLimits()

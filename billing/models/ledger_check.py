@@ -1,0 +1,28 @@
+"""Checks of the ledger: one row a run."""
+
+from django.db import models
+
+from valuecanvas.core.ids import uuid7
+
+
+class LedgerCheck(models.Model):
+    """What billing/reconcile.py found at one time. Written by it, never changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    first_day = models.DateField(null=True, help_text="Empty: from the first day on.")
+    last_day = models.DateField()
+    ok = models.BooleanField()
+    # One for each invariant: name, checked, drifted, and the first drifting rows.
+    findings = models.JSONField()
+    by = models.CharField(max_length=150, help_text="A user, or what ran it.")
+
+    class Meta:
+        ordering = ["-id"]  # made of the time, and indexed
+        verbose_name = "check of the ledger"
+        verbose_name_plural = "checks of the ledger"
+        permissions = [("run_ledgercheck", "Can check the ledger now")]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,208 @@
+"""Minute limits shared through Redis; each process's own while Redis does not answer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from llm.limits.types import Hold, Kind, Refused, Subject, Taken
+from llm.limits.window import Reply, Windows, now_ms
+from llm.metrics import LIMITS_ALONE
+from valuecanvas.core.store import Script, Store, StoreDown
+
+log = structlog.get_logger("llm.limits")
+
+SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
+KINDS = Kind.REQUESTS, Kind.TOKENS, Kind.CONCURRENT
+# Leases that Redis may hold though their requests have ended; older ones just expire.
+OWED_MAX = 10_000
+CLOSE_WITHIN_S = 1.0
+
+
+class Limiter:
+    """Ask `take` before a request, and `give_back` when it has ended. One per process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._windows = Windows()
+        self._alone = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: deque[tuple[str, str]] = deque(maxlen=OWED_MAX)
+
+    async def take(
+        self,
+        subjects: Sequence[Subject],
+        *,
+        request_id: str,
+        tokens: int,
+        lease_s: float,
+    ) -> Taken | Refused:
+        """Count a request of at most `tokens` for all `subjects`, or for none.
+
+        `request_id` must be new. If it is never given back, it counts as under way for
+        `lease_s` seconds.
+        """
+        if not subjects:
+            return Taken(request_id, tokens)
+        for subject in subjects:
+            most = subject.limits.tokens
+            if most is not None and tokens > most:
+                return Refused(subject, Kind.TOKENS, most, most, None)
+        lease_ms = int(lease_s * 1000)
+        try:
+            work = [self._take(one, request_id, tokens, lease_ms) for one in subjects]
+            # A task for a single one would cost as much again.
+            answers = [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
+        except asyncio.CancelledError:
+            # What was sent is counted, and nobody will know of it.
+            self._abandon(subjects, request_id)
+            raise
+        holds = tuple(one for one in answers if isinstance(one, Hold))
+        refusals = [one for one in answers if isinstance(one, Refused)]
+        taken = Taken(request_id, tokens, holds)
+        if not refusals:
+            return taken
+        if holds:
+            self.give_back_soon(taken, used_tokens=None)
+        return max(refusals, key=lambda one: one.retry_after_s or 0)
+
+    async def give_back(self, taken: Taken, *, used_tokens: int | None) -> None:
+        """The request has ended, with so many tokens; None: it counts as never made.
+
+        Never raises, and does nothing the second time. On its way before the first
+        await: begun before an answer ends, it is ahead of the caller's next request.
+        """
+        if taken.given or not taken.holds:
+            return
+        taken.given = True
+        requests = -1 if used_tokens is None else 0
+        tokens = (used_tokens or 0) - taken.tokens
+        first, *others = taken.holds
+        # Tasks of their own: they go on if this one is cancelled.
+        tasks = [
+            self._later(self._give(hold, taken.request_id, requests, tokens))
+            for hold in others
+        ]
+        await self._give(first, taken.request_id, requests, tokens)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def give_back_soon(self, taken: Taken, *, used_tokens: int | None) -> None:
+        """Like `give_back`, for callers that can't wait."""
+        self._later(self.give_back(taken, used_tokens=used_tokens))
+
+    async def close(self) -> None:
+        """Give back what is still to be given."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN_S)
+
+    async def _take(
+        self, subject: Subject, request_id: str, tokens: int, lease_ms: int
+    ) -> Hold | Refused:
+        limits = subject.limits
+        try:
+            reply = await self._store.run(
+                SCRIPT,
+                self._key(subject.name),
+                "take",
+                request_id,
+                tokens,
+                lease_ms,
+                -1 if limits.requests is None else limits.requests,
+                -1 if limits.tokens is None else limits.tokens,
+                -1 if limits.concurrent is None else limits.concurrent,
+            )
+        except (StoreDown, RedisError) as error:
+            self._left_alone(error)
+            window = self._windows.of(subject.name)
+            reply = window.take(now_ms(), limits, request_id, tokens, lease_ms)
+            return _read(subject, reply, local=True)
+        if self._alone or self._owed:
+            self._back()
+        return _read(subject, reply, local=False)
+
+    async def _give(
+        self, hold: Hold, request_id: str, requests: int, tokens: int
+    ) -> None:
+        name, leased = hold.subject.name, hold.concurrent >= 0
+        if hold.local:
+            window = self._windows.of(name)
+            window.give(now_ms(), request_id, hold.slot, requests, tokens)
+            # Redis may have taken it all the same, only too late for us.
+            self._owe(name, request_id, leased=leased)
+            return
+        if hold.tokens < 0:
+            tokens = 0  # counted, but nobody looks
+        if not (leased or requests or tokens):
+            return
+        try:
+            await self._store.run(
+                SCRIPT,
+                self._key(name),
+                "give",
+                request_id,
+                hold.slot,
+                requests,
+                tokens,
+            )
+        except (StoreDown, RedisError):
+            self._owe(name, request_id, leased=leased)
+
+    def _abandon(self, subjects: Sequence[Subject], request_id: str) -> None:
+        for subject in subjects:
+            self._windows.of(subject.name).held.pop(request_id, None)
+            leased = subject.limits.concurrent is not None
+            self._owe(subject.name, request_id, leased=leased)
+        self._later(self._pay())
+
+    def _owe(self, name: str, request_id: str, *, leased: bool) -> None:
+        # Only the lease: whether its window was corrected is not known, and that is
+        # forgotten within a minute anyway.
+        if leased:
+            self._owed.append((name, request_id))
+
+    async def _pay(self) -> None:
+        while self._owed:
+            name, request_id = self._owed.popleft()
+            try:
+                await self._store.run(
+                    SCRIPT, self._key(name), "give", request_id, 0, 0, 0
+                )
+            except (StoreDown, RedisError):
+                self._owed.append((name, request_id))
+                return
+
+    def _left_alone(self, error: Exception) -> None:
+        LIMITS_ALONE.inc()
+        if not self._alone:
+            self._alone = True
+            log.warning("limits.alone", error=type(error).__name__)
+
+    def _back(self) -> None:
+        if self._alone:
+            self._alone = False
+            log.info("limits.shared_again")
+        self._later(self._pay())
+
+    def _key(self, name: str) -> str:
+        # In braces: a cluster keeps all keys of a subject in one slot.
+        return f"{self._store.prefix}:limits:{{{name}}}"
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _read(subject: Subject, reply: Reply | list[int], *, local: bool) -> Hold | Refused:
+    if not reply[0]:
+        return Hold(subject, *reply[1:], local)  # type: ignore[call-arg]
+    kind = KINDS[reply[0] - 1]
+    limits = subject.limits
+    limit = getattr(limits, kind) or 0
+    return Refused(subject, kind, limit, reply[1], reply[2] / 1000)

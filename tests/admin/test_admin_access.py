@@ -1,0 +1,138 @@
+"""Who may change who may what, and the log of what was changed."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from tests.fixtures_billing import make_team
+from valuecanvas import groups as the_groups
+from valuecanvas.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
+
+USERS = "/admin/auth/user/"
+CHANGES = ("add_user", "change_user", "delete_user", "view_user", "add_group", "change_group", "view_group")  # fmt: skip
+
+
+@pytest.fixture
+def climber(db: None) -> Client:
+    """Staff with every right to users and groups, but no superuser."""
+    user = User.objects.create_user("cora", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=CHANGES))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_users__climber__looks_but_cannot_make_itself_superuser(
+    climber: Client,
+) -> None:
+    user = User.objects.get(username="cora")
+    assert climber.get(USERS).status_code == 200
+    form = {"username": "cora", "is_active": "on", "is_superuser": "on"}
+    assert climber.post(f"{USERS}{user.pk}/change/", form).status_code == 403
+    assert climber.post(f"{USERS}{user.pk}/password/", {}).status_code == 403
+    assert climber.post(f"{USERS}{user.pk}/delete/", {}).status_code == 403
+    assert climber.post(f"{USERS}add/", {}).status_code == 403
+    user.refresh_from_db()
+    assert not user.is_superuser
+
+
+def test_groups__climber__cannot_add_rights(climber: Client, groups: Any) -> None:
+    group = Group.objects.get(name=AUDITORS)
+    form = {"name": AUDITORS, "permissions": []}
+    assert (
+        climber.post(f"/admin/auth/group/{group.pk}/change/", form).status_code == 403
+    )
+
+
+def test_users__superuser__adds_an_operator(boss: Client, groups: Any) -> None:
+    secret = "correct-horse-battery"
+    form = {"username": "otto", "password1": secret, "password2": secret, "usable_password": "true"}  # fmt: skip
+    assert boss.post(f"{USERS}add/", form).status_code == 302
+    user = User.objects.get(username="otto")
+    group = Group.objects.get(name=OPERATORS)
+    fields = {
+        "username": "otto",
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": [group.pk],
+        "date_joined_0": "2026-01-01",
+        "date_joined_1": "00:00:00",
+    }
+    assert boss.post(f"{USERS}{user.pk}/change/", fields).status_code == 302
+    assert user.groups.get() == group
+    text = boss.get(USERS).content.decode()
+    assert OPERATORS in text
+    assert "superuser" in text
+
+
+def test_users__superuser__sets_a_password(boss: Client) -> None:
+    user = User.objects.create_user("otto")
+    secret = "correct-horse-battery"
+    form = {"password1": secret, "password2": secret, "usable_password": "true"}
+    assert boss.get(f"{USERS}{user.pk}/password/").status_code == 200
+    assert boss.post(f"{USERS}{user.pk}/password/", form).status_code == 302
+    user.refresh_from_db()
+    assert user.check_password(secret)
+
+
+def test_own_password__any_user__can_change_it(newcomer: Client) -> None:
+    secret = "correct-horse-battery"
+    form = {"old_password": "pw", "new_password1": secret, "new_password2": secret}
+    assert newcomer.get("/admin/password_change/").status_code == 200
+    assert newcomer.post("/admin/password_change/", form).status_code == 302
+    assert User.objects.get(username="nora").check_password(secret)
+
+
+def test_ensure_groups__twice__makes_them_once(db: None) -> None:
+    assert ensure_groups() == [AUDITORS, OPERATORS]
+    assert ensure_groups() == []
+
+
+def test_ensure_groups__rights_that_were_changed__are_left_alone(groups: Any) -> None:
+    group = Group.objects.get(name=OPERATORS)
+    group.permissions.clear()
+    ensure_groups()
+    assert not group.permissions.exists()
+
+
+def test_ensure_groups__auditors__only_look(groups: Any) -> None:
+    rights = Group.objects.get(name=AUDITORS).permissions
+    assert not rights.exclude(codename__startswith="view_").exists()
+
+
+def test_ensure_groups__operators__no_users_and_no_endpoints(groups: Any) -> None:
+    rights = Group.objects.get(name=OPERATORS).permissions
+    assert not rights.filter(content_type__app_label="auth").exists()
+    assert not rights.filter(codename="set_provider_endpoint").exists()
+    assert rights.filter(codename="use_playground").exists()
+
+
+def test_ensure_groups__slip_of_the_pen__is_found(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(the_groups, "OPERATED", (*OPERATED, "billing.fly"))
+    with pytest.raises(LookupError, match="billing.fly"):
+        ensure_groups()
+
+
+def test_audit_log__change__says_who_what_and_when(boss: Client) -> None:
+    team = make_team(name="Before")
+    page = f"/admin/billing/team/{team.pk}/change/"
+    boss.post(page, {"name": "After"})
+    entry = LogEntry.objects.get()
+    text = boss.get("/admin/admin/logentry/").content.decode()
+    assert "Changed Name." in text
+    assert "boss" in text
+    assert entry.object_id == team.pk
+    assert "Changed Name." in boss.get(f"/admin/billing/team/{team.pk}/history/").content.decode()  # fmt: skip
+
+
+def test_audit_log__search__by_user_or_object(boss: Client) -> None:
+    team = make_team()
+    boss.post(f"/admin/billing/team/{team.pk}/change/", {"name": "After"})
+    for asked in ("boss", team.pk):
+        answer = boss.get("/admin/admin/logentry/", {"q": asked})
+        assert len(answer.context["cl"].result_list) == 1

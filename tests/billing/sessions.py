@@ -1,0 +1,46 @@
+"""Other sessions of the database: one that holds locks, one that ends the ledgers'."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connections
+
+LEDGERS = """
+SELECT pid, wait_event_type FROM pg_stat_activity
+WHERE application_name = 'valuecanvas-ledger' AND datname = current_database()
+"""
+
+
+def connect() -> psycopg.Connection:
+    parameters = connections["default"].get_connection_params()
+    wanted = {name: parameters.get(name) for name in ("host", "port", "user", "dbname")}
+    return psycopg.connect(
+        **wanted, password=parameters.get("password"), autocommit=True
+    )
+
+
+@contextmanager
+def locked_counters() -> Iterator[psycopg.Connection]:
+    """Nobody else reads or writes a counter meanwhile."""
+    with connect() as session:
+        session.execute("BEGIN; LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE")
+        yield session
+        session.execute("ROLLBACK")
+
+
+def wait_for_blocked(session: psycopg.Connection) -> None:
+    """Return once a ledger waits for a lock."""
+    while True:
+        session.execute("SELECT pg_stat_clear_snapshot()")
+        if any(row[1] == "Lock" for row in session.execute(LEDGERS).fetchall()):
+            return
+
+
+def end_ledgers() -> int:
+    """Terminate the sessions of all ledgers; how many there were."""
+    with connect() as session:
+        ended = session.execute(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM ({LEDGERS}) AS ledgers"  # noqa: S608
+        ).fetchall()
+    return len(ended)

@@ -1,0 +1,156 @@
+"""Midnight, and budgets of a month or for ever: sums over days."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from billing.ledger import Admitted, BudgetRefused, Limit, Settle
+from billing.ledger.ledger import Clerk, connect
+from billing.ledger.types import Answer, Item
+from tests.billing import days
+from tests.fixtures_ledger import Desk, make_party, make_settle
+from tests.invariants import assert_books_balance, rows
+
+
+@pytest.fixture
+def connection(desk: Desk) -> Iterator[psycopg.Connection]:
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def clerk() -> Clerk:
+    return Clerk()
+
+
+@pytest.fixture
+def one(clerk: Clerk, connection: psycopg.Connection) -> "One":
+    return One(clerk, connection)
+
+
+class One:
+    """Commits single items by one clerk."""
+
+    def __init__(self, clerk: Clerk, connection: psycopg.Connection) -> None:
+        self.clerk = clerk
+        self.connection = connection
+
+    def __call__(self, item: Item) -> Answer:
+        return self.clerk.commit(self.connection, [item])[0]
+
+    def spend(self, desk: Desk, limit: Limit, cost: int, day: dt.date) -> None:
+        """Spend `cost` of the limit's scope on an earlier day."""
+        admitted = self(desk.admit(make_party("blue"), estimate=cost))
+        assert isinstance(admitted, Admitted)
+        self(make_settle(admitted, cost))
+        days.move(day)
+
+
+def test_lock__clerk_is_a_day_behind__takes_the_databases_day(
+    desk: Desk, one: One
+) -> None:
+    one.clerk.today = days.yesterday()
+    one.clerk._history["t:blue", "total"] = 99
+    one.clerk._read_at["t:blue"] = 0.0
+    admitted = one(desk.admit(make_party("blue")))
+    assert isinstance(admitted, Admitted)
+    assert admitted.day == one.clerk.today == days.today()
+    assert one.clerk._history == {}
+    assert rows("SELECT day FROM billing_counter WHERE used > 0 GROUP BY 1") == [
+        (admitted.day,)
+    ]
+    assert_books_balance()
+
+
+def test_total_budget__spent_on_earlier_days__counts_them(
+    desk: Desk, one: One
+) -> None:
+    limit = Limit("t:blue", "total", 1000)
+    one.spend(desk, limit, 600, days.yesterday())
+    one.spend(desk, limit, 100, days.yesterday() - dt.timedelta(days=800))
+    refused = one(desk.admit(make_party("blue"), limits=(limit,), estimate=301))
+    assert isinstance(refused, BudgetRefused)
+    assert (refused.spent, refused.reserved) == (700, 0)
+    fits = one(desk.admit(make_party("blue"), limits=(limit,), estimate=300))
+    assert isinstance(fits, Admitted)
+    assert_books_balance()
+
+
+def test_month_budget__spent_before_the_first__counts_this_month_only(
+    desk: Desk, one: One
+) -> None:
+    first = days.today().replace(day=1)
+    limit = Limit("t:blue", "month", 1000)
+    one.spend(desk, limit, 900, first - dt.timedelta(days=1))
+    one.spend(desk, limit, 600, first)
+    refused = one(desk.admit(make_party("blue"), limits=(limit,), estimate=401))
+    assert isinstance(refused, BudgetRefused)
+    assert (refused.spent, refused.reserved) == (600, 0)
+    fits = one(desk.admit(make_party("blue"), limits=(limit,), estimate=400))
+    assert isinstance(fits, Admitted)
+
+
+def test_day_budget__spent_yesterday__begins_anew(desk: Desk, one: One) -> None:
+    limit = Limit("t:blue", "day", 1000)
+    one.spend(desk, limit, 1000, days.yesterday())
+    fits = one(desk.admit(make_party("blue"), limits=(limit,), estimate=1000))
+    assert isinstance(fits, Admitted)
+
+
+def held_since_yesterday(desk: Desk, one: One) -> Admitted:
+    held = one(desk.admit(make_party("blue"), estimate=600))
+    assert isinstance(held, Admitted)
+    days.move(days.yesterday())
+    return held
+
+
+def test_recall__past_day_has_shrunk__is_read_again_before_refusing(
+    desk: Desk, one: One
+) -> None:
+    limits = (Limit("t:blue", "total", 1000),)
+    held = held_since_yesterday(desk, one)
+    assert isinstance(
+        one(desk.admit(make_party("blue"), limits=limits, estimate=300)), Admitted
+    )
+    with connect() as other:
+        Clerk().commit(other, [Settle(held, {}, desk.epoch, None)])
+    one.clerk._read_at["t:blue"] -= 1
+    fits = one(desk.admit(make_party("blue"), limits=limits, estimate=700))
+    assert isinstance(fits, Admitted)
+    assert_books_balance()
+
+
+def test_recall__read_a_moment_ago__is_believed(desk: Desk, one: One) -> None:
+    limits = (Limit("t:blue", "total", 1000),)
+    one.spend(desk, limits[0], 600, days.yesterday())
+    assert isinstance(
+        one(desk.admit(make_party("blue"), limits=limits, estimate=100)), Admitted
+    )
+    before = dict(one.clerk._read_at)
+    assert isinstance(
+        one(desk.admit(make_party("blue"), limits=limits, estimate=100)), Admitted
+    )
+    assert one.clerk._read_at == before
+
+
+def test_recall__very_many_scopes_remembered__forgets_them(
+    desk: Desk, one: One
+) -> None:
+    limits = (Limit("t:blue", "total", 1000),)
+    one.clerk._read_at = {f"c:{number}": 0.0 for number in range(50_001)}
+    one(desk.admit(make_party("blue"), limits=limits))
+    assert set(one.clerk._read_at) == {"t:blue"}
+
+
+def test_settle__month_budget_near_its_end__caps_by_the_months_sum(
+    desk: Desk, one: One
+) -> None:
+    limit = Limit("t:blue", "total", 1000)
+    one.spend(desk, limit, 600, days.yesterday())
+    admitted = one(desk.admit(make_party("blue"), limits=(limit,), estimate=300))
+    assert isinstance(admitted, Admitted)
+    settled = one(make_settle(admitted, 500))
+    assert getattr(settled, "cost", None) == 400
+    assert_books_balance()

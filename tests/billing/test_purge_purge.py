@@ -1,0 +1,60 @@
+"""Old bookkeeping goes, in helpings; what money or a process needs stays."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing import purge, tasks
+from billing.models import Counter
+from valuecanvas.core.models import Change
+
+TODAY = timezone.now().date()
+
+
+def make_counter(number: int, days_ago: int, **amounts: int) -> Counter:
+    day = TODAY - dt.timedelta(days=days_ago)
+    return Counter.objects.create(
+        key=f"c:{number}:{day}", scope="c", scope_id=str(number), day=day, **amounts
+    )
+
+
+def make_change(days_ago: float) -> Change:
+    change = Change.objects.create(epoch=1, kind="tier", key="x")
+    at = timezone.now() - dt.timedelta(days=days_ago)
+    Change.objects.filter(pk=change.pk).update(created_at=at)
+    return change
+
+
+@pytest.mark.django_db
+def test_purge__old_counters__keeps_those_with_money_and_recent_ones(
+    settings: Any,
+) -> None:
+    settings.USAGE_RETENTION_DAYS = 100
+    make_counter(1, 101, used=3)
+    kept = [
+        make_counter(2, 101, spent=1),
+        make_counter(3, 101, reserved=1),
+        make_counter(4, 100, used=3),
+    ]
+    assert tasks.purge_old() == {"counters": 1, "changes": 0}
+    assert set(Counter.objects.all()) == set(kept)
+
+
+@pytest.mark.django_db
+def test_purge__old_changes__go_after_two_days() -> None:
+    make_change(2.1)
+    kept = make_change(1.9)
+    assert purge.purge() == {"counters": 0, "changes": 1}
+    assert [*Change.objects.all()] == [kept]
+
+
+@pytest.mark.django_db
+def test_purge__more_than_one_helping__removes_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(purge, "AT_A_TIME", 2)
+    for number in range(5):
+        make_counter(number, 500)
+    assert purge.purge()["counters"] == 5

@@ -1,0 +1,103 @@
+"""Reservations whose process died are billed by what is known, and never twice."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from billing import reaper, tasks
+from billing.ledger import Admit, Admitted, commit_now
+from billing.models import Reservation, Usage
+from tests.fixtures_ledger import FACTS, Desk, make_party, make_settle
+from tests.invariants import assert_books_balance, assert_nothing_held
+
+
+def admit(*items: Admit) -> list[Admitted]:
+    answers = commit_now(items)
+    admitted = [answer for answer in answers if isinstance(answer, Admitted)]
+    assert len(admitted) == len(items)
+    return admitted
+
+
+def test_reap__lease_over__bills_the_prompt_and_says_so(desk: Desk) -> None:
+    (held,) = admit(desk.admit(make_party("blue", "abc"), lease_s=-1))
+    assert reaper.reap() == 1
+    row = Usage.objects.get(pk=held.id)
+    assert (row.status, row.error_code, row.source) == (
+        "abandoned",
+        "process_died",
+        "reaper",
+    )
+    assert row.marks == ["estimated"]
+    assert (row.prompt_tokens, row.completion_tokens) == (100, 0)
+    assert row.cost_usd == Decimal("0.0001")
+    assert (row.user_id, row.model, row.provider) == ("u", "m", "p")
+    assert (row.team, row.key, row.customer_id) == (
+        "blue",
+        "abc",
+        held.party.customer_id,
+    )
+    assert_nothing_held()
+
+
+def test_reap__prompt_above_the_estimate__bills_the_estimate(desk: Desk) -> None:
+    (held,) = admit(desk.admit(estimate=30, lease_s=-1))
+    reaper.reap()
+    row = Usage.objects.get(pk=held.id)
+    assert row.cost_usd == Decimal("0.00003")
+    assert row.provider_cost_usd == Decimal("0.0001")
+    assert_nothing_held()
+
+
+def test_reap__lease_runs__leaves_it_alone(desk: Desk) -> None:
+    admit(desk.admit(lease_s=60))
+    assert reaper.reap() == 0
+    assert Reservation.objects.count() == 1
+
+
+def test_reap__settled_by_its_process_after_all__bills_once(desk: Desk) -> None:
+    (held,) = admit(desk.admit(lease_s=-1))
+    assert tasks.reap() == 1
+    assert tasks.reap() == 0
+    late = commit_now([make_settle(held, 100)])
+    assert getattr(late[0], "first", None) is False
+    assert Usage.objects.count() == 1
+    assert_nothing_held()
+
+
+def test_reap__more_than_one_helping__ends_them_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "AT_A_TIME", 3)
+    party = make_party()
+    admit(*(desk.admit(party, lease_s=-1) for _ in range(6)))
+    admit(desk.admit(party))
+    assert reaper.reap() == 6
+    assert Reservation.objects.count() == 1
+    assert_books_balance()
+
+
+def test_reap__facts_of_another_release__takes_no_other_with_it(desk: Desk) -> None:
+    held = admit(*(desk.admit(lease_s=-n) for n in (3, 2, 1)))
+    strange: dict[str, Any] = {k: v for k, v in FACTS.items() if k != "input_rate"}
+    Reservation.objects.filter(pk=held[0].id).update(facts=strange)
+    assert reaper.reap() == 3
+    row = Usage.objects.get(pk=held[0].id)
+    # Never silently free: the whole estimate, where the price is not known.
+    assert row.cost_usd == Decimal("0.0001")
+    assert row.marks == ["estimated"]
+    assert_nothing_held()
+
+
+def test_reap__row_that_the_ledger_refuses__is_left_and_the_others_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "AT_A_TIME", 2)
+    held = admit(*(desk.admit(lease_s=-n) for n in (3, 2, 1)))
+    Reservation.objects.filter(pk=held[0].id).update(
+        facts={**FACTS, "endpoint": "x" * 41}
+    )
+    assert reaper.reap() == 2
+    assert reaper.reap() == 0
+    assert [row.id for row in Reservation.objects.all()] == [held[0].id]
+    assert_books_balance()

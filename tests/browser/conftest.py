@@ -1,0 +1,91 @@
+"""Headless Chromium on a live server, signed in as a superuser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from llm.gateway import door
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Site:
+    """A page on the live server, and all that the browser complained of."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        answer = self.page.goto(f"{self.url}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+        return self.page
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        script = "document.documentElement.scrollWidth - innerWidth"
+        return max(0, int(self.page.evaluate(script)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not program:
+        pytest.skip("No Chromium: install it, or name it in CHROMIUM.")
+    # Playwright keeps a loop in this thread, where Django would forbid the ORM.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield one
+        one.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    one = browser.new_context(viewport={"width": 1440, "height": 900})
+    one.grant_permissions(["clipboard-read", "clipboard-write"])
+    one.set_default_timeout(20_000)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def site(
+    context: BrowserContext, live_server: Any, transactional_db: None
+) -> Iterator[Site]:
+    """Signed in through the log-in page."""
+    cache.clear()
+    User.objects.create_superuser("boss", password="a-right-password")
+    page = context.new_page()
+    one = Site(page, live_server.url)
+    page.on("pageerror", lambda error: one.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: one.complaints.append(said.text) if said.type == "error" else None,
+    )
+    page.goto(f"{one.url}/admin/")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "a-right-password")
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
+    yield one
+    page.close()
+    door().close()

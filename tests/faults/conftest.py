@@ -1,0 +1,130 @@
+"""Two web processes with toxics before their engines, and the record of each case."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from pytest_django.plugin import DjangoDbBlocker
+
+from llm.demo.process import DemoProcess, demo_process
+from tests.faults import report
+from tests.faults.counts import FULL
+from tests.faults.engines import Engines, own_engines
+from tests.faults.report import Case
+from tests.faults.rig import Rig
+from tests.faults.toxic import Toxic
+from tests.faults.web import Web, webs
+
+PAGE = Path(__file__).parents[2] / "docs" / "RELIABILITY.md"
+Env = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all cases of a session share: engines, toxics, two web processes."""
+
+    engines: Engines
+    toxics: dict[str, Toxic]
+    webs: list[Web]
+    env: Env
+    folder: Path
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    """The record of this case. A case that injected nothing fails."""
+    made = Case(_name(request.node.path.stem, request.node.name))
+    yield made
+    assert made.total > 0 or not made.passed, "This case has injected nothing, so it has tested nothing."
+
+
+def _name(stem: str, test: str) -> str:
+    """`test_t04_redis`, `test_redis__killed__x` -> `T4 redis killed: x`."""
+    number = stem.split("_")[1].upper().replace("T0", "T")
+    subject, condition, outcome = test.removeprefix("test_").split("__")
+    return f"{number} {subject}, {condition}: {outcome}".replace("_", " ")
+
+
+@pytest.fixture(scope="session")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("faults")
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        engines = stack.enter_context(own_engines(folder))
+        stack.enter_context(django_db_blocker.block())
+        urls = {"postgres": engines.postgres.url, "redis": engines.valkey.url}
+        toxics = {name: Toxic.before(url) for name, url in urls.items()}
+        for toxic in toxics.values():
+            stack.callback(toxic.close)
+        env = {
+            "DATABASE_URL": toxics["postgres"].url(urls["postgres"]),
+            "REDIS_URL": toxics["redis"].url(urls["redis"]),
+            "VALUECANVAS_VAR": str(settings.VAR_DIR),
+            "LOG_LEVEL": "info",
+            "ACCESS_LOG": "off",
+        }
+        running = stack.enter_context(webs([Web(folder, env), Web(folder, env)]))
+        yield Stage(engines, toxics, running, env, folder)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """A provider with a referee of the module's own."""
+    with demo_process(referee=tmp_path_factory.mktemp("referee")) as running:
+        yield running
+
+
+@pytest.fixture
+def rig(
+    stage: Stage, demo: DemoProcess, case: Case, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Rig]:
+    """The shared pair with callers of its own; the faults are over at the end."""
+    with django_db_blocker.unblock():
+        made = Rig(
+            demo,
+            port=stage.webs[0].port,
+            pool=stage.engines.pool,
+            case=case,
+            engines=stage.engines,
+            webs=stage.webs,
+            toxics=stage.toxics,
+        )
+        yield made
+        for toxic in stage.toxics.values():
+            toxic.clear()
+        stage.engines.thaw_valkey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """The case's record goes with the report, which xdist brings to the controller."""
+    found = yield
+    made = getattr(item, "funcargs", {}).get("case")
+    if made is not None and found.when == "call":
+        made.passed = found.passed
+        result = "passed" if made.passed and made.total else "**failed**"
+        found.user_properties.append(("fault", (made.name, made.row(result))))
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Under FAULTS=full the table is written."""
+    reports = [
+        one
+        for result in ("passed", "failed")
+        for one in terminalreporter.stats.get(result, ())
+    ]
+    rows = dict(
+        value
+        for one in reports
+        for name, value in one.user_properties
+        if name == "fault"
+    )
+    if FULL and rows and PAGE.exists():
+        report.write(PAGE, rows)

@@ -1,0 +1,248 @@
+"""POST /api/llm/complete, and the same from Python: one pipeline, one bill."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from llm.gateway import complete, complete_sync, door
+from tests.fixtures_billing import make_team, unique
+from valuecanvas.core.errors import GatewayError, InvalidRequest, QuotaExceeded
+
+from .world import World
+
+pytestmark = pytest.mark.live
+
+HELLO = [{"role": "user", "content": "Say hello."}]
+
+
+def test_complete__prompt__answers_with_its_text_and_cost(world: World) -> None:
+    served = world.serve("echo")
+    answer = world.post("/api/llm/complete", prompt="Say hello.", model=served.model)
+    assert answer.status == 200
+    row = world.usage(answer.headers["x-request-id"])
+    assert answer.json == {
+        "content": "Say hello.",
+        "cost": float(row.cost_usd),
+        "cached": False,
+        "provider": served.providers[0],
+        "model": served.model,
+        "usage": {
+            "prompt_tokens": row.prompt_tokens,
+            "completion_tokens": row.completion_tokens,
+            "total_tokens": row.prompt_tokens + row.completion_tokens,
+        },
+        "request_id": str(row.pk),
+    }
+    assert row.cost_usd > 0
+    assert answer.headers["x-valuecanvas-cost-usd"] == str(row.cost_usd)
+    assert answer.headers["x-ratelimit-remaining-requests"] == "999"
+
+
+def test_complete__parameters__are_sent_on(world: World) -> None:
+    served = world.serve("ok")
+    answer = world.post(
+        "/api/llm/complete", prompt="Go.", model=served.model, maxTokens=3, seed=7
+    )
+    assert answer.json["usage"]["completion_tokens"] == 3
+
+
+def test_complete__user_named_by_a_key_that_may__is_billed_instead(
+    world: World,
+) -> None:
+    world.free_tier()
+    served, user = world.serve("ok"), unique("user")
+    key = world.new_key(scopes=["llm", "act_as"])
+    answer = world.post(
+        "/api/llm/complete", key, prompt="Go.", model=served.model, userId=user
+    )
+    row = world.usage(answer.headers["x-request-id"])
+    assert (row.user_id, row.key) == (user, key.split("-")[1])
+    assert answer.headers["x-ratelimit-limit-requests"] == "10"
+    assert world.counter() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("field", ["user", "userId"])
+def test_act_as__chat_and_complete__bill_the_named_user(
+    world: World, field: str
+) -> None:
+    world.free_tier()
+    served, user = world.serve("ok"), unique("user")
+    key = world.new_key(scopes=["llm", "act_as"])
+    if field == "user":
+        answer = world.chat(served.model, key=key, user=user)
+    else:
+        answer = world.post(
+            "/api/llm/complete", key, prompt="Go.", model=served.model, userId=user
+        )
+    assert world.usage(answer.headers["x-request-id"]).user_id == user
+
+
+def test_chat__user_named_by_a_key_that_may_not__is_only_passed_on(
+    world: World,
+) -> None:
+    served = world.serve("ok")
+    answer = world.chat(served.model, user="somebody-else")
+    row = world.usage(answer.headers["x-request-id"])
+    assert row.user_id == world.customer.user_id
+
+
+def test_complete__user_named_by_a_key_that_may_not__is_403(world: World) -> None:
+    served = world.serve("ok")
+    answer = world.post(
+        "/api/llm/complete", prompt="Go.", model=served.model, userId="somebody-else"
+    )
+    assert (answer.status, answer.error["param"]) == (403, "user")
+    assert world.counter() == (0, 0, 0)
+
+
+def test_complete__user_named_is_the_caller_itself__needs_no_right(
+    world: World,
+) -> None:
+    served = world.serve("ok")
+    answer = world.post(
+        "/api/llm/complete",
+        prompt="Go.",
+        model=served.model,
+        userId=world.customer.user_id,
+    )
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "prompt"),
+        ({"prompt": " "}, "prompt"),
+        ({"prompt": 1}, "prompt"),
+        ({"prompt": "x"}, "model"),
+        ({"prompt": "x", "model": 3}, "model"),
+        ({"prompt": "x", "model": "m", "stream": True}, "stream"),
+        ({"prompt": "x", "model": "m", "userId": 7}, "userId"),
+        ({"prompt": "x", "model": "m", "maxTokens": -1}, "max_tokens"),
+    ],
+)
+def test_complete__bad_field__is_400_and_names_it(
+    world: World, body: dict[str, object], param: str
+) -> None:
+    answer = world.post("/api/llm/complete", **body)
+    assert (answer.status, answer.error["param"]) == (400, param)
+
+
+def test_complete__no_quota_left__offers_the_upgrade(world: World) -> None:
+    served = world.serve("ok")
+    _, key = world.new_customer(daily_requests=0)
+    answer = world.post("/api/llm/complete", key, prompt="Go.", model=served.model)
+    assert (answer.status, answer.error["code"]) == (429, "insufficient_quota")
+    assert "upgrade" in answer.error
+
+
+def test_trace__traceparent__is_kept_with_the_bill(world: World) -> None:
+    served = world.serve("ok")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    good = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    body = b'{"prompt":"Go.","model":"%s"}' % served.model.encode()
+    answer = world.request("/api/llm/complete", body, **good)
+    assert world.usage(answer.headers["x-request-id"]).trace_id == trace
+    answer = world.request("/api/llm/complete", body, traceparent="rubbish")
+    assert world.usage(answer.headers["x-request-id"]).trace_id == ""
+
+
+# From Python
+
+
+async def test_python__complete__bills_as_http_does(world: World) -> None:
+    served = world.serve("echo")
+    answer = await complete(messages=HELLO, model=served.model, customer=world.customer)
+    assert answer.content == "Say hello."
+    by_http = world.chat(served.model)
+    rows = [world.usage(answer.request_id)]
+    rows.append(world.usage(by_http.headers["x-request-id"]))
+    assert rows[0].cost_usd == rows[1].cost_usd == answer.cost_usd > 0
+    assert rows[0].user_id == rows[1].user_id
+    assert (rows[0].key, rows[0].status) == ("", "ok")
+    assert answer.prompt_tokens == rows[0].prompt_tokens
+    assert answer.completion_tokens == rows[0].completion_tokens
+    assert (answer.provider, answer.attempts) == (served.providers[0], 1)
+    assert answer.upstream_model == "echo"
+    assert answer.epoch == rows[0].epoch
+    assert world.counter()[0] == 2
+
+
+def test_python__complete_sync__answers_from_a_plain_thread(world: World) -> None:
+    served = world.serve("status-500", "ok")
+    answer = complete_sync(
+        messages=HELLO,
+        model=served.model,
+        customer=world.customer,
+        parameters={"max_tokens": 5},
+    )
+    assert answer.completion_tokens == 5
+    assert answer.attempts == 2
+    assert answer.provider == served.providers[1]
+    assert answer.cost_usd == world.usage(answer.request_id).cost_usd
+    world.attempts(answer.request_id, 1)
+
+
+async def test_python__many_at_once__are_each_billed(world: World) -> None:
+    served = world.serve("ok")
+    answers = await asyncio.gather(
+        *(
+            complete(messages=HELLO, model=served.model, customer=world.customer)
+            for _ in range(20)
+        )
+    )
+    assert len({answer.request_id for answer in answers}) == 20
+    spent = sum((answer.cost_usd for answer in answers), Decimal(0))
+    assert world.counter() == (20, int(spent * 1_000_000), 0)
+
+
+def test_python__tool_call__has_no_content(world: World) -> None:
+    served = world.serve("ok")
+    tool = {"type": "function", "function": {"name": "go", "parameters": {}}}
+    answer = complete_sync(
+        messages=HELLO,
+        model=served.model,
+        customer=world.customer,
+        parameters={"tools": [tool], "tool_choice": "required"},
+    )
+    assert answer.content == ""
+
+
+def test_python__quota_used_up__raises(world: World) -> None:
+    served = world.serve("ok")
+    customer, _ = world.new_customer(daily_requests=0)
+    with pytest.raises(QuotaExceeded) as raised:
+        complete_sync(messages=HELLO, model=served.model, customer=customer)
+    assert raised.value.status == 429
+
+
+def test_python__stream_asked_for__is_refused(world: World) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        complete_sync(
+            messages=HELLO,
+            model="any",
+            customer=world.customer,
+            parameters={"stream": True},
+        )
+    assert raised.value.param == "stream"
+
+
+def test_python__customer_of_a_team__is_counted_there(world: World) -> None:
+    served, team = world.serve("ok"), world.db(make_team)
+    customer = world.new_customer(team=team)[0]
+    answer = complete_sync(messages=HELLO, model=served.model, customer=customer)
+    assert world.usage(answer.request_id).team == team.key
+
+
+def test_door__closed__opens_again_with_the_next_call(world: World) -> None:
+    served = world.serve("ok")
+    for _ in range(2):
+        answer = complete_sync(
+            messages=HELLO, model=served.model, customer=world.customer
+        )
+        assert answer.content
+        door().close()
+    door().close()
+    with pytest.raises(GatewayError):
+        complete_sync(messages=HELLO, model="no-such", customer=world.customer)
