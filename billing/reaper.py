@@ -1,43 +1,74 @@
 """Ends reservations whose process died: billed by what is known, never silently free."""
 
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 
-from billing.ledger import Admitted, Charge, Party, Settle, commit_now
+from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
 from billing.models import Reservation
 from valuecanvas.core import money
 
 AT_A_TIME = 500
+_COLUMNS = ("user_id", "model", "endpoint", "trace_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an open request: its route, and the tokens that it passed on."""
+
+    route: int
+    tokens: int
+    source: str
 
 
 def reap() -> int:
     """Settle every reservation past its lease; how many this call ended.
 
-    The prompt was sent, so it is billed at its estimate and marked `estimated`; what
-    was answered is unknown. Who settles the same reservation at the same time is
-    harmless: one of the two finds it gone.
+    What was answered is unknown here, so the prompt is billed at its estimate. Who
+    settles the same reservation at the same time is harmless: one of the two finds it
+    gone.
     """
     ended = 0
     while True:
         overdue = list(
-            Reservation.objects.filter(lease_until__lt=timezone.now())
-            .order_by("lease_until")[:AT_A_TIME]
-        )  # fmt: skip
-        if not overdue:
-            return ended
-        answers = commit_now([_settlement(row) for row in overdue])
-        ended += sum(1 for answer in answers if getattr(answer, "first", False))
+            Reservation.objects.filter(lease_until__lt=timezone.now()).order_by(
+                "lease_until"
+            )[:AT_A_TIME]
+        )
+        ended += _commit(_settlement(row, Known(0, 0, "reaper")) for row in overdue)
         if len(overdue) < AT_A_TIME:
             return ended
 
 
-def _settlement(row: Reservation) -> Settle:
+def settle_estate(journal: str, progress: Mapping[uuid.UUID, tuple[int, int]]) -> int:
+    """End what the dead process of `journal` left open; how many this call ended.
+
+    `progress` has (number of the route, tokens passed on) of each request that it sent
+    upstream. What it never sent is given back.
+    """
+    left = Reservation.objects.filter(facts__journal=journal).order_by("id")
+    items = []
+    for row in left:
+        came = progress.get(row.id)
+        known = Known(*came, source="journal") if came else None
+        items.append(_settlement(row, known))
+    return _commit(items)
+
+
+def _commit(items: Iterable[Settle]) -> int:
+    waiting, ended = list(items), 0
+    for start in range(0, len(waiting), AT_A_TIME):
+        answers = commit_now(waiting[start : start + AT_A_TIME])
+        ended += sum(1 for answer in answers if getattr(answer, "first", False))
+    return ended
+
+
+def _settlement(row: Reservation, known: Known | None) -> Settle:
     facts: dict[str, Any] = row.facts
-    prompt = int(facts["prompt_tokens"])
-    cost = money.round_cost(prompt * int(facts["input_rate"]))
-    elapsed = timezone.now() - row.created_at
-    columns = ("user_id", "model", "endpoint", "trace_id")
+    claim = facts.get("claim")
     return Settle(
         admitted=Admitted(
             id=row.id,
@@ -49,18 +80,32 @@ def _settlement(row: Reservation) -> Settle:
             quota=0,
             limits=(),
         ),
-        facts={name: facts[name] for name in columns},
+        facts={name: facts[name] for name in _COLUMNS},
         epoch=row.epoch,
-        charge=Charge(
-            cost=min(cost, row.estimate),
-            provider_cost=cost,
-            prompt_tokens=prompt,
-            provider=facts["provider"],
-            upstream_model=facts["upstream_model"],
-            status="abandoned",
-            error_code="process_died",
-            latency_ms=int(elapsed.total_seconds() * 1000),
-            source="reaper",
-            marks=("estimated",),
-        ),
+        charge=_charge(row, known) if known else None,
+        # Its answer is lost: the key is free for another try.
+        claim=Claim(claim, "") if claim else None,
+    )
+
+
+def _charge(row: Reservation, known: Known) -> Charge:
+    routes = row.facts["routes"]
+    provider, upstream_model, input_rate, output_rate = routes[
+        min(known.route, len(routes) - 1)
+    ]
+    prompt = int(row.facts["prompt_tokens"])
+    cost = money.round_cost(prompt * input_rate + known.tokens * output_rate)
+    elapsed = timezone.now() - row.created_at
+    return Charge(
+        cost=min(cost, row.estimate),
+        provider_cost=cost,
+        prompt_tokens=prompt,
+        completion_tokens=known.tokens,
+        provider=provider,
+        upstream_model=upstream_model,
+        status="abandoned",
+        error_code="process_died",
+        latency_ms=int(elapsed.total_seconds() * 1000),
+        source=known.source,
+        marks=("estimated",),
     )

@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from billing.ledger import Ledger
+from billing.ledger import Stored
+from llm import tokens
 from llm.breaker.types import Event
+from llm.cache.cache import Cache
 from llm.dialects.base import Piece, Sort
+from llm.journal import Journal
 from llm.providers.base import Verdict
 from llm.relay import Flow, Journey, Relay
-from llm.settlement import Outcome, counted, settle
+from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
+from llm.stored import EVENTS, cost_comment
 from llm.types import Summary
 from llm.upstream import Failed
-from valuecanvas.core import money
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
@@ -22,12 +25,25 @@ class LiveStream:
     """The parts of a streamed answer. `aclose` before the end: the client has gone."""
 
     def __init__(
-        self, relay: Relay, ledger: Ledger, journey: Journey, flow: Flow
+        self,
+        *,
+        relay: Relay,
+        settler: Settler,
+        journal: Journal,
+        cache: Cache,
+        journey: Journey,
+        flow: Flow,
+        headers: dict[str, str],
     ) -> None:
         self._relay = relay
-        self._ledger = ledger
+        self._settler = settler
+        self._journal = journal
+        self._cache = cache
         self._journey = journey
         self._flow = flow
+        self._headers = headers
+        # All that was passed on, where an idempotency key asks for it again.
+        self._sent: list[bytes] | None = [] if journey.held.claim else None
         self._began = time.monotonic()
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
         self._probing = flow.leave.probe
@@ -49,11 +65,11 @@ class LiveStream:
     async def _run(self) -> AsyncGenerator[bytes, None]:
         flow = self._flow
         try:
-            yield b"".join(flow.first)
+            yield self._passed(b"".join(flow.first))
             async for pieces in self._batches():
                 out, last = _joined(pieces)
                 if out:
-                    yield out
+                    yield self._passed(out)
                 if last is None:
                     continue
                 if last.sort is Sort.ERROR:
@@ -69,6 +85,18 @@ class LiveStream:
             yield await self._interrupted()
         finally:
             await self._gone()
+
+    def _passed(self, out: bytes) -> bytes:
+        """Note what is about to be passed on, before it is."""
+        reader = self._flow.reader
+        self._journal.record(
+            self._journey.held.call.id,
+            self._journey.route,
+            tokens.delivered(reader.size, reader.pieces),
+        )
+        if self._sent is not None:
+            self._sent.append(out)
+        return out
 
     async def _batches(self) -> AsyncIterator[list[Piece]]:
         """The stream's events, as they come. Raises Failed."""
@@ -97,22 +125,48 @@ class LiveStream:
     async def _finished(self) -> bytes:
         if not self._flow.leave.probe or self._probing:
             self._relay.succeeded(self._flow.candidate, self._flow.leave)
-        summary = await self._settle("ok")
-        comment = f": x-valuecanvas-cost-usd={money.text(summary.cost)}\n\n".encode()
-        return comment + self._flow.reader.ending()
+        outcome = self._outcome("ok")
+        self._store(outcome)
+        return await self._end(outcome, self._flow.reader.ending())
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
         await self._relay.failed(self._flow.candidate, self._flow.leave, Event.FAILURE)
-        await self._settle("interrupted", "stream_interrupted")
-        return self._flow.reader.failed(
-            {
-                "message": "The provider's stream broke off; the answer is incomplete.",
-                "type": "upstream_error",
-                "param": None,
-                "code": "stream_interrupted",
-                "request_id": str(self._journey.held.call.id),
-            }
+        return await self._end(
+            self._outcome("interrupted", "stream_interrupted"),
+            self._flow.reader.failed(self._error()),
+        )
+
+    async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
+        """Settle, and what the client gets last: the cost, and how it ended."""
+        comment = cost_comment(cost_of(outcome))
+        summary = await self._settle(outcome, comment + ending)
+        return cost_comment(summary.cost) + ending
+
+    def _error(self) -> dict[str, str | None]:
+        return {
+            "message": "The provider's stream broke off; the answer is incomplete.",
+            "type": "upstream_error",
+            "param": None,
+            "code": "stream_interrupted",
+            "request_id": str(self._journey.held.call.id),
+        }
+
+    def _store(self, outcome: Outcome) -> None:
+        """Keep the whole answer for the next who asks the same."""
+        place, assembly = self._journey.held.place, self._flow.reader.assembly
+        if place is None or assembly is None or not assembly.natural:
+            return
+        used = outcome.tokens
+        usage = {
+            "prompt_tokens": used.prompt,
+            "completion_tokens": used.completion,
+            "total_tokens": used.prompt + used.completion,
+        }
+        self._cache.put(
+            place,
+            self._journey.held.call.directives,
+            entry_of(assembly.whole(usage), outcome),
         )
 
     async def _gone(self) -> None:
@@ -122,22 +176,32 @@ class LiveStream:
                 await self._relay.failed(
                     self._flow.candidate, self._flow.leave, Event.RELEASED
                 )
-            await self._settle("client_gone", "client_gone", wait=False)
+            gone = self._outcome("client_gone", "client_gone")
+            rest = self._flow.reader.failed(self._error()) if self._sent else b""
+            await self._settle(gone, rest, wait=False)
         await self._flow.stack.aclose()
 
-    async def _settle(
-        self, status: str, error_code: str = "", *, wait: bool = True
-    ) -> Summary:
-        self._settled = True
+    def _outcome(self, status: str, error_code: str = "") -> Outcome:
         reader, held = self._flow.reader, self._journey.held
-        outcome = Outcome(
+        return Outcome(
             status=status,
             candidate=self._flow.candidate,
             tokens=counted(held, reader.usage, reader.size, reader.pieces),
             error_code=error_code,
             ttft_ms=self._ttft_ms,
         )
-        return await settle(self._ledger, self._journey, outcome, wait=wait)
+
+    async def _settle(
+        self, outcome: Outcome, ending: bytes, *, wait: bool = True
+    ) -> Summary:
+        self._settled = True
+        answer = None
+        if self._sent is not None:
+            body = b"".join(self._sent) + ending
+            answer = Stored(200, {"Content-Type": EVENTS, **self._headers}, body)
+        return await self._settler.settle(
+            self._journey, outcome, answer=answer, wait=wait
+        )
 
 
 def _joined(pieces: list[Piece]) -> tuple[bytes, Piece | None]:

@@ -27,6 +27,7 @@ from valuecanvas.core.admin import (
 
 from .api_key_form import ApiKeyForm, RotateForm
 
+
 class StateFilter(NamesFilter):
     title = "state"
     parameter_name = "state"

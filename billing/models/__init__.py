@@ -4,6 +4,7 @@ from billing.models.api_key import ApiKey, Scope
 from billing.models.budget import Budget
 from billing.models.counter import Counter
 from billing.models.customer import Customer
+from billing.models.idempotency import IdempotencyKey
 from billing.models.price import Price
 from billing.models.reservation import Reservation
 from billing.models.team import Team
@@ -15,6 +16,7 @@ __all__ = [
     "Budget",
     "Counter",
     "Customer",
+    "IdempotencyKey",
     "Price",
     "Reservation",
     "Scope",

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -12,20 +11,12 @@ from redis.exceptions import RedisError
 from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
-from llm.types import Call, Plan
+from llm.types import Call, Place, Plan
 from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
 ENDPOINTS = frozenset({"chat", "embeddings"})
 TTL_JITTER = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an answer would be stored."""
-
-    key: str
-    tenant: str
 
 
 class Cache:
@@ -59,7 +50,9 @@ class Cache:
             log.warning("cache.refused", key=place.key[:16])
             return None
         age = time.time() - found.at
-        return None if wanted.max_age_s is not None and age > wanted.max_age_s else found
+        return (
+            None if wanted.max_age_s is not None and age > wanted.max_age_s else found
+        )
 
     def put(self, place: Place, wanted: Directives, answer: Entry) -> None:
         """Store the answer in the background."""
