@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from django.db import Error as DatabaseError
 
@@ -24,13 +25,15 @@ from billing.principal import Principal
 from llm import checks, idempotency, settlement, stored
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight
+from llm.coalesce.flights import Flights
 from llm.journal import Journal
 from llm.live_config import LiveConfig
 from llm.refusals import refusal
 from llm.resolve import party, resolve
 from llm.snapshot import Snapshot
 from llm.translate import to_chat
-from llm.types import Call, Held, Known, Plan, Repeated
+from llm.types import Call, Following, Held, Known, Place, Plan, Repeated
 from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import (
     InvalidRequest,
@@ -40,7 +43,7 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 
-Entered = Held | Known | Repeated
+Entered = Held | Known | Following | Repeated
 # Configuration that changes faster than this many tries is an operator's script.
 TRIES = 8
 ADMIT_WITHIN_S = 2.0
@@ -57,6 +60,16 @@ def unavailable() -> Unavailable:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is there already: a stored answer, or a call under way."""
+
+    place: Place | None = None
+    entry: Entry | None = None
+    flight: Flight | None = None
+    leading: bool = False
+
+
 class Admission:
     """Admits calls one by one; what it decides on is never older than the commit."""
 
@@ -67,12 +80,14 @@ class Admission:
         config: LiveConfig,
         callers: Callers,
         cache: Cache,
+        flights: Flights,
         journal: Journal,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._callers = callers
         self._cache = cache
+        self._flights = flights
         self._journal = journal
 
     async def identify(self, call: Call) -> Principal:
@@ -143,20 +158,33 @@ class Admission:
     async def _enter(self, call: Call, plan: Plan) -> Entered | Stale:
         """Look whether an answer is stored, then take quota and money."""
         place = self._cache.place(call, plan)
-        entry = await self._cache.get(place, call.directives) if place else None
+        if place is None:
+            return await self._take(call, plan, Look())
+        entry, flight, leading = await self._flights.look(place, call.directives)
+        look = Look(place, entry, flight, leading)
+        entered: Entered | Stale | None = None
+        try:
+            entered = await self._take(call, plan, look)
+        finally:
+            if leading and flight is not None and not isinstance(entered, Held):
+                # Whoever waits for this one starts anew.
+                self._flights.failed(flight, None)
+        return entered
+
+    async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
+        """Take quota, and money where a provider is to be paid. Raises GatewayError."""
         claim = idempotency.claim(
             call.idempotency_key, plan.principal, call.endpoint, call.body
         )
+        following = look.flight is not None and not look.leading
         item: Admit | Hit
-        if entry is None:
-            item = self._admit(call, plan, claim)
+        if look.entry is not None:
+            item = _hit(call, plan, claim, look.entry)
         else:
-            item = _hit(call, plan, claim, entry)
+            item = self._admit(call, plan, claim, free=following)
         answer = await self._put(item)
         if isinstance(answer, Admitted):
-            if entry is not None:
-                return Known(call, plan, answer, entry)
-            return Held(call, plan, answer, claim, place)
+            return _entered(call, plan, answer, claim, look)
         if isinstance(answer, Replay):
             return Repeated(answer.request_id, answer.stored)
         if isinstance(answer, Stale):
@@ -173,20 +201,33 @@ class Admission:
             raise unavailable() from error
         return answer
 
-    def _admit(self, call: Call, plan: Plan, claim: Claim | None) -> Admit:
+    def _admit(
+        self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
+    ) -> Admit:
         model = plan.model
         longest = model.total_stream_s if plan.shape.stream else model.total_s
         return Admit(
             id=call.id,
             party=party(plan.principal),
             quota=plan.tier.daily_requests,
-            limits=plan.limits,
-            estimate=plan.estimate,
+            limits=() if free else plan.limits,
+            estimate=0 if free else plan.estimate,
             epoch=plan.epoch,
             lease_s=longest + LEASE_SLACK_S,
             facts=_facts(call, plan, claim, self._journal.name),
             claim=claim,
         )
+
+
+def _entered(
+    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: Look
+) -> Entered:
+    if look.entry is not None:
+        return Known(call, plan, admitted, look.entry)
+    if look.flight is None or look.leading:
+        return Held(call, plan, admitted, claim, look.place, look.flight)
+    held = Held(call, plan, admitted, claim, look.place)
+    return Following(held, look.flight)
 
 
 def _hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:

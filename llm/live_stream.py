@@ -8,6 +8,7 @@ from billing.ledger import Stored
 from llm import tokens
 from llm.breaker.types import Event
 from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
 from llm.dialects.base import Piece, Sort
 from llm.journal import Journal
 from llm.providers.base import Verdict
@@ -19,6 +20,7 @@ from llm.upstream import Failed
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
+_SHARED = frozenset({Sort.HELD, Sort.CONTENT, Sort.PASS})
 
 
 class LiveStream:
@@ -31,6 +33,7 @@ class LiveStream:
         settler: Settler,
         journal: Journal,
         cache: Cache,
+        flights: Flights,
         journey: Journey,
         flow: Flow,
         headers: dict[str, str],
@@ -39,6 +42,7 @@ class LiveStream:
         self._settler = settler
         self._journal = journal
         self._cache = cache
+        self._flights = flights
         self._journey = journey
         self._flow = flow
         self._headers = headers
@@ -56,6 +60,11 @@ class LiveStream:
     async def __anext__(self) -> bytes:
         return await anext(self._parts)
 
+    def carry_on(self) -> bool:
+        """The client has gone: is there anybody else who wants the rest?"""
+        flight = self._journey.held.flight
+        return flight is not None and flight.followers > 0
+
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
         await self._parts.aclose()
@@ -65,9 +74,13 @@ class LiveStream:
     async def _run(self) -> AsyncGenerator[bytes, None]:
         flow = self._flow
         try:
+            self._share(flow.first)
             yield self._passed(b"".join(flow.first))
             async for pieces in self._batches():
                 out, last = _joined(pieces)
+                self._share(
+                    [one.out for one in pieces if one.sort in _SHARED and not one.usage]
+                )
                 if out:
                     yield self._passed(out)
                 if last is None:
@@ -85,6 +98,11 @@ class LiveStream:
             yield await self._interrupted()
         finally:
             await self._gone()
+
+    def _share(self, events: list[bytes]) -> None:
+        flight = self._journey.held.flight
+        if flight is not None and events:
+            flight.add(events)
 
     def _passed(self, out: bytes) -> bytes:
         """Note what is about to be passed on, before it is."""
@@ -126,11 +144,12 @@ class LiveStream:
         if not self._flow.leave.probe or self._probing:
             self._relay.succeeded(self._flow.candidate, self._flow.leave)
         outcome = self._outcome("ok")
-        self._store(outcome)
+        self._land(outcome)
         return await self._end(outcome, self._flow.reader.ending())
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
+        self._lose()
         await self._relay.failed(self._flow.candidate, self._flow.leave, Event.FAILURE)
         return await self._end(
             self._outcome("interrupted", "stream_interrupted"),
@@ -152,10 +171,15 @@ class LiveStream:
             "request_id": str(self._journey.held.call.id),
         }
 
-    def _store(self, outcome: Outcome) -> None:
-        """Keep the whole answer for the next who asks the same."""
-        place, assembly = self._journey.held.place, self._flow.reader.assembly
-        if place is None or assembly is None or not assembly.natural:
+    def _lose(self) -> None:
+        flight = self._journey.held.flight
+        if flight is not None:
+            self._flights.failed(flight, None)
+
+    def _land(self, outcome: Outcome) -> None:
+        """Give the whole answer to those who wait, and to the next who asks the same."""
+        held, assembly = self._journey.held, self._flow.reader.assembly
+        if held.place is None or assembly is None:
             return
         used = outcome.tokens
         usage = {
@@ -163,15 +187,16 @@ class LiveStream:
             "completion_tokens": used.completion,
             "total_tokens": used.prompt + used.completion,
         }
-        self._cache.put(
-            place,
-            self._journey.held.call.directives,
-            entry_of(assembly.whole(usage), outcome),
-        )
+        entry = entry_of(assembly.whole(usage), outcome)
+        if assembly.natural:
+            self._cache.put(held.place, held.call.directives, entry)
+        if held.flight is not None:
+            self._flights.landed(held.flight, entry)
 
     async def _gone(self) -> None:
         """Close the upstream; if nothing was settled yet, the client left early."""
         if not self._settled:
+            self._lose()
             if self._probing:
                 await self._relay.failed(
                     self._flow.candidate, self._flow.leave, Event.RELEASED

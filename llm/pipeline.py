@@ -7,12 +7,14 @@ from billing.ledger import Stored
 from llm import headers, metrics, stored
 from llm.admission import Admission
 from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
+from llm.follow import Followers
 from llm.journal import Journal
 from llm.live_stream import LiveStream
 from llm.observe import observe_hit
 from llm.relay import Delivery, Journey, Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of, refused
-from llm.types import Call, Held, Known, Repeated, Reply, StreamReply
+from llm.types import Call, Following, Held, Known, Repeated, Reply, StreamReply
 from valuecanvas.core import money
 from valuecanvas.core.errors import GatewayError, Unavailable
 
@@ -28,6 +30,7 @@ class Pipeline:
         settler: Settler,
         journal: Journal,
         cache: Cache,
+        flights: Flights,
         note: Callable[[Journey], None],
     ) -> None:
         self._admission = admission
@@ -35,6 +38,8 @@ class Pipeline:
         self._settler = settler
         self._journal = journal
         self._cache = cache
+        self._flights = flights
+        self._followers = Followers(settler, self.run)
         self._note = note
 
     async def run(self, call: Call) -> Reply | StreamReply:
@@ -49,6 +54,8 @@ class Pipeline:
         if isinstance(entered, Known):
             observe_hit(entered)
             return stored.known(entered)
+        if isinstance(entered, Following):
+            return await self._followers.answer(entered)
         return await self._answer(entered)
 
     async def _answer(self, held: Held) -> Reply | StreamReply:
@@ -61,11 +68,13 @@ class Pipeline:
                 return await self._stream(journey)
             return await self._whole(journey)
         except GatewayError as error:
+            self._share_failure(held, error)
             error.headers = {**_headers(held, ""), **error.headers}
             await self._settler.settle(journey, refused(error))
             raise
         except BaseException:
             # Cancelled or worse, before anything was delivered: give it all back.
+            self._share_failure(held, None)
             lost = refused(Unavailable("The request was abandoned.", code="abandoned"))
             await self._settler.settle(journey, lost, wait=False)
             raise
@@ -93,18 +102,23 @@ class Pipeline:
         summary = await asyncio.shield(
             self._settler.settle(journey, outcome, answer=answer)
         )
-        self._store(held, delivery, outcome)
+        self._share(held, delivery, outcome)
         sent["x-valuecanvas-cost-usd"] = money.text(summary.cost)
         return Reply(200, sent, whole.body, summary)
 
-    def _store(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
-        """Keep the answer for the next who asks the same."""
-        if held.place is not None and delivery.whole.natural:
-            self._cache.put(
-                held.place,
-                held.call.directives,
-                entry_of(delivery.whole.body, outcome),
-            )
+    def _share(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
+        """Give the answer to those who wait, and to the next who asks the same."""
+        if held.place is None:
+            return
+        entry = entry_of(delivery.whole.body, outcome)
+        if delivery.whole.natural:
+            self._cache.put(held.place, held.call.directives, entry)
+        if held.flight is not None:
+            self._flights.landed(held.flight, entry)
+
+    def _share_failure(self, held: Held, error: GatewayError | None) -> None:
+        if held.flight is not None:
+            self._flights.failed(held.flight, error)
 
     async def _stream(self, journey: Journey) -> StreamReply:
         """An answer in parts; the stream settles itself when it ends."""
@@ -116,6 +130,7 @@ class Pipeline:
             settler=self._settler,
             journal=self._journal,
             cache=self._cache,
+            flights=self._flights,
             journey=journey,
             flow=flow,
             headers=sent,

@@ -14,6 +14,7 @@ from llm import upstream
 from llm.admission import Admission
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
 from llm.heir import Heir
 from llm.journal import Journal
 from llm.live_config import LiveConfig
@@ -44,9 +45,11 @@ class Runtime:
     pipeline: Pipeline
     journal: Journal
     heir: Heir
+    flights: Flights
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
+        await self.flights.stop()
         await self.heir.stop()
         await self.board.close()
         await self.records.flush()
@@ -81,8 +84,15 @@ async def start() -> Runtime:
     pool = upstream.session()
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
+    flights = Flights(store, cache, settings.REDIS_URL, journal.name)
+    flights.start()
     admission = Admission(
-        ledger=ledger, config=config, callers=callers, cache=cache, journal=journal
+        ledger=ledger,
+        config=config,
+        callers=callers,
+        cache=cache,
+        flights=flights,
+        journal=journal,
     )
     pipeline = Pipeline(
         admission=admission,
@@ -90,6 +100,7 @@ async def start() -> Runtime:
         settler=Settler(ledger, journal),
         journal=journal,
         cache=cache,
+        flights=flights,
         note=records.attempts,
     )
     heir = Heir(db, settings.JOURNAL_DIR)
@@ -112,4 +123,5 @@ async def start() -> Runtime:
         pipeline=pipeline,
         journal=journal,
         heir=heir,
+        flights=flights,
     )

@@ -17,7 +17,7 @@ from llm.relay import Journey
 from llm.types import Candidate, Held, Summary, Tokens
 from llm.usage import Own
 from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.errors import GatewayError, Unavailable
 
 log = structlog.get_logger("llm.request")
 # An answer waits this long for its settlement while the database is away; the
@@ -35,6 +35,8 @@ class Outcome:
     error_code: str = ""
     refund: bool = False
     ttft_ms: int | None = None
+    # The answer of another request, delivered to this one as well: it costs nothing.
+    shared: Entry | None = None
 
 
 def counted(held: Held, reported: Any, size: int, pieces: int = 0) -> Tokens:
@@ -102,6 +104,20 @@ class Settler:
         observe(held.call, held.plan, charge, cost)
         return _summary(journey, outcome, charge, cost)
 
+    async def give_back(self, held: Held) -> None:
+        """End a reservation as if it had never been: no row, no unit, no money."""
+        item = Settle(held.admitted, {}, held.plan.epoch, None, held.claim)
+        queued = asyncio.ensure_future(self._ledger.put(item))
+        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
+        try:
+            async with asyncio.timeout(ANSWER_WAITS_S):
+                await asyncio.shield(queued)
+        except (TimeoutError, BatchUnavailable) as error:
+            raise Unavailable(
+                "The gateway cannot reach its ledger now; try again shortly.",
+                headers={"Retry-After": "1"},
+            ) from error
+
     def _heard(self, request_id: uuid.UUID, settled: asyncio.Future[Any]) -> None:
         """Committed: the journal need not know of it any more."""
         if not settled.cancelled() and settled.exception() is None:
@@ -117,6 +133,8 @@ def cost_of(outcome: Outcome) -> int:
 
 
 def _charge(journey: Journey, outcome: Outcome) -> Charge:
+    if outcome.shared is not None:
+        return _shared_charge(journey, outcome, outcome.shared)
     used, candidate = outcome.tokens, outcome.candidate
     cost = cost_of(outcome)
     marks = used.marks
@@ -141,6 +159,24 @@ def _charge(journey: Journey, outcome: Outcome) -> Charge:
     )
 
 
+def _shared_charge(journey: Journey, outcome: Outcome, shared: Entry) -> Charge:
+    return Charge(
+        prompt_tokens=shared.prompt_tokens,
+        completion_tokens=shared.completion_tokens,
+        cached_tokens=shared.cached_tokens,
+        provider=shared.provider,
+        upstream_model=shared.upstream_model,
+        status=outcome.status,
+        error_code=outcome.error_code,
+        latency_ms=_elapsed_ms(journey.held),
+        ttft_ms=outcome.ttft_ms,
+        source="cache",
+        marks=("coalesced",),
+        cached=True,
+        saved=shared.cost,
+    )
+
+
 def _elapsed_ms(held: Held) -> int:
     return int((time.monotonic() - held.call.started) * 1000)
 
@@ -153,7 +189,7 @@ def _summary(journey: Journey, outcome: Outcome, charge: Charge, cost: int) -> S
         model=held.plan.model.name,
         upstream_model=charge.upstream_model,
         cost=cost,
-        cached=False,
+        cached=charge.cached,
         tokens=outcome.tokens,
         latency_ms=charge.latency_ms,
         ttft_ms=charge.ttft_ms,

@@ -13,6 +13,7 @@ from billing.ledger import Admitted, Claim, Limit, Stored
 from billing.principal import Principal
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight
 from llm.config import ModelFacts, ProviderFacts
 
 
@@ -20,6 +21,8 @@ class Parts(Protocol):
     """The parts of a streamed answer."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def carry_on(self) -> bool: ...
 
     async def aclose(self) -> None: ...
 
@@ -104,6 +107,8 @@ class Held:
     claim: Claim | None = None
     # Where the answer will be stored; None: nowhere.
     place: Place | None = None
+    # What others with the same request wait for; this one leads it.
+    flight: Flight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,14 @@ class Known:
     plan: Plan
     admitted: Admitted
     entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A request whose answer another one is fetching; it holds quota, but no money."""
+
+    held: Held
+    flight: Flight
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, get_resolver
 
 from llm.responses import EventStream, error_response
+from llm.types import Parts
 from valuecanvas import cors
 from valuecanvas.core.errors import (
     BodyTooLarge,
@@ -140,7 +141,7 @@ async def _send_stream(response: EventStream, receive: Receive, send: Send) -> N
     """Relay the parts; a client that leaves ends the stream at once."""
     task = asyncio.current_task()
     gone = asyncio.create_task(_disconnected(receive))
-    gone.add_done_callback(lambda done: None if done.cancelled() else task.cancel())  # type: ignore[union-attr]
+    gone.add_done_callback(lambda done: _left(done, task, response.parts))
     try:
         await send(_start(response))
         async for part in response.parts:
@@ -153,6 +154,14 @@ async def _send_stream(response: EventStream, receive: Receive, send: Send) -> N
         gone.cancel()
         await response.parts.aclose()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _left(
+    gone: "asyncio.Task[None]", task: "asyncio.Task[None] | None", parts: Parts
+) -> None:
+    """End the stream of a client that left, unless others wait for it."""
+    if not gone.cancelled() and task is not None and not parts.carry_on():
+        task.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

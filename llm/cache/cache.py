@@ -35,16 +35,8 @@ class Cache:
             return None
         return Place(key.digest(call, plan), key.tenant(plan))
 
-    async def get(self, place: Place, wanted: Directives) -> Entry | None:
-        """The stored answer, if it is there, genuine and young enough."""
-        if not wanted.read:
-            return None
-        try:
-            value = await self._store.command("GET", self._name(place))
-        except (StoreDown, RedisError):
-            return None
-        if value is None:
-            return None
+    def open(self, place: Place, wanted: Directives, value: bytes) -> Entry | None:
+        """The answer in `value`, if it is genuine and young enough."""
         found = entry.unpack(value, tenant=place.tenant, key=place.key)
         if found is None:
             log.warning("cache.refused", key=place.key[:16])
@@ -69,10 +61,11 @@ class Cache:
         value = entry.pack(answer, tenant=place.tenant, key=place.key)
         try:
             await self._store.command(
-                "SET", self._name(place), value, "PX", int(ttl * spread * 1000)
+                "SET", self.name(place), value, "PX", int(ttl * spread * 1000)
             )
         except (StoreDown, RedisError):
             log.debug("cache.not_stored")
 
-    def _name(self, place: Place) -> str:
-        return f"{self._store.prefix}:cache:{place.key}"
+    def name(self, place: Place) -> str:
+        """The answer's name in Redis; its lead has the same hash tag."""
+        return f"{self._store.prefix}:cache:{{{place.key}}}"

@@ -31,6 +31,8 @@ class Piece:
     sort: Sort
     out: bytes = b""
     error: dict[str, Any] | None = None
+    # True for the event that only tells the usage: not every listener wants it.
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

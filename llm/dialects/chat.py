@@ -53,7 +53,8 @@ class ChatStream(StreamReader):
             self.usage = usage
         if not choices:
             hidden = usage and not self._include_usage
-            return Piece(Sort.DROP if hidden else Sort.PASS, raw)
+            sort = Sort.DROP if hidden else Sort.PASS
+            return Piece(sort, raw, usage=bool(usage))
         return self._choices(choices, raw)
 
     def _choices(self, choices: Any, raw: bytes) -> Piece:
