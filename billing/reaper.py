@@ -1,38 +1,72 @@
 """Ends reservations whose process died: billed by what is known, never silently free."""
 
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import structlog
 from django.utils import timezone
 
-from billing.ledger import Admitted, Charge, Party, Settle, commit_now
+from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
 from billing.models import Reservation
 from valuecanvas.core import money
 
 log = structlog.get_logger("billing.reaper")
 AT_A_TIME = 500
+_COLUMNS = ("user_id", "model", "endpoint", "trace_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an open request: its route, and the tokens that it passed on."""
+
+    route: int
+    tokens: int
+    source: str
 
 
 def reap() -> int:
     """Settle every reservation past its lease; how many this call ended.
 
-    The prompt was sent, so it is billed at its estimate and marked `estimated`; what
-    was answered is unknown. Who settles the same reservation at the same time is
-    harmless: one of the two finds it gone.
+    What was answered is unknown here, so the prompt is billed at its estimate. Who
+    settles the same reservation at the same time is harmless: one of the two finds it
+    gone.
     """
     ended = 0
     while True:
         overdue = list(
-            Reservation.objects.filter(lease_until__lt=timezone.now())
-            .order_by("lease_until")[:AT_A_TIME]
-        )  # fmt: skip
-        if not overdue:
-            return ended
-        now_ended = _end([_settlement(row) for row in overdue])
+            Reservation.objects.filter(lease_until__lt=timezone.now()).order_by(
+                "lease_until"
+            )[:AT_A_TIME]
+        )
+        now_ended = _commit(_settlement(row, Known(0, 0, "reaper")) for row in overdue)
         ended += now_ended
         if len(overdue) < AT_A_TIME or not now_ended:
             return ended
+
+
+def settle_estate(journal: str, progress: Mapping[uuid.UUID, tuple[int, int]]) -> int:
+    """End what the dead process of `journal` left open; how many this call ended.
+
+    `progress` has (number of the route, tokens passed on) of each request that it sent
+    upstream. What it never sent is given back.
+    """
+    left = Reservation.objects.filter(facts__journal=journal).order_by("id")
+    items = []
+    for row in left:
+        came = progress.get(row.id)
+        known = Known(*came, source="journal") if came else None
+        items.append(_settlement(row, known))
+    return _commit(items)
+
+
+def _commit(items: Iterable[Settle]) -> int:
+    waiting, ended = list(items), 0
+    for start in range(0, len(waiting), AT_A_TIME):
+        ended += _end(waiting[start : start + AT_A_TIME])
+    return ended
 
 
 def _end(settlements: list[Settle]) -> int:
@@ -48,13 +82,9 @@ def _end(settlements: list[Settle]) -> int:
     return sum(1 for answer in answers if getattr(answer, "first", False))
 
 
-def _settlement(row: Reservation) -> Settle:
+def _settlement(row: Reservation, known: Known | None) -> Settle:
     facts: dict[str, Any] = row.facts
-    # Another release may have written them: what is missing costs the whole estimate.
-    prompt, rate = facts.get("prompt_tokens", 0), facts.get("input_rate")
-    cost = row.estimate if rate is None else money.round_cost(prompt * rate)
-    elapsed = timezone.now() - row.created_at
-    columns = ("user_id", "model", "endpoint", "trace_id")
+    claim = facts.get("claim")
     return Settle(
         admitted=Admitted(
             id=row.id,
@@ -66,18 +96,39 @@ def _settlement(row: Reservation) -> Settle:
             quota=0,
             limits=(),
         ),
-        facts={name: facts.get(name, "") for name in columns},
+        facts={name: facts.get(name, "") for name in _COLUMNS},
         epoch=row.epoch,
-        charge=Charge(
-            cost=min(cost, row.estimate),
-            provider_cost=cost,
-            prompt_tokens=prompt,
-            provider=facts.get("provider", ""),
-            upstream_model=facts.get("upstream_model", ""),
-            status="abandoned",
-            error_code="process_died",
-            latency_ms=int(elapsed.total_seconds() * 1000),
-            source="reaper",
-            marks=("estimated",),
-        ),
+        charge=_charge(row, known) if known else None,
+        # Its answer is lost: the key is free for another try.
+        claim=Claim(claim, "") if claim else None,
     )
+
+
+def _charge(row: Reservation, known: Known) -> Charge:
+    provider, upstream_model, input_rate, output_rate = _route(row, known)
+    prompt = int(row.facts.get("prompt_tokens", 0))
+    cost = money.round_cost(prompt * input_rate + known.tokens * output_rate)
+    if not upstream_model:
+        # Another release wrote the row: what is missing costs the whole estimate.
+        cost = row.estimate
+    elapsed = timezone.now() - row.created_at
+    return Charge(
+        cost=min(cost, row.estimate),
+        provider_cost=cost,
+        prompt_tokens=prompt,
+        completion_tokens=known.tokens,
+        provider=provider,
+        upstream_model=upstream_model,
+        status="abandoned",
+        error_code="process_died",
+        latency_ms=int(elapsed.total_seconds() * 1000),
+        source=known.source,
+        marks=("estimated",),
+    )
+
+
+def _route(row: Reservation, known: Known) -> tuple[str, str, int, int]:
+    """Where the request had gone: provider, its model, and its two rates."""
+    routes = row.facts.get("routes") or [["", "", 0, 0]]
+    provider, model, input_rate, output_rate = routes[min(known.route, len(routes) - 1)]
+    return provider, model, input_rate, output_rate

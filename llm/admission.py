@@ -2,42 +2,48 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
-import structlog
-from django.conf import settings
 from django.db import Error as DatabaseError
 
 from billing.callers import Callers
 from billing.ledger import (
+    Admission as LedgerAnswer,
+)
+from billing.ledger import (
     Admit,
     Admitted,
-    BudgetRefused,
+    Charge,
+    Claim,
+    Hit,
     Ledger,
     Peek,
-    QuotaRefused,
+    Replay,
     Stale,
 )
 from billing.principal import Principal
-from llm import checks, headers, settlement
+from llm import checks, idempotency, settlement, stored
+from llm.cache.cache import Cache
+from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight
+from llm.coalesce.flights import Flights
+from llm.journal import Journal
 from llm.live_config import LiveConfig
+from llm.refusals import refusal
 from llm.resolve import party, resolve
 from llm.snapshot import Snapshot
 from llm.translate import to_chat
-from llm.types import Call, Held, Plan
-from valuecanvas.core import money
+from llm.types import Call, Following, Held, Known, Place, Plan, Repeated
 from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import (
-    BudgetExceeded,
-    GatewayError,
     InvalidRequest,
     NotAuthenticated,
     NotFound,
     NotPermitted,
-    QuotaExceeded,
     Unavailable,
 )
 
-log = structlog.get_logger("llm.admission")
+Entered = Held | Known | Following | Repeated
 # Configuration that changes faster than this many tries is an operator's script.
 TRIES = 8
 ADMIT_WITHIN_S = 2.0
@@ -54,13 +60,35 @@ def unavailable() -> Unavailable:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is there already: a stored answer, or a call under way."""
+
+    place: Place | None = None
+    entry: Entry | None = None
+    flight: Flight | None = None
+    leading: bool = False
+
+
 class Admission:
     """Admits calls one by one; what it decides on is never older than the commit."""
 
-    def __init__(self, ledger: Ledger, config: LiveConfig, callers: Callers) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        config: LiveConfig,
+        callers: Callers,
+        cache: Cache,
+        flights: Flights,
+        journal: Journal,
+    ) -> None:
         self._ledger = ledger
         self._config = config
         self._callers = callers
+        self._cache = cache
+        self._flights = flights
+        self._journal = journal
 
     async def identify(self, call: Call) -> Principal:
         """The caller, or the user it acts for. Raises GatewayError."""
@@ -85,8 +113,11 @@ class Admission:
                 return self._config.current
             raise unavailable() from error
 
-    async def admit(self, call: Call) -> Held:
-        """Hold quota and money for `call`. Raises GatewayError."""
+    async def admit(self, call: Call) -> Entered:
+        """Hold quota and money for `call`, or answer it from what is stored.
+
+        Raises GatewayError.
+        """
         shape = checks.SHAPES[call.endpoint](call.body)
         if not self._config.loaded:
             await self.snapshot()
@@ -109,13 +140,10 @@ class Admission:
                 continue
             except DatabaseError as error:
                 raise unavailable() from error
-            answer = await self._put(call, plan)
-            if isinstance(answer, Admitted):
-                return Held(call, plan, answer)
-            if isinstance(answer, Stale):
-                await self._refresh(answer.epoch)
-                continue
-            raise _refusal(answer, plan)
+            entered = await self._enter(call, plan)
+            if not isinstance(entered, Stale):
+                return entered
+            await self._refresh(entered.epoch)
         raise Unavailable(
             "The configuration is changing too fast; try again shortly.",
             headers={"Retry-After": "1"},
@@ -127,40 +155,123 @@ class Admission:
         except DatabaseError as error:
             raise unavailable() from error
 
-    async def _put(
-        self, call: Call, plan: Plan
-    ) -> Admitted | Stale | QuotaRefused | BudgetRefused:
-        model = plan.model
-        longest = model.total_stream_s if plan.shape.stream else model.total_s
-        item = Admit(
-            id=call.id,
-            party=party(plan.principal),
-            quota=plan.tier.daily_requests,
-            limits=plan.limits,
-            estimate=plan.estimate,
-            epoch=plan.epoch,
-            lease_s=longest + LEASE_SLACK_S,
-            facts=_facts(call, plan),
+    async def _enter(self, call: Call, plan: Plan) -> Entered | Stale:
+        """Look whether an answer is stored, then take quota and money."""
+        place = self._cache.place(call, plan)
+        if place is None:
+            return await self._take(call, plan, Look())
+        entry, flight, leading = await self._flights.look(place, call.directives)
+        look = Look(place, entry, flight, leading)
+        entered: Entered | Stale | None = None
+        try:
+            entered = await self._take(call, plan, look)
+        finally:
+            if leading and flight is not None and not isinstance(entered, Held):
+                # Whoever waits for this one starts anew.
+                self._flights.failed(flight, None)
+        return entered
+
+    async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
+        """Take quota, and money where a provider is to be paid. Raises GatewayError."""
+        claim = idempotency.claim(
+            call.idempotency_key, plan.principal, call.endpoint, call.body
         )
+        following = look.flight is not None and not look.leading
+        item: Admit | Hit
+        if look.entry is not None:
+            item = _hit(call, plan, claim, look.entry)
+        else:
+            item = self._admit(call, plan, claim, free=following)
+        answer = await self._put(item)
+        if isinstance(answer, Admitted):
+            return _entered(call, plan, answer, claim, look)
+        if isinstance(answer, Replay):
+            return Repeated(answer.request_id, answer.stored)
+        if isinstance(answer, Stale):
+            return answer
+        raise refusal(answer, plan)
+
+    async def _put(self, item: Admit | Hit) -> LedgerAnswer:
+        if not self._journal.ready():
+            raise unavailable()
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
-                answer: Admitted | Stale | QuotaRefused | BudgetRefused
-                answer = await self._ledger.put(item)
+                answer: LedgerAnswer = await self._ledger.put(item)
         except (BatchUnavailable, TimeoutError) as error:
             raise unavailable() from error
         return answer
 
+    def _admit(
+        self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
+    ) -> Admit:
+        model = plan.model
+        longest = model.total_stream_s if plan.shape.stream else model.total_s
+        return Admit(
+            id=call.id,
+            party=party(plan.principal),
+            quota=plan.tier.daily_requests,
+            limits=() if free else plan.limits,
+            estimate=0 if free else plan.estimate,
+            epoch=plan.epoch,
+            lease_s=longest + LEASE_SLACK_S,
+            facts=_facts(call, plan, claim, self._journal.name),
+            claim=claim,
+        )
 
-def _facts(call: Call, plan: Plan) -> dict[str, object]:
-    """What the reaper needs to bill this request if our process dies."""
-    rate = plan.candidates[0].rate
+
+def _entered(
+    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: Look
+) -> Entered:
+    if look.entry is not None:
+        return Known(call, plan, admitted, look.entry)
+    if look.flight is None or look.leading:
+        return Held(call, plan, admitted, claim, look.place, look.flight)
+    held = Held(call, plan, admitted, claim, look.place)
+    return Following(held, look.flight)
+
+
+def _hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
+    """A stored answer's one place in the ledger: admitted and settled at cost 0."""
+    return Hit(
+        id=call.id,
+        party=party(plan.principal),
+        quota=plan.tier.daily_requests,
+        epoch=plan.epoch,
+        facts=settlement.facts(call, plan.model.name, plan.principal),
+        charge=Charge(
+            saved=entry.cost,
+            cached=True,
+            prompt_tokens=entry.prompt_tokens,
+            completion_tokens=entry.completion_tokens,
+            cached_tokens=entry.cached_tokens,
+            provider=entry.provider,
+            upstream_model=entry.upstream_model,
+            latency_ms=int((time.monotonic() - call.started) * 1000),
+            source="cache",
+        ),
+        claim=claim,
+        answer=stored.of_entry(call, plan, entry) if claim else None,
+    )
+
+
+def _facts(
+    call: Call, plan: Plan, claim: Claim | None, journal: str
+) -> dict[str, object]:
+    """What the living need to bill this request if our process dies."""
     return {
         **settlement.facts(call, plan.model.name, plan.principal),
-        "started": time.time(),
-        "provider": rate.provider,
-        "upstream_model": rate.upstream_model,
+        "journal": journal,
+        "claim": claim.id if claim else None,
         "prompt_tokens": max(1, plan.shape.prompt_bytes // 4),
-        "input_rate": rate.input,
+        "routes": [
+            [
+                one.provider.key,
+                one.upstream_model,
+                one.rate.input,
+                one.rate.output,
+            ]
+            for one in plan.candidates
+        ],
     }
 
 
@@ -170,39 +281,3 @@ def _check_translation(call: Call, plan: Plan) -> None:
         one.provider.kind.responses for one in plan.candidates
     ):
         to_chat(call.body)
-
-
-def _refusal(answer: QuotaRefused | BudgetRefused, plan: Plan) -> GatewayError:
-    if isinstance(answer, QuotaRefused):
-        return QuotaExceeded(
-            f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "
-            "they are used up. The quota starts anew at 00:00 UTC.",
-            headers=headers.quota_refused(answer),
-            extra={"upgrade": _upgrade(plan)},
-        )
-    return BudgetExceeded(
-        f"The {answer.limit.period} budget of {_whose(answer.limit.scope)} has "
-        f"${money.text(max(0, answer.limit.micros - answer.spent - answer.reserved))} "
-        f"left, and this request may cost ${money.text(plan.estimate)}. A smaller "
-        "max_tokens may fit.",
-        headers=headers.budget_refused(answer),
-        extra={"upgrade": _upgrade(plan)},
-    )
-
-
-def _whose(scope: str) -> str:
-    names = {"g": "everyone", "t": "your team", "c": "this user", "k": "this API key"}
-    return names[scope[0]]
-
-
-def _upgrade(plan: Plan) -> dict[str, object] | None:
-    """The next tier, its limits, and where to get it."""
-    if plan.upgrade is None:
-        return None
-    return {
-        "tier": plan.upgrade.key,
-        "name": plan.upgrade.name,
-        "daily_requests": plan.upgrade.daily_requests,
-        "max_output_tokens": plan.upgrade.max_output_tokens,
-        "url": settings.UPGRADE_URL,
-    }

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from llm.models import BreakerOverride, Model, Provider, Route
+from llm.models import BreakerOverride, CacheEpoch, Model, Provider, Route
 from llm.providers.base import Kind
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
@@ -31,6 +31,8 @@ class ModelFacts:
     kind: str
     enabled: bool
     max_output_tokens: int
+    cache_enabled: bool
+    cache_scope: str
     first_token_s: float
     between_tokens_s: float
     total_stream_s: float
@@ -85,6 +87,8 @@ def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
             row.kind,
             row.enabled,
             row.max_output_tokens,
+            row.cache_enabled,
+            row.cache_scope,
             row.first_token_s,
             row.between_tokens_s,
             row.total_stream_s,
@@ -118,6 +122,13 @@ def load_overrides(keys: Keys = None) -> dict[str, OverrideFacts]:
         )
         for row in rows
     }
+
+
+def load_cache_epochs(keys: Keys = None) -> dict[str, int]:
+    rows = CacheEpoch.objects.all()
+    if keys is not None:
+        rows = rows.filter(pk__in=keys)
+    return dict(rows.values_list("target", "value"))
 
 
 def routes_by_model(

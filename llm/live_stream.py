@@ -4,30 +4,50 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from billing.ledger import Ledger
+from billing.ledger import Stored
+from llm import tokens
 from llm.breaker.types import Event
+from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
 from llm.dialects.base import Piece, Sort
+from llm.journal import Journal
 from llm.providers.base import Verdict
 from llm.relay import Flow, Journey, Relay
-from llm.settlement import Outcome, counted, settle
+from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
+from llm.stored import EVENTS, cost_comment
 from llm.types import Summary
 from llm.upstream import Failed
-from valuecanvas.core import money
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
+_SHARED = frozenset({Sort.HELD, Sort.CONTENT, Sort.PASS})
 
 
 class LiveStream:
     """The parts of a streamed answer. `aclose` before the end: the client has gone."""
 
     def __init__(
-        self, relay: Relay, ledger: Ledger, journey: Journey, flow: Flow
+        self,
+        *,
+        relay: Relay,
+        settler: Settler,
+        journal: Journal,
+        cache: Cache,
+        flights: Flights,
+        journey: Journey,
+        flow: Flow,
+        headers: dict[str, str],
     ) -> None:
         self._relay = relay
-        self._ledger = ledger
+        self._settler = settler
+        self._journal = journal
+        self._cache = cache
+        self._flights = flights
         self._journey = journey
         self._flow = flow
+        self._headers = headers
+        # All that was passed on, where an idempotency key asks for it again.
+        self._sent: list[bytes] | None = [] if journey.held.claim else None
         self._began = time.monotonic()
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
         self._probing = flow.leave.probe
@@ -40,6 +60,11 @@ class LiveStream:
     async def __anext__(self) -> bytes:
         return await anext(self._parts)
 
+    def carry_on(self) -> bool:
+        """The client has gone: is there anybody else who wants the rest?"""
+        flight = self._journey.held.flight
+        return flight is not None and flight.followers > 0
+
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
         await self._parts.aclose()
@@ -49,11 +74,15 @@ class LiveStream:
     async def _run(self) -> AsyncGenerator[bytes, None]:
         flow = self._flow
         try:
-            yield b"".join(flow.first)
+            self._share(flow.first)
+            yield self._passed(b"".join(flow.first))
             async for pieces in self._batches():
                 out, last = _joined(pieces)
+                self._share(
+                    [one.out for one in pieces if one.sort in _SHARED and not one.usage]
+                )
                 if out:
-                    yield out
+                    yield self._passed(out)
                 if last is None:
                     continue
                 if last.sort is Sort.ERROR:
@@ -69,6 +98,23 @@ class LiveStream:
             yield await self._interrupted()
         finally:
             await self._gone()
+
+    def _share(self, events: list[bytes]) -> None:
+        flight = self._journey.held.flight
+        if flight is not None and events:
+            flight.add(events)
+
+    def _passed(self, out: bytes) -> bytes:
+        """Note what is about to be passed on, before it is."""
+        reader = self._flow.reader
+        self._journal.record(
+            self._journey.held.call.id,
+            self._journey.route,
+            tokens.delivered(reader.size, reader.pieces),
+        )
+        if self._sent is not None:
+            self._sent.append(out)
+        return out
 
     async def _batches(self) -> AsyncIterator[list[Piece]]:
         """The stream's events, as they come. Raises Failed."""
@@ -97,47 +143,90 @@ class LiveStream:
     async def _finished(self) -> bytes:
         if not self._flow.leave.probe or self._probing:
             self._relay.succeeded(self._flow.candidate, self._flow.leave)
-        summary = await self._settle("ok")
-        comment = f": x-valuecanvas-cost-usd={money.text(summary.cost)}\n\n".encode()
-        return comment + self._flow.reader.ending()
+        outcome = self._outcome("ok")
+        self._land(outcome)
+        return await self._end(outcome, self._flow.reader.ending())
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
+        self._lose()
         await self._relay.failed(self._flow.candidate, self._flow.leave, Event.FAILURE)
-        await self._settle("interrupted", "stream_interrupted")
-        return self._flow.reader.failed(
-            {
-                "message": "The provider's stream broke off; the answer is incomplete.",
-                "type": "upstream_error",
-                "param": None,
-                "code": "stream_interrupted",
-                "request_id": str(self._journey.held.call.id),
-            }
+        return await self._end(
+            self._outcome("interrupted", "stream_interrupted"),
+            self._flow.reader.failed(self._error()),
         )
+
+    async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
+        """Settle, and what the client gets last: the cost, and how it ended."""
+        comment = cost_comment(cost_of(outcome))
+        summary = await self._settle(outcome, comment + ending)
+        return cost_comment(summary.cost) + ending
+
+    def _error(self) -> dict[str, str | None]:
+        return {
+            "message": "The provider's stream broke off; the answer is incomplete.",
+            "type": "upstream_error",
+            "param": None,
+            "code": "stream_interrupted",
+            "request_id": str(self._journey.held.call.id),
+        }
+
+    def _lose(self) -> None:
+        flight = self._journey.held.flight
+        if flight is not None:
+            self._flights.failed(flight, None)
+
+    def _land(self, outcome: Outcome) -> None:
+        """Give the whole answer to those who wait, and to the next who asks the same."""
+        held, assembly = self._journey.held, self._flow.reader.assembly
+        if held.place is None or assembly is None:
+            return
+        used = outcome.tokens
+        usage = {
+            "prompt_tokens": used.prompt,
+            "completion_tokens": used.completion,
+            "total_tokens": used.prompt + used.completion,
+        }
+        entry = entry_of(assembly.whole(usage), outcome)
+        if assembly.natural:
+            self._cache.put(held.place, held.call.directives, entry)
+        if held.flight is not None:
+            self._flights.landed(held.flight, entry)
 
     async def _gone(self) -> None:
         """Close the upstream; if nothing was settled yet, the client left early."""
         if not self._settled:
+            self._lose()
             if self._probing:
                 await self._relay.failed(
                     self._flow.candidate, self._flow.leave, Event.RELEASED
                 )
-            await self._settle("client_gone", "client_gone", wait=False)
+            gone = self._outcome("client_gone", "client_gone")
+            rest = self._flow.reader.failed(self._error()) if self._sent else b""
+            await self._settle(gone, rest, wait=False)
         await self._flow.stack.aclose()
 
-    async def _settle(
-        self, status: str, error_code: str = "", *, wait: bool = True
-    ) -> Summary:
-        self._settled = True
+    def _outcome(self, status: str, error_code: str = "") -> Outcome:
         reader, held = self._flow.reader, self._journey.held
-        outcome = Outcome(
+        return Outcome(
             status=status,
             candidate=self._flow.candidate,
             tokens=counted(held, reader.usage, reader.size, reader.pieces),
             error_code=error_code,
             ttft_ms=self._ttft_ms,
         )
-        return await settle(self._ledger, self._journey, outcome, wait=wait)
+
+    async def _settle(
+        self, outcome: Outcome, ending: bytes, *, wait: bool = True
+    ) -> Summary:
+        self._settled = True
+        answer = None
+        if self._sent is not None:
+            body = b"".join(self._sent) + ending
+            answer = Stored(200, {"Content-Type": EVENTS, **self._headers}, body)
+        return await self._settler.settle(
+            self._journey, outcome, answer=answer, wait=wait
+        )
 
 
 def _joined(pieces: list[Piece]) -> tuple[bytes, Piece | None]:

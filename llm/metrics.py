@@ -32,6 +32,14 @@ COST = Counter(
     "Charged to callers, in micro-dollars.",
     ("model", "provider"),
 )
+CACHE_HITS = Counter(
+    "valuecanvas_cache_hits_total", "Requests answered from the cache.", ("model",)
+)
+SAVED = Counter(
+    "valuecanvas_saved_micro_usd_total",
+    "What cached answers would have cost, in micro-dollars.",
+    ("model",),
+)
 ATTEMPTS = Counter(
     "valuecanvas_attempts_failed_total",
     "Upstream attempts that were not delivered.",

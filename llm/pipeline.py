@@ -3,13 +3,27 @@
 import asyncio
 from collections.abc import Callable
 
-from billing.ledger import Ledger
-from llm import headers, metrics
+from billing.ledger import Stored
+from llm import headers, metrics, stored
 from llm.admission import Admission
+from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
+from llm.follow import Followers
+from llm.journal import Journal
 from llm.live_stream import LiveStream
-from llm.relay import Journey, Relay
-from llm.settlement import Outcome, counted, refused, settle
-from llm.types import CLIENT_GONE, Call, Held, Reply, StreamReply
+from llm.observe import observe_hit
+from llm.relay import Delivery, Journey, Relay
+from llm.settlement import Outcome, Settler, cost_of, counted, entry_of, refused
+from llm.types import (
+    CLIENT_GONE,
+    Call,
+    Following,
+    Held,
+    Known,
+    Repeated,
+    Reply,
+    StreamReply,
+)
 from valuecanvas.core import money
 from valuecanvas.core.errors import GatewayError, Unavailable
 
@@ -22,22 +36,40 @@ class Pipeline:
         *,
         admission: Admission,
         relay: Relay,
-        ledger: Ledger,
+        settler: Settler,
+        journal: Journal,
+        cache: Cache,
+        flights: Flights,
         note: Callable[[Journey], None],
     ) -> None:
         self._admission = admission
         self._relay = relay
-        self._ledger = ledger
+        self._settler = settler
+        self._journal = journal
+        self._cache = cache
+        self._flights = flights
+        self._followers = Followers(settler, self.run)
         self._note = note
 
     async def run(self, call: Call) -> Reply | StreamReply:
         """Serve `call`. Raises GatewayError, with what was held given back."""
         try:
-            held = await self._admission.admit(call)
+            entered = await self._admission.admit(call)
         except GatewayError as error:
             metrics.REFUSED.labels(call.endpoint, error.code or error.type).inc()
             raise
-        journey = Journey(held, deadline=call.started + longest(held))
+        if isinstance(entered, Repeated):
+            return stored.repeated(entered)
+        if isinstance(entered, Known):
+            observe_hit(entered)
+            return stored.known(entered)
+        if isinstance(entered, Following):
+            return await self._followers.answer(entered)
+        return await self._answer(entered)
+
+    async def _answer(self, held: Held) -> Reply | StreamReply:
+        """Relay an admitted request, and end its reservation whatever happens."""
+        journey = Journey(held, deadline=held.call.started + longest(held))
         self._relay.retries.active += 1
         metrics.ACTIVE.inc()
         try:
@@ -45,12 +77,15 @@ class Pipeline:
                 return await self._stream(journey)
             return await self._whole(journey)
         except GatewayError as error:
+            self._share_failure(held, error)
             error.headers = {**_headers(held, ""), **error.headers}
-            await settle(self._ledger, journey, refused(error))
+            await self._settler.settle(journey, refused(error))
             raise
         except BaseException as error:
             # Cancelled or worse, before anything was delivered.
-            await settle(self._ledger, journey, _abandoned(journey, error), wait=False)
+            self._share_failure(held, None)
+            lost = _abandoned(journey, error)
+            await self._settler.settle(journey, lost, wait=False)
             raise
         finally:
             self._relay.retries.active -= 1
@@ -68,16 +103,48 @@ class Pipeline:
             candidate=delivery.candidate,
             tokens=counted(held, whole.usage, whole.size),
         )
-        summary = await asyncio.shield(settle(self._ledger, journey, outcome))
+        self._journal.record(held.call.id, journey.route, outcome.tokens.completion)
         sent = _headers(held, delivery.candidate.provider.key)
+        sent["Content-Type"] = stored.JSON
+        sent["x-valuecanvas-cost-usd"] = money.text(cost_of(outcome))
+        answer = Stored(200, sent, whole.body) if held.claim else None
+        summary = await asyncio.shield(
+            self._settler.settle(journey, outcome, answer=answer)
+        )
+        self._share(held, delivery, outcome)
         sent["x-valuecanvas-cost-usd"] = money.text(summary.cost)
         return Reply(200, sent, whole.body, summary)
 
+    def _share(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
+        """Give the answer to those who wait, and to the next who asks the same."""
+        if held.place is None:
+            return
+        entry = entry_of(delivery.whole.body, outcome)
+        if delivery.whole.natural:
+            self._cache.put(held.place, held.call.directives, entry)
+        if held.flight is not None:
+            self._flights.landed(held.flight, entry)
+
+    def _share_failure(self, held: Held, error: GatewayError | None) -> None:
+        if held.flight is not None:
+            self._flights.failed(held.flight, error)
+
     async def _stream(self, journey: Journey) -> StreamReply:
         """An answer in parts; the stream settles itself when it ends."""
+        held = journey.held
         flow = await self._relay.flow(journey)
-        parts = LiveStream(self._relay, self._ledger, journey, flow)
-        return StreamReply(_headers(journey.held, flow.candidate.provider.key), parts)
+        sent = _headers(held, flow.candidate.provider.key)
+        parts = LiveStream(
+            relay=self._relay,
+            settler=self._settler,
+            journal=self._journal,
+            cache=self._cache,
+            flights=self._flights,
+            journey=journey,
+            flow=flow,
+            headers=sent,
+        )
+        return StreamReply(sent, parts)
 
 
 def longest(held: Held) -> float:
@@ -96,6 +163,7 @@ def _abandoned(journey: Journey, error: BaseException) -> Outcome:
 def _headers(held: Held, provider: str) -> dict[str, str]:
     sent = headers.admitted(held.admitted)
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
+    sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
     if provider:
         sent["x-valuecanvas-provider"] = provider
     return sent

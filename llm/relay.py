@@ -16,8 +16,10 @@ from django.conf import settings
 from llm import dialects, upstream
 from llm.breaker.board import Board
 from llm.breaker.types import Event, Name, Pass, Rejected
+from llm.cache.assembly import Assembly
 from llm.client_errors import passed_through
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.journal import Journal
 from llm.metrics import ATTEMPTS
 from llm.providers.base import Verdict, error_of
 from llm.sse import Splitter, TooLarge
@@ -50,6 +52,8 @@ class Journey:
     deadline: float
     failures: list[Failure] = field(default_factory=list)
     attempts: int = 0
+    # Number of the candidate that is or was being tried.
+    route: int = 0
     timed_out: bool = False
     soonest_ms: int | None = None
 
@@ -93,9 +97,12 @@ class Flow:
 class Relay:
     """Sends admitted requests upstream."""
 
-    def __init__(self, pool: aiohttp.ClientSession, board: Board) -> None:
+    def __init__(
+        self, pool: aiohttp.ClientSession, board: Board, journal: Journal
+    ) -> None:
         self._pool = pool
         self._board = board
+        self._journal = journal
         self.retries = Retries()
 
     async def whole(self, journey: Journey) -> Delivery:
@@ -131,7 +138,8 @@ class Relay:
     async def _first(
         self, journey: Journey, once: Callable[[Candidate, Pass], Awaitable[T]]
     ) -> T:
-        for candidate in journey.held.plan.candidates:
+        for route, candidate in enumerate(journey.held.plan.candidates):
+            journey.route = route
             if not self._may_start(journey):
                 break
             leave = await self._leave(journey, candidate)
@@ -208,6 +216,7 @@ class Relay:
         journey.attempts += 1
         began = time.monotonic()
         try:
+            self._journal.record(journey.held.call.id, journey.route, 0)
             return await once(candidate, leave)
         except Failed as failure:
             ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
@@ -265,6 +274,8 @@ class Relay:
                     self._post(journey, candidate, dialect, within)
                 )
                 reader = dialect.reader(held)
+                if held.place is not None:
+                    reader.assembly = Assembly()
                 events = pieces_of(response, reader)
                 flow = Flow(candidate, reader, leave, [], events, [], stack)
                 await _to_first_content(flow)

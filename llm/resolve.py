@@ -50,6 +50,7 @@ def resolve(
         estimate=max(one.rate.cost(shape.prompt_tokens, output) for one in candidates),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
+        cache_epochs=_cache_epochs(model.name, principal, snapshot),
     )
 
 
@@ -177,6 +178,19 @@ def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
         return ()
     scopes = party(principal).scopes
     return tuple(limit for scope in scopes for limit in snapshot.limits.get(scope, ()))
+
+
+def _cache_epochs(
+    model: str, principal: Principal, snapshot: Snapshot
+) -> tuple[int, int, int]:
+    if not snapshot.cache_epochs:
+        return (0, 0, 0)
+    found = snapshot.cache_epochs.get
+    return (
+        found("all", 0),
+        found(f"model:{model}", 0),
+        found(f"customer:{principal.customer_id}", 0),
+    )
 
 
 def party(principal: Principal) -> Party:

@@ -34,8 +34,7 @@ def json_response(
     """A JSON answer from bytes that are JSON already."""
     return HttpResponse(
         body,
-        content_type="application/json",
-        headers=dict(headers or {}),
+        headers={"Content-Type": "application/json", **(headers or {})},
         status=status,
     )
 

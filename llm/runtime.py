@@ -13,10 +13,15 @@ from billing.ledger import Ledger
 from llm import upstream
 from llm.admission import Admission
 from llm.breaker.board import Board
+from llm.cache.cache import Cache
+from llm.coalesce.flights import Flights
+from llm.heir import Heir
+from llm.journal import Journal
 from llm.live_config import LiveConfig
 from llm.pipeline import Pipeline
 from llm.records import Records
 from llm.relay import Relay
+from llm.settlement import Settler
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
 from valuecanvas.core.store import Store
@@ -38,15 +43,21 @@ class Runtime:
     pool: aiohttp.ClientSession
     admission: Admission
     pipeline: Pipeline
+    journal: Journal
+    heir: Heir
+    flights: Flights
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
+        await self.flights.stop()
+        await self.heir.stop()
         await self.board.close()
         await self.records.flush()
         await self.pool.close()
         await self.store.close()
         # Both block, for seconds at most: nothing else runs on this loop any more.
         self.ledger.close()
+        self.journal.close()
         self.db.close()
 
 
@@ -71,18 +82,46 @@ async def start() -> Runtime:
 
     config = LiveConfig(db, changed)
     pool = upstream.session()
-    admission = Admission(ledger, config, callers)
+    cache = Cache(store)
+    journal = Journal(settings.JOURNAL_DIR)
+    flights = Flights(store, cache, settings.REDIS_URL, journal.name)
+    flights.start()
+    admission = Admission(
+        ledger=ledger,
+        config=config,
+        callers=callers,
+        cache=cache,
+        flights=flights,
+        journal=journal,
+    )
     pipeline = Pipeline(
         admission=admission,
-        relay=Relay(pool, board),
-        ledger=ledger,
+        relay=Relay(pool, board, journal),
+        settler=Settler(ledger, journal),
+        journal=journal,
+        cache=cache,
+        flights=flights,
         note=records.attempts,
     )
+    heir = Heir(db, settings.JOURNAL_DIR)
+    heir.start()
     try:
         await config.refresh()
     except DatabaseError as error:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
     return Runtime(
-        db, store, ledger, callers, config, board, records, pool, admission, pipeline
+        db=db,
+        store=store,
+        ledger=ledger,
+        callers=callers,
+        config=config,
+        board=board,
+        records=records,
+        pool=pool,
+        admission=admission,
+        pipeline=pipeline,
+        journal=journal,
+        heir=heir,
+        flights=flights,
     )

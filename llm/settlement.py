@@ -2,19 +2,22 @@
 
 import asyncio
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.conf import settings
 
-from billing.ledger import Charge, Ledger, Settle, Settled
-from llm import metrics, tokens, usage
+from billing.ledger import Charge, Ledger, Settle, Settled, Stored
+from llm import tokens, usage
+from llm.cache.entry import Entry
+from llm.journal import Journal
+from llm.observe import observe
 from llm.relay import Journey
 from llm.types import Candidate, Held, Summary, Tokens
 from llm.usage import Own
 from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.errors import GatewayError, Unavailable
 
 log = structlog.get_logger("llm.request")
 # An answer waits this long for its settlement while the database is away; the
@@ -32,6 +35,8 @@ class Outcome:
     error_code: str = ""
     refund: bool = False
     ttft_ms: int | None = None
+    # The answer of another request, delivered to this one as well: it costs nothing.
+    shared: Entry | None = None
 
 
 def counted(held: Held, reported: Any, size: int, pieces: int = 0) -> Tokens:
@@ -56,50 +61,85 @@ def facts(held_call: Any, model: str, principal: Any) -> dict[str, Any]:
     }
 
 
-async def settle(
-    ledger: Ledger, journey: Journey, outcome: Outcome, *, wait: bool = True
-) -> Summary:
-    """End the reservation of a request, billed or refunded. Never raises.
+class Settler:
+    """Ends reservations, and the journal's interest in them."""
 
-    The settlement is queued at once and is not cancelled with its caller.
-    """
-    held = journey.held
-    charge = _charge(journey, outcome)
-    item = Settle(
-        held.admitted,
-        facts(held.call, held.plan.model.name, held.plan.principal),
-        held.plan.epoch,
-        charge,
-    )
-    cost = charge.cost
-    queued = asyncio.ensure_future(ledger.put(item))
-    if wait:
+    def __init__(self, ledger: Ledger, journal: Journal) -> None:
+        self._ledger = ledger
+        self._journal = journal
+
+    async def settle(
+        self,
+        journey: Journey,
+        outcome: Outcome,
+        *,
+        answer: Stored | None = None,
+        wait: bool = True,
+    ) -> Summary:
+        """End the reservation of a request, billed or refunded. Never raises.
+
+        The settlement is queued at once and is not cancelled with its caller. Without
+        `answer` the request's idempotency key is free again.
+        """
+        held = journey.held
+        charge = _charge(journey, outcome)
+        item = Settle(
+            held.admitted,
+            facts(held.call, held.plan.model.name, held.plan.principal),
+            held.plan.epoch,
+            charge,
+            held.claim,
+            answer,
+        )
+        cost = charge.cost
+        queued = asyncio.ensure_future(self._ledger.put(item))
+        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
+        if wait:
+            try:
+                async with asyncio.timeout(ANSWER_WAITS_S):
+                    settled: Settled = await asyncio.shield(queued)
+                cost = settled.cost
+            except (TimeoutError, BatchUnavailable):
+                log.warning("request.unsettled", request_id=str(held.call.id))
+        observe(held.call, held.plan, charge, cost)
+        return _summary(journey, outcome, charge, cost)
+
+    async def give_back(self, held: Held) -> None:
+        """End a reservation as if it had never been: no row, no unit, no money."""
+        item = Settle(held.admitted, {}, held.plan.epoch, None, held.claim)
+        queued = asyncio.ensure_future(self._ledger.put(item))
+        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
         try:
             async with asyncio.timeout(ANSWER_WAITS_S):
-                settled: Settled = await asyncio.shield(queued)
-            cost = settled.cost
-        except (TimeoutError, BatchUnavailable):
-            log.warning("request.unsettled", request_id=str(held.call.id))
-    else:
-        queued.add_done_callback(_heard)
-    _observe(journey, outcome, charge, cost)
-    return _summary(journey, outcome, charge, cost)
+                await asyncio.shield(queued)
+        except (TimeoutError, BatchUnavailable) as error:
+            raise Unavailable(
+                "The gateway cannot reach its ledger now; try again shortly.",
+                headers={"Retry-After": "1"},
+            ) from error
+
+    def _heard(self, request_id: uuid.UUID, settled: asyncio.Future[Any]) -> None:
+        """Committed: the journal need not know of it any more."""
+        if not settled.cancelled() and settled.exception() is None:
+            self._journal.forget(request_id)
 
 
-def _heard(settled: asyncio.Future[Any]) -> None:
-    """Take note of an error that nobody waits for."""
-    if not settled.cancelled() and settled.exception() is not None:
-        log.warning("request.unsettled", error=type(settled.exception()).__name__)
+def cost_of(outcome: Outcome) -> int:
+    """What the answer comes to at the price of its route, in micro-dollars."""
+    if outcome.candidate is None:
+        return 0
+    used = outcome.tokens
+    return outcome.candidate.rate.cost(used.prompt, used.completion, used.cached)
 
 
 def _charge(journey: Journey, outcome: Outcome) -> Charge:
+    if outcome.shared is not None:
+        return _shared_charge(journey, outcome, outcome.shared)
     used, candidate = outcome.tokens, outcome.candidate
-    cost = 0
+    cost = cost_of(outcome)
     marks = used.marks
-    if candidate is not None:
-        cost = candidate.rate.cost(used.prompt, used.completion, used.cached)
-        if candidate.unpriced:
-            marks = (*marks, "unpriced")
+    if candidate is not None and candidate.unpriced:
+        marks = (*marks, "unpriced")
     return Charge(
         cost=0 if outcome.refund else cost,
         provider_cost=cost,
@@ -119,6 +159,24 @@ def _charge(journey: Journey, outcome: Outcome) -> Charge:
     )
 
 
+def _shared_charge(journey: Journey, outcome: Outcome, shared: Entry) -> Charge:
+    return Charge(
+        prompt_tokens=shared.prompt_tokens,
+        completion_tokens=shared.completion_tokens,
+        cached_tokens=shared.cached_tokens,
+        provider=shared.provider,
+        upstream_model=shared.upstream_model,
+        status=outcome.status,
+        error_code=outcome.error_code,
+        latency_ms=_elapsed_ms(journey.held),
+        ttft_ms=outcome.ttft_ms,
+        source="cache",
+        marks=("coalesced",),
+        cached=True,
+        saved=shared.cost,
+    )
+
+
 def _elapsed_ms(held: Held) -> int:
     return int((time.monotonic() - held.call.started) * 1000)
 
@@ -131,7 +189,7 @@ def _summary(journey: Journey, outcome: Outcome, charge: Charge, cost: int) -> S
         model=held.plan.model.name,
         upstream_model=charge.upstream_model,
         cost=cost,
-        cached=False,
+        cached=charge.cached,
         tokens=outcome.tokens,
         latency_ms=charge.latency_ms,
         ttft_ms=charge.ttft_ms,
@@ -140,42 +198,19 @@ def _summary(journey: Journey, outcome: Outcome, charge: Charge, cost: int) -> S
     )
 
 
-def _observe(journey: Journey, outcome: Outcome, charge: Charge, cost: int) -> None:
-    """Metrics and the request's log line: names and numbers, never content."""
-    held = journey.held
-    endpoint, model, provider = (
-        held.call.endpoint,
-        held.plan.model.name,
-        charge.provider,
+def entry_of(body: bytes, outcome: Outcome) -> Entry:
+    """The answer as the cache keeps it."""
+    candidate, used = outcome.candidate, outcome.tokens
+    return Entry(
+        body=body,
+        at=time.time(),
+        provider=candidate.provider.key if candidate else "",
+        upstream_model=candidate.upstream_model if candidate else "",
+        cost=cost_of(outcome),
+        prompt_tokens=used.prompt,
+        completion_tokens=used.completion,
+        cached_tokens=used.cached,
     )
-    metrics.REQUESTS.labels(endpoint, model, provider, outcome.status).inc()
-    metrics.LATENCY.labels(endpoint, provider).observe(charge.latency_ms / 1000)
-    if charge.ttft_ms is not None:
-        metrics.FIRST_TOKEN.labels(provider).observe(charge.ttft_ms / 1000)
-    metrics.TOKENS.labels(model, provider, "input").inc(charge.prompt_tokens)
-    metrics.TOKENS.labels(model, provider, "output").inc(charge.completion_tokens)
-    metrics.COST.labels(model, provider).inc(cost)
-    if settings.ACCESS_LOG:
-        log.info(
-            "request.done",
-            request_id=str(held.call.id),
-            trace_id=held.call.trace_id,
-            endpoint=endpoint,
-            model=model,
-            provider=provider,
-            upstream_model=charge.upstream_model,
-            key=held.plan.principal.key,
-            team=held.plan.principal.team,
-            status=outcome.status,
-            error_code=charge.error_code,
-            attempts=charge.attempts,
-            prompt_tokens=charge.prompt_tokens,
-            completion_tokens=charge.completion_tokens,
-            cost_micro_usd=cost,
-            latency_ms=charge.latency_ms,
-            ttft_ms=charge.ttft_ms,
-            epoch=held.plan.epoch,
-        )
 
 
 def refused(error: GatewayError) -> Outcome:

@@ -26,6 +26,7 @@ SECTIONS: dict[str, Load] = {
     "model": config.load_models,
     "route": config.load_routes,
     "breaker_override": config.load_overrides,
+    "cache_epoch": config.load_cache_epochs,
 }
 # Past this many changes a full load is cheaper than a list of keys.
 MANY_CHANGES = 500
@@ -44,6 +45,7 @@ class Snapshot:
     models: Mapping[str, ModelFacts]
     routes: Mapping[str, tuple[RouteFacts, ...]]
     overrides: tuple[OverrideFacts, ...]
+    cache_epochs: Mapping[str, int]
 
     def rate(self, provider: str, model: str, at: dt.datetime) -> Rate | None:
         """The price in force at `at`; None: the model has no price."""
@@ -78,6 +80,7 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         providers=sections["provider"],
         models=sections["model"],
         routes=config.routes_by_model(sections["route"], sections["provider"]),
+        cache_epochs=sections["cache_epoch"],
         overrides=tuple(
             one
             for _, one in sorted(

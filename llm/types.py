@@ -9,8 +9,11 @@ from typing import Any, Protocol
 
 from billing.callers import Callers
 from billing.config import Rate, TierFacts
-from billing.ledger import Admitted, Limit
+from billing.ledger import Admitted, Claim, Limit, Stored
 from billing.principal import Principal
+from llm.cache.directives import DEFAULT, Directives
+from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight
 from llm.config import ModelFacts, ProviderFacts
 
 # Says why a request's task is cancelled.
@@ -21,6 +24,8 @@ class Parts(Protocol):
     """The parts of a streamed answer."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def carry_on(self) -> bool: ...
 
     async def aclose(self) -> None: ...
 
@@ -39,6 +44,8 @@ class Call:
     # The user to be billed instead, where the key may name one.
     on_behalf: str | None = None
     on_behalf_required: bool = False
+    directives: Directives = DEFAULT
+    idempotency_key: str | None = None
     trace_id: str = ""
     started: float = field(default_factory=time.monotonic)
 
@@ -81,6 +88,16 @@ class Plan:
     estimate: int
     limits: tuple[Limit, ...]
     upgrade: TierFacts | None
+    # How often the answers of everyone, this model and this customer were forgotten.
+    cache_epochs: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer would be stored."""
+
+    key: str
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,37 @@ class Held:
     call: Call
     plan: Plan
     admitted: Admitted
+    claim: Claim | None = None
+    # Where the answer will be stored; None: nowhere.
+    place: Place | None = None
+    # What others with the same request wait for; this one leads it.
+    flight: Flight | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An answer that needs no provider: a stored one, admitted and settled at once."""
+
+    call: Call
+    plan: Plan
+    admitted: Admitted
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A request whose answer another one is fetching; it holds quota, but no money."""
+
+    held: Held
+    flight: Flight
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The answer that an earlier request with the same idempotency key got."""
+
+    request_id: str
+    stored: Stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class Watch:
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
         self.gone = False
+        # Asked when the client has gone: does anybody else want the answer?
+        self.unless: Callable[[], bool] | None = None
 
     def start(self) -> None:
         """Only once the body was read; a second call does nothing."""
@@ -60,6 +62,8 @@ class Watch:
     async def _wait(self, serving: "asyncio.Task[Any] | None") -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self.unless is not None and self.unless():
+            return
         self.gone = True
         if serving is not None:
             serving.cancel(CLIENT_GONE)
@@ -168,6 +172,7 @@ async def _send_whole(response: HttpResponseBase, send: Send) -> None:
 
 async def _send_stream(response: EventStream, watch: Watch, send: Send) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
+    watch.unless = response.parts.carry_on
     watch.start()
     try:
         await send(_start(response))

@@ -1,23 +1,32 @@
 """The decisions of a batch: pure functions of the locked counters."""
 
 import datetime as dt
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
 from billing.ledger.types import (
+    Admission,
     Admit,
     Admitted,
     Answer,
     Books,
     BudgetRefused,
+    Busy,
     Charge,
+    Claim,
+    Claimed,
+    Hit,
     Item,
     Limit,
+    Mismatch,
     Peek,
     QuotaRefused,
+    Replay,
     Settle,
     Settled,
     Stale,
+    Stored,
 )
 from valuecanvas.core import money
 
@@ -30,6 +39,11 @@ class Writes:
         self.ended: list[str] = []
         self.billed: list[dict[str, Any]] = []
         self.moves: list[dict[str, Any]] = []
+        self.claimed: list[dict[str, Any]] = []
+        self.kept: list[dict[str, Any]] = []
+        self.freed: list[dict[str, Any]] = []
+        # Claims of this very batch, which no statement has seen yet.
+        self.taken: dict[str, Claimed] = {}
 
     def document(self) -> dict[str, list[Any]]:
         return {
@@ -37,10 +51,13 @@ class Writes:
             "ended": self.ended,
             "billed": self.billed,
             "moves": self.moves,
+            "claimed": self.claimed,
+            "kept": self.kept,
+            "freed": self.freed,
         }
 
     def __bool__(self) -> bool:
-        return bool(self.held or self.ended)
+        return bool(self.moves)
 
 
 def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
@@ -52,6 +69,8 @@ def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
     for item in items:
         if isinstance(item, Admit):
             answers.append(_admit(item, books, writes))
+        elif isinstance(item, Hit):
+            answers.append(_hit(item, books, writes))
         elif isinstance(item, Settle):
             answers.append(_settle(item, books, writes))
         elif isinstance(item, Peek):
@@ -59,30 +78,15 @@ def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
     return answers, writes
 
 
-def _admit(item: Admit, books: Books, writes: Writes) -> Answer:
-    if item.epoch != books.epoch:
-        return Stale(books.epoch)
-    scopes = item.party.scopes
-    quota_row = books.row(scopes[0], books.today)
-    if quota_row.used >= item.quota:
-        return QuotaRefused(quota_row.used, item.quota, books.at)
+def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
+    refusal = _refusal(item, books, writes)
+    if refusal is not None:
+        return refusal
     for limit in item.limits:
         spent, reserved = standing(limit, books)
         if spent + reserved + item.estimate > limit.micros:
             return BudgetRefused(limit, spent, reserved, books.at)
-    for scope in scopes:
-        row = books.row(scope, books.today)
-        row.used += 1
-        row.reserved += item.estimate
-        writes.moves.append(
-            {
-                "scope": scope,
-                "day": books.today,
-                "used": 1,
-                "spent": 0,
-                "reserved": item.estimate,
-            }
-        )
+    _claim(item, None, writes)
     writes.held.append(
         {
             "id": str(item.id),
@@ -96,15 +100,98 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Answer:
             "facts": item.facts,
         }
     )
+    return _taken(item, item.estimate, item.limits, books, writes)
+
+
+def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
+    refusal = _refusal(item, books, writes)
+    if refusal is not None:
+        return refusal
+    _claim(item, item.answer, writes)
+    admitted = _taken(item, 0, (), books, writes)
+    row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
+    writes.billed.append({**row, "direct": True})
+    return admitted
+
+
+def _refusal(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
+    """Why `item` may not even take a unit of quota, if so."""
+    if item.epoch != books.epoch:
+        return Stale(books.epoch)
+    used_before = _used_before(item.claim, books, writes)
+    if used_before is not None:
+        return used_before
+    used = books.row(item.party.scopes[0], books.today).used
+    return QuotaRefused(used, item.quota, books.at) if used >= item.quota else None
+
+
+def _used_before(
+    claim: Claim | None, books: Books, writes: Writes
+) -> Replay | Busy | Mismatch | None:
+    """What the claim's first use comes to; None: this is the first."""
+    if claim is None:
+        return None
+    found = books.claims.get(claim.id) or writes.taken.get(claim.id)
+    if found is None:
+        return None
+    if found.fingerprint != claim.fingerprint:
+        return Mismatch()
+    return Busy() if found.stored is None else Replay(found.request_id, found.stored)
+
+
+def _claim(item: Admit | Hit, answer: Stored | None, writes: Writes) -> None:
+    if item.claim is None:
+        return
+    claim, request_id = item.claim, str(item.id)
+    writes.taken[claim.id] = Claimed(claim.fingerprint, request_id, answer)
+    row = {
+        "id": claim.id,
+        "customer_id": str(item.party.customer_id),
+        "fingerprint": claim.fingerprint,
+        "request_id": request_id,
+        "done": answer is not None,
+    }
+    writes.claimed.append(row if answer is None else {**row, **_stored(answer)})
+
+
+def _stored(answer: Stored) -> dict[str, Any]:
+    return {
+        "status": answer.status,
+        "headers": answer.headers,
+        "body": b64encode(answer.body).decode(),
+    }
+
+
+def _taken(
+    item: Admit | Hit,
+    estimate: int,
+    limits: tuple[Limit, ...],
+    books: Books,
+    writes: Writes,
+) -> Admitted:
+    """Take a unit of quota, and `estimate` of money, from every scope."""
+    for scope in item.party.scopes:
+        row = books.row(scope, books.today)
+        row.used += 1
+        row.reserved += estimate
+        writes.moves.append(
+            {
+                "scope": scope,
+                "day": books.today,
+                "used": 1,
+                "spent": 0,
+                "reserved": estimate,
+            }
+        )
     return Admitted(
         id=item.id,
         party=item.party,
         day=books.today,
         at=books.at,
-        estimate=item.estimate,
-        used=quota_row.used,
+        estimate=estimate,
+        used=books.row(item.party.scopes[0], books.today).used,
         quota=item.quota,
-        limits=item.limits,
+        limits=limits,
     )
 
 
@@ -133,7 +220,14 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
             }
         )
     if charge is not None:
-        writes.billed.append(_usage_row(item, charge, cost))
+        row = _usage_row(admitted, item.facts, item.epoch, charge, cost)
+        writes.billed.append(row)
+    if item.claim is not None:
+        claim = {"id": item.claim.id, "request_id": reservation}
+        if item.answer is None:
+            writes.freed.append(claim)
+        else:
+            writes.kept.append({**claim, **_stored(item.answer)})
     return Settled(first=True, cost=cost)
 
 
@@ -155,23 +249,26 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     return admitted.estimate + extra
 
 
-def _usage_row(item: Settle, charge: Charge, cost: int) -> dict[str, Any]:
-    admitted = item.admitted
+def _usage_row(
+    admitted: Admitted, facts: dict[str, Any], epoch: int, charge: Charge, cost: int
+) -> dict[str, Any]:
     marks = list(charge.marks)
     if cost < charge.cost:
         marks.append("capped")
     if charge.refund:
         marks.append("refunded")
     return {
-        **item.facts,
+        **facts,
         "id": str(admitted.id),
         "customer_id": str(admitted.party.customer_id),
         "team": admitted.party.team,
         "key": admitted.party.key,
         "day": admitted.day,
-        "epoch": item.epoch,
+        "epoch": epoch,
         "cost_usd": money.text(cost),
         "provider_cost_usd": money.text(charge.provider_cost),
+        "saved_usd": money.text(charge.saved),
+        "cached": charge.cached,
         "prompt_tokens": charge.prompt_tokens,
         "completion_tokens": charge.completion_tokens,
         "cached_tokens": charge.cached_tokens,
@@ -191,7 +288,7 @@ def keys(items: Sequence[Item], today: dt.date) -> list[str]:
     """The counter rows that a batch needs, in the order in which they are locked."""
     wanted: set[str] = set()
     for item in items:
-        if isinstance(item, Admit):
+        if isinstance(item, Admit | Hit):
             wanted.update(f"{scope}:{today}" for scope in item.party.scopes)
         elif isinstance(item, Settle):
             day = item.admitted.day

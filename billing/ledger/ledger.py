@@ -19,11 +19,14 @@ from billing.ledger.types import (
     Answer,
     Books,
     BudgetRefused,
+    Claimed,
+    Hit,
     Item,
     Peek,
     Settle,
     Settled,
     Standing,
+    Stored,
 )
 from valuecanvas.core.batch import GroupCommit, Policy
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
@@ -72,6 +75,7 @@ class Clerk:
                 return [self._epoch(cursor)] * len(items)
             books = self._lock(cursor, items)
             self._recall(cursor, items, books)
+            self._read_claims(cursor, items, books)
             answers, writes = decide(items, books)
             if self._refused_on_memory(answers):
                 self._recall(cursor, items, books, afresh=True)
@@ -156,6 +160,22 @@ class Clerk:
             self._history[scope, "total"] = total
             self._read_at[scope] = now
 
+    def _read_claims(
+        self, cursor: psycopg.Cursor, items: Sequence[Item], books: Books
+    ) -> None:
+        """Which idempotency keys of the batch were used before."""
+        ids = [
+            item.claim.id
+            for item in items
+            if isinstance(item, Admit | Hit) and item.claim is not None
+        ]
+        if not ids:
+            return
+        cursor.execute(sql.CLAIMS, [ids])
+        for claim, fingerprint, request_id, done, status, headers, body in cursor:
+            stored = Stored(status, headers, body) if done else None
+            books.claims[claim] = Claimed(fingerprint, str(request_id), stored)
+
     def _refused_on_memory(self, answers: list[Answer]) -> bool:
         """Was anybody refused on a sum that was not read in this very batch?"""
         return any(
@@ -217,7 +237,7 @@ def undo(item: Item, day: dt.date) -> Item | None:
         quota=item.quota,
         limits=item.limits,
     )
-    return Settle(held, {}, item.epoch, None)
+    return Settle(held, {}, item.epoch, None, claim=item.claim)
 
 
 class Ledger:

@@ -29,6 +29,11 @@ WHERE (scope, scope_id) IN (SELECT left(s, 1), substr(s, 3) FROM unnest(%(scopes
 GROUP BY 1
 """
 
+CLAIMS = """
+SELECT id, fingerprint, request_id, done, status, headers, body
+FROM billing_idempotency WHERE id = ANY(%s) AND expires_at > now()
+"""
+
 _USAGE = {
     "id": "uuid",
     "user_id": "text",
@@ -44,6 +49,8 @@ _USAGE = {
     "cached_tokens": "bigint",
     "cost_usd": "numeric",
     "provider_cost_usd": "numeric",
+    "saved_usd": "numeric",
+    "cached": "boolean",
     "status": "text",
     "error_code": "text",
     "latency_ms": "int",
@@ -75,10 +82,35 @@ WITH gone AS (
         id uuid, customer_id uuid, team text, key text, day date, estimate bigint,
         lease_s float, epoch bigint, facts jsonb)
 ), billed AS (
-    INSERT INTO llm_usage ({_NAMES}, cached, prompt_key, variant, flags, job, created_at)
-    SELECT {_NAMES}, false, '', '', '{{}}', '', now()
-    FROM json_to_recordset($1->'billed') AS u ({_TYPES})
-    WHERE u.id IN (SELECT id FROM gone)
+    INSERT INTO llm_usage ({_NAMES}, prompt_key, variant, flags, job, created_at)
+    SELECT {_NAMES}, '', '', '{{}}', '', now()
+    FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
+    WHERE u.direct OR u.id IN (SELECT id FROM gone)
+), claimed AS (
+    -- The customer's counter row is locked, so a row that is here has expired.
+    INSERT INTO billing_idempotency (id, customer_id, fingerprint, request_id, done,
+        status, headers, body, created_at, expires_at)
+    SELECT id, customer_id, fingerprint, request_id, done,
+        status, headers, decode(body, 'base64'), now(), now() + interval '24 hours'
+    FROM json_to_recordset($1->'claimed') AS i (
+        id text, customer_id uuid, fingerprint text, request_id uuid, done boolean,
+        status smallint, headers jsonb, body text)
+    ON CONFLICT (id) DO UPDATE SET
+        customer_id = excluded.customer_id, fingerprint = excluded.fingerprint,
+        request_id = excluded.request_id, done = excluded.done,
+        status = excluded.status, headers = excluded.headers, body = excluded.body,
+        created_at = excluded.created_at, expires_at = excluded.expires_at
+), kept AS (
+    UPDATE billing_idempotency c
+    SET done = true, status = k.status, headers = k.headers,
+        body = decode(k.body, 'base64')
+    FROM json_to_recordset($1->'kept') AS k (
+        id text, request_id uuid, status smallint, headers jsonb, body text)
+    WHERE c.id = k.id AND c.request_id = k.request_id
+), freed AS (
+    DELETE FROM billing_idempotency c
+    USING json_to_recordset($1->'freed') AS f (id text, request_id uuid)
+    WHERE c.id = f.id AND c.request_id = f.request_id AND NOT c.done
 ), moved AS (
     UPDATE billing_counter c
     SET used = c.used + d.used, spent = c.spent + d.spent,

@@ -38,6 +38,32 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """An Idempotency-Key, as a digest of its scope, and the digest of the body."""
+
+    id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer kept under an idempotency key."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A key that somebody used; `stored` is None while that request is under way."""
+
+    fingerprint: str
+    request_id: str
+    stored: Stored | None
+
+
+@dataclass(frozen=True, slots=True)
 class Admit:
     """Ask to hold one unit of quota and `estimate` before anything is sent upstream."""
 
@@ -49,6 +75,21 @@ class Admit:
     epoch: int
     lease_s: float
     facts: dict[str, Any]
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Admit and settle in one: an answer that costs nothing, but a unit of quota."""
+
+    id: uuid.UUID
+    party: Party
+    quota: int
+    epoch: int
+    facts: dict[str, Any]
+    charge: "Charge"
+    claim: Claim | None = None
+    answer: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +129,24 @@ class BudgetRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """The key was used before by the same request, and this is its answer."""
+
+    request_id: str
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The first request with this key is still under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The key was used before, with another body."""
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """What a request came to: the columns of its llm_usage row that vary."""
 
@@ -106,6 +165,8 @@ class Charge:
     source: str = "provider"
     marks: tuple[str, ...] = ()
     refund: bool = False
+    cached: bool = False
+    saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +180,9 @@ class Settle:
     facts: dict[str, Any]
     epoch: int
     charge: Charge | None
+    claim: Claim | None = None
+    # Kept under the claim; without it the claim is freed.
+    answer: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +198,9 @@ class Peek:
     """Ask for the committed epoch."""
 
 
-Item = Admit | Settle | Peek
-Answer = Admitted | Stale | QuotaRefused | BudgetRefused | Settled | int
+Item = Admit | Hit | Settle | Peek
+Admission = Admitted | Stale | QuotaRefused | BudgetRefused | Replay | Busy | Mismatch
+Answer = Admission | Settled | int
 
 
 @dataclass(slots=True)
@@ -156,6 +221,8 @@ class Books:
     rows: dict[str, Standing] = field(default_factory=dict)
     # Scope and period -> spent + reserved of the period's earlier days.
     history: dict[tuple[str, str], int] = field(default_factory=dict)
+    # Idempotency keys in use, by claim id.
+    claims: dict[str, Claimed] = field(default_factory=dict)
 
     @property
     def today(self) -> dt.date:

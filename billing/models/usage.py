@@ -23,6 +23,12 @@ class Usage(models.Model):
     cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     provider_cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     cached = models.BooleanField(default=False)
+    saved_usd = models.DecimalField(
+        max_digits=18,
+        decimal_places=6,
+        default=0,
+        help_text="What a cached answer would have cost.",
+    )
     status = models.CharField(max_length=20)
     error_code = models.CharField(max_length=80, blank=True)
     latency_ms = models.IntegerField(default=0)

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
@@ -12,20 +11,12 @@ from redis.exceptions import RedisError
 from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
-from llm.types import Call, Plan
+from llm.types import Call, Place, Plan
 from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
 ENDPOINTS = frozenset({"chat", "embeddings"})
 TTL_JITTER = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an answer would be stored."""
-
-    key: str
-    tenant: str
 
 
 class Cache:
@@ -44,22 +35,16 @@ class Cache:
             return None
         return Place(key.digest(call, plan), key.tenant(plan))
 
-    async def get(self, place: Place, wanted: Directives) -> Entry | None:
-        """The stored answer, if it is there, genuine and young enough."""
-        if not wanted.read:
-            return None
-        try:
-            value = await self._store.command("GET", self._name(place))
-        except (StoreDown, RedisError):
-            return None
-        if value is None:
-            return None
+    def open(self, place: Place, wanted: Directives, value: bytes) -> Entry | None:
+        """The answer in `value`, if it is genuine and young enough."""
         found = entry.unpack(value, tenant=place.tenant, key=place.key)
         if found is None:
             log.warning("cache.refused", key=place.key[:16])
             return None
         age = time.time() - found.at
-        return None if wanted.max_age_s is not None and age > wanted.max_age_s else found
+        return (
+            None if wanted.max_age_s is not None and age > wanted.max_age_s else found
+        )
 
     def put(self, place: Place, wanted: Directives, answer: Entry) -> None:
         """Store the answer in the background."""
@@ -76,10 +61,11 @@ class Cache:
         value = entry.pack(answer, tenant=place.tenant, key=place.key)
         try:
             await self._store.command(
-                "SET", self._name(place), value, "PX", int(ttl * spread * 1000)
+                "SET", self.name(place), value, "PX", int(ttl * spread * 1000)
             )
         except (StoreDown, RedisError):
             log.debug("cache.not_stored")
 
-    def _name(self, place: Place) -> str:
-        return f"{self._store.prefix}:cache:{place.key}"
+    def name(self, place: Place) -> str:
+        """The answer's name in Redis; its lead has the same hash tag."""
+        return f"{self._store.prefix}:cache:{{{place.key}}}"

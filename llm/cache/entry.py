@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import zstandard
 
-from llm.cache.key import secret
+from llm.cache.secret import secret
 
 MOST_BYTES = 262_144
 # A planted value must not grow without bound when it is unpacked.

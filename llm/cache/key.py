@@ -2,23 +2,16 @@
 
 import hashlib
 import hmac
-from functools import lru_cache
 
 import orjson
-from django.conf import settings
 
+from llm.cache.secret import secret
 from llm.types import Call, Plan
 
 # Raise it when the meaning of a stored value changes: older ones are then misses.
 SCHEMA = 1
 # What changes how an answer is delivered, or who is told, but not what is answered.
 LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
-
-
-@lru_cache(maxsize=1)
-def secret() -> bytes:
-    """The cache's own key, so that its MACs mean nothing elsewhere."""
-    return hmac.digest(settings.KEY_PEPPER.encode(), b"response cache", "sha256")
 
 
 def tenant(plan: Plan) -> str:
@@ -28,7 +21,7 @@ def tenant(plan: Plan) -> str:
         return "g:"
     if plan.model.cache_scope == "team" and principal.team:
         return f"t:{principal.team}"
-    return f"c:{principal.customer_id}:{principal.cache_epoch}"
+    return f"c:{principal.customer_id}"
 
 
 def digest(call: Call, plan: Plan) -> str:
@@ -43,7 +36,7 @@ def digest(call: Call, plan: Plan) -> str:
             tenant(plan),
             call.endpoint,
             plan.model.name,
-            plan.model.cache_epoch,
+            plan.cache_epochs,
             plan.max_output,
             body,
         ],

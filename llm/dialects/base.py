@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from llm.cache.assembly import Assembly
 from llm.types import Candidate, Held
 
 
@@ -30,6 +31,8 @@ class Piece:
     sort: Sort
     out: bytes = b""
     error: dict[str, Any] | None = None
+    # True for the event that only tells the usage: not every listener wants it.
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Whole:
     usage: Any
     # UTF-8 bytes of generated text, for our own count.
     size: int
-    finished: bool
+    # Ended of its own accord, not by a limit or a filter: fit to be stored.
+    natural: bool
 
 
 class StreamReader(ABC):
@@ -50,6 +54,8 @@ class StreamReader(ABC):
     size: int = 0
     pieces: int = 0
     finished: bool = False
+    # Set where the whole answer is wanted as well as its parts.
+    assembly: Assembly | None = None
 
     @abstractmethod
     def read(self, raw: bytes, payload: bytes) -> Piece:

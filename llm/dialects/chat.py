@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from llm.cache.assembly import natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.types import Candidate, Held
 
@@ -44,13 +45,16 @@ class ChatStream(StreamReader):
         chunk = parse(payload)
         if chunk.get("error"):
             return Piece(Sort.ERROR, error=chunk["error"])
+        if self.assembly is not None:
+            self.assembly.add(chunk)
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         if usage:
             self.usage = usage
         if not choices:
             hidden = usage and not self._include_usage
-            return Piece(Sort.DROP if hidden else Sort.PASS, raw)
+            sort = Sort.DROP if hidden else Sort.PASS
+            return Piece(sort, raw, usage=bool(usage))
         return self._choices(choices, raw)
 
     def _choices(self, choices: Any, raw: bytes) -> Piece:
@@ -91,20 +95,19 @@ def parse(payload: bytes) -> dict[str, Any]:
     return chunk
 
 
-def read_choices(parsed: dict[str, Any]) -> tuple[int, bool]:
-    """(bytes of generated text, did every choice finish). Raises Malformed."""
+def read_choices(parsed: dict[str, Any]) -> int:
+    """The bytes of generated text. Raises Malformed."""
     choices = parsed.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Malformed("The reply has no choices.")
-    size, finished = 0, True
+    size = 0
     try:
         for choice in choices:
             message = choice["message"]
             size += sum(text_size(message.get(name)) for name in _CONTENT)
-            finished = finished and bool(choice.get("finish_reason"))
     except (KeyError, AttributeError, TypeError) as error:
         raise Malformed("The reply's choices have another form.") from error
-    return size, finished
+    return size
 
 
 class Chat(Dialect):
@@ -114,8 +117,8 @@ class Chat(Dialect):
         return capped(held.call.body, held, candidate)
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        size, finished = read_choices(parsed)
-        return Whole(raw, parsed.get("usage"), size, finished)
+        size = read_choices(parsed)
+        return Whole(raw, parsed.get("usage"), size, natural(parsed))
 
     def reader(self, held: Held) -> ChatStream:
         return ChatStream(include_usage=held.plan.shape.include_usage)

@@ -15,7 +15,7 @@ class Embeddings(Dialect):
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         if not isinstance(parsed.get("data"), list) or not parsed["data"]:
             raise Malformed("The reply has no embeddings.")
-        return Whole(raw, parsed.get("usage"), 0, finished=True)
+        return Whole(raw, parsed.get("usage"), 0, natural=True)
 
 
 DIALECT = Embeddings()

@@ -85,8 +85,8 @@ class Responses(Dialect):
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         size = output_size(parsed.get("output"))
-        finished = parsed.get("status") == "completed"
-        return Whole(raw, parsed.get("usage"), size, finished)
+        natural = parsed.get("status") == "completed"
+        return Whole(raw, parsed.get("usage"), size, natural)
 
     def reader(self, held: Held) -> NativeStream:
         return NativeStream()

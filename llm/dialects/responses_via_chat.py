@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from llm.cache.assembly import natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.dialects.chat import ChatStream, capped, parse, read_choices
 from llm.translate import ResponseStream, to_chat, to_response
@@ -53,7 +54,7 @@ class ResponsesViaChat(Dialect):
         return capped(to_chat(held.call.body), held, candidate)
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        size, finished = read_choices(parsed)
+        size = read_choices(parsed)
         try:
             response = to_response(
                 parsed,
@@ -63,7 +64,7 @@ class ResponsesViaChat(Dialect):
             )
         except GatewayError as error:
             raise Malformed(error.message) from error
-        return Whole(orjson.dumps(response), parsed.get("usage"), size, finished)
+        return Whole(orjson.dumps(response), parsed.get("usage"), size, natural(parsed))
 
     def reader(self, held: Held) -> TranslatedStream:
         return TranslatedStream(held)

@@ -2,6 +2,7 @@
 
 from llm.models.attempt import Attempt
 from llm.models.breaker import BreakerEvent, BreakerOverride
+from llm.models.cache_epoch import CacheEpoch
 from llm.models.provider import Provider
 from llm.models.route import Model, Route
 from llm.models.seeded import Seeded
@@ -10,6 +11,7 @@ __all__ = [
     "Attempt",
     "BreakerEvent",
     "BreakerOverride",
+    "CacheEpoch",
     "Model",
     "Provider",
     "Route",

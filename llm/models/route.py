@@ -25,6 +25,11 @@ class Model(ConfigModel):
         CHAT = "chat", "Chat and responses"
         EMBEDDING = "embedding", "Embeddings"
 
+    class CacheScope(models.TextChoices):
+        CUSTOMER = "customer", "Each customer"
+        TEAM = "team", "The customer's team"
+        GLOBAL = "global", "Everyone"
+
     name = models.CharField(
         primary_key=True, max_length=200, help_text="As clients write it."
     )
@@ -34,6 +39,17 @@ class Model(ConfigModel):
         default=4096,
         validators=[MinValueValidator(1)],
         help_text="The most output tokens that the model can give.",
+    )
+    cache_enabled = models.BooleanField(
+        "cache answers",
+        default=True,
+        help_text="Identical requests are answered again.",
+    )
+    cache_scope = models.CharField(
+        max_length=10,
+        choices=CacheScope.choices,
+        default=CacheScope.CUSTOMER,
+        help_text="Who shares stored answers. A customer's own is the safe choice.",
     )
     first_token_s = seconds(20, "Wait for the first token; 120 for reasoning models.")
     between_tokens_s = seconds(15, "Longest pause inside a stream.")

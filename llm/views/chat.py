@@ -6,6 +6,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
+from llm import idempotency
+from llm.cache import directives
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import HotView, answer, json_body, request_id, trace_id
@@ -26,6 +28,8 @@ class Relayed(HotView):
             authorization=request.META.get("HTTP_AUTHORIZATION"),
             on_behalf=user if isinstance(user, str) and user else None,
             trace_id=trace_id(request),
+            directives=directives.parse(request.META),
+            idempotency_key=idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY")),
         )
         return await answer(request, call)
 

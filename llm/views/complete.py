@@ -7,6 +7,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
+from llm import idempotency
+from llm.cache import directives
 from llm.completion import Completion, read_completion
 from llm.responses import json_response
 from llm.types import Call, Reply
@@ -85,6 +87,8 @@ class Complete(HotView):
             on_behalf=given.get("userId"),
             on_behalf_required=True,
             trace_id=trace_id(request),
+            directives=directives.parse(request.META),
+            idempotency_key=idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY")),
         )
         reply = await runtime(request).pipeline.run(call)
         if not isinstance(reply, Reply):

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from billing import reaper, reconcile
-from billing.ledger import Admitted, Charge, Settle, commit_now
+from billing.ledger import Admitted, Settle, commit_now
 from billing.models import Counter, Reservation, Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_party, make_settle
 from valuecanvas.core.ids import uuid7
@@ -245,7 +245,6 @@ def test_check__traffic_between_its_statements__no_drift(
 def test_check__statement_too_slow__given_up(
     traffic: list[Admitted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "RESERVATIONS", "SELECT pg_sleep(30)")
     slow = (("SELECT pg_sleep(30)", reconcile.OVERDUE, ("overdue",)),)
     monkeypatch.setattr(reconcile, "_STATEMENTS", slow)
     with pytest.raises(DatabaseError, match="statement timeout"):
@@ -259,11 +258,9 @@ def test_check__inside_a_transaction__refused() -> None:
         reconcile.check()
 
 
-def test_charge__refund_and_none__differ_only_in_the_row(
+def test_traffic__of_these_tests__has_a_row_of_each_kind(
     traffic: list[Admitted],
 ) -> None:
-    """The kinds of traffic above are what they claim to be."""
     statuses = Usage.objects.values_list("status", flat=True)
     assert sorted(statuses) == ["abandoned", "error", "ok"]
     assert Reservation.objects.count() == 1
-    assert Charge().refund is False

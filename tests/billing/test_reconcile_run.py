@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
@@ -83,13 +85,21 @@ def test_findings__of_an_invariant_that_is_gone__still_shown(books: None) -> Non
     assert finding.invariant.title == "long_gone"
 
 
-def test_task__hourly_and_nightly__scheduled(books: None) -> None:
-    rows = PeriodicTask.objects.filter(task="billing.reconcile")
-    spans = [json.loads(row.kwargs).get("days", reconcile.DAYS) for row in rows]
-    # Truncating a database leaves no schedules: the migration's own test is below.
-    assert spans in ([], [2, 32], [32, 2])
+def test_schedules__migrated_twice__one_hourly_and_one_nightly() -> None:
+    migration = import_module("billing.migrations.0005_ledger_schedules")
+    ours = PeriodicTask.objects.filter(task=tasks.reconcile_books.name)
+    for _ in range(2):
+        migration.add(apps, None)
+        assert sorted(ours.values_list("kwargs", flat=True)) == ['{"days": 32}', "{}"]
+    migration.remove(apps, None)
+    assert not ours.exists()
+
+
+def test_task__no_drift__checks_the_days_it_is_told(books: None) -> None:
     assert tasks.reconcile_books(days=32) is True
-    assert LedgerCheck.objects.get().by == "schedule"
+    kept = LedgerCheck.objects.get()
+    assert kept.by == "schedule"
+    assert kept.last_day - kept.first_day == dt.timedelta(days=31)
 
 
 def test_task__drift__says_so(drift: None) -> None:

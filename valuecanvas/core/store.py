@@ -90,6 +90,11 @@ class Store:
         """The reply of a script on one key (so that it fits any cluster slot)."""
         return await self._ask(("EVALSHA", script.sha, 1, key, *args), script)
 
+    async def run_on(self, script: Script, keys: tuple[str, ...], *args: Any) -> Any:
+        """The reply of a script on several keys that share one hash tag."""
+        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
+        return await self._ask(command, script)
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()

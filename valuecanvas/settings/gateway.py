@@ -1,6 +1,10 @@
 """What the gateway itself can be told from the environment."""
 
+from pathlib import Path
+
 from valuecanvas import env
+
+from .base import VAR_DIR
 
 HOST = env.text("HOST", "Address that `make run` listens on.", "127.0.0.1")
 PORT = env.integer("PORT", "Web port of `make run`.", 8000, low=1, high=65535)
@@ -70,6 +74,19 @@ LLM_UNPRICED_USD_PER_MILLION = env.number(
     10.0,
     low=0.000001,
     high=10_000,
+)
+LLM_CACHE_ENABLED = env.flag(
+    "LLM_CACHE_ENABLED",
+    "Answer identical requests again from the response cache.",
+    default=True,
+)
+LLM_CACHE_TTL_S = env.integer("LLM_CACHE_TTL_S", "How long answers are stored, in seconds.", 86_400, low=1, high=2_592_000)  # fmt: skip
+JOURNAL_DIR = Path(
+    env.text(
+        "JOURNAL_DIR",
+        "Folder for the journals of running web processes, on a local disk.",
+    )
+    or VAR_DIR / "journal"
 )
 LLM_MAX_ATTEMPTS = env.integer(
     "LLM_MAX_ATTEMPTS", "Most upstream calls for one request.", 3, low=1, high=10

@@ -1,0 +1,12 @@
+"""The cache's own key, so that its MACs mean nothing elsewhere."""
+
+import hmac
+from functools import lru_cache
+
+from django.conf import settings
+
+
+@lru_cache(maxsize=1)
+def secret() -> bytes:
+    """32 bytes, derived from KEY_PEPPER."""
+    return hmac.digest(settings.KEY_PEPPER.encode(), b"response cache", "sha256")

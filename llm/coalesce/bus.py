@@ -1,0 +1,87 @@
+"""Messages between processes: who follows what, and what came of it.
+
+Each process listens on a channel of its own. Nothing here is needed to be right: a
+message that is lost makes a follower start anew.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import RedisError
+
+from llm.cache.secret import secret
+from valuecanvas.core.store import Store, StoreDown
+
+log = structlog.get_logger("llm.coalesce")
+RETRY_S = 1.0
+_MAC_SIZE = 32
+Hear = Callable[[dict[str, Any]], None]
+
+
+class Bus:
+    """This process's channel. `me` is its name, unique among all processes."""
+
+    def __init__(self, url: str, store: Store, me: str, hear: Hear) -> None:
+        self.me = me
+        self._url = url
+        self._store = store
+        self._hear = hear
+        self._task: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._listen())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def send(self, to: str, message: dict[str, Any]) -> None:
+        """Send in the background, in the order of the calls."""
+        data = orjson.dumps(message)
+        task = asyncio.create_task(self._publish(to, _mac(data) + data))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _publish(self, to: str, data: bytes) -> None:
+        try:
+            await self._store.command("PUBLISH", self._channel(to), data)
+        except (StoreDown, RedisError):
+            log.debug("coalesce.unsent", to=to)
+
+    def _channel(self, name: str) -> str:
+        return f"{self._store.prefix}:flights:{name}"
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.info("coalesce.deaf", error=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    async def _listen_once(self) -> None:
+        client = redis.from_url(self._url, socket_connect_timeout=1)
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(self._channel(self.me))
+                async for message in pubsub.listen():
+                    self._heard(message["data"])
+        finally:
+            await client.aclose()
+
+    def _heard(self, data: bytes) -> None:
+        mac, body = data[:_MAC_SIZE], data[_MAC_SIZE:]
+        # Who can publish to Redis must not put words into answers.
+        if hmac.compare_digest(mac, _mac(body)):
+            self._hear(orjson.loads(body))
+
+
+def _mac(data: bytes) -> bytes:
+    return hmac.digest(secret(), b"bus" + data, "sha256")

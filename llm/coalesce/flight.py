@@ -1,0 +1,114 @@
+"""One upstream call that several requests wait for."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from llm.cache.entry import Entry
+from valuecanvas.core.errors import GatewayError
+
+
+class SharedFailure(GatewayError):
+    """What the leader of the same request was told."""
+
+    def __init__(
+        self, told: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            str(told.get("message", "")),
+            param=told.get("param"),
+            code=told.get("code"),
+            headers=dict(headers or {}),
+        )
+        self.status = int(told.get("status", 502))
+        self.type = str(told.get("type", "upstream_error"))
+
+    def copy(self) -> "SharedFailure":
+        """One for each who raises it: callers add headers of their own."""
+        told = {**self.body()["error"], "status": self.status}
+        return SharedFailure(told, self.headers)
+
+
+class State(Enum):
+    FLYING = "flying"
+    LANDED = "landed"
+    FAILED = "failed"
+    # Its leader died or gave up: whoever waits starts anew.
+    LOST = "lost"
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """The events of a call so far, and how it ended. Belongs to one event loop."""
+
+    key: str
+    events: list[bytes] = field(default_factory=list)
+    followers: int = 0
+    state: State = State.FLYING
+    entry: Entry | None = None
+    error: SharedFailure | None = None
+    # Hears of everything that is added, to pass it on to other processes.
+    relay: Callable[["Flight", list[bytes]], None] | None = None
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def add(self, events: list[bytes]) -> None:
+        """More of the stream has come."""
+        if self.state is not State.FLYING:
+            return
+        self.events += events
+        if self.relay is not None:
+            self.relay(self, events)
+        self._wake()
+
+    def land(self, entry: Entry) -> None:
+        """The whole answer is there."""
+        self.entry = entry
+        self._end(State.LANDED)
+
+    def fail(self, error: SharedFailure) -> None:
+        """No provider answered, and asking again at once would not help."""
+        self.error = error
+        self._end(State.FAILED)
+
+    def lose(self) -> None:
+        """There is no leader any more."""
+        self._end(State.LOST)
+
+    async def ended(self) -> State:
+        """Wait for the end."""
+        while self.state is State.FLYING:
+            await self._news()
+        return self.state
+
+    async def follow(self) -> AsyncGenerator[list[bytes], None]:
+        """The events from the first on, as they come, until the end."""
+        seen = 0
+        while True:
+            if seen < len(self.events):
+                batch = self.events[seen:]
+                seen = len(self.events)
+                yield batch
+            elif self.state is State.FLYING:
+                await self._news()
+            else:
+                return
+
+    def _end(self, state: State) -> None:
+        if self.state is State.FLYING:
+            self.state = state
+            if self.relay is not None:
+                self.relay(self, [])
+            self._wake()
+
+    async def _news(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)

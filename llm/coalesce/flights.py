@@ -1,0 +1,258 @@
+"""Who leads and who follows: in this process by a dict, between processes by Redis."""
+
+import asyncio
+import time
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from llm.cache import entry as entries
+from llm.cache.cache import Cache
+from llm.cache.directives import Directives
+from llm.cache.entry import Entry
+from llm.coalesce.bus import Bus
+from llm.coalesce.flight import Flight, SharedFailure, State
+from llm.types import Place
+from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.store import Script, Store, StoreDown
+
+log = structlog.get_logger("llm.coalesce")
+LOOK = Script.of(Path(__file__).with_name("look.lua").read_text())
+LEASE_S = 30.0
+BEAT_S = 5.0
+
+
+@dataclass(eq=False, slots=True)
+class Led:
+    """A flight that this process leads, and the processes that follow it."""
+
+    flight: Flight
+    place: Place
+    processes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Followed:
+    """A flight that another process leads."""
+
+    flight: Flight
+    place: Place
+    expected: int = 0
+    heard_at: float = field(default_factory=time.monotonic)
+
+
+class Flights:
+    """The calls under way. One per process, on one event loop."""
+
+    def __init__(self, store: Store, cache: Cache, bus_url: str, me: str) -> None:
+        self._store = store
+        self._cache = cache
+        self._bus = Bus(bus_url, store, me, self._heard)
+        self._led: dict[str, Led] = {}
+        self._followed: dict[str, Followed] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._bus.start()
+        self._task = asyncio.create_task(self._beat())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        for led in list(self._led.values()):
+            led.flight.lose()
+        await self._bus.stop()
+
+    async def look(
+        self, place: Place, wanted: Directives
+    ) -> tuple[Entry | None, Flight | None, bool]:
+        """(a stored answer, or a flight, and whether the caller leads it)."""
+        if not wanted.read:
+            return None, None, False
+        found = self._under_way(place)
+        if found is not None:
+            return None, found, False
+        # Taken before the first await: of two callers here, one leads.
+        led = Led(Flight(place.key, relay=self._relay), place)
+        self._led[place.key] = led
+        try:
+            value, leader = await self._store.run_on(
+                LOOK,
+                (self._cache.name(place), self._lead_name(place.key)),
+                self._bus.me,
+                int(LEASE_S * 1000),
+            )
+        except (StoreDown, RedisError):
+            # This process by itself, then.
+            return None, led.flight, True
+        except BaseException:
+            self._drop(led)
+            raise
+        entry = self._cache.open(place, wanted, value) if value else None
+        if entry is not None:
+            led.flight.land(entry)
+            self._drop(led)
+            return entry, None, False
+        if value or leader.decode() == self._bus.me:
+            # A stored answer that may not be used (too old, planted) is replaced.
+            return None, led.flight, True
+        return None, self._follow(led, leader.decode()), False
+
+    def landed(self, flight: Flight, entry: Entry) -> None:
+        """The leader has the whole answer."""
+        flight.land(entry)
+        self._forget(flight)
+
+    def failed(self, flight: Flight, error: GatewayError | None) -> None:
+        """The leader has no answer; without `error` the others try themselves."""
+        if error is None:
+            flight.lose()
+        else:
+            # A copy: the leader's own gets headers that are only its caller's.
+            told = {**error.body()["error"], "status": error.status}
+            flight.fail(SharedFailure(told, error.headers))
+        self._forget(flight)
+
+    def _under_way(self, place: Place) -> Flight | None:
+        led, followed = self._led.get(place.key), self._followed.get(place.key)
+        found = led or followed
+        return found.flight if found else None
+
+    def _follow(self, led: Led, leader: str) -> Flight:
+        """Turn a flight that was to be led into one that another process leads."""
+        del self._led[led.place.key]
+        led.flight.relay = None
+        self._followed[led.place.key] = Followed(led.flight, led.place)
+        self._bus.send(
+            leader, {"t": "follow", "k": led.place.key, "from": self._bus.me}
+        )
+        return led.flight
+
+    def _forget(self, flight: Flight) -> None:
+        led = self._led.get(flight.key)
+        if led is not None and led.flight is flight:
+            self._drop(led)
+            task = asyncio.ensure_future(self._give_up_lead(flight.key))
+            task.add_done_callback(lambda done: done.exception())
+
+    def _drop(self, led: Led) -> None:
+        self._led.pop(led.place.key, None)
+
+    async def _give_up_lead(self, key: str) -> None:
+        try:
+            await self._store.command("DEL", self._lead_name(key))
+        except (StoreDown, RedisError):
+            log.debug("coalesce.lead_kept")
+
+    def _lead_name(self, key: str) -> str:
+        return f"{self._store.prefix}:lead:{{{key}}}"
+
+    # Leading: what other processes hear.
+
+    def _relay(self, flight: Flight, events: list[bytes]) -> None:
+        led = self._led.get(flight.key)
+        if led is None:
+            return
+        for process in led.processes:
+            self._tell(led, process, events)
+
+    def _tell(self, led: Led, process: str, events: list[bytes]) -> None:
+        flight, number = led.flight, led.processes[process]
+        led.processes[process] = number + 1
+        message: dict[str, Any] = {"t": "news", "k": flight.key, "n": number}
+        if events:
+            message["e"] = [event.decode() for event in events]
+        if flight.state is not State.FLYING:
+            message["s"] = flight.state.value
+        if flight.entry is not None:
+            value = entries.pack(
+                flight.entry, tenant=led.place.tenant, key=led.place.key
+            )
+            message["v"] = b64encode(value).decode()
+        if flight.error is not None:
+            told = flight.error.body()["error"]
+            message["error"] = {**told, "status": flight.error.status}
+        self._bus.send(process, message)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            for led in list(self._led.values()):
+                for process in led.processes:
+                    self._tell(led, process, [])
+            await self._renew()
+            self._miss()
+
+    async def _renew(self) -> None:
+        for key in list(self._led):
+            try:
+                await self._store.command(
+                    "PEXPIRE", self._lead_name(key), int(LEASE_S * 1000)
+                )
+            except (StoreDown, RedisError):
+                return
+
+    def _miss(self) -> None:
+        """A leader that was not heard for its lease is dead."""
+        now = time.monotonic()
+        for key, followed in list(self._followed.items()):
+            if now - followed.heard_at > LEASE_S:
+                del self._followed[key]
+                followed.flight.lose()
+
+    # Following: what this process hears.
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        key = str(message.get("k"))
+        if message.get("t") == "follow":
+            self._begin_to_tell(key, str(message.get("from")))
+        elif message.get("t") == "news" and key in self._followed:
+            self._news(self._followed[key], message)
+
+    def _begin_to_tell(self, key: str, process: str) -> None:
+        led = self._led.get(key)
+        if led is None:
+            # It ended meanwhile: the answer is stored, or there is none.
+            self._bus.send(process, {"t": "news", "k": key, "n": 0, "s": "lost"})
+            return
+        led.processes[process] = 0
+        led.flight.followers += 1
+        self._tell(led, process, led.flight.events)
+
+    def _news(self, followed: Followed, message: dict[str, Any]) -> None:
+        flight = followed.flight
+        followed.heard_at = time.monotonic()
+        if message.get("n") != followed.expected:
+            self._ended(followed)
+            flight.lose()
+            return
+        followed.expected += 1
+        events = [event.encode() for event in message.get("e", ())]
+        if events:
+            flight.add(events)
+        state = message.get("s")
+        if state is None:
+            return
+        self._ended(followed)
+        entry = _entry_of(followed.place, message)
+        if entry is not None:
+            flight.land(entry)
+        elif state == State.FAILED.value:
+            flight.fail(SharedFailure(message.get("error") or {}))
+        else:
+            flight.lose()
+
+    def _ended(self, followed: Followed) -> None:
+        self._followed.pop(followed.place.key, None)
+
+
+def _entry_of(place: Place, message: dict[str, Any]) -> Entry | None:
+    if "v" not in message:
+        return None
+    value = b64decode(message["v"])
+    return entries.unpack(value, tenant=place.tenant, key=place.key)

@@ -1,0 +1,194 @@
+"""Answers for requests that follow another one's upstream call."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+from billing.ledger import Stored
+from llm import headers, stored
+from llm.cache import replay
+from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight, State
+from llm.relay import Journey
+from llm.resume import CannotResume, Resume, error_event
+from llm.settlement import Outcome, Settler
+from llm.types import Call, Following, Held, Reply, StreamReply, Summary, Tokens
+
+Answer = Reply | StreamReply
+Run = Callable[[Call], Awaitable[Answer]]
+
+
+class Followers:
+    """Answers followers. `run` serves a request from the start, if its leader is lost."""
+
+    def __init__(self, settler: Settler, run: Run) -> None:
+        self._settler = settler
+        self._run = run
+
+    async def answer(self, following: Following) -> Answer:
+        """The shared answer, whole or as a stream. Raises GatewayError."""
+        held, flight = following.held, following.flight
+        flight.followers += 1
+        try:
+            if held.plan.shape.stream:
+                return await self._stream(held, flight)
+            return await self._whole(held, flight)
+        except BaseException:
+            flight.followers -= 1
+            raise
+
+    async def _whole(self, held: Held, flight: Flight) -> Answer:
+        await flight.ended()
+        flight.followers -= 1
+        if flight.entry is None:
+            return await self._without(held, flight)
+        sent = _headers(held, flight.entry)
+        sent["Content-Type"] = stored.JSON
+        sent["x-valuecanvas-cost-usd"] = "0.000000"
+        answer = Stored(200, sent, flight.entry.body) if held.claim else None
+        summary = await self._settled(held, flight.entry, answer=answer)
+        return Reply(200, sent, flight.entry.body, summary)
+
+    async def _stream(self, held: Held, flight: Flight) -> Answer:
+        # The status line must wait until there is something to say.
+        first = flight.follow()
+        await anext(first, None)
+        await first.aclose()
+        if not flight.events and flight.entry is None:
+            flight.followers -= 1
+            return await self._without(held, flight)
+        sent = _headers(held, flight.entry)
+        parts = FollowedStream(self._settler, self._run, held, flight, sent)
+        return StreamReply(sent, parts)
+
+    async def _without(self, held: Held, flight: Flight) -> Answer:
+        """The leader has no answer: share its error, or start anew."""
+        await self._settler.give_back(held)
+        if flight.error is not None:
+            raise flight.error.copy()
+        return await self._run(held.call)
+
+    async def _settled(
+        self, held: Held, entry: Entry, *, answer: Stored | None
+    ) -> Summary:
+        return await self._settler.settle(
+            Journey(held, held.call.started), _shared(entry), answer=answer
+        )
+
+
+class FollowedStream:
+    """The parts of a stream that another request leads."""
+
+    def __init__(
+        self,
+        settler: Settler,
+        run: Run,
+        held: Held,
+        flight: Flight,
+        sent: dict[str, str],
+    ) -> None:
+        self._settler = settler
+        self._run_anew = run
+        self._held = held
+        self._flight = flight
+        self._headers = sent
+        self._passed: list[bytes] = []
+        self._ended = False
+        self._parts = self._run()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._parts)
+
+    def carry_on(self) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        await self._parts.aclose()
+        await self._gone()
+
+    async def _run(self) -> AsyncGenerator[bytes, None]:
+        flight = self._flight
+        try:
+            async for events in flight.follow():
+                self._passed += events
+                yield b"".join(events)
+            if flight.state is State.LANDED and flight.entry is not None:
+                yield await self._finished(flight.entry)
+                return
+            async for part in self._anew():
+                yield part
+        finally:
+            await self._gone()
+
+    async def _finished(self, entry: Entry) -> bytes:
+        """The end, as the leader got it, with the usage if it was asked for."""
+        wants_usage = self._held.plan.shape.include_usage
+        events = replay.events(entry.body, include_usage=wants_usage)
+        rest = events[-1:] if wants_usage else []
+        if not self._passed:
+            rest = events
+        ending = b"".join(rest) + stored.cost_comment(0) + b"data: [DONE]\n\n"
+        answer = None
+        if self._held.claim is not None:
+            body = b"".join(self._passed) + ending
+            sent = {"Content-Type": stored.EVENTS, **self._headers}
+            answer = Stored(200, sent, body)
+        self._ended = True
+        journey = Journey(self._held, self._held.call.started)
+        await self._settler.settle(journey, _shared(entry), answer=answer)
+        return ending
+
+    async def _anew(self) -> AsyncIterator[bytes]:
+        """The leader is lost: ask again, and go on where the stream broke off."""
+        self._ended = True
+        await self._settler.give_back(self._held)
+        reply = await self._run_anew(self._held.call)
+        if not isinstance(reply, StreamReply):
+            parts: AsyncIterator[bytes] = _one(reply.body)
+        else:
+            parts = reply.parts.__aiter__()
+        resume = Resume(self._passed)
+        try:
+            async for part in parts:
+                out = resume.feed(part)
+                if out:
+                    yield out
+        except CannotResume:
+            yield error_event(str(self._held.call.id))
+        finally:
+            if isinstance(reply, StreamReply):
+                await reply.parts.aclose()
+
+    async def _gone(self) -> None:
+        """The client left early: its unit of quota stays taken, and it costs nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        self._flight.followers -= 1
+        outcome = Outcome("client_gone", error_code="client_gone")
+        await self._settler.settle(
+            Journey(self._held, self._held.call.started), outcome, wait=False
+        )
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _shared(entry: Entry) -> Outcome:
+    used = Tokens(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
+    return Outcome("ok", tokens=used, shared=entry)
+
+
+def _headers(held: Held, entry: Entry | None) -> dict[str, str]:
+    sent = {
+        **headers.admitted(held.admitted),
+        "x-valuecanvas-epoch": str(held.plan.epoch),
+        "x-valuecanvas-cache": "coalesced",
+    }
+    if entry is not None:
+        sent["x-valuecanvas-provider"] = entry.provider
+        sent["Age"] = str(max(0, int(time.time() - entry.at)))
+    return sent

@@ -1,0 +1,40 @@
+"""The Idempotency-Key header (IETF draft-ietf-httpapi-idempotency-key-header)."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from billing.ledger import Claim
+from billing.principal import Principal
+from valuecanvas.core.errors import InvalidRequest
+
+MOST = 255
+
+
+def parse(header: str | None) -> str | None:
+    """The key, from a quoted or a bare value. Raises InvalidRequest."""
+    if header is None:
+        return None
+    value = header.strip()
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if not 1 <= len(value) <= MOST or not value.isascii() or not value.isprintable():
+        raise InvalidRequest(
+            f"'Idempotency-Key' must be 1 to {MOST} printable ASCII characters.",
+            param="Idempotency-Key",
+        )
+    return value
+
+
+def claim(
+    key: str | None, principal: Principal, endpoint: str, body: dict[str, Any]
+) -> Claim | None:
+    """The claim of `key` by this customer on this endpoint; None without a key."""
+    if key is None:
+        return None
+    scope = orjson.dumps([str(principal.customer_id), "POST", endpoint, key])
+    canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    return Claim(
+        hashlib.sha256(scope).hexdigest(), hashlib.sha256(canonical).hexdigest()
+    )

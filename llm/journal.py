@@ -1,0 +1,208 @@
+"""What this process has sent upstream and passed on, in a file that outlives kill -9.
+
+One file a process, held by flock: whoever can take the lock knows that the process is
+dead. A record is written *before* the content it stands for is passed on, by one write()
+call, so that the kernel has it whatever becomes of the process.
+"""
+
+import fcntl
+import os
+import secrets
+import struct
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from valuecanvas.core.errors import Unavailable
+
+log = structlog.get_logger("llm.journal")
+SUFFIX = ".journal"
+# Reservation, number of the route in its facts, tokens passed on so far.
+_RECORD = struct.Struct(">16sBI")
+# A longer file is begun anew with what is still open.
+MOST_BYTES = 8 * 1024 * 1024
+RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request had come: `tokens` passed on from the route number `route`."""
+
+    route: int
+    tokens: int
+
+
+class JournalFull(Unavailable):
+    """The record could not be written: nothing may be passed on unrecorded."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway cannot keep its journal now; try again shortly.",
+            code="journal_unavailable",
+            headers={"Retry-After": "1"},
+        )
+
+
+class Journal:
+    """This process's journal. `name` goes into the facts of its reservations."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._folder = folder
+        self._open: dict[uuid.UUID, Progress] = {}
+        self._number = 0
+        self._size = 0
+        self._path, self._fd = self._begin()
+        self._broken_until: float | None = None
+
+    def ready(self) -> bool:
+        """May requests be admitted? After a failure it is tried again each second."""
+        if self._broken_until is None:
+            return True
+        if time.monotonic() < self._broken_until:
+            return False
+        try:
+            self._turn()
+        except (JournalFull, OSError):
+            self._broke()
+            return False
+        self._broken_until = None
+        log.info("journal.back")
+        return True
+
+    def record(self, request_id: uuid.UUID, route: int, tokens: int) -> None:
+        """Note that `tokens` are about to be passed on; 0: about to be sent upstream.
+
+        Raises JournalFull.
+        """
+        progress = Progress(min(route, 255), min(tokens, 2**32 - 1))
+        self._open[request_id] = progress
+        self._write(self._fd, _packed(request_id, progress))
+        self._size += _RECORD.size
+        if self._size > MOST_BYTES:
+            self._turn()
+
+    def forget(self, request_id: uuid.UUID) -> None:
+        """The request is settled: nobody will ask any more."""
+        self._open.pop(request_id, None)
+
+    def close(self) -> None:
+        """Remove the file; everything is settled, or its lease will end it."""
+        os.close(self._fd)
+        if not self._open:
+            self._path.unlink(missing_ok=True)
+
+    def _begin(self) -> tuple[Path, int]:
+        path = self._folder / f"{self.name}.{self._number}{SUFFIX}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return path, fd
+
+    def _turn(self) -> None:
+        """Begin a new file with what is open; the old one goes only after that."""
+        old_path, old_fd = self._path, self._fd
+        self._number += 1
+        self._path, self._fd = self._begin()
+        rest = b"".join(_packed(key, value) for key, value in self._open.items())
+        self._write(self._fd, rest)
+        self._size = 0
+        os.close(old_fd)
+        old_path.unlink(missing_ok=True)
+
+    def _broke(self) -> None:
+        if self._broken_until is None:
+            log.error("journal.broken")
+        self._broken_until = time.monotonic() + RETRY_S
+
+    def _write(self, fd: int, data: bytes) -> None:
+        try:
+            written = os.write(fd, data) if data else 0
+        except OSError as error:
+            self._broke()
+            raise JournalFull from error
+        if written != len(data):
+            # Half a record is skipped by readers: records have one size.
+            # Half a record would shift all that follow: begin a new file.
+            self._broke()
+            raise JournalFull
+
+
+def _packed(request_id: uuid.UUID, progress: Progress) -> bytes:
+    return _RECORD.pack(request_id.bytes, progress.route, progress.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What a dead process left: its name, and how far each request had come."""
+
+    name: str
+    progress: dict[uuid.UUID, Progress]
+
+
+@contextmanager
+def inherit(folder: Path) -> Iterator[list[Estate]]:
+    """The estates of dead processes in `folder`, locked while they are being settled.
+
+    Their files are removed at the end, unless the settling raised.
+    """
+    locked: list[tuple[Path, int]] = []
+    estates: list[Estate] = []
+    for name, paths in _groups(folder).items():
+        taken = _take_all(paths)
+        if taken:
+            locked += taken
+            estates.append(Estate(name, _read_all([path for path, _ in taken])))
+    try:
+        yield estates
+        for path, _ in locked:
+            path.unlink(missing_ok=True)
+    finally:
+        for _, fd in locked:
+            os.close(fd)
+
+
+def _groups(folder: Path) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}"), key=_number):
+        groups.setdefault(path.name.split(".")[0], []).append(path)
+    return groups
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split(".")[1])
+
+
+def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
+    """Lock every file of a process, or none: it lives if one is held."""
+    taken: list[tuple[Path, int]] = []
+    for path in paths:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            for _, other in [*taken, (path, fd)]:
+                os.close(other)
+            return []
+        taken.append((path, fd))
+    return taken
+
+
+def _read_all(paths: list[Path]) -> dict[uuid.UUID, Progress]:
+    found: dict[uuid.UUID, Progress] = {}
+    for path in paths:
+        data = path.read_bytes()
+        whole = len(data) - len(data) % _RECORD.size
+        for raw, route, tokens in _RECORD.iter_unpack(data[:whole]):
+            key = uuid.UUID(bytes=raw)
+            # Records are in order, and files are read in order: the last one counts.
+            found[key] = Progress(route, tokens)
+    return found

@@ -1,0 +1,69 @@
+"""Metrics and the log line of an answered request: names and numbers, never content."""
+
+import time
+
+import structlog
+from django.conf import settings
+
+from billing.ledger import Charge
+from llm import metrics
+from llm.types import Call, Known, Plan
+
+log = structlog.get_logger("llm.request")
+
+
+def observe(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
+    """Count and log one answered request; `cost` is what the caller paid."""
+    endpoint, model, provider = call.endpoint, plan.model.name, charge.provider
+    metrics.REQUESTS.labels(endpoint, model, provider, charge.status).inc()
+    metrics.LATENCY.labels(endpoint, provider).observe(charge.latency_ms / 1000)
+    if charge.ttft_ms is not None:
+        metrics.FIRST_TOKEN.labels(provider).observe(charge.ttft_ms / 1000)
+    if charge.cached:
+        metrics.CACHE_HITS.labels(model).inc()
+        metrics.SAVED.labels(model).inc(charge.saved)
+    else:
+        metrics.TOKENS.labels(model, provider, "input").inc(charge.prompt_tokens)
+        metrics.TOKENS.labels(model, provider, "output").inc(charge.completion_tokens)
+        metrics.COST.labels(model, provider).inc(cost)
+    if settings.ACCESS_LOG:
+        _log(call, plan, charge, cost)
+
+
+def observe_hit(known: Known) -> None:
+    """Count and log a request that was answered from the cache."""
+    entry = known.entry
+    charge = Charge(
+        provider=entry.provider,
+        upstream_model=entry.upstream_model,
+        prompt_tokens=entry.prompt_tokens,
+        completion_tokens=entry.completion_tokens,
+        latency_ms=int((time.monotonic() - known.call.started) * 1000),
+        cached=True,
+        saved=entry.cost,
+    )
+    observe(known.call, known.plan, charge, 0)
+
+
+def _log(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
+    log.info(
+        "request.done",
+        request_id=str(call.id),
+        trace_id=call.trace_id,
+        endpoint=call.endpoint,
+        model=plan.model.name,
+        provider=charge.provider,
+        upstream_model=charge.upstream_model,
+        key=plan.principal.key,
+        team=plan.principal.team,
+        status=charge.status,
+        error_code=charge.error_code,
+        cached=charge.cached,
+        attempts=charge.attempts,
+        prompt_tokens=charge.prompt_tokens,
+        completion_tokens=charge.completion_tokens,
+        cost_micro_usd=cost,
+        latency_ms=charge.latency_ms,
+        ttft_ms=charge.ttft_ms,
+        epoch=plan.epoch,
+    )

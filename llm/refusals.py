@@ -1,0 +1,67 @@
+"""What a caller is told when the ledger refuses."""
+
+from django.conf import settings
+
+from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused
+from llm import headers
+from llm.types import Plan
+from valuecanvas.core import money
+from valuecanvas.core.errors import (
+    BudgetExceeded,
+    Conflict,
+    GatewayError,
+    QuotaExceeded,
+    Unprocessable,
+)
+
+
+def refusal(
+    answer: QuotaRefused | BudgetRefused | Busy | Mismatch, plan: Plan
+) -> GatewayError:
+    """The error for an answer that is not an admission."""
+    if isinstance(answer, Busy):
+        return Conflict(
+            "The first request with this Idempotency-Key is still under way.",
+            param="Idempotency-Key",
+            code="idempotency_key_in_use",
+            headers={"Retry-After": "1"},
+        )
+    if isinstance(answer, Mismatch):
+        return Unprocessable(
+            "This Idempotency-Key was used with another body; take a new key.",
+            param="Idempotency-Key",
+            code="idempotency_key_reused",
+        )
+    if isinstance(answer, QuotaRefused):
+        return QuotaExceeded(
+            f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "
+            "they are used up. The quota starts anew at 00:00 UTC.",
+            headers=headers.quota_refused(answer),
+            extra={"upgrade": _upgrade(plan)},
+        )
+    return BudgetExceeded(
+        f"The {answer.limit.period} budget of {_whose(answer.limit.scope)} has "
+        f"${money.text(max(0, answer.limit.micros - answer.spent - answer.reserved))} "
+        f"left, and this request may cost ${money.text(plan.estimate)}. A smaller "
+        "max_tokens may fit.",
+        headers=headers.budget_refused(answer),
+        extra={"upgrade": _upgrade(plan)},
+    )
+
+
+def _whose(scope: str) -> str:
+    names = {"g": "everyone", "t": "your team", "c": "this user", "k": "this API key"}
+    return names[scope[0]]
+
+
+def _upgrade(plan: Plan) -> dict[str, object] | None:
+    """The next tier, its limits, and where to get it."""
+    if plan.upgrade is None:
+        return None
+    return {
+        "tier": plan.upgrade.key,
+        "name": plan.upgrade.name,
+        "daily_requests": plan.upgrade.daily_requests,
+        "max_output_tokens": plan.upgrade.max_output_tokens,
+        "url": settings.UPGRADE_URL,
+    }
