@@ -17,7 +17,7 @@ from valuecanvas.core import money
 
 log = structlog.get_logger("billing.ledger")
 
-AT_A_TIME = 200
+AT_A_TIME = 100
 Pair = tuple[str, str]  # (provider, upstream model)
 Rates = dict[Pair, tuple[Rate, ...]]
 

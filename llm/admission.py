@@ -92,6 +92,12 @@ class Admission:
 
     async def identify(self, call: Call) -> Principal:
         """The caller, or the user it acts for. Raises GatewayError."""
+        try:
+            return await self._caller(call)
+        except DatabaseError as error:
+            raise unavailable() from error
+
+    async def _caller(self, call: Call) -> Principal:
         if call.identify is not None:
             return await call.identify(self._callers)
         principal = await self._callers.by_bearer(call.authorization)
@@ -138,8 +144,6 @@ class Admission:
                 if (await self.snapshot()).epoch == snapshot.epoch:
                     raise
                 continue
-            except DatabaseError as error:
-                raise unavailable() from error
             entered = await self._enter(call, plan)
             if not isinstance(entered, Stale):
                 return entered
@@ -151,8 +155,9 @@ class Admission:
 
     async def _refresh(self, epoch: int) -> None:
         try:
-            await self._config.refresh(epoch)
-        except DatabaseError as error:
+            async with asyncio.timeout(ADMIT_WITHIN_S):
+                await self._config.refresh(epoch)
+        except (DatabaseError, TimeoutError) as error:
             raise unavailable() from error
 
     async def _enter(self, call: Call, plan: Plan) -> Entered | Stale:

@@ -12,6 +12,7 @@ from llm.relay import Journey
 from llm.resume import CannotResume, Resume, error_event
 from llm.settlement import Outcome, Settler
 from llm.types import Call, Following, Held, Reply, StreamReply, Summary, Tokens
+from valuecanvas.core.errors import GatewayError
 
 Answer = Reply | StreamReply
 Run = Callable[[Call], Awaitable[Answer]]
@@ -143,8 +144,12 @@ class FollowedStream:
     async def _anew(self) -> AsyncIterator[bytes]:
         """The leader is lost: ask again, and go on where the stream broke off."""
         self._ended = True
-        await self._settler.give_back(self._held)
-        reply = await self._run_anew(self._held.call)
+        try:
+            await self._settler.give_back(self._held)
+            reply = await self._run_anew(self._held.call)
+        except GatewayError:
+            yield error_event(str(self._held.call.id))
+            return
         if not isinstance(reply, StreamReply):
             parts: AsyncIterator[bytes] = _one(reply.body)
         else:

@@ -52,6 +52,9 @@ class LiveStream:
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
         self._probing = flow.leave.probe
         self._settled = False
+        # Why the stream is to end now, if it is; and the wait that this cuts short.
+        self._stopping = ""
+        self._limit: asyncio.Timeout | None = None
         self._parts = self._run()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -64,6 +67,12 @@ class LiveStream:
         """The client has gone: is there anybody else who wants the rest?"""
         flight = self._journey.held.flight
         return flight is not None and flight.followers > 0
+
+    def interrupt(self, code: str) -> None:
+        """End the stream soon, with an in-band error of this code."""
+        self._stopping = code
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
@@ -124,8 +133,10 @@ class LiveStream:
             now = time.monotonic()
             self._note_health(now)
             wait = min(model.between_tokens_s, self._journey.deadline - now)
+            if self._stopping:
+                raise Failed(Verdict.CLIENT, "The server is going down.")
             try:
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(wait) as self._limit:
                     pieces = await anext(self._flow.events)
             except StopAsyncIteration:
                 return
@@ -150,10 +161,13 @@ class LiveStream:
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
         self._lose()
-        await self._relay.failed(self._flow.candidate, self._flow.leave, Event.FAILURE)
+        # A stream that we end ourselves says nothing of its provider.
+        event = Event.RELEASED if self._stopping else Event.FAILURE
+        await self._relay.failed(self._flow.candidate, self._flow.leave, event)
+        error = self._error()
         return await self._end(
-            self._outcome("interrupted", "stream_interrupted"),
-            self._flow.reader.failed(self._error()),
+            self._outcome("interrupted", str(error["code"])),
+            self._flow.reader.failed(error),
         )
 
     async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
@@ -163,11 +177,14 @@ class LiveStream:
         return cost_comment(summary.cost) + ending
 
     def _error(self) -> dict[str, str | None]:
+        message = "The provider's stream broke off; the answer is incomplete."
+        if self._stopping:
+            message = "This server is going down; please ask again."
         return {
-            "message": "The provider's stream broke off; the answer is incomplete.",
+            "message": message,
             "type": "upstream_error",
             "param": None,
-            "code": "stream_interrupted",
+            "code": self._stopping or "stream_interrupted",
             "request_id": str(self._journey.held.call.id),
         }
 

@@ -1,6 +1,7 @@
 """The story of one request, top to bottom: authenticate, resolve, admit, relay, settle."""
 
 import asyncio
+import weakref
 from collections.abc import Callable
 
 from billing.ledger import Stored
@@ -50,9 +51,13 @@ class Pipeline:
         self._flights = flights
         self._followers = Followers(settler, self.run)
         self._note = note
+        self._live: weakref.WeakSet[LiveStream] = weakref.WeakSet()
+        self._closed = False
 
     async def run(self, call: Call) -> Reply | StreamReply:
         """Serve `call`. Raises GatewayError, with what was held given back."""
+        if self._closed:
+            raise Unavailable("This server is going down; please ask again.")
         try:
             entered = await self._admission.admit(call)
         except GatewayError as error:
@@ -66,6 +71,14 @@ class Pipeline:
         if isinstance(entered, Following):
             return await self._followers.answer(entered)
         return await self._answer(entered)
+
+    def end_streams(self) -> int:
+        """The process ends: no new calls, and an in-band error for open streams."""
+        self._closed = True
+        streams = list(self._live)
+        for stream in streams:
+            stream.interrupt("server_shutdown")
+        return len(streams)
 
     async def _answer(self, held: Held) -> Reply | StreamReply:
         """Relay an admitted request, and end its reservation whatever happens."""
@@ -144,6 +157,7 @@ class Pipeline:
             flow=flow,
             headers=sent,
         )
+        self._live.add(parts)
         return StreamReply(sent, parts)
 
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from billing.ledger import Admit, Admitted, Charge, Ledger, Limit, Party, Settle
+from billing.ledger import (
+    Admit,
+    Admitted,
+    Charge,
+    Claim,
+    Hit,
+    Ledger,
+    Limit,
+    Party,
+    Settle,
+)
 from valuecanvas.core import epoch
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
@@ -15,10 +25,9 @@ from valuecanvas.core.ids import uuid7
 COLUMNS = {"user_id": "u", "model": "m", "endpoint": "chat", "trace_id": ""}
 FACTS = {
     **COLUMNS,
-    "provider": "p",
-    "upstream_model": "um",
     "prompt_tokens": 100,
-    "input_rate": 1_000_000,
+    # Provider, its model, micro-dollars per million tokens in and out.
+    "routes": [["p", "um", 1_000_000, 2_000_000], ["q", "um2", 3_000_000, 4_000_000]],
 }
 
 
@@ -49,6 +58,8 @@ class Desk:
         epoch: int | None = None,
         lease_s: float = 60.0,
         id: uuid.UUID | None = None,
+        claim: Claim | None = None,
+        **facts: Any,
     ) -> Admit:
         return Admit(
             id=id or uuid7(),
@@ -58,7 +69,20 @@ class Desk:
             estimate=estimate,
             epoch=self.epoch if epoch is None else epoch,
             lease_s=lease_s,
-            facts=FACTS,
+            facts={**FACTS, **facts},
+            claim=claim,
+        )
+
+    def hit(self, party: Party | None = None, *, quota: int = 1000, epoch: int | None = None, **fields: Any) -> Hit:  # fmt: skip
+        """A request that is answered from the cache."""
+        return Hit(
+            id=uuid7(),
+            party=party or make_party(),
+            quota=quota,
+            epoch=self.epoch if epoch is None else epoch,
+            facts=COLUMNS,
+            charge=Charge(saved=40, cached=True, source="cache"),
+            **fields,
         )
 
 

@@ -35,7 +35,8 @@ def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with connection.cursor() as cursor:
         cursor.execute(statement, list(values))
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
 
 
 def drift() -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ django_application = get_asgi_application()
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
 from valuecanvas import hot  # noqa: E402
+from valuecanvas.shutdown import Shutdown  # noqa: E402
 
 HOT_PREFIXES = ("/v1/", "/api/llm/")
 HEALTH_PREFIX = "/health/"
@@ -24,6 +25,7 @@ class Application:
     def __init__(self) -> None:
         self._runtime: Runtime | None = None
         self._starting = asyncio.Lock()
+        self._shutdown = Shutdown(self._end_streams)
 
     async def __call__(
         self, scope: dict[str, Any], receive: hot.Receive, send: hot.Send
@@ -33,6 +35,7 @@ class Application:
         elif scope["type"] == "http" and scope["path"].startswith(
             (*HOT_PREFIXES, HEALTH_PREFIX)
         ):
+            scope["valuecanvas.draining"] = self._shutdown.draining
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)
         else:
@@ -44,11 +47,15 @@ class Application:
                 self._runtime = await runtime.start()
         return self._runtime
 
+    def _end_streams(self) -> int:
+        return self._runtime.pipeline.end_streams() if self._runtime else 0
+
     async def _lifespan(self, receive: hot.Receive, send: hot.Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._started()
+                self._shutdown.install()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._runtime is not None:

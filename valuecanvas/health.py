@@ -4,8 +4,9 @@ import asyncio
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
+from django.db import Error as DatabaseError
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing.ledger import Peek
 from llm.responses import json_response
@@ -15,7 +16,7 @@ from valuecanvas.core.batch import BatchUnavailable
 READY_WITHIN_S = 1.5
 
 
-@extend_schema(exclude=True)
+@extend_schema_view(get=extend_schema(exclude=True))
 class Live(HotView):
     """This process runs. Says nothing of the database, Redis or any provider."""
 
@@ -23,18 +24,20 @@ class Live(HotView):
         return json_response(b'{"status":"ok"}')
 
 
-@extend_schema(exclude=True)
+@extend_schema_view(get=extend_schema(exclude=True))
 class Ready(HotView):
     """This process can admit requests: the ledger answers, the configuration is loaded."""
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
+        if request.scope.get("valuecanvas.draining"):
+            return json_response(b'{"status":"draining"}', status=503)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 epoch = await of.ledger.put(Peek())
                 await of.config.refresh(epoch)
             database = "ok"
-        except (TimeoutError, BatchUnavailable):
+        except (TimeoutError, BatchUnavailable, DatabaseError):
             database = "unavailable"
         checks = {"database": database, "redis": "ok" if of.store.up else "passed by"}
         ready = database == "ok"

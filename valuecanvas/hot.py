@@ -53,20 +53,19 @@ class Watch:
         """Only once the body was read; a second call does nothing."""
         if self._task is None:
             serving = asyncio.current_task()
-            self._task = asyncio.create_task(self._wait(serving))
+            self._task = asyncio.create_task(self._wait(serving))  # type: ignore[arg-type]
 
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
-    async def _wait(self, serving: "asyncio.Task[Any] | None") -> None:
+    async def _wait(self, serving: "asyncio.Task[Any]") -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if self.unless is not None and self.unless():
             return
         self.gone = True
-        if serving is not None:
-            serving.cancel(CLIENT_GONE)
+        serving.cancel(CLIENT_GONE)
 
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:

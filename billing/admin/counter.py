@@ -3,22 +3,33 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateFilter
 
 from billing.models import Counter
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin_filters import NamesFilter
 from valuecanvas.core.templatetags import figures
 
-SCOPES = {"g": "everyone", "t": "team", "c": "customer", "k": "API key"}
+SCOPES = {"g": "everyone", "t": "team", "c": "customer", "k": "key"}
+
+
+class ScopeFilter(NamesFilter):
+    title = "whose"
+    parameter_name = "scope"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(letter, name.capitalize()) for letter, name in SCOPES.items()]
 
 
 @admin.register(Counter)
 class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
-    list_display = ("day", "whose", "scope_id", "used", "spent_usd", "held_usd")
+    list_display = ("day", "whose", "name", "requests", "spent_usd", "held_usd")
+    list_filter = (ScopeFilter, ("day", RangeDateFilter))
     search_fields = ("scope_id",)  # see get_search_results
     search_help_text = "The whole id of a customer, a team, or the prefix of a key."
     ordering = ("-day", "-key")
-    fields = ("key", "day", "whose", "scope_id", "used", "spent_usd", "held_usd")
-    readonly_fields = ("whose", "spent_usd", "held_usd")
+    fields = ("key", "day", "whose", "name", "requests", "spent_usd", "held_usd")
+    readonly_fields = ("whose", "name", "requests", "spent_usd", "held_usd")
     empty_text = (
         "A counter comes with a day's first request. Quota and budgets read it."
     )
@@ -34,6 +45,14 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
     @display(description="Whose")
     def whose(self, counter: Counter) -> str:
         return SCOPES.get(counter.scope, counter.scope)
+
+    @display(description="Id")
+    def name(self, counter: Counter) -> str:
+        return counter.scope_id or "–"
+
+    @display(description="Requests")
+    def requests(self, counter: Counter) -> str:
+        return figures.grouped(counter.used)
 
     @display(description="Spent")
     def spent_usd(self, counter: Counter) -> str:

@@ -11,12 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.http import require_http_methods
 
 from billing import reconcile
 from billing.admin.counter import SCOPES
 from billing.models import Customer, LedgerCheck
 from billing.reconcile import Drift, Finding
+from valuecanvas.core import money
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.templatetags import figures
 
@@ -36,7 +38,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
     ordering = ("-id",)
     fields = (("started_at", "took"), ("span", "by"))
     readonly_fields = ("span", "took")
-    change_form_outer_after_template = "admin/billing/ledgercheck/findings.html"
+    change_form_outer_after_template = "admin/billing/ledgercheck/after.html"
     empty_text = "The ledger is checked every hour; nothing was checked so far."
 
     def get_urls(self) -> list[URLPattern]:
@@ -90,6 +92,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
             title="Ledger health",
             last=last,
             span=self.span(last) if last else "",
+            age=_age(last),
             stale=last is not None and timezone.now() - last.finished_at > STALE,
             findings=shown(last),
             history=[
@@ -123,6 +126,14 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
         return redirect("admin:billing_ledger_health")
 
 
+def _age(check: LedgerCheck | None) -> str:
+    if check is None:
+        return ""
+    if timezone.now() - check.finished_at < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(check.finished_at)} ago"
+
+
 def shown(check: LedgerCheck | None) -> list[dict[str, Any]]:
     """The findings of a check with their rows as the template shows them."""
     findings = reconcile.findings_of(check) if check else []
@@ -152,17 +163,22 @@ def _row(finding: Finding, drift: Drift, names: dict[str, str]) -> dict[str, Any
         "whose": names.get(drift.scope_id, drift.scope_id),
         "expected": _amount(drift.expected, unit),
         "found": _amount(drift.found, unit),
-        "off": _amount(drift.found - drift.expected, unit),
+        "off": _signed(drift.found - drift.expected, unit),
         "links": _links(finding.invariant.name, drift),
     }
 
 
 def _amount(number: int, unit: str) -> str:
     if unit == "usd":
-        return figures.micros(number)
+        # All six decimals: one of them may be off.
+        return f"{'−' if number < 0 else ''}${money.text(abs(number))}"
     return (
         f"{figures.grouped(number)} s" if unit == "seconds" else figures.grouped(number)
     )
+
+
+def _signed(number: int, unit: str) -> str:
+    return f"{'−' if number < 0 else '+'}{_amount(abs(number), unit)}"
 
 
 def _links(name: str, drift: Drift) -> list[tuple[str, str]]:

@@ -77,6 +77,7 @@ class Window:
         return part + 1, max(0, (mosts[part] or 0) - used[part]), waits[part]
 
     def _wait(self, now: int, over: int, part: int) -> int:
+        """Until so many buckets have gone that `over` went with them."""
         gone = 0
         for slot in sorted(self.buckets):
             gone += self.buckets[slot][part]

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm import idempotency
 from llm.cache import directives
@@ -34,12 +34,14 @@ class Relayed(HotView):
         return await answer(request, call)
 
 
-@extend_schema(
-    operation_id="createChatCompletion",
-    summary="Chat completion",
-    request=schemas.ChatRequest,
-    responses=schemas.answers(schemas.ChatCompletion),
-    tags=["OpenAI-compatible"],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="createChatCompletion",
+        summary="Chat completion",
+        request=schemas.ChatRequest,
+        responses=schemas.answers(schemas.ChatCompletion),
+        tags=["OpenAI-compatible"],
+    )
 )
 class ChatCompletions(Relayed):
     """Streamed or not; tools, structured outputs, images and unknown fields pass through."""
@@ -47,12 +49,14 @@ class ChatCompletions(Relayed):
     endpoint = "chat"
 
 
-@extend_schema(
-    operation_id="createEmbedding",
-    summary="Embeddings",
-    request=schemas.EmbeddingRequest,
-    responses=schemas.answers(schemas.EmbeddingList),
-    tags=["OpenAI-compatible"],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="createEmbedding",
+        summary="Embeddings",
+        request=schemas.EmbeddingRequest,
+        responses=schemas.answers(schemas.EmbeddingList),
+        tags=["OpenAI-compatible"],
+    )
 )
 class Embeddings(Relayed):
     """Vectors for one text or several."""
@@ -60,12 +64,14 @@ class Embeddings(Relayed):
     endpoint = "embeddings"
 
 
-@extend_schema(
-    operation_id="createResponse",
-    summary="Response",
-    request=schemas.ResponseRequest,
-    responses=schemas.answers(schemas.ResponseObject),
-    tags=["OpenAI-compatible"],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="createResponse",
+        summary="Response",
+        request=schemas.ResponseRequest,
+        responses=schemas.answers(schemas.ResponseObject),
+        tags=["OpenAI-compatible"],
+    )
 )
 class Responses(Relayed):
     """OpenAI's Responses; translated to chat for providers that lack it."""

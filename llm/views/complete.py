@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm import idempotency
 from llm.cache import directives
@@ -67,12 +67,14 @@ def shown(completion: Completion) -> dict[str, Any]:
     }
 
 
-@extend_schema(
-    operation_id="complete",
-    summary="Complete a prompt",
-    request=schemas.CompleteRequest,
-    responses=schemas.answers(schemas.CompleteResponse),
-    tags=["Gateway"],
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="complete",
+        summary="Complete a prompt",
+        request=schemas.CompleteRequest,
+        responses=schemas.answers(schemas.CompleteResponse),
+        tags=["Gateway"],
+    )
 )
 class Complete(HotView):
     """One prompt for one user, with failover; answers with the text and its cost."""

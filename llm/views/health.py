@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm.breaker.types import Name, State
 from llm.responses import json_response
@@ -48,11 +48,13 @@ def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
     return "degraded" if shut or not of.store.up else "ok"
 
 
-@extend_schema(
-    operation_id="gatewayHealth",
-    summary="Gateway health",
-    responses=schemas.Health,
-    tags=["Gateway"],
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="gatewayHealth",
+        summary="Gateway health",
+        responses=schemas.Health,
+        tags=["Gateway"],
+    )
 )
 class Health(HotView):
     """Breakers, providers, ledger queue and Redis, for people and dashboards."""

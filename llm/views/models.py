@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm.config import ModelFacts
 from llm.resolve import may_use
@@ -45,11 +45,13 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
     ]
 
 
-@extend_schema(
-    operation_id="listModels",
-    summary="Models",
-    responses={200: schemas.ModelList, 401: schemas.ErrorBody},
-    tags=["OpenAI-compatible"],
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="listModels",
+        summary="Models",
+        responses={200: schemas.ModelList, 401: schemas.ErrorBody},
+        tags=["OpenAI-compatible"],
+    )
 )
 class ModelList(HotView):
     """The models that this key may use."""
@@ -59,11 +61,13 @@ class ModelList(HotView):
         return json_response(orjson.dumps({"object": "list", "data": models}))
 
 
-@extend_schema(
-    operation_id="retrieveModel",
-    summary="One model",
-    responses={200: schemas.Model, 401: schemas.ErrorBody, 404: schemas.ErrorBody},
-    tags=["OpenAI-compatible"],
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="retrieveModel",
+        summary="One model",
+        responses={200: schemas.Model, 401: schemas.ErrorBody, 404: schemas.ErrorBody},
+        tags=["OpenAI-compatible"],
+    )
 )
 class ModelDetail(HotView):
     """One model, if this key may use it."""

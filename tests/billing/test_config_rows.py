@@ -9,7 +9,16 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.utils import timezone
 
-from billing.models import Budget, Counter, Customer, Reservation, Usage
+from billing.models import (
+    ApiKey,
+    Budget,
+    Counter,
+    Customer,
+    IdempotencyKey,
+    LedgerCheck,
+    Reservation,
+    Usage,
+)
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -119,6 +128,10 @@ def test_names__rows_without_a_name__read_as_their_keys() -> None:
     number = uuid7()
     assert str(Counter(key="g::2026-01-01")) == "g::2026-01-01"
     assert str(Reservation(id=number)) == str(Usage(id=number)) == str(number)
+    now = timezone.now().replace(year=2026, month=1, day=2, hour=3, minute=4, second=5)
+    assert str(LedgerCheck(started_at=now)) == "2026-01-02 03:04:05"
+    assert str(IdempotencyKey(request_id=number)) == str(number)
+    assert ApiKey().scopes == ["llm"]
     assert str(make_tier("pro")) == "Pro"
     assert str(make_team("blue")) == "Blue"
     assert str(make_customer("ann")) == "ann"

@@ -64,9 +64,7 @@ def test_lock__clerk_is_a_day_behind__takes_the_databases_day(
     assert_books_balance()
 
 
-def test_total_budget__spent_on_earlier_days__counts_them(
-    desk: Desk, one: One
-) -> None:
+def test_total_budget__spent_on_earlier_days__counts_them(desk: Desk, one: One) -> None:
     limit = Limit("t:blue", "total", 1000)
     one.spend(desk, limit, 600, days.yesterday())
     one.spend(desk, limit, 100, days.yesterday() - dt.timedelta(days=800))

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from billing import purge, tasks
-from billing.models import Counter
+from billing.models import Counter, LedgerCheck
 from valuecanvas.core.models import Change
 
 TODAY = timezone.now().date()
@@ -38,7 +38,7 @@ def test_purge__old_counters__keeps_those_with_money_and_recent_ones(
         make_counter(3, 101, reserved=1),
         make_counter(4, 100, used=3),
     ]
-    assert tasks.purge_old() == {"counters": 1, "changes": 0}
+    assert tasks.purge_old() == {"counters": 1, "changes": 0, "checks": 0}
     assert set(Counter.objects.all()) == set(kept)
 
 
@@ -46,8 +46,23 @@ def test_purge__old_counters__keeps_those_with_money_and_recent_ones(
 def test_purge__old_changes__go_after_two_days() -> None:
     make_change(2.1)
     kept = make_change(1.9)
-    assert purge.purge() == {"counters": 0, "changes": 1}
+    assert purge.purge() == {"counters": 0, "changes": 1, "checks": 0}
     assert [*Change.objects.all()] == [kept]
+
+
+def make_check(days_ago: int, *, ok: bool) -> LedgerCheck:
+    at = timezone.now() - dt.timedelta(days=days_ago)
+    return LedgerCheck.objects.create(
+        started_at=at, finished_at=at, last_day=TODAY, ok=ok, findings=[], by="a test"
+    )
+
+
+@pytest.mark.django_db
+def test_purge__old_checks__stay_where_something_was_amiss() -> None:
+    make_check(91, ok=True)
+    kept = {make_check(89, ok=True), make_check(91, ok=False)}
+    assert purge.purge()["checks"] == 1
+    assert {*LedgerCheck.objects.all()} == kept
 
 
 @pytest.mark.django_db

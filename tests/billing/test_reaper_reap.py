@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from billing import reaper, tasks
-from billing.ledger import Admit, Admitted, commit_now
-from billing.models import Reservation, Usage
+from billing.ledger import Admit, Admitted, Claim, commit_now
+from billing.models import IdempotencyKey, Reservation, Usage
 from tests.fixtures_ledger import FACTS, Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held
 
@@ -49,6 +49,44 @@ def test_reap__prompt_above_the_estimate__bills_the_estimate(desk: Desk) -> None
     assert_nothing_held()
 
 
+def test_settle_estate__sent_upstream__bills_what_was_passed_on(desk: Desk) -> None:
+    held = admit(
+        *(desk.admit(estimate=10**6, journal="j1") for _ in range(3)),
+        desk.admit(journal="j2"),
+    )
+    came = {held[0].id: (0, 50), held[1].id: (1, 50)}
+    assert reaper.settle_estate("j1", came) == 3
+    first, second = (Usage.objects.get(pk=one.id) for one in held[:2])
+    assert (first.provider, first.completion_tokens, first.source) == (
+        "p",
+        50,
+        "journal",
+    )
+    assert first.cost_usd == Decimal("0.0002")
+    assert (second.upstream_model, second.cost_usd) == ("um2", Decimal("0.0005"))
+    # What was never sent leaves no row, and another process's is its own.
+    assert Usage.objects.count() == 2
+    assert [row.id for row in Reservation.objects.all()] == [held[3].id]
+    assert_books_balance()
+    assert reaper.settle_estate("j1", came) == 0
+
+
+def test_settle_estate__route_past_the_last__is_billed_as_the_last(desk: Desk) -> None:
+    (held,) = admit(desk.admit(estimate=10**6, journal="j"))
+    reaper.settle_estate("j", {held.id: (7, 0)})
+    assert Usage.objects.get().upstream_model == "um2"
+
+
+def test_reap__request_had_an_idempotency_key__frees_it(desk: Desk) -> None:
+    claim = Claim("c" * 64, "f" * 64)
+    party = make_party()
+    admit(desk.admit(party, lease_s=-1, claim=claim))
+    Reservation.objects.update(facts={**FACTS, "claim": claim.id})
+    reaper.reap()
+    assert not IdempotencyKey.objects.exists()
+    admit(desk.admit(party, claim=claim))
+
+
 def test_reap__lease_runs__leaves_it_alone(desk: Desk) -> None:
     admit(desk.admit(lease_s=60))
     assert reaper.reap() == 0
@@ -79,7 +117,7 @@ def test_reap__more_than_one_helping__ends_them_all(
 
 def test_reap__facts_of_another_release__takes_no_other_with_it(desk: Desk) -> None:
     held = admit(*(desk.admit(lease_s=-n) for n in (3, 2, 1)))
-    strange: dict[str, Any] = {k: v for k, v in FACTS.items() if k != "input_rate"}
+    strange: dict[str, Any] = {k: v for k, v in FACTS.items() if k != "routes"}
     Reservation.objects.filter(pk=held[0].id).update(facts=strange)
     assert reaper.reap() == 3
     row = Usage.objects.get(pk=held[0].id)

@@ -264,3 +264,7 @@ def test_traffic__of_these_tests__has_a_row_of_each_kind(
     statuses = Usage.objects.values_list("status", flat=True)
     assert sorted(statuses) == ["abandoned", "error", "ok"]
     assert Reservation.objects.count() == 1
+
+
+def test_plants__of_these_tests__break_every_invariant() -> None:
+    assert set().union(*(names for names, _ in PLANTS.values())) == NAMES

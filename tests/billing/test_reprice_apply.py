@@ -11,11 +11,11 @@ from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from billing import corrections, reconcile, reprice
-from billing.ledger import Admitted, Party, commit_now
+from billing.ledger import Admitted, commit_now
 from billing.models import Counter, Usage
-from tests.fixtures_billing import LONG_AGO, make_budget, make_customer, make_price
-from tests.fixtures_ledger import Desk, make_settle
-from valuecanvas.core import money
+from tests.fixtures_billing import LONG_AGO, make_budget, make_price
+from tests.fixtures_ledger import Desk, make_party, make_settle
+from valuecanvas.core import epoch, money
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAIR = ("somewhere", "a-model")
@@ -25,12 +25,11 @@ STAND_IN = 10  # micro-dollars a token
 class Unpriced:
     """Makes requests of 100 + 50 tokens that were billed at the stand-in price."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.party = Party(make_customer().pk, "a-team", "a-key")
+    def __init__(self) -> None:
+        self.party = make_party("a-team", "a-key")
 
     def __call__(self, *, days_ago: int = 0, **charge: Any) -> Usage:
-        [held] = commit_now([self._desk.admit(self.party, estimate=5000)])
+        [held] = commit_now([Desk(epoch.current()).admit(self.party, estimate=5000)])
         assert isinstance(held, Admitted)
         charge.setdefault("marks", ("unpriced",))
         charge.setdefault("provider", PAIR[0])
@@ -64,8 +63,8 @@ class Unpriced:
 
 
 @pytest.fixture
-def unpriced(desk: Desk) -> Unpriced:
-    return Unpriced(desk)
+def unpriced() -> Unpriced:
+    return Unpriced()
 
 
 def price(usd: str, **fields: Any) -> None:

@@ -19,7 +19,8 @@ def backend() -> int:
 
 
 async def test_run__several_jobs__share_one_connection_in_order() -> None:
-    thread, done = DbThread(), []
+    thread = DbThread()
+    done: list[int] = []
     pids = await asyncio.gather(*(thread.run(backend) for _ in range(3)))
     assert len(set(pids)) == 1
     await asyncio.gather(*(thread.run(done.append, n) for n in range(5)))

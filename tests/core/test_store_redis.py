@@ -60,11 +60,10 @@ async def test_command__others_while_one_is_under_way__share_a_round_trip(
 
 async def test_command__one_that_redis_refuses__fails_alone(own: Counted) -> None:
     await own.command("SET", "text", "x")
-    bad, good = await asyncio.gather(
-        own.command("INCR", "text"), own.command("GET", "text"), return_exceptions=True
-    )
-    assert isinstance(bad, ResponseError)
-    assert good == b"x"
+    asked = (own.command(name, "text") for name in ("INCR", "GET"))
+    replies = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(replies[0], ResponseError)
+    assert replies[1] == b"x"
     assert own.up
 
 
@@ -87,7 +86,7 @@ async def test_run__scripts_forgotten_by_redis__are_loaded_again(own: Counted) -
         )
         assert taken == [b"OK", b"1", b"x"]
         await own.command("SCRIPT", "FLUSH")
-    assert PUT == Script.of(PUT.source)
+    assert Script.of(PUT.source) == PUT
     assert PUT.sha != TAKE.sha
 
 

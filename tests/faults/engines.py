@@ -43,9 +43,12 @@ class Engines:
             os.kill(self.valkey.pid, signal.SIGCONT)
 
     def crash_postgres(self) -> None:
-        """`pg_ctl stop -m immediate`: no checkpoint, no goodbye."""
+        """`pg_ctl stop -m immediate`: no checkpoint, no goodbye.
+
+        In the pool's thread, whose connection goes with it.
+        """
         _end(self.postgres, signal.SIGQUIT)
-        self.pool.submit(connections.close_all).result()
+        connections.close_all()
 
     def start_postgres(self) -> None:
         self.postgres = start_postgres(self.folder)

@@ -1,15 +1,20 @@
 """One gateway process for the session, and one customer with a key for each test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from llm import runtime
 from llm.demo.process import DemoProcess
 from llm.gateway import door
+from llm.runtime import Runtime
+from tests.fixtures_billing import unique
 
 from .server import LiveServer, database_url, live_server
 from .world import World
@@ -67,3 +72,23 @@ def world(
     made = World(demo_provider, server.port, server.log_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def indoors(transactional_db: None, demo_provider: DemoProcess) -> Iterator[World]:
+    """A customer with a key, for a gateway in the test's own event loop."""
+    made = World(demo_provider)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def gateway(
+    transactional_db: None, settings: Settings, tmp_path: Path
+) -> AsyncIterator[Runtime]:
+    """A gateway's runtime in the test's own event loop."""
+    settings.REDIS_PREFIX = unique("inside")
+    settings.JOURNAL_DIR = tmp_path / "journal"
+    started = await runtime.start()
+    yield started
+    await started.stop()

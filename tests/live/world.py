@@ -169,6 +169,10 @@ class World:
         """The customer's ledger rows; for `eventually`, which has the connection."""
         return list(Usage.objects.filter(customer_id=self.customer.pk))
 
+    def reserved_now(self) -> int:
+        """How many requests are reserved; for `eventually`."""
+        return Reservation.objects.filter(customer_id=self.customer.pk).count()
+
     def breaker(self, provider: str) -> dict[str, Any]:
         """The first breaker of a provider, as /api/llm/health shows it."""
         shown = self.request("/api/llm/health", key="").json["providers"]
@@ -268,9 +272,10 @@ class World:
         """POST `body` as JSON."""
         return self.request(path, orjson.dumps(body), key=key)
 
-    def chat(self, model: str, text: str = "Say hello.", **fields: Any) -> Answer:
-        """A chat with one user message."""
+    def chat(self, model: str, text: str = "", **fields: Any) -> Answer:
+        """A chat with one user message: of its own, so that no cache answers it."""
         key = fields.pop("key", None)
+        text = text or unique("Say hello to")
         messages = [{"role": "user", "content": text}]
         return self.post(
             "/v1/chat/completions", key=key, model=model, messages=messages, **fields

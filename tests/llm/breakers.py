@@ -20,7 +20,7 @@ class Twins:
     """Asks and tells both, and insists on the same answer."""
 
     def __init__(self, server: "redis.Redis", key: str) -> None:
-        assert TIMED != SCRIPT.source
+        assert SCRIPT.source != TIMED
         self._server = server
         self._key = key
         self.machine = Machine()
@@ -45,7 +45,7 @@ class Twins:
     def tell(self, event: Event, generation: int | None = None, **fields: float) -> Told:  # fmt: skip
         """Tell what became of a call of the present generation, unless told which."""
         number = self.machine.generation if generation is None else generation
-        report = dataclasses.replace(Report(event, number), **fields)  # type: ignore[arg-type]
+        report = dataclasses.replace(Report(event, number), **fields)
         mine = self.machine.tell(self.now, report)
         before, state, gen, reason, failing = self._run(
             "tell",
@@ -88,7 +88,7 @@ class Twins:
         return mine
 
     def _run(self, *arguments: object) -> list[bytes]:
-        reply: list[bytes] = self._server.eval(  # type: ignore[assignment]
+        reply: list[bytes] = self._server.eval(
             TIMED, 1, self._key, *arguments, self.now
         )
         return reply

@@ -44,7 +44,7 @@ class Careless(Limiter):
         most = 10**6
         asked = "take", request_id, tokens, lease_ms, most, most, most
         reply = await self._store.run(SCRIPT, key, *asked)
-        return Hold(subject, *reply[1:], False)
+        return Hold(subject, *reply[1:], False)  # type: ignore[call-arg]
 
 
 async def race(processes: list[Process], *subjects: Subject) -> list[Taken]:

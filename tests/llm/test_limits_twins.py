@@ -176,6 +176,12 @@ def test_limit__lowered_below_what_is_used__waits_until_it_fits(twin):
     assert twin.take(at, rpm(2), "b", 0, LEASE) == (1, 0, ALL - 4_000)
 
 
+def test_limit__of_zero__refuses_all(twin):
+    assert twin.take(START, rpm(0), "a", 0, LEASE) == (1, 0, ALL)
+    assert twin.take(START, tpm(0), "a", 1, LEASE) == (2, 0, ALL)
+    assert twin.take(START, at_once(0), "a", 0, LEASE) == (3, 0, BUSY_MS)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_twins__a_random_life__answer_alike(redis, seed):
     chance = random.Random(seed)

@@ -45,12 +45,16 @@ def _told(held: Held) -> dict[str, Any]:
 
 
 async def _answer(gateway: Runtime, asked: dict[str, str]) -> dict[str, Any]:
-    body = {"model": asked["model"], "messages": [{"role": "user", "content": "hi"}]}
-    call = Call(uuid7(), "chat", body, authorization=asked["authorization"])
+    number = uuid7()
+    # Each asks for something else: identical requests would share one call.
+    messages = [{"role": "user", "content": str(number)}]
+    body = {"model": asked["model"], "messages": messages}
+    call = Call(number, "chat", body, authorization=asked["authorization"])
     try:
         held = await gateway.admission.admit(call)
     except GatewayError as error:
         return {"error": error.code}
+    assert isinstance(held, Held)
     await gateway.ledger.put(Settle(held.admitted, {}, held.plan.epoch, None))
     return _told(held)
 

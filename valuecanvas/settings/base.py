@@ -88,7 +88,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Elsewhere WhiteNoise serves from the apps, and would complain of a missing folder.
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -101,3 +102,5 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 WAFFLE_FLAG_MODEL = "flags.Flag"
+# Rows are not JSON, and a flag that is switched must count at once.
+WAFFLE_CACHE_NAME = "none"

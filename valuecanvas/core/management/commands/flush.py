@@ -1,18 +1,30 @@
-"""Django's flush, which would take away the one row that every admission reads."""
+"""Django's flush, but for the rows that migrations made and no process can do without."""
 
 from typing import Any
 
+from django.core.management.color import no_style
 from django.core.management.commands import flush
+from django.db import connection
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from valuecanvas.core.models import Epoch
 
+# In the order of their references.
+SCHEDULES = (IntervalSchedule, CrontabSchedule, PeriodicTask)
+
 
 class Command(flush.Command):
-    help = "Empty every table. The epoch stays, and moves on."
+    help = "Empty every table. The schedules stay; so does the epoch, and moves on."
 
     def handle(self, **options: Any) -> None:
         held = Epoch.objects.values_list("value", flat=True).first()
+        kept = [[*model.objects.all()] for model in SCHEDULES]
         # Tables that no model of ours owns (waffle's own flags) refer to some that do.
         super().handle(**{**options, "allow_cascade": True})
         # Forwards: a process that knows the old epoch must find itself behind.
         Epoch.objects.update_or_create(pk=1, defaults={"value": (held or 0) + 1})
+        for model, rows in zip(SCHEDULES, kept, strict=True):
+            model.objects.bulk_create(rows)
+        with connection.cursor() as cursor:
+            for statement in connection.ops.sequence_reset_sql(no_style(), SCHEDULES):
+                cursor.execute(statement)

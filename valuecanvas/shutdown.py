@@ -1,0 +1,63 @@
+"""Leaving in good order: SIGTERM, a short grace, then streams are given their time.
+
+uvicorn stops listening as soon as its own handler runs; a load balancer still sends
+requests then. So ours runs first: readiness says no, and only after the grace uvicorn's
+handler is called. It works the same under `uvicorn --workers`.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger("shutdown")
+GRACE_S = 3.0
+# Streams that are still open this long after the grace are ended in band.
+STREAMS_S = 29.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+class Shutdown:
+    """Stands between the signals and the server. Install it once the server runs."""
+
+    def __init__(self, end_streams: Callable[[], int]) -> None:
+        self._end_streams = end_streams
+        self._before: dict[int, Handler] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.draining = False
+
+    def install(self) -> None:
+        """Take over the signals. Only in the main thread; elsewhere nothing happens."""
+        self._loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if not callable(before):
+                continue
+            try:
+                signal.signal(number, self._signalled)
+            except ValueError:
+                # Not the main thread: whoever runs us handles the signals.
+                return
+            self._before[number] = before
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        before, loop = self._before[number], self._loop
+        if self.draining or number == signal.SIGINT or loop is None:
+            # A second signal, or Ctrl-C: somebody waits at a keyboard.
+            before(number, frame)
+            return
+        self.draining = True
+        loop.call_soon_threadsafe(self._drain, before, number)
+
+    def _drain(self, before: Handler, number: int) -> None:
+        log.info("shutdown.draining", grace_s=GRACE_S)
+        loop = asyncio.get_running_loop()
+        loop.call_later(GRACE_S, before, number, None)
+        loop.call_later(GRACE_S + STREAMS_S, self._end)
+
+    def _end(self) -> None:
+        log.info("shutdown.streams_ended", count=self._end_streams())
