@@ -123,8 +123,14 @@ def _charge(row: Reservation, known: Known) -> Charge:
         error_code="process_died",
         latency_ms=int(elapsed.total_seconds() * 1000),
         source=known.source,
-        marks=("estimated",),
+        marks=("estimated", "unpriced") if _unpriced(row, known) else ("estimated",),
     )
+
+
+def _unpriced(row: Reservation, known: Known) -> bool:
+    """Had the route no price of its own? Then it can be re-priced later."""
+    flags = row.facts.get("unpriced") or [False]
+    return bool(flags[min(known.route, len(flags) - 1)])
 
 
 def _route(row: Reservation, known: Known) -> tuple[str, str, int, int]:

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from billing.invariants import INVARIANTS, OVERDUE_S, Invariant
 from billing.models import LedgerCheck
 
 log = structlog.get_logger("billing.ledger")
 
 DAYS = 2  # today and yesterday
 MOST_ROWS = 100  # drifting rows kept for each invariant
-OVERDUE_S = 60
 TIMEOUT_S = 900
 
 # One pass over the ledger of the span, summed before it is spread over the scopes.
@@ -88,62 +88,6 @@ FROM llm_usage c LEFT JOIN llm_usage u
 WHERE c.corrects IS NOT NULL AND (u.id IS NULL OR c.status <> 'correction')
 LIMIT %(most)s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """What must always hold. `unit` is of expected and found: usd (micro), requests,
-    seconds or rows.
-    """
-
-    name: str
-    title: str
-    meaning: str
-    unit: str
-
-
-INVARIANTS = (
-    Invariant(
-        "spent",
-        "Money spent",
-        "What a day's counter says was spent is the sum of that day's requests, for "
-        "everyone, each team, customer and key.",
-        "usd",
-    ),
-    Invariant(
-        "used",
-        "Requests counted",
-        "The requests that count against a quota are those answered or billed, plus "
-        "those under way.",
-        "requests",
-    ),
-    Invariant(
-        "reserved",
-        "Money held",
-        "The money that a counter holds back is what the requests under way may cost "
-        "at most.",
-        "usd",
-    ),
-    Invariant(
-        "ended_once",
-        "Every request ends once",
-        "No request is both billed and still under way.",
-        "rows",
-    ),
-    Invariant(
-        "overdue",
-        "Nothing is held too long",
-        f"No money is held more than {OVERDUE_S} seconds past the longest time that "
-        "its request may take.",
-        "seconds",
-    ),
-    Invariant(
-        "corrections",
-        "Corrections have their request",
-        "Every correction in the ledger names one request of the same customer.",
-        "rows",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)

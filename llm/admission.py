@@ -18,6 +18,7 @@ from billing.ledger import (
     Hit,
     Ledger,
     Peek,
+    QuotaRefused,
     Replay,
     Stale,
 )
@@ -27,7 +28,11 @@ from llm.cache.cache import Cache
 from llm.cache.entry import Entry
 from llm.coalesce.flight import Flight
 from llm.coalesce.flights import Flights
-from llm.journal import Journal
+from llm.denials import Denials
+from llm.journal import Journal, JournalFull
+from llm.limits.limiter import Limiter
+from llm.limits.refusal import error as limit_error
+from llm.limits.types import Refused, Subject, Taken, subjects
 from llm.live_config import LiveConfig
 from llm.refusals import refusal
 from llm.resolve import party, resolve
@@ -42,6 +47,7 @@ from valuecanvas.core.errors import (
     NotPermitted,
     Unavailable,
 )
+from valuecanvas.core.ids import uuid7
 
 Entered = Held | Known | Following | Repeated
 # Configuration that changes faster than this many tries is an operator's script.
@@ -68,6 +74,7 @@ class Look:
     entry: Entry | None = None
     flight: Flight | None = None
     leading: bool = False
+    taken: Taken | None = None
 
 
 class Admission:
@@ -82,6 +89,8 @@ class Admission:
         cache: Cache,
         flights: Flights,
         journal: Journal,
+        limiter: Limiter,
+        denials: Denials,
     ) -> None:
         self._ledger = ledger
         self._config = config
@@ -89,6 +98,8 @@ class Admission:
         self._cache = cache
         self._flights = flights
         self._journal = journal
+        self._limiter = limiter
+        self._denials = denials
 
     async def identify(self, call: Call) -> Principal:
         """The caller, or the user it acts for. Raises GatewayError."""
@@ -162,19 +173,66 @@ class Admission:
 
     async def _enter(self, call: Call, plan: Plan) -> Entered | Stale:
         """Look whether an answer is stored, then take quota and money."""
-        place = self._cache.place(call, plan)
-        if place is None:
-            return await self._take(call, plan, Look())
-        entry, flight, leading = await self._flights.look(place, call.directives)
-        look = Look(place, entry, flight, leading)
+        denied = await self._denials.standing(plan.principal.customer_id)
+        if denied is not None:
+            raise refusal(denied, plan)
+        look = await self._look(call, plan)
         entered: Entered | Stale | None = None
         try:
             entered = await self._take(call, plan, look)
         finally:
-            if leading and flight is not None and not isinstance(entered, Held):
-                # Whoever waits for this one starts anew.
-                self._flights.failed(flight, None)
+            if not isinstance(entered, Held | Following):
+                self._let_go(look, entered)
         return entered
+
+    async def _look(self, call: Call, plan: Plan) -> Look:
+        """Step 3: minute limits and what is stored, in one round trip to Redis.
+
+        Raises TooManyRequests.
+        """
+        place = self._cache.place(call, plan)
+        limited = subjects(plan.principal, plan.tier)
+        if place is None:
+            return Look(taken=await self._count(plan, limited))
+        if not limited:
+            found = await self._flights.look(place, call.directives)
+            return Look(place, *found)
+        counted, looked = await asyncio.gather(
+            self._count(plan, limited),
+            self._flights.look(place, call.directives),
+            return_exceptions=True,
+        )
+        if isinstance(looked, BaseException):
+            if isinstance(counted, Taken):
+                self._limiter.give_back_soon(counted, used_tokens=None)
+            raise looked
+        if isinstance(counted, BaseException):
+            self._let_go(Look(place, *looked), None)
+            raise counted
+        return Look(place, *looked, counted)
+
+    async def _count(self, plan: Plan, limited: tuple[Subject, ...]) -> Taken | None:
+        """Count the request in its minute. Raises TooManyRequests."""
+        if not limited:
+            return None
+        shape = plan.shape
+        taken = await self._limiter.take(
+            limited,
+            request_id=str(uuid7()),
+            tokens=shape.prompt_tokens + plan.max_output * shape.choices,
+            lease_s=plan.longest_s + LEASE_SLACK_S,
+        )
+        if isinstance(taken, Refused):
+            raise limit_error(taken)
+        return taken
+
+    def _let_go(self, look: Look, entered: "Entered | Stale | None") -> None:
+        """The request goes no further: whoever waits for it starts anew."""
+        if look.leading and look.flight is not None:
+            self._flights.failed(look.flight, None)
+        if look.taken is not None:
+            used = 0 if isinstance(entered, Known) else None
+            self._limiter.give_back_soon(look.taken, used_tokens=used)
 
     async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
@@ -187,7 +245,11 @@ class Admission:
             item = _hit(call, plan, claim, look.entry)
         else:
             item = self._admit(call, plan, claim, free=following)
+        asked_at = time.monotonic()
         answer = await self._put(item)
+        if isinstance(answer, QuotaRefused):
+            customer = plan.principal.customer_id
+            await self._denials.note(customer, answer, asked_at)
         if isinstance(answer, Admitted):
             return _entered(call, plan, answer, claim, look)
         if isinstance(answer, Replay):
@@ -198,7 +260,7 @@ class Admission:
 
     async def _put(self, item: Admit | Hit) -> LedgerAnswer:
         if not self._journal.ready():
-            raise unavailable()
+            raise JournalFull
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
                 answer: LedgerAnswer = await self._ledger.put(item)
@@ -209,8 +271,6 @@ class Admission:
     def _admit(
         self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
     ) -> Admit:
-        model = plan.model
-        longest = model.total_stream_s if plan.shape.stream else model.total_s
         return Admit(
             id=call.id,
             party=party(plan.principal),
@@ -218,7 +278,7 @@ class Admission:
             limits=() if free else plan.limits,
             estimate=0 if free else plan.estimate,
             epoch=plan.epoch,
-            lease_s=longest + LEASE_SLACK_S,
+            lease_s=plan.longest_s + LEASE_SLACK_S,
             facts=_facts(call, plan, claim, self._journal.name),
             claim=claim,
         )
@@ -228,10 +288,10 @@ def _entered(
     call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: Look
 ) -> Entered:
     if look.entry is not None:
-        return Known(call, plan, admitted, look.entry)
+        return Known(call, plan, admitted, look.entry, look.taken)
     if look.flight is None or look.leading:
-        return Held(call, plan, admitted, claim, look.place, look.flight)
-    held = Held(call, plan, admitted, claim, look.place)
+        return Held(call, plan, admitted, claim, look.place, look.flight, look.taken)
+    held = Held(call, plan, admitted, claim, look.place, taken=look.taken)
     return Following(held, look.flight)
 
 
@@ -267,6 +327,7 @@ def _facts(
         **settlement.facts(call, plan.model.name, plan.principal),
         "journal": journal,
         "claim": claim.id if claim else None,
+        "unpriced": [one.unpriced for one in plan.candidates],
         "prompt_tokens": max(1, plan.shape.prompt_bytes // 4),
         "routes": [
             [

@@ -10,9 +10,18 @@ from llm.cache.entry import Entry
 from llm.coalesce.flight import Flight, State
 from llm.relay import Journey
 from llm.resume import CannotResume, Resume, error_event
-from llm.settlement import Outcome, Settler
-from llm.types import Call, Following, Held, Reply, StreamReply, Summary, Tokens
-from valuecanvas.core.errors import GatewayError
+from llm.settlement import Outcome, Settler, refused
+from llm.types import (
+    CLIENT_GONE,
+    Call,
+    Following,
+    Held,
+    Reply,
+    StreamReply,
+    Summary,
+    Tokens,
+)
+from valuecanvas.core.errors import GatewayError, Unavailable
 
 Answer = Reply | StreamReply
 Run = Callable[[Call], Awaitable[Answer]]
@@ -28,38 +37,39 @@ class Followers:
     async def answer(self, following: Following) -> Answer:
         """The shared answer, whole or as a stream. Raises GatewayError."""
         held, flight = following.held, following.flight
+        streamed = held.plan.shape.stream
         flight.followers += 1
         try:
-            if held.plan.shape.stream:
-                return await self._stream(held, flight)
-            return await self._whole(held, flight)
-        except BaseException:
+            # The status line must wait until there is something to say.
+            await (flight.begun() if streamed else flight.ended())
+        except BaseException as error:
             flight.followers -= 1
+            await self._left(held, error)
             raise
-
-    async def _whole(self, held: Held, flight: Flight) -> Answer:
-        await flight.ended()
+        if streamed and (flight.events or flight.entry):
+            sent = _headers(held, flight.entry)
+            parts = FollowedStream(self._settler, self._run, held, flight, sent)
+            return StreamReply(sent, parts)
         flight.followers -= 1
         if flight.entry is None:
             return await self._without(held, flight)
-        sent = _headers(held, flight.entry)
+        return await self._whole(held, flight.entry)
+
+    async def _whole(self, held: Held, entry: Entry) -> Answer:
+        sent = _headers(held, entry)
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = "0.000000"
-        answer = Stored(200, sent, flight.entry.body) if held.claim else None
-        summary = await self._settled(held, flight.entry, answer=answer)
-        return Reply(200, sent, flight.entry.body, summary)
+        answer = Stored(200, sent, entry.body) if held.claim else None
+        summary = await self._settled(held, entry, answer=answer)
+        return Reply(200, sent, entry.body, summary)
 
-    async def _stream(self, held: Held, flight: Flight) -> Answer:
-        # The status line must wait until there is something to say.
-        first = flight.follow()
-        await anext(first, None)
-        await first.aclose()
-        if not flight.events and flight.entry is None:
-            flight.followers -= 1
-            return await self._without(held, flight)
-        sent = _headers(held, flight.entry)
-        parts = FollowedStream(self._settler, self._run, held, flight, sent)
-        return StreamReply(sent, parts)
+    async def _left(self, held: Held, error: BaseException) -> None:
+        """Cancelled while it waited: nothing was delivered."""
+        outcome = refused(Unavailable("The request was abandoned.", code="abandoned"))
+        if CLIENT_GONE in error.args:
+            outcome = Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+        journey = Journey(held, held.call.started)
+        await self._settler.settle(journey, outcome, wait=False)
 
     async def _without(self, held: Held, flight: Flight) -> Answer:
         """The leader has no answer: share its error, or start anew."""
@@ -147,19 +157,20 @@ class FollowedStream:
         try:
             await self._settler.give_back(self._held)
             reply = await self._run_anew(self._held.call)
-        except GatewayError:
-            yield error_event(str(self._held.call.id))
+        except GatewayError as error:
+            yield error_event(str(self._held.call.id), error.code)
             return
         if not isinstance(reply, StreamReply):
             parts: AsyncIterator[bytes] = _one(reply.body)
         else:
             parts = reply.parts.__aiter__()
-        resume = Resume(self._passed)
         try:
+            resume = Resume(self._passed)
             async for part in parts:
                 out = resume.feed(part)
                 if out:
                     yield out
+            resume.end()
         except CannotResume:
             yield error_event(str(self._held.call.id))
         finally:

@@ -7,6 +7,7 @@ call, so that the kernel has it whatever becomes of the process.
 
 import fcntl
 import os
+import re
 import secrets
 import struct
 import time
@@ -27,6 +28,7 @@ _RECORD = struct.Struct(">16sBI")
 # A longer file is begun anew with what is still open.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
+_NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,7 @@ class Journal:
             return True
         if time.monotonic() < self._broken_until:
             return False
-        try:
-            self._turn()
-        except (JournalFull, OSError):
-            self._broke()
+        if not self._renewed():
             return False
         self._broken_until = None
         log.info("journal.back")
@@ -83,10 +82,15 @@ class Journal:
         """
         progress = Progress(min(route, 255), min(tokens, 2**32 - 1))
         self._open[request_id] = progress
+        if self._broken_until is not None:
+            # The file may end in half a record: only a new one can be trusted.
+            if not self.ready():
+                raise JournalFull
+            return
         self._write(self._fd, _packed(request_id, progress))
         self._size += _RECORD.size
         if self._size > MOST_BYTES:
-            self._turn()
+            self._renewed()
 
     def forget(self, request_id: uuid.UUID) -> None:
         """The request is settled: nobody will ask any more."""
@@ -100,18 +104,40 @@ class Journal:
 
     def _begin(self) -> tuple[Path, int]:
         path = self._folder / f"{self.name}.{self._number}{SUFFIX}"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It gets its name once it is locked: no heir may find it unlocked.
+        nameless = path.with_suffix(".new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        fd = os.open(nameless, flags, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            nameless.rename(path)
+        except OSError:
+            os.close(fd)
+            raise
         return path, fd
+
+    def _renewed(self) -> bool:
+        """Could a new file be begun? If not, the old one stays as it is."""
+        try:
+            self._turn()
+        except (JournalFull, OSError):
+            self._broke()
+            return False
+        return True
 
     def _turn(self) -> None:
         """Begin a new file with what is open; the old one goes only after that."""
-        old_path, old_fd = self._path, self._fd
         self._number += 1
-        self._path, self._fd = self._begin()
+        path, fd = self._begin()
         rest = b"".join(_packed(key, value) for key, value in self._open.items())
-        self._write(self._fd, rest)
-        self._size = 0
+        try:
+            self._write(fd, rest)
+        except JournalFull:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        old_path, old_fd = self._path, self._fd
+        self._path, self._fd, self._size = path, fd, 0
         os.close(old_fd)
         old_path.unlink(missing_ok=True)
 
@@ -127,7 +153,6 @@ class Journal:
             self._broke()
             raise JournalFull from error
         if written != len(data):
-            # Half a record is skipped by readers: records have one size.
             # Half a record would shift all that follow: begin a new file.
             self._broke()
             raise JournalFull
@@ -153,12 +178,12 @@ def inherit(folder: Path) -> Iterator[list[Estate]]:
     """
     locked: list[tuple[Path, int]] = []
     estates: list[Estate] = []
-    for name, paths in _groups(folder).items():
-        taken = _take_all(paths)
-        if taken:
-            locked += taken
-            estates.append(Estate(name, _read_all([path for path, _ in taken])))
     try:
+        for name, paths in _groups(folder).items():
+            taken = _take_all(paths)
+            locked += taken
+            if taken:
+                estates.append(Estate(name, _read_all([fd for _, fd in taken])))
         yield estates
         for path, _ in locked:
             path.unlink(missing_ok=True)
@@ -168,14 +193,16 @@ def inherit(folder: Path) -> Iterator[list[Estate]]:
 
 
 def _groups(folder: Path) -> dict[str, list[Path]]:
+    """The files of each process, in the order in which they were begun."""
+    found: list[tuple[int, str, Path]] = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        named = _NAMED.fullmatch(path.name)
+        if named:
+            found.append((int(named[2]), named[1], path))
     groups: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob(f"*{SUFFIX}"), key=_number):
-        groups.setdefault(path.name.split(".")[0], []).append(path)
+    for _, name, path in sorted(found):
+        groups.setdefault(name, []).append(path)
     return groups
-
-
-def _number(path: Path) -> int:
-    return int(path.name.split(".")[1])
 
 
 def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
@@ -192,14 +219,19 @@ def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
             for _, other in [*taken, (path, fd)]:
                 os.close(other)
             return []
-        taken.append((path, fd))
+        if os.fstat(fd).st_nlink:
+            taken.append((path, fd))
+        else:
+            # Another heir was faster.
+            os.close(fd)
     return taken
 
 
-def _read_all(paths: list[Path]) -> dict[uuid.UUID, Progress]:
+def _read_all(fds: list[int]) -> dict[uuid.UUID, Progress]:
     found: dict[uuid.UUID, Progress] = {}
-    for path in paths:
-        data = path.read_bytes()
+    for fd in fds:
+        with open(fd, "rb", closefd=False) as file:
+            data = file.read()
         whole = len(data) - len(data) % _RECORD.size
         for raw, route, tokens in _RECORD.iter_unpack(data[:whole]):
             key = uuid.UUID(bytes=raw)

@@ -10,16 +10,21 @@ from llm.breaker.types import Event
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
 from llm.dialects.base import Piece, Sort
-from llm.journal import Journal
+from llm.journal import Journal, JournalFull
 from llm.providers.base import Verdict
 from llm.relay import Flow, Journey, Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
 from llm.stored import EVENTS, cost_comment
 from llm.types import Summary
 from llm.upstream import Failed
+from valuecanvas.core import failpoints
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
+_STOPPED = {
+    "server_shutdown": "This server is going down; please ask again.",
+    "journal_unavailable": "The gateway cannot keep its journal now; ask again shortly.",
+}
 _SHARED = frozenset({Sort.HELD, Sort.CONTENT, Sort.PASS})
 
 
@@ -105,6 +110,10 @@ class LiveStream:
                 yield await self._interrupted()
         except Failed:
             yield await self._interrupted()
+        except JournalFull as error:
+            # What is not on record may not be passed on.
+            self._stopping = str(error.code)
+            yield await self._interrupted()
         finally:
             await self._gone()
 
@@ -152,6 +161,7 @@ class LiveStream:
             self._relay.succeeded(self._flow.candidate, self._flow.leave)
 
     async def _finished(self) -> bytes:
+        failpoints.hit("after_last_token")
         if not self._flow.leave.probe or self._probing:
             self._relay.succeeded(self._flow.candidate, self._flow.leave)
         outcome = self._outcome("ok")
@@ -177,11 +187,9 @@ class LiveStream:
         return cost_comment(summary.cost) + ending
 
     def _error(self) -> dict[str, str | None]:
-        message = "The provider's stream broke off; the answer is incomplete."
-        if self._stopping:
-            message = "This server is going down; please ask again."
+        broke = "The provider's stream broke off; the answer is incomplete."
         return {
-            "message": message,
+            "message": _STOPPED.get(self._stopping, broke),
             "type": "upstream_error",
             "param": None,
             "code": self._stopping or "stream_interrupted",
@@ -197,6 +205,7 @@ class LiveStream:
         """Give the whole answer to those who wait, and to the next who asks the same."""
         held, assembly = self._journey.held, self._flow.reader.assembly
         if held.place is None or assembly is None:
+            self._lose()
             return
         used = outcome.tokens
         usage = {

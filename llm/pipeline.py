@@ -11,6 +11,8 @@ from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
 from llm.follow import Followers
 from llm.journal import Journal
+from llm.limits.headers import headers as limit_headers
+from llm.limits.headers import merge
 from llm.live_stream import LiveStream
 from llm.observe import observe_hit
 from llm.relay import Delivery, Journey, Relay
@@ -25,7 +27,7 @@ from llm.types import (
     Reply,
     StreamReply,
 )
-from valuecanvas.core import money
+from valuecanvas.core import failpoints, money
 from valuecanvas.core.errors import GatewayError, Unavailable
 
 
@@ -57,7 +59,9 @@ class Pipeline:
     async def run(self, call: Call) -> Reply | StreamReply:
         """Serve `call`. Raises GatewayError, with what was held given back."""
         if self._closed:
-            raise Unavailable("This server is going down; please ask again.")
+            raise Unavailable(
+                "This server is going down; please ask again.", code="server_shutdown"
+            )
         try:
             entered = await self._admission.admit(call)
         except GatewayError as error:
@@ -78,11 +82,12 @@ class Pipeline:
         streams = list(self._live)
         for stream in streams:
             stream.interrupt("server_shutdown")
+        self._flights.lose_followed()
         return len(streams)
 
     async def _answer(self, held: Held) -> Reply | StreamReply:
         """Relay an admitted request, and end its reservation whatever happens."""
-        journey = Journey(held, deadline=held.call.started + longest(held))
+        journey = Journey(held, deadline=held.call.started + held.plan.longest_s)
         self._relay.retries.active += 1
         metrics.ACTIVE.inc()
         try:
@@ -110,6 +115,7 @@ class Pipeline:
         """An answer in one piece; it is sent once its bill is committed."""
         held = journey.held
         delivery = await self._relay.whole(journey)
+        failpoints.hit("after_last_token")
         whole = delivery.whole
         outcome = Outcome(
             status="ok",
@@ -161,12 +167,6 @@ class Pipeline:
         return StreamReply(sent, parts)
 
 
-def longest(held: Held) -> float:
-    """Seconds that the whole answer may take."""
-    model = held.plan.model
-    return model.total_stream_s if held.plan.shape.stream else model.total_s
-
-
 def _abandoned(journey: Journey, error: BaseException) -> Outcome:
     """All is given back, but for the unit of a client that left once it was served."""
     if journey.attempts and CLIENT_GONE in error.args:
@@ -176,6 +176,8 @@ def _abandoned(journey: Journey, error: BaseException) -> Outcome:
 
 def _headers(held: Held, provider: str) -> dict[str, str]:
     sent = headers.admitted(held.admitted)
+    if held.taken is not None:
+        sent = merge(sent, limit_headers(held.taken))
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
     sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
     if provider:

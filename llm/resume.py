@@ -4,7 +4,12 @@ from typing import Any
 
 import orjson
 
-from llm.sse import Splitter
+from llm.sse import Splitter, TooLarge
+
+# What a delta may have besides text: skipping it would need more than a comparison.
+_MORE = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning",
+         "audio")  # fmt: skip
+SHUTDOWN = "server_shutdown"
 
 
 class CannotResume(Exception):
@@ -15,27 +20,42 @@ class Resume:
     """Passes on what comes after the text that was `passed` already."""
 
     def __init__(self, passed: list[bytes]) -> None:
-        self._skip = "".join(_text(event) for event in passed)
+        """Raises CannotResume."""
+        events = Splitter().feed(b"".join(passed))
+        self._skip = "".join(_text(_read(payload)) for _, payload in events)
         self._splitter = Splitter()
         self._begun = bool(passed)
+        self._over = False
 
     def feed(self, part: bytes) -> bytes:
         """The part of `part` that is new. Raises CannotResume."""
         if not self._begun:
             return part
-        return b"".join(
-            self._rest(raw, payload) for raw, payload in self._splitter.feed(part)
-        )
+        try:
+            events = list(self._splitter.feed(part))
+        except TooLarge as error:
+            raise CannotResume from error
+        return b"".join(self._rest(raw, payload) for raw, payload in events)
+
+    def end(self) -> None:
+        """The new answer is over. Raises CannotResume if the old one went further."""
+        if self._skip and not self._over:
+            raise CannotResume
 
     def _rest(self, raw: bytes, payload: bytes) -> bytes:
-        if payload == b"[DONE]":
-            if self._skip:
-                raise CannotResume
-            return raw
-        chunk = orjson.loads(payload)
         if not self._skip:
             return raw
-        text = _text(raw)
+        if payload == b"[DONE]":
+            raise CannotResume
+        chunk = _read(payload)
+        if chunk.get("error"):
+            # It broke off before it came as far: the caller is told.
+            self._over = True
+            return raw
+        return self._new(chunk, _text(chunk))
+
+    def _new(self, chunk: dict[str, Any], text: str) -> bytes:
+        """What is new in a chunk that begins within the old text."""
         if not text:
             # The role, or the end before the old text was reached.
             if any(one.get("finish_reason") for one in chunk.get("choices") or ()):
@@ -51,25 +71,38 @@ class Resume:
         return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
-def _text(event: bytes) -> str:
-    """The text of an event with one choice. Raises CannotResume for anything else."""
-    payload = event.removeprefix(b"data:").strip()
-    choices: list[dict[str, Any]] = orjson.loads(payload).get("choices") or []
+def _read(payload: bytes) -> dict[str, Any]:
+    try:
+        chunk = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise CannotResume from error
+    if not isinstance(chunk, dict):
+        raise CannotResume
+    return chunk
+
+
+def _text(chunk: dict[str, Any]) -> str:
+    """The text of a chunk with one choice. Raises CannotResume for anything else."""
+    choices: list[dict[str, Any]] = chunk.get("choices") or []
     if not choices:
         return ""
     delta = choices[0].get("delta") or {}
-    if len(choices) > 1 or choices[0].get("index", 0) or delta.get("tool_calls"):
+    more = any(delta.get(name) for name in _MORE)
+    if len(choices) > 1 or choices[0].get("index", 0) or more:
         raise CannotResume
-    return delta.get("content") or ""
+    text = delta.get("content") or ""
+    if not isinstance(text, str):
+        raise CannotResume
+    return text
 
 
-def error_event(request_id: str) -> bytes:
+def error_event(request_id: str, code: str | None = None) -> bytes:
     """What a follower gets whose stream cannot go on."""
     error = {
         "message": "The stream broke off and could not go on; the answer is incomplete.",
         "type": "upstream_error",
         "param": None,
-        "code": "stream_interrupted",
+        "code": SHUTDOWN if code == SHUTDOWN else "stream_interrupted",
         "request_id": request_id,
     }
     return b"data: " + orjson.dumps({"error": error}) + b"\n\n"

@@ -15,8 +15,10 @@ from llm.admission import Admission
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
+from llm.denials import Denials
 from llm.heir import Heir
 from llm.journal import Journal
+from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
 from llm.pipeline import Pipeline
 from llm.records import Records
@@ -46,11 +48,13 @@ class Runtime:
     journal: Journal
     heir: Heir
     flights: Flights
+    limiter: Limiter
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
         await self.flights.stop()
         await self.heir.stop()
+        await self.limiter.close()
         await self.board.close()
         await self.records.flush()
         await self.pool.close()
@@ -84,6 +88,7 @@ async def start() -> Runtime:
     pool = upstream.session()
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
+    limiter = Limiter(store)
     flights = Flights(store, cache, settings.REDIS_URL, journal.name)
     flights.start()
     admission = Admission(
@@ -93,11 +98,13 @@ async def start() -> Runtime:
         cache=cache,
         flights=flights,
         journal=journal,
+        limiter=limiter,
+        denials=Denials(store),
     )
     pipeline = Pipeline(
         admission=admission,
         relay=Relay(pool, board, journal),
-        settler=Settler(ledger, journal),
+        settler=Settler(ledger, journal, limiter),
         journal=journal,
         cache=cache,
         flights=flights,
@@ -123,5 +130,6 @@ async def start() -> Runtime:
         pipeline=pipeline,
         journal=journal,
         heir=heir,
+        limiter=limiter,
         flights=flights,
     )

@@ -12,6 +12,7 @@ from billing.ledger import Charge, Ledger, Settle, Settled, Stored
 from llm import tokens, usage
 from llm.cache.entry import Entry
 from llm.journal import Journal
+from llm.limits.limiter import Limiter
 from llm.observe import observe
 from llm.relay import Journey
 from llm.types import Candidate, Held, Summary, Tokens
@@ -64,9 +65,10 @@ def facts(held_call: Any, model: str, principal: Any) -> dict[str, Any]:
 class Settler:
     """Ends reservations, and the journal's interest in them."""
 
-    def __init__(self, ledger: Ledger, journal: Journal) -> None:
+    def __init__(self, ledger: Ledger, journal: Journal, limiter: Limiter) -> None:
         self._ledger = ledger
         self._journal = journal
+        self._limiter = limiter
 
     async def settle(
         self,
@@ -101,11 +103,25 @@ class Settler:
                 cost = settled.cost
             except (TimeoutError, BatchUnavailable):
                 log.warning("request.unsettled", request_id=str(held.call.id))
+        self._uncount(held, charge)
         observe(held.call, held.plan, charge, cost)
         return _summary(journey, outcome, charge, cost)
 
+    def _uncount(self, held: Held, charge: Charge) -> None:
+        """Correct the minute limits by what the request really took."""
+        if held.taken is None:
+            return
+        used: int | None = charge.prompt_tokens + charge.completion_tokens
+        if charge.cached:
+            used = 0
+        self._limiter.give_back_soon(
+            held.taken, used_tokens=None if charge.refund else used
+        )
+
     async def give_back(self, held: Held) -> None:
         """End a reservation as if it had never been: no row, no unit, no money."""
+        if held.taken is not None:
+            self._limiter.give_back_soon(held.taken, used_tokens=None)
         item = Settle(held.admitted, {}, held.plan.epoch, None, held.claim)
         queued = asyncio.ensure_future(self._ledger.put(item))
         queued.add_done_callback(lambda done: self._heard(held.call.id, done))

@@ -15,6 +15,7 @@ from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
 from llm.coalesce.flight import Flight
 from llm.config import ModelFacts, ProviderFacts
+from llm.limits.types import Taken
 
 # Says why a request's task is cancelled.
 CLIENT_GONE = "client_gone"
@@ -91,6 +92,12 @@ class Plan:
     # How often the answers of everyone, this model and this customer were forgotten.
     cache_epochs: tuple[int, int, int]
 
+    @property
+    def longest_s(self) -> float:
+        """Seconds that the whole answer may take."""
+        model = self.model
+        return model.total_stream_s if self.shape.stream else model.total_s
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -112,6 +119,8 @@ class Held:
     place: Place | None = None
     # What others with the same request wait for; this one leads it.
     flight: Flight | None = None
+    # What it counts for in the minute limits, until it has ended.
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,7 @@ class Known:
     plan: Plan
     admitted: Admitted
     entry: Entry
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, slots=True)

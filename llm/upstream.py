@@ -14,6 +14,7 @@ from django.conf import settings
 
 from llm.providers.base import Verdict, error_of
 from llm.types import Candidate
+from valuecanvas.core import failpoints
 
 MOST_ERROR_BYTES = 65_536
 MOST_RETRY_AFTER_S = 60.0
@@ -115,6 +116,7 @@ async def post(
             raise await _refusal(response, candidate)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
+        failpoints.hit("after_connect")
         yield response
     finally:
         if response.content.at_eof():

@@ -10,7 +10,8 @@ WITH moves AS (
     SELECT customer_id, team, key, day, 1 AS used, 0 AS spent, estimate AS reserved
     FROM billing_reservation
     UNION ALL
-    SELECT customer_id, team, key, day, (NOT 'refunded' = ANY (marks))::int,
+    SELECT customer_id, team, key, day,
+           (NOT 'refunded' = ANY (marks) AND status <> 'correction')::int,
            cost_usd * 1000000, 0
     FROM llm_usage
 ), scoped AS (

@@ -34,10 +34,8 @@ class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignor
 class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "task" in self.fields:
-            self.fields["task"].widget = UnfoldAdminTextInputWidget()
-        if "regtask" in self.fields:
-            self.fields["regtask"].widget = TaskSelect()
+        self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        self.fields["regtask"].widget = TaskSelect()
 
 
 @admin.register(PeriodicTask)

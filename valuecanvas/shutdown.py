@@ -11,11 +11,9 @@ from collections.abc import Callable
 from types import FrameType
 
 import structlog
+from django.conf import settings
 
 log = structlog.get_logger("shutdown")
-GRACE_S = 3.0
-# Streams that are still open this long after the grace are ended in band.
-STREAMS_S = 29.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Handler = Callable[[int, FrameType | None], object]
@@ -54,10 +52,12 @@ class Shutdown:
         loop.call_soon_threadsafe(self._drain, before, number)
 
     def _drain(self, before: Handler, number: int) -> None:
-        log.info("shutdown.draining", grace_s=GRACE_S)
+        grace_s = settings.SHUTDOWN_GRACE_S
+        log.info("shutdown.draining", grace_s=grace_s)
         loop = asyncio.get_running_loop()
-        loop.call_later(GRACE_S, before, number, None)
-        loop.call_later(GRACE_S + STREAMS_S, self._end)
+        loop.call_later(grace_s, before, number, None)
+        # Streams that are still open then are ended in band.
+        loop.call_later(grace_s + settings.SHUTDOWN_STREAMS_S, self._end)
 
     def _end(self) -> None:
         log.info("shutdown.streams_ended", count=self._end_streams())

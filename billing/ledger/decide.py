@@ -2,7 +2,7 @@
 
 import datetime as dt
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from billing.ledger.types import (
@@ -284,9 +284,25 @@ def _usage_row(
     }
 
 
-def keys(items: Sequence[Item], today: dt.date) -> list[str]:
-    """The counter rows that a batch needs, in the order in which they are locked."""
-    wanted: set[str] = set()
+def long_scopes(items: Sequence[Item]) -> set[str]:
+    """The scopes that have budgets of more than a day in a batch."""
+    return {
+        limit.scope
+        for item in items
+        if isinstance(item, Admit | Settle)
+        for limit in (item.limits if isinstance(item, Admit) else item.admitted.limits)
+        if limit.period != "day"
+    }
+
+
+def keys(items: Sequence[Item], today: dt.date, fresh: Iterable[str] = ()) -> list[str]:
+    """The counter rows that a batch needs, in the order in which they are locked.
+
+    `fresh` are scopes whose past days were not read today: yesterday's row is locked
+    too, for a batch that began before midnight may still be adding to it.
+    """
+    yesterday = today - dt.timedelta(days=1)
+    wanted = {f"{scope}:{yesterday}" for scope in fresh}
     for item in items:
         if isinstance(item, Admit | Hit):
             wanted.update(f"{scope}:{today}" for scope in item.party.scopes)

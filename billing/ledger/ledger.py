@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connections
 
 from billing.ledger import sql
-from billing.ledger.decide import Writes, decide, keys
+from billing.ledger.decide import Writes, decide, keys, long_scopes
 from billing.ledger.types import (
     Admit,
     Admitted,
@@ -28,6 +28,7 @@ from billing.ledger.types import (
     Standing,
     Stored,
 )
+from valuecanvas.core import failpoints
 from valuecanvas.core.batch import GroupCommit, Policy
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
@@ -53,8 +54,13 @@ def connect() -> psycopg.Connection:
         f" -c lock_timeout={settings.DB_LOCK_TIMEOUT_MS}"
         " -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
     )
-    connection.execute(sql.LOCK)
-    connection.execute(sql.WRITE)
+    try:
+        connection.execute(sql.LOCK)
+        connection.execute(sql.NOW)
+        connection.execute(sql.WRITE)
+    except psycopg.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -94,13 +100,12 @@ class Clerk:
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
         """Begin, lock the counters in order, and read them with the epoch and clock."""
         while True:
-            wanted = keys(items, self.today)
-            rows = _locked(cursor, wanted)
+            wanted = keys(items, self.today, long_scopes(items) - self._read_at.keys())
+            rows, epoch, at = _locked(cursor, wanted)
             if len(rows) < len(wanted):
                 cursor.execute("ROLLBACK")
                 cursor.execute(sql.FIRST_SEEN, [wanted])
                 continue
-            at = rows[0][5].astimezone(dt.UTC)
             if at.date() == self.today:
                 break
             # Midnight by the database's clock: other rows are needed.
@@ -108,7 +113,7 @@ class Clerk:
             self.today = at.date()
             self._history.clear()
             self._read_at.clear()
-        return Books(epoch=rows[0][4], at=at, rows=_standings(rows))
+        return Books(epoch=epoch, at=at, rows=_standings(rows))
 
     def _reread(
         self, cursor: psycopg.Cursor, items: Sequence[Item]
@@ -125,15 +130,7 @@ class Clerk:
         afresh: bool = False,
     ) -> None:
         """Fill in what the budgets' earlier days came to."""
-        scopes = {
-            limit.scope
-            for item in items
-            if isinstance(item, Admit | Settle)
-            for limit in (
-                item.limits if isinstance(item, Admit) else item.admitted.limits
-            )
-            if limit.period != "day"
-        }
+        scopes = long_scopes(items)
         if not scopes:
             return
         now = time.monotonic()
@@ -191,16 +188,26 @@ class Clerk:
             cursor.execute("COMMIT")
             return set()
         document = orjson.dumps(writes.document()).decode()
+        failpoints.hit("before_reserve_commit", writes.held)
+        failpoints.hit("inside_settle", writes.ended)
         cursor.execute("EXECUTE vc_write(%s); COMMIT", [document])
         gone = {str(row[0]) for row in cursor.fetchall()}
         cursor.nextset()
+        failpoints.hit("after_reserve_commit", writes.held)
+        failpoints.hit("after_commit_before_response", writes.ended)
         return gone
 
 
-def _locked(cursor: psycopg.Cursor, wanted: list[str]) -> list[Any]:
-    cursor.execute("BEGIN; EXECUTE vc_lock(%s)", [wanted])
+def _locked(
+    cursor: psycopg.Cursor, wanted: list[str]
+) -> tuple[list[Any], int, dt.datetime]:
+    """The locked rows, then the epoch and the clock, in one round trip."""
+    cursor.execute("BEGIN; EXECUTE vc_lock(%s); EXECUTE vc_now", [wanted])
     cursor.nextset()
-    return cursor.fetchall()
+    rows = cursor.fetchall()
+    cursor.nextset()
+    epoch, at = _one(cursor)
+    return rows, epoch, at.astimezone(dt.UTC)
 
 
 def _standings(rows: list[Any]) -> dict[str, Standing]:

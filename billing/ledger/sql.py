@@ -1,12 +1,18 @@
-"""The two statements of the group commit, prepared once a connection.
+"""The statements of the group commit, prepared once a connection.
 
 The columns of both JSON documents are named here and nowhere else.
 """
 
 LOCK = """
 PREPARE vc_lock (text[]) AS
-SELECT key, used, spent, reserved, (SELECT value FROM core_epoch WHERE id = 1), now()
+SELECT key, used, spent, reserved
 FROM billing_counter WHERE key = ANY($1) ORDER BY key FOR UPDATE
+"""
+
+# Asked once the locks are held: whoever waited for them past a change of configuration,
+# or past midnight, finds out.
+NOW = """
+PREPARE vc_now AS SELECT value, clock_timestamp() FROM core_epoch WHERE id = 1
 """
 
 # First-seen rows come in a transaction of their own, before the batch's: made inside

@@ -5,6 +5,8 @@ from typing import Any
 import orjson
 
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+# More calls at once than this are nonsense, and must not fill memory.
+_MOST_CALLS = 128
 NATURAL = frozenset({"stop", "tool_calls", "function_call"})
 
 
@@ -17,7 +19,10 @@ class Assembly:
         self._usage: Any = None
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """One chunk that the reader has found sound."""
+        """One more chunk.
+
+        Raises ValueError, TypeError or AttributeError for one that cannot be joined.
+        """
         if not self._head:
             self._head = {
                 name: chunk[name]
@@ -43,12 +48,17 @@ class Assembly:
         if part.get("logprobs"):
             _join_logprobs(choice, part["logprobs"])
         delta = part.get("delta") or {}
+        if delta.get("audio"):
+            raise ValueError("Sound is not joined.")
         message = choice["message"]
         for name in _TEXTS:
             if delta.get(name) is not None:
                 message[name] = (message.get(name) or "") + delta[name]
         for call in delta.get("tool_calls") or ():
             _join_call(message, call)
+        if delta.get("function_call"):
+            named = message.setdefault("function_call", {"name": "", "arguments": ""})
+            _join_function(named, delta["function_call"])
 
     @property
     def natural(self) -> bool:
@@ -81,14 +91,19 @@ def _join_call(message: dict[str, Any], call: dict[str, Any]) -> None:
     """Merge one piece of a tool call into the message's list."""
     calls: list[dict[str, Any]] = message.setdefault("tool_calls", [])
     index = call.get("index", len(calls))
+    if not 0 <= index < _MOST_CALLS:
+        raise ValueError("A tool call's index is out of bounds.")
     while len(calls) <= index:
         calls.append({"type": "function", "function": {"name": "", "arguments": ""}})
     found = calls[index]
     if call.get("id"):
         found["id"] = call["id"]
-    piece = call.get("function") or {}
-    found["function"]["name"] += piece.get("name") or ""
-    found["function"]["arguments"] += piece.get("arguments") or ""
+    _join_function(found["function"], call.get("function") or {})
+
+
+def _join_function(joined: dict[str, Any], piece: dict[str, Any]) -> None:
+    for name in ("name", "arguments"):
+        joined[name] += piece.get(name) or ""
 
 
 def natural(body: dict[str, Any]) -> bool:

@@ -51,6 +51,9 @@ def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
 def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
     """The answer, or None for whatever this process would not have stored there."""
     try:
+        # A frame that says its size is unpacked to that size, whatever we allow.
+        if zstandard.frame_content_size(value) > _MOST_UNPACKED:
+            return None
         raw = zstandard.ZstdDecompressor().decompress(
             value, max_output_size=_MOST_UNPACKED
         )

@@ -7,6 +7,8 @@ import orjson
 
 # About what a provider sends an event; a client shows it as fast as it likes.
 PIECE = 48
+# What comes in one piece, where there is any.
+_WHOLES = ("function_call", "annotations", "audio")
 _TEXTS = ("reasoning_content", "reasoning", "content", "refusal")
 
 
@@ -50,4 +52,9 @@ def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield part({name: text[start : start + PIECE]})
     for number, call in enumerate(message.get("tool_calls") or ()):
         yield part({"tool_calls": [{"index": number, **call}]})
+    for name in _WHOLES:
+        if message.get(name):
+            yield part({name: message[name]})
+    if choice.get("logprobs"):
+        yield {**part({}), "logprobs": choice["logprobs"]}
     yield part({}, choice.get("finish_reason"))

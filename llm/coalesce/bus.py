@@ -19,6 +19,7 @@ from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
 RETRY_S = 1.0
+STOP_S = 1.0
 _MAC_SIZE = 32
 Hear = Callable[[dict[str, Any]], None]
 
@@ -41,6 +42,8 @@ class Bus:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=STOP_S)
 
     def send(self, to: str, message: dict[str, Any]) -> None:
         """Send in the background, in the order of the calls."""
@@ -67,7 +70,9 @@ class Bus:
                 await asyncio.sleep(RETRY_S)
 
     async def _listen_once(self) -> None:
-        client = redis.from_url(self._url, socket_connect_timeout=1)
+        client = redis.from_url(
+            self._url, socket_connect_timeout=1, socket_keepalive=True
+        )
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(self._channel(self.me))

@@ -76,6 +76,11 @@ class Flight:
         """There is no leader any more."""
         self._end(State.LOST)
 
+    async def begun(self) -> None:
+        """Wait for the first event, or for the end."""
+        while self.state is State.FLYING and not self.events:
+            await self._news()
+
     async def ended(self) -> State:
         """Wait for the end."""
         while self.state is State.FLYING:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.conf import settings
 from redis.exceptions import RedisError
 
 from llm.cache import entry as entries
@@ -22,8 +23,15 @@ from valuecanvas.core.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
 LOOK = Script.of(Path(__file__).with_name("look.lua").read_text())
-LEASE_S = 30.0
-BEAT_S = 5.0
+GIVE_UP = Script.of(Path(__file__).with_name("give_up.lua").read_text())
+# Beats of a leader in one lease: it may miss a few.
+BEATS = 6
+STOP_S = 1.0
+
+
+def lease_ms() -> int:
+    """How long a lead is held without a sign of life."""
+    return int(settings.COALESCE_LEASE_S * 1000)
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +49,7 @@ class Followed:
 
     flight: Flight
     place: Place
+    leader: str
     expected: int = 0
     heard_at: float = field(default_factory=time.monotonic)
 
@@ -55,6 +64,7 @@ class Flights:
         self._led: dict[str, Led] = {}
         self._followed: dict[str, Followed] = {}
         self._task: asyncio.Task[None] | None = None
+        self._giving_up: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         self._bus.start()
@@ -65,7 +75,10 @@ class Flights:
             self._task.cancel()
             await asyncio.wait([self._task])
         for led in list(self._led.values()):
-            led.flight.lose()
+            self.failed(led.flight, None)
+        self.lose_followed()
+        if self._giving_up:
+            await asyncio.wait(self._giving_up, timeout=STOP_S)
         await self._bus.stop()
 
     async def look(
@@ -85,13 +98,14 @@ class Flights:
                 LOOK,
                 (self._cache.name(place), self._lead_name(place.key)),
                 self._bus.me,
-                int(LEASE_S * 1000),
+                lease_ms(),
             )
         except (StoreDown, RedisError):
             # This process by itself, then.
             return None, led.flight, True
         except BaseException:
-            self._drop(led)
+            # Cancelled: whoever has followed meanwhile starts anew.
+            self.failed(led.flight, None)
             raise
         entry = self._cache.open(place, wanted, value) if value else None
         if entry is not None:
@@ -118,6 +132,12 @@ class Flights:
             flight.fail(SharedFailure(told, error.headers))
         self._forget(flight)
 
+    def lose_followed(self) -> None:
+        """What other processes lead is waited for no longer."""
+        for followed in list(self._followed.values()):
+            self._ended(followed)
+            followed.flight.lose()
+
     def _under_way(self, place: Place) -> Flight | None:
         led, followed = self._led.get(place.key), self._followed.get(place.key)
         found = led or followed
@@ -127,25 +147,32 @@ class Flights:
         """Turn a flight that was to be led into one that another process leads."""
         del self._led[led.place.key]
         led.flight.relay = None
-        self._followed[led.place.key] = Followed(led.flight, led.place)
-        self._bus.send(
-            leader, {"t": "follow", "k": led.place.key, "from": self._bus.me}
-        )
+        followed = Followed(led.flight, led.place, leader)
+        self._followed[led.place.key] = followed
+        self._ask(followed)
         return led.flight
+
+    def _ask(self, followed: Followed) -> None:
+        ask = {"t": "follow", "k": followed.place.key, "from": self._bus.me}
+        self._bus.send(followed.leader, ask)
 
     def _forget(self, flight: Flight) -> None:
         led = self._led.get(flight.key)
         if led is not None and led.flight is flight:
             self._drop(led)
-            task = asyncio.ensure_future(self._give_up_lead(flight.key))
-            task.add_done_callback(lambda done: done.exception())
+            self._give_up(flight.key)
+
+    def _give_up(self, key: str) -> None:
+        task = asyncio.create_task(self._give_up_lead(key))
+        self._giving_up.add(task)
+        task.add_done_callback(self._giving_up.discard)
 
     def _drop(self, led: Led) -> None:
         self._led.pop(led.place.key, None)
 
     async def _give_up_lead(self, key: str) -> None:
         try:
-            await self._store.command("DEL", self._lead_name(key))
+            await self._store.run(GIVE_UP, self._lead_name(key), self._bus.me)
         except (StoreDown, RedisError):
             log.debug("coalesce.lead_kept")
 
@@ -166,7 +193,7 @@ class Flights:
         led.processes[process] = number + 1
         message: dict[str, Any] = {"t": "news", "k": flight.key, "n": number}
         if events:
-            message["e"] = [event.decode() for event in events]
+            message["e"] = [event.decode(errors="replace") for event in events]
         if flight.state is not State.FLYING:
             message["s"] = flight.state.value
         if flight.entry is not None:
@@ -177,11 +204,12 @@ class Flights:
         if flight.error is not None:
             told = flight.error.body()["error"]
             message["error"] = {**told, "status": flight.error.status}
+            message["headers"] = flight.error.headers
         self._bus.send(process, message)
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(settings.COALESCE_LEASE_S / BEATS)
             for led in list(self._led.values()):
                 for process in led.processes:
                     self._tell(led, process, [])
@@ -191,19 +219,20 @@ class Flights:
     async def _renew(self) -> None:
         for key in list(self._led):
             try:
-                await self._store.command(
-                    "PEXPIRE", self._lead_name(key), int(LEASE_S * 1000)
-                )
+                await self._store.command("PEXPIRE", self._lead_name(key), lease_ms())
             except (StoreDown, RedisError):
                 return
 
     def _miss(self) -> None:
         """A leader that was not heard for its lease is dead."""
         now = time.monotonic()
-        for key, followed in list(self._followed.items()):
-            if now - followed.heard_at > LEASE_S:
-                del self._followed[key]
+        for followed in list(self._followed.values()):
+            if now - followed.heard_at > settings.COALESCE_LEASE_S:
+                self._ended(followed)
                 followed.flight.lose()
+            elif not followed.expected:
+                # It may have been deaf when it was asked.
+                self._ask(followed)
 
     # Following: what this process hears.
 
@@ -217,7 +246,9 @@ class Flights:
     def _begin_to_tell(self, key: str, process: str) -> None:
         led = self._led.get(key)
         if led is None:
-            # It ended meanwhile: the answer is stored, or there is none.
+            # It ended meanwhile: the answer is stored, or there is none. Should Redis
+            # still name this process, all would be sent here again and again.
+            self._give_up(key)
             self._bus.send(process, {"t": "news", "k": key, "n": 0, "s": "lost"})
             return
         led.processes[process] = 0
@@ -243,7 +274,8 @@ class Flights:
         if entry is not None:
             flight.land(entry)
         elif state == State.FAILED.value:
-            flight.fail(SharedFailure(message.get("error") or {}))
+            error, sent = message.get("error"), message.get("headers")
+            flight.fail(SharedFailure(error or {}, sent))
         else:
             flight.lose()
 

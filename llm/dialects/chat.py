@@ -45,8 +45,7 @@ class ChatStream(StreamReader):
         chunk = parse(payload)
         if chunk.get("error"):
             return Piece(Sort.ERROR, error=chunk["error"])
-        if self.assembly is not None:
-            self.assembly.add(chunk)
+        self._assemble(chunk)
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         if usage:
@@ -56,6 +55,15 @@ class ChatStream(StreamReader):
             sort = Sort.DROP if hidden else Sort.PASS
             return Piece(sort, raw, usage=bool(usage))
         return self._choices(choices, raw)
+
+    def _assemble(self, chunk: dict[str, Any]) -> None:
+        if self.assembly is None:
+            return
+        try:
+            self.assembly.add(chunk)
+        except (AttributeError, TypeError, ValueError):
+            # In a form that we cannot join: it is passed on, but not shared.
+            self.assembly = None
 
     def _choices(self, choices: Any, raw: bytes) -> Piece:
         sort = Sort.HELD

@@ -1,5 +1,6 @@
 """What the views of the hot path share: parsing, the runtime, and plain answers."""
 
+import json
 import re
 import uuid
 from typing import Any
@@ -74,7 +75,28 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
     if request.body.count(b"[") + request.body.count(b"{") > _DEPTH:
         _refuse_too_deep(body)
+    # What most SDKs send is compact: equal bytes cannot hide a name given twice.
+    if orjson.dumps(body) != request.body:
+        _refuse_repeated_names(request.body)
     return body
+
+
+def _refuse_repeated_names(raw: bytes) -> None:
+    """Parsers disagree on which of two values counts. Raises InvalidRequest."""
+    try:
+        json.loads(raw, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, say: orjson takes what json does not.
+        raise InvalidRequest(
+            f"The body is not valid JSON: {error}.", code="invalid_json"
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidRequest("The body names a field twice.", code="invalid_json")
+    return found
 
 
 def _refuse_too_deep(body: dict[str, Any]) -> None:

@@ -164,7 +164,7 @@ def test_force__changed_end__goes_back_to_the_states(
     assert override.reason == "longer"
 
 
-def test_back_to_automatic__get_asks_and_post_deletes(operator: Client) -> None:
+def test_back_to_automatic__confirmed__deletes_the_override(operator: Client) -> None:
     override = make_override()
     page = reverse("admin:llm_breakeroverride_delete", args=[override.pk])
     assert "Are you sure" in operator.get(page).content.decode()

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 
-from billing import reconcile
+from billing import invariants, reconcile
 from billing.models import Counter, LedgerCheck, Usage
 from tests.admin.rows import (
     make_counter,
@@ -32,7 +32,7 @@ def text_of(client: Client, url: str = PAGE) -> str:
 
 
 def finding(name: str, *rows: reconcile.Drift, more: int = 0) -> dict[str, Any]:
-    invariant = next(one for one in reconcile.INVARIANTS if one.name == name)
+    invariant = next(one for one in invariants.INVARIANTS if one.name == name)
     drifted = len(rows) + more
     return reconcile._document(reconcile.Finding(invariant, 9, drifted, rows))
 
@@ -59,7 +59,7 @@ def test_page__no_drift__every_invariant_holds(boss: Client) -> None:
     text = text_of(boss)
     assert "The books balance" in text
     assert "by schedule" in text
-    for one in reconcile.INVARIANTS:
+    for one in invariants.INVARIANTS:
         assert one.title in text
         assert escape(one.meaning) in text
     assert ">holds<" in text.replace(" ", "").replace("\n", "")

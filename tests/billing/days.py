@@ -23,6 +23,11 @@ def move(to: dt.date) -> None:
                 [to, now],
             )
         cursor.execute(
+            "DELETE FROM billing_counter WHERE day = %s "
+            "AND (used, spent, reserved) = (0, 0, 0)",
+            [to],
+        )
+        cursor.execute(
             "UPDATE billing_counter SET day = %s, key = replace(key, %s, %s) "
             "WHERE day = %s",
             [to, str(now), str(to), now],

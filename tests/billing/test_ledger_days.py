@@ -2,14 +2,16 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
-from billing.ledger import Admitted, BudgetRefused, Limit, Settle
+from billing.ledger import Admitted, BudgetRefused, Limit, Settle, Stale
 from billing.ledger.ledger import Clerk, connect
 from billing.ledger.types import Answer, Item
-from tests.billing import days
+from tests.billing import days, sessions
+from tests.fixtures_billing import make_tier
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, rows
 
@@ -131,6 +133,51 @@ def test_recall__read_a_moment_ago__is_believed(desk: Desk, one: One) -> None:
         one(desk.admit(make_party("blue"), limits=limits, estimate=100)), Admitted
     )
     assert one.clerk._read_at == before
+
+
+def test_lock__batch_of_yesterday_still_under_way__is_waited_for_and_counted(
+    desk: Desk, one: One
+) -> None:
+    """Midnight: another process holds money of the day that has just ended."""
+    limits = (Limit("t:blue", "total", 1000),)
+    one.spend(desk, limits[0], 10, days.yesterday())
+    item = desk.admit(make_party("blue"), limits=limits, estimate=500)
+    late = "UPDATE billing_counter SET reserved = 600 WHERE key = %s"
+    with sessions.connect() as other, ThreadPoolExecutor() as pool:
+        other.execute("BEGIN")
+        other.execute(late, [f"t:blue:{days.yesterday()}"])
+        asked = pool.submit(one, item)
+        sessions.wait_for_blocked(other)
+        other.execute("COMMIT")
+    refused = asked.result()
+    assert isinstance(refused, BudgetRefused)
+    assert (refused.spent, refused.reserved) == (610, 0)
+
+
+def test_lock__past_days_known_already__leaves_yesterday_alone(
+    desk: Desk, one: One
+) -> None:
+    limits = (Limit("t:blue", "total", 1000),)
+    one(desk.admit(make_party("blue"), limits=limits))
+    with sessions.connect() as other:
+        other.execute("BEGIN")
+        lock = "SELECT key FROM billing_counter WHERE day < %s FOR UPDATE"
+        assert other.execute(lock, [days.today()]).fetchall()
+        admitted = one(desk.admit(make_party("blue"), limits=limits))
+    assert isinstance(admitted, Admitted)
+
+
+def test_lock__configuration_changed_while_it_waited__is_stale(
+    desk: Desk, one: One
+) -> None:
+    item = desk.admit(make_party("blue"))
+    one(desk.admit(item.party))
+    with sessions.locked_counters() as other, ThreadPoolExecutor() as pool:
+        asked = pool.submit(one, item)
+        sessions.wait_for_blocked(other)
+        make_tier()
+        other.execute("COMMIT")
+    assert asked.result() == Stale(desk.epoch + 1)
 
 
 def test_recall__very_many_scopes_remembered__forgets_them(

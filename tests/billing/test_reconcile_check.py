@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from billing import reaper, reconcile
+from billing import invariants, reaper, reconcile
 from billing.ledger import Admitted, Settle, commit_now
 from billing.models import Counter, Reservation, Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_party, make_settle
@@ -95,7 +95,7 @@ def plant_twice(some: list[Admitted]) -> None:
 
 
 def plant_overdue(some: list[Admitted]) -> None:
-    late = timezone.now() - dt.timedelta(seconds=reconcile.OVERDUE_S + 5)
+    late = timezone.now() - dt.timedelta(seconds=invariants.OVERDUE_S + 5)
     Reservation.objects.update(lease_until=late)
 
 
@@ -174,7 +174,7 @@ def test_check__overdue__names_the_reservation(traffic: list[Admitted]) -> None:
     plant_overdue(traffic)
     [row] = broken()["overdue"].rows
     assert row.row == str(traffic[4].id)
-    assert row.found >= reconcile.OVERDUE_S + 5
+    assert row.found >= invariants.OVERDUE_S + 5
 
 
 def test_check__lease_just_over__is_not_overdue_yet(traffic: list[Admitted]) -> None:

@@ -66,6 +66,7 @@ def stage(
             "DATABASE_URL": toxics["postgres"].url(urls["postgres"]),
             "REDIS_URL": toxics["redis"].url(urls["redis"]),
             "VALUECANVAS_VAR": str(settings.VAR_DIR),
+            "JOURNAL_DIR": str(folder / "journal"),
             "LOG_LEVEL": "info",
             "ACCESS_LOG": "off",
         }

@@ -92,6 +92,23 @@ def assert_costs_are_the_referee_s(
     return compared
 
 
+def assert_nothing_lost(attempts: Sequence[Attempt]) -> None:
+    """I3: whatever a provider wrote for us has one row, and is not over-billed.
+
+    For requests whose client never heard of them too.
+    """
+    usage = {str(row.pk): row for row in Usage.objects.filter(cached=False)}
+    by_request: dict[str, int] = {}
+    for one in attempts:
+        name = one.attempt.rpartition(".")[0]
+        by_request[name] = by_request.get(name, 0) + one.tokens
+    lost = [name for name, tokens in by_request.items() if tokens and name not in usage]
+    assert lost == []
+    for name, tokens in by_request.items():
+        if name in usage:
+            assert usage[name].completion_tokens <= tokens, name
+
+
 def assert_errors_are_ours(seen: Iterable[Row]) -> None:
     """I6: every error is our envelope with the request's id; no HTML, no traceback."""
     for row in seen:

@@ -36,6 +36,8 @@ class Rig(World):
     toxics: dict[str, Toxic] = field(default_factory=dict)
     canary: str = field(default_factory=lambda: f"canary-{secrets.token_hex(8)}")
     turns: "itertools.count[int]" = field(default_factory=itertools.count)
+    _prompts: "itertools.count[int]" = field(default_factory=itertools.count)
+    _doors: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def close(self) -> None:
         """The thread stays: it is the engines'."""
@@ -43,11 +45,11 @@ class Rig(World):
     @property
     def url_of(self) -> str:
         """The processes in turn."""
-        return self.webs[next(self.turns) % len(self.webs)].url
+        return self.webs[next(self._doors) % len(self.webs)].url
 
     def text(self) -> str:
         """A prompt that nobody else sends, so that no answer is shared or stored."""
-        return f"{self.canary} {next(self.turns)}"
+        return f"{self.canary} {next(self._prompts)}"
 
     async def ask(
         self, client: Client, served: Served, key: str = "", **options: Any

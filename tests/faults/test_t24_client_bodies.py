@@ -122,7 +122,8 @@ async def test_user__hostile_name__is_refused_or_served_but_never_breaks(
 ) -> None:
     offer = rig.provide("ok-12")
     key = rig.new_key(scopes=["llm", "act_as"])
-    rig.db(Tier.objects.get_or_create, key="free", defaults={"name": "Free"})
+    free = {"name": "Free", "daily_requests": 1000}
+    rig.db(Tier.objects.update_or_create, key="free", defaults=free)
     for user in USERS:
         chat = body(offer, more=f',"user":"{user}"')
         short = f'{{"model":"{offer.model}","prompt":"hi","userId":"{user}"}}'.encode()

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from tests.live.server import free_port
 
-START_S = 120.0
+START_S = 60.0
 STOP_S = 45.0
 # What no log of a healthy run may hold (I6); refusals and failures have their own.
 CRASHES = re.compile(r"Traceback|request\.crashed|Task exception was never")

@@ -15,9 +15,8 @@ from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.runtime import Runtime
 from tests.fixtures_billing import unique
-
-from .server import LiveServer, database_url, live_server
-from .world import World
+from tests.live.server import LiveServer, database_url, live_server
+from tests.live.world import World
 
 
 @pytest.fixture(scope="session")

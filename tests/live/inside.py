@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 
 from llm.runtime import Runtime
+from tests.live.world import Answer, World, unique
 from valuecanvas import hot
 
-from .world import Answer
-
-Script = Sequence[bytes | float]
+CHAT = "/v1/chat/completions"
 
 
 class Exchange:
@@ -89,8 +88,9 @@ class Exchange:
         return Answer(start["status"], headers, self.body)
 
 
-def chat_body(model: str, text: str = "Say hello.", **fields: Any) -> bytes:
-    messages = [{"role": "user", "content": text}]
+def chat_body(model: str, text: str = "", **fields: Any) -> bytes:
+    """A chat with one user message: of its own, so that no other call answers it."""
+    messages = [{"role": "user", "content": text or unique("Say hello to")}]
     return orjson.dumps({"model": model, "messages": messages, **fields})
 
 
@@ -98,6 +98,12 @@ def chunk(**fields: Any) -> bytes:
     """A chat chunk as an event; without fields, the one that ends the answer."""
     choice = {"index": 0, "delta": fields, "finish_reason": None if fields else "stop"}
     return event({"id": "c", "created": 1, "choices": [choice]})
+
+
+async def ask(world: World, gateway: Runtime, model: str, **fields: Any) -> Answer:
+    """The answer to one chat."""
+    body = chat_body(model, **fields)
+    return await Exchange(gateway, CHAT, body, key=world.key).run()
 
 
 def event(value: Any) -> bytes:

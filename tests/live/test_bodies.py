@@ -5,8 +5,8 @@ import gzip
 import orjson
 import pytest
 
-from .wire import Wire, head
-from .world import Answer, World
+from tests.live.wire import Wire, head
+from tests.live.world import Answer, World
 
 pytestmark = pytest.mark.live
 

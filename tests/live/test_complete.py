@@ -7,9 +7,8 @@ import pytest
 
 from llm.gateway import complete, complete_sync, door
 from tests.fixtures_billing import make_team, unique
+from tests.live.world import Answer, World
 from valuecanvas.core.errors import GatewayError, InvalidRequest, QuotaExceeded
-
-from .world import World
 
 pytestmark = pytest.mark.live
 
@@ -151,6 +150,10 @@ def test_trace__traceparent__is_kept_with_the_bill(world: World) -> None:
 # From Python
 
 
+def cost_of(answer: Answer) -> Decimal:
+    return Decimal(answer.headers["x-valuecanvas-cost-usd"])
+
+
 async def test_python__complete__bills_as_http_does(world: World) -> None:
     served = world.serve("echo")
     answer = await complete(messages=HELLO, model=served.model, customer=world.customer)
@@ -158,7 +161,9 @@ async def test_python__complete__bills_as_http_does(world: World) -> None:
     by_http = world.chat(served.model)
     rows = [world.usage(answer.request_id)]
     rows.append(world.usage(by_http.headers["x-request-id"]))
-    assert rows[0].cost_usd == rows[1].cost_usd == answer.cost_usd > 0
+    for row, cost in zip(rows, [answer.cost_usd, cost_of(by_http)], strict=True):
+        billed = Decimal(row.prompt_tokens + 2 * row.completion_tokens)
+        assert row.cost_usd == cost == billed / 1_000_000 > 0
     assert rows[0].user_id == rows[1].user_id
     assert (rows[0].key, rows[0].status) == ("", "ok")
     assert answer.prompt_tokens == rows[0].prompt_tokens

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .server import LiveServer, free_port, live_server
-from .world import World
+from tests.live.server import LiveServer, free_port, live_server
+from tests.live.world import World
 
 pytestmark = pytest.mark.live
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import DatabaseError, connection
 from pytest_django import Settings
@@ -17,30 +16,22 @@ from llm import admission, records, settlement
 from llm.runtime import Runtime
 from llm.types import Call
 from tests.fixtures_billing import make_tier
-from valuecanvas.asgi import Application
+from tests.live.inside import CHAT, DONE, Exchange, ask, chat_body, chunk, upstream
+from tests.live.world import World
 from valuecanvas.core.errors import Unavailable
 from valuecanvas.core.ids import uuid7
 
-from .inside import DONE, Exchange, chat_body, chunk, upstream
-from .world import Answer, World
-
 pytestmark = pytest.mark.live
 
-CHAT = "/v1/chat/completions"
 REPLY = b'{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]}'
 
 
-async def ask(world: World, gateway: Runtime, model: str, **fields: Any) -> Answer:
-    body = chat_body(model, **fields)
-    return await Exchange(gateway, CHAT, body, key=world.key).run()
-
-
 @contextmanager
-def locked(statement: str) -> Iterator[psycopg.Connection]:
+def locked(statement: str) -> Iterator[None]:
     """A transaction of somebody else that holds the locks of `statement`."""
     with connect() as other, other.transaction():
         other.execute(statement)
-        yield other
+        yield
 
 
 COUNTERS = "LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE"
@@ -92,10 +83,9 @@ async def test_records__database_fails_while_writing__tries_again(
 ) -> None:
     monkeypatch.setattr(records, "RETRY_S", 0.05)
     served = indoors.serve("status-500", "ok")
-    with locked("LOCK TABLE llm_attempt IN ACCESS EXCLUSIVE MODE") as other:
+    with locked("LOCK TABLE llm_attempt IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, served.model)
         await asyncio.to_thread(indoors.eventually, end_the_blocked)
-        assert other.info.transaction_status
     request_id = answer.headers["x-request-id"]
     found = await asyncio.to_thread(indoors.attempts, request_id, 1)
     assert len(found) == 1
@@ -201,107 +191,14 @@ async def test_access_log__off__requests_are_counted_all_the_same(
     assert "request.done" not in capfd.readouterr().err
 
 
-async def test_reply__larger_than_allowed__fails_over(
-    indoors: World, gateway: Runtime, settings: Settings
-) -> None:
-    settings.LLM_MAX_REPLY_BYTES = 65_536
-    served = indoors.serve("huge@1MB", "ok")
-    answer = await ask(indoors, gateway, served.model)
-    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
-
-
-@pytest.mark.parametrize("reply", [b"[]", b'"x"', b"{}", b'{"choices":[]}', b"nul"])
-async def test_reply__of_another_form__fails_over(
-    indoors: World, gateway: Runtime, reply: bytes
-) -> None:
-    async with upstream(reply) as url:
-        served = indoors.serve_at((url, "m"), (indoors.demo.url, "ok"))
-        answer = await ask(indoors, gateway, served.model)
-    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
-
-
-async def test_reply__error_page_larger_than_is_read__keeps_its_status(
+async def test_health__ledger_fails__is_down_and_not_ready(
     indoors: World, gateway: Runtime
 ) -> None:
-    async with upstream(b"x" * 200_000, status=422) as url:
-        served = indoors.serve_at((url, "m"))
-        answer = await ask(indoors, gateway, served.model)
-    assert answer.status == 422
-    assert answer.error["message"] == "The provider answered 422."
-
-
-async def test_base_url__is_no_url__fails_over(
-    indoors: World, gateway: Runtime
-) -> None:
-    served = indoors.serve_at(("http://[", "m"), (indoors.demo.url, "ok"))
-    answer = await ask(indoors, gateway, served.model)
-    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
-
-
-async def test_stream__parts_of_the_body_come_one_by_one__are_joined(
-    indoors: World, gateway: Runtime
-) -> None:
-    served = indoors.serve("echo")
-    body = chat_body(served.model, "One by one.")
-    parts = [body[i : i + 10] for i in range(0, len(body), 10)]
-    answer = await Exchange(gateway, CHAT, parts, key=indoors.key).run()
-    assert answer.json["choices"][0]["message"]["content"] == "One by one."
-
-
-async def test_crash__anywhere__is_500_without_a_traceback(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    answer = await Exchange(None, "/health/ready", method="GET").run()
-    assert (answer.status, answer.error["code"]) == (500, "internal_error")
-    assert answer.error["type"] == "api_error"
-    assert answer.headers["x-request-id"] in answer.error["message"]
-    assert b"Traceback" not in answer.body
-    assert b"KeyError" not in answer.body
-    assert "request.crashed" in capfd.readouterr().err
-
-
-async def test_client__leaves_while_sending_its_body__gets_no_answer() -> None:
-    exchange = Exchange(None, CHAT, [b"{"])
-    exchange._parts = []
-    exchange.leave()
-    await exchange.start()
-    assert exchange.sent == []
-
-
-# The ASGI door
-
-
-async def lifespan(app: Application, *messages: str) -> list[str]:
-    """What the application answers to `lifespan.<message>`s."""
-    queue = [{"type": f"lifespan.{message}"} for message in messages]
-    sent: list[str] = []
-
-    async def receive() -> dict[str, Any]:
-        return queue.pop(0)
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message["type"])
-
-    await app({"type": "lifespan"}, receive, send)
-    return sent
-
-
-async def test_application__no_startup_message__starts_with_the_first_requests(
-    indoors: World, settings: Settings, tmp_path: Any
-) -> None:
-    settings.JOURNAL_DIR = tmp_path
-    app = Application()
-    exchanges = [Exchange(None, "/health/ready", method="GET") for _ in range(3)]
-    await asyncio.gather(*(app(one.scope, one.receive, one.send) for one in exchanges))
-    assert [one.answer.status for one in exchanges] == [200] * 3
-    assert len({id(one.scope["valuecanvas.runtime"]) for one in exchanges}) == 1
-    assert await lifespan(app, "shutdown") == ["lifespan.shutdown.complete"]
-
-
-async def test_application__shut_down_without_a_start__is_done() -> None:
-    assert await lifespan(Application(), "shutdown") == ["lifespan.shutdown.complete"]
-
-
-async def test_application__odd_lifespan_message__is_passed_over() -> None:
-    app = Application()
-    assert await lifespan(app, "odd", "shutdown") == ["lifespan.shutdown.complete"]
+    with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
+        ready = await Exchange(gateway, "/health/ready", method="GET").run()
+        health = await Exchange(gateway, "/api/llm/health", method="GET").run()
+    assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
+    assert health.json["status"] == "down"
+    assert health.json["ledger"] == {"healthy": False}
+    again = await Exchange(gateway, "/health/ready", method="GET").run()
+    assert again.status == 200

@@ -11,10 +11,9 @@ from llm.breaker.board import redis_key
 from llm.breaker.types import Event, Name, Pass, State
 from llm.runtime import Runtime
 from llm.sse import MOST_EVENT_BYTES
-
-from .inside import DONE, Exchange, chat_body, chunk, event, upstream
-from .wire import content, data_events
-from .world import Answer, World
+from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
+from tests.live.wire import content, data_events
+from tests.live.world import Answer, World
 
 pytestmark = pytest.mark.live
 
@@ -25,8 +24,7 @@ HUGE = b"data: " + b"x" * MOST_EVENT_BYTES + b"\n\n"
 
 async def stream(world: World, gateway: Runtime, model: str, **fields: Any) -> Answer:
     body = chat_body(model, stream=True, **fields)
-    path = "/v1/chat/completions"
-    return await Exchange(gateway, path, body, key=world.key).run()
+    return await Exchange(gateway, CHAT, body, key=world.key).run()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +123,7 @@ async def test_in_band_error__of_the_client__is_passed_through_and_refunded(
     async with upstream(said) as bad, upstream(HELLO, END, DONE) as good:
         served = indoors.serve_at((bad, "m"), (good, "m"))
         body = chat_body(served.model, stream=streamed)
-        path = "/v1/chat/completions"
-        answer = await Exchange(gateway, path, body, key=indoors.key).run()
+        answer = await Exchange(gateway, CHAT, body, key=indoors.key).run()
     assert (answer.status, answer.error["message"]) == (400, "Too long.")
     assert answer.error["param"] == "messages"
     assert indoors.counter() == (0, 0, 0)
@@ -203,8 +200,7 @@ async def test_probe__client_leaves__frees_the_slot_with_neither_outcome(
         served = indoors.serve_at((url, "m"))
         name = await half_open(gateway, served.providers[0])
         body = chat_body(served.model, stream=True)
-        path = "/v1/chat/completions"
-        exchange = Exchange(gateway, path, body, key=indoors.key)
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
         serving = exchange.start()
         if HELLO in parts:
             await exchange.until(b"Hello.")
@@ -227,8 +223,7 @@ async def test_probe__healthy_tokens_for_a_while__closes_before_the_end(
         served = indoors.serve_at((url, "m"))
         name = await half_open(gateway, served.providers[0])
         body = chat_body(served.model, stream=True)
-        path = "/v1/chat/completions"
-        exchange = Exchange(gateway, path, body, key=indoors.key)
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
         serving = exchange.start()
         await exchange.until(b"Hello.")
         assert await state(gateway, name) is State.CLOSED
@@ -263,8 +258,7 @@ async def test_stream__cancelled_by_the_server__raises_and_leaves_nothing_reserv
     async with upstream(*parts) as url:
         served = indoors.serve_at((url, "m"))
         body = chat_body(served.model, stream=True)
-        path = "/v1/chat/completions"
-        exchange = Exchange(gateway, path, body, key=indoors.key)
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
         serving = exchange.start()
         if HELLO in parts:
             await exchange.until(b"Hello.")
@@ -285,8 +279,7 @@ async def test_stream__never_begun__is_settled_when_it_is_closed(
     async with upstream(ROLE, HELLO, 20.0) as url:
         served = indoors.serve_at((url, "m"))
         body = chat_body(served.model, stream=True)
-        path = "/v1/chat/completions"
-        exchange = Exchange(gateway, path, body, key=indoors.key)
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
 
         async def send(message: dict[str, Any]) -> None:
             raise ConnectionResetError(message["type"])

@@ -8,7 +8,7 @@ from openai import pydantic_function_tool
 from openai.types.chat import ChatCompletionUserMessageParam
 from pydantic import BaseModel
 
-from .world import World
+from tests.live.world import World
 
 pytestmark = pytest.mark.live
 

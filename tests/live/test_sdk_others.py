@@ -6,7 +6,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from .world import World
+from tests.live.world import World
 
 pytestmark = pytest.mark.live
 

@@ -7,8 +7,7 @@ import pytest
 from django.db import connection
 
 from billing.models import Usage
-
-from .world import World
+from tests.live.world import World
 
 pytestmark = pytest.mark.live
 
@@ -34,7 +33,7 @@ ORDER BY total_cost DESC;
 """
 
 
-def ask(query: str) -> list[Any]:
+def ask(query: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchall()

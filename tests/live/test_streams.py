@@ -1,13 +1,14 @@
 """Streams that break, stall or lose their client after the first content."""
 
+import random
 import time
 from decimal import Decimal
 
 import orjson
 import pytest
 
-from .wire import OpenStream, content, data_events
-from .world import World
+from tests.live.wire import OpenStream, content, data_events
+from tests.live.world import World
 
 pytestmark = pytest.mark.live
 
@@ -18,6 +19,11 @@ BREAKS = [
     "malformed@5+ok-40",
     "stall@6+ok-40",
 ]
+
+
+def only_ours(behaviour: str) -> str:
+    """The behaviour by a name that no other test asks for."""
+    return f"{behaviour}+ok-{random.randrange(100, 10**9)}"
 
 
 @pytest.mark.parametrize("behaviour", BREAKS)
@@ -105,9 +111,10 @@ def test_client_gone__mid_stream__closes_upstream_and_bills_what_was_sent(
 def test_client_gone__before_the_first_content__closes_upstream_and_keeps_the_unit(
     world: World,
 ) -> None:
-    served = world.serve("hang", "ok")
+    hang = only_ours("hang")
+    served = world.serve(hang, "ok")
     with OpenStream(world, served.model, wait=False) as stream:
-        world.eventually(lambda: world.demo.stats().get("hang", {}).get("in_flight"))
+        world.eventually(lambda: world.demo.stats().get(hang))
     left = time.time()
     row = world.eventually(world.rows_now)[0]
     attempt = world.attempt(str(row.pk))
@@ -125,11 +132,10 @@ def test_client_gone__before_the_first_content__closes_upstream_and_keeps_the_un
 def test_client_gone__not_streamed__is_completed_and_recorded_in_full(
     world: World,
 ) -> None:
-    served = world.serve("slow@300ms")
+    slow = only_ours("slow@300ms")
+    served = world.serve(slow)
     with OpenStream(world, served.model, wait=False, stream=False):
-        world.eventually(
-            lambda: world.demo.stats().get("slow@300ms", {}).get("in_flight")
-        )
+        world.eventually(lambda: world.demo.stats().get(slow))
     row = world.eventually(world.rows_now)[0]
     assert (row.status, row.source) == ("ok", "provider")
     assert world.attempt(str(row.pk)).how == "done"

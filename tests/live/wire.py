@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import orjson
 
-from .world import World
+from tests.live.world import World
 
 
 def data_events(body: bytes) -> list[Any]:

@@ -302,3 +302,11 @@ def test_translated_stream__error__ends_in_a_failed_response() -> None:
 def test_translated_stream__chunk_that_fits_no_event__is_malformed() -> None:
     with pytest.raises(Malformed):
         read(translated(), {"choices": [{"delta": {"tool_calls": "x"}}]})
+
+
+def test_translated_whole__message_that_fits_no_item__is_malformed() -> None:
+    message = {"content": "x", "tool_calls": "x"}
+    reply = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    dialect = dialects.choose("responses", candidate())
+    with pytest.raises(Malformed):
+        dialect.whole(held(input="x"), reply, b"")

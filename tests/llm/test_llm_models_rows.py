@@ -9,7 +9,15 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from flags.models import Flag
-from llm.models import Attempt, BreakerEvent, BreakerOverride, Model, Provider, Seeded
+from llm.models import (
+    Attempt,
+    BreakerEvent,
+    BreakerOverride,
+    CacheEpoch,
+    Model,
+    Provider,
+    Seeded,
+)
 from tests.fixtures_billing import make_model, make_provider, make_route
 from valuecanvas.core import crypto
 from valuecanvas.core.ids import uuid7
@@ -121,6 +129,7 @@ def test_names__rows__read_as_people_write_them() -> None:
     ]
     assert str(Attempt(request_id=number, number=2)) == f"{number} #2"
     assert str(Seeded(name="tier.free")) == "tier.free"
+    assert str(CacheEpoch(target="model:m")) == "model:m"
 
 
 def test_flag__is_waffles_own_in_a_table_of_ours() -> None:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.models import Budget, Price, Tier
 from llm import snapshot
-from llm.models import BreakerOverride, Model, Provider, Route
+from llm.models import BreakerOverride, CacheEpoch, Model, Provider, Route
 from llm.snapshot import Snapshot
 from tests.fixtures_billing import (
     make_budget,
@@ -85,6 +85,7 @@ CHANGES: list[Callable[[], object]] = [
     lambda: Model.objects.update(enabled=False),
     lambda: BreakerOverride.objects.all().delete(),
     lambda: BreakerOverride.objects.update(state="forced_closed"),
+    lambda: CacheEpoch.objects.create(target="all", value=1),
     lambda: make_customer(),
     delete_model_and_make_it_anew,
     delete_team_and_make_it_anew,

@@ -7,7 +7,13 @@ committed cannot run on the old configuration, in any process, without polling.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import connection
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+log = structlog.get_logger("core.epoch")
 
 BUMP = """
 WITH bumped AS (
@@ -38,6 +44,20 @@ def bump(kind: str, keys: Iterable[object]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(BUMP, [kind, names])
+    transaction.on_commit(_hint)
+
+
+def hint_key(prefix: str) -> str:
+    """The number in Redis that every change moves, after its commit."""
+    return f"{prefix}:config-changes"
+
+
+def _hint() -> None:
+    """Tell those who answer from memory. Without Redis they don't."""
+    try:
+        get_redis_connection("default").incr(hint_key(settings.REDIS_PREFIX))
+    except RedisError as error:
+        log.warning("epoch.not_hinted", error=type(error).__name__)
 
 
 def current() -> int:

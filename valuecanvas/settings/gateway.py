@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from valuecanvas import env
+from django.core.exceptions import ImproperlyConfigured
 
-from .base import VAR_DIR
+from valuecanvas import env
+from valuecanvas.settings.base import PRODUCTION, VAR_DIR
 
 HOST = env.text("HOST", "Address that `make run` listens on.", "127.0.0.1")
 PORT = env.integer("PORT", "Web port of `make run`.", 8000, low=1, high=65535)
@@ -81,6 +82,21 @@ LLM_CACHE_ENABLED = env.flag(
     default=True,
 )
 LLM_CACHE_TTL_S = env.integer("LLM_CACHE_TTL_S", "How long answers are stored, in seconds.", 86_400, low=1, high=2_592_000)  # fmt: skip
+FAILPOINT = env.text(
+    "VALUECANVAS_FAILPOINT",
+    "For fault tests: the place, `name` or `name:N`, at which a process kills itself.",
+)
+if FAILPOINT and PRODUCTION:
+    raise ImproperlyConfigured("VALUECANVAS_FAILPOINT is for tests, not production.")
+COALESCE_LEASE_S = env.number(
+    "COALESCE_LEASE_S",
+    "After this silence the leader of identical requests counts as dead, in seconds.",
+    30.0,
+    low=1,
+    high=600,
+)
+SHUTDOWN_GRACE_S = env.number("SHUTDOWN_GRACE_S", "After SIGTERM requests are still taken this long, in seconds.", 3.0, low=0, high=60)  # fmt: skip
+SHUTDOWN_STREAMS_S = env.number("SHUTDOWN_STREAMS_S", "After the grace open streams get this long to end, in seconds.", 29.0, low=0, high=3600)  # fmt: skip
 JOURNAL_DIR = Path(
     env.text(
         "JOURNAL_DIR",

@@ -1,0 +1,61 @@
+"""What must always hold of counters, reservations and ledger, in words."""
+
+from dataclasses import dataclass
+
+OVERDUE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """What must always hold. `unit` is of expected and found: usd (micro), requests,
+    seconds or rows.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    unit: str
+
+
+INVARIANTS = (
+    Invariant(
+        "spent",
+        "Money spent",
+        "What a day's counter says was spent is the sum of that day's requests, for "
+        "everyone, each team, customer and key.",
+        "usd",
+    ),
+    Invariant(
+        "used",
+        "Requests counted",
+        "The requests that count against a quota are those answered or billed, plus "
+        "those under way.",
+        "requests",
+    ),
+    Invariant(
+        "reserved",
+        "Money held",
+        "The money that a counter holds back is what the requests under way may cost "
+        "at most.",
+        "usd",
+    ),
+    Invariant(
+        "ended_once",
+        "Every request ends once",
+        "No request is both billed and still under way.",
+        "rows",
+    ),
+    Invariant(
+        "overdue",
+        "Nothing is held too long",
+        f"No money is held more than {OVERDUE_S} seconds past the longest time that "
+        "its request may take.",
+        "seconds",
+    ),
+    Invariant(
+        "corrections",
+        "Corrections have their request",
+        "Every correction in the ledger names one request of the same customer.",
+        "rows",
+    ),
+)

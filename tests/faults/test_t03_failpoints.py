@@ -1,0 +1,87 @@
+"""T3: kill -9 in six named places of a request's money: nothing lost, nothing double."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from billing.models import Usage
+from tests.faults import invariants
+from tests.faults.conftest import Stage
+from tests.faults.counts import either
+from tests.faults.rig import Rig
+from tests.faults.traffic import Client, Row
+from tests.faults.web import Web, webs
+
+RUNS = either(1, 100)
+# Place -> must the upstream have been called, once the process is dead?
+PLACES = {
+    "before_reserve_commit": False,
+    "after_reserve_commit": False,
+    "after_connect": True,
+    "after_last_token": True,
+    "inside_settle": True,
+    "after_commit_before_response": True,
+}
+REPLAYED = "after_commit_before_response"
+
+
+@pytest.fixture(scope="module")
+def frail(stage: Stage) -> Iterator[list[Web]]:
+    """A process that is started with a failpoint again and again, and a sound one."""
+    env = {
+        **stage.env,
+        "REDIS_PREFIX": f"frail-{secrets.token_hex(4)}",
+        "JOURNAL_DIR": str(stage.folder / "frail"),
+    }
+    with webs([Web(stage.folder, env), Web(stage.folder, env)]) as running:
+        yield running
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_settle_path__killed_there__loses_nothing_and_doubles_nothing(
+    rig: Rig, frail: list[Web], place: str
+) -> None:
+    rig.webs = frail
+    offer = rig.provide("ok-12")
+    broken, sound = frail
+    keys = [f"{place}-{number}-{secrets.token_hex(4)}" for number in range(RUNS)]
+    streams = itertools.cycle([True, False])
+    seen: list[Row] = []
+    async with Client() as client:
+        for key, stream in zip(keys, streams, strict=False):
+            text, asked = rig.text(), {"Idempotency-Key": key}
+            broken.stop()
+            broken.start(VALUECANVAS_FAILPOINT=place)
+            before = rig.reached(offer)
+            row = await rig.ask(
+                client, offer, url=broken.url, stream=stream, text=text, headers=asked
+            )
+            assert not row.whole
+            assert await asyncio.to_thread(broken.wait_dead, 10)
+            rig.case.inject("kill -9")
+            assert rig.reached(offer) - before == int(PLACES[place])
+            broken.start()
+            rig.db(invariants.assert_all_ended)
+            again = await rig.ask(
+                client, offer, url=sound.url, stream=stream, text=text, headers=asked
+            )
+            seen += [row, again]
+            if place == REPLAYED:
+                # It was settled before the process died: the answer is there.
+                assert again.whole
+                assert again.headers["idempotent-replayed"] == "true"
+                assert rig.reached(offer) - before == 1
+            rig.case.figure("retry", f"{again.status} {again.code}".strip())
+    rig.case.runs = f"{RUNS} runs"
+    rig.db(invariants.assert_all_ended)
+    attempts = rig.demo.ended_attempts()
+    rig.db(invariants.assert_nothing_lost, attempts)
+    own = [one for one in attempts if one.model == offer.upstream[0]]
+    ids = {one.attempt[:36] for one in own}
+    rows = rig.db(lambda: list(Usage.objects.filter(pk__in=ids)))
+    assert len(rows) == len(ids)
+    invariants.assert_errors_are_ours(one for one in seen if one.status)
+    invariants.assert_no_crash(frail)
