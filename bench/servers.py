@@ -166,7 +166,14 @@ def uvicorn(app: str) -> list[str]:
         *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", "{port}"),
         *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
-        *("--lifespan", "on", "--no-access-log", "--log-level", "warning"),
+        *(
+            "--lifespan",
+            "on",
+            "--no-access-log",
+            "--no-proxy-headers",
+            "--log-level",
+            "warning",
+        ),
     ]
 
 

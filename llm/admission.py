@@ -197,19 +197,26 @@ class Admission:
         if not limited:
             found = await self._flights.look(place, call.directives)
             return Look(place, *found)
-        counted, looked = await asyncio.gather(
-            self._count(plan, limited),
-            self._flights.look(place, call.directives),
-            return_exceptions=True,
-        )
-        if isinstance(looked, BaseException):
-            if isinstance(counted, Taken):
+        looking = asyncio.create_task(self._flights.look(place, call.directives))
+        try:
+            counted = await self._count(plan, limited)
+        except BaseException:
+            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
+            raise
+        try:
+            return Look(place, *await looking, counted)
+        except BaseException:
+            if counted is not None:
                 self._limiter.give_back_soon(counted, used_tokens=None)
-            raise looked
-        if isinstance(counted, BaseException):
-            self._let_go(Look(place, *looked), None)
-            raise counted
-        return Look(place, *looked, counted)
+            raise
+
+    def _looked_in_vain(
+        self,
+        place: Place,
+        looking: "asyncio.Task[tuple[Entry | None, Flight | None, bool]]",
+    ) -> None:
+        if not looking.cancelled() and looking.exception() is None:
+            self._let_go(Look(place, *looking.result()), None)
 
     async def _count(self, plan: Plan, limited: tuple[Subject, ...]) -> Taken | None:
         """Count the request in its minute. Raises TooManyRequests."""

@@ -237,7 +237,7 @@ class Relay:
         left = journey.deadline - time.monotonic()
         try:
             async with asyncio.timeout(left):
-                async with self._post(journey, candidate, dialect, left) as response:
+                async with self._post(journey, candidate, dialect, None) as response:
                     raw = await upstream.read_whole(
                         response, settings.LLM_MAX_REPLY_BYTES
                     )
@@ -248,7 +248,11 @@ class Relay:
         return Delivery(candidate, _read(dialect, held, candidate, raw))
 
     def _post(
-        self, journey: Journey, candidate: Candidate, dialect: Dialect, within_s: float
+        self,
+        journey: Journey,
+        candidate: Candidate,
+        dialect: Dialect,
+        within_s: float | None,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         held = journey.held
         return upstream.post(

@@ -17,7 +17,6 @@ from llm.observe import observe
 from llm.relay import Journey
 from llm.types import Candidate, Held, Summary, Tokens
 from llm.usage import Own
-from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import GatewayError, Unavailable
 
 log = structlog.get_logger("llm.request")
@@ -94,14 +93,14 @@ class Settler:
             answer,
         )
         cost = charge.cost
-        queued = asyncio.ensure_future(self._ledger.put(item))
-        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
+        queued = self._queued(held, item)
         if wait:
-            try:
-                async with asyncio.timeout(ANSWER_WAITS_S):
-                    settled: Settled = await asyncio.shield(queued)
+            # Unlike wait_for, this leaves the settlement alone if we are cancelled.
+            await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
+            if _landed(queued):
+                settled: Settled = queued.result()
                 cost = settled.cost
-            except (TimeoutError, BatchUnavailable):
+            else:
                 log.warning("request.unsettled", request_id=str(held.call.id))
         self._uncount(held, charge)
         observe(held.call, held.plan, charge, cost)
@@ -123,21 +122,29 @@ class Settler:
         if held.taken is not None:
             self._limiter.give_back_soon(held.taken, used_tokens=None)
         item = Settle(held.admitted, {}, held.plan.epoch, None, held.claim)
-        queued = asyncio.ensure_future(self._ledger.put(item))
-        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
-        try:
-            async with asyncio.timeout(ANSWER_WAITS_S):
-                await asyncio.shield(queued)
-        except (TimeoutError, BatchUnavailable) as error:
+        queued = self._queued(held, item)
+        await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
+        if not _landed(queued):
             raise Unavailable(
                 "The gateway cannot reach its ledger now; try again shortly.",
                 headers={"Retry-After": "1"},
-            ) from error
+            )
+
+    def _queued(self, held: Held, item: Settle) -> "asyncio.Future[Any]":
+        queued = self._ledger.submit(item)
+        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
+        return queued
 
     def _heard(self, request_id: uuid.UUID, settled: asyncio.Future[Any]) -> None:
         """Committed: the journal need not know of it any more."""
-        if not settled.cancelled() and settled.exception() is None:
+        if _landed(settled):
             self._journal.forget(request_id)
+
+
+def _landed(settled: "asyncio.Future[Any]") -> bool:
+    """Is the settlement committed?"""
+    done = settled.done() and not settled.cancelled()
+    return done and settled.exception() is None
 
 
 def cost_of(outcome: Outcome) -> int:

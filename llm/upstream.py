@@ -78,9 +78,11 @@ async def post(
     body: bytes,
     *,
     attempt_id: str,
-    answer_within_s: float,
+    answer_within_s: float | None,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """POST and give the response once its headers are a success. Raises Failed.
+
+    With `answer_within_s` None the caller sets the limit.
 
     The connection is closed, not reused, unless the body was read to its end.
     """

@@ -104,6 +104,7 @@ def test_names__of_all_tests__say_subject_condition_outcome():
     pattern = re.compile(r"^test_[a-z0-9_]+?__[a-z0-9_]+?__[a-z0-9_]+$")
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                if node.name.startswith("test_"):
-                    assert pattern.match(node.name), f"{path}:{node.lineno} {node.name}"
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if node.name.startswith("test_"):
+                assert pattern.match(node.name), f"{path}:{node.lineno} {node.name}"

@@ -1,5 +1,6 @@
 """The ledger's door: items go into the group commit, answers come out."""
 
+import asyncio
 import datetime as dt
 import time
 from collections.abc import Sequence
@@ -267,6 +268,10 @@ class Ledger:
     async def put(self, item: Item) -> Any:
         """Commit `item` with the next group. Raises BatchUnavailable."""
         return await self._batch.submit(item)
+
+    def submit(self, item: Item) -> "asyncio.Future[Any]":
+        """Queue `item` for the next group. Raises BatchUnavailable, but not for Settle."""
+        return self._batch.submit(item)
 
     @property
     def depth(self) -> int:

@@ -1,18 +1,16 @@
 """Reading and writing stored answers; whatever fails is a miss."""
 
-import asyncio
 import random
 import time
 
 import structlog
 from django.conf import settings
-from redis.exceptions import RedisError
 
 from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.types import Call, Place, Plan
-from valuecanvas.core.store import Store, StoreDown
+from valuecanvas.core.store import Store
 
 log = structlog.get_logger("llm.cache")
 ENDPOINTS = frozenset({"chat", "embeddings"})
@@ -24,7 +22,6 @@ class Cache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def place(self, call: Call, plan: Plan) -> Place | None:
         """Where this call's answer belongs; None: it may not be cached at all."""
@@ -50,21 +47,12 @@ class Cache:
         """Store the answer in the background."""
         if not wanted.write or len(answer.body) > entry.MOST_BYTES:
             return
-        task = asyncio.create_task(self._put(place, wanted, answer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _put(self, place: Place, wanted: Directives, answer: Entry) -> None:
         ttl = wanted.ttl_s or settings.LLM_CACHE_TTL_S
         # Spread, so that what was stored together does not expire together.
         spread = random.uniform(1 - TTL_JITTER, 1 + TTL_JITTER)  # noqa: S311
         value = entry.pack(answer, tenant=place.tenant, key=place.key)
-        try:
-            await self._store.command(
-                "SET", self.name(place), value, "PX", int(ttl * spread * 1000)
-            )
-        except (StoreDown, RedisError):
-            log.debug("cache.not_stored")
+        milliseconds = int(ttl * spread * 1000)
+        self._store.post("SET", self.name(place), value, "PX", milliseconds)
 
     def name(self, place: Place) -> str:
         """The answer's name in Redis; its lead has the same hash tag."""

@@ -172,7 +172,8 @@ class Flights:
 
     async def _give_up_lead(self, key: str) -> None:
         try:
-            await self._store.run(GIVE_UP, self._lead_name(key), self._bus.me)
+            name = self._lead_name(key)
+            await self._store.run(GIVE_UP, name, self._bus.me, lazy=True)
         except (StoreDown, RedisError):
             log.debug("coalesce.lead_kept")
 

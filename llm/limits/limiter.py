@@ -148,6 +148,7 @@ class Limiter:
                 hold.slot,
                 requests,
                 tokens,
+                lazy=True,
             )
         except (StoreDown, RedisError):
             self._owe(name, request_id, leased=leased)

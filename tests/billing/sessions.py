@@ -1,5 +1,6 @@
 """Other sessions of the database: one that holds locks, one that ends the ledgers'."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,11 +31,13 @@ def locked_counters() -> Iterator[psycopg.Connection]:
 
 
 def wait_for_blocked(session: psycopg.Connection) -> None:
-    """Return once a ledger waits for a lock."""
-    while True:
+    """Return once a ledger waits for a lock; fail where none ever does."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         session.execute("SELECT pg_stat_clear_snapshot()")
         if any(row[1] == "Lock" for row in session.execute(LEDGERS).fetchall()):
             return
+    raise AssertionError("No ledger waits for a lock.")
 
 
 def end_ledgers() -> int:

@@ -154,8 +154,9 @@ async def test_put__caller_gone_before_the_answer__admission_is_given_back(
             one.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
     await ledger.put(make_settle(await ledger.put(desk.admit()), 5))
-    while await db_thread.run(rows, "SELECT id FROM billing_reservation"):
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while await db_thread.run(rows, "SELECT id FROM billing_reservation"):
+            await asyncio.sleep(0)
     assert await db_thread.run(rows, "SELECT count(*) FROM llm_usage") == [(1,)]
     await db_thread.run(assert_nothing_held)
 

@@ -153,8 +153,9 @@ async def test_ok__healthy__is_told_together_and_late(
     leave = await process.leave()
     for _ in range(7):
         process.board.ok(NAME, leave)
-    while (await process.board.look(NAME)).completed == 0:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while (await process.board.look(NAME)).completed == 0:
+            await asyncio.sleep(0)
     assert (await process.board.look(NAME)).completed == 7
 
 
@@ -199,8 +200,9 @@ async def test_ok__failing_breaker__is_told_at_once(
     process = start()
     await process.fail(4)
     process.board.ok(NAME, await process.leave())
-    while (await process.board.look(NAME)).completed < 5:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while (await process.board.look(NAME)).completed < 5:
+            await asyncio.sleep(0)
     await process.fail(4)
     assert process.reported == []
 
@@ -226,8 +228,9 @@ async def test_acquire__redis_away__is_decided_locally_by_the_same_rules(
     leave = await process.leave()
     assert leave == Pass(0, local=True)
     process.board.ok(NAME, leave)
-    while (await process.board.look(NAME)).completed == 0:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while (await process.board.look(NAME)).completed == 0:
+            await asyncio.sleep(0)
     await process.fail(5)
     assert process.reported == [OPENED]
     assert (await process.rejected()).state is State.OPEN

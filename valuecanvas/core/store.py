@@ -25,6 +25,8 @@ log = structlog.get_logger("core.store")
 # This many failed or slow rounds in a row, and Redis is passed by until it answers.
 SLOW_ROUNDS = 5
 PROBE_EVERY_S = 1.0
+# What nobody waits for may wait this long for company, in seconds.
+LINGER_S = 0.005
 
 
 class StoreDown(Exception):
@@ -74,6 +76,7 @@ class Store:
         )
         self._queue: deque[_Call] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
         self._down_until = 0.0
         STORE_UP.set(1)
@@ -86,34 +89,61 @@ class Store:
         """The reply to one command. Raises StoreDown, or RedisError for its own."""
         return await self._ask(command, None)
 
-    async def run(self, script: Script, key: str, *args: Any) -> Any:
-        """The reply of a script on one key (so that it fits any cluster slot)."""
-        return await self._ask(("EVALSHA", script.sha, 1, key, *args), script)
+    async def run(
+        self, script: Script, key: str, *args: Any, lazy: bool = False
+    ) -> Any:
+        """The reply of a script on one key (so that it fits any cluster slot).
+
+        `lazy` ones wait a moment for others to share a round trip with.
+        """
+        command = ("EVALSHA", script.sha, 1, key, *args)
+        return await self._ask(command, script, lazy=lazy)
 
     async def run_on(self, script: Script, keys: tuple[str, ...], *args: Any) -> Any:
         """The reply of a script on several keys that share one hash tag."""
         command = ("EVALSHA", script.sha, len(keys), *keys, *args)
         return await self._ask(command, script)
 
+    def post(self, *command: Any) -> None:
+        """Send a command whose reply nobody waits for; lost if Redis is away."""
+        if self.up:
+            self._queued(command, None, lazy=True).add_done_callback(_heard)
+
     async def close(self) -> None:
-        if self._task is not None:
+        """Send what is queued, if Redis takes it in time, and disconnect."""
+        if self._queue:
+            self._send()
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task], timeout=self._timeout_s)
             self._task.cancel()
         await self._client.aclose()
 
-    async def _ask(self, command: tuple[Any, ...], script: Script | None) -> Any:
+    async def _ask(
+        self, command: tuple[Any, ...], script: Script | None, *, lazy: bool = False
+    ) -> Any:
         if not self.up:
             self._probe()
             raise StoreDown
-        return await self._queued(command, script)
+        return await self._queued(command, script, lazy=lazy)
 
     def _queued(
-        self, command: tuple[Any, ...], script: Script | None
+        self, command: tuple[Any, ...], script: Script | None, *, lazy: bool = False
     ) -> "asyncio.Future[Any]":
-        call = _Call(command, script, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        call = _Call(command, script, loop.create_future())
         self._queue.append(call)
+        if not lazy:
+            self._send()
+        elif self._timer is None:
+            self._timer = loop.call_later(LINGER_S, self._send)
+        return call.future
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
-        return call.future
 
     def _probe(self) -> None:
         """Ask Redis whether it is back, at most once a second; no request waits."""

@@ -16,6 +16,7 @@ from llm.seed import FirstRun
 from valuecanvas.embedded import ports
 from valuecanvas.embedded.readiness import Question, reachable, wait_ready
 from valuecanvas.embedded.supervisor import Supervisor, commands
+from valuecanvas.groups import ensure_groups
 
 WEB = "web"
 WORKER = "worker"
@@ -29,6 +30,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         self.say("Migrating the database ...")
         call_command("migrate", interactive=False, verbosity=0)
+        ensure_groups()
         first = seed.first_run()
         settings.STATIC_ROOT.mkdir(exist_ok=True)
         if not settings.WHITENOISE_USE_FINDERS:

@@ -1,0 +1,111 @@
+"""Processes that coalesce, several in one test: each has a store and a bus of its own."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio as redis
+from django.conf import settings
+
+from llm.cache.cache import Cache
+from llm.cache.directives import DEFAULT, Directives
+from llm.cache.entry import Entry
+from llm.coalesce.flight import Flight, State
+from llm.coalesce.flights import Flights
+from llm.types import Place
+from valuecanvas.core.store import Store
+
+BODY = b'{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]}'
+
+
+def make_entry(body: bytes = BODY, **fields: Any) -> Entry:
+    values = {
+        "at": time.time(),
+        "provider": "p",
+        "upstream_model": "m",
+        "cost": 7,
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "cached_tokens": 0,
+    }
+    return Entry(body=body, **{**values, **fields})
+
+
+def make_place(tenant: str = "c:1") -> Place:
+    return Place(secrets.token_hex(32), tenant)
+
+
+@dataclass
+class Process:
+    """What one process has; `down` is told to a store without a server."""
+
+    url: str
+    prefix: str
+    name: str = field(default_factory=lambda: f"1-{secrets.token_hex(4)}")
+    store: Store = field(init=False)
+    cache: Cache = field(init=False)
+    flights: Flights = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.url, timeout_s=5, prefix=self.prefix)
+        self.cache = Cache(self.store)
+        self.flights = Flights(self.store, self.cache, self.url, self.name)
+
+    async def start(self) -> None:
+        """Returns once it hears what others say."""
+        self.flights.start()
+        channel = f"{self.prefix}:flights:{self.name}"
+        async with redis.from_url(self.url) as client:
+            while not (await client.pubsub_numsub(channel))[0][1]:
+                await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        await self.flights.stop()
+        await self.store.close()
+
+    async def look(
+        self, place: Place, wanted: Directives = DEFAULT
+    ) -> tuple[Entry | None, Flight | None, bool]:
+        return await self.flights.look(place, wanted)
+
+    async def lead(self, place: Place) -> Flight:
+        found, flight, leading = await self.look(place)
+        assert (found, leading) == (None, True)
+        assert flight is not None
+        return flight
+
+    async def follow(self, place: Place) -> Flight:
+        found, flight, leading = await self.look(place)
+        assert (found, leading) == (None, False)
+        assert flight is not None
+        return flight
+
+    async def leader(self, place: Place) -> str:
+        """Who leads, by Redis; '' for nobody."""
+        name = f"{self.prefix}:lead:{{{place.key}}}"
+        found: bytes | None = await self.store.command("GET", name)
+        return (found or b"").decode()
+
+    async def say(self, to: str, message: dict[str, Any]) -> None:
+        """A genuine message of this process."""
+        self.flights._bus.send(to, message)
+
+
+async def until(flight: Flight, count: int) -> list[bytes]:
+    """The events once there are `count`, or once it has ended."""
+    while len(flight.events) < count and flight.state is State.FLYING:
+        await flight._news()
+    return flight.events
+
+
+async def gone(process: Process, place: Place) -> None:
+    """Return once nobody leads."""
+    while await process.leader(place):
+        await asyncio.sleep(0)
+
+
+def redis_url() -> str:
+    url: str = settings.REDIS_URL
+    return url

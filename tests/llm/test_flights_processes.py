@@ -1,0 +1,280 @@
+"""Who leads and who follows, in one process and between several, on a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from pytest_django import Settings
+
+from llm.cache.directives import Directives
+from llm.coalesce.flight import State
+from tests.llm.flight_crew import (
+    Process,
+    gone,
+    make_entry,
+    make_place,
+    redis_url,
+    until,
+)
+from valuecanvas.core.errors import Unavailable, UpstreamError
+
+Start = Callable[[], Awaitable[Process]]
+
+
+@pytest.fixture
+async def start(prefix: str) -> AsyncIterator[Start]:
+    """Starts processes that know nothing of each other but Redis."""
+    made: list[Process] = []
+
+    async def one() -> Process:
+        made.append(Process(redis_url(), prefix))
+        await made[-1].start()
+        return made[-1]
+
+    yield one
+    for process in made:
+        await process.stop()
+
+
+@pytest.fixture
+async def pair(start: Start) -> tuple[Process, Process]:
+    return await start(), await start()
+
+
+async def test_look__twice_in_one_process__the_first_leads(start: Start) -> None:
+    process, place = await start(), make_place()
+    looks = await asyncio.gather(*(process.look(place) for _ in range(20)))
+    assert [leading for _, _, leading in looks] == [True] + [False] * 19
+    assert len({id(flight) for _, flight, _ in looks}) == 1
+    assert await process.leader(place) == process.name
+
+
+async def test_look__in_two_processes_at_once__one_leads(
+    pair: tuple[Process, Process],
+) -> None:
+    for _ in range(20):
+        place = make_place()
+        looks = [pair[number % 2].look(place) for number in range(6)]
+        assert sum(look[2] for look in await asyncio.gather(*looks)) == 1
+
+
+async def test_look__nothing_may_be_read__neither_leads_nor_follows(
+    start: Start,
+) -> None:
+    process, place = await start(), make_place()
+    await process.lead(place)
+    assert await process.look(place, Directives(read=False)) == (None, None, False)
+
+
+async def test_look__answer_is_stored__gives_it_and_leads_nothing(
+    start: Start,
+) -> None:
+    process, place, entry = await start(), make_place(), make_entry()
+    process.cache.put(place, Directives(), entry)
+    looks = await asyncio.gather(process.look(place), process.look(place))
+    assert looks[0] == (entry, None, False)
+    # The second came while the first was asking.
+    assert looks[1][1] is not None
+    assert (looks[1][1].state, looks[1][1].entry) == (State.LANDED, entry)
+    assert await process.look(place) == (entry, None, False)
+
+
+async def test_look__stored_answer_is_of_no_use__leads_and_replaces_it(
+    start: Start,
+) -> None:
+    process, place = await start(), make_place()
+    process.cache.put(place, Directives(), make_entry(at=5.0))
+    young = Directives(max_age_s=60)
+    found, flight, leading = await process.look(place, young)
+    assert (found, leading) == (None, True)
+    assert flight is not None
+
+
+async def test_follow__events_and_the_end__come_as_the_leader_has_them(
+    pair: tuple[Process, Process],
+) -> None:
+    place, entry = make_place(), make_entry()
+    led = await pair[0].lead(place)
+    led.add([b"data: 1\n\n", b": \xff\n\n"])
+    followed = await pair[1].follow(place)
+    assert await until(followed, 2) == [b"data: 1\n\n", ": \ufffd\n\n".encode()]
+    led.add([b"data: 2\n\n"])
+    assert (await until(followed, 3))[2] == b"data: 2\n\n"
+    pair[0].flights.landed(led, entry)
+    assert await followed.ended() is State.LANDED
+    assert followed.entry == entry
+    assert led.followers == 1
+    await gone(pair[0], place)
+    # It is over: the next one leads again.
+    await pair[1].lead(place)
+
+
+async def test_follow__leader_fails__tells_its_error_and_headers(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await pair[1].follow(place)
+    await until(followed, 1)
+    error = Unavailable("No.", code="providers_throttled", headers={"Retry-After": "7"})
+    pair[0].flights.failed(led, error)
+    assert await followed.ended() is State.FAILED
+    assert followed.error is not None
+    assert followed.error.body() == error.body()
+    assert (followed.error.status, followed.error.headers) == (503, error.headers)
+    again = followed.error.copy()
+    assert again is not followed.error
+    assert (again.body(), again.status) == (error.body(), 503)
+    again.headers["x-a"] = "b"
+    assert "x-a" not in followed.error.headers
+
+
+async def test_failed__in_the_leaders_own_process__is_a_copy(start: Start) -> None:
+    process, place = await start(), make_place()
+    led, error = await process.lead(place), UpstreamError("No.")
+    process.flights.failed(led, error)
+    error.headers["x-only"] = "the leader's"
+    assert led.error is not None
+    assert led.error.headers == {}
+
+
+async def test_follow__leader_gives_up__starts_anew(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    followed = await pair[1].follow(place)
+    pair[0].flights.failed(led, None)
+    assert await followed.ended() is State.LOST
+    await gone(pair[1], place)
+    await pair[1].lead(place)
+
+
+async def test_follow__leader_stops_in_good_order__is_told_at_once(
+    start: Start, prefix: str
+) -> None:
+    leader = Process(redis_url(), prefix)
+    await leader.start()
+    follower, place = await start(), make_place()
+    await leader.lead(place)
+    followed = await follower.follow(place)
+    await leader.stop()
+    assert await followed.ended() is State.LOST
+    await gone(follower, place)
+
+
+async def test_follow__what_ended_meanwhile__is_lost_and_its_lead_given_up(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    # Redis names a process that lives, but leads no such thing.
+    name = f"{pair[0].store.prefix}:lead:{{{place.key}}}"
+    await pair[0].store.command("SET", name, pair[0].name)
+    followed = await pair[1].follow(place)
+    assert await followed.ended() is State.LOST
+    await gone(pair[1], place)
+    await pair[1].lead(place)
+
+
+async def test_give_up__another_process_leads_by_now__is_left_to_it(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    name = f"{pair[0].store.prefix}:lead:{{{place.key}}}"
+    await pair[0].store.command("SET", name, pair[1].name)
+    pair[0].flights.landed(led, make_entry())
+    await pair[0].flights.stop()
+    assert await pair[1].leader(place) == pair[1].name
+
+
+async def test_follow__leader_was_killed__is_lost_after_the_lease(
+    start: Start, prefix: str, settings: Settings
+) -> None:
+    settings.COALESCE_LEASE_S = 0.3
+    dead = Process(redis_url(), prefix)
+    follower, place = await start(), make_place()
+    # It never started to listen or to beat: as after kill -9.
+    await dead.lead(place)
+    followed = await follower.follow(place)
+    assert await followed.ended() is State.LOST
+    await gone(follower, place)
+    await follower.lead(place)
+    await dead.store.close()
+
+
+async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
+    start: Start, settings: Settings
+) -> None:
+    settings.COALESCE_LEASE_S = 0.3
+    leader, follower = await start(), await start()
+    place = make_place()
+    led = await leader.lead(place)
+    followed = await follower.follow(place)
+    await asyncio.sleep(1)
+    assert followed.state is State.FLYING
+    assert await leader.leader(place) == leader.name
+    leader.flights.landed(led, make_entry())
+    assert await followed.ended() is State.LANDED
+
+
+async def test_follow__leader_was_deaf_when_asked__is_asked_again(
+    start: Start, prefix: str, settings: Settings
+) -> None:
+    settings.COALESCE_LEASE_S = 1.2
+    leader = Process(redis_url(), prefix)
+    follower, place = await start(), make_place()
+    led = await leader.lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await follower.follow(place)
+    await asyncio.sleep(0.1)
+    await leader.start()
+    assert await until(followed, 1) == [b"data: 1\n\n"]
+    await leader.stop()
+
+
+async def test_look__cancelled_while_others_wait__they_start_anew(
+    start: Start,
+) -> None:
+    process, place = await start(), make_place()
+    looking = asyncio.create_task(process.look(place))
+    await asyncio.sleep(0)
+    followed = await process.follow(place)
+    looking.cancel()
+    assert await followed.ended() is State.LOST
+    await gone(process, place)
+    await process.lead(place)
+
+
+async def test_lose_followed__process_goes_down__nobody_waits(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    await pair[0].lead(place)
+    followed = await pair[1].follow(place)
+    pair[1].flights.lose_followed()
+    assert followed.state is State.LOST
+
+
+async def test_add__after_the_end__changes_nothing(start: Start) -> None:
+    process, place, entry = await start(), make_place(), make_entry()
+    led = await process.lead(place)
+    process.flights.landed(led, entry)
+    led.add([b"late"])
+    led.lose()
+    assert (led.events, led.state, led.entry) == ([], State.LANDED, entry)
+    assert [batch async for batch in led.follow()] == []
+
+
+async def test_follow__wait_was_cancelled__others_are_woken_all_the_same(
+    start: Start,
+) -> None:
+    process, place = await start(), make_place()
+    led = await process.lead(place)
+    waits = [asyncio.create_task(led.begun()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waits[1].cancel()
+    led.add([b"1"])
+    await asyncio.gather(waits[0], waits[2])
+    assert waits[1].cancelled() or waits[1].cancelling()

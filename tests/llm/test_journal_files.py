@@ -1,0 +1,297 @@
+"""The journal's files: complete after kill -9, never taken from the living."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm import journal as module
+from llm.journal import SUFFIX, Estate, Journal, JournalFull, Progress, inherit
+
+RECORD = 21
+# A process that keeps a journal, writes ten records and one half, and says so.
+WRITER = """
+import os, sys, time, uuid
+from pathlib import Path
+from llm.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+for number in range(10):
+    journal.record(uuid.UUID(int=number % 5), number % 3, number)
+os.write(journal._fd, b"half")
+print(journal.name, flush=True)
+time.sleep(600)
+"""
+
+
+def estates(folder: Path) -> list[Estate]:
+    with inherit(folder) as found:
+        return list(found)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Disk:
+    """In place of os.write: takes `room` more bytes, and then is full."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self._write = os.write
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if data and not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = self._write(fd, data[: self.room])
+        self.room -= taken
+        return taken
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Disk]:
+    """Leaves the disk `room` bytes; no pause before the next try."""
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+
+    def leave(room: int) -> Disk:
+        made = Disk(room)
+        monkeypatch.setattr(os, "write", made)
+        return made
+
+    return leave
+
+
+def test_journal__of_a_killed_process__has_the_last_of_each_record(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        assert estates(tmp_path) == []
+        os.kill(process.pid, signal.SIGKILL)
+    last = {uuid.UUID(int=n): Progress((n + 5) % 3, n + 5) for n in range(5)}
+    assert estates(tmp_path) == [Estate(name, last)]
+    assert files(tmp_path) == []
+
+
+def test_journal__of_a_living_process__is_never_inherited(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.uuid4(), 0, 0)
+    before = open_files()
+    assert estates(tmp_path) == []
+    assert open_files() == before
+    assert len(files(tmp_path)) == 1
+    journal.close()
+
+
+def test_journal__closed_with_nothing_open__leaves_nothing(tmp_path: Path) -> None:
+    journal, key = Journal(tmp_path), uuid.uuid4()
+    journal.record(key, 0, 0)
+    journal.forget(key)
+    journal.close()
+    assert files(tmp_path) == []
+
+
+def test_journal__closed_with_something_open__leaves_it_to_its_heirs(
+    tmp_path: Path,
+) -> None:
+    journal, key = Journal(tmp_path), uuid.uuid4()
+    journal.record(key, 1, 7)
+    journal.close()
+    assert estates(tmp_path) == [Estate(journal.name, {key: Progress(1, 7)})]
+
+
+def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
+    tmp_path: Path,
+) -> None:
+    journal, key = Journal(tmp_path), uuid.uuid4()
+    journal.record(key, 300, 2**40)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert estate.progress[key] == Progress(255, 2**32 - 1)
+
+
+def test_journal__turned_again_and_again__loses_nothing_and_stays_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 10 * RECORD)
+    journal, before = Journal(tmp_path), open_files()
+    keys = [uuid.uuid4() for _ in range(5)]
+    for number in range(100):
+        journal.record(keys[number % 5], 0, number)
+        done = uuid.uuid4()
+        journal.record(done, 0, 1)
+        journal.forget(done)
+        (name,) = files(tmp_path)
+        assert (tmp_path / name).stat().st_size <= 16 * RECORD
+    assert open_files() == before
+    assert int(name.split(".")[1]) > 5
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert {estate.progress[key].tokens for key in keys} == set(range(95, 100))
+
+
+def test_turn__process_died_between_two_files__both_are_read_in_order(
+    tmp_path: Path,
+) -> None:
+    journal, (kept, moved) = Journal(tmp_path), (uuid.uuid4(), uuid.uuid4())
+    journal.record(kept, 0, 3)
+    journal.record(moved, 0, 3)
+    journal.close()
+    (old,) = files(tmp_path)
+    record = moved.bytes + bytes([1]) + (9).to_bytes(4)
+    for number in (2, 10):
+        name = old.replace(".0.", f".{number}.")
+        (tmp_path / name).write_bytes(record[:-1] + bytes([number]))
+    (estate,) = estates(tmp_path)
+    assert estate.progress == {kept: Progress(0, 3), moved: Progress(1, 10)}
+    assert files(tmp_path) == []
+
+
+def test_record__disk_full__raises_and_heals_once_there_is_room(
+    tmp_path: Path, disk: Callable[[int], Disk]
+) -> None:
+    journal, (early, late) = Journal(tmp_path), (uuid.uuid4(), uuid.uuid4())
+    journal.record(early, 0, 1)
+    before, full = open_files(), disk(0)
+    for _ in range(5):
+        with pytest.raises(JournalFull) as raised:
+            journal.record(late, 0, 2)
+        assert not journal.ready()
+    assert (raised.value.status, raised.value.code) == (503, "journal_unavailable")
+    assert raised.value.headers == {"Retry-After": "1"}
+    assert open_files() == before
+    assert len(files(tmp_path)) == 1
+    full.room = 10_000
+    assert journal.ready()
+    journal.record(late, 0, 3)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert estate.progress == {early: Progress(0, 1), late: Progress(0, 3)}
+
+
+@pytest.mark.parametrize("room", range(1, RECORD))
+def test_record__room_for_half_of_it__what_follows_is_not_shifted(
+    tmp_path: Path, disk: Callable[[int], Disk], room: int
+) -> None:
+    journal, (early, late) = Journal(tmp_path), (uuid.uuid4(), uuid.uuid4())
+    journal.record(early, 0, 1)
+    full = disk(room)
+    with pytest.raises(JournalFull):
+        journal.record(late, 0, 2)
+    full.room = 10_000
+    # Of a stream under way: no admission has asked whether the journal is ready.
+    journal.record(early, 0, 5)
+    journal.record(late, 0, 6)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert estate.progress == {early: Progress(0, 5), late: Progress(0, 6)}
+
+
+def test_ready__just_after_a_failure__waits_before_it_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    assert journal.ready()
+    monkeypatch.setattr(os, "write", Disk(0))
+    with pytest.raises(JournalFull):
+        journal.record(uuid.uuid4(), 0, 0)
+    monkeypatch.undo()
+    assert not journal.ready()
+    journal.close()
+
+
+def test_turn__no_new_file_to_be_had__the_old_one_keeps_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 2 * RECORD)
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    journal, keys = Journal(tmp_path), [uuid.uuid4() for _ in range(4)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        before = open_files()
+        for key in keys[:3]:
+            journal.record(key, 0, 1)
+        assert open_files() == before
+        assert not journal.ready()
+    assert journal.ready()
+    journal.record(keys[3], 0, 1)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert set(estate.progress) == set(keys)
+
+
+def refuse(*args: Any) -> None:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_inherit__strangers_in_the_folder__are_left_alone(tmp_path: Path) -> None:
+    strangers = [f"notes{SUFFIX}", f"a.b{SUFFIX}", "1-a.0.new", f"a.b.0{SUFFIX}"]
+    for name in strangers:
+        (tmp_path / name).write_bytes(b"mine")
+    assert estates(tmp_path) == []
+    assert files(tmp_path) == sorted(strangers)
+
+
+def test_inherit__settling_raised__keeps_the_files_for_the_next(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.uuid4(), 0, 0)
+    journal.close()
+    before = open_files()
+    with pytest.raises(OSError, match="away"), inherit(tmp_path) as found:
+        assert len(found) == 1
+        raise OSError("The database is away.")
+    assert open_files() == before
+    assert len(estates(tmp_path)) == 1
+    assert files(tmp_path) == []
+
+
+def test_inherit__two_heirs_at_once__one_has_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.uuid4(), 0, 0)
+    journal.close()
+    with inherit(tmp_path) as first, inherit(tmp_path) as second:
+        assert (len(first), len(second)) == (1, 0)
+
+
+@pytest.mark.parametrize("found", ["gone", "settled"])
+def test_inherit__another_heir_was_faster__there_is_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.uuid4(), 0, 0)
+    journal.close()
+    open_file = os.open
+
+    def late(path: Path, *args: Any) -> int:
+        """The other heir is done just before, or just after, we open the file."""
+        if found == "gone":
+            path.unlink()
+        fd = open_file(path, *args)
+        path.unlink()
+        return fd
+
+    before = open_files()
+    monkeypatch.setattr(os, "open", late)
+    assert estates(tmp_path) == []
+    assert open_files() == before
+
+
+def test_inherit__no_folder__has_no_estates(tmp_path: Path) -> None:
+    assert estates(tmp_path / "none") == []
