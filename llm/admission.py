@@ -206,6 +206,8 @@ class Admission:
         try:
             return Look(place, *await looking, counted)
         except BaseException:
+            # Cancelled, perhaps when the look was done already.
+            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
             if counted is not None:
                 self._limiter.give_back_soon(counted, used_tokens=None)
             raise

@@ -95,9 +95,9 @@ async def test_web__killed_and_its_journal_lost__is_billed_once_the_lease_is_ove
     offer = rig.provide("drip@20ms:120")
     lost = journals(doomed[0])
     assert lost
-    seen = await cut_off(rig, doomed[0], offer)
     for path in lost:
         path.unlink()
+    seen = await cut_off(rig, doomed[0], offer)
     assert rig.db(settle_all, Path(doomed[0].env["JOURNAL_DIR"])) == 0
     open_now = rig.db(Reservation.objects.count)
     assert open_now == len([row for row in seen if not row.whole])

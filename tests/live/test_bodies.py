@@ -29,6 +29,8 @@ RUBBISH = {
     "two objects": b"{}{}",
     "comment": b'{"model": "x" /* ! */}',
     "very deep": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "name given twice": b'{"model": "x", "model": "y"}',
+    "name given twice deep inside": b'{"model": "x", "a": [{"b": 1, "b": 1}]}',
     "array": b"[]",
     "null": b"null",
     "number": b"12",

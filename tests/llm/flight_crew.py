@@ -39,23 +39,28 @@ def make_place(tenant: str = "c:1") -> Place:
 
 @dataclass
 class Process:
-    """What one process has; `down` is told to a store without a server."""
+    """What one process has. Its store is patient: the machine may be busy."""
 
     url: str
     prefix: str
+    timeout_s: float = 5.0
     name: str = field(default_factory=lambda: f"1-{secrets.token_hex(4)}")
     store: Store = field(init=False)
     cache: Cache = field(init=False)
     flights: Flights = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.url, timeout_s=5, prefix=self.prefix)
+        self.store = Store(self.url, timeout_s=self.timeout_s, prefix=self.prefix)
         self.cache = Cache(self.store)
         self.flights = Flights(self.store, self.cache, self.url, self.name)
 
     async def start(self) -> None:
         """Returns once it hears what others say."""
         self.flights.start()
+        await self.hearing()
+
+    async def hearing(self) -> None:
+        """Return once it hears what others say."""
         channel = f"{self.prefix}:flights:{self.name}"
         async with redis.from_url(self.url) as client:
             while not (await client.pubsub_numsub(channel))[0][1]:

@@ -73,9 +73,9 @@ async def test_bus__redis_comes_back__hears_again(
     for process in (leader, follower):
         await process.start()
     with sync_redis.Redis.from_url(own_valkey.url) as client:
-        client.client_kill_filter(_type="pubsub")
+        assert client.client_kill_filter(_type="pubsub") == 2
     for process in (leader, follower):
-        await process.start()
+        await process.hearing()
     place = make_place()
     led = await leader.lead(place)
     led.add([b"data: 1\n\n"])
@@ -93,7 +93,7 @@ async def test_stop__redis_hangs__does_not_wait_long(
 ) -> None:
     for name in ("llm.coalesce.flights.STOP_S", "llm.coalesce.bus.STOP_S"):
         monkeypatch.setattr(name, 0.05)
-    process = Process(own_valkey.url, prefix)
+    process = Process(own_valkey.url, prefix, timeout_s=0.2)
     await process.start()
     await process.lead(make_place())
     os.kill(own_valkey.pid, signal.SIGSTOP)
