@@ -176,7 +176,8 @@ def _stated_rate(route: RouteFacts, now: dt.datetime) -> Rate:
 def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
     if not snapshot.limits:
         return ()
-    scopes = party(principal).scopes
+    # In one order everywhere: everyone, team, customer, key.
+    scopes = sorted(party(principal).scopes, key=lambda scope: "gtck".index(scope[0]))
     return tuple(limit for scope in scopes for limit in snapshot.limits.get(scope, ()))
 
 

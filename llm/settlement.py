@@ -99,7 +99,8 @@ class Settler:
             await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
             if _landed(queued):
                 settled: Settled = queued.result()
-                cost = settled.cost
+                # Committed before, in a try whose answer was lost: as it was charged.
+                cost = settled.cost if settled.first else charge.cost
             else:
                 log.warning("request.unsettled", request_id=str(held.call.id))
         self._uncount(held, charge)

@@ -54,6 +54,10 @@ class ChatStream(StreamReader):
             hidden = usage and not self._include_usage
             sort = Sort.DROP if hidden else Sort.PASS
             return Piece(sort, raw, usage=bool(usage))
+        if usage and not self._include_usage:
+            # Some send it beside the last choice: not to those who did not ask.
+            del chunk["usage"]
+            raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
         return self._choices(choices, raw)
 
     def _assemble(self, chunk: dict[str, Any]) -> None:

@@ -132,7 +132,7 @@ def test_names__rows__read_as_people_write_them() -> None:
     assert str(CacheEpoch(target="model:m")) == "model:m"
 
 
-def test_flag__is_waffles_own_in_a_table_of_ours() -> None:
+def test_flag__asked_of_waffle__is_ours_in_a_table_of_ours() -> None:
     flag = Flag.objects.create(name="beta", everyone=True)
     assert Flag._meta.db_table == "feature_flags"
     assert str(flag) == "beta"
