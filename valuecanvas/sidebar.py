@@ -87,6 +87,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "billing_ledger_health",
                 "billing.view_ledgercheck",
             ),
+            listing("Forgotten answers", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
             Item("Metrics", "monitoring", "/metrics"),

@@ -1,11 +1,22 @@
 """Admin pages of the gateway, and of the billing rows that name its models."""
 
-from llm.admin import api_key, attempt, breaker, model, price, provider, route, usage
+from llm.admin import (
+    api_key,
+    attempt,
+    breaker,
+    cache,
+    model,
+    price,
+    provider,
+    route,
+    usage,
+)
 
 __all__ = [
     "api_key",
     "attempt",
     "breaker",
+    "cache",
     "model",
     "price",
     "provider",

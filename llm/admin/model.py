@@ -49,6 +49,7 @@ class ModelAdmin(PlaygroundMixin, Admin):
     search_fields = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "kind", "max_output_tokens", "enabled")}),
+        ("Response cache", {"fields": ("cache_enabled", "cache_scope")}),
         (
             "Timeouts, in seconds",
             {

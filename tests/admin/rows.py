@@ -19,7 +19,7 @@ from waffle.models import Sample, Switch
 
 from billing.models import Counter, Customer, LedgerCheck, Reservation, Usage
 from flags.models import Flag
-from llm.models import Attempt, BreakerEvent, BreakerOverride
+from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -190,6 +190,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "llm.attempt": make_attempt,
     "llm.breakerevent": make_event,
     "llm.breakeroverride": make_override,
+    "llm.cacheepoch": lambda: CacheEpoch.objects.create(target=unique("model:m")),
     "llm.model": lambda: make_route().model,
     "llm.provider": lambda: make_route().provider,
     "llm.route": make_route,

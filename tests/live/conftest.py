@@ -34,6 +34,8 @@ FIXED_ENV = {
     "JWT_SECRET": "a-secret-of-the-tests-with-32-bytes-or-more",
     "JWT_ISSUER": "https://issuer.example/auth/v1",
     "LLM_HEADER_TIMEOUT_S": "1",
+    # The machine may be busy, and an answer that comes late is no answer.
+    "REDIS_TIMEOUT_MS": "2000",
     "LOG_LEVEL": "info",
 }
 

@@ -1,0 +1,92 @@
+"""Forgetting stored answers, in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from billing.models import Customer
+from llm.cache import purge
+from llm.models import CacheEpoch, Model
+from valuecanvas.core.admin import Admin, display
+
+
+class PurgeForm(forms.ModelForm):
+    """Whose answers to forget. Nothing chosen: everybody's, of every model."""
+
+    model_name = forms.ModelChoiceField(
+        Model.objects.all(),
+        required=False,
+        label="Model",
+        help_text="Forget the answers of one model.",
+    )
+    customer = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text="Or the answers of one customer: the user id. Leave both empty to "
+        "forget every stored answer.",
+    )
+
+    class Meta:
+        model = CacheEpoch
+        fields = ()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        model, user = data.get("model_name"), data.get("customer")
+        if model and user:
+            self.add_error("customer", "Choose a model or a customer, not both.")
+        elif model:
+            self.instance.target = purge.model(model.name)
+        elif user:
+            self.instance.target = purge.customer(self._customer_id(user))
+        else:
+            self.instance.target = purge.EVERYTHING
+        return data
+
+    def _customer_id(self, user_id: str) -> object:
+        found = list(Customer.objects.filter(user_id=user_id).values("pk")[:2])
+        if len(found) == 1:
+            return found[0]["pk"]
+        problem = "several teams have" if found else "there is no"
+        self.add_error("customer", f"Not done: {problem} a customer '{user_id}'.")
+        return ""
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The same target may be forgotten again: it is one row, counted on.
+        return {*super()._get_validation_exclusions(), "target"}  # type: ignore[misc]
+
+
+@admin.register(CacheEpoch)
+class CacheEpochAdmin(Admin):
+    form = PurgeForm
+    list_display_links = None
+    list_display = ("what", "value", "forgotten_at")
+    search_fields = ("target",)
+    empty_text = (
+        "No stored answers were ever forgotten. Add a purge to forget those of a model, "
+        "a customer, or all; it holds from the next request on."
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A number that starts again would bring forgotten answers back.
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        purge.purge(obj.target)
+
+    @display(description="Forgotten answers", ordering="target")
+    def what(self, row: CacheEpoch) -> str:
+        if row.target == purge.EVERYTHING:
+            return "All"
+        kind, _, name = row.target.partition(":")
+        if kind == "customer":
+            page = reverse("admin:billing_customer_change", args=[name])
+            return format_html('Customer <a href="{}">{}</a>', page, name)
+        return f"Model {name}"

@@ -1,0 +1,123 @@
+"""What dead processes left open is settled by whoever lives, once, from the journal."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+import structlog
+from django.db import connections
+from pytest_django import Settings
+
+from billing.ledger import Admitted, commit_now
+from billing.models import Reservation, Usage
+from llm import heir as module
+from llm.heir import Heir, settle_all
+from llm.journal import Journal
+from tests.billing.sessions import locked_counters
+from tests.fixtures_ledger import Desk, make_party
+from tests.invariants import assert_nothing_held
+from valuecanvas.core.db_thread import DbThread
+
+Leave = Callable[..., list[Admitted]]
+
+
+@pytest.fixture
+def leave(desk: Desk, tmp_path: Path) -> Leave:
+    """A process that died with one open request for each number of tokens.
+
+    None: it was never sent upstream.
+    """
+
+    def make(*tokens: int | None) -> list[Admitted]:
+        journal, party = Journal(tmp_path), make_party()
+        items = [
+            desk.admit(party, estimate=10**6, journal=journal.name) for _ in tokens
+        ]
+        held = [one for one in commit_now(items) if isinstance(one, Admitted)]
+        for one, passed in zip(held, tokens, strict=True):
+            if passed is not None:
+                journal.record(one.id, 0, 0)
+                journal.record(one.id, 0, passed)
+        journal.close()
+        return held
+
+    return make
+
+
+def test_settle_all__open_requests__bills_what_was_passed_on(
+    leave: Leave, tmp_path: Path
+) -> None:
+    held = leave(50, 0, None)
+    assert settle_all(tmp_path) == 3
+    rows = {row.id: row for row in Usage.objects.all()}
+    assert {one.id for one in held[:2]} == set(rows)
+    assert [rows[one.id].completion_tokens for one in held[:2]] == [50, 0]
+    assert {(row.source, row.status) for row in rows.values()} == {
+        ("journal", "abandoned")
+    }
+    assert_nothing_held()
+    assert settle_all(tmp_path) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settle_all__two_heirs_at_once__each_request_ends_once(
+    leave: Leave, tmp_path: Path
+) -> None:
+    for _ in range(8):
+        leave(1, 2, None)
+
+    def inherit(_: int) -> int:
+        try:
+            return settle_all(tmp_path)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(inherit, range(4))) == 24
+    assert Usage.objects.count() == 16
+    assert_nothing_held()
+
+
+def test_settle_all__ledger_locked__keeps_the_journal_for_the_next_try(
+    leave: Leave, tmp_path: Path, settings: Settings
+) -> None:
+    leave(5)
+    settings.DB_LOCK_TIMEOUT_MS = 50
+    with locked_counters(), pytest.raises(psycopg.errors.LockNotAvailable):
+        settle_all(tmp_path)
+    assert Reservation.objects.count() == 1
+    assert settle_all(tmp_path) == 1
+    assert_nothing_held()
+
+
+async def test_heir__ledger_locked_at_first__settles_later(
+    leave: Leave,
+    db_thread: DbThread,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "EVERY_S", 0.01)
+    settings.DB_LOCK_TIMEOUT_MS = 50
+    await db_thread.run(leave, 5, 6)
+    heir = Heir(db_thread, tmp_path)
+    with locked_counters():
+        heir.start()
+        with structlog.testing.capture_logs() as lines:
+            while not lines:
+                await asyncio.sleep(0.01)
+    assert lines[0]["event"] == "heir.waiting"
+    while any(tmp_path.iterdir()):
+        await asyncio.sleep(0.01)
+    await heir.stop()
+    assert await db_thread.run(Usage.objects.count) == 2
+    await db_thread.run(assert_nothing_held)
+
+
+async def test_heir__stopped_before_it_began__does_nothing(
+    db_thread: DbThread, tmp_path: Path
+) -> None:
+    await Heir(db_thread, tmp_path).stop()
