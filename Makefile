@@ -20,7 +20,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run credentials test check lock bench bench-memory clean
+.PHONY: help run credentials test faults check lock bench bench-memory clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -32,7 +32,7 @@ credentials: $(VENV)/.runtime ## Issue a new admin password and a new API key.
 	@$(RUN) manage.py credentials
 
 test: $(VENV)/.dev $(VENV)/.local-model ## Run the tests on engines of their own; ARGS goes to pytest.
-	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n logical --maxprocesses 4 --cov)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n logical --maxprocesses 4 --dist loadscope --cov)
 
 check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and docs.
 	$(RUN) -m ruff check .
@@ -47,6 +47,9 @@ lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade tak
 	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt
+
+faults: $(VENV)/.dev ## Run the fault cases at their stated counts; the report goes to docs/RELIABILITY.md.
+	FAULTS=full $(RUN) -m pytest -p no:randomly --no-cov $(if $(ARGS),$(ARGS),tests/faults)
 
 bench: $(VENV)/.dev ## Measure this gateway against LiteLLM's proxy; ARGS goes to the bench.
 	$(RUN) -m bench.run $(ARGS)

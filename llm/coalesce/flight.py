@@ -13,6 +13,8 @@ from valuecanvas.core.errors import GatewayError
 class SharedFailure(GatewayError):
     """What the leader of the same request was told."""
 
+    default_code = None
+
     def __init__(
         self, told: dict[str, Any], headers: dict[str, str] | None = None
     ) -> None:

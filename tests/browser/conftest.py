@@ -44,7 +44,9 @@ class Site:
         return max(0, int(self.page.evaluate(script)))
 
 
-@pytest.fixture(scope="session")
+# A module's, not the session's: while Playwright runs, its loop is the thread's running
+# one, and no asyncio test can run beside it.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not program:

@@ -39,7 +39,9 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     """The record of this case. A case that injected nothing fails."""
     made = Case(_name(request.node.path.stem, request.node.name))
     yield made
-    assert made.total > 0 or not made.passed, "This case has injected nothing, so it has tested nothing."
+    assert made.total > 0 or not made.passed, (
+        "This case has injected nothing, so it has tested nothing."
+    )
 
 
 def _name(stem: str, test: str) -> str:
@@ -68,6 +70,7 @@ def stage(
             "VALUECANVAS_VAR": str(settings.VAR_DIR),
             "JOURNAL_DIR": str(folder / "journal"),
             "LOG_LEVEL": "info",
+            "SHUTDOWN_GRACE_S": "0",
             "ACCESS_LOG": "off",
         }
         running = stack.enter_context(webs([Web(folder, env), Web(folder, env)]))

@@ -78,7 +78,9 @@ def assert_costs_are_the_referee_s(
 
     `prices` are micro-dollars per million tokens, input and output.
     """
-    done = {one.attempt.rpartition(".")[0]: one for one in attempts if one.how == "done"}
+    done = {
+        one.attempt.rpartition(".")[0]: one for one in attempts if one.how == "done"
+    }
     complete = Usage.objects.filter(status="ok", cached=False)
     compared = 0
     for row in complete:

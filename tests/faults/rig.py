@@ -17,6 +17,8 @@ from tests.faults.traffic import Client, Row
 from tests.faults.web import Web
 from tests.live.world import Served, World, unique
 
+QUOTA = 1_000_000
+
 
 @dataclass(frozen=True)
 class Offer(Served):
@@ -38,6 +40,12 @@ class Rig(World):
     turns: "itertools.count[int]" = field(default_factory=itertools.count)
     _prompts: "itertools.count[int]" = field(default_factory=itertools.count)
     _doors: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # What is not about quota must not run out of it.
+        self.tier.daily_requests = QUOTA
+        self.db(self.tier.save)
 
     def close(self) -> None:
         """The thread stays: it is the engines'."""
@@ -74,7 +82,11 @@ class Rig(World):
         return compared
 
     def provide(
-        self, *behaviours: str, url: str = "", prices: tuple[str, ...] = (), **model: Any
+        self,
+        *behaviours: str,
+        url: str = "",
+        prices: tuple[str, ...] = (),
+        **model: Any,
     ) -> "Offer":
         """A model with one provider per behaviour, whose behaviours can be changed."""
         names = [unique("upstream") for _ in behaviours]

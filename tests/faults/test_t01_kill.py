@@ -78,12 +78,12 @@ async def test_web__killed_with_streams_in_flight__bills_each_by_its_journal(
     rig.case.runs = f"{ROUNDS} rounds of {STREAMS} streams"
     rig.settled(*seen)
     assert rig.refereed(*seen) == len(seen)
-    rows = {str(row.pk): row for row in rig.usage_rows()}
+    billed = {str(row.pk): row for row in rig.usage_rows()}
     gaps = []
     for row in seen:
         if not row.whole:
-            assert "estimated" in rows[row.request_id].marks
-            gaps.append(rows[row.request_id].completion_tokens - row.tokens)
+            assert "estimated" in billed[row.request_id].marks
+            gaps.append(billed[row.request_id].completion_tokens - row.tokens)
     rig.case.figure("most tokens billed past those received", max(gaps))
 
 
@@ -138,8 +138,6 @@ async def test_ledger__random_kills_under_mixed_load__is_the_referee_s(
     rig: Rig, doomed: list[Web]
 ) -> None:
     rig.webs = doomed
-    rig.tier.daily_requests = 10 * REQUESTS
-    rig.db(rig.tier.save)
     dice = random.Random(1)
     seconds = REQUESTS / RATE
     async with Client() as client:

@@ -37,6 +37,8 @@ def frail(stage: Stage) -> Iterator[list[Web]]:
         **stage.env,
         "REDIS_PREFIX": f"frail-{secrets.token_hex(4)}",
         "JOURNAL_DIR": str(stage.folder / "frail"),
+        # The retry asks the same, and so waits for the dead one's lead to lapse.
+        "COALESCE_LEASE_S": "1",
     }
     with webs([Web(stage.folder, env), Web(stage.folder, env)]) as running:
         yield running

@@ -9,7 +9,7 @@ import redis
 from tests.faults.counts import FULL, either
 from tests.faults.load import Load, off_loop, under_load
 from tests.faults.report import milliseconds
-from tests.faults.rig import Offer, Rig
+from tests.faults.rig import QUOTA, Offer, Rig
 from tests.faults.traffic import Client, Row
 from tests.invariants import assert_quota_kept
 
@@ -17,7 +17,6 @@ RATE = either(15, 50)
 DOWN_S = either(2, 10)
 FROZEN_S = either(3, 30)
 BEFORE_S = either(1, 5)
-QUOTA = 1_000_000
 # Redis answers within this, or the operation counts as failed.
 OPERATION_S = 0.1
 SLOW_ROUNDS = 5
@@ -52,7 +51,7 @@ def judge(rig: Rig, load: Load, offer: Offer) -> None:
     assert rig.reached(offer) == len(load.rows)
 
 
-def store(rig: Rig) -> "redis.Redis[bytes]":
+def store(rig: Rig) -> redis.Redis:
     return redis.Redis.from_url(rig.engines.valkey.url)
 
 

@@ -28,8 +28,7 @@ def long_streams(rig: Rig, client: Client, seconds: float) -> "list[asyncio.Task
     """Streams that begin now and last so long."""
     offer = rig.provide(f"drip@50ms:{int(seconds * 20)}")
     return [
-        asyncio.create_task(rig.ask(client, offer, stream=True))
-        for _ in range(STREAMS)
+        asyncio.create_task(rig.ask(client, offer, stream=True)) for _ in range(STREAMS)
     ]
 
 

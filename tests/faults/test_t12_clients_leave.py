@@ -1,11 +1,16 @@
 """T12: clients leave in the middle of a stream: closed upstream, billed, settled."""
 
+import asyncio
 import random
 import time
+from functools import partial
 
+from tests.faults.conftest import Stage
 from tests.faults.counts import either
-from tests.faults.rig import Rig
+from tests.faults.rig import Offer, Rig
+from tests.faults.toxic import Timeout, Toxic
 from tests.faults.traffic import Client, Cut, arrivals
+from tests.faults.web import Web, webs
 
 STREAMS = either(12, 200)
 SEED = 12
@@ -19,10 +24,7 @@ async def test_stream__cut_at_a_random_byte__is_closed_upstream_and_billed_once(
     cuts = [Cut(dice.randint(1, 20_000), reset=n % 2 == 1) for n in range(STREAMS)]
     async with Client() as client:
         seen = await arrivals(
-            [
-                lambda cut=cut: rig.ask(client, offer, stream=True, cut=cut)
-                for cut in cuts
-            ],
+            [partial(rig.ask, client, offer, stream=True, cut=cut) for cut in cuts],
             rate=50,
         )
     left_at = {row.request_id: row.began + row.took for row in seen}
@@ -43,3 +45,51 @@ async def test_stream__cut_at_a_random_byte__is_closed_upstream_and_billed_once(
     rig.case.figure("upstream closed after, at most", f"{max(late) * 1000:.0f} ms")
     statuses = {row.status for row in rig.usage_rows()}
     assert statuses == {"client_gone"}
+
+
+async def test_stream__client_vanishes_without_a_word__is_billed_in_full(
+    rig: Rig,
+) -> None:
+    """Half-open: nothing tells the gateway; the answer fits what TCP buffers."""
+    count = either(4, 50)
+    offer = rig.provide("drip@20ms:100")
+    way = Toxic.before(rig.webs[0].url)
+    try:
+        async with Client() as client:
+            url = way.url(rig.webs[0].url)
+            ask = partial(rig.ask, client, offer, url=url, stream=True, give_up_s=2.5)
+            seen, _ = await asyncio.gather(
+                arrivals([ask] * count, rate=100), _vanish(rig, way, offer, count)
+            )
+    finally:
+        way.close()
+    rig.case.inject("half-open", count)
+    rig.case.runs = f"{count} streams"
+    assert [row.broke for row in seen] == ["gave up"] * count
+    rig.settled(*seen)
+    rows = rig.usage_rows()
+    assert [(row.status, row.completion_tokens) for row in rows] == [("ok", 100)] * count
+
+
+async def _vanish(rig: Rig, way: Toxic, offer: Offer, count: int) -> None:
+    """Once all streams run, nothing passes any more."""
+    while rig.in_flight(offer) < count:
+        await asyncio.sleep(0.01)
+    way.set(Timeout())
+
+
+async def test_stream__nobody_watches_the_client__is_seen_to_be_read_to_its_end(
+    rig: Rig, stage: Stage
+) -> None:
+    """The twin with the guard off: the first case can fail."""
+    env = {**stage.env, "UNGUARDED": "watch", "REDIS_PREFIX": "unwatched"}
+    door = "tests.faults.unguarded:application"
+    offer = rig.provide("drip@10ms:100")
+    with webs([Web(stage.folder, env, door)]) as running:
+        rig.webs = running
+        async with Client() as client:
+            row = await rig.ask(client, offer, stream=True, cut=Cut(500))
+        rig.case.inject("FIN")
+        rig.settled(row)
+        [attempt] = [a for a in rig.demo.ended_attempts() if a.model == offer.upstream[0]]  # fmt: skip
+        assert attempt.how == "done"

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -39,7 +40,7 @@ async def race(
     """The winners of one round; all others are refused, and say why."""
     seen = await at_once(
         [
-            lambda n=n: rig.ask(client, offer, key, stream=n % 2 == 0, **options)
+            partial(rig.ask, client, offer, key, stream=n % 2 == 0, **options)
             for n in range(RUNNERS)
         ]
     )
@@ -147,9 +148,7 @@ async def test_budget__all_ask_near_its_end__is_never_passed(
             limit = str(money.to_usd(LIMIT + spent))
             budget = rig.db(make_budget, target, limit=limit)
             before = rig.reached(offer)
-            won = await race(
-                rig, client, offer, key, max_tokens=dice.randint(5, 60)
-            )
+            won = await race(rig, client, offer, key, max_tokens=dice.randint(5, 60))
             assert 0 < len(won) < RUNNERS
             assert rig.reached(offer) - before == len(won)
             name = {

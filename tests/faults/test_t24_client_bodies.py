@@ -59,6 +59,7 @@ def hostile(offer: Offer) -> dict[str, tuple[bytes, dict[str, str]]]:
         "stream as text": body(offer, more=',"stream":"yes"'),
         "own upstream": body(offer, more=',"api_base":"http://example.com"'),
     }
+    found: dict[str, tuple[bytes, dict[str, str]]]
     found = {name: (data, {}) for name, data in plain.items()}
     bomb = gzip.compress(b" " * 50_000_000)
     found["gzip bomb"] = (bomb, {"Content-Encoding": "gzip"})
@@ -91,9 +92,7 @@ async def send(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_body__hostile__is_refused_and_costs_nothing(
-    rig: Rig, name: str
-) -> None:
+async def test_body__hostile__is_refused_and_costs_nothing(rig: Rig, name: str) -> None:
     offer = rig.provide("ok-12")
     data, headers = hostile(offer)[name]
     before = cpu_s(rig)
@@ -138,4 +137,4 @@ async def test_user__hostile_name__is_refused_or_served_but_never_breaks(
 def cpu_s(rig: Rig) -> float:
     """CPU seconds of the web processes so far."""
     times = [psutil.Process(web.pid).cpu_times() for web in rig.webs]
-    return sum(one.user + one.system for one in times)
+    return float(sum(one.user + one.system for one in times))

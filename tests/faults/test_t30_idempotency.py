@@ -81,9 +81,7 @@ async def test_key__of_another_customer__is_never_shared(rig: Rig) -> None:
     async with Client() as client:
         text = rig.text()
         for other in [rig.key, *others]:
-            row = await rig.ask(
-                client, offer, other, text=text, headers=with_key(key)
-            )
+            row = await rig.ask(client, offer, other, text=text, headers=with_key(key))
             assert row.whole
             assert "idempotent-replayed" not in row.headers
             rig.case.inject("same key of another")

@@ -90,9 +90,7 @@ def _linger_not(writer: asyncio.StreamWriter) -> None:
     """A close becomes a reset."""
     handle = writer.get_extra_info("socket")
     with suppress(OSError):
-        handle.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Toxic:

@@ -37,8 +37,8 @@ class _Hasty(Careless):
         self, connection: psycopg.Connection, items: Sequence[Item]
     ) -> list[Answer]:
         admits = any(isinstance(item, Admit) for item in items)
-        clerk = super() if admits else super(Careless, self)
-        return clerk.commit(connection, items)
+        commit = super().commit if admits else super(Careless, self).commit
+        return commit(connection, items)
 
 
 async def _unsettled(stream: LiveStream) -> None:
@@ -52,11 +52,11 @@ def _no_lock() -> None:
 
 def _no_watch() -> None:
     """Nobody notices that the client has gone."""
-    hot.Watch.start = lambda watch: None  # type: ignore[method-assign]
+    hot.Watch.start = lambda watch: None  # type: ignore[method-assign, assignment]
 
 
 def _no_settlement() -> None:
-    LiveStream._gone = _unsettled  # type: ignore[method-assign]
+    LiveStream._gone = _unsettled  # type: ignore[method-assign, assignment]
 
 
 GUARDS: dict[str, Callable[[], None]] = {

@@ -37,6 +37,8 @@ FIXED_ENV = {
     # The machine may be busy, and an answer that comes late is no answer.
     "REDIS_TIMEOUT_MS": "2000",
     "LOG_LEVEL": "info",
+    # No load balancer needs time to notice that a server of the tests goes.
+    "SHUTDOWN_GRACE_S": "0.1",
 }
 
 
