@@ -144,7 +144,7 @@ class FollowedStream:
         answer = None
         if self._held.claim is not None:
             body = b"".join(self._passed) + ending
-            sent = {"Content-Type": stored.EVENTS, **self._headers}
+            sent = {**stored.EVENTS, **self._headers}
             answer = Stored(200, sent, body)
         self._ended = True
         journey = Journey(self._held, self._held.call.started)

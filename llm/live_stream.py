@@ -249,7 +249,7 @@ class LiveStream:
         answer = None
         if self._sent is not None:
             body = b"".join(self._sent) + ending
-            answer = Stored(200, {"Content-Type": EVENTS, **self._headers}, body)
+            answer = Stored(200, {**EVENTS, **self._headers}, body)
         return await self._settler.settle(
             self._journey, outcome, answer=answer, wait=wait
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from llm.stored import EVENTS
 from llm.types import Parts
 from valuecanvas.core.errors import GatewayError
 
@@ -16,15 +17,7 @@ class EventStream(HttpResponseBase):
     streaming = True
 
     def __init__(self, parts: Parts, headers: Mapping[str, str]) -> None:
-        super().__init__(
-            content_type="text/event-stream",
-            headers={
-                "Cache-Control": "no-cache",
-                # nginx would hold the events back.
-                "X-Accel-Buffering": "no",
-                **headers,
-            },
-        )
+        super().__init__(headers={**EVENTS, **headers})
         self.parts = parts
 
 

@@ -10,7 +10,12 @@ from llm.types import Call, Known, Plan, Repeated, Reply, Summary, Tokens
 from valuecanvas.core import money
 
 JSON = "application/json"
-EVENTS = "text/event-stream"
+EVENTS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    # nginx would hold the events back.
+    "X-Accel-Buffering": "no",
+}
 
 
 def cost_comment(micros: int) -> bytes:
@@ -28,7 +33,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
     if not plan.shape.stream:
         sent["x-valuecanvas-cost-usd"] = money.text(0)
         return Stored(200, sent, entry.body)
-    sent["Content-Type"] = EVENTS
+    sent |= EVENTS
     events = replay.events(entry.body, include_usage=plan.shape.include_usage)
     end = cost_comment(0) + b"data: [DONE]\n\n"
     return Stored(200, sent, b"".join(events) + end)

@@ -53,6 +53,11 @@ def milliseconds(values: Iterable[float], share: float) -> str:
     return f"{found[min(len(found) - 1, int(share * len(found)))] * 1000:.0f} ms"
 
 
+def _number(name: str) -> tuple[int, str]:
+    """`T4 redis, ...` comes before `T10 breaker, ...`."""
+    return int(name[1:].partition(" ")[0]), name
+
+
 def write(page: Path, rows: Mapping[str, str]) -> None:
     """Put `rows` (by case) between the markers; other cases' rows stay."""
     text = page.read_text()
@@ -60,9 +65,9 @@ def write(page: Path, rows: Mapping[str, str]) -> None:
     inside, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{page.name} lacks the markers of the fault report.")
-    kept = {m[1]: m[0] for m in re.finditer(r"^\| (T\d.*?) \|.*$", inside, re.M)}
+    kept = {m[1]: m[0] for m in re.finditer(r"^\| (T\d+ .*?) \|.*$", inside, re.M)}
     kept.update(rows)
-    lines = [kept[name] for name in sorted(kept)]
+    lines = [kept[name] for name in sorted(kept, key=_number)]
     today = dt.datetime.now(dt.UTC).date()
     table = f"\nLast written: {today}.\n\n{HEAD}" + "\n".join(lines) + "\n"
     page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")

@@ -18,6 +18,9 @@ RATE = either(10, 50)
 DOWN_S = either(2, 10)
 STREAMS = either(4, 30)
 BEFORE_S = either(1, 5)
+# The longest wait for a 503 with the database gone, and with it slow or locked.
+GONE_S = 1.0
+LOCKED_S = 2.5
 
 
 def mixed(rig: Rig, client: Client, offer: Offer) -> Callable[[], Awaitable[Row]]:
@@ -40,7 +43,9 @@ async def ready(rig: Rig) -> None:
                 await asyncio.sleep(0.05)
 
 
-def judge(rig: Rig, load: Load, streams: Sequence[Row]) -> None:
+def judge(
+    rig: Rig, load: Load, streams: Sequence[Row], within_s: float = GONE_S
+) -> None:
     """Refused with 503 and Retry-After or answered in full; nothing lost, nothing held."""
     seen = [*load.rows, *streams]
     refused = [row for row in load.rows if row.status == 503]
@@ -53,7 +58,7 @@ def judge(rig: Rig, load: Load, streams: Sequence[Row]) -> None:
     rig.case.runs = f"{len(load.rows)} requests at {RATE}/s, {len(streams)} streams"
     rig.case.figure("refused", len(refused))
     rig.case.figure("longest 503", milliseconds((row.took for row in refused), 1))
-    assert not FULL or all(row.took <= 2.5 for row in refused)
+    assert not FULL or all(row.took <= within_s for row in refused)
     rig.settled(*seen)
     assert rig.refereed(*seen) == len(answered)
     assert rig.counter()[0] == len(answered)
@@ -113,7 +118,7 @@ async def test_postgres__slow__is_waited_for_within_bounds(rig: Rig) -> None:
         await ready(rig)
         load.mark("well")
         await asyncio.sleep(BEFORE_S)
-    judge(rig, load, [])
+    judge(rig, load, [], LOCKED_S)
 
 
 @pytest.mark.parametrize("table", ["billing_counter", "llm_usage"])
@@ -132,7 +137,7 @@ async def test_ledger__table_locked__refuses_within_bounds_and_hangs_nobody(
         await asyncio.sleep(BEFORE_S)
     if table == "billing_counter":
         assert any(row.status == 503 for row in load.rows)
-    judge(rig, load, [])
+    judge(rig, load, [], LOCKED_S)
 
 
 async def test_postgres__connections_used_up__hangs_nobody(rig: Rig) -> None:
@@ -153,4 +158,4 @@ async def test_postgres__connections_used_up__hangs_nobody(rig: Rig) -> None:
             await ready(rig)
             load.mark("well")
             await asyncio.sleep(BEFORE_S)
-    judge(rig, load, [])
+    judge(rig, load, [], LOCKED_S)

@@ -68,7 +68,9 @@ async def test_stream__client_vanishes_without_a_word__is_billed_in_full(
     assert [row.broke for row in seen] == ["gave up"] * count
     rig.settled(*seen)
     rows = rig.usage_rows()
-    assert [(row.status, row.completion_tokens) for row in rows] == [("ok", 100)] * count
+    assert [(row.status, row.completion_tokens) for row in rows] == [
+        ("ok", 100)
+    ] * count
 
 
 async def _vanish(rig: Rig, way: Toxic, offer: Offer, count: int) -> None:

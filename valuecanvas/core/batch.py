@@ -26,6 +26,10 @@ class BatchUnavailable(Exception):
     """The item was not committed: the database is away or the queue is full."""
 
 
+class _Unreached(psycopg.OperationalError):
+    """No connection: nothing of the batch can have been committed."""
+
+
 @dataclass(slots=True)
 class Waiting(Generic[Item]):
     """One queued item and who waits for it."""
@@ -108,14 +112,16 @@ class GroupCommit(Generic[Item]):
 
     def _take(self) -> list[Waiting[Item]]:
         """What is to be committed next; blocks until there is something."""
-        batch, self._retry = self._retry, []
-        if batch:
-            self._pause()
-        else:
+        size = self._policy.size
+        batch, self._retry = self._retry[:size], self._retry[size:]
+        # However much is to be tried again, who comes now is answered now.
+        most = len(batch) + size
+        if not batch:
             first = self._queue.get()
             if first is not None:
                 batch.append(first)
-        while len(batch) < self._policy.size:
+        self._pause()
+        while len(batch) < most:
             try:
                 one = self._queue.get_nowait()
             except queue.Empty:
@@ -143,7 +149,10 @@ class GroupCommit(Generic[Item]):
 
     def _work(self, batch: list[Waiting[Item]]) -> Sequence[object]:
         if self._connection is None or self._connection.closed:
-            self._connection = self._policy.connect()
+            try:
+                self._connection = self._policy.connect()
+            except psycopg.OperationalError as error:
+                raise _Unreached(str(error)) from error
         try:
             return self._policy.work(
                 self._connection, [waiting.item for waiting in batch]
@@ -164,7 +173,7 @@ class GroupCommit(Generic[Item]):
                 continue
             refused.append(waiting)
             undo = self._policy.undo(waiting.item)
-            if undo is not None:
+            if undo is not None and not isinstance(error, _Unreached):
                 self._retry.append(Waiting(undo, waiting.future, waiting.queued_at))
         failure = BatchUnavailable("The database did not answer.")
         self._resolve([(waiting, failure) for waiting in refused])
