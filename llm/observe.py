@@ -1,6 +1,8 @@
 """Metrics and the log line of an answered request: names and numbers, never content."""
 
 import time
+from functools import lru_cache
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -15,19 +17,26 @@ log = structlog.get_logger("llm.request")
 def observe(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
     """Count and log one answered request; `cost` is what the caller paid."""
     endpoint, model, provider = call.endpoint, plan.model.name, charge.provider
-    metrics.REQUESTS.labels(endpoint, model, provider, charge.status).inc()
-    metrics.LATENCY.labels(endpoint, provider).observe(charge.latency_ms / 1000)
+    _child(metrics.REQUESTS, endpoint, model, provider, charge.status).inc()
+    latency = _child(metrics.LATENCY, endpoint, provider)
+    latency.observe(charge.latency_ms / 1000)
     if charge.ttft_ms is not None:
-        metrics.FIRST_TOKEN.labels(provider).observe(charge.ttft_ms / 1000)
+        _child(metrics.FIRST_TOKEN, provider).observe(charge.ttft_ms / 1000)
     if charge.cached:
-        metrics.CACHE_HITS.labels(model).inc()
-        metrics.SAVED.labels(model).inc(charge.saved)
+        _child(metrics.CACHE_HITS, model).inc()
+        _child(metrics.SAVED, model).inc(charge.saved)
     else:
-        metrics.TOKENS.labels(model, provider, "input").inc(charge.prompt_tokens)
-        metrics.TOKENS.labels(model, provider, "output").inc(charge.completion_tokens)
-        metrics.COST.labels(model, provider).inc(cost)
+        _child(metrics.TOKENS, model, provider, "input").inc(charge.prompt_tokens)
+        _child(metrics.TOKENS, model, provider, "output").inc(charge.completion_tokens)
+        _child(metrics.COST, model, provider).inc(cost)
     if settings.ACCESS_LOG:
         _log(call, plan, charge, cost)
+
+
+@lru_cache(maxsize=4096)
+def _child(instrument: Any, *labels: str) -> Any:
+    """One labelled series; finding it anew each time costs as much as counting."""
+    return instrument.labels(*labels)
 
 
 def observe_hit(known: Known) -> None:

@@ -1,6 +1,7 @@
 """The ASGI door: hot paths to the lean handler, all the rest to Django."""
 
 import asyncio
+import gc
 import os
 from typing import Any
 
@@ -17,6 +18,8 @@ from valuecanvas.shutdown import Shutdown  # noqa: E402
 
 HOT_PREFIXES = ("/v1/", "/api/llm/")
 HEALTH_PREFIX = "/health/"
+# New objects before a pass over the youngest, and passes before the older generations.
+GC_THRESHOLDS = (10_000, 20, 20)
 
 
 class Application:
@@ -56,6 +59,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 await self._started()
                 self._shutdown.install()
+                _settle_heap()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._runtime is not None:
@@ -63,6 +67,16 @@ class Application:
                     self._runtime = None
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _settle_heap() -> None:
+    """What start-up made stays for good: the collector need not look at it again.
+
+    Its passes over Django's modules cost a tenth of the CPU of a request otherwise.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 application = Application()

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing.models import Customer
 from llm.cache import purge
@@ -21,11 +22,13 @@ class PurgeForm(forms.ModelForm):
         Model.objects.all(),
         required=False,
         label="Model",
+        widget=UnfoldAdminSelectWidget,
         help_text="Forget the answers of one model.",
     )
     customer = forms.CharField(
         required=False,
         max_length=200,
+        widget=UnfoldAdminTextInputWidget,
         help_text="Or the answers of one customer: the user id. Leave both empty to "
         "forget every stored answer.",
     )

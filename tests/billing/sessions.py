@@ -1,4 +1,4 @@
-"""Other sessions of the database: one that holds locks, one that ends the ledgers'."""
+"""Other sessions of the database: one that holds locks, one that ends a ledger's."""
 
 import time
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import psycopg
 from django.db import connections
+
+from billing.ledger import Ledger
 
 LEDGERS = """
 SELECT pid, wait_event_type FROM pg_stat_activity
@@ -40,10 +42,12 @@ def wait_for_blocked(session: psycopg.Connection) -> None:
     raise AssertionError("No ledger waits for a lock.")
 
 
-def end_ledgers() -> int:
-    """Terminate the sessions of all ledgers; how many there were."""
+def end_ledger(ledger: Ledger) -> bool:
+    """Terminate the session of this ledger; others of the database keep theirs."""
+    own = ledger._batch._connection
+    assert own is not None
     with connect() as session:
         ended = session.execute(
-            f"SELECT pg_terminate_backend(pid, 5000) FROM ({LEDGERS}) AS ledgers"  # noqa: S608
-        ).fetchall()
-    return len(ended)
+            "SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid]
+        ).fetchone()
+    return bool(ended and ended[0])

@@ -56,7 +56,7 @@ async def test_put__backend_terminated_in_mid_transaction__loses_no_settlement(
         bills = asyncio.gather(*work)
         asked = asyncio.ensure_future(ledger.put(desk.admit()))
         await asyncio.to_thread(sessions.wait_for_blocked, session)
-        assert await asyncio.to_thread(sessions.end_ledgers) == 1
+        assert await asyncio.to_thread(sessions.end_ledger, ledger)
     with pytest.raises(BatchUnavailable):
         await asked
     assert all(settled.first for settled in await bills)
@@ -67,7 +67,7 @@ async def test_put__connection_lost_while_idle__costs_at_most_one_batch(
     desk: Desk, ledger: Ledger, db_thread: DbThread
 ) -> None:
     held = await ledger.put(desk.admit())
-    assert await db_thread.run(sessions.end_ledgers) == 1
+    assert await db_thread.run(sessions.end_ledger, ledger)
     assert await ledger.put(make_settle(held, 9)) == Settled(first=True, cost=9)
     assert isinstance(await ledger.put(desk.admit()), Admitted)
     await db_thread.run(assert_books_balance)

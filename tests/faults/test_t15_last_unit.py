@@ -22,6 +22,9 @@ from valuecanvas.core import money
 
 ROUNDS = either(2, 100)
 RUNNERS = either(60, 200)
+REFUSALS = frozenset({"insufficient_quota", "budget_exceeded"})
+# Without the locks' order the twins run into deadlocks too.
+CARELESS = REFUSALS | {"ledger_unavailable"}
 SAMPLE = "SELECT key, spent + reserved FROM billing_counter"
 
 
@@ -35,7 +38,12 @@ def careless(stage: Stage) -> Iterator[list[Web]]:
 
 
 async def race(
-    rig: Rig, client: Client, offer: Offer, key: str, **options: Any
+    rig: Rig,
+    client: Client,
+    offer: Offer,
+    key: str,
+    refusals: frozenset[str] = REFUSALS,
+    **options: Any,
 ) -> list[Row]:
     """The winners of one round; all others are refused, and say why."""
     seen = await at_once(
@@ -46,10 +54,10 @@ async def race(
     )
     won = [row for row in seen if row.whole]
     lost = [row for row in seen if not row.whole]
-    codes = {"insufficient_quota", "budget_exceeded"}
-    assert {row.status for row in lost} <= {429}, {row.code for row in lost}
-    assert {row.code for row in lost} <= codes
-    assert all(row.headers["x-should-retry"] == "false" for row in lost)
+    assert {row.code for row in lost} <= refusals
+    final = [row for row in lost if row.code in REFUSALS]
+    assert all(row.status == 429 for row in final)
+    assert all(row.headers["x-should-retry"] == "false" for row in final)
     rig.case.inject("parallel request", RUNNERS)
     return won
 
@@ -93,7 +101,7 @@ async def test_quota__without_the_lock__is_seen_to_be_passed(
     async with Client() as client:
         for _ in range(ROUNDS):
             _, key = rig.new_customer(daily_requests=1)
-            won.append(len(await race(rig, client, offer, key)))
+            won.append(len(await race(rig, client, offer, key, CARELESS)))
     rig.case.runs = f"{ROUNDS} rounds of {RUNNERS}"
     rig.case.figure("most winners", max(won))
     assert max(won) > 1
@@ -185,7 +193,7 @@ async def test_budget__without_the_lock__is_seen_to_be_passed(
             customer, key = rig.new_customer(daily_requests=1000)
             rig.db(make_budget, customer, limit=str(money.to_usd(LIMIT)))
             async with sampling(rig) as sampler:
-                await race(rig, client, offer, key, max_tokens=30)
+                await race(rig, client, offer, key, CARELESS, max_tokens=30)
             over += sampler.most[f"c:{customer.pk}"] > LIMIT
     rig.case.runs = f"{ROUNDS} rounds of {RUNNERS}"
     rig.case.figure("rounds over the limit", over)

@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 
+import pytest
 import redis
 
 from billing.models import Usage
@@ -20,6 +22,20 @@ CROWD = either(60, 200)
 ROUNDS = either(2, 20)
 
 
+@pytest.fixture(scope="module")
+def patient(stage: Stage) -> Iterator[list[Web]]:
+    """Two processes that wait for Redis: one that gave it up would call for itself."""
+    env = {
+        **stage.env,
+        "REDIS_PREFIX": f"patient-{secrets.token_hex(4)}",
+        "REDIS_TIMEOUT_MS": "5000",
+        "JOURNAL_DIR": str(stage.folder / "patient"),
+        "COALESCE_LEASE_S": str(either(3, 30)),
+    }
+    with webs([Web(stage.folder, env), Web(stage.folder, env)]) as running:
+        yield running
+
+
 async def crowd(rig: Rig, client: Client, offer: Offer, text: str) -> list[Row]:
     """The same request by many, half of them streamed, at both processes."""
     return await at_once(
@@ -31,8 +47,9 @@ async def crowd(rig: Rig, client: Client, offer: Offer, text: str) -> list[Row]:
 
 
 async def test_cache__many_ask_the_same_at_once__is_one_call_billed_once(
-    rig: Rig,
+    rig: Rig, patient: list[Web]
 ) -> None:
+    rig.webs = patient
     offer = rig.provide("slow@50ms+drip@5ms:30")
     async with Client() as client:
         for number in range(ROUNDS):
@@ -50,46 +67,39 @@ async def test_cache__many_ask_the_same_at_once__is_one_call_billed_once(
 
 
 async def test_cache__leader_killed_in_its_stream__the_others_finish(
-    rig: Rig, stage: Stage
+    rig: Rig, patient: list[Web]
 ) -> None:
-    env = {
-        **stage.env,
-        "REDIS_PREFIX": f"leaders-{secrets.token_hex(4)}",
-        "JOURNAL_DIR": str(stage.folder / "leaders"),
-        "COALESCE_LEASE_S": str(either(3, 30)),
-    }
     offer = rig.provide("drip@20ms:100")
     text = rig.text()
-    with webs([Web(stage.folder, env), Web(stage.folder, env)]) as running:
-        first, second = running
-        rig.webs = running
-        async with Client() as client:
-            leader = asyncio.create_task(
-                rig.ask(client, offer, url=first.url, stream=True, text=text)
+    rig.webs = patient
+    first, second = patient
+    async with Client() as client:
+        leader = asyncio.create_task(
+            rig.ask(client, offer, url=first.url, stream=True, text=text)
+        )
+        while not rig.in_flight(offer):
+            await asyncio.sleep(0.01)
+        followers = asyncio.gather(
+            *(
+                rig.ask(client, offer, url=second.url, stream=n % 2 == 0, text=text)
+                for n in range(CROWD // 2)
             )
-            while not rig.in_flight(offer):
-                await asyncio.sleep(0.01)
-            followers = asyncio.gather(
-                *(
-                    rig.ask(client, offer, url=second.url, stream=n % 2 == 0, text=text)
-                    for n in range(CROWD // 2)
-                )
-            )
-            await asyncio.sleep(0.7)
-            first.kill()
-            rig.case.inject("leader killed")
-            lost = await leader
-            seen = await followers
-        first.start()
-        assert not lost.whole
-        assert [row.whole for row in seen] == [True] * len(seen), [
-            (row.status, row.code, row.broke) for row in seen if not row.whole
-        ]
-        assert {row.text for row in seen} == {seen[0].text}
-        assert rig.reached(offer) <= 2
-        rig.case.runs = f"{len(seen)} followers"
-        rig.case.figure("upstream calls", rig.reached(offer))
-        rig.settled(lost, *seen)
+        )
+        await asyncio.sleep(0.7)
+        first.kill()
+        rig.case.inject("leader killed")
+        lost = await leader
+        seen = await followers
+    first.start()
+    assert not lost.whole
+    assert [row.whole for row in seen] == [True] * len(seen), [
+        (row.status, row.code, row.broke) for row in seen if not row.whole
+    ]
+    assert {row.text for row in seen} == {seen[0].text}
+    assert rig.reached(offer) <= 2
+    rig.case.runs = f"{len(seen)} followers"
+    rig.case.figure("upstream calls", rig.reached(offer))
+    rig.settled(lost, *seen)
 
 
 async def test_cache__values_planted_and_swapped__are_never_served(rig: Rig) -> None:

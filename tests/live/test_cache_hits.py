@@ -175,7 +175,7 @@ def test_control__on_a_later_request__decides_whether_it_is_read(
     world: World, control: str, found: str
 ) -> None:
     with offered(world) as offer:
-        offer.ask()
+        assert how(offer.ask()) == "miss"
         assert how(offer.ask(cache_control_header=control)) == found
         assert offer.calls == (1 if found == "hit" else 2)
 

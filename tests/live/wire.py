@@ -77,12 +77,19 @@ class OpenStream(Wire):
     """A chat whose answer is read bit by bit, and may be left at any point."""
 
     def __init__(
-        self, world: World, model: str, *, wait: bool = True, stream: bool = True
+        self,
+        world: World,
+        model: str,
+        *,
+        wait: bool = True,
+        stream: bool = True,
+        **headers: str,
     ) -> None:
         super().__init__(world.port)
         messages = [{"role": "user", "content": "Say hello."}]
         body = orjson.dumps({"model": model, "messages": messages, "stream": stream})
-        self.socket.sendall(head("/v1/chat/completions", world.key, len(body)) + body)
+        start = head("/v1/chat/completions", world.key, len(body), **headers)
+        self.socket.sendall(start + body)
         self.request_id = ""
         if wait:
             for line in self.until(b"\r\n\r\n").decode().split("\r\n"):

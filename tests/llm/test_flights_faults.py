@@ -104,6 +104,21 @@ async def test_stop__redis_hangs__does_not_wait_long(
     valkey.stop(own_valkey)
 
 
+async def test_lead__redis_dies_meanwhile__ends_all_the_same(
+    own_valkey: Engine, prefix: str
+) -> None:
+    process, place = Process(own_valkey.url, prefix, timeout_s=0.2), make_place()
+    await process.start()
+    led = await process.lead(place)
+    process.flights._led[place.key].processes["1-other"] = 0
+    valkey.stop(own_valkey)
+    led.add([b"data: 1\n\n"])
+    process.flights.landed(led, make_entry())
+    assert led.state is State.LANDED
+    await process.stop()
+    assert not process.flights._giving_up
+
+
 def forged(message: dict[str, Any]) -> list[bytes]:
     """The message as somebody would send it who can publish, but has no key."""
     data = orjson.dumps(message)

@@ -122,7 +122,9 @@ def test_resume__usage_chunk__comes_at_the_end() -> None:
         ("server_shutdown", "server_shutdown"),
     ],
 )
-def test_error_event__of_a_request__says_what_happened(code: str | None, told: str) -> None:
+def test_error_event__of_a_request__says_what_happened(
+    code: str | None, told: str
+) -> None:
     error = orjson.loads(error_event("r-1", code)[6:])["error"]
     assert (error["code"], error["request_id"]) == (told, "r-1")
     assert {"message", "type", "param"} <= error.keys()

@@ -1,0 +1,142 @@
+"""Followers of a stream that broke off: they ask again, and go on where it ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from tests.live.faucet import ROLE
+from tests.live.inside import Exchange, chunk
+from tests.live.party import Party, gathering, rows
+from tests.live.shared import said
+from tests.live.wire import content, data_events
+from tests.live.world import World
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+async def party(
+    indoors: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Party]:
+    async with gathering(indoors, settings, tmp_path, monkeypatch) as made:
+        yield made
+
+
+async def broken_off(party: Party, *, key: str = "") -> Exchange:
+    """A follower on the right whose leader's stream broke off after 'Hel'."""
+    leader = party.exchange(party.left, stream=True)
+    led = leader.start()
+    pour = await party.faucet.call()
+    follower = party.exchange(party.right, stream=True, idempotency=key)
+    following = follower.start()
+    await party.told()
+    await pour.send(ROLE)
+    await pour.say("Hel")
+    await follower.until(b"Hel")
+    pour.close()
+    await led
+    assert data_events(leader.body)[-1]["error"]["code"] == "stream_interrupted"
+    follower.following = following
+    return follower
+
+
+async def test_resume__same_beginning__goes_on_where_it_broke_off(
+    indoors: World, party: Party
+) -> None:
+    follower = await broken_off(party)
+    pour = await party.faucet.call(2)
+    await pour.send(ROLE)
+    await pour.say("H", "ello", " you.")
+    await pour.finish()
+    await follower.following
+    assert content(data_events(follower.body)) == ["Hel", "lo", " you."]
+    assert said(follower.answer) == "Hello you."
+    # It asked for itself in the end, and so it pays.
+    [row] = rows(indoors, follower.answer)
+    assert (row.status, row.cached) == ("ok", False)
+    assert row.cost_usd > 0
+
+
+@pytest.mark.parametrize("text", ["Goodbye.", "He"])
+async def test_resume__another_beginning__errs_in_band_without_done(
+    indoors: World, party: Party, text: str
+) -> None:
+    follower = await broken_off(party)
+    pour = await party.faucet.call(2)
+    await pour.send(ROLE)
+    await pour.say(text)
+    await pour.finish()
+    await follower.following
+    events = data_events(follower.body)
+    assert events[-1]["error"]["code"] == "stream_interrupted"
+    assert b"[DONE]" not in follower.body
+    assert content(events[:-1]) == ["Hel"]
+    assert rows(indoors, follower.answer)
+
+
+async def test_resume__more_than_text_was_passed__errs_in_band_and_is_settled(
+    indoors: World, party: Party
+) -> None:
+    leader = party.exchange(party.left, stream=True)
+    led = leader.start()
+    pour = await party.faucet.call()
+    follower = party.exchange(party.right, stream=True)
+    following = follower.start()
+    await party.told()
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}
+    await pour.send(ROLE)
+    await pour.send(tool_call(call))
+    await follower.until(b'"f"')
+    pour.close()
+    await led
+    again = await party.faucet.call(2)
+    await again.send(ROLE, tool_call(call))
+    await following
+    assert data_events(follower.body)[-1]["error"]["code"] == "stream_interrupted"
+    await again.left()
+
+
+def tool_call(call: dict[str, Any]) -> bytes:
+    return chunk(tool_calls=[call])
+
+
+@pytest.mark.parametrize("status", [500, 400])
+async def test_resume__nobody_answers_any_more__errs_in_band(
+    party: Party, status: int
+) -> None:
+    follower = await broken_off(party)
+    await (await party.faucet.call(2)).refuse(status)
+    await follower.following
+    assert data_events(follower.body)[-1]["error"]["code"] == "stream_interrupted"
+
+
+async def test_resume__answer_was_stored_meanwhile__goes_on_from_there(
+    party: Party,
+) -> None:
+    follower = await broken_off(party)
+    pour = await party.faucet.call(2)
+    third = party.ask(party.left)
+    await asyncio.sleep(0.05)
+    await pour.send(ROLE)
+    await pour.say("Hello you.")
+    await pour.finish()
+    await follower.following
+    assert said(follower.answer) == said(await third) == "Hello you."
+
+
+async def test_resume__its_client_leaves_meanwhile__ends_the_new_call(
+    indoors: World, party: Party
+) -> None:
+    follower = await broken_off(party)
+    pour = await party.faucet.call(2)
+    await pour.send(ROLE)
+    await pour.say("Hello")
+    await follower.until(b"lo")
+    follower.leave()
+    await follower.following
+    await pour.left()
+    assert rows(indoors, follower.answer)[0].status == "client_gone"

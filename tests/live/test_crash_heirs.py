@@ -1,0 +1,114 @@
+"""kill -9 of a gateway: what it left open is settled by the next one, within seconds."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from billing.models import IdempotencyKey, Usage
+from tests.invariants import assert_books_balance
+from tests.live.server import LiveServer, live_server
+from tests.live.shared import offered, said
+from tests.live.wire import OpenStream, content, data_events
+from tests.live.world import World, unique
+
+pytestmark = pytest.mark.live
+
+STREAMS = 8
+Start = Callable[..., AbstractContextManager[LiveServer]]
+
+
+@pytest.fixture
+def start(server_env: dict[str, str], tmp_path: Path, world: World) -> Start:
+    """Starts gateways that `world` then talks to, with one journal folder."""
+    journals = tmp_path / "journals"
+    prefix = unique("crash")
+
+    @contextmanager
+    def started(**env: str) -> Iterator[LiveServer]:
+        own = {"JOURNAL_DIR": str(journals), "REDIS_PREFIX": prefix}
+        folder = tmp_path / unique("server")
+        folder.mkdir()
+        with live_server(folder, {**server_env, **own, **env}) as server:
+            world.port = server.port
+            yield server
+
+    return started
+
+
+def kill(server: LiveServer) -> None:
+    server.process.kill()
+    assert server.process.wait(10) == -signal.SIGKILL
+
+
+def ended(world: World) -> None:
+    """Return once nothing of the customer is reserved any more."""
+    world.eventually(lambda: world.reserved_now() == 0)
+    world.db(assert_books_balance)
+
+
+def test_kill__streams_under_way__two_heirs_bill_what_was_delivered(
+    world: World, start: Start
+) -> None:
+    served = world.serve("drip@20ms:300")
+    with start() as first:
+        with ExitStack() as stack:
+            streams = []
+            for _ in range(STREAMS):
+                # Of the same request, or they would share one call.
+                stream = stack.enter_context(
+                    OpenStream(world, served.model, cache_control="no-store")
+                )
+                stream.event_with(b'"content":"')
+                streams.append(stream)
+            kill(first)
+            seen = {one.request_id: one.everything() for one in streams}
+        assert world.reserved() == STREAMS
+    with start(), start():
+        ended(world)
+    for request_id, body in seen.items():
+        row = world.usage(request_id)
+        assert (row.status, row.error_code) == ("abandoned", "process_died")
+        assert (row.source, row.marks) == ("journal", ["estimated"])
+        delivered = len(content(data_events(body)))
+        assert delivered <= row.completion_tokens <= world.attempt(request_id).tokens
+    assert world.counter()[0] == STREAMS
+    assert len(world.usage_rows()) == STREAMS
+
+
+def test_kill__with_an_idempotency_key__it_is_free_again_once_settled(
+    world: World, start: Start
+) -> None:
+    key = unique("key")
+    with offered(world, "slow@60s") as offer:
+        with start() as first, OpenStream(
+            world, offer.model, wait=False, idempotency_key=key
+        ):  # fmt: skip
+            while not offer.calls:
+                pass
+            kill(first)
+        assert world.db(IdempotencyKey.objects.filter(done=False).count) == 1
+        world.demo.override(offer.upstream_model, "ok")
+        with start():
+            ended(world)
+            answer = offer.ask(idempotency_key_header=key)
+            assert said(answer)
+            assert "idempotent-replayed" not in answer.headers
+
+
+def test_kill__before_anything_was_sent__gives_it_all_back(
+    world: World, start: Start
+) -> None:
+    with offered(world) as offer:
+        with start(VALUECANVAS_FAILPOINT="after_reserve_commit") as first:
+            with pytest.raises(OSError):
+                offer.ask()
+            assert first.process.wait(10) == -signal.SIGKILL
+        assert world.reserved() == 1
+        assert offer.calls == 0
+        with start():
+            ended(world)
+    assert world.counter() == (0, 0, 0)
+    assert not world.db(Usage.objects.filter(customer_id=world.customer.pk).exists)
