@@ -81,7 +81,9 @@ class CacheEpochAdmin(Admin):
         # A number that starts again would bring forgotten answers back.
         return False
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
         purge.purge(obj.target)
 
     @display(description="Forgotten answers", ordering="target")
