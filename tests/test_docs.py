@@ -26,7 +26,9 @@ def test_env_example__every_declared_setting__has_a_line_with_its_help():
 
 def test_env_example__every_line__is_a_declared_setting():
     assert settings.configured
-    names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M)
+    names = re.findall(
+        r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M
+    )
     assert names
     assert set(names) <= set(env.DECLARED)
 
@@ -54,7 +56,9 @@ def test_readme__the_two_commands__are_there():
 
 def test_changelog__the_version__is_the_project_s():
     version = settings.SPECTACULAR_SETTINGS["VERSION"]
-    project = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    project = re.search(
+        r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M
+    )
     assert project is not None
     assert project.group(1) == version
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
