@@ -11,7 +11,7 @@ JSON = {"HTTP_ACCEPT": "application/vnd.oai.openapi+json"}
 
 
 @pytest.fixture
-def schema(client: Client) -> dict:
+def schema(client: Client):
     return json.loads(client.get("/api/schema", **JSON).content)
 
 
