@@ -13,6 +13,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -37,7 +38,8 @@ class Engines:
 def start_engines() -> Engines:
     """Start what is not configured, and export the URLs to this process."""
     engines = Engines()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        _keep_apart(worker)
         return engines
     atexit.register(stop_engines, engines)
     _sweep()
@@ -57,6 +59,19 @@ def start_engines() -> Engines:
         engines.before[name] = os.environ.get(name)
         os.environ[name] = value
     return engines
+
+
+def _keep_apart(worker: str) -> None:
+    """A Redis database and a data folder for each worker of pytest-xdist.
+
+    Clearing Django's cache flushes the whole Redis database, and the heirs of a worker's
+    dead processes must not find those of another worker's PostgreSQL database.
+    """
+    number = 1 + int(worker.removeprefix("gw"))
+    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+        url = urlsplit(os.environ[name])
+        os.environ[name] = url._replace(path=f"/{number % 16}").geturl()
+    os.environ["VALUECANVAS_VAR"] += f"-{worker}"
 
 
 def stop_engines(engines: Engines) -> None:
