@@ -72,7 +72,7 @@ class Application:
 def _settle_heap() -> None:
     """What start-up made stays for good: the collector need not look at it again.
 
-    Its passes over Django's modules cost a tenth of the CPU of a request otherwise.
+    Its passes over Django's modules are paid by requests otherwise.
     """
     gc.collect()
     gc.freeze()
