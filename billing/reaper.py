@@ -10,6 +10,7 @@ import structlog
 from django.utils import timezone
 
 from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
+from billing.ledger.sql import CHOSEN
 from billing.models import Reservation
 from valuecanvas.core import money
 
@@ -96,7 +97,10 @@ def _settlement(row: Reservation, known: Known | None) -> Settle:
             quota=0,
             limits=(),
         ),
-        facts={name: facts.get(name, "") for name in _COLUMNS},
+        facts={
+            **{name: facts.get(name, "") for name in _COLUMNS},
+            **{name: facts[name] for name in CHOSEN if name in facts},
+        },
         epoch=row.epoch,
         charge=_charge(row, known) if known else None,
         # Its answer is lost: the key is free for another try.

@@ -68,8 +68,25 @@ _USAGE = {
     "marks": "text[]",
     "day": "date",
 }
-_NAMES = ", ".join(_USAGE)
-_TYPES = ", ".join(f"{name} {kind}" for name, kind in _USAGE.items())
+# What chose the request's words and model, where anything did: type and default.
+_CHOSEN = {
+    "prompt_key": ("text", "''"),
+    "prompt_version": ("int", "NULL"),
+    "variant": ("text", "''"),
+    "flags": ("jsonb", "'{}'"),
+}
+CHOSEN = tuple(_CHOSEN)
+_NAMES = ", ".join([*_USAGE, *_CHOSEN])
+_VALUES = ", ".join(
+    [*_USAGE, *(f"coalesce({name}, {other})" for name, (_, other) in _CHOSEN.items())]
+)
+_TYPES = ", ".join(
+    f"{name} {kind}"
+    for name, kind in [
+        *_USAGE.items(),
+        *((n, kind) for n, (kind, _) in _CHOSEN.items()),
+    ]
+)
 
 # A reservation knows its own day best: whoever undoes one may have slept past midnight.
 # The names are constants of this file, never input.
@@ -88,8 +105,8 @@ WITH gone AS (
         id uuid, customer_id uuid, team text, key text, day date, estimate bigint,
         lease_s float, epoch bigint, facts jsonb)
 ), billed AS (
-    INSERT INTO llm_usage ({_NAMES}, prompt_key, variant, flags, job, created_at)
-    SELECT {_NAMES}, '', '', '{{}}', '', now()
+    INSERT INTO llm_usage ({_NAMES}, job, created_at)
+    SELECT {_VALUES}, '', now()
     FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
     WHERE u.direct OR u.id IN (SELECT id FROM gone)
 ), claimed AS (

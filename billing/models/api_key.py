@@ -15,6 +15,16 @@ class Scope(models.TextChoices):
 
     LLM = "llm", "Call models"
     ACT_AS = "act_as", "Name another user, who is then billed"
+    PROMPTS_READ = "prompts:read", "Read prompts"
+    PROMPTS_WRITE = "prompts:write", "Write prompts and new versions"
+    PROMPTS_PUBLISH = "prompts:publish", "Move labels, roll out and roll back"
+    FLAGS_EVALUATE = "flags:evaluate", "Ask for the values of flags"
+    FLAGS_READ = "flags:read", "Read how flags are set"
+    FLAGS_WRITE = "flags:write", "Change flags"
+
+
+def scope_choices() -> list[tuple[str, str]]:
+    return Scope.choices
 
 
 def default_scopes() -> list[str]:
@@ -33,7 +43,7 @@ class ApiKey(MinuteLimited):
         Customer, on_delete=models.PROTECT, related_name="api_keys"
     )
     scopes = ArrayField(
-        models.CharField(max_length=20, choices=Scope.choices), default=default_scopes
+        models.CharField(max_length=20, choices=scope_choices), default=default_scopes
     )
     allowed_models = ArrayField(
         models.CharField(max_length=200),

@@ -67,6 +67,11 @@ class Usage(models.Model):
             models.Index(fields=["user_id", "created_at"], name="llm_usage_user"),
             models.Index(fields=["key", "created_at"], name="llm_usage_key"),
             models.Index(fields=["model", "created_at"], name="llm_usage_model"),
+            models.Index(
+                fields=["prompt_key", "created_at"],
+                name="llm_usage_prompt",
+                condition=~models.Q(prompt_key=""),
+            ),
             # Days come nearly in the order of the table: next to nothing to keep up.
             BrinIndex(
                 fields=["day"],

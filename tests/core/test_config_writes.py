@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from billing.models import Budget, Customer, Price, Team, Tier
 from llm.models import BreakerOverride, Model, Provider, Route
+from prompts.models import Label, Prompt, PromptVersion, Rollout
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -272,3 +273,31 @@ def test_update__returns_as_django_does__the_number_of_rows() -> None:
     assert Price.objects.update(input_usd=Decimal(2)) == 1
     assert Tier.objects.all().delete() == (1, {"billing.Tier": 1})
     assert Price.objects.get().delete() == (1, {"billing.Price": 1})
+
+
+def a_version() -> PromptVersion:
+    prompt = Prompt.objects.create(key="some.prompt")
+    return PromptVersion.objects.create(prompt=prompt, number=1, template="Hello")
+
+
+PART_WRITES: dict[str, Callable[[PromptVersion], object]] = {
+    "create": lambda one: Label.objects.create(
+        prompt=one.prompt, name="production", version=one
+    ),
+    "bulk_create": lambda one: Label.objects.bulk_create(
+        [
+            Label(prompt=one.prompt, name=name, version=one)
+            for name in ("production", "staging")
+        ]
+    ),
+    "update": lambda one: Rollout.objects.filter(version=one).update(share=7),
+    "delete": lambda one: one.delete(),
+}
+
+
+@pytest.mark.parametrize("kind", PART_WRITES)
+def test_part__written__names_its_whole(kind: str) -> None:
+    version = a_version()
+    Rollout.objects.create(prompt=version.prompt, version=version, share=5)
+    found = changed_by(lambda: PART_WRITES[kind](version))
+    assert found == [Changed("prompt", str(version.prompt_id))]

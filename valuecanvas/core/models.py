@@ -50,7 +50,8 @@ class ConfigQuerySet(models.QuerySet):
 
     def update(self, **values: Any) -> int:
         with transaction.atomic(using=self.db):
-            keys = list(self.values_list("pk", flat=True))
+            key: str = getattr(self.model, "config_key")  # noqa: B009
+            keys = set(self.values_list(key, flat=True))
             changed = super().update(**values)
             self._bump(keys)
         return changed
@@ -70,17 +71,19 @@ class ConfigQuerySet(models.QuerySet):
             made: list[Any] = super().bulk_create(objs, *args, **kwargs)
             if any(one.pk is None for one in made):
                 raise NotSupportedError("The new rows' keys are not known.")
-            self._bump([one.pk for one in made])
+            self._bump(dict.fromkeys(one.config_owner for one in made))
         return made
 
 
 class ConfigModel(models.Model):
     """A row that governs requests: each write bumps the epoch in its transaction.
 
-    `config_kind` names the section of the snapshot that the row belongs to.
+    `config_kind` names the section of the snapshot that the row belongs to, and
+    `config_key` the field with the key there: a part names its whole.
     """
 
     config_kind: str
+    config_key = "pk"
 
     objects = ConfigQuerySet.as_manager()
 
@@ -90,7 +93,13 @@ class ConfigModel(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         with transaction.atomic():
             super().save(*args, **kwargs)
-            epoch.bump(self.config_kind, [self.pk])
+            epoch.bump(self.config_kind, [self.config_owner])
+
+    @property
+    def config_owner(self) -> object:
+        """The key in the snapshot that this row is, or is a part of."""
+        found: object = getattr(self, self.config_key)
+        return found
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with transaction.atomic():
@@ -108,9 +117,9 @@ def _bump_deletion(rows: Sequence[ConfigModel] | ConfigQuerySet) -> None:
     touched: list[Iterable[Any]] = [*collector.data.values(), *collector.fast_deletes]
     for some_rows in collector.field_updates.values():
         touched += some_rows  # type: ignore[arg-type]
-    keys: dict[str, list[object]] = {}
+    keys: dict[str, dict[object, None]] = {}
     for row in chain.from_iterable(touched):
         if isinstance(row, ConfigModel):
-            keys.setdefault(row.config_kind, []).append(row.pk)
+            keys.setdefault(row.config_kind, {})[row.config_owner] = None
     for kind, some in keys.items():
         epoch.bump(kind, some)

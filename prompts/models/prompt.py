@@ -1,0 +1,102 @@
+"""A prompt: the name that clients ask for; its words are in its versions."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+
+from valuecanvas.core.models import ConfigModel
+
+KEY = RegexValidator(
+    r"\A[a-z0-9](?:[a-z0-9_-]|\.(?=[a-z0-9]))*\Z",
+    "Use small letters, digits, '_', '-', and single dots between words, "
+    "as in 'canvas.generate'.",
+)
+FOLDER = RegexValidator(
+    r"\A(?:[A-Za-z0-9 _-]+(?:/[A-Za-z0-9 _-]+)*)?\Z",
+    "Use words separated by '/', as in 'canvas/drafts'.",
+)
+
+
+class Kind(models.TextChoices):
+    TEXT = "text", "Text"
+    CHAT = "chat", "Chat"
+
+
+def kinds() -> list[tuple[str, str]]:
+    return Kind.choices
+
+
+class CacheScope(models.TextChoices):
+    MODEL = "", "As the model says"
+    CUSTOMER = "customer", "Each customer's own"
+    TEAM = "team", "Shared in a team"
+    GLOBAL = "global", "Shared by all"
+
+
+def cache_scopes() -> list[tuple[str, str]]:
+    return CacheScope.choices
+
+
+class Prompt(ConfigModel):
+    """A named prompt. Its key never changes: clients call by it."""
+
+    config_kind = "prompt"
+
+    key = models.CharField(
+        max_length=200,
+        unique=True,
+        validators=[KEY],
+        help_text="What clients ask for, e.g. 'canvas.generate'. Never changes.",
+    )
+    kind = models.CharField(
+        max_length=4,
+        choices=kinds,
+        default=Kind.TEXT,
+        help_text="Text: one message of the user. Chat: a list of messages.",
+    )
+    folder = models.CharField(
+        max_length=200,
+        blank=True,
+        validators=[FOLDER],
+        help_text="Where people find it, e.g. 'canvas/drafts'.",
+    )
+    description = models.TextField(blank=True, help_text="What it is for.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="prompts",
+        help_text="Whom to ask about it.",
+    )
+    tags = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="Words to find it by, separated by commas.",
+    )
+    archived = models.BooleanField(
+        default=False,
+        help_text="Answered with an error that says so, and left out of lists.",
+    )
+    cache_enabled = models.BooleanField(
+        "answers may be stored",
+        default=True,
+        help_text="Off: no answer made from this prompt is stored or reused.",
+    )
+    cache_scope = models.CharField(
+        "stored answers are",
+        max_length=10,
+        choices=cache_scopes,
+        default=CacheScope.MODEL,
+        blank=True,
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["key"]
+        permissions = [("publish_prompt", "Can move labels and roll prompts out")]
+
+    def __str__(self) -> str:
+        return self.key

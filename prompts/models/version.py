@@ -1,0 +1,81 @@
+"""An immutable version of a prompt."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from prompts.models.prompt import Prompt
+from valuecanvas.core.models import ConfigModel
+
+
+class Immutable(Exception):
+    """A version's words never change; make a new version."""
+
+
+class PromptVersion(ConfigModel):
+    """What a prompt said at one time. Rows are added, never changed.
+
+    The database refuses changes as well (a trigger): see the first migration.
+    """
+
+    config_kind = "prompt"
+    config_key = "prompt_id"
+
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.CASCADE, related_name="versions"
+    )
+    number = models.PositiveIntegerField(help_text="1, 2, 3 ... within the prompt.")
+    template = models.TextField(blank=True, help_text="The words of a text prompt.")
+    messages = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Of a chat prompt: a list of {"role", "content"}.',
+    )
+    variables = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='A list of {"name", "description", "default", "schema"}; '
+        "one without a default must be given.",
+    )
+    model = models.CharField(
+        max_length=200, blank=True, help_text="Empty: the client names the model."
+    )
+    parameters = models.JSONField(
+        default=dict, blank=True, help_text="Sent upstream, e.g. temperature."
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    author_name = models.CharField(
+        max_length=200, help_text="Who wrote it, also once the account has gone."
+    )
+    note = models.TextField(blank=True, help_text="What changed, and why.")
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    digest = models.CharField(
+        max_length=64, help_text="SHA-256 of all that is sent: equal means the same."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "prompt_versions"
+        ordering = ["prompt", "-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["prompt", "number"], name="prompt_version_number"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prompt.key} v{self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises Immutable for a row that exists."""
+        if not self._state.adding:
+            raise Immutable("A version never changes; make a new one.")
+        super().save(*args, **kwargs)

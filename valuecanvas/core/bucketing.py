@@ -1,0 +1,127 @@
+"""Sticky bucketing: which of 10,000 buckets a subject is in, and whose each bucket is.
+
+The bucket is the first 8 bytes of SHA-256 over `salt NUL subject`, as a big-endian
+number, modulo 10,000. It is part of the product's contract (docs pin test vectors):
+the same subject gets the same answer in every process, release and SDK.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+BUCKETS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The buckets from `start` up to, not including, `end` are `owner`'s."""
+
+    owner: str
+    start: int
+    end: int
+
+
+Allocation = tuple[Span, ...]
+
+
+def bucket(salt: str, subject: str) -> int:
+    """The bucket of `subject`, 0 to 9,999. Different salts are uncorrelated."""
+    digest = hashlib.sha256(f"{salt}\0{subject}".encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8]) % BUCKETS
+
+
+def owner(allocation: Allocation, at: int) -> str | None:
+    """Whose the bucket `at` is; None: nobody's."""
+    for span in allocation:
+        if span.start <= at < span.end:
+            return span.owner
+    return None
+
+
+def allocate(weights: Mapping[str, int], before: Allocation = ()) -> Allocation:
+    """Buckets for each owner by `weights` (hundredths of a percent, at most 10,000 in
+    sum), moving as few buckets as possible away from whom `before` gave them to.
+
+    An owner that keeps or grows its weight loses no bucket; one that shrinks gives up
+    its last ones. So growing one arm only moves subjects into it. Raises ValueError.
+    """
+    if any(weight < 0 for weight in weights.values()):
+        raise ValueError("A weight is negative.")
+    if sum(weights.values()) > BUCKETS:
+        raise ValueError("The weights pass 100 %.")
+    kept = _kept(weights, before)
+    held = dict.fromkeys(weights, 0)
+    for span in kept:
+        held[span.owner] += span.end - span.start
+    lacking = [(name, weight - held[name]) for name, weight in weights.items()]
+    return _merged([*kept, *_filled(_gaps(kept), lacking)])
+
+
+def weights_of(allocation: Allocation) -> dict[str, int]:
+    """How many buckets each owner has."""
+    found: dict[str, int] = {}
+    for span in allocation:
+        found[span.owner] = found.get(span.owner, 0) + span.end - span.start
+    return found
+
+
+def dumped(allocation: Allocation) -> list[list[str | int]]:
+    """As JSON keeps it."""
+    return [[span.owner, span.start, span.end] for span in allocation]
+
+
+def loaded(rows: Sequence[Sequence[str | int]]) -> Allocation:
+    """What `dumped` wrote."""
+    return tuple(Span(str(name), int(start), int(end)) for name, start, end in rows)
+
+
+def _kept(weights: Mapping[str, int], before: Allocation) -> list[Span]:
+    """What everyone may keep of what they had, the first buckets first."""
+    left = dict(weights)
+    kept = []
+    for span in sorted(before, key=lambda one: one.start):
+        size = min(span.end - span.start, left.get(span.owner, 0))
+        if size:
+            kept.append(Span(span.owner, span.start, span.start + size))
+            left[span.owner] -= size
+    return kept
+
+
+def _gaps(kept: Sequence[Span]) -> list[tuple[int, int]]:
+    gaps, at = [], 0
+    for span in kept:
+        if span.start > at:
+            gaps.append((at, span.start))
+        at = span.end
+    if at < BUCKETS:
+        gaps.append((at, BUCKETS))
+    return gaps
+
+
+def _filled(
+    gaps: Sequence[tuple[int, int]], lacking: Sequence[tuple[str, int]]
+) -> list[Span]:
+    """Give the free buckets, from the first on, to those who lack some."""
+    given = []
+    free = list(gaps)
+    for name, wanted in lacking:
+        left = wanted
+        while left > 0:
+            start, end = free.pop(0)
+            size = min(left, end - start)
+            given.append(Span(name, start, start + size))
+            left -= size
+            if start + size < end:
+                free.insert(0, (start + size, end))
+    return given
+
+
+def _merged(spans: Sequence[Span]) -> Allocation:
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda one: one.start):
+        last = merged[-1] if merged else None
+        if last is not None and (last.owner, last.end) == (span.owner, span.start):
+            merged[-1] = Span(span.owner, last.start, span.end)
+        else:
+            merged.append(span)
+    return tuple(merged)
