@@ -8,12 +8,11 @@ What keeps a cached caller from outliving a change, in any process:
 Then a principal is never older than the epoch that its request is admitted under.
 """
 
-import hmac
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from billing import facts, keys
+from billing import facts, proof
 from billing.customers import is_user_id
 from billing.facts import CustomerFacts, KeyFacts, UserKey
 from billing.lookups import Lookups
@@ -35,7 +34,7 @@ SIZE = 20_000
 # process that it has been let in again: refusals are believed this long, no longer.
 REFUSED_S = 1.0
 UNKNOWN_S = 5.0
-TOKEN_SCOPES = frozenset({Scope.LLM.value})
+TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
 ACT_AS = Scope.ACT_AS.value
 
 
@@ -53,20 +52,18 @@ class Callers:
         self._key_lookups = Lookups(facts.load_keys, db)
         self._customer_lookups = Lookups(facts.load_customers, db)
         self._drops = 0
-        # Compared with where there is no key, so that both cases take the same time.
-        self._nobody = keys.digest("nobody")
 
     async def by_bearer(self, authorization: str | None) -> Principal:
         """The caller who sent this Authorization header.
 
         Raises NotAuthenticated, NotPermitted (suspended) or Unavailable.
         """
-        text = _bearer(authorization)
+        text = proof.bearer(authorization)
         if text.startswith("vc-"):
             return await self._by_key(text)
         if self._tokens.enabled and text.count(".") == 2:
             return await self._by_token(text)
-        raise _unknown_key()
+        raise proof.unknown_key()
 
     async def by_user(self, user_id: str, *, team: str = "") -> Principal:
         """A user as if by a token: for jobs, commands and the admin, which have no key.
@@ -124,19 +121,13 @@ class Callers:
         self._customer_lookups.forget()
 
     async def _by_key(self, text: str) -> Principal:
-        prefix = keys.parse(text)
-        if prefix is None:
-            raise _unknown_key()
+        prefix = proof.prefix(text)
         found = self._keys.get(prefix)
         if found is None or (
             found.refuses(time.time()) and _older(found.loaded_at, REFUSED_S)
         ):
             found = await self._find_key(prefix)
-        kept = found.digest if found else self._nobody
-        proven = hmac.compare_digest(kept, keys.digest(text))
-        if found is None or not proven:
-            raise _unknown_key()
-        return _allowed(found)
+        return proof.prove(text, found)
 
     async def _find_key(self, prefix: str) -> KeyFacts | None:
         until = self._unknown.get(prefix)
@@ -166,7 +157,7 @@ class Callers:
     async def _principal(self, user: UserKey) -> Principal:
         found = await self._customer(user)
         if found.suspended:
-            raise _suspended()
+            raise proof.suspended()
         team, user_id = user
         return Principal(
             customer_id=found.id,
@@ -196,29 +187,6 @@ class Callers:
         return found
 
 
-def _bearer(authorization: str | None) -> str:
-    if not authorization:
-        raise NotAuthenticated(
-            "Send your API key in the header 'Authorization: Bearer KEY'.",
-            code="missing_api_key",
-        )
-    scheme, _, text = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        raise NotAuthenticated("Use the scheme Bearer: 'Authorization: Bearer KEY'.")
-    return text.strip()
-
-
-def _allowed(found: KeyFacts) -> Principal:
-    who = found.principal
-    if found.revoked:
-        raise NotAuthenticated("This API key was revoked.", code="api_key_revoked")
-    if who.expires_at is not None and who.expires_at <= time.time():
-        raise NotAuthenticated("This API key has expired.", code="api_key_expired")
-    if who.suspended:
-        raise _suspended()
-    return who
-
-
 def _checked(user_id: str) -> str:
     if not is_user_id(user_id):
         raise InvalidRequest(
@@ -230,11 +198,3 @@ def _checked(user_id: str) -> str:
 
 def _older(loaded_at: float, seconds: float) -> bool:
     return time.monotonic() - loaded_at > seconds
-
-
-def _unknown_key() -> NotAuthenticated:
-    return NotAuthenticated("Incorrect API key provided.")
-
-
-def _suspended() -> NotPermitted:
-    return NotPermitted("This customer is suspended.", code="customer_suspended")

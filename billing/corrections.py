@@ -42,6 +42,7 @@ COPIED = (
     "prompt_key",
     "prompt_version",
     "variant",
+    "subject",
     "flags",
     "job",
     "trace_id",

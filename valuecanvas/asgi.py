@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 from typing import Any
 
 from django.core.asgi import get_asgi_application
@@ -16,8 +17,8 @@ from llm.runtime import Runtime  # noqa: E402
 from valuecanvas import hot  # noqa: E402
 from valuecanvas.shutdown import Shutdown  # noqa: E402
 
-HOT_PREFIXES = ("/v1/", "/api/llm/")
-HEALTH_PREFIX = "/health/"
+# Where clients fetch prompts; the rest under /api/prompts/ is for people and scripts.
+HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/api/prompts/[^/]+/fetch\Z")
 # New objects before a pass over the youngest, and passes before the older generations.
 GC_THRESHOLDS = (10_000, 20, 20)
 
@@ -35,9 +36,7 @@ class Application:
     ) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(
-            (*HOT_PREFIXES, HEALTH_PREFIX)
-        ):
+        elif scope["type"] == "http" and HOT.match(scope["path"]):
             scope["valuecanvas.draining"] = self._shutdown.draining
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)

@@ -26,14 +26,20 @@ VIEWED = (
     "llm.breakerevent",
     "llm.breakeroverride",
     "llm.cacheepoch",
+    "llm.feedback",
     "llm.model",
     "llm.provider",
     "llm.route",
+    "prompts.experiment",
+    "prompts.prompt",
+    "prompts.promptevent",
+    "prompts.protectedlabel",
     "waffle.sample",
     "waffle.switch",
 )
 # The daily work. Missing on purpose: adding providers and setting their endpoints
-# (that sends keys to a host), deleting customers, teams and tiers, users and groups.
+# (that sends keys to a host), deleting customers, teams and tiers, users and groups,
+# and who may move protected labels.
 OPERATED = (
     "billing.add_apikey",
     "billing.change_apikey",
@@ -64,6 +70,11 @@ OPERATED = (
     "llm.change_route",
     "llm.delete_route",
     "llm.use_playground",
+    "prompts.add_experiment",
+    "prompts.change_experiment",
+    "prompts.add_prompt",
+    "prompts.change_prompt",
+    "prompts.publish_prompt",
     "waffle.add_sample",
     "waffle.change_sample",
     "waffle.delete_sample",

@@ -6,6 +6,7 @@ resolves the URL, awaits the view and sends what it returns.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, get_resolver
+from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from llm.responses import EventStream, error_response
 from llm.types import CLIENT_GONE
@@ -32,6 +33,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 URLCONF = "valuecanvas.hot_urls"
+# Of these a length would tell of the answer with a body, which nobody has.
+BODILESS = (204, 304)
 log = structlog.get_logger("hot")
 
 
@@ -58,6 +61,8 @@ class Watch:
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        # Else the request would hold itself, and be left to the garbage collector.
+        self._task = self.unless = None
 
     async def _wait(self, serving: "asyncio.Task[Any]") -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -86,6 +91,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             raise
     finally:
         watch.stop()
+        del scope["valuecanvas.watch_client"]
 
 
 async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
@@ -95,7 +101,7 @@ async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
         body = await _body(scope, receive)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
-        match = get_resolver(URLCONF).resolve(request.path_info)
+        match = _resolved(request.path_info)
         response: HttpResponseBase = await match.func(
             request, *match.args, **match.kwargs
         )
@@ -119,6 +125,12 @@ async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         cors.allow(origin, response, preflight=scope["method"] == "OPTIONS")
     return response
+
+
+@lru_cache(maxsize=256)
+def _resolved(path: str) -> ResolverMatch:
+    """The view of a path. Raises Resolver404."""
+    return get_resolver(URLCONF).resolve(path)
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -164,21 +176,26 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 async def _send_whole(response: HttpResponseBase, send: Send) -> None:
     body = response.content if isinstance(response, HttpResponse) else b""
-    response["Content-Length"] = str(len(body))
+    if response.status_code not in BODILESS:
+        response["Content-Length"] = str(len(body))
     await send(_start(response))
     await send({"type": "http.response.body", "body": body})
 
 
 async def _send_stream(response: EventStream, watch: Watch, send: Send) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
-    watch.unless = response.parts.carry_on
+    parts, last = response.parts, b""
+    watch.unless = parts.carry_on
     watch.start()
     try:
         await send(_start(response))
-        async for part in response.parts:
+        async for part in parts:
+            if parts.over:
+                last = part
+                break
             await send({"type": "http.response.body", "body": part, "more_body": True})
     finally:
         # Before the end is sent: servers report that as a disconnect too.
         watch.stop()
-        await response.parts.aclose()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await parts.aclose()
+    await send({"type": "http.response.body", "body": last, "more_body": False})

@@ -42,6 +42,16 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item("Playground", "chat", "llm_playground", "llm.use_playground"),
             listing("Requests", "receipt_long", "billing.usage"),
             listing("Failed attempts", "error", "llm.attempt"),
+            listing("Feedback", "thumbs_up_down", "llm.feedback"),
+        ),
+    ),
+    (
+        "Prompts",
+        (
+            listing("Prompts", "description", "prompts.prompt"),
+            listing("Experiments", "science", "prompts.experiment"),
+            listing("Prompt history", "manage_history", "prompts.promptevent"),
+            listing("Protected labels", "lock", "prompts.protectedlabel"),
         ),
     ),
     (

@@ -9,6 +9,8 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
+from valuecanvas.core.api.routes import unknown
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),
@@ -18,6 +20,10 @@ urlpatterns = [
         "api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"
     ),
     path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("api/", include("prompts.api.urls")),
+    path("api/", include("flags.api.urls")),
+    path("api/", include("llm.api_urls")),
     path("", include("django_prometheus.urls")),
     path("", include("valuecanvas.hot_urls")),
+    path("api/<path:rest>", unknown),
 ]

@@ -73,6 +73,7 @@ _CHOSEN = {
     "prompt_key": ("text", "''"),
     "prompt_version": ("int", "NULL"),
     "variant": ("text", "''"),
+    "subject": ("bigint", "NULL"),
     "flags": ("jsonb", "'{}'"),
 }
 CHOSEN = tuple(_CHOSEN)

@@ -37,6 +37,10 @@ class Usage(models.Model):
     prompt_key = models.CharField(max_length=200, blank=True)
     prompt_version = models.IntegerField(null=True)
     variant = models.CharField(max_length=100, blank=True)
+    subject = models.BigIntegerField(
+        null=True,
+        help_text="A digest of whom the variant was drawn for: not always the user.",
+    )
     flags = models.JSONField(default=dict)
     job = models.CharField(max_length=60, blank=True)
     epoch = models.BigIntegerField()

@@ -3,6 +3,7 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
+import django.utils.timezone
 import prompts.models.event
 import prompts.models.experiment
 import prompts.models.prompt
@@ -100,7 +101,7 @@ class Migration(migrations.Migration):
                 ('note', models.TextField(blank=True, help_text='What changed, and why.')),
                 ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None)),
                 ('digest', models.CharField(help_text='SHA-256 of all that is sent: equal means the same.', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('author', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='prompts.prompt')),
             ],
@@ -113,7 +114,7 @@ class Migration(migrations.Migration):
             name='Label',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9_.-]*\\Z', "Use small letters, digits, '_', '-' and '.', as in 'production'.")])),
+                ('name', models.CharField(max_length=40, validators=[django.core.validators.RegexValidator('\\A(?!\\d+\\Z)[a-z0-9][a-z0-9_.-]*\\Z', "Use small letters, digits, '_', '-' and '.', as in 'production', and not only digits.")])),
                 ('moved_at', models.DateTimeField(auto_now=True)),
                 ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='prompts.prompt')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='prompts.promptversion')),
@@ -141,7 +142,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ProtectedLabel',
             fields=[
-                ('name', models.CharField(help_text="The label's name, e.g. 'production'.", max_length=40, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9_.-]*\\Z', "Use small letters, digits, '_', '-' and '.', as in 'production'.")])),
+                ('name', models.CharField(help_text="The label's name, e.g. 'production'.", max_length=40, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('\\A(?!\\d+\\Z)[a-z0-9][a-z0-9_.-]*\\Z', "Use small letters, digits, '_', '-' and '.', as in 'production', and not only digits.")])),
                 ('keys_may_move', models.BooleanField(default=True, help_text="Keys with the scope 'prompts:publish'.", verbose_name='API keys may move it')),
                 ('groups', models.ManyToManyField(blank=True, help_text='Only members of these may move it. None: superusers only.', to='auth.group')),
             ],

@@ -30,7 +30,10 @@ def actions() -> list[tuple[str, str]]:
 
 
 class PromptEvent(models.Model):
-    """One thing that happened to a prompt. Version numbers, not rows: they stay true."""
+    """One thing that happened to a prompt. Version numbers, not rows: they stay true.
+
+    The database refuses changes (a trigger): see migration 0002.
+    """
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(auto_now_add=True)

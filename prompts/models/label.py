@@ -12,9 +12,11 @@ PRODUCTION = "production"
 STAGING = "staging"
 # Not a row: always the newest version.
 LATEST = "latest"
+# Digits alone are a version's number wherever a label or a version can stand.
 NAME = RegexValidator(
-    r"\A[a-z0-9][a-z0-9_.-]*\Z",
-    "Use small letters, digits, '_', '-' and '.', as in 'production'.",
+    r"\A(?!\d+\Z)[a-z0-9][a-z0-9_.-]*\Z",
+    "Use small letters, digits, '_', '-' and '.', as in 'production', and not only "
+    "digits.",
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
 
 from prompts.models.prompt import Prompt
 from valuecanvas.core.models import ConfigModel
@@ -17,7 +18,7 @@ class Immutable(Exception):
 class PromptVersion(ConfigModel):
     """What a prompt said at one time. Rows are added, never changed.
 
-    The database refuses changes as well (a trigger): see the first migration.
+    The database refuses changes as well (a trigger): see migration 0002.
     """
 
     config_kind = "prompt"
@@ -60,7 +61,8 @@ class PromptVersion(ConfigModel):
     digest = models.CharField(
         max_length=64, help_text="SHA-256 of all that is sent: equal means the same."
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    # Not auto_now_add: an import keeps the time that a version was written at.
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         db_table = "prompt_versions"

@@ -30,6 +30,12 @@ def bucket(salt: str, subject: str) -> int:
     return int.from_bytes(digest.digest()[:8]) % BUCKETS
 
 
+def digest(subject: str) -> int:
+    """A subject as the ledger keeps it: 64 bits, signed as PostgreSQL's bigint is."""
+    found = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(found[:8], signed=True)
+
+
 def owner(allocation: Allocation, at: int) -> str | None:
     """Whose the bucket `at` is; None: nobody's."""
     for span in allocation:

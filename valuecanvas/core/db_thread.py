@@ -42,6 +42,7 @@ class DbThread:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             call, loop, future = job
+            _keep()
             close_old_connections()
             result: Any = None
             error: BaseException | None = None
@@ -52,6 +53,12 @@ class DbThread:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_deliver, future, result, error)
         connections.close_all()
+
+
+def _keep() -> None:
+    """The settings close a connection after each request; this thread's is kept."""
+    for connection in connections.all(initialized_only=True):
+        connection.close_at = None
 
 
 def _deliver(

@@ -4,6 +4,7 @@ Admission reads it in its own transaction, so a request admitted after a change 
 committed cannot run on the old configuration, in any process, without polling.
 """
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,14 +49,16 @@ def bump(kind: str, keys: Iterable[object]) -> None:
 
 
 def hint_key(prefix: str) -> str:
-    """The number in Redis that every change moves, after its commit."""
+    """The mark in Redis that every change replaces, after its commit."""
     return f"{prefix}:config-changes"
 
 
 def _hint() -> None:
     """Tell those who answer from memory. Without Redis they don't."""
     try:
-        get_redis_connection("default").incr(hint_key(settings.REDIS_PREFIX))
+        # Not a counter: in a Redis that was emptied it would come by old values again.
+        mark = secrets.token_hex(8)
+        get_redis_connection("default").set(hint_key(settings.REDIS_PREFIX), mark)
     except RedisError as error:
         log.warning("epoch.not_hinted", error=type(error).__name__)
 

@@ -44,7 +44,9 @@ REDIS_URL = _require(
 
 DATABASES = {
     "default": {
-        **dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True),
+        # No age: under ASGI each request of Django's own path has a thread of its own,
+        # so a kept connection would be used by nobody and stay open.
+        **dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True),
     }
 }
 DATABASES["default"].setdefault("OPTIONS", {})

@@ -128,6 +128,12 @@ REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on th
 DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
 DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip
 USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip
+FLAGS_EXPIRED = env.choice(
+    "FLAGS_EXPIRED",
+    "What `check --database default` makes of feature flags past their date.",
+    "warn",
+    ("warn", "error"),
+)
 # What `Provider.api_key_env` may name: not every variable is a provider's key.
 PROVIDER_KEYS = {
     "TOGETHER_API_KEY": TOGETHER_API_KEY,

@@ -1,0 +1,1 @@
+"""Prompts where they meet requests: their choice, and what came of it."""

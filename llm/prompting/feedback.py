@@ -1,0 +1,101 @@
+"""Keeps what a caller says of an answer, with what the ledger knows of it."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import Error as DatabaseError
+from django.utils import timezone
+
+from billing.models import Reservation, Scope, Usage
+from billing.principal import Principal
+from llm.models import Feedback
+from valuecanvas.core.errors import Conflict, NotFound, Unavailable
+
+_FACTS = (
+    "customer_id",
+    "user_id",
+    "team",
+    "model",
+    "prompt_key",
+    "prompt_version",
+    "variant",
+    "subject",
+    "created_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A score from -1 to 1, and words."""
+
+    request_id: uuid.UUID
+    score: float
+    comment: str = ""
+
+
+def keep(principal: Principal, opinion: Opinion) -> Feedback:
+    """Write or replace the feedback of a request. Blocks: not for an event loop.
+
+    The request must be the caller's own, or of a user it may act for.
+    Raises NotFound, Conflict (the answer is still under way) or Unavailable.
+    """
+    try:
+        return _kept(principal, opinion)
+    except DatabaseError as error:
+        raise Unavailable(
+            "Feedback cannot be kept now. Please try again.",
+            headers={"Retry-After": "1"},
+        ) from error
+
+
+def _kept(principal: Principal, opinion: Opinion) -> Feedback:
+    rows = Usage.objects.filter(pk=opinion.request_id, corrects=None)
+    usage = rows.only(*_FACTS).first()
+    if usage is None or not _may_speak(principal, usage):
+        raise _unknown(principal, opinion.request_id)
+    now = timezone.now()
+    feedback = Feedback(
+        request_id=opinion.request_id,
+        customer_id=usage.customer_id,
+        user_id=usage.user_id,
+        score=opinion.score,
+        comment=opinion.comment,
+        model=usage.model,
+        prompt_key=usage.prompt_key,
+        prompt_version=usage.prompt_version,
+        variant=usage.variant,
+        subject=usage.subject,
+        requested_at=usage.created_at,
+        created_at=now,
+        updated_at=now,
+    )
+    Feedback.objects.bulk_create(
+        [feedback],
+        update_conflicts=True,
+        unique_fields=["request_id"],
+        update_fields=["score", "comment", "updated_at"],
+    )
+    return feedback
+
+
+def _may_speak(principal: Principal, row: Usage | Reservation) -> bool:
+    if row.customer_id == principal.customer_id:
+        return True
+    # As in Callers.acting_for: the users of its own team.
+    return Scope.ACT_AS in principal.scopes and row.team == principal.team
+
+
+def _unknown(principal: Principal, request_id: uuid.UUID) -> NotFound | Conflict:
+    held = Reservation.objects.filter(pk=request_id).first()
+    if held is not None and _may_speak(principal, held):
+        return Conflict(
+            "The answer is still under way: send the feedback once it has ended.",
+            param="request_id",
+            code="request_in_progress",
+            headers={"Retry-After": "1"},
+        )
+    return NotFound(
+        "There is no such request of yours.",
+        param="request_id",
+        code="request_not_found",
+    )

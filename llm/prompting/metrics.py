@@ -1,0 +1,153 @@
+"""What came of a prompt's versions and an experiment's arms: the ledger summed up."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from llm.prompting import queries
+from prompts.experiments.statistics import Sample
+from prompts.models.experiment import Metric
+
+# A ledger too busy to be summed in time shows no figures rather than wait.
+TIMEOUT_MS = 10_000
+# A request that was under way when an experiment ended is settled within this.
+LATE = dt.timedelta(minutes=5)
+# Charts go by the hour up to this long a window, by the day past it.
+HOURLY = dt.timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The requests of one prompt from `since` up to, not including, `until`.
+
+    Settled then, to be exact. `experiment` is a key: only the requests in its arms.
+    """
+
+    prompt: str
+    since: dt.datetime
+    until: dt.datetime
+    experiment: str = ""
+
+    @property
+    def step(self) -> str:
+        return "hour" if self.until - self.since <= HOURLY else "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the requests of one version or arm came to.
+
+    `error_rate` leaves out those whose client went away; latencies and `cost_each` are
+    of answers that came from a provider, not from the cache. Money includes corrections.
+    """
+
+    name: str
+    requests: int = 0
+    users: int = 0
+    failed: int = 0
+    gone: int = 0
+    cached: int = 0
+    cost_usd: Decimal = Decimal(0)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    p50_ms: int | None = None
+    p95_ms: int | None = None
+    feedback: float | None = None
+    feedback_count: int = 0
+
+    @property
+    def error_rate(self) -> float:
+        judged = self.requests - self.gone
+        return self.failed / judged if judged else 0.0
+
+    @property
+    def cost_each(self) -> Decimal:
+        answered = self.requests - self.cached - self.failed - self.gone
+        return self.cost_usd / answered if answered > 0 else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One version or arm in one step of time."""
+
+    at: dt.datetime
+    name: str
+    requests: int = 0
+    failed: int = 0
+    cost_usd: float = 0.0
+    latency_ms: float | None = None
+    feedback: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The samples of every metric by arm, and how many users each arm had."""
+
+    samples: Mapping[str, Mapping[str, Sample]]
+    users: Mapping[str, int] = field(default_factory=dict)
+
+
+def figures(window: Window) -> list[Figures]:
+    """One for each version of the prompt, newest first; for an experiment, each arm.
+
+    A version is named by its number. Raises DatabaseError where it takes too long.
+    """
+    found = [Figures(*row) for row in _rows(queries.FIGURES, window)]
+    if window.experiment:
+        return sorted(found, key=lambda one: one.name)
+    return sorted(found, key=lambda one: int(one.name or 0), reverse=True)
+
+
+def samples(window: Window, arms: Sequence[str]) -> Measured:
+    """What the statistics need of each arm. Raises DatabaseError as `figures` does."""
+    found: dict[str, dict[str, Sample]] = {
+        metric: dict.fromkeys(arms, Sample()) for metric in Metric.values
+    }
+    users = dict.fromkeys(arms, 0)
+    for name, metric, *sums in _rows(queries.SAMPLES, window):
+        if name not in users:
+            continue
+        if metric == queries.USERS:
+            users[name] = sums[0]
+        else:
+            found[metric][name] = Sample(*sums)
+    return Measured(found, users)
+
+
+def timeline(window: Window) -> list[Point]:
+    """By hour or day, as `window.step` says. Steps without a request are left out."""
+    return [Point(*row) for row in _rows(queries.TIMELINE, window)]
+
+
+def steps(window: Window) -> list[dt.datetime]:
+    """Every hour or day of the window, with requests or without."""
+    whole = {"minute": 0, "second": 0, "microsecond": 0}
+    if window.step == "day":
+        whole["hour"] = 0
+    at = window.since.astimezone(dt.UTC).replace(**whole)  # type: ignore[arg-type]
+    by = dt.timedelta(**{f"{window.step}s": 1})
+    found = []
+    while at < window.until:
+        found.append(at)
+        at += by
+    return found
+
+
+def _rows(statement: Mapping[bool, str], window: Window) -> list[Any]:
+    values: dict[str, str | dt.datetime] = {
+        "prompt": window.prompt,
+        "since": window.since,
+        "until": window.until,
+        "step": window.step,
+        "prefix": f"{window.experiment}:",
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+        cursor.execute(statement[bool(window.experiment)], values)
+        rows: list[Any] = cursor.fetchall()
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    return rows

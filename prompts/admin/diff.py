@@ -1,0 +1,153 @@
+"""Two versions beside each other: which lines, and which words in them, differ."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prompts.models import PromptVersion
+
+# Unchanged lines that are shown around a change; longer runs are folded.
+AROUND = 3
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Bit:
+    """Some words of a line; `changed` ones are only on this side."""
+
+    text: str
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    number: int
+    bits: tuple[Bit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line on each side; None: no such line there. `skipped` counts folded lines."""
+
+    kind: str
+    left: Side | None = None
+    right: Side | None = None
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a version: its words, a message, its variables, its parameters."""
+
+    title: str
+    rows: tuple[Row, ...]
+    changed: bool
+
+
+def sections(old: PromptVersion, new: PromptVersion) -> list[Section]:
+    """Every part of the two, in order, also those that are the same in both."""
+    left, right = parts(old), parts(new)
+    titles = list(dict.fromkeys([*left, *right]))
+    return [
+        Section(
+            title,
+            tuple(rows(left.get(title, ""), right.get(title, ""))),
+            left.get(title, "") != right.get(title, ""),
+        )
+        for title in titles
+    ]
+
+
+def parts(version: PromptVersion) -> dict[str, str]:
+    """A version as titled texts that people can read."""
+    words = {"Text": version.template} if version.template else {}
+    for at, message in enumerate(version.messages, 1):
+        content = message.get("content", "")
+        shown = content if isinstance(content, str) else _json(content)
+        words[f"Message {at}: {message.get('role', '')}"] = shown
+    return {
+        **words,
+        "Variables": "\n".join(_variable(one) for one in version.variables),
+        "Model and parameters": _settings(version),
+    }
+
+
+def rows(old: str, new: str) -> Iterator[Row]:
+    """The lines of two texts, paired; runs without a change are folded."""
+    left, right = old.splitlines(), new.splitlines()
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    last = len(matcher.get_opcodes()) - 1
+    for at, (tag, i1, i2, j1, j2) in enumerate(matcher.get_opcodes()):
+        if tag == "equal":
+            same = list(_same(left, range(i1, i2), j1 - i1))
+            yield from _folded(same, first=at == 0, last=at == last)
+        else:
+            yield from _changed(left, right, (range(i1, i2), range(j1, j2)))
+
+
+def _same(lines: Sequence[str], at: range, shift: int) -> Iterator[Row]:
+    for i in at:
+        bits = (Bit(lines[i]),)
+        yield Row("same", Side(i + 1, bits), Side(i + 1 + shift, bits))
+
+
+def _folded(same: list[Row], *, first: bool, last: bool) -> list[Row]:
+    """Only what is near a change of `same`."""
+    head, tail = 0 if first else AROUND, 0 if last else AROUND
+    skipped = len(same) - head - tail
+    if skipped < 2:
+        return same
+    kept_tail = same[len(same) - tail :] if tail else []
+    return [*same[:head], Row("skip", skipped=skipped), *kept_tail]
+
+
+def _changed(
+    left: Sequence[str], right: Sequence[str], at: tuple[range, range]
+) -> Iterator[Row]:
+    olds, news = at
+    for i, j in zip(olds, news, strict=False):
+        old, new = _words(left[i], right[j])
+        yield Row("changed", Side(i + 1, old), Side(j + 1, new))
+    for i in olds[len(news) :]:
+        yield Row("removed", Side(i + 1, (Bit(left[i], True),)))
+    for j in news[len(olds) :]:
+        yield Row("added", None, Side(j + 1, (Bit(right[j], True),)))
+
+
+def _words(old: str, new: str) -> tuple[tuple[Bit, ...], tuple[Bit, ...]]:
+    left, right = _WORDS.findall(old), _WORDS.findall(new)
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    olds, news = [], []
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        changed = tag != "equal"
+        olds.append(Bit("".join(left[i1:i2]), changed))
+        news.append(Bit("".join(right[j1:j2]), changed))
+    return _filled(olds), _filled(news)
+
+
+def _filled(bits: list[Bit]) -> tuple[Bit, ...]:
+    return tuple(bit for bit in bits if bit.text)
+
+
+def _variable(one: dict[str, Any]) -> str:
+    told = [one.get("name", "")]
+    if one.get("description"):
+        told.append(f"– {one['description']}")
+    if one.get("default") is not None:
+        told.append(f"(otherwise: {_json(one['default'])})")
+    if one.get("schema"):
+        told.append(f"must fit {_json(one['schema'])}")
+    return " ".join(told)
+
+
+def _settings(version: PromptVersion) -> str:
+    lines = [f"model: {version.model}"] if version.model else []
+    values = sorted(version.parameters.items())
+    return "\n".join([*lines, *(f"{name}: {_json(value)}" for name, value in values)])
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

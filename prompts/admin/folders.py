@@ -1,0 +1,88 @@
+"""Folders of prompts: where one is, what is below, and the filters for them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.http import urlencode
+from unfold.contrib.filters.admin import DropdownFilter
+
+from prompts.models import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder to go to. `here` is the one shown."""
+
+    title: str
+    query: str
+    here: bool = False
+
+
+class FolderFilter(DropdownFilter):  # type: ignore[misc]
+    """A folder holds what is in the folders below it too."""
+
+    title = "folder"
+    parameter_name = "folder"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in tree(names())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        folder = self.value()
+        return queryset.filter(within(folder)) if folder else queryset
+
+
+class ArchivedFilter(DropdownFilter):  # type: ignore[misc]
+    title = "archived"
+    parameter_name = "archived"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("only", "Archived"), ("too", "Both")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == "too":
+            return queryset
+        return queryset.filter(archived=self.value() == "only")
+
+
+def within(folder: str) -> Q:
+    """Prompts in `folder` or below it."""
+    return Q(folder=folder) | Q(folder__startswith=f"{folder}/")
+
+
+def names() -> list[str]:
+    """Every folder with a prompt that is in use."""
+    used = Prompt.objects.filter(archived=False).exclude(folder="")
+    return list(used.order_by("folder").values_list("folder", flat=True).distinct())
+
+
+def tree(folders: list[str]) -> list[str]:
+    """`folders` with those above them, sorted."""
+    found = set()
+    for folder in folders:
+        parts = folder.split("/")
+        found.update("/".join(parts[:at]) for at in range(1, len(parts) + 1))
+    return sorted(found)
+
+
+def places(here: str) -> list[Place]:
+    """The way down to `here`, and the folders right below it."""
+    up = here.split("/") if here else []
+    trail = ["/".join(up[:at]) for at in range(1, len(up) + 1)]
+    below = [name for name in tree(names()) if _parent(name) == here]
+    return [
+        Place("All prompts", "?", here == ""),
+        *(_place(name, here=name == here) for name in trail),
+        *(_place(name) for name in below),
+    ]
+
+
+def _parent(folder: str) -> str:
+    return folder.rpartition("/")[0]
+
+
+def _place(folder: str, *, here: bool = False) -> Place:
+    title = folder.rpartition("/")[2]
+    return Place(title, f"?{urlencode({'folder': folder})}", here)

@@ -1,0 +1,50 @@
+"""What a prompt takes from the prompts that it includes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prompts import grammar
+from prompts.models import PromptVersion
+from prompts.models.label import LATEST, PRODUCTION
+
+DEEPEST = 5
+
+
+def referred(reference: grammar.Reference) -> PromptVersion | None:
+    """The version that a reference means now."""
+    of_prompt = PromptVersion.objects.filter(prompt__key=reference.key)
+    if reference.version is not None:
+        return of_prompt.filter(number=reference.version).first()
+    if reference.at == LATEST:
+        return of_prompt.order_by("-number").first()
+    return of_prompt.filter(labels__name=reference.at or PRODUCTION).first()
+
+
+def declared(texts: Iterable[str], depth: int = DEEPEST) -> dict[str, dict[str, Any]]:
+    """The variables of all that `texts` include, by name; outer ones win."""
+    found: dict[str, dict[str, Any]] = {}
+    if not depth:
+        return found
+    for reference in _references(texts):
+        version = referred(reference)
+        if version is not None:
+            own = {one["name"]: one for one in version.variables}
+            found = {**declared(texts_of(version), depth - 1), **own, **found}
+    return found
+
+
+def variables_of(version: PromptVersion) -> dict[str, dict[str, Any]]:
+    """Every variable that a request for `version` may give, by name."""
+    own = {one["name"]: one for one in version.variables}
+    return {**own, **{k: v for k, v in declared(texts_of(version)).items() if k not in own}}  # fmt: skip
+
+
+def texts_of(version: PromptVersion) -> list[str]:
+    if version.messages:
+        return [str(one.get("content", "")) for one in version.messages]
+    return [version.template]
+
+
+def _references(texts: Iterable[str]) -> list[grammar.Reference]:
+    found = (one for text in texts for one in grammar.parse(text).references)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,119 @@
+"""The words of a draft as a model would get them, with what stands out marked."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from prompts import grammar
+from prompts.admin.included import DEEPEST, declared, referred
+from prompts.admin.version_form import VersionForm, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Bit:
+    """Some words. Kinds: text, value, default, missing, included, broken."""
+
+    text: str
+    kind: str = "text"
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: str
+    bits: tuple[Bit, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(bit.text for bit in self.bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Messages with the values filled in, and what one should know of them."""
+
+    messages: tuple[Message, ...]
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    error: str = ""
+
+
+def show(form: VersionForm) -> Preview:
+    """What the form's words become with its sample values."""
+    try:
+        values, error = form.samples(), ""
+    except ValidationError as refused:
+        values, error = {}, refused.messages[0]
+    known = _values(form, values)
+    messages = tuple(
+        Message(role, tuple(_bits(text, known, DEEPEST))) for role, text in _texts(form)
+    )
+    bits = [bit for message in messages for bit in message.bits]
+    return Preview(
+        messages=messages,
+        missing=tuple(
+            dict.fromkeys(bit.title for bit in bits if bit.kind == "missing")
+        ),
+        warnings=tuple(_warnings(form, bits)),
+        error=error,
+    )
+
+
+def _texts(form: VersionForm) -> list[tuple[str, str]]:
+    if form.chat:
+        return [(row["role"], row["content"]) for row in form.message_rows]
+    return [("user", form.texts()[0])]
+
+
+def _values(form: VersionForm, samples: Mapping[str, Any]) -> dict[str, Bit]:
+    """For each variable the sample, else the default, else an included one's."""
+    found = {
+        name: Bit(shown(one["default"]), "default", name)
+        for name, one in declared(form.texts()).items()
+        if one.get("default") is not None
+    }
+    for row in form.rows():
+        name = row["name"]
+        if name in samples:
+            found[name] = Bit(shown(samples[name]), "value", name)
+        elif row["left_out"] == "default":
+            found[name] = Bit(row["default"], "default", name)
+        else:
+            found[name] = Bit(f"{{{{{name}}}}}", "missing", name)
+    return found
+
+
+def _bits(text: str, values: Mapping[str, Bit], depth: int) -> Iterator[Bit]:
+    for piece in grammar.parse(text).pieces:
+        if isinstance(piece, str):
+            yield Bit(piece)
+        elif isinstance(piece, grammar.Variable):
+            unknown = Bit(f"{{{{{piece.name}}}}}", "missing", piece.name)
+            yield values.get(piece.name, unknown)
+        else:
+            yield from _included(piece, values, depth)
+
+
+def _included(
+    reference: grammar.Reference, values: Mapping[str, Bit], depth: int
+) -> Iterator[Bit]:
+    version = referred(reference) if depth else None
+    if version is None:
+        yield Bit(f"{{{{> {reference}}}}}", "broken", str(reference))
+        return
+    title = f"from {reference.key}, version {version.number}"
+    for bit in _bits(version.template, values, depth - 1):
+        yield Bit(bit.text, "included", title) if bit.kind == "text" else bit
+
+
+def _warnings(form: VersionForm, bits: list[Bit]) -> Iterator[str]:
+    for text in form.texts():
+        for odd in grammar.oddities(text):
+            yield (
+                f"{odd} is not a variable and will be sent as it stands. A variable "
+                "is one word in double braces, as in {{name}}."
+            )
+    for broken in dict.fromkeys(bit.title for bit in bits if bit.kind == "broken"):
+        yield f"There is no prompt {broken} to include."

@@ -1,0 +1,221 @@
+"""Prompts in the admin: the list, and the details of one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Max, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from prompts import services
+from prompts.admin.compare import CompareMixin
+from prompts.admin.folders import ArchivedFilter, FolderFilter, places
+from prompts.admin.labels import LabelsMixin
+from prompts.admin.rollout import RolloutMixin
+from prompts.admin.words import sentence
+from prompts.admin.workspace import WorkspaceMixin
+from prompts.models import (
+    Experiment,
+    Label,
+    Prompt,
+    PromptEvent,
+    PromptVersion,
+    Rollout,
+)
+from prompts.models.experiment import ExperimentState
+from prompts.models.label import PRODUCTION
+from prompts.models.rollout import LIVE
+from prompts.templatetags.prompt_page import ago
+from valuecanvas.core.admin import Admin, display
+
+DETAILS = ("key", "kind", "folder", "description", "owner", "tags")
+
+
+class DetailsForm(ModelForm):
+    """Fields no larger than what is usually written into them."""
+
+    class Meta:
+        model = Prompt
+        fields = (*DETAILS, "cache_enabled", "cache_scope")
+        widgets = {
+            "description": UnfoldAdminTextareaWidget({"rows": 3}),
+            "tags": UnfoldAdminTextInputWidget,
+        }
+
+
+@admin.register(Prompt)
+class PromptAdmin(WorkspaceMixin, LabelsMixin, RolloutMixin, CompareMixin, Admin):
+    form = DetailsForm
+    list_display = (
+        "key",
+        "folder_text",
+        "production",
+        "newest",
+        "running",
+        "last_change",
+        "owner",
+    )
+    list_select_related = ("owner",)
+    list_filter = (
+        FolderFilter,
+        ("kind", ChoicesDropdownFilter),
+        ArchivedFilter,
+    )
+    search_fields = ("key", "description", "folder", "tags")
+    search_help_text = "Part of a key, a folder, a tag or the description."
+    list_before_template = "admin/prompts/prompt/folders.html"
+    autocomplete_fields = ("owner",)
+    ordering = ("key",)
+    fieldsets = (
+        (None, {"fields": DETAILS}),
+        ("Stored answers", {"fields": ("cache_enabled", "cache_scope")}),
+    )
+
+    class Media:
+        css = {"all": ("valuecanvas/prompts.css",)}
+
+    empty_text = (
+        "A prompt is the words you send to a model, kept here by name, so that you "
+        "can change them without changing any program."
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            *self.workspace_urls(),
+            *self.label_urls(),
+            *self.rollout_urls(),
+            *self.compare_urls(),
+            self.route("<path:object_id>/details/", self.details_view, "prompts_prompt_details"),
+            *super().get_urls(),
+        ]  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["key", "kind"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # archive it: the ledger and the history name it
+
+    # -- the list ------------------------------------------------------------------
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = places(request.GET.get("folder", ""))
+        context = {**(extra_context or {}), "places": found if len(found) > 1 else []}
+        answer: HttpResponse = super().changelist_view(request, context)
+        return answer
+
+    def attach(self, rows: list[Any]) -> None:
+        """What is live and what happened last, by one query each for the whole page."""
+        ids = [row.pk for row in rows]
+        newest = dict(
+            PromptVersion.objects.filter(prompt__in=ids)
+            .order_by()
+            .values_list("prompt")
+            .annotate(Max("number"))
+        )
+        live = dict(
+            Label.objects.filter(prompt__in=ids, name=PRODUCTION).values_list(
+                "prompt", "version__number"
+            )
+        )
+        running = _running(ids)
+        events = {one.prompt_id: one for one in _last_events(ids)}
+        for row in rows:
+            row.newest_number = newest.get(row.pk)
+            row.live_number = live.get(row.pk)
+            row.running_text = running.get(row.pk, "")
+            row.last_event = events.get(row.pk)
+
+    @display(description="Folder", ordering="folder")
+    def folder_text(self, prompt: Prompt) -> str:
+        return prompt.folder or "–"
+
+    @display(description="Production", label={"not published": "warning"})
+    def production(self, prompt: Any) -> str:
+        return f"v{prompt.live_number}" if prompt.live_number else "not published"
+
+    @display(description="Newest")
+    def newest(self, prompt: Any) -> str:
+        return f"v{prompt.newest_number}" if prompt.newest_number else "–"
+
+    @display(description="Under way", label="info")
+    def running(self, prompt: Any) -> str | None:
+        return prompt.running_text or None
+
+    @display(description="Last change")
+    def last_change(self, prompt: Any) -> str:
+        event = prompt.last_event
+        if event is None:
+            return "–"
+        return format_html(
+            '{}<span class="vc-note vp-who">{}, {}</span>',
+            capfirst(sentence(event)),
+            event.actor_name,
+            ago(event.at),
+        )
+
+    # -- make one, change its details ------------------------------------------------
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: ModelForm, change: bool
+    ) -> None:
+        actor = services.Actor.of(request.user)
+        names = [name for name in form.cleaned_data if name in form.changed_data]
+        values = {name: form.cleaned_data[name] for name in names}
+        if change:
+            services.edit_prompt(obj, actor=actor, **values)
+            return
+        made = services.create_prompt(actor=actor, **form.cleaned_data)
+        vars(obj).update(vars(made))
+
+    def details_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The plain form: folder, description, owner, tags."""
+        answer: HttpResponse = Admin.change_view(self, request, object_id)
+        return answer
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return redirect("admin:prompts_prompt_change", obj.pk)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        self.message_user(request, f"The details of {obj} are saved.")
+        return redirect("admin:prompts_prompt_change", obj.pk)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_save_and_continue"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _running(ids: list[Any]) -> dict[Any, str]:
+    """Gradual rollouts and experiments, as words, by the prompt's id."""
+    rollouts = Rollout.objects.filter(prompt__in=ids, state__in=LIVE)
+    found: dict[Any, str] = {}
+    for prompt, number, share in rollouts.values_list(
+        "prompt", "version__number", "share"
+    ):
+        found[prompt] = f"v{number} at {share / 100:g}\u00a0%"
+    experiments = Experiment.objects.filter(
+        prompt__in=ids, state=ExperimentState.RUNNING
+    )
+    for prompt in experiments.values_list("prompt", flat=True):
+        found[prompt] = f"{found[prompt]}, experiment" if prompt in found else "experiment"  # fmt: skip
+    return found
+
+
+def _last_events(ids: list[Any]) -> QuerySet[PromptEvent]:
+    rows = PromptEvent.objects.filter(prompt__in=ids).defer("details", "reason")
+    return rows.order_by("prompt_id", "-id").distinct("prompt_id")
+
+
+def workspace_url(prompt: Prompt) -> str:
+    return reverse("admin:prompts_prompt_change", args=[prompt.pk])

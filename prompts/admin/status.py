@@ -1,0 +1,125 @@
+"""What the prompt page tells of a prompt: what is live, what is new, what happened."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prompts import services
+from prompts.admin.words import sentence, tone
+from prompts.models import (
+    Experiment,
+    Label,
+    Prompt,
+    PromptEvent,
+    PromptVersion,
+    Rollout,
+)
+from prompts.models.experiment import ExperimentState
+from prompts.models.label import LATEST, PRODUCTION
+from prompts.models.rollout import LIVE
+
+VERSIONS, EVENTS = 20, 12
+# What the list of versions does not show.
+HEAVY = ("template", "messages", "variables", "parameters", "digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One version in the timeline, with the labels on it."""
+
+    version: PromptVersion
+    labels: tuple[str, ...]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as a sentence."""
+
+    event: PromptEvent
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything but the words of one prompt."""
+
+    prompt: Prompt
+    newest: int | None
+    production: PromptVersion | None
+    previous: int | None
+    moved: PromptEvent | None
+    others: tuple[Label, ...]
+    lines: tuple[Line, ...]
+    older: int
+    events: tuple[Told, ...]
+    rollout: Rollout | None
+    experiment: Experiment | None
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is a version newer than the live one."""
+        live = self.production.number if self.production else None
+        return self.newest is not None and self.newest != live
+
+
+def status(prompt: Prompt, *, all_versions: bool = False) -> Status:
+    """Read it all, by the same number of queries whatever there is."""
+    shown = prompt.versions.defer(*HEAVY).order_by("-number")
+    versions = list(shown if all_versions else shown[: VERSIONS + 1])
+    newest = versions[0].number if versions else None
+    labels = list(_labels(prompt))
+    live = next((one for one in labels if one.name == PRODUCTION), None)
+    events = prompt.events.defer("details")[:EVENTS]
+    some = versions if all_versions else versions[:VERSIONS]
+    return Status(
+        prompt=prompt,
+        newest=newest,
+        production=live.version if live else None,
+        previous=services.rollback_target(prompt) if live else None,
+        moved=prompt.events.filter(label=PRODUCTION, to_version__isnull=False).first(),
+        others=tuple(one for one in labels if one.name != PRODUCTION),
+        lines=tuple(_lines(some, labels, newest)),
+        older=_older(versions, some),
+        events=tuple(Told(one, sentence(one), tone(one)) for one in events),
+        rollout=_rollout(prompt),
+        experiment=_experiment(prompt),
+    )
+
+
+def _labels(prompt: Prompt) -> Any:
+    heavy = (f"version__{name}" for name in HEAVY)
+    return prompt.labels.select_related("version").defer(*heavy)
+
+
+def _lines(
+    versions: list[PromptVersion], labels: list[Label], newest: int | None
+) -> list[Line]:
+    names: dict[Any, list[str]] = {}
+    for label in labels:
+        names.setdefault(label.version_id, []).append(label.name)
+    return [
+        Line(
+            one,
+            (*names.get(one.pk, ()), *([LATEST] if one.number == newest else ())),
+            PRODUCTION in names.get(one.pk, ()),
+        )
+        for one in versions
+    ]
+
+
+def _older(versions: list[PromptVersion], shown: list[PromptVersion]) -> int:
+    """How many versions are not shown: numbers have no gaps."""
+    return shown[-1].number - 1 if len(versions) > len(shown) else 0
+
+
+def _rollout(prompt: Prompt) -> Rollout | None:
+    heavy = (f"version__{name}" for name in HEAVY)
+    live = prompt.rollouts.filter(state__in=LIVE)
+    return live.select_related("version").defer(*heavy).first()  # type: ignore[no-any-return]
+
+
+def _experiment(prompt: Prompt) -> Experiment | None:
+    """The running one, else one that is being prepared."""
+    open_ones = prompt.experiments.exclude(state=ExperimentState.STOPPED)
+    return open_ones.order_by("-state", "-created_at").first()  # type: ignore[no-any-return]

@@ -1,0 +1,114 @@
+"""What a variable's value may be, in words that need no JSON Schema."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+ANY, SHORT, WHOLE, NUMBER, YES_NO, ONE_OF, OWN = (
+    "any", "short", "whole", "number", "yes_no", "one_of", "schema",
+)  # fmt: skip
+KINDS = (
+    (ANY, "Anything"),
+    (SHORT, "Text, at most so long"),
+    (ONE_OF, "One of these"),
+    (WHOLE, "A whole number"),
+    (NUMBER, "A number"),
+    (YES_NO, "Yes or no"),
+    (OWN, "By a JSON Schema"),
+)
+_SIMPLE: dict[str, dict[str, Any]] = {
+    WHOLE: {"type": "integer"},
+    NUMBER: {"type": "number"},
+    YES_NO: {"type": "boolean"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of KINDS and what belongs to it: a length, the choices, or a schema."""
+
+    kind: str = ANY
+    detail: str = ""
+
+
+def rule_of(schema: Any) -> Rule:
+    """The plainest rule that says the same as `schema`."""
+    if not schema:
+        return Rule()
+    for kind, simple in _SIMPLE.items():
+        if schema == simple:
+            return Rule(kind)
+    if isinstance(schema, Mapping):
+        if set(schema) == {"type", "maxLength"} and schema["type"] == "string":
+            return Rule(SHORT, str(schema["maxLength"]))
+        choices = schema.get("enum")
+        if set(schema) == {"enum"} and _plain(choices):
+            return Rule(ONE_OF, ", ".join(choices))
+    return Rule(OWN, json.dumps(schema, ensure_ascii=False))
+
+
+def schema_of(rule: Rule, name: str) -> dict[str, Any] | None:
+    """The JSON Schema that `rule` means. Raises ValidationError, naming the variable."""
+    if rule.kind in _SIMPLE:
+        return dict(_SIMPLE[rule.kind])
+    if rule.kind == SHORT:
+        return {"type": "string", "maxLength": _length(rule.detail, name)}
+    if rule.kind == ONE_OF:
+        return {"enum": _choices(rule.detail, name)}
+    return _own(rule.detail, name) if rule.kind == OWN else None
+
+
+def typed(text: str, schema: Any) -> Any:
+    """What was typed into a field, as the kind of value that `schema` asks for.
+
+    Text that is not of that kind stays text, and is refused by the schema.
+    """
+    wanted = schema.get("type", "string") if isinstance(schema, Mapping) else "string"
+    if wanted == "string" or not isinstance(wanted, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _plain(choices: Any) -> bool:
+    return isinstance(choices, list) and all(
+        isinstance(one, str) and one.strip() == one and one and "," not in one
+        for one in choices
+    )
+
+
+def _length(detail: str, name: str) -> int:
+    if not detail.isdecimal() or not int(detail):
+        raise ValidationError(
+            f"“{name}”: say how many characters are allowed at most, e.g. 200."
+        )
+    return int(detail)
+
+
+def _choices(detail: str, name: str) -> list[str]:
+    choices = [one.strip() for one in detail.split(",") if one.strip()]
+    if not choices:
+        raise ValidationError(
+            f"“{name}”: list the allowed values with commas, e.g. short, long."
+        )
+    return list(dict.fromkeys(choices))
+
+
+def _own(detail: str, name: str) -> dict[str, Any]:
+    try:
+        schema = json.loads(detail)
+    except ValueError as error:
+        raise ValidationError(
+            f"“{name}”: its JSON Schema can't be read as JSON ({error}). "
+            'Write it as in {"type": "string"}.'
+        ) from error
+    if not isinstance(schema, dict):
+        raise ValidationError(
+            f'“{name}”: a JSON Schema is an object, as in {{"type": "string"}}.'
+        )
+    return schema

@@ -1,0 +1,51 @@
+"""Events of prompts as sentences, after the name of who did it."""
+
+from prompts.models import PromptEvent
+from prompts.models.event import Action
+
+_SAID: dict[str, str] = {
+    Action.CREATED: "created the prompt",
+    Action.EDITED: "changed the details",
+    Action.VERSION: "wrote version {to}",
+    Action.ROLLED_BACK: "rolled {label} back from version {from} to {to}",
+    Action.LABEL_REMOVED: "removed the label {label} from version {from}",
+    Action.ROLLOUT_STARTED: "began to roll version {to} out",
+    Action.ROLLOUT_SHARE: "changed the share of version {to}",
+    Action.ROLLOUT_PAUSED: "held the rollout of version {to}",
+    Action.ROLLOUT_RESUMED: "resumed the rollout of version {to}",
+    Action.ROLLOUT_FINISHED: "finished the rollout of version {to}",
+    Action.ROLLOUT_ROLLED_BACK: "ended the rollout of version {to}: rolled back",
+    Action.EXPERIMENT_STARTED: "started an experiment",
+    Action.EXPERIMENT_CHANGED: "changed an experiment",
+    Action.EXPERIMENT_STOPPED: "stopped an experiment",
+    Action.EXPERIMENT_PROMOTED: "made the winner of an experiment the live version",
+}
+# Which stand out: something went wrong, or went live.
+ALARMS = (Action.ROLLED_BACK, Action.ROLLOUT_ROLLED_BACK)
+LIVE = (Action.MOVED, Action.ROLLOUT_FINISHED, Action.EXPERIMENT_PROMOTED)
+
+
+def sentence(event: PromptEvent) -> str:
+    """What was done, e.g. 'moved production from version 7 to 9'."""
+    names = {
+        "label": event.label or "production",
+        "from": _number(event.from_version),
+        "to": _number(event.to_version),
+    }
+    if event.action == Action.MOVED:
+        said = "moved {label} from version {from} to {to}"
+        if event.from_version is None:
+            said = "put {label} on version {to}"
+        return said.format(**names)
+    return _SAID.get(event.action, event.get_action_display()).format(**names)
+
+
+def tone(event: PromptEvent) -> str:
+    """alarm, live or quiet."""
+    if event.action in ALARMS:
+        return "alarm"
+    return "live" if event.action in LIVE else "quiet"
+
+
+def _number(version: int | None) -> str:
+    return "–" if version is None else str(version)

@@ -1,0 +1,177 @@
+"""The page of a prompt: the editor with its preview, what is live, what happened."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_POST
+
+from prompts import services
+from prompts.admin import diff, preview
+from prompts.admin.status import status
+from prompts.admin.version_form import KINDS, ROLES, VersionForm
+from prompts.models import Prompt, PromptVersion
+from valuecanvas.core.errors import Conflict
+
+PUBLISH = "prompts.publish_prompt"
+
+
+class WorkspaceMixin:
+    """The change page of the admin of prompts."""
+
+    one: Any
+    page: Any
+    record: Any
+    route: Any
+    has_change_permission: Any
+
+    def workspace_urls(self) -> list[URLPattern]:
+        show = require_POST(self.preview_view)
+        return [
+            self.route("<path:object_id>/preview/", show, "prompts_prompt_preview"),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """GET shows the prompt, in the editor its newest version or `?version=`;
+        POST saves what is in the editor as a new version."""
+        if request.method == "POST":
+            prompt = self.one(request, object_id)
+            return self._save(request, prompt)
+        prompt = self.one(request, object_id, "view")
+        now = status(prompt, all_versions="all" in request.GET)
+        source = _source(prompt, request.GET.get("version"), now.newest)
+        form = VersionForm(prompt, source=source, newest=now.newest)
+        return self._show(request, now, form, source=source)
+
+    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A fragment: the words as a model would get them, with the sample values."""
+        prompt = self.one(request, object_id, "view")
+        form = VersionForm(prompt, request.POST)
+        answer: HttpResponse = self.page(
+            request,
+            "admin/prompts/prompt/preview.html",
+            title="",
+            form=form,
+            shown=preview.show(form),
+        )
+        return answer
+
+    # -- saving ----------------------------------------------------------------------
+
+    def _save(self, request: HttpRequest, prompt: Prompt) -> HttpResponse:
+        form = VersionForm(prompt, request.POST)
+        if not form.is_valid():
+            return self._show(request, status(prompt), form, code=422)
+        try:
+            version = services.add_version(
+                prompt,
+                **form.words(),
+                variables=form.cleaned_data["variables"],
+                model=form.cleaned_data["model"].strip(),
+                parameters=form.settings(),
+                actor=services.Actor.of(request.user),
+                note=form.cleaned_data["note"],
+                based_on=form.cleaned_data["based_on"],
+            )
+        except ValidationError as error:
+            form.refuse(error)
+            return self._show(request, status(prompt), form, code=422)
+        except Conflict:
+            return self._lost(request, prompt, form)
+        self.record(request, [prompt], f"Wrote version {version.number}.")
+        if "publish" in request.POST:
+            query = urlencode({"version": version.number})
+            url = reverse("admin:prompts_prompt_move", args=[prompt.pk])
+            return redirect(f"{url}?{query}")
+        messages.success(
+            request,
+            f"Version {version.number} is saved. It is not live: publish it when "
+            "it is ready.",
+        )
+        return redirect("admin:prompts_prompt_change", prompt.pk)
+
+    def _lost(
+        self, request: HttpRequest, prompt: Prompt, form: VersionForm
+    ) -> HttpResponse:
+        """Somebody else saved first: show who, and what they changed."""
+        now = status(prompt)
+        winner = prompt.versions.get(number=now.newest)
+        base = prompt.versions.filter(number=form.cleaned_data["based_on"]).first()
+        # Whoever saves again has seen it.
+        form.data = form.data.copy()
+        form.data["based_on"] = now.newest
+        changed = diff.sections(base, winner) if base else []
+        return self._show(
+            request,
+            now,
+            form,
+            code=409,
+            winner=winner,
+            base=base,
+            sections=[one for one in changed if one.changed],
+        )
+
+    # -- showing ---------------------------------------------------------------------
+
+    def _show(
+        self,
+        request: HttpRequest,
+        now: Any,
+        form: VersionForm,
+        *,
+        code: int = 200,
+        **context: Any,
+    ) -> HttpResponse:
+        prompt = now.prompt
+        answer: HttpResponse = self.page(
+            request,
+            "admin/prompts/prompt/workspace.html",
+            title=prompt.key,
+            original=prompt,
+            status=code,
+            prompt=prompt,
+            now=now,
+            form=form,
+            rows=form.rows(),
+            shown=preview.show(form),
+            may_edit=self.has_change_permission(request, prompt),
+            may_publish=request.user.has_perm(PUBLISH),
+            roles=ROLES,
+            kinds=KINDS,
+            is_fullwidth="1",
+            **context,
+        )
+        return answer
+
+
+def _source(
+    prompt: Prompt, asked: str | None, newest: int | None
+) -> PromptVersion | None:
+    """The version that the editor begins with. Raises Http404."""
+    number = asked or newest
+    if number is None:
+        return None
+    found = (
+        prompt.versions.filter(number=number).first()
+        if str(number).isdecimal() and int(number) < 2**31
+        else None
+    )
+    if found is None:
+        raise Http404(f"{prompt.key} has no version {number}.")
+    return found
+
+
+def refuse_unless(request: HttpRequest, right: str) -> None:
+    """Raises PermissionDenied."""
+    if not request.user.has_perm(right):
+        raise PermissionDenied

@@ -1,0 +1,1 @@
+"""Prompts over REST: a thin door to `prompts.services` and the tables."""

@@ -1,0 +1,170 @@
+"""What the endpoints of prompts take. Shapes only: the rules are in `prompts.services`."""
+
+from rest_framework import serializers as s
+
+from prompts.models.prompt import FOLDER, KEY, CacheScope, Kind
+from valuecanvas.core.api.bodies import JsonField, JsonObjectField, StrictSerializer
+from valuecanvas.core.bucketing import BUCKETS
+
+REASON = "Why; kept in the history."
+# Far more than any prompt has, and few enough for one transaction.
+MOST = 200
+
+
+class Tags(s.ListField):
+    child = s.CharField(max_length=40)
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(max_length=50, **options)  # type: ignore[arg-type]
+
+
+class GivenMessage(StrictSerializer):
+    role = s.ChoiceField(["system", "developer", "user", "assistant"])
+    content = s.CharField(trim_whitespace=False, allow_blank=True)
+
+
+class GivenVariable(StrictSerializer):
+    name = s.CharField(max_length=64)
+    description = s.CharField(required=False, allow_blank=True, max_length=2000)
+    default = JsonField(required=False, allow_null=True)
+    schema = JsonObjectField(required=False, allow_null=True)
+
+
+class GivenVersion(StrictSerializer):
+    template = s.CharField(
+        required=False, trim_whitespace=False, help_text="Of a text prompt."
+    )
+    messages = GivenMessage(  # type: ignore[call-arg]
+        many=True, required=False, max_length=MOST, help_text="Of a chat."
+    )
+    variables = GivenVariable(  # type: ignore[call-arg]
+        many=True,
+        required=False,
+        max_length=MOST,
+        help_text="Those in the words that are not declared must be given as text.",
+    )
+    model = s.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="'': the client names the model.",
+    )
+    parameters = JsonObjectField(
+        required=False, help_text="Sent upstream, e.g. temperature."
+    )
+    note = s.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=2000,
+        help_text="What changed, and why.",
+    )
+    tags = Tags(required=False)
+    based_on = s.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="The version that you edited: 409 if there is a newer one by now.",
+    )
+
+
+class Details(StrictSerializer):
+    """What can be changed of a prompt itself."""
+
+    folder = s.CharField(
+        required=False, allow_blank=True, max_length=200, validators=[FOLDER]
+    )
+    description = s.CharField(required=False, allow_blank=True, max_length=10_000)
+    tags = Tags(required=False)
+    cache_enabled = s.BooleanField(required=False)
+    cache_scope = s.ChoiceField(CacheScope.choices, required=False, allow_blank=True)
+
+
+class GivenPrompt(Details):
+    key = s.CharField(max_length=200, validators=[KEY])
+    kind = s.ChoiceField(Kind.choices, default=Kind.TEXT)
+
+
+class GivenReason(StrictSerializer):
+    reason = s.CharField(
+        required=False, default="", allow_blank=True, max_length=2000, help_text=REASON
+    )
+
+
+class GivenRemoval(GivenReason):
+    expected_version = s.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="Where you believe it points now: 409 if it does not.",
+    )
+
+
+class GivenMove(GivenReason):
+    version = s.IntegerField(min_value=1, help_text="Where the label is to point.")
+    expected_version = s.IntegerField(
+        min_value=1,
+        allow_null=True,
+        help_text="Where you believe it points now; null: nowhere yet. 409 if it does "
+        "not.",
+    )
+
+
+class GivenRollback(StrictSerializer):
+    reason = s.CharField(max_length=2000, help_text=REASON)
+    to = s.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="A version; unless given, the one that was live before.",
+    )
+    expected_version = s.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        help_text="What you believe is live now: 409 if it is not.",
+    )
+
+
+class GivenStep(StrictSerializer):
+    share = s.IntegerField(min_value=1, max_value=BUCKETS)
+    after_minutes = s.IntegerField(min_value=1, max_value=525_600)
+
+
+class GivenShare(GivenReason):
+    share = s.IntegerField(
+        min_value=1,
+        max_value=BUCKETS,
+        help_text="Hundredths of a percent: 100 is 1 %, 10000 is everybody.",
+    )
+
+
+class GivenNewShare(GivenShare):
+    expected_share = s.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="What you believe it is now: 409 if it is not.",
+    )
+
+
+class GivenRollout(GivenShare):
+    version = s.IntegerField(min_value=1)
+    steps = GivenStep(  # type: ignore[call-arg]
+        many=True, required=False, max_length=MOST, help_text="Raised by itself."
+    )
+
+
+class GivenCompile(StrictSerializer):
+    version = s.IntegerField(required=False, allow_null=True, min_value=1)
+    label = s.CharField(  # type: ignore[assignment]
+        required=False, allow_null=True, max_length=40
+    )
+    variables = JsonObjectField(required=False, help_text="A value for each name.")
+    user = s.CharField(
+        required=False,
+        max_length=200,
+        help_text="Your id for a user: what a running experiment or rollout gives to "
+        "this user.",
+    )
+    context = JsonObjectField(  # type: ignore[assignment]
+        required=False, help_text="Attributes of the user, e.g. tier."
+    )

@@ -1,0 +1,246 @@
+"""Prompts' part of the configuration snapshot: prompts with versions, experiments."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db.models import F, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from prompts import grammar, variables
+from prompts.experiments import targeting
+from prompts.experiments.targeting import Condition
+from prompts.grammar import Template
+from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollout
+from prompts.models.experiment import ExperimentState
+from prompts.models.prompt import Kind
+from prompts.models.rollout import LIVE
+from prompts.variables import Declared
+from valuecanvas.core.bucketing import Allocation, loaded
+
+Keys = Iterable[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a version says, parsed: a template for each message, and its variables."""
+
+    messages: tuple[tuple[str, Template], ...]
+    declared: tuple[Declared, ...]
+    parameters: Mapping[str, Any]
+
+    @property
+    def references(self) -> tuple[grammar.Reference, ...]:
+        found = (one for _, words in self.messages for one in words.references)
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(slots=True, eq=False)
+class VersionFacts:
+    """A version as it was read; its JSON stays text until somebody asks for it."""
+
+    number: int
+    template: str = field(repr=False)
+    messages_json: str = field(repr=False)
+    variables_json: str = field(repr=False)
+    model: str
+    parameters_json: str = field(repr=False)
+    digest: str
+    _words: Words | None = field(default=None, repr=False)
+
+    @property
+    def words(self) -> Words:
+        """Parsed at the first use and kept: most versions are never asked for."""
+        if self._words is None:
+            self._words = read_words(
+                self.template,
+                orjson.loads(self.messages_json),
+                orjson.loads(self.variables_json),
+                orjson.loads(self.parameters_json),
+            )
+        return self._words
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutFacts:
+    """`share` buckets of 10,000 get `version`; the others what `production` points at."""
+
+    id: str
+    version: int
+    share: int
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFacts:
+    """A prompt with all that can be asked of it, by version numbers."""
+
+    id: str
+    key: str
+    kind: str
+    archived: bool
+    cache_enabled: bool
+    cache_scope: str
+    versions: Mapping[int, VersionFacts]
+    labels: Mapping[str, int]
+    rollout: RolloutFacts | None
+
+    @property
+    def latest(self) -> int | None:
+        """The newest version's number; None: there is none yet."""
+        return max(self.versions, default=None)
+
+    @property
+    def is_chat(self) -> bool:
+        return self.kind == Kind.CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFacts:
+    """`version` None: what `production` points at. `model` '': no other than that's."""
+
+    name: str
+    version: int | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFacts:
+    """A running experiment."""
+
+    id: str
+    key: str
+    prompt: str
+    salt: str
+    tiers: frozenset[str]
+    conditions: tuple[Condition, ...]
+    allocation: Allocation
+    arms: Mapping[str, ArmFacts]
+
+
+def read_words(
+    template: str,
+    messages: Iterable[Mapping[str, Any]],
+    declared: Iterable[Mapping[str, Any]],
+    parameters: Mapping[str, Any],
+) -> Words:
+    """A version's fields, parsed. Without messages the template is the user's.
+
+    A name in the words that isn't declared is a variable that must be given.
+    """
+    rows = [(one["role"], one["content"]) for one in messages] or [("user", template)]
+    parsed = tuple((role, grammar.parse(text)) for role, text in rows)
+    known = {one.name: one for one in variables.read(declared)}
+    for _, words in parsed:
+        for name in words.names:
+            known.setdefault(name, Declared(name))
+    return Words(parsed, tuple(known.values()), parameters)
+
+
+def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:
+    """Prompts by primary key, each with every version; of `keys` those that exist."""
+    versions = _versions(_some(PromptVersion.objects, keys, "prompt_id"))
+    labels = _labels(_some(Label.objects, keys, "prompt_id"))
+    rollouts = _rollouts(_some(Rollout.objects, keys, "prompt_id"))
+    rows = _some(Prompt.objects, keys, "id").values_list(
+        "id", "key", "kind", "archived", "cache_enabled", "cache_scope"
+    )
+    return {
+        str(pk): PromptFacts(
+            str(pk),
+            key,
+            kind,
+            archived,
+            cache_enabled,
+            cache_scope,
+            versions.get(pk, {}),
+            labels.get(pk, {}),
+            rollouts.get(pk),
+        )
+        for pk, key, kind, archived, cache_enabled, cache_scope in rows
+    }
+
+
+def load_experiments(keys: Keys = None) -> dict[str, ExperimentFacts]:
+    """Running experiments by primary key."""
+    running = _some(Experiment.objects, keys, "id").filter(
+        state=ExperimentState.RUNNING
+    )
+    arms: dict[int, dict[str, ArmFacts]] = {}
+    rows = Arm.objects.filter(experiment__in=running).values_list(
+        "experiment_id", "name", "version__number", "model"
+    )
+    for owner, name, number, model in rows:
+        arms.setdefault(owner, {})[name] = ArmFacts(name, number, model)
+    return {
+        str(row.pk): ExperimentFacts(
+            str(row.pk),
+            row.key,
+            row.prompt.key,
+            f"experiment:{row.key}",
+            frozenset(row.tiers),
+            targeting.loaded(row.conditions),
+            loaded(row.allocation),
+            arms.get(row.pk, {}),
+        )
+        for row in running.select_related("prompt")
+    }
+
+
+def prompts_by_key(prompts: Mapping[str, PromptFacts]) -> dict[str, PromptFacts]:
+    return {facts.key: facts for facts in prompts.values()}
+
+
+def experiments_by_prompt(
+    experiments: Mapping[str, ExperimentFacts],
+) -> dict[str, ExperimentFacts]:
+    """The one that runs on each prompt, by the prompt's key."""
+    return {facts.prompt: facts for facts in experiments.values()}
+
+
+def _some(rows: Any, keys: Keys, name: str) -> QuerySet:
+    """`rows` whose `name` is among `keys`, in no order."""
+    found: QuerySet = rows.order_by()
+    return found if keys is None else found.filter(**{f"{name}__in": list(keys)})
+
+
+def _versions(rows: QuerySet) -> dict[int, dict[int, VersionFacts]]:
+    # As text: to parse 40,000 rows' JSON takes longer than to fetch it.
+    texts = {
+        f"{name}_json": Cast(name, TextField())
+        for name in ("messages", "variables", "parameters")
+    }
+    found: dict[int, dict[int, VersionFacts]] = {}
+    columns = rows.values_list(
+        F("prompt_id"),
+        "number",
+        "template",
+        texts["messages_json"],
+        texts["variables_json"],
+        "model",
+        texts["parameters_json"],
+        "digest",
+    )
+    for prompt, *facts in columns.iterator(chunk_size=2000):
+        found.setdefault(prompt, {})[facts[0]] = VersionFacts(*facts)
+    return found
+
+
+def _labels(rows: QuerySet) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    for prompt, name, number in rows.values_list(
+        "prompt_id", "name", "version__number"
+    ):
+        found.setdefault(prompt, {})[name] = number
+    return found
+
+
+def _rollouts(rows: QuerySet) -> dict[int, RolloutFacts]:
+    live = rows.filter(state__in=LIVE)
+    return {
+        prompt: RolloutFacts(str(pk), number, share, Rollout(pk=pk).salt)
+        for prompt, pk, number, share in live.values_list(
+            "prompt_id", "pk", "version__number", "share"
+        )
+    }

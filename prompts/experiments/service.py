@@ -1,0 +1,236 @@
+"""Experiments under way: start, change weights, stop, promote. Each leaves an event."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from prompts.experiments.drafts import ArmSpec, check_arms, check_weights
+from prompts.models import Arm, Experiment, Prompt, PromptEvent, PromptVersion, Rollout
+from prompts.models.event import Action
+from prompts.models.experiment import ExperimentState
+from prompts.models.label import PRODUCTION
+from prompts.models.rollout import LIVE
+from prompts.services import Actor, add_version, move_label
+from prompts.services.audit import lock, record
+from prompts.services.composition import check_use
+from valuecanvas.core.bucketing import allocate, dumped, loaded
+from valuecanvas.core.errors import Conflict
+
+
+def start(experiment: Experiment, *, actor: Actor, reason: str = "") -> Experiment:
+    """Let it govern requests from now on.
+
+    Raises Conflict: not a draft, another one runs, or a rollout is under way.
+    Raises ValidationError where the draft is no longer right.
+    """
+    with transaction.atomic():
+        prompt, found = _locked(experiment, ExperimentState.DRAFT)
+        _refuse_company(prompt, found)
+        specs = [_spec(arm) for arm in found.arms.select_related("version")]
+        for version in check_arms(prompt, specs).values():
+            check_use(prompt, version.number)
+        weights = {arm.name: arm.weight for arm in specs}
+        check_weights(weights)
+        found.allocation = dumped(allocate(weights))
+        found.state = ExperimentState.RUNNING
+        found.started_at = timezone.now()
+        found.save()
+        _note(found, Action.EXPERIMENT_STARTED, actor, reason, weights=weights)
+    return found
+
+
+def change_weights(
+    experiment: Experiment,
+    weights: Mapping[str, int],
+    *,
+    actor: Actor,
+    reason: str,
+) -> Experiment:
+    """Share out the callers anew; hundredths of a percent, 10,000 together.
+
+    Nobody changes arms but into one that grows. Its figures are counted from now on:
+    those from before were of another mix of users and days.
+    Raises Conflict where it does not run, ValidationError for wrong weights.
+    """
+    with transaction.atomic():
+        _, found = _locked(experiment, ExperimentState.RUNNING)
+        arms = {arm.name: arm for arm in found.arms.all()}
+        if weights.keys() != arms.keys():
+            raise ValidationError({"arms": "Give every arm a weight, and no other."})
+        check_weights(weights)
+        before = {name: arm.weight for name, arm in arms.items()}
+        for name, weight in weights.items():
+            if arms[name].weight != weight:
+                arms[name].weight = weight
+                arms[name].save(update_fields=["weight"])
+        found.allocation = dumped(allocate(weights, loaded(found.allocation)))
+        found.save()
+        _note(
+            found,
+            Action.EXPERIMENT_CHANGED,
+            actor,
+            reason,
+            weights=dict(weights),
+            before=before,
+        )
+    return found
+
+
+def stop(experiment: Experiment, *, actor: Actor, reason: str) -> Experiment:
+    """End it: from now on everybody gets what the label points at. Raises Conflict."""
+    with transaction.atomic():
+        _, found = _locked(experiment, ExperimentState.RUNNING)
+        _stopped(found, reason)
+        _note(found, Action.EXPERIMENT_STOPPED, actor, reason)
+    return found
+
+
+def promote(
+    experiment: Experiment, arm_name: str, *, actor: Actor, reason: str
+) -> Experiment:
+    """Make an arm what everybody gets: `production` moves to its version.
+
+    Ends the experiment if it runs. An arm with a model of its own becomes a new version
+    first. Raises Conflict (a draft; promoted before), ValidationError (no such arm),
+    NotPermitted (a protected label).
+    """
+    with transaction.atomic():
+        running, stopped = ExperimentState.RUNNING, ExperimentState.STOPPED
+        prompt, found = _locked(experiment, running, stopped)
+        if found.winner:
+            raise Conflict(f"'{found.winner}' was promoted before.")
+        arm = found.arms.select_related("version").filter(name=arm_name).first()
+        if arm is None:
+            raise ValidationError({"arm": f"There is no arm '{arm_name[:40]}'."})
+        if found.state == ExperimentState.RUNNING:
+            _stopped(found, reason)
+        found.winner = arm.name
+        found.save()
+        before = _production(prompt)
+        version = _version_of(arm, before, actor=actor, experiment=found)
+        if version is not None and version != before:
+            move_label(
+                prompt,
+                PRODUCTION,
+                version,
+                expected=before.number if before else None,
+                actor=actor,
+                reason=f"Winner of the experiment {found.key}. {reason}".strip(),
+            )
+        _note(
+            found,
+            Action.EXPERIMENT_PROMOTED,
+            actor,
+            reason,
+            from_version=before.number if before else None,
+            to_version=version.number if version else None,
+            arm=arm.name,
+        )
+    return found
+
+
+def measured_from(experiment: Experiment) -> datetime | None:
+    """Since when its figures count: the last change of weights, or the start."""
+    changed = (
+        PromptEvent.objects.filter(
+            prompt_id=experiment.prompt_id,
+            action=Action.EXPERIMENT_CHANGED,
+            details__experiment=experiment.key,
+        )
+        .values_list("at", flat=True)
+        .first()
+    )
+    return changed or experiment.started_at
+
+
+def _locked(
+    experiment: Experiment, *states: ExperimentState
+) -> tuple[Prompt, Experiment]:
+    """The prompt and the experiment, nobody else's now. Raises Conflict."""
+    prompt = lock(experiment.prompt)
+    found = Experiment.objects.select_for_update().get(pk=experiment.pk)
+    if found.state not in states:
+        text = f"The experiment '{found.key}' is {found.get_state_display().lower()}."
+        raise Conflict(text)
+    return prompt, found
+
+
+def _refuse_company(prompt: Prompt, found: Experiment) -> None:
+    """One at a time: what two of them do to a prompt, nobody could tell apart."""
+    if prompt.archived:
+        raise Conflict(f"The prompt '{prompt.key}' is archived.")
+    other = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
+    if key := other.values_list("key", flat=True).first():
+        raise Conflict(f"The experiment '{key}' is running on this prompt.")
+    if Rollout.objects.filter(prompt=prompt, state__in=LIVE).exists():
+        raise Conflict("A gradual rollout of this prompt is under way: end it first.")
+
+
+def _stopped(found: Experiment, reason: str) -> None:
+    found.state = ExperimentState.STOPPED
+    found.stopped_at = timezone.now()
+    found.reason = reason
+    found.save()
+
+
+def _spec(arm: Arm) -> ArmSpec:
+    number = arm.version.number if arm.version else None
+    return ArmSpec(arm.name, arm.weight, number, arm.model, arm.control)
+
+
+def _production(prompt: Prompt) -> PromptVersion | None:
+    return PromptVersion.objects.filter(
+        prompt=prompt, labels__name=PRODUCTION, labels__prompt=prompt
+    ).first()
+
+
+def _version_of(
+    arm: Arm, production: PromptVersion | None, *, actor: Actor, experiment: Experiment
+) -> PromptVersion | None:
+    """The version that does what the arm did; None: there is none to move to."""
+    version: PromptVersion | None = arm.version or production
+    if version is None or arm.model in ("", version.model):
+        return version
+    try:
+        return add_version(
+            version.prompt,
+            template=version.template,
+            messages=version.messages,
+            variables=version.variables,
+            model=arm.model,
+            parameters=version.parameters,
+            actor=actor,
+            note=f"Version {version.number} with the model {arm.model}, the winner of "
+            f"the experiment {experiment.key}.",
+            tags=version.tags,
+        )
+    except ValidationError as error:
+        if getattr(error, "code", "") != "unchanged":
+            raise
+        # Somebody has made it already, as the newest.
+        return version.prompt.versions.first()
+
+
+def _note(
+    experiment: Experiment,
+    action: Action,
+    actor: Actor,
+    reason: str,
+    *,
+    from_version: int | None = None,
+    to_version: int | None = None,
+    **details: Any,
+) -> None:
+    record(
+        experiment.prompt,
+        action,
+        actor,
+        from_version=from_version,
+        to_version=to_version,
+        reason=reason,
+        details={"experiment": experiment.key, **details},
+    )

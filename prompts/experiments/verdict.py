@@ -1,0 +1,163 @@
+"""What to make of an experiment's figures, in plain words."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from prompts.experiments import statistics
+from prompts.experiments.statistics import Comparison, Interval, Sample
+from prompts.models.experiment import Metric
+from valuecanvas.core.templatetags import figures
+
+EARLY, NONE, BETTER, WORSE = "early", "none", "better", "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a metric is called, and which way is better."""
+
+    noun: str
+    higher_is_better: bool
+    shown: Callable[[float], str]
+    change: Callable[[float], str]  # of a difference, without its sign
+    rare: bool = False
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}\u00a0%"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.2f} points"
+
+
+def _usd(value: float) -> str:
+    return figures.usd(Decimal(f"{value:.6f}"))
+
+
+def _millis(value: float) -> str:
+    return figures.duration(round(value))
+
+
+def _score(value: float) -> str:
+    return f"{value:.2f}"
+
+
+MEASURES: Mapping[str, Measure] = {
+    Metric.ERROR_RATE: Measure("error rate", False, _percent, _points, rare=True),
+    Metric.FEEDBACK: Measure("feedback score", True, _score, _score),
+    Metric.COST: Measure("cost per request", False, _usd, _usd),
+    Metric.LATENCY: Measure("latency", False, _millis, _millis),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The conclusion on one metric. `kind` is early, none, better or worse.
+
+    `winner` is the arm to prefer, '' while there is none; `compared` has every arm but
+    the control.
+    """
+
+    metric: str
+    kind: str
+    winner: str
+    headline: str
+    sentences: tuple[str, ...]
+    compared: Mapping[str, Comparison]
+
+
+def judge(
+    metric: str, samples: Mapping[str, Sample], *, control: str, alpha: float
+) -> Verdict:
+    """Compare each arm with the control.
+
+    With several, `alpha` is shared out among them (Bonferroni): it is the chance of any
+    false claim on this metric.
+    """
+    measure = MEASURES[metric]
+    others = {name: one for name, one in samples.items() if name != control}
+    each = alpha / max(1, len(others))
+    base = samples[control]
+    compared = {
+        name: statistics.compare(one, base, each, rare=measure.rare)
+        for name, one in others.items()
+    }
+    shown = {name: one for name, one in compared.items() if one.shown(each)}
+    better = {name: one for name, one in shown.items() if _gain(measure, one) > 0}
+    sentences = tuple(
+        _sentence(measure, name, control, one) + _by_share(measure, one, base)
+        for name, one in compared.items()
+    )
+    if better:
+        winner = max(better, key=lambda name: _gain(measure, better[name]))
+        headline = f"{winner} is better than {control}."
+        if len(better) > 1:
+            sentences += (f"{_listed(better)} were not compared with each other.",)
+        return Verdict(metric, BETTER, winner, headline, sentences, compared)
+    if shown and len(shown) == len(others):
+        headline = f"{control} is better than {_listed(shown)}."
+        return Verdict(metric, WORSE, control, headline, sentences, compared)
+    if any(one.p is not None for one in compared.values()):
+        headline = "No difference shown yet."
+        if shown:
+            headline = f"{_listed(shown)} can be given up: {control} is better."
+        return Verdict(metric, NONE, "", headline, sentences, compared)
+    lacking = (_lacking(measure, name, one, base) for name, one in others.items())
+    return Verdict(metric, EARLY, "", "Too early to tell.", tuple(lacking), compared)
+
+
+def relative(comparison: Comparison, control: Sample) -> Interval | None:
+    """The interval as a share of the control's mean; None where that says nothing."""
+    found = comparison.interval
+    if found is None or control.mean <= 0:
+        return None
+    return Interval(found.low / control.mean, found.high / control.mean)
+
+
+def _gain(measure: Measure, one: Comparison) -> float:
+    return one.difference if measure.higher_is_better else -one.difference
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _sentence(measure: Measure, name: str, control: str, one: Comparison) -> str:
+    if one.interval is None:
+        return f"{name} and {control} cannot be compared yet: too few cases"
+    low, high = one.interval.low, one.interval.high
+    whose = f"{name}'s {measure.noun} is"
+    if low == high == 0:
+        return f"{whose} the same as {control}'s, in all cases"
+    if one.interval.excludes_zero():
+        word = "higher" if low > 0 else "lower"
+        least, most = sorted((abs(low), abs(high)))
+        ends = f"{measure.change(least)} to {measure.change(most)}"
+        return f"{whose} {word} than {control}'s by {ends}"
+    ends = f"{measure.change(abs(low))} lower and {measure.change(abs(high))} higher"
+    return f"{whose} somewhere between {ends} than {control}'s"
+
+
+def _by_share(measure: Measure, one: Comparison, base: Sample) -> str:
+    """The same as a share of the control's, where that says something; a full stop."""
+    found = relative(one, base)
+    if found is None or measure.higher_is_better or not found.excludes_zero():
+        return "."
+    least, most = sorted((abs(found.low), abs(found.high)))
+    return f" ({100 * least:.0f} to {100 * most:.0f}\u00a0%)."
+
+
+def _lacking(measure: Measure, name: str, one: Sample, base: Sample) -> str:
+    least = min(one.units, base.units)
+    if least < statistics.MIN_UNITS:
+        return (
+            f"{name} and the control have {one.units} and {base.units} users; "
+            f"each needs {statistics.MIN_UNITS}."
+        )
+    cases = round(one.total + base.total)
+    return (
+        f"{name} and the control together have {cases} cases of what is counted "
+        f"({measure.noun}); {statistics.MIN_EVENTS} are needed."
+    )

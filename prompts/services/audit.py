@@ -1,0 +1,40 @@
+"""The row in a prompt's audit that goes with every change of it."""
+
+from typing import Any
+
+from prompts.models import Prompt, PromptEvent
+from prompts.models.event import Action
+from prompts.services.actor import Actor
+
+
+def lock(prompt: Prompt) -> Prompt:
+    """The prompt as it is now, and nobody else's until the transaction ends.
+
+    Every change of a prompt begins with this. What else is locked comes after it:
+    the lock on composition, then the epoch.
+    """
+    return Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
+
+
+def record(
+    prompt: Prompt,
+    action: Action,
+    actor: Actor,
+    *,
+    label: str = "",
+    from_version: int | None = None,
+    to_version: int | None = None,
+    reason: str = "",
+    details: dict[str, Any] | None = None,
+) -> PromptEvent:
+    return PromptEvent.objects.create(
+        prompt=prompt,
+        actor=actor.user,
+        actor_name=actor.name[:200],
+        action=action,
+        label=label,
+        from_version=from_version,
+        to_version=to_version,
+        reason=reason,
+        details=details or {},
+    )

@@ -1,0 +1,181 @@
+"""Prompts that include prompts: nothing in use may break by a change.
+
+What an inclusion means depends on labels, so a move of a label is checked as a new
+version is. The renderer guards itself as well.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from prompts import config
+from prompts.config import PromptFacts, VersionFacts
+from prompts.models import Prompt, PromptVersion
+from prompts.models.experiment import ExperimentState
+from prompts.models.rollout import LIVE
+from prompts.render import BrokenPrompt, Library
+from valuecanvas.core import locks
+
+# In JSON a tab is written as \t.
+_INCLUDES = r"\{\{(?:[ \t]|\\t)*>"
+_LOCK = "prompts.composition"
+# A version of a prompt: its key and number.
+Place = tuple[str, int]
+Change = Callable[[PromptFacts], PromptFacts]
+
+
+class Stored(Mapping[str, PromptFacts]):
+    """Prompts by key as the database has them, each read when it is asked for."""
+
+    def __init__(self, known: Mapping[str, PromptFacts] | None = None) -> None:
+        self._known: dict[str, PromptFacts | None] = dict(known or {})
+
+    def __getitem__(self, key: str) -> PromptFacts:
+        if key not in self._known:
+            rows = Prompt.objects.filter(key=key).values_list("pk", flat=True)
+            found = config.load_prompts([str(pk) for pk in rows])
+            self._known[key] = next(iter(found.values()), None)
+        facts = self._known[key]
+        if facts is None:
+            raise KeyError(key)
+        return facts
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, facts in self._known.items() if facts is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def check_version(prompt: Prompt, version: VersionFacts) -> None:
+    """Before `version` is saved as the newest. Raises ValidationError for its words."""
+
+    def added(facts: PromptFacts) -> PromptFacts:
+        return replace(facts, versions={**facts.versions, version.number: version})
+
+    if version.words.references:
+        field = "messages" if prompt.kind == "chat" else "template"
+        _check(prompt, added, field, version.number)
+
+
+def check_use(prompt: Prompt, number: int, label: str = "") -> None:
+    """Before version `number` comes into use, by `label` if one is to point at it.
+
+    Raises ValidationError for 'version'.
+    """
+
+    def moved(facts: PromptFacts) -> PromptFacts:
+        return replace(facts, labels={**facts.labels, label: number})
+
+    if _including().filter(prompt=prompt, number=number).exists():
+        _check(prompt, moved if label else _same, "version", number)
+
+
+def check_removal(prompt: Prompt, label: str) -> None:
+    """Before `label` goes. Raises ValidationError for 'label'."""
+
+    def removed(facts: PromptFacts) -> PromptFacts:
+        left = {name: at for name, at in facts.labels.items() if name != label}
+        return replace(facts, labels=left)
+
+    _check(prompt, removed, "label")
+
+
+def check_archive(prompt: Prompt) -> None:
+    """Before `prompt` goes out of use. Raises ValidationError for 'archived'."""
+
+    def archived(facts: PromptFacts) -> PromptFacts:
+        return replace(facts, archived=True)
+
+    _check(prompt, archived, "archived")
+
+
+def check_all(keys: Iterable[str]) -> None:
+    """What is in use of these prompts, as they are now. Raises ValidationError."""
+    locks.hold(_LOCK)
+    wanted = set(keys)
+    places = [place for place in _inclusions() if place[0] in wanted]
+    if problems := _broken(Library(Stored()), places):
+        raise ValidationError(list(problems.values()))
+
+
+def _same(facts: PromptFacts) -> PromptFacts:
+    return facts
+
+
+def _check(
+    prompt: Prompt, change: Change, field: str, number: int | None = None
+) -> None:
+    """Raises ValidationError where `change` breaks what is not broken already.
+
+    With `number` that version of the prompt itself has to be whole.
+    """
+    locks.hold(_LOCK)
+    now = Stored()
+    then = Stored({prompt.key: change(now[prompt.key])})
+    users = _users(prompt.key)
+    own = [] if number is None else [(prompt.key, number)]
+    before = _broken(Library(now), users)
+    after = _broken(Library(then), [*own, *users])
+    new = [text for place, text in after.items() if place in own or place not in before]
+    if new:
+        raise ValidationError({field: new})
+
+
+def _broken(library: Library, places: Iterable[Place]) -> dict[Place, str]:
+    """Why, for each that can't be put together."""
+    found = {}
+    for key, number in places:
+        prompt = library.prompts[key]
+        try:
+            library.body(prompt, prompt.versions[number])
+        except BrokenPrompt as broken:
+            found[key, number] = broken.message
+    return found
+
+
+def _users(key: str) -> list[Place]:
+    """The versions in use that include the prompt, by others or at once."""
+    inclusions = _inclusions()
+    reached, found = {key}, dict[Place, None]()
+    more = True
+    while more:
+        new = [
+            place
+            for place, keys in inclusions.items()
+            if place not in found and keys & reached
+        ]
+        found |= dict.fromkeys(new)
+        reached |= {name for name, _ in new}
+        more = bool(new)
+    return [place for place in found if place[0] != key]
+
+
+def _inclusions() -> dict[Place, set[str]]:
+    """Every version in use that includes others, and the keys of those."""
+    newer = PromptVersion.objects.filter(
+        prompt=OuterRef("prompt"), number__gt=OuterRef("number")
+    )
+    rows = _including().filter(
+        ~Exists(newer)
+        | Q(labels__isnull=False)
+        | Q(rollouts__state__in=LIVE)
+        | Q(arms__experiment__state=ExperimentState.RUNNING),
+        prompt__archived=False,
+    )
+    found = {}
+    fields = rows.values_list("prompt__key", "number", "template", "messages")
+    for key, number, template, messages in fields:
+        words = config.read_words(template, messages, [], {})
+        found[key, number] = {one.key for one in words.references}
+    return found
+
+
+def _including() -> "QuerySet[PromptVersion]":
+    """Versions with an inclusion in their words."""
+    return PromptVersion.objects.annotate(told=Cast("messages", TextField())).filter(
+        Q(template__regex=_INCLUDES) | Q(told__regex=_INCLUDES)
+    )

@@ -1,0 +1,32 @@
+"""How a gradual rollout ends: finished, or rolled back."""
+
+from django.utils import timezone
+
+from prompts.models import Rollout
+from prompts.models.event import Action
+from prompts.models.rollout import RolloutState
+from prompts.services.actor import Actor
+from prompts.services.audit import record
+
+
+def end(rollout: Rollout, *, finished: bool, actor: Actor, reason: str) -> None:
+    """Close the row and write the audit; the label is for the caller to move."""
+    state = RolloutState.FINISHED if finished else RolloutState.ROLLED_BACK
+    action = Action.ROLLOUT_FINISHED if finished else Action.ROLLOUT_ROLLED_BACK
+    close(rollout, state, reason)
+    record(
+        rollout.prompt,
+        action,
+        actor,
+        to_version=rollout.version.number,
+        reason=reason,
+        details={"rollout": rollout.pk, "share": rollout.share},
+    )
+
+
+def close(rollout: Rollout, state: RolloutState, reason: str) -> None:
+    rollout.state = state
+    rollout.reason = reason
+    rollout.ended_at = timezone.now()
+    rollout.next_at = None
+    rollout.save()

@@ -1,0 +1,256 @@
+"""Labels: moved by compare-and-set, rolled back, removed. `production` is live."""
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from prompts.models import Label, Prompt, PromptEvent, PromptVersion, Rollout
+from prompts.models.event import Action
+from prompts.models.label import LATEST, NAME, PRODUCTION
+from prompts.models.rollout import LIVE
+from prompts.services import composition
+from prompts.services.actor import Actor, require_move
+from prompts.services.audit import lock, record
+from prompts.services.endings import end
+from valuecanvas.core.errors import Conflict
+
+_MOVES = (
+    Action.MOVED,
+    Action.ROLLED_BACK,
+    Action.ROLLOUT_FINISHED,
+    Action.EXPERIMENT_PROMOTED,
+)
+
+
+def move_label(
+    prompt: Prompt,
+    name: str,
+    to_version: PromptVersion | int,
+    *,
+    expected: int | None,
+    actor: Actor,
+    reason: str = "",
+) -> Label:
+    """Point the label `name` at a version, if it points at version `expected` now.
+
+    `expected` None: the label does not exist yet. Moving `production` ends a gradual
+    rollout that is under way. Raises Conflict, which tells who moved it, NotPermitted,
+    ValidationError by field.
+    """
+    require_move(actor, name)
+    with transaction.atomic():
+        found = lock(prompt)
+        version = version_of(found, to_version)
+        label = _label(found, name)
+        if (label.version.number if label else None) != expected:
+            raise conflict(found, name, label)
+        return point(
+            found, name, label, version, action=Action.MOVED, actor=actor, reason=reason
+        )
+
+
+def rollback(
+    prompt: Prompt,
+    *,
+    actor: Actor,
+    reason: str,
+    to: PromptVersion | int | None = None,
+    expected: int | None = None,
+) -> Label:
+    """Move `production` back to `to`, else to what it pointed at before.
+
+    With `expected`, only if it points at that version now. Rolling back twice goes back
+    twice, never forward to what was just left. Raises as move_label does.
+    """
+    require_move(actor, PRODUCTION)
+    if not reason.strip():
+        raise ValidationError({"reason": "Say why: others will read it."})
+    with transaction.atomic():
+        found = lock(prompt)
+        label = _label(found, PRODUCTION)
+        if expected is not None and (not label or label.version.number != expected):
+            raise conflict(found, PRODUCTION, label)
+        target = to if to is not None else rollback_target(found)
+        if target is None:
+            raise ValidationError(
+                {"version": "There is no earlier version in production to go back to."}
+            )
+        return point(
+            found,
+            PRODUCTION,
+            label,
+            version_of(found, target),
+            action=Action.ROLLED_BACK,
+            actor=actor,
+            reason=reason,
+        )
+
+
+def remove_label(
+    prompt: Prompt,
+    name: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> None:
+    """Take the label away; clients that ask for it get an error.
+
+    With `expected`, only if it points at that version now. Raises as move_label does,
+    also where another prompt includes this one by the label.
+    """
+    require_move(actor, name)
+    with transaction.atomic():
+        found = lock(prompt)
+        label = _label(found, name)
+        if label is None:
+            raise ValidationError({"label": f"There is no label '{name[:40]}'."})
+        if expected is not None and label.version.number != expected:
+            raise conflict(found, name, label)
+        composition.check_removal(found, name)
+        if name == PRODUCTION:
+            _end_rollout(found, None, actor, reason)
+        label.delete()
+        record(
+            found,
+            Action.LABEL_REMOVED,
+            actor,
+            label=name,
+            from_version=label.version.number,
+            reason=reason,
+        )
+
+
+def rollback_target(prompt: Prompt) -> int | None:
+    """The version that a rollback goes to; None: there is none.
+
+    Read from the audit as a stack: a move puts a version on it, a rollback takes off
+    what it left.
+    """
+    current = prompt.labels.filter(name=PRODUCTION).values_list(
+        "version__number", flat=True
+    )
+    now = current.first()
+    stack: list[int] = []
+    moves = PromptEvent.objects.filter(
+        prompt=prompt, label=PRODUCTION, action__in=_MOVES
+    )
+    for action, number in moves.order_by("id").values_list("action", "to_version"):
+        if number is None:
+            continue
+        if action == Action.ROLLED_BACK:
+            stack = _taken_off(stack, number)
+        elif stack[-1:] != [number]:
+            stack.append(number)
+    earlier = [number for number in stack if number != now]
+    if now is not None and now in stack:
+        # What stands below its last place in the stack.
+        below = stack[: len(stack) - 1 - stack[::-1].index(now)]
+        earlier = [number for number in below if number != now]
+    return earlier[-1] if earlier else None
+
+
+def version_of(prompt: Prompt, version: PromptVersion | int) -> PromptVersion:
+    """The prompt's own version of that number. Raises ValidationError for 'version'."""
+    number = version if isinstance(version, int) else version.number
+    found = prompt.versions.filter(number=number).first()
+    if found is None:
+        raise ValidationError(
+            {"version": f"'{prompt.key}' has no version {number}."}, code="no_version"
+        )
+    return found
+
+
+def point(
+    prompt: Prompt,
+    name: str,
+    label: Label | None,
+    version: PromptVersion,
+    *,
+    action: Action,
+    actor: Actor,
+    reason: str,
+    check: bool = True,
+) -> Label:
+    """Write the move and its row; inside the transaction that locked the prompt.
+
+    Without `check` the caller looks after what includes what.
+    """
+    before = label.version.number if label else None
+    if label is not None and before == version.number:
+        return label
+    if label is None:
+        _check_name(name)
+        label = Label(prompt=prompt, name=name)
+    if check:
+        composition.check_use(prompt, version.number, name)
+    label.version = version
+    label.save()
+    record(
+        prompt,
+        action,
+        actor,
+        label=name,
+        from_version=before,
+        to_version=version.number,
+        reason=reason,
+    )
+    if name == PRODUCTION and action != Action.ROLLOUT_FINISHED:
+        _end_rollout(prompt, version, actor, reason)
+    return label
+
+
+def conflict(prompt: Prompt, name: str, label: Label | None) -> Conflict:
+    """Who moved the label, and where it is now."""
+    moves = PromptEvent.objects.filter(prompt=prompt, label=name)
+    last = moves.order_by("-id").first()
+    where = f"points at version {label.version.number}" if label else "does not exist"
+    who = f": {last.actor_name} moved it" if last else ""
+    return Conflict(
+        f"The label '{name[:40]}' {where} now{who}.",
+        code="label_conflict",
+        extra={
+            "label": name,
+            "current_version": label.version.number if label else None,
+            "moved_by": last.actor_name if last else None,
+            "moved_at": last.at.isoformat() if last else None,
+            "reason": last.reason if last else None,
+        },
+    )
+
+
+def _label(prompt: Prompt, name: str) -> Label | None:
+    return prompt.labels.select_related("version").filter(name=name).first()
+
+
+def _check_name(name: str) -> None:
+    if name == LATEST:
+        text = "'latest' always is the newest version; it can't be moved."
+        raise ValidationError({"label": text})
+    try:
+        NAME(name)
+    except ValidationError as error:
+        raise ValidationError({"label": error.messages}) from None
+    if len(name) > 40:
+        raise ValidationError({"label": "A label has at most 40 characters."})
+
+
+def _taken_off(stack: list[int], number: int) -> list[int]:
+    """The stack after a rollback to `number`."""
+    if number in stack:
+        return stack[: len(stack) - stack[::-1].index(number)]
+    return [*stack[:-1], number]
+
+
+def _end_rollout(
+    prompt: Prompt, version: PromptVersion | None, actor: Actor, reason: str
+) -> None:
+    """A move by hand is the last word: whoever had the new version gets what it says."""
+    live = Rollout.objects.filter(prompt=prompt, state__in=LIVE)
+    rollout = live.select_related("version").first()
+    if rollout is not None:
+        end(
+            rollout,
+            finished=version is not None and rollout.version_id == version.pk,
+            actor=actor,
+            reason=reason or "The label production was moved.",
+        )

@@ -1,0 +1,252 @@
+"""Gradual rollouts: started, raised by hand or on schedule, paused, finished, undone.
+
+    running <-> paused
+       |          |
+       +----------+--> finished, at 100 %: the label moves
+       +----------+--> rolled_back, by a person, a guard, or a move of the label
+
+A guard needs `roll_back_rollout(rollout, actor=GATEWAY, reason=...)` and no more.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from prompts.models import Experiment, Label, Prompt, PromptVersion, Rollout
+from prompts.models.event import Action
+from prompts.models.experiment import ExperimentState
+from prompts.models.label import PRODUCTION
+from prompts.models.rollout import LIVE, RolloutState
+from prompts.services import composition, plan
+from prompts.services.actor import GATEWAY, Actor, require_move
+from prompts.services.audit import lock, record
+from prompts.services.endings import close, end
+from prompts.services.label import point, version_of
+from valuecanvas.core.bucketing import BUCKETS
+from valuecanvas.core.errors import Conflict, GatewayError
+
+log = structlog.get_logger("prompts.rollout")
+
+
+def start_rollout(
+    prompt: Prompt,
+    version: PromptVersion | int,
+    *,
+    share: int,
+    actor: Actor,
+    reason: str = "",
+    steps: Sequence[Mapping[str, int]] = (),
+    guards: Sequence[Mapping[str, Any]] = (),
+) -> Rollout:
+    """Give `share` of the users (hundredths of a percent, 1 to 9,999) the version.
+
+    `steps` say what comes by itself: {"share", "after_minutes"}, each after the one
+    before. Raises Conflict where a rollout or an experiment is under way, NotPermitted,
+    ValidationError by field.
+    """
+    require_move(actor, PRODUCTION)
+    if not 1 <= share < BUCKETS:
+        raise ValidationError({"share": "A rollout starts at 0.01 % to 99.99 %."})
+    coming = plan.checked_steps(steps, share)
+    watched = plan.checked_guards(guards)
+    with transaction.atomic():
+        found = lock(prompt)
+        new = version_of(found, version)
+        _refuse_start(found, new)
+        composition.check_use(found, new.number)
+        rollout = Rollout.objects.create(
+            prompt=found,
+            version=new,
+            share=share,
+            steps=coming,
+            next_at=_due(coming),
+            guards=watched,
+            started_by=actor.user,
+            reason=reason,
+        )
+        _note(rollout, Action.ROLLOUT_STARTED, actor, reason, steps=coming)
+    return rollout
+
+
+def set_share(
+    rollout: Rollout,
+    share: int,
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Rollout:
+    """Give the version another share of the users; all of them finishes the rollout.
+
+    Who has the version keeps it while the share grows. Planned steps that the new
+    share has passed are dropped. With `expected`, only if the share is that now.
+    Raises Conflict, NotPermitted, ValidationError.
+    """
+    require_move(actor, PRODUCTION)
+    if not 1 <= share <= BUCKETS:
+        raise ValidationError({"share": "A share is 0.01 % to 100 %."})
+    with transaction.atomic():
+        found = _live(rollout)
+        if expected is not None and found.share != expected:
+            raise Conflict(
+                f"The share is {found.share / 100:g} % now.",
+                code="rollout_conflict",
+                extra={"current_share": found.share},
+            )
+        if share == BUCKETS:
+            return _finished(found, actor, reason)
+        left = [step for step in found.steps if step["share"] > share]
+        running = found.state == RolloutState.RUNNING
+        return _shared(found, share, left, actor, reason, due=running)
+
+
+def pause(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+    """Hold the share as it is. Raises Conflict, NotPermitted."""
+    require_move(actor, PRODUCTION)
+    with transaction.atomic():
+        found = _live(rollout, RolloutState.RUNNING)
+        found.state, found.next_at = RolloutState.PAUSED, None
+        found.save()
+        _note(found, Action.ROLLOUT_PAUSED, actor, reason)
+    return found
+
+
+def resume(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+    """Go on with the plan; its next step waits its whole time. Raises as pause."""
+    require_move(actor, PRODUCTION)
+    with transaction.atomic():
+        found = _live(rollout, RolloutState.PAUSED)
+        found.state, found.next_at = RolloutState.RUNNING, _due(found.steps)
+        found.save()
+        _note(found, Action.ROLLOUT_RESUMED, actor, reason)
+    return found
+
+
+def finish(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+    """Everybody gets the version: `production` moves. Raises Conflict, NotPermitted."""
+    require_move(actor, PRODUCTION)
+    with transaction.atomic():
+        return _finished(_live(rollout), actor, reason)
+
+
+def roll_back_rollout(rollout: Rollout, *, actor: Actor, reason: str) -> Rollout:
+    """Everybody gets what `production` points at. Raises as pause."""
+    require_move(actor, PRODUCTION)
+    with transaction.atomic():
+        found = _live(rollout)
+        end(found, finished=False, actor=actor, reason=reason)
+    return found
+
+
+def apply_due_steps(now: datetime | None = None) -> int:
+    """Take the steps whose time has come, one of each rollout; how many were taken."""
+    at = now or timezone.now()
+    due = Rollout.objects.filter(state=RolloutState.RUNNING, next_at__lte=at)
+    return sum(_stepped(rollout, at) for rollout in due.order_by("next_at"))
+
+
+def _stepped(rollout: Rollout, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            found = _live(rollout, RolloutState.RUNNING)
+            # Somebody may have been faster.
+            if found.next_at is None or found.next_at > now or not found.steps:
+                return False
+            step, *left = found.steps
+            if step["share"] >= BUCKETS:
+                _finished(found, GATEWAY, "The last step of its plan.")
+            else:
+                _shared(found, step["share"], left, GATEWAY, "As planned.", due=True)
+    except (GatewayError, ValidationError) as error:
+        # It stays due and is tried again; the others must not wait for it.
+        log.warning("rollout.step_refused", rollout=rollout.pk, error=str(error))
+        return False
+    return True
+
+
+def _refuse_start(prompt: Prompt, version: PromptVersion) -> None:
+    if prompt.archived:
+        raise Conflict(f"The prompt '{prompt.key}' is archived.")
+    if Rollout.objects.filter(prompt=prompt, state__in=LIVE).exists():
+        raise Conflict("A gradual rollout of this prompt is under way: end it first.")
+    running = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
+    if key := running.values_list("key", flat=True).first():
+        raise Conflict(f"The experiment '{key}' is running on this prompt.")
+    production = Label.objects.filter(prompt=prompt, name=PRODUCTION).first()
+    if production is None:
+        text = "Nothing is in production yet: publish a version first."
+        raise ValidationError({"version": text})
+    if production.version_id == version.pk:
+        text = f"Version {version.number} is in production already."
+        raise ValidationError({"version": text})
+
+
+def _live(rollout: Rollout, *states: RolloutState) -> Rollout:
+    """The rollout as it is now, its prompt locked. Raises Conflict."""
+    lock(rollout.prompt)
+    found = Rollout.objects.select_related("prompt", "version").get(pk=rollout.pk)
+    if found.state not in (states or LIVE):
+        raise Conflict(
+            f"This rollout is {found.get_state_display().lower()}.",
+            code="rollout_conflict",
+            extra={"state": found.state},
+        )
+    return found
+
+
+def _finished(rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    label = rollout.prompt.labels.select_related("version").get(name=PRODUCTION)
+    rollout.share, rollout.steps = BUCKETS, []
+    close(rollout, RolloutState.FINISHED, reason)
+    point(
+        rollout.prompt,
+        PRODUCTION,
+        label,
+        rollout.version,
+        action=Action.ROLLOUT_FINISHED,
+        actor=actor,
+        reason=reason,
+    )
+    return rollout
+
+
+def _shared(
+    rollout: Rollout,
+    share: int,
+    left: list[dict[str, int]],
+    actor: Actor,
+    reason: str,
+    *,
+    due: bool,
+) -> Rollout:
+    before = rollout.share
+    rollout.share, rollout.steps = share, left
+    rollout.next_at = _due(left) if due else None
+    rollout.save()
+    _note(rollout, Action.ROLLOUT_SHARE, actor, reason, before=before)
+    return rollout
+
+
+def _due(steps: Sequence[Mapping[str, int]]) -> datetime | None:
+    """When the first of the steps is to be taken, counted from now."""
+    if not steps:
+        return None
+    return timezone.now() + timedelta(minutes=steps[0]["after_minutes"])
+
+
+def _note(
+    rollout: Rollout, action: Action, actor: Actor, reason: str, **details: Any
+) -> None:
+    record(
+        rollout.prompt,
+        action,
+        actor,
+        to_version=rollout.version.number,
+        reason=reason,
+        details={"rollout": rollout.pk, "share": rollout.share, **details},
+    )

@@ -1,0 +1,132 @@
+"""New versions of prompts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from prompts.models import Prompt, PromptVersion
+from prompts.models.event import Action
+from prompts.services import composition, words
+from prompts.services.actor import Actor
+from prompts.services.audit import lock, record
+from valuecanvas.core.errors import Conflict
+
+MOST_TAGS = 50
+LONGEST_NOTE = 10_000
+
+
+def add_version(
+    prompt: Prompt,
+    *,
+    actor: Actor,
+    template: str = "",
+    messages: Sequence[Mapping[str, Any]] = (),
+    variables: Sequence[str | Mapping[str, Any]] = (),
+    model: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    note: str = "",
+    tags: Sequence[str] = (),
+    based_on: int | None = None,
+) -> PromptVersion:
+    """The next version; no label moves to it.
+
+    With `based_on`, the version that the writer had before them, it is refused where
+    somebody else has saved a newer one since. Raises Conflict for that, which tells
+    who; ValidationError by field.
+    """
+    checked = words.checked(
+        prompt.kind,
+        template=template,
+        messages=messages,
+        declared=variables,
+        model=model,
+        parameters=parameters or {},
+    )
+    check_remarks(note, tags)
+    with transaction.atomic():
+        found = lock(prompt)
+        newest = found.versions.order_by("-number").first()
+        _refuse_late(found, newest, based_on)
+        _refuse_same(newest, checked)
+        number = newest.number + 1 if newest else 1
+        composition.check_version(found, checked.facts(number))
+        made = PromptVersion.objects.create(
+            **columns(found, number, checked),
+            author=actor.user,
+            author_name=actor.name[:200],
+            note=note,
+            tags=list(tags),
+        )
+        record(
+            found,
+            Action.VERSION,
+            actor,
+            from_version=based_on,
+            to_version=number,
+            reason=note,
+        )
+    return made
+
+
+def columns(prompt: Prompt, number: int, checked: words.Words) -> dict[str, Any]:
+    """A version's fields of what it sends."""
+    return {
+        "prompt": prompt,
+        "number": number,
+        "template": checked.template,
+        "messages": checked.messages,
+        "variables": checked.variables,
+        "model": checked.model,
+        "parameters": checked.parameters,
+        "digest": checked.digest,
+    }
+
+
+def check_remarks(note: str, tags: Sequence[str]) -> None:
+    """Raises ValidationError by field."""
+    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
+        raise ValidationError({"note": f"At most {LONGEST_NOTE:,} characters."})
+    if len(tags) > MOST_TAGS or not all(_is_tag(tag) for tag in tags):
+        text = f"At most {MOST_TAGS} tags of at most 40 characters."
+        raise ValidationError({"tags": text})
+    words.storable("note", note)
+    words.storable("tags", list(tags))
+
+
+def _is_tag(tag: object) -> bool:
+    return isinstance(tag, str) and 0 < len(tag) <= 40
+
+
+def _refuse_late(
+    prompt: Prompt, newest: PromptVersion | None, based_on: int | None
+) -> None:
+    if based_on is None or newest is None or newest.number <= based_on:
+        return
+    rows = prompt.versions.filter(number__gt=based_on).order_by("number")
+    since = [
+        {
+            "version": number,
+            "author": author,
+            "created_at": at.isoformat(),
+            "note": note,
+        }
+        for number, author, at, note in rows.values_list(
+            "number", "author_name", "created_at", "note"
+        )
+    ]
+    told = ", ".join(f"{one['author']} saved version {one['version']}" for one in since)
+    raise Conflict(
+        f"Since version {based_on}, {told}.",
+        code="version_conflict",
+        extra={"newest": newest.number, "since": since},
+    )
+
+
+def _refuse_same(newest: PromptVersion | None, checked: words.Words) -> None:
+    if newest is not None and newest.digest == checked.digest:
+        raise ValidationError(
+            f"Nothing has changed: version {newest.number} says the same.",
+            code="unchanged",
+        )

@@ -1,0 +1,223 @@
+"""What a version may say: the rules for templates, messages, variables, parameters."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from prompts import grammar, variables
+from prompts.config import VersionFacts
+from prompts.models.prompt import Kind
+
+ROLES = ("system", "developer", "user", "assistant")
+LONGEST = 100_000
+MOST_MESSAGES = 100
+MOST_VARIABLES = 200
+# What the gateway or the client decides, not the prompt.
+RESERVED = frozenset(
+    {
+        "model",
+        "messages",
+        "input",
+        "prompt",
+        "stream",
+        "stream_options",
+        "user",
+        "store",
+    }
+)
+_VARIABLE_FIELDS = frozenset({"name", "description", "default", "schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that a version sends, checked, in the one form that is stored."""
+
+    kind: str
+    template: str
+    messages: list[dict[str, str]]
+    variables: list[dict[str, Any]]
+    model: str
+    parameters: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over canonical JSON: equal for equal words."""
+        text = json.dumps(
+            asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def facts(self, number: int) -> VersionFacts:
+        """As the snapshot will have it."""
+        return VersionFacts(
+            number,
+            self.template,
+            json.dumps(self.messages),
+            json.dumps(self.variables),
+            self.model,
+            json.dumps(self.parameters),
+            self.digest,
+        )
+
+
+def checked(
+    kind: str,
+    *,
+    template: str,
+    messages: Sequence[Mapping[str, Any]],
+    declared: Sequence[str | Mapping[str, Any]],
+    model: str,
+    parameters: Mapping[str, Any],
+) -> Words:
+    """The words in the form that is stored; undeclared names become variables.
+
+    Raises ValidationError by field.
+    """
+    chat = kind == Kind.CHAT
+    rows = _messages(messages) if chat else _none(messages, "messages")
+    texts = [row["content"] for row in rows] if chat else [_text(template)]
+    if chat and template:
+        raise _wrong("template", "A chat prompt has messages, not a template.")
+    return Words(
+        kind,
+        template,
+        rows,
+        _with_undeclared(_variables(declared), texts),
+        _model(model),
+        _parameters(parameters),
+    )
+
+
+def storable(field: str, value: object) -> None:
+    """Raises ValidationError for what JSON or the database can't hold."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except UnicodeEncodeError:
+        raise _wrong(field, "It has half a character (a lone surrogate).") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _wrong(field, f"It can't be written as JSON: {error}.") from None
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise _wrong(field, "It has a NUL character.")
+
+
+def _wrong(field: str, text: str) -> ValidationError:
+    return ValidationError({field: text})
+
+
+def _text(template: str, field: str = "template") -> str:
+    if not isinstance(template, str) or not template.strip():
+        raise _wrong(field, "Write some words.")
+    if len(template) > LONGEST:
+        raise _wrong(field, f"At most {LONGEST:,} characters.")
+    storable(field, template)
+    return template
+
+
+def _none(rows: Sequence[Mapping[str, Any]], field: str) -> list[dict[str, str]]:
+    if rows:
+        raise _wrong(field, "A text prompt has a template, not messages.")
+    return []
+
+
+def _messages(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    if not isinstance(rows, list | tuple) or not rows:
+        raise _wrong("messages", "A chat prompt has at least one message.")
+    if len(rows) > MOST_MESSAGES:
+        raise _wrong("messages", f"At most {MOST_MESSAGES} messages.")
+    return [_message(number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _message(number: int, row: object) -> dict[str, str]:
+    if not isinstance(row, Mapping) or set(row) != {"role", "content"}:
+        raise _wrong("messages", f'Message {number}: write {{"role", "content"}}.')
+    if row["role"] not in ROLES:
+        known = ", ".join(ROLES)
+        raise _wrong("messages", f"Message {number}: the role is one of {known}.")
+    try:
+        return {"role": row["role"], "content": _text(row["content"], "messages")}
+    except ValidationError as error:
+        text = f"Message {number}: {error.messages[0]}"
+        raise _wrong("messages", text) from None
+
+
+def _variables(rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if not isinstance(rows, list | tuple):
+        raise _wrong("variables", "Variables are a list.")
+    if len(rows) > MOST_VARIABLES:
+        raise _wrong("variables", f"At most {MOST_VARIABLES} variables.")
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = _variable(row)
+        if one["name"] in found:
+            raise _wrong("variables", f"'{one['name']}' is declared twice.")
+        found[one["name"]] = one
+    return list(found.values())
+
+
+def _variable(row: object) -> dict[str, Any]:
+    """A declaration with the fields that say something, and no other."""
+    if isinstance(row, str):
+        row = {"name": row}
+    if not isinstance(row, Mapping):
+        raise _wrong("variables", 'A variable is a name, or an object with "name".')
+    name = row.get("name")
+    if not isinstance(name, str) or not grammar.is_name(name):
+        raise _wrong(
+            "variables",
+            f"'{str(name)[:64]}' is no name: begin with a letter or '_', go on with "
+            "letters, digits, '_', '-' and '.', 64 at most.",
+        )
+    if unknown := sorted(str(one) for one in row.keys() - _VARIABLE_FIELDS):
+        raise _wrong("variables", f"'{name}': unknown field '{unknown[0]}'.")
+    if not isinstance(row.get("description", ""), str):
+        raise _wrong("variables", f"'{name}': the description is a text.")
+    storable("variables", dict(row))
+    schema = row.get("schema") or {}
+    if problem := variables.schema_problem(schema):
+        raise _wrong("variables", f"'{name}': {problem}")
+    _default(name, row.get("default"), schema)
+    filled = {"name": name, "description": row.get("description", ""), "schema": schema}
+    kept = {field: value for field, value in filled.items() if value}
+    default = row.get("default")
+    return kept if default is None else {**kept, "default": default}
+
+
+def _default(name: str, default: object, schema: Mapping[str, Any]) -> None:
+    if default is None:
+        return
+    if reason := variables.Declared(name, schema=schema).wrong(default):
+        text = f"'{name}': the default does not fit the schema: {reason}"
+        raise _wrong("variables", text)
+
+
+def _with_undeclared(
+    declared: list[dict[str, Any]], texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    known = {one["name"]: one for one in declared}
+    for text in texts:
+        for name in grammar.parse(text).names:
+            known.setdefault(name, {"name": name})
+    if len(known) > MOST_VARIABLES:
+        raise _wrong("variables", f"At most {MOST_VARIABLES} variables.")
+    return list(known.values())
+
+
+def _model(model: str) -> str:
+    if not isinstance(model, str) or len(model) > 200:
+        raise _wrong("model", "A model's name has at most 200 characters.")
+    storable("model", model)
+    return model
+
+
+def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(parameters, Mapping):
+        raise _wrong("parameters", 'Write an object, such as {"temperature": 0.2}.')
+    if taken := sorted(RESERVED & parameters.keys()):
+        raise _wrong("parameters", f"'{taken[0]}' is not for a prompt to set.")
+    storable("parameters", dict(parameters))
+    return dict(parameters)

@@ -1,0 +1,97 @@
+"""What an import would change: files compared with the database."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from prompts.models import Prompt
+from prompts.transfer.export import stored
+from prompts.transfer.files import PromptFile, VersionFile
+
+FIELDS = (
+    "folder", "description", "tags", "archived", "cache_enabled", "cache_scope",
+)  # fmt: skip
+
+
+class Refused(Exception):
+    """The files contradict the database; the text says where."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Of one prompt. `before` None: it is new."""
+
+    wanted: PromptFile
+    before: PromptFile | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    versions: Sequence[VersionFile] = ()
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.before is None or self.details or self.versions or self.labels)
+
+    def lines(self) -> Iterator[str]:
+        """For people, one for each change."""
+        key = self.wanted.key
+        if self.before is None:
+            yield f"{key}: new"
+        for name in self.details:
+            yield f"{key}: another {name}"
+        for version in self.versions:
+            yield f"{key}: version {version.number}"
+        for name, number in self.labels.items():
+            at = self.before.labels.get(name) if self.before else None
+            yield f"{key}: {name} {at or 'nowhere'} -> {number}"
+
+
+def compare(files: Sequence[PromptFile]) -> list[Changes]:
+    """What each file would change, as the database is now. Raises Refused."""
+    known = {one.key: one for one in stored([file.key for file in files])}
+    names = {file.owner for file in files if file.owner}
+    people = User.objects.filter(username__in=names)
+    users = set(people.values_list("username", flat=True))
+    return [_of(file, known.get(file.key), users) for file in files]
+
+
+def _of(wanted: PromptFile, before: PromptFile | None, users: set[str]) -> Changes:
+    old = before or PromptFile(wanted.key, wanted.kind)
+    if old.kind != wanted.kind:
+        raise Refused(f"'{wanted.key}' is of the kind '{old.kind}' in the database.")
+    _refuse_other_words(wanted, old)
+    details = {
+        name: getattr(wanted, name)
+        for name in FIELDS
+        if getattr(wanted, name) != getattr(old, name)
+    }
+    # An owner who has no account here leaves it as it is.
+    if wanted.owner in users and wanted.owner != old.owner:
+        details["owner"] = wanted.owner
+    return Changes(
+        wanted,
+        before,
+        details,
+        [one for number, one in wanted.versions.items() if number not in old.versions],
+        {
+            name: number
+            for name, number in wanted.labels.items()
+            if old.labels.get(name) != number
+        },
+    )
+
+
+def _refuse_other_words(wanted: PromptFile, old: PromptFile) -> None:
+    for number, version in wanted.versions.items():
+        known = old.versions.get(number)
+        if known is not None and known.words.digest != version.words.digest:
+            raise Refused(
+                f"Version {number} of '{wanted.key}' says something else in the "
+                "database, where it can't be changed: give the file the next number."
+            )
+
+
+def rows_of(keys: Sequence[str]) -> dict[str, Prompt]:
+    """The prompts, nobody else's until the transaction ends, in one order for all."""
+    rows = Prompt.objects.select_for_update(no_key=True).filter(key__in=keys)
+    return {row.key: row for row in rows.order_by("pk")}

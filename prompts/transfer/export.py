@@ -1,0 +1,76 @@
+"""Prompts of the database, written as files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db.models import Prefetch
+
+from prompts.models import Label, Prompt, PromptVersion
+from prompts.services.words import Words
+from prompts.transfer.files import PromptFile, VersionFile, texts
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many prompts there were, and how many files have changed by it."""
+
+    prompts: int
+    written: int
+
+
+def export(folder: Path, keys: Sequence[str] = ()) -> Exported:
+    """Write all prompts, or those of `keys`; files that say the same are left alone.
+
+    Nothing is deleted. Raises OSError.
+    """
+    prompts = written = 0
+    for prompt in stored(keys):
+        prompts += 1
+        home = folder / prompt.key
+        home.mkdir(parents=True, exist_ok=True)
+        for name, text in texts(prompt):
+            written += _write(home / name, text.encode())
+    return Exported(prompts, written)
+
+
+def stored(keys: Sequence[str] = ()) -> Iterator[PromptFile]:
+    """The prompts of the database as their files say it, by key."""
+    rows = Prompt.objects.order_by("key").select_related("owner")
+    if keys:
+        rows = rows.filter(key__in=keys)
+    labels = Prefetch("labels", Label.objects.select_related("version"))
+    found = rows.prefetch_related(labels, "versions")
+    for prompt in found.iterator(chunk_size=100):
+        yield PromptFile(
+            key=prompt.key,
+            kind=prompt.kind,
+            folder=prompt.folder,
+            description=prompt.description,
+            owner=prompt.owner.get_username() if prompt.owner else "",
+            tags=prompt.tags,
+            archived=prompt.archived,
+            cache_enabled=prompt.cache_enabled,
+            cache_scope=prompt.cache_scope,
+            labels={one.name: one.version.number for one in prompt.labels.all()},
+            versions={
+                one.number: _version(prompt.kind, one) for one in prompt.versions.all()
+            },
+        )
+
+
+def _version(kind: str, row: PromptVersion) -> VersionFile:
+    words = Words(
+        kind, row.template, row.messages, row.variables, row.model, row.parameters
+    )
+    return VersionFile(
+        row.number, words, row.note, row.tags, row.author_name, row.created_at
+    )
+
+
+def _write(path: Path, data: bytes) -> bool:
+    """Whether it had to be written."""
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    path.write_bytes(data)
+    return True

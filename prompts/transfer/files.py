@@ -1,0 +1,218 @@
+"""The files of one prompt: their fields, their text, and reading them with care."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.core.exceptions import ValidationError
+from django.utils.dateparse import parse_datetime
+
+from prompts.services import words
+from prompts.services.version import check_remarks
+from prompts.services.words import Words
+
+PROMPT = "prompt.yaml"
+# YAML takes these for ends of lines, or drops them, unless they are escaped.
+_FRAGILE = re.compile("[\x85\u2028\u2029\ufeff]")
+_VERSION = re.compile(r"v(\d{1,9})\.yaml\Z")
+_PROMPT_FIELDS = (
+    "key", "kind", "folder", "description", "owner", "tags", "archived",
+    "cache_enabled", "cache_scope", "labels",
+)  # fmt: skip
+_VERSION_FIELDS = (
+    "template", "messages", "variables", "model", "parameters", "note", "tags",
+    "author", "created_at",
+)  # fmt: skip
+
+
+class BadFile(Exception):
+    """A file can't be read as what it should be; the text names it."""
+
+
+@dataclass(frozen=True)
+class VersionFile:
+    number: int
+    words: Words
+    note: str
+    tags: list[str]
+    author: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """`owner` is a user's name. `labels` say which version each points at."""
+
+    key: str
+    kind: str = "text"
+    folder: str = ""
+    description: str = ""
+    owner: str = ""
+    tags: list[str] = field(default_factory=list)
+    archived: bool = False
+    cache_enabled: bool = True
+    cache_scope: str = ""
+    labels: dict[str, int] = field(default_factory=dict)
+    versions: dict[int, VersionFile] = field(default_factory=dict)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    if _FRAGILE.search(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def texts(prompt: PromptFile) -> Iterator[tuple[str, str]]:
+    """The name and the text of each of its files."""
+    about = {name: getattr(prompt, name) for name in _PROMPT_FIELDS}
+    about["labels"] = dict(sorted(prompt.labels.items()))
+    yield PROMPT, _dumped(about)
+    for number, version in sorted(prompt.versions.items()):
+        yield f"v{number:04}.yaml", _dumped(_row(version))
+
+
+def read(folder: Path) -> list[PromptFile]:
+    """Every prompt below `folder`, by key. Raises BadFile for the first wrong file."""
+    found: dict[str, PromptFile] = {}
+    for path in sorted(folder.rglob(PROMPT)):
+        prompt = _prompt(path)
+        if prompt.key in found:
+            raise BadFile(f"{path}: '{prompt.key}' is there twice.")
+        found[prompt.key] = prompt
+    if not found:
+        raise BadFile(f"{folder}: there is no {PROMPT} in it.")
+    return [found[key] for key in sorted(found)]
+
+
+def _row(version: VersionFile) -> dict[str, Any]:
+    """What says something, the words first."""
+    said = version.words
+    row = {
+        "template": said.template,
+        "messages": said.messages,
+        "variables": said.variables,
+        "model": said.model,
+        "parameters": said.parameters,
+        "note": version.note,
+        "tags": version.tags,
+        "author": version.author,
+        "created_at": version.created_at and version.created_at.isoformat(),
+    }
+    return {name: value for name, value in row.items() if value}
+
+
+def _dumped(row: Mapping[str, Any]) -> str:
+    text: str = yaml.dump(
+        _ordered(row), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20
+    )
+    return text
+
+
+def _ordered(value: Any, *, outermost: bool = True) -> Any:
+    """Objects inside by name: the database keeps no order of theirs."""
+    if isinstance(value, Mapping):
+        names = value if outermost else sorted(value, key=_first)
+        return {name: _ordered(value[name], outermost=False) for name in names}
+    if isinstance(value, list):
+        return [_ordered(one, outermost=False) for one in value]
+    return value
+
+
+def _first(name: str) -> tuple[bool, str]:
+    return name not in ("name", "role"), name
+
+
+def _prompt(path: Path) -> PromptFile:
+    row = _loaded(path, _PROMPT_FIELDS)
+    key, kind = _of(path, row, "key", str), _of(path, row, "kind", str, "text")
+    labels = _of(path, row, "labels", dict, {})
+    versions = {}
+    for beside in sorted(path.parent.iterdir()):
+        if match := _VERSION.match(beside.name):
+            number = int(match[1])
+            if number < 1 or number in versions:
+                raise BadFile(f"{beside}: another file has this number, or it is 0.")
+            versions[number] = _version(beside, number, kind)
+    for name, number in labels.items():
+        if not isinstance(name, str) or number not in versions:
+            raise BadFile(f"{path}: the label '{name}' has no version {number} here.")
+    return PromptFile(
+        key=key,
+        kind=kind,
+        folder=_of(path, row, "folder", str, ""),
+        description=_of(path, row, "description", str, ""),
+        owner=_of(path, row, "owner", str, ""),
+        tags=_of(path, row, "tags", list, []),
+        archived=_of(path, row, "archived", bool, False),
+        cache_enabled=_of(path, row, "cache_enabled", bool, True),
+        cache_scope=_of(path, row, "cache_scope", str, ""),
+        labels=labels,
+        versions=versions,
+    )
+
+
+def _version(path: Path, number: int, kind: str) -> VersionFile:
+    row = _loaded(path, _VERSION_FIELDS)
+    note, tags = _of(path, row, "note", str, ""), _of(path, row, "tags", list, [])
+    try:
+        checked = words.checked(
+            kind,
+            template=row.get("template", ""),
+            messages=row.get("messages", []),
+            declared=row.get("variables", []),
+            model=row.get("model", ""),
+            parameters=row.get("parameters", {}),
+        )
+        check_remarks(note, tags)
+    except ValidationError as error:
+        told = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
+        raise BadFile(f"{path}: {told}") from None
+    return VersionFile(
+        number, checked, note, tags, _of(path, row, "author", str, ""), _time(path, row)
+    )
+
+
+def _loaded(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        row = yaml.safe_load(path.read_bytes())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path}: not YAML: {error}") from None
+    if not isinstance(row, dict):
+        raise BadFile(f"{path}: it has no fields.")
+    if unknown := [name for name in row if name not in known]:
+        raise BadFile(f"{path}: unknown field '{unknown[0]}'.")
+    return row
+
+
+def _of(
+    path: Path, row: Mapping[str, Any], name: str, kind: type, default: Any = None
+) -> Any:
+    value = row.get(name, default)
+    if not isinstance(value, kind):
+        raise BadFile(f"{path}: '{name}' is missing or not of the right kind.")
+    return value
+
+
+def _time(path: Path, row: Mapping[str, Any]) -> datetime | None:
+    value = row.get("created_at")
+    try:
+        found = parse_datetime(value) if isinstance(value, str) else value
+    except ValueError:
+        found = value
+    if found is None and value is None:
+        return None
+    if not isinstance(found, datetime):
+        raise BadFile(f"{path}: 'created_at' is no time.")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

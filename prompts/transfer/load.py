@@ -1,0 +1,173 @@
+"""Files of prompts, put into the database: what is missing there, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from prompts.models import Label, Prompt, PromptEvent, PromptVersion
+from prompts.models.event import Action
+from prompts.models.label import LATEST, NAME
+from prompts.services import Actor, composition
+from prompts.services.label import point
+from prompts.services.version import columns
+from prompts.transfer.changes import Changes, Refused, compare, rows_of
+from prompts.transfer.files import PromptFile
+
+REASON = "Imported."
+
+
+def load(files: Sequence[PromptFile], *, actor: Actor) -> list[Changes]:
+    """Make the database say what the files say; all of it or nothing. What was changed.
+
+    Labels and prompts that the files don't have stay as they are. Raises Refused.
+    """
+    with transaction.atomic():
+        rows = rows_of([file.key for file in files])
+        changes = [one for one in compare(files) if one]
+        try:
+            _write(changes, rows, actor)
+            composition.check_all(one.wanted.key for one in changes)
+        except ValidationError as error:
+            raise Refused(" ".join(error.messages)) from None
+    return changes
+
+
+def _write(changes: Sequence[Changes], rows: dict[str, Prompt], actor: Actor) -> None:
+    users = _users(changes)
+    _details(changes, rows, users, actor)
+    versions = _versions(changes, rows, users, actor)
+    _labels(changes, rows, versions, actor)
+
+
+def _users(changes: Sequence[Changes]) -> dict[str, User]:
+    names = {one.details.get("owner", "") for one in changes}
+    names |= {version.author for one in changes for version in one.versions}
+    people = User.objects.filter(username__in=names)
+    return {user.get_username(): user for user in people}
+
+
+def _details(
+    changes: Sequence[Changes],
+    rows: dict[str, Prompt],
+    users: Mapping[str, User],
+    actor: Actor,
+) -> None:
+    new: list[Prompt] = []
+    for one in changes:
+        row = rows.setdefault(one.wanted.key, Prompt(key=one.wanted.key))
+        row.kind = one.wanted.kind
+        for name, value in one.details.items():
+            setattr(row, name, users[value] if name == "owner" else value)
+        if one.before is None or one.details:
+            _clean(row)
+        if one.before is None:
+            new.append(row)
+        elif one.details:
+            row.save()
+    Prompt.objects.bulk_create(new)
+    PromptEvent.objects.bulk_create(
+        _event(
+            rows[one.wanted.key],
+            Action.CREATED if one.before is None else Action.EDITED,
+            actor,
+            details={"changed": sorted(one.details)},
+        )
+        for one in changes
+        if one.before is None or one.details
+    )
+
+
+def _clean(row: Prompt) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        told = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
+        raise Refused(f"'{row.key}': {told}") from None
+
+
+def _versions(
+    changes: Sequence[Changes],
+    rows: Mapping[str, Prompt],
+    users: Mapping[str, User],
+    actor: Actor,
+) -> dict[tuple[str, int], PromptVersion]:
+    """All at once: thousands of single bumps of the epoch would be slow."""
+    made = [
+        PromptVersion(
+            **columns(rows[one.wanted.key], version.number, version.words),
+            author=users.get(version.author),
+            author_name=version.author or actor.name[:200],
+            note=version.note,
+            tags=version.tags,
+            created_at=version.created_at or timezone.now(),
+        )
+        for one in changes
+        for version in one.versions
+    ]
+    PromptVersion.objects.bulk_create(made, batch_size=1000)
+    PromptEvent.objects.bulk_create(
+        (
+            _event(row.prompt, Action.VERSION, actor, to_version=row.number)
+            for row in made
+        ),
+        batch_size=1000,
+    )
+    return {(row.prompt.key, row.number): row for row in made}
+
+
+def _labels(
+    changes: Sequence[Changes],
+    rows: Mapping[str, Prompt],
+    made: Mapping[tuple[str, int], PromptVersion],
+    actor: Actor,
+) -> None:
+    new, events = [], []
+    for one in changes:
+        row = rows[one.wanted.key]
+        old = {label.name: label for label in row.labels.select_related("version")}
+        for name, number in one.labels.items():
+            version = made.get((row.key, number)) or row.versions.get(number=number)
+            if name in old:
+                # One at a time: a move of `production` ends a rollout.
+                point(
+                    row, name, old[name], version,
+                    action=Action.MOVED, actor=actor, reason=REASON, check=False,
+                )  # fmt: skip
+                continue
+            _check_name(name)
+            new.append(Label(prompt=row, name=name, version=version))
+            events.append(
+                _event(row, Action.MOVED, actor, label=name, to_version=number)
+            )
+    Label.objects.bulk_create(new)
+    PromptEvent.objects.bulk_create(events)
+
+
+def _check_name(name: str) -> None:
+    NAME(name)
+    if name == LATEST or len(name) > 40:
+        raise ValidationError(f"'{name[:60]}' can't be a label of a version.")
+
+
+def _event(
+    prompt: Prompt,
+    action: Action,
+    actor: Actor,
+    *,
+    label: str = "",
+    to_version: int | None = None,
+    details: dict[str, list[str]] | None = None,
+) -> PromptEvent:
+    return PromptEvent(
+        prompt=prompt,
+        actor=actor.user,
+        actor_name=actor.name[:200],
+        action=action,
+        label=label,
+        to_version=to_version,
+        reason=REASON,
+        details=details or {},
+    )

@@ -1,0 +1,160 @@
+"""Values of variables: missing, unknown, of the wrong kind; and their text."""
+
+import pytest
+
+from prompts import variables
+from prompts.variables import Declared, check
+from valuecanvas.core.errors import InvalidRequest
+
+NAME = Declared("name")
+TONE = Declared("tone", default="friendly")
+COUNT = Declared("count", schema={"type": "integer", "minimum": 1})
+
+
+def refused(declared, given) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        check(declared, given)
+    return caught.value
+
+
+def test_check__all_given__gives_their_texts():
+    assert check([NAME, TONE], {"name": "Ann", "tone": "dry"}) == {
+        "name": "Ann",
+        "tone": "dry",
+    }
+
+
+def test_check__left_out__takes_the_default():
+    assert check([NAME, TONE], {"name": "Ann"})["tone"] == "friendly"
+
+
+def test_check__null__counts_as_left_out():
+    assert check([TONE], {"tone": None}) == {"tone": "friendly"}
+    assert refused([NAME], {"name": None}).extra["missing"] == ["name"]
+
+
+def test_check__missing_and_unknown__names_them_all():
+    error = refused([NAME, COUNT, TONE], {"nmae": "Ann", "x": 1})
+
+    assert error.status == 400
+    assert error.code == "invalid_prompt_variables"
+    assert error.message == (
+        "Missing prompt variables: 'name', 'count'. "
+        "Unknown prompt variables: 'nmae', 'x'."
+    )
+    assert error.extra == {"missing": ["name", "count"], "unknown": ["nmae", "x"]}
+
+
+def test_check__many_unknown__names_twenty():
+    error = refused([], {f"n{i}": "x" for i in range(25)})
+
+    assert error.message.endswith("'n19' and 5 more.")
+    assert len(error.extra["unknown"]) == 20
+
+
+def test_check__a_huge_name__is_cut():
+    assert len(refused([], {"n" * 100_000: "x"}).message) < 1000
+
+
+@pytest.mark.parametrize("value", [0, "3", 1.5, True, None.__class__, [1]])
+def test_check__against_the_schema__names_the_variable_and_why(value):
+    given = str(value) if isinstance(value, type) else value
+    error = refused([COUNT], {"count": given})
+
+    assert error.code == "invalid_prompt_variable"
+    assert error.param == "prompt.variables.count"
+    assert error.message.startswith("Variable 'count' does not fit its schema: ")
+
+
+def test_check__fitting_the_schema__passes():
+    assert check([COUNT], {"count": 3}) == {"count": "3"}
+
+
+def test_check__a_long_value__is_not_told_whole():
+    short = Declared("s", schema={"maxLength": 3})
+
+    assert len(refused([short], {"s": "x" * 50_000}).message) < 500
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as is \n{{x}}", "as is \n{{x}}"),
+        ("", ""),
+        (3, "3"),
+        (1.5, "1.5"),
+        (True, "true"),
+        (2**70, str(2**70)),
+        (["å", 1, None], '["å",1,null]'),
+        ({"b": {"a": "ü"}}, '{"b":{"a":"ü"}}'),
+    ],
+)
+def test_text__of_each_kind__is_the_string_or_json(value, text):
+    assert variables.text(value) == text
+
+
+def test_text__nested_too_deeply__is_refused():
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    error = refused([NAME], {"name": deep})
+
+    assert "too deeply" in error.message
+
+
+def test_schema__recursing_too_deeply__is_refused():
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    nested = Declared("n", schema={"items": {"$ref": "#"}})
+
+    assert "too deeply" in refused([nested], {"n": deep}).message
+
+
+def test_schema__referring_to_nothing__is_told():
+    lost = Declared("n", schema={"$ref": "#/$defs/none"})
+
+    assert "unknown" in refused([lost], {"n": 1}).message
+
+
+def test_schema__with_local_references__works():
+    tags = Declared("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
+
+    assert check([tags], {"t": ["a"]}) == {"t": '["a"]'}
+    assert "is not of type" in refused([tags], {"t": [1]}).message
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ([], "is an object"),
+        ({"type": "strin"}, "strin"),
+        ({"$ref": "https://example.com/schema"}, "outside"),
+        ({"items": [{"$ref": "file:///etc/passwd"}]}, ""),
+        ({"anyOf": [{"$dynamicRef": "other#x"}]}, "outside"),
+        ({"pattern": "(a+)+$"}, "repeats a repetition"),
+        ({"pattern": "("}, ""),
+    ],
+)
+def test_schema__that_cannot_be_used__is_told(schema, why):
+    problem = variables.schema_problem(schema)
+
+    assert problem is not None
+    assert why in problem
+
+
+@pytest.mark.parametrize(
+    "schema", [{}, {"type": "string", "pattern": r"^(ab)+-\d+$"}, {"enum": ["a", 1]}]
+)
+def test_schema__that_can_be_used__is_fine(schema):
+    assert variables.schema_problem(schema) is None
+
+
+def test_read__stored_rows__become_declarations():
+    rows = [{"name": "a"}, {"name": "b", "description": "B", "default": 1, "schema": {"type": "integer"}}]  # fmt: skip
+
+    first, second = variables.read(rows)
+
+    assert (first.required, second.required) == (True, False)
+    assert second == Declared("b", "B", 1, {"type": "integer"})

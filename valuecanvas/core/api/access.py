@@ -1,0 +1,90 @@
+"""Who may use an endpoint: an API key by its scopes, a person by their rights.
+
+A view says what each of its methods needs, and nothing is allowed that it forgets:
+
+    READ = Need("prompts:read", "prompts.view_prompt")
+
+    class Prompts(APIView):
+        permission_classes = [Access]
+        needs = {"GET": READ, "POST": WRITE}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from valuecanvas.core.errors import NotPermitted
+
+if TYPE_CHECKING:
+    # DRF's settings name the authentication, which is read while this is imported.
+    from rest_framework.views import APIView
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A scope for keys; for people who may enter the admin, a right."""
+
+    scope: str
+    right: str
+
+
+Needs = Mapping[str, Need]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUser:
+    """`request.user` where an API key calls; `request.auth` is then its principal."""
+
+    prefix: str
+    scopes: frozenset[str]
+    pk: None = field(default=None, init=False)
+    is_authenticated: bool = field(default=True, init=False)
+    is_anonymous: bool = field(default=False, init=False)
+    is_active: bool = field(default=True, init=False)
+    is_staff: bool = field(default=False, init=False)
+    is_superuser: bool = field(default=False, init=False)
+
+    def __str__(self) -> str:
+        return f"key vc-{self.prefix}-…"
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """A key has scopes, and no right of the admin."""
+        return False
+
+    def has_perms(self, perms: object, obj: object = None) -> bool:
+        return False
+
+    def has_module_perms(self, app: str) -> bool:
+        return False
+
+
+class Access(BasePermission):
+    """Allows what the view's `needs` say. Raises NotPermitted, naming what is missing."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method.lower() not in view.http_method_names or not hasattr(
+            view, method.lower()
+        ):
+            return bool(request.user.is_authenticated)  # 405 comes next
+        need: Need | None = getattr(view, "needs", {}).get(method)
+        if need is None or not request.user.is_authenticated:
+            # What OPTIONS tells is the same for everyone: 405, or the methods.
+            return method == "OPTIONS" and bool(request.user.is_authenticated)
+        check(request, need)
+        return True
+
+
+def check(request: Request, need: Need) -> None:
+    """For what depends on the body: raises NotPermitted unless `need` is met."""
+    user = request.user
+    if isinstance(user, KeyUser):
+        if need.scope not in user.scopes:
+            raise NotPermitted(
+                f"This key lacks the scope '{need.scope}'.", code="missing_scope"
+            )
+    elif not (user.is_active and user.is_staff and user.has_perm(need.right)):
+        raise NotPermitted(f"You lack the right '{need.right}'.")

@@ -1,0 +1,89 @@
+"""Request bodies of the cold path: JSON, bounded, and fit for the database."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import orjson
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser
+
+from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
+
+DEPTH_MAX = 32
+
+
+class JsonParser(BaseParser):
+    """JSON by orjson, which refuses what PostgreSQL does not take: lone surrogates."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        most = settings.LLM_MAX_BODY_BYTES
+        raw = stream.read(most + 1)
+        if len(raw) > most:
+            raise BodyTooLarge(f"The body may have at most {most} bytes.")
+        try:
+            found = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequest(
+                f"The body is not valid JSON: {error}.", code="invalid_json"
+            ) from error
+        if not isinstance(found, dict):
+            raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+        return found
+
+
+class JsonField(serializers.JSONField):
+    """Any JSON that a `jsonb` column takes: no NUL, and not nested without end."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        fault = _fault(data, DEPTH_MAX)
+        if fault:
+            raise serializers.ValidationError(fault)
+        return super().to_internal_value(data)
+
+
+class JsonObjectField(JsonField):
+    """The same, of which the outermost is an object."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("This must be a JSON object.")
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses fields that it does not know: a misspelt one must not be passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {name for name, one in self.fields.items() if not one.read_only}
+            unknown = sorted(set(data) - known)
+            if unknown:
+                raise serializers.ValidationError(
+                    {
+                        name: f"Unknown field. Known: {', '.join(sorted(known))}."
+                        for name in unknown
+                    }
+                )
+        return super().to_internal_value(data)
+
+
+def _fault(data: Any, depth: int) -> str:
+    if isinstance(data, str):
+        return "NUL is not allowed in text." if "\0" in data else ""
+    if isinstance(data, dict):
+        below = [*data, *data.values()]
+    elif isinstance(data, list):
+        below = data
+    else:
+        return ""
+    if depth == 0:
+        return f"This is nested more than {DEPTH_MAX} deep."
+    return next((fault for one in below if (fault := _fault(one, depth - 1))), "")

@@ -1,0 +1,135 @@
+"""Errors of the cold path, as the same body that the hot path answers with."""
+
+import uuid
+from typing import Any
+
+import structlog
+from django.core import exceptions as django_errors
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from valuecanvas.core.errors import (
+    Conflict,
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    TooManyRequests,
+    Unavailable,
+    UnsupportedMedia,
+)
+from valuecanvas.core.ids import uuid7
+
+log = structlog.get_logger("api")
+
+# DRF's status -> the error of our tree.
+KINDS: dict[int, type[GatewayError]] = {
+    400: InvalidRequest,
+    401: NotAuthenticated,
+    403: NotPermitted,
+    404: NotFound,
+    405: MethodNotAllowed,
+    409: Conflict,
+    415: UnsupportedMedia,
+    429: TooManyRequests,
+}
+Fault = tuple[str, str]  # (where, what)
+_WHOLE = ("non_field_errors", django_errors.NON_FIELD_ERRORS)
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's EXCEPTION_HANDLER."""
+    set_rollback()
+    request_id = uuid7()
+    found = _translated(error, request_id)
+    headers = {**found.headers, "x-request-id": str(request_id)}
+    if found.status == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    return Response(found.body(str(request_id)), found.status, headers=headers)
+
+
+def invalid(faults: list[Fault]) -> InvalidRequest:
+    """All that is wrong with a request; the first one is the message."""
+    where, what = faults[0]
+    return InvalidRequest(
+        f"'{where}': {what}" if where else what,
+        param=where or None,
+        extra={"faults": [{"param": at, "message": text} for at, text in faults]},
+    )
+
+
+def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, drf.APIException):
+        return _of_drf(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("request.database", error=type(error).__name__)
+        return Unavailable(
+            "The database cannot answer now; try again shortly.",
+            headers={"Retry-After": "1"},
+        )
+    if (known := _of_django(error)) is not None:
+        return known
+    # The last one to catch it: no traceback may reach a client.
+    log.error("request.crashed", request_id=str(request_id), exc_info=error)
+    return GatewayError(f"Something broke here; quote the request id {request_id}.")
+
+
+def _of_django(error: Exception) -> GatewayError | None:
+    if isinstance(error, django_errors.ValidationError):
+        return invalid(_of_model(error))
+    if isinstance(error, Http404):
+        return NotFound("There is nothing here.")
+    if isinstance(error, DataError):
+        # A NUL in the path, say: no column could hold that, so nothing is found.
+        return InvalidRequest("Something in this request cannot be stored text.")
+    if isinstance(error, django_errors.PermissionDenied):
+        return NotPermitted("You may not do this.")
+    return None
+
+
+def _of_drf(error: drf.APIException) -> GatewayError:
+    if isinstance(error, drf.ValidationError):
+        return invalid(_listed(error.detail))
+    if isinstance(error, drf.NotAuthenticated):
+        return NotAuthenticated(
+            "Send your API key in the header 'Authorization: Bearer KEY'.",
+            code="missing_api_key",
+        )
+    wait = getattr(error, "wait", None)
+    headers = {"Retry-After": str(int(wait))} if wait else {}
+    kind = KINDS.get(error.status_code, GatewayError)
+    found = kind(str(error.detail), headers=headers)
+    if kind is GatewayError and error.status_code < 500:
+        found.status, found.type = error.status_code, InvalidRequest.type
+    return found
+
+
+def _listed(detail: Any, at: str = "") -> list[Fault]:
+    """DRF's tree of errors, flat: 'variables.0.name' and what is wrong there."""
+    if isinstance(detail, dict):
+        named = [
+            (at if name in _WHOLE else f"{at}.{name}".strip("."), below)
+            for name, below in detail.items()
+        ]
+        return [fault for where, below in named for fault in _listed(below, where)]
+    if isinstance(detail, list):
+        nested = any(isinstance(below, dict | list) for below in detail)
+        return [
+            fault
+            for number, below in enumerate(detail)
+            for fault in _listed(below, f"{at}.{number}".strip(".") if nested else at)
+        ]
+    return [(at, str(detail))]
+
+
+def _of_model(error: django_errors.ValidationError) -> list[Fault]:
+    if hasattr(error, "error_dict"):
+        return _listed(error.message_dict)
+    return [("", text) for text in error.messages]

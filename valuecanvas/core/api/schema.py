@@ -1,0 +1,44 @@
+"""Shapes of the OpenAPI document that all endpoints share."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers as s
+
+
+class ErrorDetail(s.Serializer):
+    message = s.CharField()
+    type = s.CharField()
+    param = s.CharField(allow_null=True)
+    code = s.CharField(allow_null=True)
+    request_id = s.UUIDField(required=False)
+    upgrade = s.DictField(required=False, allow_null=True)
+    faults = s.ListField(
+        child=s.DictField(), required=False, help_text="All that is wrong, if several."
+    )
+
+
+class ErrorBody(s.Serializer):
+    error = ErrorDetail()
+
+
+MEANING = {
+    400: "The request cannot be served as it is.",
+    401: "No key, or not one of ours.",
+    403: "The key or the person may not do this.",
+    404: "There is no such thing.",
+    409: "Somebody else was first; the message says who.",
+}
+
+
+def errors(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The refusals with `statuses`, besides 401 and 403."""
+    return {
+        status: OpenApiResponse(ErrorBody, description=MEANING[status])
+        for status in sorted({401, 403, *statuses})
+    }
+
+
+def answers(success: Any, *statuses: int, status: int = 200) -> dict[int, Any]:
+    """`responses` of `extend_schema`: the answer, and the refusals with `statuses`."""
+    return {status: success, **errors(*statuses)}

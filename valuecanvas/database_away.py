@@ -1,0 +1,40 @@
+"""Pages and management calls while the database does not answer: 503, no traceback."""
+
+from collections.abc import Callable
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from valuecanvas.core.errors import Unavailable
+
+log = structlog.get_logger("database_away")
+API_PREFIX = "/api/"
+RETRY_AFTER_S = "1"
+
+
+class DatabaseAway:
+    """Middleware. The hot path has its own answer to this, without Django's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        """Django calls it for what a view, or the rendering of its page, raises."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        log.warning("database.away", error=type(exception).__name__)
+        if request.path.startswith(API_PREFIX):
+            error = Unavailable("The database does not answer; try again shortly.")
+            response = HttpResponse(error.json(), content_type="application/json")
+        else:
+            response = HttpResponse(render_to_string("503.html"))
+        response.status_code = Unavailable.status
+        response["Retry-After"] = RETRY_AFTER_S
+        return response
