@@ -1,0 +1,1 @@
+"""REST for managing flags, under /api/flags."""

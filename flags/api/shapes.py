@@ -1,0 +1,196 @@
+"""What the endpoints of flags take and give."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers as s
+
+from flags import document, listing
+from flags.models import ChangeKind, Flag, FlagEvent, Kind, Purpose, ScheduledChange
+from valuecanvas.core.api.bodies import JsonField, JsonObjectField, StrictSerializer
+
+
+class Said(StrictSerializer):
+    """Why, and what the caller believes it is changing."""
+
+    reason = s.CharField(required=False, default="", max_length=2000)
+    expected_revision = s.IntegerField(
+        required=False,
+        min_value=0,
+        help_text="The revision you saw: 409 if somebody has changed it since.",
+    )
+
+
+class GivenVariant(StrictSerializer):
+    name = s.CharField(max_length=60)
+    value = JsonField(help_text="Of the flag's kind.")
+    weight = s.IntegerField(
+        required=False, min_value=0, max_value=10_000, help_text="10000 is 100 %."
+    )
+    effect = JsonObjectField(
+        required=False, help_text="In the gateway: prompt_label, model, parameters."
+    )
+    description = s.CharField(required=False, allow_blank=True)
+
+
+class GivenCondition(StrictSerializer):
+    attribute = s.CharField(max_length=200)
+    operator = s.CharField(max_length=40)
+    value = JsonField(required=False, allow_null=True)
+
+
+class GivenRule(StrictSerializer):
+    name = s.CharField(required=False, allow_blank=True, max_length=100)
+    conditions = GivenCondition(many=True)
+    variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    share = s.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=10_000
+    )
+    enabled = s.BooleanField(required=False)
+
+
+class GivenPrerequisite(StrictSerializer):
+    flag = s.CharField(max_length=100)
+    variant = s.CharField(max_length=60)
+
+
+class Fields(StrictSerializer):
+    """What of a flag can be set; parts are replaced whole."""
+
+    note = s.CharField(required=False, allow_blank=True)
+    purpose = s.ChoiceField(Purpose.choices, required=False)
+    owner = s.CharField(required=False, allow_null=True, help_text="A user name.")
+    tags = s.ListField(child=s.CharField(max_length=40), required=False)
+    expires_on = s.CharField(required=False, allow_null=True, help_text="2026-12-31")
+    enabled = s.BooleanField(required=False)
+    everyone = s.BooleanField(required=False, allow_null=True)
+    percent = s.DecimalField(5, 2, required=False, allow_null=True)
+    sticky = s.CharField(required=False, max_length=60)
+    in_gateway = s.BooleanField(required=False)
+    default_variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    off_variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    target_variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    user_ids = s.ListField(child=s.CharField(max_length=255), required=False)
+    tiers = s.ListField(child=s.CharField(max_length=60), required=False)
+    users = s.ListField(child=s.CharField(), required=False)
+    groups = s.ListField(child=s.CharField(), required=False)
+    variants = GivenVariant(many=True, required=False)
+    rules = GivenRule(many=True, required=False)
+    prerequisites = GivenPrerequisite(many=True, required=False)
+
+
+class GivenFlag(Fields):
+    name = s.CharField(max_length=100)
+    kind = s.ChoiceField(Kind.choices, required=False)
+    reason = s.CharField(required=False, default="", max_length=2000)
+
+
+class GivenEdit(Fields, Said):
+    pass
+
+
+class GivenChange(Said):
+    kind = s.ChoiceField(ChangeKind.choices)
+    at = s.DateTimeField(help_text="A time to come.")
+    payload = JsonObjectField(
+        required=False, help_text='{"percent": 25} or {"weights": {"blue": 10000}}.'
+    )
+
+
+class GivenRamp(Said):
+    to = s.DecimalField(5, 2, help_text="The percentage to arrive at.")
+    step = s.DecimalField(5, 2, help_text="Points at a time.")
+    every_minutes = s.IntegerField(min_value=1, max_value=525_600)
+    start = s.DateTimeField(help_text="When the first step is taken.")
+
+
+class GivenRevert(Said):
+    event = s.IntegerField(help_text="Back to how it was after this event.")
+
+
+class GivenContext(StrictSerializer):
+    context = JsonObjectField(  # type: ignore[assignment]
+        required=False, help_text="Attributes; 'targetingKey' is the user."
+    )
+
+
+class ShownFlag(s.Serializer):
+    """A flag with all that governs it."""
+
+    name = s.CharField()
+    kind = s.CharField()
+    state = s.CharField(help_text="In words.")
+    revision = s.IntegerField()
+    killed = s.BooleanField()
+    killed_reason = s.CharField()
+    archived = s.BooleanField()
+    expired = s.BooleanField()
+    created = s.DateTimeField()
+    modified = s.DateTimeField()
+    settings = s.DictField(help_text="As it can be sent back in a PATCH.")
+
+    def to_representation(self, instance: Flag) -> dict[str, Any]:
+        return shown(instance)
+
+
+class ShownEvent(s.ModelSerializer):
+    class Meta:
+        model = FlagEvent
+        fields = (
+            "id",
+            "at",
+            "actor_name",
+            "action",
+            "reason",
+            "revision",
+            "before",
+            "after",
+            "details",
+        )
+
+
+class ShownChange(s.ModelSerializer):
+    class Meta:
+        model = ScheduledChange
+        fields = (
+            "id",
+            "at",
+            "kind",
+            "payload",
+            "ramp",
+            "step",
+            "state",
+            "reason",
+            "created_by_name",
+            "applied_at",
+            "error",
+        )
+
+
+class ShownEvaluation(s.Serializer):
+    key = s.CharField()
+    value = s.JSONField(allow_null=True)
+    variant = s.CharField(help_text="Empty: your own default counts.")
+    reason = s.CharField()
+    rule = s.CharField(allow_null=True)
+    bucket = s.IntegerField(allow_null=True, help_text="Of the share, 0 to 9,999.")
+    variant_bucket = s.IntegerField(allow_null=True, help_text="Of the weights.")
+    explanation = s.CharField()
+
+
+def shown(flag: Flag) -> dict[str, Any]:
+    """`flag`, in the form of ShownFlag."""
+    found = document.state(flag)
+    return {
+        "name": flag.name,
+        "kind": flag.kind,
+        "state": listing.state(flag, timezone.now().date()),
+        "revision": flag.revision,
+        "killed": flag.killed,
+        "killed_reason": flag.killed_reason,
+        "archived": flag.archived,
+        "expired": listing.is_expired(flag, timezone.now().date()),
+        "created": flag.created,
+        "modified": flag.modified,
+        "settings": {n: v for n, v in found.items() if n in document.EDITABLE},
+    }

@@ -1,0 +1,203 @@
+"""Conditions on a caller's attributes: checked when saved, compiled when loaded."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from operator import eq, ge, gt, le, lt
+from typing import Any, TypeGuard
+
+from flags import patterns, semver
+
+Context = Mapping[str, object]
+Test = Callable[[Context], bool]
+Scalar = str | int | float | bool
+
+MOST_CONDITIONS = 50
+MOST_VALUES = 10_000
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}  # fmt: skip
+_VERSIONS = {f"semver_{name}": test for name, test in {**_ORDERS, "eq": eq}.items()}
+_TEXTS: dict[str, Callable[[str, str], bool]] = {
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+}
+OPERATORS = (
+    "equals",
+    "not_equals",
+    "in",
+    "not_in",
+    *_ORDERS,
+    "contains",
+    "not_contains",
+    *_TEXTS,
+    "matches",
+    *_VERSIONS,
+    "exists",
+)
+
+
+class BadCondition(ValueError):
+    """The condition is not understood."""
+
+
+def compiled(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, ...]:
+    """A test for each condition, that never raises. Raises BadCondition.
+
+    An attribute that the caller lacks, or that is of another type than the operator
+    needs, fits no condition but `exists` being false: not `not_in` either.
+    """
+    return tuple(_compiled(one) for one in conditions)
+
+
+def check_conditions(given: object) -> str:
+    """What is wrong with them, for people; empty: nothing."""
+    if not isinstance(given, list):
+        return "Conditions are a list."
+    if len(given) > MOST_CONDITIONS:
+        return f"There may be at most {MOST_CONDITIONS} conditions."
+    for number, one in enumerate(given, start=1):
+        try:
+            _compiled(one)
+        except BadCondition as error:
+            return f"Condition {number}: {error}"
+    return ""
+
+
+def _compiled(one: object) -> Test:
+    if not isinstance(one, Mapping):
+        raise BadCondition("it has to be an object.")
+    if extra := one.keys() - {"attribute", "operator", "value"}:
+        raise BadCondition(f"'{min(map(str, extra))}' is not known here.")
+    name, operator, value = (one.get(k) for k in ("attribute", "operator", "value"))
+    if not isinstance(name, str) or not 1 <= len(name) <= 100:
+        raise BadCondition("'attribute' names what to look at.")
+    if operator not in OPERATORS:
+        raise BadCondition(f"'operator' is one of {', '.join(OPERATORS)}.")
+    return _build(name, str(operator), value)
+
+
+def _build(name: str, operator: str, value: object) -> Test:
+    if operator in ("in", "not_in"):
+        return _among(name, value, wanted=operator == "in")
+    if operator in ("equals", "not_equals"):
+        return _among(name, [value], wanted=operator == "equals")
+    if operator in ("contains", "not_contains"):
+        return _contains(name, value, wanted=operator == "contains")
+    if operator in _ORDERS:
+        return _ordered(name, value, _ORDERS[operator])
+    if operator in _VERSIONS:
+        return _version(name, value, _VERSIONS[operator])
+    if operator == "exists":
+        return _exists(name, value)
+    return _text(name, value, operator)
+
+
+def _is_scalar(value: object) -> TypeGuard[Scalar]:
+    return isinstance(value, str | int | float)
+
+
+def _scalar(value: object) -> Scalar:
+    if not _is_scalar(value) or (isinstance(value, float) and not math.isfinite(value)):
+        raise BadCondition("the value is a text, a number, true or false.")
+    return value
+
+
+def _same(value: Scalar) -> object:
+    """Equal for the same JSON values only: in Python, 1 is True."""
+    return (value,) if isinstance(value, bool) else value
+
+
+def _among(name: str, values: object, *, wanted: bool) -> Test:
+    if not isinstance(values, list) or not 1 <= len(values) <= MOST_VALUES:
+        raise BadCondition(f"the value is a list, of at most {MOST_VALUES}.")
+    known = frozenset(_same(_scalar(value)) for value in values)
+
+    def test(context: Context) -> bool:
+        found = context.get(name)
+        if type(found) is str:
+            return (found in known) is wanted
+        if isinstance(found, list | tuple):
+            mine = {_same(one) for one in found if _is_scalar(one)}
+            return known.isdisjoint(mine) is not wanted
+        return _is_scalar(found) and (_same(found) in known) is wanted
+
+    return test
+
+
+def _contains(name: str, value: object, *, wanted: bool) -> Test:
+    part = _scalar(value)
+
+    def test(context: Context) -> bool:
+        found = context.get(name)
+        if isinstance(found, str):
+            return (str(part) in found) is wanted
+        if isinstance(found, list | tuple):
+            mine = [_same(one) for one in found if _is_scalar(one)]
+            return (_same(part) in mine) is wanted
+        return False
+
+    return test
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _ordered(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
+    """Numbers by size; texts by their characters, as ISO dates sort."""
+    limit = _scalar(value)
+    if isinstance(limit, bool):
+        raise BadCondition("the value is a number, or a text.")
+    text = isinstance(limit, str)
+
+    def test(context: Context) -> bool:
+        found = context.get(name)
+        fits = isinstance(found, str) if text else _is_number(found)
+        return fits and compare(found, limit)
+
+    return test
+
+
+def _version(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
+    limit = semver.parsed(value)
+    if limit is None:
+        raise BadCondition("the value is a version, as in '2.1.0'.")
+
+    def test(context: Context) -> bool:
+        found = semver.parsed(context.get(name))
+        return found is not None and compare(found, limit)
+
+    return test
+
+
+def _exists(name: str, value: object) -> Test:
+    if not isinstance(value, bool):
+        raise BadCondition("the value is true or false.")
+    return lambda context: (context.get(name) is not None) is value
+
+
+def _text(name: str, value: object, operator: str) -> Test:
+    if not isinstance(value, str) or not value:
+        raise BadCondition("the value is a text.")
+    if operator == "matches":
+        return _matches(name, value)
+    compare = _TEXTS[operator]
+
+    def test(context: Context) -> bool:
+        found = context.get(name)
+        return isinstance(found, str) and compare(found, value)
+
+    return test
+
+
+def _matches(name: str, value: str) -> Test:
+    try:
+        matched = patterns.compiled(value).fullmatch
+    except patterns.BadPattern as error:
+        raise BadCondition(str(error)) from error
+
+    def test(context: Context) -> bool:
+        found = context.get(name)
+        if not isinstance(found, str) or len(found) > patterns.MOST_INPUT:
+            return False
+        return matched(found) is not None
+
+    return test

@@ -1,0 +1,150 @@
+"""Flags as a section of the configuration snapshot."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from flags import facts as plain
+from flags.evaluation import FlagSet, flag_set
+from flags.facts import (
+    ChangeFacts,
+    FlagFacts,
+    RuleFacts,
+    VariantFacts,
+    VisitorFacts,
+)
+from flags.models import (
+    ChangeState,
+    Flag,
+    Prerequisite,
+    Rule,
+    ScheduledChange,
+    Variant,
+)
+from valuecanvas.core import bucketing
+from valuecanvas.core.bucketing import BUCKETS
+
+__all__ = ["FlagSet", "dump_flags", "flag_set", "load_flags", "restore_flags"]
+
+Keys = Iterable[str] | None
+KIND = Flag.config_kind
+
+
+def load_flags(keys: Keys = None) -> dict[str, FlagFacts]:
+    """Flags that are not archived, by id; with `keys`, only those of them that exist."""
+    chosen = Q() if keys is None else Q(pk__in=list(keys))
+    rows = list(Flag.objects.filter(chosen, archived=False))
+    if not rows:
+        return {}
+    # All of a part at once: a list of thousands of ids would be slower.
+    part = Q() if keys is None else Q(flag__in=rows)
+    parts = _Parts(part)
+    found = {str(row.pk): _facts(row, parts) for row in rows}
+    for one in found.values():
+        one.compile()
+    return found
+
+
+def dump_flags(section: Mapping[str, FlagFacts]) -> dict[str, Any]:
+    """As the disk snapshot keeps them."""
+    return {key: plain.dumped(one) for key, one in section.items()}
+
+
+def restore_flags(section: Mapping[str, Any]) -> dict[str, FlagFacts]:
+    """What `dump_flags` gave. Raises KeyError, TypeError or ValueError."""
+    return {key: plain.loaded(row) for key, row in section.items()}
+
+
+class _Parts:
+    """The rows of other tables, by flag."""
+
+    def __init__(self, chosen: Q) -> None:
+        self.variants = _grouped(
+            (flag, VariantFacts(*rest))
+            for flag, *rest in Variant.objects.filter(chosen)
+            .order_by("pk")
+            .values_list("flag_id", "name", "value", "effect")
+        )
+        self.rules = _grouped(_rule(row) for row in _rules(chosen))
+        self.prerequisites = _grouped(
+            (flag, (on, variant))
+            for flag, on, variant in Prerequisite.objects.filter(chosen)
+            .order_by("pk")
+            .values_list("flag_id", "on__name", "variant")
+        )
+        self.schedule = _grouped(
+            (flag, ChangeFacts(at.timestamp(), kind, payload))
+            for flag, at, kind, payload in ScheduledChange.objects.filter(
+                chosen, state=ChangeState.PENDING
+            )
+            .order_by("at", "pk")
+            .values_list("flag_id", "at", "kind", "payload")
+        )
+        self.users = _grouped(_members(Flag.users.through, "user_id", chosen))
+        self.groups = _grouped(_members(Flag.groups.through, "group_id", chosen))
+
+
+def _grouped(pairs: Iterable[tuple[int, Any]]) -> Mapping[int, tuple[Any, ...]]:
+    lists: defaultdict[int, list[Any]] = defaultdict(list)
+    for flag, part in pairs:
+        lists[flag].append(part)
+    found = {flag: tuple(some) for flag, some in lists.items()}
+    return defaultdict(tuple, found)
+
+
+def _rules(chosen: Q) -> Iterable[tuple[Any, ...]]:
+    return (
+        Rule.objects.filter(chosen, enabled=True)
+        .order_by("flag_id", "order")
+        .values_list("flag_id", "order", "name", "conditions", "variant", "share")
+    )
+
+
+def _rule(row: tuple[Any, ...]) -> tuple[int, RuleFacts]:
+    flag, order, name, conditions, variant, share = row
+    share = BUCKETS if share is None else share
+    label = name or f"{order + 1}"
+    return flag, RuleFacts(label, tuple(conditions), variant, share)
+
+
+def _members(through: Any, column: str, chosen: Q) -> Iterable[tuple[int, int]]:
+    found: Iterable[tuple[int, int]] = (
+        through.objects.filter(chosen).order_by("pk").values_list("flag_id", column)
+    )
+    return found
+
+
+def _facts(row: Flag, parts: _Parts) -> FlagFacts:
+    languages = [one.strip() for one in row.languages.split(",")]
+    return FlagFacts(
+        pk=row.pk,
+        name=row.name,
+        kind=row.kind,
+        enabled=row.enabled,
+        kill=row.killed_reason if row.killed else None,
+        everyone=row.everyone,
+        share=row.share,
+        sticky=row.sticky,
+        default_variant=row.default_variant,
+        off_variant=row.off_variant,
+        target_variant=row.target_variant,
+        in_gateway=row.in_gateway,
+        testing=row.testing,
+        user_ids=tuple(row.user_ids),
+        tiers=tuple(row.tiers),
+        visitors=VisitorFacts(
+            superusers=row.superusers,
+            staff=row.staff,
+            authenticated=row.authenticated,
+            languages=tuple(one for one in languages if one),
+            users=parts.users[row.pk],
+            groups=parts.groups[row.pk],
+        ),
+        variants=parts.variants[row.pk],
+        rules=parts.rules[row.pk],
+        prerequisites=parts.prerequisites[row.pk],
+        allocation=bucketing.loaded(row.allocation),
+        schedule=parts.schedule[row.pk],
+    )

@@ -1,0 +1,28 @@
+"""Flags in a few words, for people."""
+
+import datetime as dt
+
+from flags.models import Flag
+
+
+def state(flag: Flag, today: dt.date) -> str:
+    """As 'killed', 'off', 'on for 25 %', with '(expired)'."""
+    words = _state(flag)
+    return f"{words} (expired)" if is_expired(flag, today) else words
+
+
+def _state(flag: Flag) -> str:
+    if flag.archived:
+        return "archived"
+    if flag.killed:
+        return "killed"
+    if not flag.enabled or flag.everyone is False:
+        return "off"
+    if flag.everyone:
+        return "on for everyone"
+    return f"on for {flag.share / 100:g} %"
+
+
+def is_expired(flag: Flag, today: dt.date) -> bool:
+    """Whether it should be gone: its last day has passed."""
+    return flag.expires_on is not None and flag.expires_on < today

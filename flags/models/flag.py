@@ -1,0 +1,260 @@
+"""The feature flag: django-waffle's own model, grown."""
+
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+)
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from waffle.managers import FlagManager
+from waffle.models import AbstractUserFlag
+
+from flags.evaluation import Evaluation, evaluate
+from flags.visitor import context_of, context_of_request, forced
+from valuecanvas.core import epoch
+from valuecanvas.core.models import ConfigModel, ConfigQuerySet
+
+NAME = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+    "Use letters, digits, '_', '-' and '.', as in 'new_canvas_ui'.",
+)
+# Where a flag's subject is, if nothing else is said.
+STICKY = "targetingKey"
+
+
+class Kind(models.TextChoices):
+    BOOLEAN = "boolean", "On or off"
+    STRING = "string", "Text"
+    NUMBER = "number", "Number"
+    OBJECT = "object", "JSON"
+
+
+def kinds() -> list[tuple[str, str]]:
+    return Kind.choices
+
+
+class Purpose(models.TextChoices):
+    RELEASE = "release", "Release: goes when everyone has it"
+    EXPERIMENT = "experiment", "Experiment: goes when it is decided"
+    OPERATIONAL = "operational", "Operational: stays, to switch things off with"
+    PERMISSION = "permission", "Permission: stays, says who may"
+
+
+def purposes() -> list[tuple[str, str]]:
+    return Purpose.choices
+
+
+class Flags(FlagManager):
+    """Waffle's manager, whose bulk writes bump the epoch."""
+
+    def get_queryset(self) -> ConfigQuerySet:
+        return ConfigQuerySet(self.model, using=self._db)
+
+
+class Flag(ConfigModel, AbstractUserFlag):
+    """A flag of waffle's, that waffle's decorators, tags and commands work with.
+
+    Its state changes through `flags.services`, which writes the audit.
+    """
+
+    config_kind = "flag"
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[NAME],
+        help_text="What code asks for, e.g. 'new_canvas_ui'. Never changes: it is the "
+        "salt of the flag's buckets.",
+    )
+    percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="Share of the users who get it, from 0 to 100. Empty: nobody but "
+        "those named below.",
+    )
+    kind = models.CharField(
+        max_length=7,
+        choices=kinds,
+        default=Kind.BOOLEAN,
+        help_text="What its values are. Never changes.",
+    )
+    enabled = models.BooleanField(
+        default=True, help_text="Off: everyone gets the off variant."
+    )
+    default_variant = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What those get whom nothing gave another one. Empty: 'off', or the "
+        "default of the code that asks.",
+    )
+    off_variant = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What everyone gets while it is off or killed. Empty: 'off', or the "
+        "default of the code that asks.",
+    )
+    user_ids = ArrayField(
+        models.CharField(max_length=255),
+        default=list,
+        blank=True,
+        help_text="Ids of users who get it in any case, with commas.",
+    )
+    tiers = ArrayField(
+        models.CharField(max_length=60),
+        default=list,
+        blank=True,
+        help_text="Keys of tiers whose users get it in any case, with commas.",
+    )
+    target_variant = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What those get who are named here. Empty: by the weights.",
+    )
+    sticky = models.CharField(
+        "bucketed by",
+        max_length=60,
+        default=STICKY,
+        help_text="The attribute that decides on shares: 'targetingKey' is the user; "
+        "'team' gives all of a team the same.",
+    )
+    allocation = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Which buckets are whose; kept so that as few users as possible "
+        "change variants.",
+    )
+    in_gateway = models.BooleanField(
+        "evaluated in the gateway",
+        default=False,
+        help_text="For each LLM request, and recorded with its usage.",
+    )
+    purpose = models.CharField(max_length=11, choices=purposes, default=Purpose.RELEASE)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="flags",
+        help_text="Whom to ask about it.",
+    )
+    expires_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="When it, and the code that asks for it, should be gone.",
+    )
+    tags = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="Words to find it by, with commas.",
+    )
+    protected = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="The gateway asks for it: it cannot be deleted or archived.",
+    )
+    archived = models.BooleanField(
+        default=False,
+        help_text="Unknown to whoever asks for it, and left out of lists.",
+    )
+    killed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    killed_by = models.CharField(max_length=200, blank=True, editable=False)
+    killed_reason = models.TextField(blank=True, editable=False)
+    revision = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How often it was changed."
+    )
+
+    objects: ClassVar[Any] = Flags()
+
+    class Meta(AbstractUserFlag.Meta):
+        abstract = False
+        db_table = "feature_flags"
+        permissions = [("kill_flag", "Can kill and revive flags")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(percent__isnull=True)
+                | models.Q(percent__gte=0, percent__lte=100),
+                name="feature_flag_percent",
+            )
+        ]
+
+    @property
+    def killed(self) -> bool:
+        return self.killed_at is not None
+
+    @property
+    def share(self) -> int:
+        """`percent` in hundredths of a percent."""
+        return int((self.percent or 0) * 100)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Not waffle's own save: its flush would bump the epoch a second time.
+        with transaction.atomic():
+            self.modified = timezone.now()
+            models.Model.save(self, *args, **kwargs)
+            epoch.bump(self.config_kind, [self.pk])
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            epoch.bump(self.config_kind, [self.pk])
+            return models.Model.delete(self, *args, **kwargs)
+
+    def flush(self) -> None:
+        """Waffle's word for "caches must forget it", as when its users changed."""
+        if self.pk is not None:
+            with transaction.atomic():
+                epoch.bump(self.config_kind, [self.pk])
+
+    @classmethod
+    def get(cls, name: str) -> "Flag":
+        """The flag from memory, its fields to be read on demand; unsaved if missing."""
+        facts = _store().current().get(name)
+        if facts is None:
+            return cls(name=name)
+        return cls.from_db(None, ["id", "name"], [facts.pk, name])
+
+    def is_active(self, request: HttpRequest, read_only: bool = False) -> bool | None:
+        """Whether the request's user has it: never a dice, always the same answer."""
+        flags = _store().for_request(request)
+        facts = flags.get(self.name)
+        if facts is None:
+            if self.pk is not None:
+                return False
+            missing: bool | None = super().is_active(request, read_only)
+            return missing
+        found = evaluate(flags, self.name, context_of_request(request), default=False)
+        if facts.kill is None and facts.everyone is None:
+            told = forced(request, facts)
+            if told is not None:
+                return told
+        return _active(found)
+
+    def is_active_for_user(self, user: Any) -> bool | None:
+        flags = _store().current()
+        context = context_of(user or AnonymousUser())
+        return _active(evaluate(flags, self.name, context, default=False))
+
+
+def _store() -> Any:
+    """The process's FlagStore, whose module needs the models first."""
+    config: Any = apps.get_app_config("flags")
+    return config.store
+
+
+def _active(found: Evaluation) -> bool:
+    """A flag of another kind is active for those whom it gave a variant."""
+    if isinstance(found.value, bool):
+        return found.value
+    return found.given

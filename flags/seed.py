@@ -1,0 +1,72 @@
+"""The flags that the gateway itself asks for, and a few to begin with."""
+
+from typing import Any
+
+from flags import services
+from flags.actor import FIRST_RUN
+from flags.models import Flag, Purpose
+
+# Missing they count as on, so nothing depends on them but switching off.
+CACHE = "gateway.cache"
+COALESCING = "gateway.coalescing"
+FALLBACK = "gateway.fallback"
+_BUILT_IN = {
+    CACHE: "Off: no answer is taken from the response cache or stored in it.",
+    COALESCING: "Off: identical requests under way each go upstream.",
+    FALLBACK: "Off: a request whose first provider fails is not tried elsewhere.",
+}
+_SAMPLES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "new_canvas_ui",
+        "note": "A sample: the new canvas page, for a quarter of the users.",
+        "percent": 25,
+        "superusers": False,
+        "tags": ["sample"],
+    },
+    {
+        "name": "canvas_wording",
+        "kind": "string",
+        "note": "A sample: how a canvas addresses its reader.",
+        "purpose": Purpose.EXPERIMENT.value,
+        "superusers": False,
+        "tags": ["sample"],
+        "default_variant": "plain",
+        "variants": [
+            {"name": "plain", "value": "Write plainly.", "weight": 5000},
+            {"name": "warm", "value": "Write warmly.", "weight": 3000},
+            {"name": "formal", "value": "Write formally.", "weight": 2000},
+        ],
+    },
+)
+
+
+def provider_flag(key: str) -> str:
+    """The name of the flag that switches the provider `key` off, where it exists."""
+    return f"gateway.provider.{key}"
+
+
+def ensure_built_in() -> list[str]:
+    """Make the gateway's flags that are missing; the names of those made."""
+    known = set(Flag.objects.filter(name__in=_BUILT_IN).values_list("name", flat=True))
+    missing = [name for name in _BUILT_IN if name not in known]
+    for name in missing:
+        services.create_flag(
+            {
+                "name": name,
+                "note": _BUILT_IN[name],
+                "purpose": Purpose.OPERATIONAL.value,
+                "percent": 100,
+                "in_gateway": True,
+                "superusers": False,
+            },
+            actor=FIRST_RUN,
+            protected=True,
+        )
+    return missing
+
+
+def add_samples() -> None:
+    """Flags to look at; those that exist are left alone."""
+    for sample in _SAMPLES:
+        if not Flag.objects.filter(name=sample["name"]).exists():
+            services.create_flag(sample, actor=FIRST_RUN)

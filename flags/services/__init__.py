@@ -1,0 +1,61 @@
+"""Every change of a flag: one transaction, one event of the audit.
+
+They take the flag as the caller saw it and answer with it as it is now. With `expected`
+(the revision seen) a change that somebody else forestalled raises
+`valuecanvas.core.errors.Conflict`, which says who. What cannot be raises
+ValidationError by field.
+"""
+
+from flags.services.history import revert
+from flags.services.lifecycle import (
+    archive,
+    create_flag,
+    delete_flag,
+    edit_flag,
+    import_flag,
+    restore,
+)
+from flags.services.rollout import (
+    disable,
+    enable,
+    kill,
+    revive,
+    set_percent,
+    set_variants,
+    set_weights,
+)
+from flags.services.rules import (
+    add_rule,
+    edit_rule,
+    remove_rule,
+    reorder_rules,
+    set_prerequisites,
+)
+from flags.services.schedule import apply_due, cancel, cancel_ramp, ramp, schedule
+
+__all__ = [
+    "add_rule",
+    "apply_due",
+    "archive",
+    "cancel",
+    "cancel_ramp",
+    "create_flag",
+    "delete_flag",
+    "disable",
+    "edit_flag",
+    "edit_rule",
+    "enable",
+    "import_flag",
+    "kill",
+    "ramp",
+    "remove_rule",
+    "reorder_rules",
+    "restore",
+    "revert",
+    "revive",
+    "schedule",
+    "set_percent",
+    "set_prerequisites",
+    "set_variants",
+    "set_weights",
+]

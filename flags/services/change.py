@@ -1,0 +1,113 @@
+"""One change of a flag: locked, compared, checked, recorded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from flags import document, integrity
+from flags.actor import Actor
+from flags.document import Document
+from flags.models import ChangeState, Flag, FlagEvent
+from flags.models.event import Action
+from valuecanvas.core.errors import Conflict
+
+
+@dataclass
+class Change:
+    """A change under way; `flag` is locked. `details` go into the event."""
+
+    flag: Flag
+    before: Document
+    details: dict[str, Any] = field(default_factory=dict)
+    # Recorded also where nothing of the flag's own state changed.
+    always: bool = False
+
+    def apply(self, changes: Document) -> None:
+        """Raises ValidationError by field."""
+        document.apply(self.flag, changes, self.before)
+
+    def cancel_pending(self, *kinds: str) -> None:
+        """Cancel the flag's scheduled changes of `kinds`; none given: all."""
+        pending = self.flag.schedule.filter(state=ChangeState.PENDING)
+        if kinds:
+            pending = pending.filter(kind__in=kinds)
+        if ids := list(pending.values_list("pk", flat=True)):
+            pending.update(state=ChangeState.CANCELLED, applied_at=timezone.now())
+            self.details["cancelled"] = ids
+
+
+@contextmanager
+def changing(
+    flag: Flag,
+    action: Action,
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+    checked: bool = True,
+) -> Iterator[Change]:
+    """Change `flag` inside; it is saved at the end, with one event, if it differs.
+
+    Not `checked`: what must not fail because of something else that is wrong with it.
+    """
+    with transaction.atomic():
+        locked = _locked(flag)
+        if expected is not None and locked.revision != expected:
+            raise conflict(locked)
+        change = Change(locked, document.state(locked))
+        yield change
+        if checked:
+            integrity.check(locked)
+        after = document.state(locked)
+        if after != change.before or change.always:
+            locked.revision += 1
+            locked.save()
+            record(change, action, after=after, actor=actor, reason=reason)
+
+
+def record(
+    change: Change, action: Action, *, after: Document, actor: Actor, reason: str
+) -> None:
+    """Write the event of `change`."""
+    FlagEvent.objects.create(
+        flag=change.flag,
+        flag_name=change.flag.name,
+        actor=actor.user,
+        actor_name=actor.name,
+        action=action,
+        reason=reason,
+        revision=change.flag.revision,
+        before=change.before,
+        after=after,
+        details=change.details,
+    )
+
+
+def conflict(flag: Flag) -> Conflict:
+    """Tells who changed the flag last, and how."""
+    last = FlagEvent.objects.filter(flag=flag).first()
+    if last is None:
+        return Conflict(f"The flag '{flag.name}' has changed meanwhile.")
+    return Conflict(
+        f"The flag '{flag.name}' has changed meanwhile: "
+        f"{last.get_action_display().lower()} by {last.actor_name} at "
+        f"{last.at:%Y-%m-%d %H:%M:%S} UTC.",
+        extra={
+            "revision": flag.revision,
+            "changed_by": last.actor_name,
+            "changed_at": last.at.isoformat(),
+            "action": last.action,
+        },
+    )
+
+
+def _locked(flag: Flag) -> Flag:
+    found: Flag | None = Flag.objects.select_for_update().filter(pk=flag.pk).first()
+    if found is None:
+        raise ValidationError({"name": f"The flag '{flag.name}' has been deleted."})
+    return found

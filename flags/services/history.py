@@ -1,0 +1,31 @@
+"""Back to an earlier state."""
+
+from django.core.exceptions import ValidationError
+
+from flags import document
+from flags.actor import Actor
+from flags.models import Flag, FlagEvent
+from flags.models.event import Action
+from flags.services.change import changing
+
+
+def revert(
+    event: FlagEvent, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Make the flag again what it was right after `event`.
+
+    A kill or an archiving stays: it has its own way back. Scheduled changes that would
+    undo this at once are cancelled.
+    """
+    if event.flag is None:
+        raise ValidationError({"name": f"The flag '{event.flag_name}' is gone."})
+    kept = {*document.EDITABLE, "allocation"}
+    wanted = {name: value for name, value in event.after.items() if name in kept}
+    with changing(
+        event.flag, Action.REVERTED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.apply(wanted)
+        change.cancel_pending()
+        change.details["to_event"] = event.pk
+        change.details["to_revision"] = event.revision
+    return change.flag

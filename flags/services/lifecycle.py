@@ -1,0 +1,138 @@
+"""Flags come, change and go."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from flags import document, integrity
+from flags.actor import Actor
+from flags.models import Flag, Kind
+from flags.models.event import Action
+from flags.services.change import Change, changing, conflict, record
+
+
+def create_flag(
+    wanted: Mapping[str, Any],
+    *,
+    actor: Actor,
+    reason: str = "",
+    protected: bool = False,
+    action: Action = Action.CREATED,
+) -> Flag:
+    """A new flag of a document as `document.exported` gives; only `name` is needed.
+
+    Flags that are not boolean begin with 100 %: their weights decide.
+    """
+    document.check_names(wanted, also=(*document.FIXED, "allocation"))
+    flag = Flag(name=str(wanted.get("name", "")), kind=wanted.get("kind", Kind.BOOLEAN))
+    if flag.kind != Kind.BOOLEAN:
+        flag.percent = Decimal(100)
+    flag.protected = protected
+    with transaction.atomic():
+        flag.full_clean()
+        flag.save(force_insert=True)
+        change = Change(flag, document.state(flag))
+        change.apply(dict(wanted))
+        integrity.check(flag)
+        flag.revision = 1
+        flag.save()
+        change.before = {}
+        after = document.state(flag)
+        record(change, action, after=after, actor=actor, reason=reason)
+    return flag
+
+
+def edit_flag(
+    flag: Flag,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+    action: Action = Action.EDITED,
+) -> Flag:
+    """Set what `changes` names, a part of a document as `document.state` gives.
+
+    `variants`, `rules` and `prerequisites` are replaced whole.
+    """
+    document.check_names(changes, also=("allocation",))
+    with changing(
+        flag, action, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.apply(dict(changes))
+        if change.flag.percent != flag_percent(change.before):
+            change.cancel_pending("set_percent")
+    return change.flag
+
+
+def flag_percent(before: document.Document) -> Decimal | None:
+    found = before["percent"]
+    return None if found is None else document.percent(found)
+
+
+def import_flag(wanted: Mapping[str, Any], *, actor: Actor, reason: str = "") -> Flag:
+    """Make the flag `wanted["name"]`, or edit it to be so; a second time does nothing."""
+    flag = Flag.objects.filter(name=wanted.get("name")).first()
+    if flag is None:
+        return create_flag(wanted, actor=actor, reason=reason, action=Action.IMPORTED)
+    if wanted.get("kind", flag.kind) != flag.kind:
+        raise ValidationError({"kind": f"It is {flag.kind}, and stays so."})
+    changes = {k: v for k, v in wanted.items() if k not in document.FIXED}
+    return edit_flag(flag, changes, actor=actor, reason=reason, action=Action.IMPORTED)
+
+
+def archive(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Whoever asks for it gets their own default; its scheduled changes are cancelled."""
+    with changing(
+        flag,
+        Action.ARCHIVED,
+        actor=actor,
+        reason=reason,
+        expected=expected,
+        checked=False,
+    ) as change:
+        _refuse_needed(change.flag, "archived")
+        change.flag.archived = True
+        change.cancel_pending()
+    return change.flag
+
+
+def restore(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Take it out of the archive."""
+    with changing(
+        flag, Action.RESTORED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.flag.archived = False
+    return change.flag
+
+
+def delete_flag(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> None:
+    """Delete it for good; its events stay."""
+    with transaction.atomic():
+        locked = Flag.objects.select_for_update().get(pk=flag.pk)
+        if expected is not None and locked.revision != expected:
+            raise conflict(locked)
+        _refuse_needed(locked, "deleted")
+        change = Change(locked, document.state(locked))
+        locked.revision += 1
+        record(change, Action.DELETED, after={}, actor=actor, reason=reason)
+        locked.delete()
+
+
+def _refuse_needed(flag: Flag, done: str) -> None:
+    if flag.protected:
+        raise ValidationError(
+            {"name": f"The gateway asks for '{flag.name}': it cannot be {done}."}
+        )
+    needing = flag.dependants.values_list("flag__name", flat=True)
+    if names := ", ".join(sorted(needing)):
+        raise ValidationError({"name": f"'{flag.name}' is needed by {names}."})

@@ -1,0 +1,156 @@
+"""Who gets a flag: switched, killed, by percentage, by weights."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from flags import parts
+from flags.actor import Actor
+from flags.document import percent as checked_percent
+from flags.models import Flag
+from flags.models.event import Action
+from flags.services.change import Change, changing
+
+
+def enable(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Let its rules and percentage count."""
+    with changing(
+        flag, Action.ENABLED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.flag.enabled = True
+        # Waffle's "off for everyone" would go on hiding it.
+        if change.flag.everyone is False:
+            change.flag.everyone = None
+    return change.flag
+
+
+def disable(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Give everyone the off variant."""
+    with changing(
+        flag,
+        Action.DISABLED,
+        actor=actor,
+        reason=reason,
+        expected=expected,
+        checked=False,
+    ) as change:
+        change.flag.enabled = False
+    return change.flag
+
+
+def kill(flag: Flag, *, actor: Actor, reason: str = "") -> Flag:
+    """Give everyone the off variant, whatever else it says, until it is revived.
+
+    Its scheduled changes are cancelled. A killed flag stays as it is.
+    """
+    with changing(
+        flag, Action.KILLED, actor=actor, reason=reason, checked=False
+    ) as change:
+        if not change.flag.killed:
+            change.flag.killed_at = timezone.now()
+            change.flag.killed_by = actor.name
+            change.flag.killed_reason = reason
+            change.cancel_pending()
+    return change.flag
+
+
+def revive(
+    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+) -> Flag:
+    """Undo `kill`: the flag goes on where it was."""
+    with changing(
+        flag, Action.REVIVED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.flag.killed_at = None
+        change.flag.killed_by = change.flag.killed_reason = ""
+    return change.flag
+
+
+def set_percent(
+    flag: Flag,
+    percent: Decimal | float | str | None,
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Give it to `percent` of the users; those who had it before have it still, if that
+    is more. Set by hand, so scheduled percentages are cancelled.
+    """
+    with changing(
+        flag, Action.PERCENT, actor=actor, reason=reason, expected=expected
+    ) as change:
+        put_percent(change, percent)
+        change.cancel_pending("set_percent")
+    return change.flag
+
+
+def set_weights(
+    flag: Flag,
+    weights: Mapping[str, int],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Weights in hundredths of a percent by variant; variants left out get 0.
+
+    As few users as possible change variants. Scheduled weights are cancelled.
+    """
+    with changing(
+        flag, Action.WEIGHTS, actor=actor, reason=reason, expected=expected
+    ) as change:
+        put_weights(change, weights)
+        change.cancel_pending("set_weights")
+    return change.flag
+
+
+def set_variants(
+    flag: Flag,
+    variants: Sequence[Mapping[str, Any]],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Replace the variants: name, value, weight, effect, description of each."""
+    with changing(
+        flag, Action.VARIANTS, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.apply({"variants": list(variants)})
+    return change.flag
+
+
+def put_percent(change: Change, percent: Decimal | float | str | None) -> None:
+    """Raises ValidationError."""
+    change.flag.percent = None if percent is None else checked_percent(percent)
+
+
+def put_weights(change: Change, weights: Mapping[str, int]) -> None:
+    """Raises ValidationError."""
+    flag = change.flag
+    rows = list(flag.variants.all())
+    check_weights(weights, {one.name for one in rows})
+    parts.weigh(flag, weights, flag.allocation)
+    for one in rows:
+        if one.weight != (weight := weights.get(one.name, 0)):
+            one.weight = weight
+            one.save()
+
+
+def check_weights(weights: object, known: set[str]) -> None:
+    """Raises ValidationError, unless these are weights of variants."""
+    if not isinstance(weights, Mapping):
+        raise ValidationError({"variants": "Weights are an object: variant, weight."})
+    if unknown := sorted(set(map(str, weights)) - known):
+        raise ValidationError({"variants": f"There is no variant '{unknown[0]}'."})
+    for weight in weights.values():
+        if isinstance(weight, bool) or not isinstance(weight, int):
+            raise ValidationError({"variants": "A weight is a whole number."})

@@ -1,0 +1,119 @@
+"""The rules and prerequisites of a flag."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from flags.actor import Actor
+from flags.models import Flag, Rule
+from flags.models.event import Action
+from flags.services.change import Change, changing
+
+
+def add_rule(
+    flag: Flag,
+    rule: Mapping[str, Any],
+    *,
+    at: int | None = None,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Insert `rule` (name, conditions, variant, share, enabled) at place `at`, 0 first;
+    by default as the last.
+    """
+    with changing(
+        flag, Action.RULE_ADDED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        rules = list(change.before["rules"])
+        rules.insert(len(rules) if at is None else at, dict(rule))
+        change.apply({"rules": rules})
+    return change.flag
+
+
+def edit_rule(
+    flag: Flag,
+    rule: Rule,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Set what `changes` names of the rule."""
+    with changing(
+        flag, Action.RULE_EDITED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        rules = list(change.before["rules"])
+        place = _place(change, rule)
+        rules[place] = {**rules[place], **changes}
+        change.apply({"rules": rules})
+    return change.flag
+
+
+def remove_rule(
+    flag: Flag,
+    rule: Rule,
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Remove the rule; those after it move up."""
+    with changing(
+        flag, Action.RULE_REMOVED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        _place(change, rule)
+        change.flag.rules.filter(pk=rule.pk).delete()
+        _number(list(change.flag.rules.order_by("order")))
+    return change.flag
+
+
+def reorder_rules(
+    flag: Flag,
+    order: Sequence[int],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Put the rules into the order of these ids, which are all of them."""
+    with changing(
+        flag, Action.RULES_ORDERED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        known = {rule.pk: rule for rule in change.flag.rules.all()}
+        if sorted(known) != sorted(order):
+            raise ValidationError({"rules": "Name each rule of the flag once."})
+        _number([known[pk] for pk in order])
+    return change.flag
+
+
+def set_prerequisites(
+    flag: Flag,
+    prerequisites: Sequence[Mapping[str, Any]],
+    *,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> Flag:
+    """Replace them: `flag` is the other one's name, `variant` what it must give."""
+    with changing(
+        flag, Action.PREREQUISITES, actor=actor, reason=reason, expected=expected
+    ) as change:
+        change.apply({"prerequisites": list(prerequisites)})
+    return change.flag
+
+
+def _place(change: Change, rule: Rule) -> int:
+    ids = list(change.flag.rules.order_by("order").values_list("pk", flat=True))
+    if rule.pk not in ids:
+        raise ValidationError({"rules": "The flag has no such rule any more."})
+    return ids.index(rule.pk)
+
+
+def _number(rules: Sequence[Rule]) -> None:
+    for order, rule in enumerate(rules):
+        if rule.order != order:
+            rule.order = order
+            rule.save()

@@ -1,0 +1,262 @@
+"""Changes for later: written down, cancelled, applied when they are due."""
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from flags import document
+from flags.actor import Actor
+from flags.integrity import variants
+from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
+from flags.models.event import Action
+from flags.services.change import Change, changing
+from flags.services.rollout import check_weights, put_percent, put_weights
+from valuecanvas.core import locks
+from valuecanvas.core.errors import Conflict
+from valuecanvas.core.ids import uuid7
+
+log = structlog.get_logger("flags.schedule")
+
+MOST_STEPS = 500
+# When, which kind, its payload.
+Steps = Sequence[tuple[dt.datetime, str, Mapping[str, Any]]]
+_ACTIONS = {
+    ChangeKind.SET_PERCENT: Action.PERCENT,
+    ChangeKind.ENABLE: Action.ENABLED,
+    ChangeKind.DISABLE: Action.DISABLED,
+    ChangeKind.SET_WEIGHTS: Action.WEIGHTS,
+    ChangeKind.KILL: Action.KILLED,
+}
+
+
+def schedule(
+    flag: Flag,
+    kind: str,
+    *,
+    at: dt.datetime,
+    payload: Mapping[str, Any] | None = None,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> ScheduledChange:
+    """A change of `kind` at the time `at`, which has to be to come."""
+    steps: Steps = [(at, kind, payload or {})]
+    [made] = _written(
+        flag, lambda _: steps, actor=actor, reason=reason, expected=expected
+    )
+    return made
+
+
+def ramp(
+    flag: Flag,
+    *,
+    to: Decimal | float | str,
+    step: Decimal | float | str,
+    every: dt.timedelta,
+    start: dt.datetime,
+    actor: Actor,
+    reason: str = "",
+    expected: int | None = None,
+) -> list[ScheduledChange]:
+    """Move the percentage to `to` by `step` points at `start`, then at each `every`."""
+    goal, stride = document.percent(to), document.percent(step)
+
+    def steps(locked: Flag) -> Steps:
+        shares = _shares(locked.percent or Decimal(0), goal, stride)
+        return [
+            (start + every * number, ChangeKind.SET_PERCENT, {"percent": str(share)})
+            for number, share in enumerate(shares)
+        ]
+
+    if every <= dt.timedelta(0):
+        raise ValidationError({"ramp": "A ramp needs time between its steps."})
+    return _written(
+        flag, steps, ramp=str(uuid7()), actor=actor, reason=reason, expected=expected
+    )
+
+
+def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
+    """The percentages after `now`, up or down to `goal`."""
+    if not stride or goal == now:
+        raise ValidationError({"ramp": "A ramp needs a way to go, and a step."})
+    count = math.ceil(abs(goal - now) / stride)
+    if count > MOST_STEPS:
+        raise ValidationError({"ramp": f"A ramp has at most {MOST_STEPS} steps."})
+    signed = stride if goal > now else -stride
+    return [now + signed * number for number in range(1, count)] + [goal]
+
+
+def cancel(change: ScheduledChange, *, actor: Actor, reason: str = "") -> Flag:
+    """Raises Conflict if it is no longer pending."""
+    return _cancel(change.flag, [change.pk], actor=actor, reason=reason)
+
+
+def cancel_ramp(flag: Flag, ramp_id: str, *, actor: Actor, reason: str = "") -> Flag:
+    """Cancel what is still to come of a ramp. Raises Conflict if nothing is."""
+    steps = flag.schedule.filter(ramp=ramp_id, state=ChangeState.PENDING)
+    return _cancel(
+        flag, list(steps.values_list("pk", flat=True)), actor=actor, reason=reason
+    )
+
+
+def apply_due(now: dt.datetime | None = None) -> int:
+    """Write the changes that are due into their flags, in their order; how many.
+
+    After an outage all that were missed are applied. Safe in several processes.
+    """
+    done = 0
+    while _apply_next(now or timezone.now()):
+        done += 1
+    return done
+
+
+def _written(
+    flag: Flag,
+    steps: Callable[[Flag], Steps],
+    *,
+    ramp: str = "",
+    actor: Actor,
+    reason: str,
+    expected: int | None,
+) -> list[ScheduledChange]:
+    with changing(
+        flag, Action.SCHEDULED, actor=actor, reason=reason, expected=expected
+    ) as change:
+        _refuse_idle(change.flag)
+        if ramp and change.flag.schedule.filter(
+            state=ChangeState.PENDING, kind=ChangeKind.SET_PERCENT
+        ):
+            raise ValidationError({"ramp": "Cancel the scheduled percentages first."})
+        rows = []
+        for number, (at, kind, payload) in enumerate(steps(change.flag), start=1):
+            _check(change.flag, at, kind, payload)
+            rows.append(
+                ScheduledChange(
+                    flag=change.flag,
+                    at=at,
+                    kind=kind,
+                    payload=dict(payload),
+                    ramp=ramp,
+                    step=number if ramp else 0,
+                    reason=reason,
+                    created_by=actor.user,
+                    created_by_name=actor.name,
+                )
+            )
+        made: list[ScheduledChange] = ScheduledChange.objects.bulk_create(rows)
+        change.always = True
+        change.details = {"changes": [told(one) for one in made], "ramp": ramp}
+    return made
+
+
+def told(one: ScheduledChange) -> dict[str, Any]:
+    """A scheduled change as an event tells it."""
+    return {
+        "id": one.pk,
+        "at": one.at.isoformat(),
+        "kind": one.kind,
+        "payload": one.payload,
+    }
+
+
+def _refuse_idle(flag: Flag) -> None:
+    for done in ("archived", "killed"):
+        if getattr(flag, done):
+            raise ValidationError({"name": f"The flag is {done}."})
+
+
+def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -> None:
+    if kind not in ChangeKind.values:
+        known = ", ".join(ChangeKind.values)
+        raise ValidationError({"kind": f"This is one of {known}."})
+    if at.tzinfo is None or at <= timezone.now():
+        raise ValidationError({"at": "This is a time to come, with its time zone."})
+    wanted = {"set_percent": {"percent"}, "set_weights": {"weights"}}.get(kind, set())
+    if payload.keys() != wanted:
+        text = (
+            f"It has to hold {', '.join(wanted)}." if wanted else "It has to be empty."
+        )
+        raise ValidationError({"payload": text})
+    if kind == ChangeKind.SET_PERCENT:
+        document.percent(payload["percent"])
+    if kind == ChangeKind.SET_WEIGHTS:
+        check_weights(payload["weights"], variants(flag))
+        if sum(payload["weights"].values()) > 10_000:
+            raise ValidationError({"payload": "The weights pass 100 %."})
+
+
+def _cancel(flag: Flag, ids: Sequence[int], *, actor: Actor, reason: str) -> Flag:
+    with changing(
+        flag, Action.CANCELLED, actor=actor, reason=reason, checked=False
+    ) as change:
+        pending = ScheduledChange.objects.filter(
+            pk__in=ids, flag=change.flag, state=ChangeState.PENDING
+        )
+        change.details = {"changes": [told(one) for one in pending]}
+        if not pending.update(state=ChangeState.CANCELLED, applied_at=timezone.now()):
+            raise Conflict("It is no longer pending.")
+        change.always = True
+    return change.flag
+
+
+def _apply_next(now: dt.datetime) -> bool:
+    """Whether there was one. One at a time in all processes, so that order holds."""
+    with transaction.atomic():
+        locks.hold("flags.schedule")
+        due = ScheduledChange.objects.filter(state=ChangeState.PENDING, at__lte=now)
+        one = due.order_by("at", "pk").select_related("flag", "created_by").first()
+        if one is None:
+            return False
+        try:
+            with transaction.atomic():
+                _apply(one)
+        except ValidationError as error:
+            _failed(one, " ".join(error.messages))
+    return True
+
+
+def _apply(one: ScheduledChange) -> None:
+    actor = Actor(f"schedule of {one.created_by_name}"[:200], one.created_by)
+    action = _ACTIONS[ChangeKind(one.kind)]
+    with changing(one.flag, action, actor=actor, reason=one.reason) as change:
+        # Somebody may have cancelled it while this waited for the flag.
+        if _ended(one, ChangeState.APPLIED):
+            _put(change, one, actor)
+            change.always = True
+            change.details["change"] = told(one)
+
+
+def _put(change: Change, one: ScheduledChange, actor: Actor) -> None:
+    if one.kind == ChangeKind.SET_PERCENT:
+        put_percent(change, one.payload["percent"])
+    elif one.kind == ChangeKind.SET_WEIGHTS:
+        put_weights(change, one.payload["weights"])
+    elif one.kind == ChangeKind.KILL:
+        change.flag.killed_at = timezone.now()
+        change.flag.killed_by, change.flag.killed_reason = actor.name, one.reason
+        change.cancel_pending()
+    else:
+        change.flag.enabled = one.kind == ChangeKind.ENABLE
+
+
+def _failed(one: ScheduledChange, error: str) -> None:
+    log.warning("flags.change_failed", flag=one.flag.name, change=one.pk, error=error)
+    actor = Actor(f"schedule of {one.created_by_name}"[:200], one.created_by)
+    with changing(
+        one.flag, Action.FAILED, actor=actor, reason=error, checked=False
+    ) as change:
+        if _ended(one, ChangeState.FAILED, error):
+            change.always = True
+            change.details["change"] = told(one)
+
+
+def _ended(one: ScheduledChange, to: ChangeState, error: str = "") -> bool:
+    pending = ScheduledChange.objects.filter(pk=one.pk, state=ChangeState.PENDING)
+    return bool(pending.update(state=to, applied_at=timezone.now(), error=error))

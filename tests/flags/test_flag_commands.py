@@ -1,0 +1,157 @@
+"""The commands of flags: list, create, set, delete, export, import."""
+
+import io
+import json
+
+import pytest
+import yaml
+from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
+
+from flags import services
+from flags.document import state
+from flags.models import Flag, FlagEvent
+from flags.seed import add_samples, ensure_built_in
+from tests.flags.rows import ADA, make_colours, make_flag
+
+pytestmark = pytest.mark.django_db
+
+
+def run(command, *args):
+    out = io.StringIO()
+    call_command(command, *args, stdout=out)
+    return out.getvalue()
+
+
+def test_flag__create_set_delete__as_told():
+    told = yaml.safe_load(run("flag", "new", "--create", "--set", "percent=12.5", "--set", "expires_on=2030-01-31", "--reason", "Trial"))  # fmt: skip
+    assert (told["percent"], told["expires_on"]) == (12.5, "2030-01-31")
+    event = FlagEvent.objects.get()
+    assert (event.actor_name, event.reason) == ("command line", "Trial")
+    told = json.loads(run("flag", "new", "--set", "tiers=[pro, team]", "--set", "enabled=off", "--json"))  # fmt: skip
+    assert (told["tiers"], told["enabled"]) == (["pro", "team"], False)
+    assert "killed: true" in run("flag", "new", "--set", "killed=on")
+    assert "killed: false" in run("flag", "new", "--set", "killed=off")
+    assert run("flag", "new", "--delete") == "Deleted new.\n"
+    assert not Flag.objects.exists()
+
+
+def test_flag__create_killed__killed():
+    run("flag", "new", "--create", "--kind", "string", "--set", "killed=on")
+    flag = Flag.objects.get()
+    assert (flag.killed, flag.kind) == (True, "string")
+
+
+def test_flag__name_only__shown_and_unchanged():
+    flag = make_flag("a-flag")
+    assert yaml.safe_load(run("flag", "a-flag")) == state(flag)
+    assert Flag.objects.get().revision == 1
+
+
+def test_flag__list__states_in_words(django_assert_max_num_queries):
+    make_flag("plain", percent=25)
+    make_flag("old", expires_on="2020-01-01", everyone=True)
+    make_flag("shut", enabled=False)
+    services.kill(make_flag("dead"), actor=ADA)
+    services.archive(make_flag("past"), actor=ADA)
+    with django_assert_max_num_queries(8):
+        lines = run("flag", "--list").splitlines()
+    assert [line.split(maxsplit=2)[2] for line in lines] == [
+        "killed",
+        "on for everyone (expired)  until 2020-01-01",
+        "archived",
+        "on for 25 %",
+        "off",
+    ]
+    assert run("flag", "--list", "--expired").split()[0] == "old"
+    assert [row["name"] for row in json.loads(run("flag", "--json"))] == ["dead", "old", "past", "plain", "shut"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["nothing"], "no flag 'nothing'"),
+        (["nothing", "--delete"], "no flag 'nothing'"),
+        (["a-flag", "--create"], "name: "),
+        (["a-flag", "--set", "percent"], "not FIELD=VALUE"),
+        (["a-flag", "--set", "percent=[1"], "no value"),
+        (["a-flag", "--set", "percent=200"], "percent: A percentage"),
+        (["a-flag", "--set", "colour=red"], "colour: "),
+        (["gateway.cache", "--delete"], "The gateway asks for"),
+    ],
+)
+def test_flag__what_cannot_be__says_why(args, text):
+    make_flag("a-flag")
+    ensure_built_in()
+    with pytest.raises(CommandError, match=text):
+        run("flag", *args)
+
+
+def test_export_import__into_an_empty_database__the_same_flags(tmp_path):
+    User.objects.create_user("ada")
+    Group.objects.create(name="Testers")
+    ensure_built_in()
+    add_samples()
+    rules = [{"name": "pro", "conditions": [{"attribute": "tier", "operator": "in", "value": ["pro"]}], "variant": "on", "share": 2500}]  # fmt: skip
+    make_flag("z-base", percent=50)
+    make_flag("a-flag", rules=rules, prerequisites=[{"flag": "z-base"}], owner="ada", users=["ada"], groups=["Testers"], expires_on="2030-01-31", note="Größe: 'x'")  # fmt: skip
+    flag = make_colours("colours", blue=5000, red=5000)
+    services.set_weights(flag, {"blue": 8000, "red": 2000}, actor=ADA)
+    before = {one.name: state(one) for one in Flag.objects.all()}
+    file = tmp_path / "flags.yaml"
+    assert "Wrote 8 flags" in run("export_flags", "--output", str(file))
+    Flag.objects.filter(name="a-flag").delete()
+    Flag.objects.all().delete()
+    assert "Would have created 8" in run("import_flags", str(file), "--dry-run")
+    assert not Flag.objects.exists()
+    assert "Created 8, changed 0, left 0" in run("import_flags", str(file))
+    assert {one.name: state(one) for one in Flag.objects.all()} == before
+    again = run("import_flags", str(file))
+    assert again == "Created 0, changed 0, left 8 as they were.\n"
+    assert run("export_flags") == file.read_text()
+
+
+def test_import__some_changed__says_which(tmp_path, monkeypatch):
+    make_flag("a-flag", percent=5)
+    make_flag("b-flag")
+    text = run("export_flags", "a-flag").replace("percent: 5.0", "percent: 6")
+    assert "b-flag" not in text
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    told = run("import_flags", "-", "--reason", "By hand")
+    assert told == "changed a-flag\nCreated 0, changed 1, left 0 as they were.\n"
+    event = FlagEvent.objects.first()
+    assert (event.action, event.reason) == ("imported", "By hand")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[1", "no YAML"),
+        ("[]", "no file of flags"),
+        ("flags: [1]", "no file of flags"),
+        ("flags: []", "Only format 1"),
+        ("format: 1\nflags: [{note: x}]", "A flag without a name"),
+        ("format: 1\nflags: [{name: new, percent: 300}]", "new: A percentage"),
+        ("format: 1\nflags: [{name: a-flag, kind: string}]", "stays so"),
+        ("format: 1\nflags: [{name: new, prerequisites: 1}]", "new: "),
+        ("format: 1\nflags: [{name: x, prerequisites: [{flag: y}]}, {name: y, prerequisites: [{flag: x}]}]", "no flag 'y'"),
+        ("format: 1\nflags: [{name: new}, {name: new, colour: red}]", "new: "),
+    ],
+)  # fmt: skip
+def test_import__what_cannot_be__nothing_happens(tmp_path, text, told):
+    make_flag("a-flag")
+    file = tmp_path / "flags.yaml"
+    file.write_text(text)
+    with pytest.raises(CommandError, match=told):
+        run("import_flags", str(file))
+    assert Flag.objects.count() == 1
+
+
+def test_files__that_cannot_be_used__say_so(tmp_path):
+    for args in (
+        ["import_flags", str(tmp_path / "none.yaml")],
+        ["export_flags", "--output", str(tmp_path)],
+        ["export_flags", "nothing"],
+    ):
+        with pytest.raises(CommandError):
+            run(*args)
