@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 
 from django.db import Error as DatabaseError
 
@@ -13,7 +13,6 @@ from billing.ledger import (
 from billing.ledger import (
     Admit,
     Admitted,
-    Charge,
     Claim,
     Hit,
     Ledger,
@@ -23,22 +22,23 @@ from billing.ledger import (
     Stale,
 )
 from billing.principal import Principal
-from llm import checks, idempotency, settlement, stored
+from llm import checks, idempotency, postings
 from llm.cache.cache import Cache
-from llm.cache.entry import Entry
-from llm.coalesce.flight import Flight
+from llm.choice import asked as asked_prompt
+from llm.choice.asked import Asked
+from llm.choice.choose import choose
 from llm.coalesce.flights import Flights
 from llm.denials import Denials
 from llm.journal import Journal, JournalFull
 from llm.limits.limiter import Limiter
-from llm.limits.refusal import error as limit_error
-from llm.limits.types import Refused, Subject, Taken, subjects
 from llm.live_config import LiveConfig
+from llm.looking import Look, Looker
 from llm.refusals import refusal
-from llm.resolve import party, resolve
+from llm.resolve import resolve
 from llm.snapshot import Snapshot
 from llm.translate import to_chat
-from llm.types import Call, Following, Held, Known, Place, Plan, Repeated
+from llm.types import Call, Following, Held, Known, Plan, Repeated, Shape
+from prompts.render import BrokenPrompt
 from valuecanvas.core.batch import BatchUnavailable
 from valuecanvas.core.errors import (
     InvalidRequest,
@@ -47,14 +47,21 @@ from valuecanvas.core.errors import (
     NotPermitted,
     Unavailable,
 )
-from valuecanvas.core.ids import uuid7
 
+# What a snapshot that is behind may be to blame for.
+REFUSALS = (
+    BrokenPrompt,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    Unavailable,
+)
 Entered = Held | Known | Following | Repeated
 # Configuration that changes faster than this many tries is an operator's script.
 TRIES = 8
-ADMIT_WITHIN_S = 2.0
-# Added to the model's total timeout: settling may wait for the database.
-LEASE_SLACK_S = 60.0
+# The refusal is promised within 2 s: the lock's wait (1 s), and most of another's.
+ADMIT_WITHIN_S = 1.8
 
 
 def unavailable() -> Unavailable:
@@ -64,17 +71,6 @@ def unavailable() -> Unavailable:
         code="ledger_unavailable",
         headers={"Retry-After": "1"},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is there already: a stored answer, or a call under way."""
-
-    place: Place | None = None
-    entry: Entry | None = None
-    flight: Flight | None = None
-    leading: bool = False
-    taken: Taken | None = None
 
 
 class Admission:
@@ -95,11 +91,10 @@ class Admission:
         self._ledger = ledger
         self._config = config
         self._callers = callers
-        self._cache = cache
-        self._flights = flights
+        self._looker = Looker(cache, flights, limiter)
         self._journal = journal
-        self._limiter = limiter
         self._denials = denials
+        self._probe: asyncio.Task[None] | None = None
 
     async def identify(self, call: Call) -> Principal:
         """The caller, or the user it acts for. Raises GatewayError."""
@@ -120,14 +115,33 @@ class Admission:
         return await self._callers.acting_for(principal, call.on_behalf)
 
     async def snapshot(self) -> Snapshot:
-        """The configuration as it is committed now, for answers without admission."""
+        """The configuration as it is committed now, or else the last one loaded.
+
+        For answers without admission. Raises Unavailable if none was ever loaded.
+        """
+        if self._config.loaded and not self._ledger.healthy:
+            # Nobody waits for a database that is away; one looks whether it is back.
+            if self._probe is None or self._probe.done():
+                self._probe = asyncio.create_task(self._look_again())
+            return self._config.current
+        try:
+            return await self._committed()
+        except Unavailable:
+            if self._config.loaded:
+                return self._config.current
+            raise
+
+    async def _look_again(self) -> None:
+        with suppress(Unavailable):
+            await self._committed()
+
+    async def _committed(self) -> Snapshot:
+        """The configuration as it is committed now. Raises Unavailable."""
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
                 epoch = await self._ledger.put(Peek())
                 return await self._config.refresh(epoch)
         except (BatchUnavailable, TimeoutError, DatabaseError) as error:
-            if self._config.loaded:
-                return self._config.current
             raise unavailable() from error
 
     async def admit(self, call: Call) -> Entered:
@@ -135,24 +149,18 @@ class Admission:
 
         Raises GatewayError.
         """
-        shape = checks.SHAPES[call.endpoint](call.body)
+        asked = asked_prompt.parse(call.endpoint, call.body)
+        # With a prompt, only its words make the request whole.
+        shape = None if asked else checks.SHAPES[call.endpoint](call.body)
         if not self._config.loaded:
             await self.snapshot()
         for _ in range(TRIES):
             snapshot = self._config.current
             try:
-                principal = await self.identify(call)
-                plan = resolve(call.endpoint, shape, principal, snapshot)
-                _check_translation(call, plan)
-            except (
-                NotAuthenticated,
-                NotPermitted,
-                NotFound,
-                InvalidRequest,
-                Unavailable,
-            ):
+                plan = await self._plan(call, asked, shape, snapshot)
+            except REFUSALS:
                 # Refused by a snapshot that may be behind: look before refusing.
-                if (await self.snapshot()).epoch == snapshot.epoch:
+                if (await self._committed()).epoch == snapshot.epoch:
                     raise
                 continue
             entered = await self._enter(call, plan)
@@ -163,6 +171,20 @@ class Admission:
             "The configuration is changing too fast; try again shortly.",
             headers={"Retry-After": "1"},
         )
+
+    async def _plan(
+        self, call: Call, asked: Asked | None, shape: Shape | None, snapshot: Snapshot
+    ) -> Plan:
+        """How `call` is to be served by `snapshot`. Raises GatewayError."""
+        principal = await self.identify(call)
+        body, chosen = choose(call, asked, principal, snapshot)
+        if shape is None or body is not call.body:
+            shape = checks.SHAPES[call.endpoint](body)
+        plan = resolve(
+            call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
+        )
+        _check_translation(call, plan)
+        return plan
 
     async def _refresh(self, epoch: int) -> None:
         try:
@@ -176,72 +198,14 @@ class Admission:
         denied = await self._denials.standing(plan.principal.customer_id)
         if denied is not None:
             raise refusal(denied, plan)
-        look = await self._look(call, plan)
+        look = await self._looker.look(call, plan)
         entered: Entered | Stale | None = None
         try:
             entered = await self._take(call, plan, look)
         finally:
             if not isinstance(entered, Held | Following):
-                self._let_go(look, entered)
+                self._looker.let_go(look, answered=isinstance(entered, Known))
         return entered
-
-    async def _look(self, call: Call, plan: Plan) -> Look:
-        """Step 3: minute limits and what is stored, in one round trip to Redis.
-
-        Raises TooManyRequests.
-        """
-        place = self._cache.place(call, plan)
-        limited = subjects(plan.principal, plan.tier)
-        if place is None:
-            return Look(taken=await self._count(plan, limited))
-        if not limited:
-            found = await self._flights.look(place, call.directives)
-            return Look(place, *found)
-        looking = asyncio.create_task(self._flights.look(place, call.directives))
-        try:
-            counted = await self._count(plan, limited)
-        except BaseException:
-            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
-            raise
-        try:
-            return Look(place, *await looking, counted)
-        except BaseException:
-            # Cancelled, perhaps when the look was done already.
-            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
-            if counted is not None:
-                self._limiter.give_back_soon(counted, used_tokens=None)
-            raise
-
-    def _looked_in_vain(
-        self,
-        place: Place,
-        looking: "asyncio.Task[tuple[Entry | None, Flight | None, bool]]",
-    ) -> None:
-        if not looking.cancelled() and looking.exception() is None:
-            self._let_go(Look(place, *looking.result()), None)
-
-    async def _count(self, plan: Plan, limited: tuple[Subject, ...]) -> Taken | None:
-        """Count the request in its minute. Raises TooManyRequests."""
-        if not limited:
-            return None
-        shape = plan.shape
-        taken = await self._limiter.take(
-            limited,
-            request_id=str(uuid7()),
-            tokens=shape.prompt_tokens + plan.max_output * shape.choices,
-            lease_s=plan.longest_s + LEASE_SLACK_S,
-        )
-        if isinstance(taken, Refused):
-            raise limit_error(taken)
-        return taken
-
-    def _let_go(self, look: Look, entered: "Entered | Stale | None") -> None:
-        """The request goes no further: whoever waits for it starts anew."""
-        if look.leading and look.flight is not None:
-            self._flights.failed(look.flight, None)
-        if look.taken is not None:
-            used = 0 if isinstance(entered, Known) else None
-            self._limiter.give_back_soon(look.taken, used_tokens=used)
 
     async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
@@ -251,9 +215,10 @@ class Admission:
         following = look.flight is not None and not look.leading
         item: Admit | Hit
         if look.entry is not None:
-            item = _hit(call, plan, claim, look.entry)
+            item = postings.hit(call, plan, claim, look.entry)
         else:
-            item = self._admit(call, plan, claim, free=following)
+            name = self._journal.name
+            item = postings.admit(call, plan, claim, free=following, journal=name)
         asked_at = time.monotonic()
         answer = await self._put(item)
         if isinstance(answer, QuotaRefused):
@@ -277,21 +242,6 @@ class Admission:
             raise unavailable() from error
         return answer
 
-    def _admit(
-        self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
-    ) -> Admit:
-        return Admit(
-            id=call.id,
-            party=party(plan.principal),
-            quota=plan.tier.daily_requests,
-            limits=() if free else plan.limits,
-            estimate=0 if free else plan.estimate,
-            epoch=plan.epoch,
-            lease_s=plan.longest_s + LEASE_SLACK_S,
-            facts=_facts(call, plan, claim, self._journal.name),
-            claim=claim,
-        )
-
 
 def _entered(
     call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: Look
@@ -304,55 +254,9 @@ def _entered(
     return Following(held, look.flight)
 
 
-def _hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
-    """A stored answer's one place in the ledger: admitted and settled at cost 0."""
-    return Hit(
-        id=call.id,
-        party=party(plan.principal),
-        quota=plan.tier.daily_requests,
-        epoch=plan.epoch,
-        facts=settlement.facts(call, plan.model.name, plan.principal),
-        charge=Charge(
-            saved=entry.cost,
-            cached=True,
-            prompt_tokens=entry.prompt_tokens,
-            completion_tokens=entry.completion_tokens,
-            cached_tokens=entry.cached_tokens,
-            provider=entry.provider,
-            upstream_model=entry.upstream_model,
-            latency_ms=int((time.monotonic() - call.started) * 1000),
-            source="cache",
-        ),
-        claim=claim,
-        answer=stored.of_entry(call, plan, entry) if claim else None,
-    )
-
-
-def _facts(
-    call: Call, plan: Plan, claim: Claim | None, journal: str
-) -> dict[str, object]:
-    """What the living need to bill this request if our process dies."""
-    return {
-        **settlement.facts(call, plan.model.name, plan.principal),
-        "journal": journal,
-        "claim": claim.id if claim else None,
-        "unpriced": [one.unpriced for one in plan.candidates],
-        "prompt_tokens": max(1, plan.shape.prompt_bytes // 4),
-        "routes": [
-            [
-                one.provider.key,
-                one.upstream_model,
-                one.rate.input,
-                one.rate.output,
-            ]
-            for one in plan.candidates
-        ],
-    }
-
-
 def _check_translation(call: Call, plan: Plan) -> None:
     """A Responses request must be translatable wherever it may be sent."""
     if call.endpoint == "responses" and not all(
         one.provider.kind.responses for one in plan.candidates
     ):
-        to_chat(call.body)
+        to_chat(plan.body)

@@ -1,10 +1,11 @@
 """Callers out of quota who keep asking: answered from memory, without the database.
 
 A refusal is remembered only while nothing was changed since it was decided, so that a
-raised quota counts at once: every change of configuration moves a number in Redis
-(valuecanvas/core/epoch.py), and the number is read before the refusal is decided.
+raised quota counts at once: every change of configuration replaces a mark in Redis
+(valuecanvas/core/epoch.py), and the mark is read before the refusal is decided.
 """
 
+import secrets
 import time
 import uuid
 from collections import OrderedDict
@@ -54,7 +55,7 @@ class Denials:
     ) -> None:
         """The ledger refused what it was asked at `asked_at` (monotonic).
 
-        The first refusal only reads the number: one may be kept under it only if it was
+        The first refusal only reads the mark: one may be kept under it only if it was
         decided afterwards.
         """
         denial = self._found.get(customer)
@@ -72,10 +73,13 @@ class Denials:
             self._found.popitem(last=False)
 
     async def _hint(self) -> bytes | None:
+        key = hint_key(self._store.prefix)
         try:
-            hint: bytes | None = await self._store.command(
-                "GET", hint_key(self._store.prefix)
-            )
+            hint: bytes | None = await self._store.command("GET", key)
+            if hint is None:
+                # Redis was emptied; there may have been changes meanwhile.
+                await self._store.command("SET", key, secrets.token_hex(8), "NX")
+                hint = await self._store.command("GET", key)
         except (StoreDown, RedisError):
             return None
-        return hint or b"0"
+        return hint

@@ -8,7 +8,7 @@ from llm import headers, stored
 from llm.cache import replay
 from llm.cache.entry import Entry
 from llm.coalesce.flight import Flight, State
-from llm.relay import Journey
+from llm.journey import Journey
 from llm.resume import CannotResume, Resume, error_event
 from llm.settlement import Outcome, Settler, refused
 from llm.types import (
@@ -88,6 +88,8 @@ class Followers:
 
 class FollowedStream:
     """The parts of a stream that another request leads."""
+
+    over = False
 
     def __init__(
         self,
@@ -203,6 +205,7 @@ def _headers(held: Held, entry: Entry | None) -> dict[str, str]:
         **headers.admitted(held.admitted),
         "x-valuecanvas-epoch": str(held.plan.epoch),
         "x-valuecanvas-cache": "coalesced",
+        **headers.chosen(held.plan.chosen),
     }
     if entry is not None:
         sent["x-valuecanvas-provider"] = entry.provider

@@ -38,6 +38,8 @@ class Door:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runtime: Runtime | None = None
+        # Two first calls at once must not start two.
+        self._starting = asyncio.Lock()
         self._pid = 0
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
@@ -46,9 +48,10 @@ class Door:
 
     async def runtime(self) -> Runtime:
         """The door's runtime; call on its loop."""
-        if self._runtime is None:
-            self._runtime = await runtime.start()
-        return self._runtime
+        async with self._starting:
+            if self._runtime is None:
+                self._runtime = await runtime.start()
+            return self._runtime
 
     def close(self) -> None:
         """Settle what is queued and end the thread."""
@@ -69,6 +72,7 @@ class Door:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._runtime, self._pid = None, os.getpid()
+                self._starting = asyncio.Lock()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
                     target=self._loop.run_forever, name="gateway", daemon=True
@@ -86,25 +90,31 @@ def door() -> Door:
 
 async def complete(
     *,
-    messages: Messages,
-    model: str,
+    messages: Messages = (),
+    model: str = "",
     customer: Customer,
     parameters: Mapping[str, Any] | None = None,
+    prompt: Mapping[str, Any] | None = None,
 ) -> Completion:
-    """Answer `messages` for `customer`. Raises GatewayError."""
-    work = _complete(messages, model, _who(customer), dict(parameters or {}))
+    """Answer `messages` for `customer`, after those of a stored `prompt` if one is
+    named: {"id", "version" or "label", "variables"}. Raises GatewayError.
+    """
+    body = _body(messages, model, parameters, prompt)
+    work = _complete(body, _who(customer))
     return await asyncio.wrap_future(door().submit(work))
 
 
 def complete_sync(
     *,
-    messages: Messages,
-    model: str,
+    messages: Messages = (),
+    model: str = "",
     customer: Customer,
     parameters: Mapping[str, Any] | None = None,
+    prompt: Mapping[str, Any] | None = None,
 ) -> Completion:
     """`complete` for code that is not a coroutine. Raises GatewayError."""
-    work = _complete(messages, model, _who(customer), dict(parameters or {}))
+    body = _body(messages, model, parameters, prompt)
+    work = _complete(body, _who(customer))
     return door().submit(work).result()
 
 
@@ -112,17 +122,29 @@ def _who(customer: Customer) -> tuple[str, str]:
     return customer.team_id or "", customer.user_id
 
 
-async def _complete(
-    messages: Messages, model: str, who: tuple[str, str], parameters: dict[str, Any]
-) -> Completion:
-    if parameters.get("stream"):
+def _body(
+    messages: Messages,
+    model: str,
+    parameters: Mapping[str, Any] | None,
+    prompt: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    body = {
+        **(parameters or {}),
+        "model": model,
+        "messages": [dict(message) for message in messages],
+    }
+    return body if prompt is None else {**body, "prompt": dict(prompt)}
+
+
+async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
+    if body.get("stream"):
         raise InvalidRequest("Only whole answers come this way.", param="stream")
     gateway = await door().runtime()
     team, user_id = who
     call = Call(
         id=uuid7(),
         endpoint="chat",
-        body={**parameters, "model": model, "messages": [dict(m) for m in messages]},
+        body=body,
         identify=lambda callers: callers.by_user(user_id, team=team),
     )
     reply = await gateway.pipeline.run(call)

@@ -6,6 +6,7 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 import datetime as dt
 
 from billing.ledger import Admitted, BudgetRefused, QuotaRefused
+from llm.types import Chosen
 
 
 def seconds_to_midnight(at: dt.datetime) -> int:
@@ -39,6 +40,19 @@ def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
 
 def admitted(answer: Admitted) -> dict[str, str]:
     return quota(answer.used, answer.quota, answer.at)
+
+
+def chosen(answer: Chosen) -> dict[str, str]:
+    """Which prompt, version and variant made the answer; nothing without a prompt."""
+    if not answer.prompt_key:
+        return {}
+    sent = {
+        "x-valuecanvas-prompt": answer.prompt_key,
+        "x-valuecanvas-prompt-version": str(answer.prompt_version),
+    }
+    if answer.variant:
+        sent["x-valuecanvas-variant"] = answer.variant
+    return sent
 
 
 def quota_refused(answer: QuotaRefused) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """A stream under way: relays events, notices how it ends, and settles it once."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 
 from billing.ledger import Stored
 from llm import tokens
@@ -10,9 +11,11 @@ from llm.breaker.types import Event
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
 from llm.dialects.base import Piece, Sort
+from llm.flow import Flow
 from llm.journal import Journal, JournalFull
+from llm.journey import Journey
 from llm.providers.base import Verdict
-from llm.relay import Flow, Journey, Relay
+from llm.relay import Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
 from llm.stored import EVENTS, cost_comment
 from llm.types import Summary
@@ -25,7 +28,7 @@ _STOPPED = {
     "server_shutdown": "This server is going down; please ask again.",
     "journal_unavailable": "The gateway cannot keep its journal now; ask again shortly.",
 }
-_SHARED = frozenset({Sort.HELD, Sort.CONTENT, Sort.PASS})
+_NEVER = math.inf
 
 
 class LiveStream:
@@ -57,16 +60,30 @@ class LiveStream:
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
         self._probing = flow.leave.probe
         self._settled = False
-        # Why the stream is to end now, if it is; and the wait that this cuts short.
+        # Set with the last part: what follows it is the end of the answer.
+        self.over = False
+        self._begun = False
+        # The event that ended the provider's stream, once one has.
+        self._last: Sort | None = None
+        # Why the stream is to end now, if it is.
         self._stopping = ""
-        self._limit: asyncio.Timeout | None = None
-        self._parts = self._run()
+        # When the wait for the provider has lasted too long; _NEVER: none is on. One
+        # timer looks after all the waits of a stream: it is seldom moved.
+        self._due = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        return await anext(self._parts)
+        if self.over:
+            await self._gone()
+            raise StopAsyncIteration
+        try:
+            return await self._part()
+        except BaseException:
+            await self._gone()
+            raise
 
     def carry_on(self) -> bool:
         """The client has gone: is there anybody else who wants the rest?"""
@@ -76,51 +93,54 @@ class LiveStream:
     def interrupt(self, code: str) -> None:
         """End the stream soon, with an in-band error of this code."""
         self._stopping = code
-        if self._limit is not None:
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        if self._due != _NEVER:
+            self._flow.stop(_stopped())
 
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
-        await self._parts.aclose()
-        # A generator that was never started runs no `finally`.
+        self.over = True
         await self._gone()
 
-    async def _run(self) -> AsyncGenerator[bytes, None]:
-        flow = self._flow
+    async def _part(self) -> bytes:
+        """What is to be sent next; the last time it is the end of the stream."""
         try:
-            self._share(flow.first)
-            yield self._passed(b"".join(flow.first))
-            async for pieces in self._batches():
-                out, last = _joined(pieces)
-                self._share(
-                    [one.out for one in pieces if one.sort in _SHARED and not one.usage]
-                )
-                if out:
-                    yield self._passed(out)
-                if last is None:
-                    continue
-                if last.sort is Sort.ERROR:
-                    yield await self._interrupted()
-                else:
-                    yield await self._finished()
-                return
-            if flow.reader.finished:
-                yield await self._finished()
-            else:
-                yield await self._interrupted()
+            while self._last is None:
+                pieces = await self._pieces()
+                if pieces is None:
+                    finished = self._flow.reader.finished
+                    self._last = Sort.DONE if finished else Sort.ERROR
+                elif out := self._taken(pieces):
+                    return self._passed(out)
         except Failed:
-            yield await self._interrupted()
+            self._last = Sort.ERROR
         except JournalFull as error:
             # What is not on record may not be passed on.
             self._stopping = str(error.code)
-            yield await self._interrupted()
-        finally:
-            await self._gone()
+            self._last = Sort.ERROR
+        done = self._last is Sort.DONE
+        ending = await (self._finished() if done else self._interrupted())
+        self.over = True
+        return ending
 
-    def _share(self, events: list[bytes]) -> None:
+    def _taken(self, pieces: list[Piece]) -> bytes:
+        """What to send of `pieces`; it is shared with those who follow."""
+        out: list[bytes] = []
+        untold: list[bytes] = []
+        if not self._begun:
+            self._begun = True
+            out += self._flow.first
+        for piece in pieces:
+            if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
+                self._last = piece.sort
+                break
+            if piece.sort is not Sort.DROP:
+                out.append(piece.out)
+                if piece.usage:
+                    untold.append(piece.out)
         flight = self._journey.held.flight
-        if flight is not None and events:
-            flight.add(events)
+        if flight is not None and out:
+            flight.add([one for one in out if one not in untold] if untold else out)
+        return b"".join(out)
 
     def _passed(self, out: bytes) -> bytes:
         """Note what is about to be passed on, before it is."""
@@ -134,26 +154,36 @@ class LiveStream:
             self._sent.append(out)
         return out
 
-    async def _batches(self) -> AsyncIterator[list[Piece]]:
-        """The stream's events, as they come. Raises Failed."""
-        model = self._journey.held.plan.model
-        yield self._flow.backlog
-        while True:
-            now = time.monotonic()
-            self._note_health(now)
-            wait = min(model.between_tokens_s, self._journey.deadline - now)
-            if self._stopping:
-                raise Failed(Verdict.CLIENT, "The server is going down.")
-            try:
-                async with asyncio.timeout(wait) as self._limit:
-                    pieces = await anext(self._flow.events)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                raise Failed(
-                    Verdict.FAILURE, "The provider's stream stalled."
-                ) from error
-            yield pieces
+    async def _pieces(self) -> list[Piece] | None:
+        """The stream's next events; None at its end. Raises Failed."""
+        if not self._begun:
+            return self._flow.backlog
+        now = time.monotonic()
+        self._note_health(now)
+        if self._stopping:
+            raise _stopped()
+        between = self._journey.held.plan.model.between_tokens_s
+        self._due = min(now + between, self._journey.deadline)
+        if self._due <= now:
+            raise _stalled()
+        if self._timer is None:
+            self._look_again()
+        try:
+            return await self._flow.more()
+        finally:
+            self._due = _NEVER
+
+    def _look_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._due - time.monotonic(), self._look)
+
+    def _look(self) -> None:
+        """Has the wait that is on now lasted too long? It may have begun since."""
+        self._timer = None
+        if self._due <= time.monotonic():
+            self._flow.stop(_stalled())
+        elif self._due != _NEVER:
+            self._look_again()
 
     def _note_health(self, now: float) -> None:
         if self._probing and now - self._began > HEALTHY_S:
@@ -221,6 +251,9 @@ class LiveStream:
 
     async def _gone(self) -> None:
         """Close the upstream; if nothing was settled yet, the client left early."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self._settled:
             self._lose()
             if self._probing:
@@ -230,7 +263,7 @@ class LiveStream:
             gone = self._outcome("client_gone", "client_gone")
             rest = self._flow.reader.failed(self._error()) if self._sent else b""
             await self._settle(gone, rest, wait=False)
-        await self._flow.stack.aclose()
+        self._flow.close()
 
     def _outcome(self, status: str, error_code: str = "") -> Outcome:
         reader, held = self._flow.reader, self._journey.held
@@ -255,12 +288,9 @@ class LiveStream:
         )
 
 
-def _joined(pieces: list[Piece]) -> tuple[bytes, Piece | None]:
-    """What to send of `pieces`, and the one that ends the stream, if any."""
-    out: list[bytes] = []
-    for piece in pieces:
-        if piece.sort in (Sort.DONE, Sort.ERROR):
-            return b"".join(out), piece
-        if piece.sort is not Sort.DROP:
-            out.append(piece.out)
-    return b"".join(out), None
+def _stopped() -> Failed:
+    return Failed(Verdict.CLIENT, "The server is going down.")
+
+
+def _stalled() -> Failed:
+    return Failed(Verdict.FAILURE, "The provider's stream stalled.")

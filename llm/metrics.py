@@ -55,3 +55,4 @@ LIMITS_ALONE = Counter(
     "Requests whose minute limits a process decided by itself, without Redis.",
 )
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
+TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")

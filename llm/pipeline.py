@@ -9,13 +9,15 @@ from llm import headers, metrics, stored
 from llm.admission import Admission
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
+from llm.exposures import Exposures
 from llm.follow import Followers
 from llm.journal import Journal
+from llm.journey import Journey
 from llm.limits.headers import headers as limit_headers
 from llm.limits.headers import merge
 from llm.live_stream import LiveStream
 from llm.observe import observe_hit
-from llm.relay import Delivery, Journey, Relay
+from llm.relay import Delivery, Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of, refused
 from llm.types import (
     CLIENT_GONE,
@@ -43,6 +45,7 @@ class Pipeline:
         journal: Journal,
         cache: Cache,
         flights: Flights,
+        exposures: Exposures,
         note: Callable[[Journey], None],
     ) -> None:
         self._admission = admission
@@ -51,6 +54,7 @@ class Pipeline:
         self._journal = journal
         self._cache = cache
         self._flights = flights
+        self._exposures = exposures
         self._followers = Followers(settler, self.run)
         self._note = note
         self._live: weakref.WeakSet[LiveStream] = weakref.WeakSet()
@@ -69,6 +73,8 @@ class Pipeline:
             raise
         if isinstance(entered, Repeated):
             return stored.repeated(entered)
+        plan = entered.held.plan if isinstance(entered, Following) else entered.plan
+        self._exposures.note_all(plan.chosen.flags)
         if isinstance(entered, Known):
             observe_hit(entered)
             return stored.known(entered)
@@ -178,6 +184,7 @@ def _headers(held: Held, provider: str) -> dict[str, str]:
     sent = headers.admitted(held.admitted)
     if held.taken is not None:
         sent = merge(sent, limit_headers(held.taken))
+    sent |= headers.chosen(held.plan.chosen)
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
     sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
     if provider:

@@ -9,9 +9,9 @@ from django.db import Error as DatabaseError
 from django.db import models
 
 from llm.breaker.types import Name, State
+from llm.journey import Journey
 from llm.metrics import BREAKER
 from llm.models import Attempt, BreakerEvent
-from llm.relay import Journey
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
 

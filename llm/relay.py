@@ -4,9 +4,8 @@ import asyncio
 import datetime as dt
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
@@ -18,24 +17,17 @@ from llm.breaker.board import Board
 from llm.breaker.types import Event, Name, Pass, Rejected
 from llm.cache.assembly import Assembly
 from llm.client_errors import passed_through
-from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.base import Dialect, Malformed, Whole
+from llm.flow import Flow
 from llm.journal import Journal
+from llm.journey import Journey
 from llm.metrics import ATTEMPTS
-from llm.providers.base import Verdict, error_of
-from llm.sse import Splitter, TooLarge
+from llm.providers.base import Verdict
 from llm.types import Candidate, Failure, Held
 from llm.upstream import Failed
-from valuecanvas.core.errors import (
-    GatewayError,
-    Unavailable,
-    UpstreamError,
-    UpstreamTimeout,
-)
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
-BURST_S = 0.002
-LINGER_S = 0.001
 EVENTS = {
     Verdict.FAILURE: Event.FAILURE,
     Verdict.AUTH: Event.AUTH,
@@ -44,24 +36,6 @@ EVENTS = {
     # The provider works: the caller's request was at fault.
     Verdict.CLIENT: Event.OK,
 }
-
-
-@dataclass(slots=True)
-class Journey:
-    """What happened to one request upstream, whatever became of it."""
-
-    held: Held
-    deadline: float
-    failures: list[Failure] = field(default_factory=list)
-    attempts: int = 0
-    # Number of the candidate that is or was being tried.
-    route: int = 0
-    timed_out: bool = False
-    soonest_ms: int | None = None
-
-    def back_in(self, wait_ms: int) -> None:
-        """Note that one of the routes may be asked again after `wait_ms`."""
-        self.soonest_ms = min(wait_ms, self.soonest_ms or wait_ms)
 
 
 @dataclass(slots=True)
@@ -81,19 +55,6 @@ class Delivery:
 
     candidate: Candidate
     whole: Whole
-
-
-@dataclass(slots=True)
-class Flow:
-    """A stream that has begun: what is to be sent first, and the rest."""
-
-    candidate: Candidate
-    reader: StreamReader
-    leave: Pass
-    first: list[bytes]
-    events: AsyncIterator[list[Piece]]
-    backlog: list[Piece]
-    stack: AsyncExitStack
 
 
 class Relay:
@@ -152,7 +113,7 @@ class Relay:
             except Failed as failure:
                 if failure.verdict is Verdict.CLIENT:
                     raise passed_through(failure) from failure
-        raise _exhausted(journey)
+        raise journey.exhausted()
 
     def _may_start(self, journey: Journey) -> bool:
         left = journey.deadline - time.monotonic()
@@ -239,32 +200,18 @@ class Relay:
         left = journey.deadline - time.monotonic()
         try:
             async with asyncio.timeout(left):
-                async with self._post(journey, candidate, dialect, None) as response:
+                response = await self._post(journey, candidate, dialect)
+                try:
                     raw = await upstream.read_whole(
                         response, settings.LLM_MAX_REPLY_BYTES
                     )
+                finally:
+                    upstream.let_go(response)
         except TimeoutError as error:
             raise Failed(
                 Verdict.FAILURE, "The provider's reply took too long.", timeout=True
             ) from error
         return Delivery(candidate, _read(dialect, held, candidate, raw))
-
-    def _post(
-        self,
-        journey: Journey,
-        candidate: Candidate,
-        dialect: Dialect,
-        within_s: float | None,
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        held = journey.held
-        return upstream.post(
-            self._pool,
-            candidate,
-            dialect.path,
-            orjson.dumps(dialect.body(held, candidate)),
-            attempt_id=f"{held.call.id}.{journey.attempts}",
-            answer_within_s=within_s,
-        )
 
     async def _flow_once(
         self, journey: Journey, candidate: Candidate, leave: Pass
@@ -273,94 +220,36 @@ class Relay:
         held = journey.held
         dialect = dialects.choose(held.call.endpoint, candidate)
         within = min(held.plan.model.first_token_s, journey.deadline - time.monotonic())
-        stack = AsyncExitStack()
+        flow: Flow | None = None
         try:
             async with asyncio.timeout(within):
-                response = await stack.enter_async_context(
-                    self._post(journey, candidate, dialect, within)
-                )
-                reader = dialect.reader(held)
+                response = await self._post(journey, candidate, dialect)
+                flow = Flow(candidate, dialect.reader(held), leave, response)
                 if held.place is not None:
-                    reader.assembly = Assembly()
-                events = pieces_of(response, reader)
-                flow = Flow(candidate, reader, leave, [], events, [], stack)
-                await _to_first_content(flow)
-        except TimeoutError as error:
-            await stack.aclose()
-            raise Failed(
-                Verdict.FAILURE, "The provider sent no token in time.", timeout=True
-            ) from error
-        except BaseException:
-            await stack.aclose()
+                    flow.reader.assembly = Assembly()
+                await flow.begin()
+        except BaseException as error:
+            if flow is not None:
+                flow.close()
+            if isinstance(error, TimeoutError):
+                what = "sent no token" if flow is not None else "did not answer"
+                raise Failed(
+                    Verdict.FAILURE, f"The provider {what} in time.", timeout=True
+                ) from error
             raise
         return flow
 
-
-async def _to_first_content(flow: Flow) -> None:
-    """Fill `flow.first` with all up to the first content. Raises Failed."""
-    async for pieces in flow.events:
-        for index, piece in enumerate(pieces):
-            if piece.sort is Sort.ERROR:
-                raise _in_band(flow.candidate, piece.error or {})
-            if piece.sort is Sort.CONTENT or flow.reader.finished:
-                flow.backlog = pieces[index:]
-                return
-            if piece.sort is Sort.DONE:
-                raise Failed(Verdict.FAILURE, "The provider's stream is empty.", 200)
-            if piece.sort is not Sort.DROP:
-                flow.first.append(piece.out)
-    raise Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
-
-
-async def pieces_of(
-    response: aiohttp.ClientResponse, reader: StreamReader
-) -> AsyncIterator[list[Piece]]:
-    """The stream's events, as many at a time as came. Raises Failed."""
-    splitter = Splitter()
-    try:
-        async for data in _bursts(response.content):
-            pieces: list[Piece] = []
-            try:
-                for raw, payload in splitter.feed(data):
-                    pieces.append(reader.read(raw, payload))
-            except (Malformed, TooLarge) as error:
-                if pieces:
-                    # What came before it was counted: it must not be lost.
-                    yield pieces
-                raise Failed(
-                    Verdict.FAILURE, "The provider's stream is malformed.", 200
-                ) from error
-            yield pieces
-    except (aiohttp.ClientError, OSError) as error:
-        raise Failed(
-            Verdict.FAILURE, "The provider's stream broke off.", 200
-        ) from error
-
-
-async def _bursts(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """The body as it comes; but what comes in a burst is passed on together.
-
-    A model's tokens are tens of milliseconds apart and are never held back. Only where
-    less than BURST_S has passed since the last read, the next millisecond is waited for:
-    sending each chunk by itself costs more than all the rest.
-    """
-    last = 0.0
-    async for data in content.iter_any():
-        if time.monotonic() - last < BURST_S:
-            await asyncio.sleep(LINGER_S)
-            if content.exception() is None:
-                data += content.read_nowait()
-        last = time.monotonic()
-        yield data
-
-
-def _in_band(candidate: Candidate, error: dict[str, object]) -> Failed:
-    """The failure that an error event inside a stream stands for."""
-    error = error_of({"error": error})
-    code = error.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 500
-    verdict = candidate.provider.kind.classify(status, error)
-    return Failed(verdict, "The provider sent an error in its stream.", status, error)
+    async def _post(
+        self, journey: Journey, candidate: Candidate, dialect: Dialect
+    ) -> aiohttp.ClientResponse:
+        held = journey.held
+        return await upstream.post(
+            self._pool,
+            candidate,
+            dialect.path,
+            orjson.dumps(dialect.body(held, candidate)),
+            attempt_id=f"{held.call.id}.{journey.attempts}",
+        )
 
 
 def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Whole:
@@ -371,7 +260,7 @@ def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Who
             Verdict.FAILURE, "The provider's reply is not JSON.", 200
         ) from error
     if isinstance(parsed, dict) and parsed.get("error"):
-        raise _in_band(candidate, parsed["error"])
+        raise upstream.in_band(candidate, parsed["error"])
     try:
         if not isinstance(parsed, dict):
             raise Malformed("The reply is not an object.")
@@ -394,23 +283,3 @@ def _failure(candidate: Candidate, failure: Failed, began: float) -> Failure:
 
 def _name(candidate: Candidate) -> Name:
     return Name(candidate.provider.key, candidate.upstream_model)
-
-
-def _exhausted(journey: Journey) -> GatewayError:
-    """What the caller gets when no route delivered."""
-    wait = max(1, -(-(journey.soonest_ms or 1000) // 1000))
-    if not journey.failures:
-        return Unavailable(
-            "Every provider of this model is unavailable now; try again shortly.",
-            code="no_provider_available",
-            headers={"Retry-After": str(wait)},
-        )
-    if all(one.verdict == Verdict.THROTTLED for one in journey.failures):
-        return Unavailable(
-            "Every provider of this model asks us to slow down; try again shortly.",
-            code="providers_throttled",
-            headers={"Retry-After": str(wait)},
-        )
-    if journey.timed_out:
-        return UpstreamTimeout("No provider of this model answered in time.")
-    return UpstreamError("No provider of this model could answer.")

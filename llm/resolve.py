@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from django.conf import settings
 
@@ -12,7 +13,7 @@ from billing.ledger import Limit, Party
 from billing.principal import Principal
 from llm.config import ModelFacts, RouteFacts
 from llm.snapshot import Snapshot
-from llm.types import Candidate, Plan, Shape
+from llm.types import NOTHING, Candidate, Chosen, Plan, Shape
 from valuecanvas.core import money
 from valuecanvas.core.errors import (
     InvalidRequest,
@@ -21,13 +22,21 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 
+# The flag `gateway.fallback` off: the first route only.
+FALLBACK = "fallback"
 KIND_OF = {"chat": "chat", "responses": "chat", "embeddings": "embedding"}
 
 
 def resolve(
-    endpoint: str, shape: Shape, principal: Principal, snapshot: Snapshot
+    endpoint: str,
+    shape: Shape,
+    principal: Principal,
+    snapshot: Snapshot,
+    *,
+    body: dict[str, Any],
+    chosen: Chosen = NOTHING,
 ) -> Plan:
-    """How `shape` is to be served for `principal`.
+    """How `body`, which is of the `shape`, is to be served for `principal`.
 
     Raises NotPermitted, NotFound, InvalidRequest, Unavailable.
     """
@@ -37,10 +46,12 @@ def resolve(
         raise NotPermitted("This customer's tier no longer exists.", code="no_tier")
     model = _model(endpoint, shape, snapshot)
     max_output = _max_output(endpoint, shape, model, tier.max_output_tokens)
-    candidates = _candidates(model, snapshot)
+    candidates = _candidates(model, snapshot, chosen.off)
     output = max_output * shape.choices
     return Plan(
         epoch=snapshot.epoch,
+        body=body,
+        chosen=chosen,
         principal=principal,
         tier=tier,
         model=model,
@@ -103,9 +114,13 @@ def _max_output(endpoint: str, shape: Shape, model: ModelFacts, cap: int) -> int
     return shape.asked_output
 
 
-def _candidates(model: ModelFacts, snapshot: Snapshot) -> tuple[Candidate, ...]:
+def _candidates(
+    model: ModelFacts, snapshot: Snapshot, off: frozenset[str]
+) -> tuple[Candidate, ...]:
     now = dt.datetime.now(dt.UTC)
-    routes = snapshot.routes.get(model.name, ())
+    routes: Sequence[RouteFacts] = snapshot.routes.get(model.name, ())
+    if off:
+        routes = [one for one in routes if f"provider.{one.provider}" not in off]
     if not routes:
         raise Unavailable(
             f"No provider serves '{model.name}' now: an operator must enable a route.",
@@ -123,7 +138,7 @@ def _candidates(model: ModelFacts, snapshot: Snapshot) -> tuple[Candidate, ...]:
             param="model",
             code="model_unpriced",
         )
-    return tuple(found)
+    return tuple(found[:1] if FALLBACK in off else found)
 
 
 def _ordered(routes: Sequence[RouteFacts]) -> list[RouteFacts]:

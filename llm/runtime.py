@@ -1,5 +1,6 @@
 """All that one process needs to serve requests, built once for its event loop."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,12 +11,13 @@ from django.db import Error as DatabaseError
 
 from billing.callers import Callers
 from billing.ledger import Ledger
-from llm import upstream
+from llm import metrics, upstream
 from llm.admission import Admission
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
 from llm.denials import Denials
+from llm.exposures import Exposures
 from llm.heir import Heir
 from llm.journal import Journal
 from llm.limits.limiter import Limiter
@@ -49,6 +51,7 @@ class Runtime:
     heir: Heir
     flights: Flights
     limiter: Limiter
+    exposures: Exposures
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
@@ -57,6 +60,7 @@ class Runtime:
         await self.limiter.close()
         await self.board.close()
         await self.records.flush()
+        await self.exposures.stop()
         await self.pool.close()
         await self.store.close()
         # Both block, for seconds at most: nothing else runs on this loop any more.
@@ -67,6 +71,8 @@ class Runtime:
 
 async def start() -> Runtime:
     """Build the runtime on the running loop, and load the configuration if it can."""
+    loop = asyncio.get_running_loop()
+    metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     db = DbThread()
     store = Store(
         settings.REDIS_URL,
@@ -101,6 +107,8 @@ async def start() -> Runtime:
         limiter=limiter,
         denials=Denials(store),
     )
+    exposures = Exposures(db)
+    exposures.start()
     pipeline = Pipeline(
         admission=admission,
         relay=Relay(pool, board, journal),
@@ -108,6 +116,7 @@ async def start() -> Runtime:
         journal=journal,
         cache=cache,
         flights=flights,
+        exposures=exposures,
         note=records.attempts,
     )
     heir = Heir(db, settings.JOURNAL_DIR)
@@ -132,4 +141,5 @@ async def start() -> Runtime:
         heir=heir,
         limiter=limiter,
         flights=flights,
+        exposures=exposures,
     )

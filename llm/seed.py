@@ -9,8 +9,10 @@ from django.db import transaction
 
 from billing import keys, prices
 from billing.models import ApiKey, Customer, Price, Scope, Tier
+from flags import seed as flags_seed
 from llm import catalogue, endpoints
 from llm.models import Model, Provider, Route, Seeded
+from prompts import samples
 from valuecanvas.core import locks
 
 ADMIN = "admin"
@@ -38,6 +40,8 @@ def first_run() -> FirstRun:
     with transaction.atomic():
         locks.hold("llm.seed")
         admin = _superuser()
+        # Also after an upgrade that brings new ones; nobody can delete them.
+        flags_seed.ensure_built_in()
         if Seeded.objects.filter(pk=_DONE).exists():
             endpoints.follow()
             return FirstRun(admin.get_username() if admin else "")
@@ -63,6 +67,8 @@ def _rows() -> None:
     _providers()
     _models()
     _prices()
+    samples.add()
+    flags_seed.add_samples()
     endpoints.follow()
 
 

@@ -12,10 +12,10 @@ from billing.ledger import Charge, Ledger, Settle, Settled, Stored
 from llm import tokens, usage
 from llm.cache.entry import Entry
 from llm.journal import Journal
+from llm.journey import Journey
 from llm.limits.limiter import Limiter
 from llm.observe import observe
-from llm.relay import Journey
-from llm.types import Candidate, Held, Summary, Tokens
+from llm.types import NOTHING, Call, Candidate, Held, Plan, Summary, Tokens
 from llm.usage import Own
 from valuecanvas.core.errors import GatewayError, Unavailable
 
@@ -51,14 +51,24 @@ def counted(held: Held, reported: Any, size: int, pieces: int = 0) -> Tokens:
     return usage.read(reported, own)
 
 
-def facts(held_call: Any, model: str, principal: Any) -> dict[str, Any]:
+def facts(call: Call, plan: Plan) -> dict[str, Any]:
     """The columns of the ledger row that are known at admission."""
-    return {
-        "user_id": principal.user_id,
-        "model": model,
-        "endpoint": held_call.endpoint,
-        "trace_id": held_call.trace_id,
+    known: dict[str, Any] = {
+        "user_id": plan.principal.user_id,
+        "model": plan.model.name,
+        "endpoint": call.endpoint,
+        "trace_id": call.trace_id,
     }
+    if plan.chosen is not NOTHING:
+        chosen = plan.chosen
+        known |= {
+            "prompt_key": chosen.prompt_key,
+            "prompt_version": chosen.prompt_version,
+            "variant": chosen.variant,
+            "subject": chosen.subject,
+            "flags": dict(chosen.flags),
+        }
+    return known
 
 
 class Settler:
@@ -86,7 +96,7 @@ class Settler:
         charge = _charge(journey, outcome)
         item = Settle(
             held.admitted,
-            facts(held.call, held.plan.model.name, held.plan.principal),
+            facts(held.call, held.plan),
             held.plan.epoch,
             charge,
             held.claim,

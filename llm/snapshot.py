@@ -10,8 +10,12 @@ from django.db import connection, transaction
 from billing import config as billing_config
 from billing.config import Rate, TierFacts
 from billing.ledger import Limit
+from flags import config as flags_config
+from flags.evaluation import FlagSet, flag_set
 from llm import config
 from llm.config import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
+from prompts import config as prompts_config
+from prompts.render import Library
 from valuecanvas.core import epoch
 from valuecanvas.core.epoch import Changed
 
@@ -27,6 +31,9 @@ SECTIONS: dict[str, Load] = {
     "route": config.load_routes,
     "breaker_override": config.load_overrides,
     "cache_epoch": config.load_cache_epochs,
+    "prompt": prompts_config.load_prompts,
+    "experiment": prompts_config.load_experiments,
+    "flag": flags_config.load_flags,
 }
 # Past this many changes a full load is cheaper than a list of keys.
 MANY_CHANGES = 500
@@ -46,6 +53,8 @@ class Snapshot:
     routes: Mapping[str, tuple[RouteFacts, ...]]
     overrides: tuple[OverrideFacts, ...]
     cache_epochs: Mapping[str, int]
+    library: Library
+    flags: FlagSet
 
     def rate(self, provider: str, model: str, at: dt.datetime) -> Rate | None:
         """The price in force at `at`; None: the model has no price."""
@@ -81,6 +90,11 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         models=sections["model"],
         routes=config.routes_by_model(sections["route"], sections["provider"]),
         cache_epochs=sections["cache_epoch"],
+        library=Library(
+            prompts_config.prompts_by_key(sections["prompt"]),
+            prompts_config.experiments_by_prompt(sections["experiment"]),
+        ),
+        flags=flag_set(at_epoch, sections["flag"]),
         overrides=tuple(
             one
             for _, one in sorted(

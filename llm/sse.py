@@ -29,7 +29,10 @@ class Splitter:
         for event in events:
             if len(event) > MOST_EVENT_BYTES:
                 raise TooLarge
-            payload = _payload(event)
+            if event.startswith(b"data: {") and b"\n" not in event:
+                payload = event[6:]
+            else:
+                payload = _payload(event)
             if payload:
                 yield event + b"\n\n", payload
 

@@ -29,6 +29,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
         "Content-Type": JSON,
         "x-valuecanvas-provider": entry.provider,
         "x-valuecanvas-cache": "hit",
+        **headers.chosen(plan.chosen),
     }
     if not plan.shape.stream:
         sent["x-valuecanvas-cost-usd"] = money.text(0)

@@ -24,6 +24,9 @@ CLIENT_GONE = "client_gone"
 class Parts(Protocol):
     """The parts of a streamed answer."""
 
+    # True once the last part was given, where that is known with it.
+    over: bool
+
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def carry_on(self) -> bool: ...
@@ -46,6 +49,8 @@ class Call:
     on_behalf: str | None = None
     on_behalf_required: bool = False
     directives: Directives = DEFAULT
+    # What the client tells of itself, for flags and experiments.
+    context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     trace_id: str = ""
     started: float = field(default_factory=time.monotonic)
@@ -76,10 +81,34 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What prompts and flags made of a request, as its ledger row tells it."""
+
+    prompt_key: str = ""
+    prompt_version: int | None = None
+    # The experiment's or rollout's name, and the arm.
+    variant: str = ""
+    # A digest of whom the variant was drawn for.
+    subject: int | None = None
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    # The prompt's own say on stored answers; '' leaves the scope to the model.
+    cache_enabled: bool = True
+    cache_scope: str = ""
+    # The parts of the gateway that an operator's flag has switched off.
+    off: frozenset[str] = frozenset()
+
+
+NOTHING = Chosen()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How the request will be served, all from one snapshot."""
 
     epoch: int
+    # The request as it is to be answered: with the words of its prompt.
+    body: dict[str, Any]
+    chosen: Chosen
     principal: Principal
     tier: TierFacts
     model: ModelFacts

@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -70,7 +68,6 @@ def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
     return sent
 
 
-@asynccontextmanager
 async def post(
     pool: aiohttp.ClientSession,
     candidate: Candidate,
@@ -78,32 +75,24 @@ async def post(
     body: bytes,
     *,
     attempt_id: str,
-    answer_within_s: float | None,
-) -> AsyncIterator[aiohttp.ClientResponse]:
+) -> aiohttp.ClientResponse:
     """POST and give the response once its headers are a success. Raises Failed.
 
-    With `answer_within_s` None the caller sets the limit.
-
-    The connection is closed, not reused, unless the body was read to its end.
+    The caller sets the limit of time, and lets the response go.
     """
     try:
-        async with asyncio.timeout(answer_within_s):
-            response = await pool.post(
-                candidate.provider.base_url + path,
-                data=body,
-                headers=headers(candidate, attempt_id),
-                allow_redirects=False,
-            )
+        response = await pool.post(
+            candidate.provider.base_url + path,
+            data=body,
+            headers=headers(candidate, attempt_id),
+            allow_redirects=False,
+        )
     except aiohttp.ConnectionTimeoutError as error:
         raise Failed(
             Verdict.FAILURE,
             "The provider cannot be reached in time.",
             unsent=True,
             timeout=True,
-        ) from error
-    except TimeoutError as error:
-        raise Failed(
-            Verdict.FAILURE, "The provider did not answer in time.", timeout=True
         ) from error
     except aiohttp.ClientConnectorError as error:
         raise Failed(
@@ -114,17 +103,37 @@ async def post(
             Verdict.FAILURE, "The connection to the provider broke."
         ) from error
     try:
-        if response.status != 200:
-            raise await _refusal(response, candidate)
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
-        failpoints.hit("after_connect")
-        yield response
-    finally:
-        if response.content.at_eof():
-            response.release()
-        else:
-            response.close()
+        await _check(response, candidate)
+    except BaseException:
+        let_go(response)
+        raise
+    return response
+
+
+async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None:
+    """Raises Failed unless the headers are a success."""
+    if response.status != 200:
+        raise await _refusal(response, candidate)
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
+    failpoints.hit("after_connect")
+
+
+def let_go(response: aiohttp.ClientResponse) -> None:
+    """Done with it: the connection is reused only if the body was read to its end."""
+    if response.content.at_eof():
+        response.release()
+    else:
+        response.close()
+
+
+def in_band(candidate: Candidate, error: dict[str, Any]) -> Failed:
+    """The failure that an error inside an answer of status 200 stands for."""
+    error = error_of({"error": error})
+    code = error.get("code")
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 500
+    verdict = candidate.provider.kind.classify(status, error)
+    return Failed(verdict, "The provider sent an error in its stream.", status, error)
 
 
 async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:

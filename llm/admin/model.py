@@ -10,6 +10,7 @@ from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from llm.admin.playground import PlaygroundMixin
+from llm.admin.prompt_tools import PromptToolsMixin
 from llm.models import Model, Route
 from valuecanvas.core.admin import Admin, Inline, display
 
@@ -33,7 +34,7 @@ class RouteInline(Inline):
 
 
 @admin.register(Model)
-class ModelAdmin(PlaygroundMixin, Admin):
+class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
     form = ModelForm
     inlines = (RouteInline,)
     list_display = (
@@ -79,6 +80,7 @@ class ModelAdmin(PlaygroundMixin, Admin):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.route("playground/", self.playground_view, "llm_playground"),
+            *self.prompt_urls(),
             *super().get_urls(),
         ]
 

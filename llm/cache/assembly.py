@@ -4,10 +4,50 @@ from typing import Any
 
 import orjson
 
-_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
+_NOTHING: dict[str, Any] = {}
 # More calls at once than this are nonsense, and must not fill memory.
 _MOST_CALLS = 128
 NATURAL = frozenset({"stop", "tool_calls", "function_call"})
+
+
+class _Choice:
+    """One choice as far as it has come; its texts still in the pieces they came in."""
+
+    def __init__(self, index: int) -> None:
+        self.finish: str | None = None
+        self.logprobs: dict[str, Any] | None = None
+        self._index = index
+        self._message: dict[str, Any] = {"role": "assistant", "content": None}
+        self._texts: dict[str, list[str]] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """One member of a delta. Raises as Assembly.add does."""
+        if name in _TEXTS:
+            if not isinstance(value, str):
+                raise TypeError("A text is no text.")
+            pieces = self._texts.get(name)
+            if pieces is None:
+                pieces = self._texts[name] = []
+                self._message.setdefault(name, None)
+            pieces.append(value)
+        elif name == "tool_calls":
+            for call in value:
+                _join_call(self._message, call)
+        elif name == "function_call":
+            named = {"name": "", "arguments": ""}
+            _join_function(self._message.setdefault(name, named), value)
+        elif name == "audio":
+            raise ValueError("Sound is not joined.")
+
+    def whole(self) -> dict[str, Any]:
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        return {
+            "index": self._index,
+            "message": {**self._message, **texts},
+            "logprobs": self.logprobs,
+            "finish_reason": self.finish,
+        }
 
 
 class Assembly:
@@ -15,7 +55,7 @@ class Assembly:
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
+        self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
 
     def add(self, chunk: dict[str, Any]) -> None:
@@ -35,36 +75,22 @@ class Assembly:
 
     def _add_choice(self, part: dict[str, Any]) -> None:
         index = part.get("index", 0)
-        choice = self._choices.setdefault(
-            index,
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": None},
-                "logprobs": None,
-                "finish_reason": None,
-            },
-        )
-        choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
-        if part.get("logprobs"):
-            _join_logprobs(choice, part["logprobs"])
-        delta = part.get("delta") or {}
-        if delta.get("audio"):
-            raise ValueError("Sound is not joined.")
-        message = choice["message"]
-        for name in _TEXTS:
-            if delta.get(name) is not None:
-                message[name] = (message.get(name) or "") + delta[name]
-        for call in delta.get("tool_calls") or ():
-            _join_call(message, call)
-        if delta.get("function_call"):
-            named = message.setdefault("function_call", {"name": "", "arguments": ""})
-            _join_function(named, delta["function_call"])
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice(index)
+        if finish := part.get("finish_reason"):
+            choice.finish = finish
+        if logprobs := part.get("logprobs"):
+            choice.logprobs = _joined_logprobs(choice.logprobs, logprobs)
+        for name, value in (part.get("delta") or _NOTHING).items():
+            if value or (value == "" and name in _TEXTS):
+                choice.add(name, value)
 
     @property
     def natural(self) -> bool:
         """Did every choice end of its own accord?"""
         return bool(self._choices) and all(
-            choice["finish_reason"] in NATURAL for choice in self._choices.values()
+            choice.finish in NATURAL for choice in self._choices.values()
         )
 
     def whole(self, usage: dict[str, int]) -> bytes:
@@ -73,18 +99,22 @@ class Assembly:
             {
                 **self._head,
                 "object": "chat.completion",
-                "choices": [self._choices[index] for index in sorted(self._choices)],
+                "choices": [
+                    self._choices[index].whole() for index in sorted(self._choices)
+                ],
                 "usage": self._usage or usage,
             }
         )
 
 
-def _join_logprobs(choice: dict[str, Any], more: dict[str, Any]) -> None:
-    joined = choice["logprobs"] or {}
+def _joined_logprobs(
+    joined: dict[str, Any] | None, more: dict[str, Any]
+) -> dict[str, Any]:
+    joined = joined or {}
     for name, value in more.items():
         if isinstance(value, list):
             joined[name] = [*(joined.get(name) or []), *value]
-    choice["logprobs"] = joined
+    return joined
 
 
 def _join_call(message: dict[str, Any], call: dict[str, Any]) -> None:

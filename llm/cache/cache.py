@@ -5,16 +5,19 @@ import time
 
 import structlog
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.types import Call, Place, Plan
-from valuecanvas.core.store import Store
+from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
 ENDPOINTS = frozenset({"chat", "embeddings"})
 TTL_JITTER = 0.1
+# The flag `gateway.cache`.
+SWITCH = "cache"
 
 
 class Cache:
@@ -30,7 +33,19 @@ class Cache:
             return None
         if not settings.LLM_CACHE_ENABLED or not plan.model.cache_enabled:
             return None
-        return Place(key.digest(call, plan), key.tenant(plan))
+        if not plan.chosen.cache_enabled or SWITCH in plan.chosen.off:
+            return None
+        return Place(key.digest(call.endpoint, plan), key.tenant(plan))
+
+    async def read(self, place: Place, wanted: Directives) -> Entry | None:
+        """The answer stored at `place`, if it may be used. Redis away: none."""
+        if not wanted.read:
+            return None
+        try:
+            value: bytes | None = await self._store.command("GET", self.name(place))
+        except (StoreDown, RedisError):
+            return None
+        return self.open(place, wanted, value) if value else None
 
     def open(self, place: Place, wanted: Directives, value: bytes) -> Entry | None:
         """The answer in `value`, if it is genuine and young enough."""

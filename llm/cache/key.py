@@ -6,10 +6,10 @@ import hmac
 import orjson
 
 from llm.cache.secret import secret
-from llm.types import Call, Plan
+from llm.types import Plan
 
 # Raise it when the meaning of a stored value changes: older ones are then misses.
-SCHEMA = 1
+SCHEMA = 2
 # What changes how an answer is delivered, or who is told, but not what is answered.
 LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 
@@ -17,16 +17,17 @@ LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 def tenant(plan: Plan) -> str:
     """Whose answers these are: the customer's, unless an operator widened it."""
     principal = plan.principal
-    if plan.model.cache_scope == "global":
+    scope = plan.chosen.cache_scope or plan.model.cache_scope
+    if scope == "global":
         return "g:"
-    if plan.model.cache_scope == "team" and principal.team:
+    if scope == "team" and principal.team:
         return f"t:{principal.team}"
     return f"c:{principal.customer_id}"
 
 
-def digest(call: Call, plan: Plan) -> str:
+def digest(endpoint: str, plan: Plan) -> str:
     """The full digest, in hex."""
-    body = {name: value for name, value in call.body.items() if name not in LEFT_OUT}
+    body = {name: value for name, value in plan.body.items() if name not in LEFT_OUT}
     # Whatever the client called it, the cap that is sent decides.
     body.pop("max_tokens", None)
     body.pop("max_completion_tokens", None)
@@ -34,8 +35,9 @@ def digest(call: Call, plan: Plan) -> str:
         [
             SCHEMA,
             tenant(plan),
-            call.endpoint,
+            endpoint,
             plan.model.name,
+            [plan.chosen.prompt_key, plan.chosen.prompt_version],
             plan.cache_epochs,
             plan.max_output,
             body,

@@ -1,12 +1,12 @@
 """Messages between processes: who follows what, and what came of it.
 
 Each process listens on a channel of its own. Nothing here is needed to be right: a
-message that is lost makes a follower start anew.
+message that is lost makes a follower start anew, once it hears of the gap.
 """
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -20,6 +20,8 @@ from valuecanvas.core.store import Store, StoreDown
 log = structlog.get_logger("llm.coalesce")
 RETRY_S = 1.0
 STOP_S = 1.0
+# How often the last word on a call is said: no later one would show that it is missing.
+LAST_WORD_TRIES = 10
 _MAC_SIZE = 32
 Hear = Callable[[dict[str, Any]], None]
 
@@ -43,20 +45,42 @@ class Bus:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self._sending:
-            await asyncio.wait(self._sending, timeout=STOP_S)
+            _, late = await asyncio.wait(self._sending, timeout=STOP_S)
+            for task in late:
+                task.cancel()
 
-    def send(self, to: str, message: dict[str, Any]) -> None:
-        """Send in the background, in the order of the calls."""
+    def send(self, to: str, message: dict[str, Any], *, last: bool = False) -> None:
+        """Send in the background, in the order of the calls.
+
+        The `last` word on a call is said again until Redis takes it.
+        """
         data = orjson.dumps(message)
-        task = asyncio.create_task(self._publish(to, _mac(data) + data))
+        tries = LAST_WORD_TRIES if last else 1
+        task = asyncio.create_task(self._publish(to, _mac(data) + data, tries))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _publish(self, to: str, data: bytes) -> None:
-        try:
-            await self._store.command("PUBLISH", self._channel(to), data)
-        except (StoreDown, RedisError):
-            log.debug("coalesce.unsent", to=to)
+    async def missing(self, names: Collection[str]) -> set[str]:
+        """Which of these processes do not listen. Raises StoreDown or RedisError.
+
+        None, as long as this process is not heard itself: then nothing is known.
+        """
+        channels = [self._channel(name) for name in (self.me, *names)]
+        found = await self._store.command("PUBSUB", "NUMSUB", *channels)
+        mine, *theirs = found[1::2]
+        if not mine:
+            return set()
+        return {name for name, ears in zip(names, theirs, strict=True) if not ears}
+
+    async def _publish(self, to: str, data: bytes, tries: int) -> None:
+        for left in reversed(range(tries)):
+            try:
+                await self._store.command("PUBLISH", self._channel(to), data)
+                return
+            except (StoreDown, RedisError):
+                log.debug("coalesce.unsent", to=to, left=left)
+            if left:
+                await asyncio.sleep(RETRY_S)
 
     def _channel(self, name: str) -> str:
         return f"{self._store.prefix}:flights:{name}"

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.coalesce.bus import Bus
 from llm.coalesce.flight import Flight, SharedFailure, State
+from llm.coalesce.sides import Followed, Led
+from llm.coalesce.watch import Watch
 from llm.types import Place
 from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.store import Script, Store, StoreDown
@@ -34,26 +35,6 @@ def lease_ms() -> int:
     return int(settings.COALESCE_LEASE_S * 1000)
 
 
-@dataclass(eq=False, slots=True)
-class Led:
-    """A flight that this process leads, and the processes that follow it."""
-
-    flight: Flight
-    place: Place
-    processes: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(eq=False, slots=True)
-class Followed:
-    """A flight that another process leads."""
-
-    flight: Flight
-    place: Place
-    leader: str
-    expected: int = 0
-    heard_at: float = field(default_factory=time.monotonic)
-
-
 class Flights:
     """The calls under way. One per process, on one event loop."""
 
@@ -61,6 +42,7 @@ class Flights:
         self._store = store
         self._cache = cache
         self._bus = Bus(bus_url, store, me, self._heard)
+        self._watch = Watch(self._bus, self._leaders, self._bury)
         self._led: dict[str, Led] = {}
         self._followed: dict[str, Followed] = {}
         self._task: asyncio.Task[None] | None = None
@@ -68,12 +50,14 @@ class Flights:
 
     def start(self) -> None:
         self._bus.start()
+        self._watch.start()
         self._task = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self._watch.stop()
         for led in list(self._led.values()):
             self.failed(led.flight, None)
         self.lose_followed()
@@ -163,17 +147,19 @@ class Flights:
             self._give_up(flight.key)
 
     def _give_up(self, key: str) -> None:
-        task = asyncio.create_task(self._give_up_lead(key))
+        task = asyncio.create_task(self._give_up_lead(key, self._bus.me))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)
 
     def _drop(self, led: Led) -> None:
         self._led.pop(led.place.key, None)
 
-    async def _give_up_lead(self, key: str) -> None:
+    async def _give_up_lead(self, key: str, leader: str) -> None:
+        if leader == self._bus.me and key in self._led:
+            # Somebody here leads the same anew, by the same name in Redis.
+            return
         try:
-            name = self._lead_name(key)
-            await self._store.run(GIVE_UP, name, self._bus.me, lazy=True)
+            await self._store.run(GIVE_UP, self._lead_name(key), leader, lazy=True)
         except (StoreDown, RedisError):
             log.debug("coalesce.lead_kept")
 
@@ -206,7 +192,7 @@ class Flights:
             told = flight.error.body()["error"]
             message["error"] = {**told, "status": flight.error.status}
             message["headers"] = flight.error.headers
-        self._bus.send(process, message)
+        self._bus.send(process, message, last="s" in message)
 
     async def _beat(self) -> None:
         while True:
@@ -234,6 +220,17 @@ class Flights:
             elif not followed.expected:
                 # It may have been deaf when it was asked.
                 self._ask(followed)
+
+    def _leaders(self) -> set[str]:
+        return {followed.leader for followed in self._followed.values()}
+
+    async def _bury(self, leader: str) -> None:
+        """Its process has died: whoever follows it here starts anew."""
+        for key, followed in list(self._followed.items()):
+            if followed.leader == leader and self._followed.get(key) is followed:
+                self._ended(followed)
+                await self._give_up_lead(key, leader)
+                followed.flight.lose()
 
     # Following: what this process hears.
 

@@ -4,12 +4,22 @@ from typing import Any
 
 import orjson
 
-from llm.cache.assembly import natural
+from llm.cache.assembly import Assembly, natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.types import Candidate, Held
 
-_CONTENT = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning",
-            "function_call", "audio")  # fmt: skip
+_CONTENT = frozenset(
+    {
+        "content",
+        "tool_calls",
+        "refusal",
+        "reasoning_content",
+        "reasoning",
+        "function_call",
+        "audio",
+    }
+)
+_NOTHING: dict[str, Any] = {}
 
 
 def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, Any]:
@@ -29,6 +39,8 @@ def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, 
 def text_size(value: Any) -> int:
     """UTF-8 bytes of the generated text in a message or a delta."""
     if isinstance(value, str):
+        if value.isascii():
+            return len(value)
         return len(value.encode("utf-8", "replace"))
     return len(orjson.dumps(value)) if value else 0
 
@@ -45,7 +57,8 @@ class ChatStream(StreamReader):
         chunk = parse(payload)
         if chunk.get("error"):
             return Piece(Sort.ERROR, error=chunk["error"])
-        self._assemble(chunk)
+        if self.assembly is not None:
+            self._assemble(self.assembly, chunk)
         choices = chunk.get("choices")
         usage = chunk.get("usage")
         if usage:
@@ -60,11 +73,9 @@ class ChatStream(StreamReader):
             raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
         return self._choices(choices, raw)
 
-    def _assemble(self, chunk: dict[str, Any]) -> None:
-        if self.assembly is None:
-            return
+    def _assemble(self, assembly: Assembly, chunk: dict[str, Any]) -> None:
         try:
-            self.assembly.add(chunk)
+            assembly.add(chunk)
         except (AttributeError, TypeError, ValueError):
             # In a form that we cannot join: it is passed on, but not shared.
             self.assembly = None
@@ -73,10 +84,8 @@ class ChatStream(StreamReader):
         sort = Sort.HELD
         try:
             for choice in choices:
-                delta = choice.get("delta") or {}
-                for name in _CONTENT:
-                    value = delta.get(name)
-                    if value:
+                for name, value in (choice.get("delta") or _NOTHING).items():
+                    if value and name in _CONTENT:
                         sort = Sort.CONTENT
                         self.size += text_size(value)
                 if choice.get("finish_reason"):
@@ -126,7 +135,7 @@ class Chat(Dialect):
     path = "/chat/completions"
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
-        return capped(held.call.body, held, candidate)
+        return capped(held.plan.body, held, candidate)
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         size = read_choices(parsed)

@@ -10,7 +10,7 @@ class Embeddings(Dialect):
     path = "/embeddings"
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
-        return {**held.call.body, "model": candidate.upstream_model}
+        return {**held.plan.body, "model": candidate.upstream_model}
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         if not isinstance(parsed.get("data"), list) or not parsed["data"]:

@@ -78,7 +78,7 @@ class Responses(Dialect):
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return {
-            **held.call.body,
+            **held.plan.body,
             "model": candidate.upstream_model,
             "max_output_tokens": held.plan.max_output,
         }

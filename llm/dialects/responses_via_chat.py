@@ -23,7 +23,7 @@ class TranslatedStream(StreamReader):
     def __init__(self, held: Held) -> None:
         self._chat = ChatStream(include_usage=True)
         self._events = ResponseStream(
-            request=held.call.body,
+            request=held.plan.body,
             response_id=_response_id(held),
             created=int(time.time()),
         )
@@ -51,14 +51,14 @@ class ResponsesViaChat(Dialect):
     path = "/chat/completions"
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
-        return capped(to_chat(held.call.body), held, candidate)
+        return capped(to_chat(held.plan.body), held, candidate)
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         size = read_choices(parsed)
         try:
             response = to_response(
                 parsed,
-                request=held.call.body,
+                request=held.plan.body,
                 response_id=_response_id(held),
                 created=int(time.time()),
             )

@@ -10,6 +10,9 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
+from llm import idempotency
+from llm.cache import directives
+from llm.choice import context
 from llm.responses import EventStream, json_response
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
@@ -116,6 +119,30 @@ def trace_id(request: ASGIRequest) -> str:
     """The trace id of a W3C traceparent header, or ''."""
     match = _TRACEPARENT.fullmatch(request.META.get("HTTP_TRACEPARENT", ""))
     return match.group(1) if match else ""
+
+
+def call_of(
+    request: ASGIRequest,
+    endpoint: str,
+    body: dict[str, Any],
+    *,
+    on_behalf: str | None,
+    on_behalf_required: bool = False,
+) -> Call:
+    """The call that `request` makes, by its headers. Raises InvalidRequest."""
+    sent = request.META
+    return Call(
+        id=request_id(request),
+        endpoint=endpoint,
+        body=body,
+        authorization=sent.get("HTTP_AUTHORIZATION"),
+        on_behalf=on_behalf,
+        on_behalf_required=on_behalf_required,
+        trace_id=trace_id(request),
+        directives=directives.parse(sent),
+        context=context.parse(sent.get("HTTP_X_VALUECANVAS_CONTEXT")),
+        idempotency_key=idempotency.parse(sent.get("HTTP_IDEMPOTENCY_KEY")),
+    )
 
 
 async def answer(request: ASGIRequest, call: Call) -> HttpResponseBase:

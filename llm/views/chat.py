@@ -6,11 +6,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from llm import idempotency
-from llm.cache import directives
-from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, answer, json_body, request_id, trace_id
+from llm.views.base import HotView, answer, call_of, json_body
 
 
 class Relayed(HotView):
@@ -21,16 +18,8 @@ class Relayed(HotView):
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
         body = json_body(request)
         user = body.get("user")
-        call = Call(
-            id=request_id(request),
-            endpoint=self.endpoint,
-            body=body,
-            authorization=request.META.get("HTTP_AUTHORIZATION"),
-            on_behalf=user if isinstance(user, str) and user else None,
-            trace_id=trace_id(request),
-            directives=directives.parse(request.META),
-            idempotency_key=idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY")),
-        )
+        on_behalf = user if isinstance(user, str) and user else None
+        call = call_of(request, self.endpoint, body, on_behalf=on_behalf)
         return await answer(request, call)
 
 

@@ -7,13 +7,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from llm import idempotency
-from llm.cache import directives
 from llm.completion import Completion, read_completion
 from llm.responses import json_response
-from llm.types import Call, Reply
+from llm.types import Reply
 from llm.views import schemas
-from llm.views.base import HotView, json_body, request_id, runtime, trace_id
+from llm.views.base import HotView, call_of, json_body, runtime
 from valuecanvas.core.errors import InvalidRequest
 
 _PARAMETERS = {
@@ -24,14 +22,18 @@ _PARAMETERS = {
     "seed": "seed",
     "stop": "stop",
 }
-_KNOWN = {"prompt", "model", "userId", *_PARAMETERS}
+# A stored prompt, as `prompt` of the OpenAI-compatible endpoints names it.
+_STORED = {
+    "promptKey": "id",
+    "promptVersion": "version",
+    "promptLabel": "label",
+    "promptVariables": "variables",
+}
+_KNOWN = {"prompt", "model", "userId", "metadata", *_PARAMETERS, *_STORED}
 
 
 def chat_body(given: dict[str, Any]) -> dict[str, Any]:
     """The chat request that `given` stands for. Raises InvalidRequest."""
-    prompt = given.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidRequest("'prompt' is required: a text.", param="prompt")
     unknown = sorted(given.keys() - _KNOWN)
     if unknown:
         raise InvalidRequest(
@@ -41,14 +43,33 @@ def chat_body(given: dict[str, Any]) -> dict[str, Any]:
     user = given.get("userId")
     if user is not None and not isinstance(user, str):
         raise InvalidRequest("'userId' must be a text.", param="userId")
-    body: dict[str, Any] = {
-        "model": given.get("model"),
-        "messages": [{"role": "user", "content": prompt}],
-    }
+    body: dict[str, Any] = {"model": given.get("model"), **_words(given)}
+    if given.get("metadata") is not None:
+        body["metadata"] = given["metadata"]
     for name, sent_as in _PARAMETERS.items():
         if given.get(name) is not None:
             body[sent_as] = given[name]
     return body
+
+
+def _words(given: dict[str, Any]) -> dict[str, Any]:
+    """Either the words themselves or the stored prompt that has them."""
+    stored = {sent: given[name] for name, sent in _STORED.items() if name in given}
+    prompt = given.get("prompt")
+    if stored:
+        if prompt is not None:
+            raise InvalidRequest(
+                "Send 'prompt', or the 'promptKey' of a stored one; not both.",
+                param="prompt",
+            )
+        if not isinstance(stored.get("id"), str):
+            raise InvalidRequest("'promptKey' must be a text.", param="promptKey")
+        return {"prompt": stored}
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InvalidRequest(
+            "'prompt' is required: a text; or a 'promptKey'.", param="prompt"
+        )
+    return {"messages": [{"role": "user", "content": prompt}]}
 
 
 def shown(completion: Completion) -> dict[str, Any]:
@@ -81,16 +102,12 @@ class Complete(HotView):
 
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
         given = json_body(request)
-        call = Call(
-            id=request_id(request),
-            endpoint="chat",
-            body=chat_body(given),
-            authorization=request.META.get("HTTP_AUTHORIZATION"),
+        call = call_of(
+            request,
+            "chat",
+            chat_body(given),
             on_behalf=given.get("userId"),
             on_behalf_required=True,
-            trace_id=trace_id(request),
-            directives=directives.parse(request.META),
-            idempotency_key=idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY")),
         )
         reply = await runtime(request).pipeline.run(call)
         if not isinstance(reply, Reply):

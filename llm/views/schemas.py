@@ -5,18 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers as s
 
-
-class ErrorDetail(s.Serializer):
-    message = s.CharField()
-    type = s.CharField()
-    param = s.CharField(allow_null=True)
-    code = s.CharField(allow_null=True)
-    request_id = s.UUIDField(required=False)
-    upgrade = s.DictField(required=False, allow_null=True)
-
-
-class ErrorBody(s.Serializer):
-    error = ErrorDetail()
+from valuecanvas.core.api.schema import ErrorBody as ErrorBody
 
 
 class ChatRequest(s.Serializer):

@@ -19,7 +19,10 @@ from waffle.models import Sample, Switch
 
 from billing.models import Counter, Customer, LedgerCheck, Reservation, Usage
 from flags.models import Flag
-from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch
+from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedback
+from prompts.models import ProtectedLabel
+from tests.admin.prompt_rows import make_prompt
+from tests.experiments.rows import make_draft
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -115,6 +118,22 @@ def make_ledger_check(**fields: Any) -> LedgerCheck:
     return LedgerCheck.objects.create(**values)
 
 
+def make_feedback(**fields: Any) -> Feedback:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "request_id": uuid7(),
+        "customer_id": uuid7(),
+        "user_id": "ann",
+        "score": 1,
+        "comment": "helpful",
+        "requested_at": now,
+        "created_at": now,
+        "updated_at": now,
+        **fields,
+    }
+    return Feedback.objects.create(**values)
+
+
 def make_event(**fields: Any) -> BreakerEvent:
     values = {
         "provider": "some-provider",
@@ -191,9 +210,14 @@ MAKE: dict[str, Callable[[], Any]] = {
     "llm.breakerevent": make_event,
     "llm.breakeroverride": make_override,
     "llm.cacheepoch": lambda: CacheEpoch.objects.create(target=unique("model:m")),
+    "llm.feedback": make_feedback,
     "llm.model": lambda: make_route().model,
     "llm.provider": lambda: make_route().provider,
     "llm.route": make_route,
+    "prompts.experiment": lambda: make_draft(),
+    "prompts.prompt": lambda: make_prompt(versions=2, live=1),
+    "prompts.promptevent": lambda: make_prompt().events.get(),
+    "prompts.protectedlabel": lambda: ProtectedLabel.objects.create(name=unique("l")),
     "waffle.sample": lambda: Sample.objects.create(name=unique("s"), percent=5),
     "waffle.switch": lambda: Switch.objects.create(name=unique("switch")),
 }

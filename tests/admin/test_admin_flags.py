@@ -60,7 +60,7 @@ def test_flag__added_with_a_share__kept(operator: Client) -> None:
     form = {"name": "new-look", "percent": "12.5", "note": "Trial", "everyone": "unknown", "superusers": "on"}  # fmt: skip
     assert operator.post(f"{FLAGS}add/", form).status_code == 302
     flag = Flag.objects.get()
-    assert (str(flag.percent), flag.everyone) == ("12.5", None)
+    assert (str(flag.percent), flag.everyone) == ("12.50", None)
 
 
 @pytest.mark.parametrize(

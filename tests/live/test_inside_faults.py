@@ -153,6 +153,22 @@ async def test_admission__new_configuration_cannot_be_read__is_503(
     assert indoors.counter()[0] == 1
 
 
+async def test_admission__refusal_cannot_be_confirmed__is_503(
+    indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model may have been added a moment ago: what is not known is not denied."""
+    served = indoors.serve("ok")
+    await ask(indoors, gateway, served.model)
+    later = indoors.serve("ok")
+    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 0.1)
+    with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
+        answer = await ask(indoors, gateway, later.model)
+    assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
+    monkeypatch.undo()
+    assert (await ask(indoors, gateway, later.model)).status == 200
+    assert (await ask(indoors, gateway, "no-such-model")).status == 404
+
+
 async def test_models__database_away_once_loaded__lists_from_memory(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,11 @@ class Process:
         await self.flights.stop()
         await self.store.close()
 
+    async def die(self) -> None:
+        """End as by kill -9: nobody is told, and its connections are closed."""
+        self.flights._led.clear()
+        await self.stop()
+
     async def look(
         self, place: Place, wanted: Directives = DEFAULT
     ) -> tuple[Entry | None, Flight | None, bool]:

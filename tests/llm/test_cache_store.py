@@ -15,7 +15,7 @@ from llm.cache import key
 from llm.cache.assembly import Assembly
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, OFF, Directives
-from llm.types import Call
+from llm.types import NOTHING, Call, Chosen, Place
 from tests.llm.flight_crew import make_entry, make_place
 from valuecanvas.core.store import Store
 
@@ -44,6 +44,7 @@ def make_plan(**fields: Any) -> Any:
         "model": "m",
         "cache_epochs": (0, 0, 0),
         "max_output": 100,
+        "chosen": NOTHING,
         **fields,
     }
     return Fake(
@@ -55,6 +56,7 @@ def make_plan(**fields: Any) -> Any:
         ),
         cache_epochs=values["cache_epochs"],
         max_output=values["max_output"],
+        chosen=values["chosen"],
     )
 
 
@@ -64,13 +66,24 @@ def make_call(
     return Call(uuid.uuid4(), endpoint, {**BODY, **body}, directives=wanted)
 
 
+def digest(call: Call, plan: Any) -> str:
+    """The digest of `call` as it came: no prompt has changed it."""
+    plan.body = call.body
+    return key.digest(call.endpoint, plan)
+
+
+def place_of(cache: Cache, call: Call, plan: Any) -> Place | None:
+    plan.body = call.body
+    return cache.place(call, plan)
+
+
 @pytest.fixture
 def cache(store: Store) -> Cache:
     return Cache(store)
 
 
 def test_digest__what_changes_only_the_delivery__is_left_out() -> None:
-    known = key.digest(make_call(), make_plan())
+    known = digest(make_call(), make_plan())
     for same in (
         {"stream": True},
         {"stream": True, "stream_options": {"include_usage": True}},
@@ -80,9 +93,9 @@ def test_digest__what_changes_only_the_delivery__is_left_out() -> None:
         {"max_tokens": 100},
         {"max_completion_tokens": 100},
     ):
-        assert key.digest(make_call(**same), make_plan()) == known, same
+        assert digest(make_call(**same), make_plan()) == known, same
     turned = Call(uuid.uuid4(), "chat", dict(reversed(BODY.items())))
-    assert key.digest(turned, make_plan()) == known
+    assert digest(turned, make_plan()) == known
 
 
 def test_digest__whatever_changes_the_answer__makes_another() -> None:
@@ -109,9 +122,11 @@ def test_digest__whatever_changes_the_answer__makes_another() -> None:
         make_plan(cache_epochs=(0, 1, 0)),
         make_plan(cache_epochs=(0, 0, 1)),
         make_plan(max_output=99),
+        make_plan(chosen=Chosen(prompt_key="p", prompt_version=1)),
+        make_plan(chosen=Chosen(prompt_key="p", prompt_version=2)),
     ]
-    found = [key.digest(call, make_plan()) for call in calls]
-    found += [key.digest(make_call(), plan) for plan in plans]
+    found = [digest(call, make_plan()) for call in calls]
+    found += [digest(make_call(), plan) for plan in plans]
     assert len(set(found)) == len(found)
     assert {len(one) for one in found} == {64}
 
@@ -134,13 +149,23 @@ def test_tenant__by_the_models_scope__is_the_widest_allowed(
 def test_place__what_may_not_be_cached__has_none(
     cache: Cache, settings: Settings
 ) -> None:
-    assert cache.place(make_call(), make_plan()) is not None
-    assert cache.place(make_call(endpoint="embeddings"), make_plan()) is not None
-    assert cache.place(make_call(endpoint="responses"), make_plan()) is None
-    assert cache.place(make_call(wanted=OFF), make_plan()) is None
-    assert cache.place(make_call(), make_plan(enabled=False)) is None
+    assert place_of(cache, make_call(), make_plan()) is not None
+    assert place_of(cache, make_call(endpoint="embeddings"), make_plan()) is not None
+    assert place_of(cache, make_call(endpoint="responses"), make_plan()) is None
+    assert place_of(cache, make_call(wanted=OFF), make_plan()) is None
+    assert place_of(cache, make_call(), make_plan(enabled=False)) is None
+    for chosen in (Chosen(cache_enabled=False), Chosen(off=frozenset({"cache"}))):
+        assert place_of(cache, make_call(), make_plan(chosen=chosen)) is None
     settings.LLM_CACHE_ENABLED = False
-    assert cache.place(make_call(), make_plan()) is None
+    assert place_of(cache, make_call(), make_plan()) is None
+
+
+@pytest.mark.parametrize("scope", ["customer", "team", "global"])
+def test_tenant__prompt_with_a_scope_of_its_own__beats_the_models(scope: str) -> None:
+    chosen = Chosen(prompt_key="p", prompt_version=1, cache_scope=scope)
+    plan = make_plan(scope="team", team="blue", chosen=chosen)
+    own = make_plan(scope=scope, team="blue")
+    assert key.tenant(plan) == key.tenant(own)
 
 
 async def stored(cache: Cache, store: Store, place: Any) -> bytes | None:

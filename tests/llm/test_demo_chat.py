@@ -4,7 +4,7 @@ import json
 from io import BytesIO
 
 import aiohttp
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from llm.demo import tokens

@@ -1,6 +1,6 @@
 """Values made to fit a JSON Schema, judged by the jsonschema package."""
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from llm.demo.schema import example, plain

@@ -21,8 +21,8 @@ def candidate(kind: str = "compatible") -> Any:
 def held(*, stream: bool = False, include_usage: bool = False, **body: Any) -> Any:
     """An admitted request, as far as a dialect looks at it."""
     shape = SimpleNamespace(stream=stream, include_usage=include_usage)
-    plan = SimpleNamespace(shape=shape, max_output=77)
-    call = SimpleNamespace(body={"model": "ours", **body}, id=SimpleNamespace(hex="ab"))
+    plan = SimpleNamespace(shape=shape, max_output=77, body={"model": "ours", **body})
+    call = SimpleNamespace(id=SimpleNamespace(hex="ab"))
     return SimpleNamespace(plan=plan, call=call)
 
 
@@ -79,7 +79,7 @@ def test_chat_body__streamed__always_asks_for_usage() -> None:
         "include_obfuscation": False,
         "include_usage": True,
     }
-    assert asked.call.body["stream_options"] == {"include_obfuscation": False}
+    assert asked.plan.body["stream_options"] == {"include_obfuscation": False}
 
 
 @pytest.mark.parametrize(

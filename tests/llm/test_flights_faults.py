@@ -23,6 +23,7 @@ from tests.llm.flight_crew import (
     redis_url,
     until,
 )
+from valuecanvas.core.store import StoreDown
 from valuecanvas.embedded import valkey
 from valuecanvas.embedded.processes import Engine
 
@@ -117,6 +118,30 @@ async def test_lead__redis_dies_meanwhile__ends_all_the_same(
     assert led.state is State.LANDED
     await process.stop()
     assert not process.flights._giving_up
+
+
+async def test_landed__redis_does_not_take_it__is_told_again(
+    pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "RETRY_S", 0.02)
+    place, entry = make_place(), make_entry()
+    led = await pair[0].lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await pair[1].follow(place)
+    await until(followed, 1)
+    command = pair[0].store.command
+    tries: list[tuple[Any, ...]] = []
+
+    async def moody(*args: Any) -> Any:
+        if args[0] == "PUBLISH" and len(tries) < 3:
+            tries.append(args)
+            raise StoreDown
+        return await command(*args)
+
+    monkeypatch.setattr(pair[0].store, "command", moody)
+    pair[0].flights.landed(led, entry)
+    assert await followed.ended() is State.LANDED
+    assert (followed.entry, len(tries)) == (entry, 3)
 
 
 def forged(message: dict[str, Any]) -> list[bytes]:

@@ -7,6 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from llm.cache.directives import Directives
+from llm.coalesce import watch
 from llm.coalesce.flight import State
 from tests.llm.flight_crew import (
     Process,
@@ -187,6 +188,52 @@ async def test_give_up__another_process_leads_by_now__is_left_to_it(
     pair[0].flights.landed(led, make_entry())
     await pair[0].flights.stop()
     assert await pair[1].leader(place) == pair[1].name
+
+
+async def test_failed__asked_again_at_once__the_new_lead_is_kept(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    pair[0].flights.failed(led, None)
+    # The old lead is not given up yet: Redis still names this process.
+    await pair[0].lead(place)
+    while pair[0].flights._giving_up:
+        await asyncio.sleep(0)
+    await pair[1].follow(place)
+
+
+async def test_follow__leader_was_killed__is_taken_over_long_before_the_lease(
+    start: Start, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WATCH_S", 0.05)
+    dead = Process(redis_url(), prefix)
+    await dead.start()
+    followers, place = [await start(), await start()], make_place()
+    led = await dead.lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = [await one.follow(place) for one in followers]
+    for one in followed:
+        await until(one, 1)
+    await dead.die()
+    assert [await one.ended() for one in followed] == [State.LOST] * 2
+    looks = [await one.look(place) for one in followers]
+    assert [leading for _, _, leading in looks] == [True, False]
+
+
+async def test_watch__this_process_is_not_heard_either__declares_nobody_dead(
+    start: Start, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WATCH_S", 0.02)
+    leader, place = await start(), make_place()
+    await leader.lead(place)
+    follower = Process(redis_url(), prefix)
+    follower.flights._watch.start()
+    followed = await follower.follow(place)
+    await leader.flights._bus.stop()
+    await asyncio.sleep(0.2)
+    assert followed.state is State.FLYING
+    await follower.stop()
 
 
 async def test_follow__leader_was_killed__is_lost_after_the_lease(

@@ -1,0 +1,5 @@
+"""Experiments in the admin: drafts, what is done to them, and their results."""
+
+from llm.admin.experiment import page
+
+__all__ = ["page"]

@@ -1,0 +1,247 @@
+"""The forms of experiments: a draft with its arms, weights, a reason."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
+
+from billing.models import Tier
+from llm.admin.experiment import conditions
+from llm.models import Model
+from prompts.experiments.drafts import ArmSpec, Draft, check_arms, check_weights
+from prompts.models import Arm, Experiment
+from valuecanvas.core.widgets import SuggestedText
+
+LONGEST_REASON = 2000
+
+
+def percent(**options: Any) -> forms.DecimalField:
+    return forms.DecimalField(
+        min_value=0,
+        max_value=100,
+        decimal_places=2,
+        widget=UnfoldAdminDecimalFieldWidget({"step": "any"}),
+        **options,
+    )
+
+
+def hundredths(value: Decimal) -> int:
+    return int(value * 100)
+
+
+# What a new draft begins with.
+FIRST_ARMS = (
+    {"name": "current", "share": 50, "control": True},
+    {"name": "new", "share": 50},
+)
+
+
+class ArmForm(forms.ModelForm):
+    """One arm: its version by number, its weight in percent."""
+
+    number = forms.IntegerField(
+        label="Version",
+        min_value=1,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: the live one.",
+    )
+    share = percent(label="Share, %")
+
+    class Meta:
+        model = Arm
+        fields = ("name", "number", "model", "share", "control")
+
+    def __init__(self, *args: Any, models: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "model" in self.fields:
+            self.fields["model"].widget = SuggestedText(models)
+        arm = self.instance
+        if arm.pk:
+            self.initial["number"] = arm.version.number if arm.version else None
+            self.initial["share"] = Decimal(arm.weight) / 100
+
+    def clean_model(self) -> str:
+        name: str = self.cleaned_data["model"]
+        if name and not Model.objects.filter(pk=name).exists():
+            raise ValidationError(f"There is no model '{name}'.")
+        return name
+
+    def validate_constraints(self) -> None:
+        """All arms are written anew: what is in the database does not matter."""
+
+    def spec(self) -> ArmSpec:
+        data = self.cleaned_data
+        return ArmSpec(
+            name=data["name"],
+            weight=hundredths(data["share"]),
+            version=data["number"],
+            model=data["model"],
+            control=data["control"],
+        )
+
+
+class ArmFormSet(forms.BaseInlineFormSet):
+    """All arms: their names differ, their shares make 100 %, one is the control."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.form_kwargs["models"] = list(Model.objects.values_list("name", flat=True))
+        if self.instance.pk is None:
+            self.initial_extra = FIRST_ARMS
+
+    def _construct_form(self, i: int, **kwargs: Any) -> Any:
+        form = super()._construct_form(i, **kwargs)  # type: ignore[misc]
+        # They stay as they are offered: else unchanged ones were none.
+        form.empty_permitted = form.empty_permitted and not form.initial.get("name")
+        return form
+
+    def specs(self) -> list[ArmSpec]:
+        filled: list[Any] = [one for one in self.forms if one.cleaned_data.get("name")]
+        return [one.spec() for one in filled if not one.cleaned_data.get("DELETE")]
+
+    def clean(self) -> None:
+        super().clean()
+        if any(form.errors for form in self.forms) or not self.instance.prompt_id:
+            return
+        specs = self.specs()
+        try:
+            check_arms(self.instance.prompt, specs)
+            check_weights({one.name: one.weight for one in specs})
+        except ValidationError as error:
+            raise ValidationError(error.messages) from error
+
+
+class DraftForm(forms.ModelForm):
+    """What an experiment is about, whom it is for, and what decides it."""
+
+    for_tiers = forms.MultipleChoiceField(
+        label="Only these tiers",
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="None chosen: every tier.",
+    )
+    who = forms.CharField(
+        label="Only callers for whom",
+        required=False,
+        max_length=10_000,
+        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+        help_text=f"One condition a line, all must hold: '{conditions.EXAMPLE}', "
+        "'plan equals pro', 'age gte 18', 'beta exists'. Attributes are tier, team, "
+        "user, and what the client sends in x-valuecanvas-context.",
+    )
+
+    class Meta:
+        model = Experiment
+        fields = ("key", "prompt", "hypothesis", "metric", "alpha")
+        labels = {"metric": "Metric", "alpha": "Risk of a false claim"}
+        help_texts = {
+            "key": "A short name that never changes, as in 'shorter-canvas'.",
+            "metric": "Choose it before the start: looking at several and taking the "
+            "best one would find a winner by chance.",
+            "alpha": "0.05: where there is no difference, one is claimed in at most 5 "
+            "of 100 experiments, however often you look.",
+        }
+        widgets = {"hypothesis": UnfoldAdminTextareaWidget({"rows": 2})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "for_tiers" not in self.fields:
+            return
+        tiers = Tier.objects.values_list("key", "name")
+        kept = [(key, key) for key in self.instance.tiers if key not in dict(tiers)]
+        self.fields["for_tiers"].choices = [*tiers, *kept]  # type: ignore[attr-defined]
+        self.initial.setdefault("for_tiers", self.instance.tiers)
+        self.initial.setdefault("who", conditions.write(self.instance.conditions))
+
+    def clean_who(self) -> list[dict[str, Any]]:
+        return conditions.read(self.cleaned_data["who"])
+
+    def draft(self, arms: list[ArmSpec]) -> Draft:
+        data = self.cleaned_data
+        return Draft(
+            arms=arms,
+            hypothesis=data["hypothesis"],
+            tiers=data["for_tiers"],
+            conditions=data["who"],
+            metric=data["metric"],
+            alpha=data["alpha"],
+        )
+
+
+class ReasonForm(forms.Form):
+    """Why something is done; it stays in the history of the prompt."""
+
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        help_text="For those who wonder later.",
+    )
+
+
+class StartForm(ReasonForm):
+    """To start, the hypothesis is reason enough."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].required = False
+
+
+class WeightsForm(ReasonForm):
+    """A share for each arm."""
+
+    def __init__(self, arms: list[Arm], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.arms = arms
+        shares = {
+            f"share-{arm.pk}": percent(
+                label=f"Share of {arm.name}, %", initial=Decimal(arm.weight) / 100
+            )
+            for arm in arms
+        }
+        self.fields = {**shares, **self.fields}
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not self.errors:
+            try:
+                check_weights(self.weights())
+            except ValidationError as error:
+                raise ValidationError(error.messages) from error
+        return data
+
+    def weights(self) -> dict[str, int]:
+        return {
+            arm.name: hundredths(self.cleaned_data[f"share-{arm.pk}"])
+            for arm in self.arms
+        }
+
+
+class PromoteForm(ReasonForm):
+    """Which arm everybody is to get."""
+
+    arm = forms.ChoiceField(
+        widget=UnfoldAdminSelectWidget,
+        help_text="Its version becomes the live one: 'production' moves to it.",
+    )
+    field_order = ("arm", "reason")
+
+    def __init__(self, arms: list[Arm], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["arm"].choices = [  # type: ignore[attr-defined]
+            (arm.name, f"{arm.name}: {what(arm)}") for arm in arms
+        ]
+
+
+def what(arm: Arm) -> str:
+    """What the arm's callers get."""
+    version = f"version {arm.version.number}" if arm.version else "the live version"
+    return f"{version} with {arm.model}" if arm.model else version

@@ -1,0 +1,75 @@
+"""What callers said of their answers, in the admin."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from llm.models import Feedback
+from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
+
+
+class ScoreFilter(NamesFilter):
+    title = "score"
+    parameter_name = "said"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [("good", "Good"), ("even", "Neither"), ("bad", "Bad")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return {
+            "good": queryset.filter(score__gt=0),
+            "even": queryset.filter(score=0),
+            "bad": queryset.filter(score__lt=0),
+        }.get(self.value(), queryset)
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = (
+        "created_at",
+        "user_id",
+        "shown_score",
+        "comment",
+        "prompt",
+        "variant",
+        "model",
+    )
+    list_filter = (("created_at", TimeFilter), ScoreFilter)
+    ordering = ("-created_at",)
+    fields = (
+        ("created_at", "updated_at"),
+        "score",
+        "comment",
+        ("user_id", "rated"),
+        ("prompt_key", "prompt_version"),
+        ("variant", "model"),
+    )
+    readonly_fields = ("rated",)
+    empty_text = (
+        "Callers rate answers by POST /v1/feedback, with the request id that came with "
+        "the answer. What they say is listed here, and counts in experiments."
+    )
+
+    @display(
+        description="Score",
+        ordering="score",
+        label={"good": "success", "even": "default", "bad": "danger"},
+    )
+    def shown_score(self, one: Feedback) -> tuple[str, str]:
+        kind = "good" if one.score > 0 else "bad" if one.score < 0 else "even"
+        return kind, f"{one.score:+g}" if one.score else "0"
+
+    @display(description="Prompt", ordering="prompt_key")
+    def prompt(self, one: Feedback) -> str:
+        if not one.prompt_key:
+            return "–"
+        version = "" if one.prompt_version is None else f" v{one.prompt_version}"
+        return f"{one.prompt_key}{version}"
+
+    @display(description="Request")
+    def rated(self, one: Feedback) -> str:
+        url = reverse("admin:billing_usage_change", args=[one.request_id])
+        return format_html('<a class="vc-link" href="{}">{}</a>', url, one.request_id)

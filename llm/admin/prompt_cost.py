@@ -1,0 +1,108 @@
+"""About how many tokens a prompt has, and what a request with it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.utils import timezone
+
+from billing.models import Price
+from llm import tokens
+from llm.models import Model, Route
+
+# English has about four bytes a token; the gateway holds back more, to be safe.
+BYTES = 4
+MOST_ROWS = 4
+MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One model with its first route's price. `each` is None without a price."""
+
+    model: str
+    provider: str
+    words_usd: Decimal | None
+    most_usd: Decimal | None
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`size` is in bytes; `tokens` is about right, `held` is what the gateway counts with at most."""
+
+    size: int
+    tokens: int
+    held: int
+    lines: tuple[Line, ...]
+    named: str = ""
+    unknown: bool = False
+
+
+def estimate(words: Sequence[str], *, model: str, longest: str | int | None) -> Cost:
+    """Of messages with these words, for `model` or else for some that can answer."""
+    size = sum(len(text.encode("utf-8", "replace")) for text in words)
+    framing = tokens.MESSAGE_TOKENS * len(words)
+    count = -(-size // BYTES) + framing
+    routes = _first_routes(model)
+    prices = _prices(routes)
+    lines = [_line(route, prices, count, _number(longest)) for route in routes]
+    return Cost(
+        size=size,
+        tokens=count,
+        held=tokens.of_bytes(size) + framing,
+        lines=tuple(lines[:MOST_ROWS]),
+        named=model,
+        unknown=bool(model) and not Model.objects.filter(pk=model).exists(),
+    )
+
+
+def _first_routes(model: str) -> list[Route]:
+    """The route that is tried first, of each model."""
+    usable = Route.objects.filter(
+        enabled=True,
+        provider__enabled=True,
+        model__enabled=True,
+        model__kind=Model.Kind.CHAT,
+    ).select_related("model", "provider")
+    if model:
+        usable = usable.filter(model=model)
+    found: dict[str, Route] = {}
+    for route in usable.order_by("model", "priority", "-weight"):
+        found.setdefault(route.model_id, route)
+    return list(found.values())[:MOST_ROWS]
+
+
+def _prices(routes: Sequence[Route]) -> dict[tuple[str, str], Price]:
+    """The prices in force."""
+    rows = Price.objects.filter(
+        provider__in={route.provider_id for route in routes},
+        upstream_model__in={route.upstream_model for route in routes},
+        effective_from__lte=timezone.now(),
+    ).order_by("effective_from")
+    return {(row.provider, row.upstream_model): row for row in rows}
+
+
+def _line(
+    route: Route,
+    prices: dict[tuple[str, str], Price],
+    count: int,
+    longest: int | None,
+) -> Line:
+    price = prices.get((route.provider_id, route.upstream_model))
+    most = min(longest or route.model.max_output_tokens, route.model.max_output_tokens)
+    words = count * price.input_usd / MILLION if price else None
+    return Line(
+        model=route.model_id,
+        provider=route.provider.name,
+        words_usd=words,
+        most_usd=words + most * price.output_usd / MILLION
+        if price and words is not None
+        else None,
+        longest=most,
+    )
+
+
+def _number(text: str | int | None) -> int | None:
+    shown = str(text or "")
+    return int(shown) if shown.isdecimal() and len(shown) < 10 else None

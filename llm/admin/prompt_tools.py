@@ -1,0 +1,104 @@
+"""Parts of a prompt's page that need models, prices and the ledger."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern
+from django.utils.html import format_html, format_html_join
+from django.views.decorators.http import require_GET, require_POST
+
+from llm.admin import prompt_cost, prompt_usage
+from llm.admin.prompt_try import TryMixin
+from llm.models import Model
+from prompts.admin import preview
+from prompts.admin.version_form import VersionForm
+from prompts.models import Prompt
+
+VIEW = "prompts.view_prompt"
+LEDGER = "billing.view_usage"
+MOST_MODELS = 300
+
+
+class PromptToolsMixin(TryMixin):
+    """Fragments, for the admin of models."""
+
+    page: Any
+    route: Any
+
+    def prompt_urls(self) -> list[URLPattern]:
+        return [
+            self.route(
+                "prompts/models/",
+                require_GET(self.prompt_models_view),
+                "llm_prompt_models",
+            ),
+            self.route(
+                "prompts/<int:prompt_id>/estimate/",
+                require_POST(self.prompt_estimate_view),
+                "llm_prompt_estimate",
+            ),
+            self.route(
+                "prompts/<int:prompt_id>/usage/",
+                require_GET(self.prompt_usage_view),
+                "llm_prompt_usage",
+            ),
+            self.route(
+                "prompts/<int:prompt_id>/try/", self.prompt_try_view, "llm_prompt_try"
+            ),
+        ]
+
+    def prompt_models_view(self, request: HttpRequest) -> HttpResponse:
+        """The names of chat models, as options to choose from."""
+        _refuse_unless(request, VIEW)
+        chat = Model.objects.filter(enabled=True, kind=Model.Kind.CHAT)
+        names = chat.values_list("name", flat=True)[:MOST_MODELS]
+        return HttpResponse(
+            format_html_join("", '<option value="{}">', ((name,) for name in names))
+        )
+
+    def prompt_estimate_view(
+        self, request: HttpRequest, prompt_id: int
+    ) -> HttpResponse:
+        """What a request with the words in the editor would cost."""
+        _refuse_unless(request, VIEW)
+        prompt = get_object_or_404(Prompt, pk=prompt_id)
+        form = VersionForm(prompt, request.POST)
+        words = [message.text for message in preview.show(form).messages]
+        answer: HttpResponse = self.page(
+            request,
+            "admin/llm/prompt/estimate.html",
+            title="",
+            cost=prompt_cost.estimate(
+                words,
+                model=(form["model"].value() or "").strip(),
+                longest=form["max_tokens"].value(),
+            ),
+        )
+        return answer
+
+    def prompt_usage_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
+        """What came of each version: figures and a chart."""
+        _refuse_unless(request, VIEW)
+        if not request.user.has_perm(LEDGER):
+            return HttpResponse(
+                format_html(
+                    '<p class="vc-text">{}</p>',
+                    "Your account has no right to see requests. Ask a superuser.",
+                )
+            )
+        prompt = get_object_or_404(Prompt, pk=prompt_id)
+        answer: HttpResponse = self.page(
+            request,
+            "admin/llm/prompt/usage.html",
+            title="",
+            prompt=prompt,
+            usage=prompt_usage.usage(prompt.key, request.GET.get("span", "")),
+        )
+        return answer
+
+
+def _refuse_unless(request: HttpRequest, right: str) -> None:
+    if not request.user.has_perm(right):
+        raise PermissionDenied

@@ -1,0 +1,223 @@
+"""Try a prompt: one or two versions through the real pipeline, side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import PermissionDenied
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from billing.models import ApiKey, Customer
+from llm import gateway
+from llm.admin.playground import REMEDIES, REMEDY, RIGHT, PlaygroundForm
+from llm.completion import Completion
+from llm.models import Model
+from prompts.admin.included import variables_of
+from prompts.admin.status import HEAVY
+from prompts.admin.value_rules import typed
+from prompts.admin.version_form import shown
+from prompts.models import Prompt, PromptVersion
+from prompts.models.label import PRODUCTION
+from valuecanvas.core.errors import GatewayError
+
+MOST_VERSIONS = 200
+PROMPT_REMEDIES = {
+    "invalid_prompt_variable": "Change the value, or the variable's rules in the "
+    "editor.",
+    "prompt_broken": "A prompt that this one includes is missing: see the preview in "
+    "the editor.",
+    "prompt_archived": "Bring the prompt back first, on its page.",
+    "model_required": "Choose a model here, or give the version one in the editor.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one version came to: an answer, or an error with what to do about it."""
+
+    version: int
+    done: Completion | None = None
+    error: GatewayError | None = None
+    remedy: str = ""
+    cost_usd: Decimal = field(default=Decimal(0))
+
+
+class TryForm(forms.Form):
+    """Who is billed, which versions, with which values."""
+
+    left = forms.ChoiceField(label="Version", widget=UnfoldAdminSelectWidget)
+    right = forms.ChoiceField(
+        label="Beside it", required=False, widget=UnfoldAdminSelectWidget
+    )
+    customer = forms.ModelChoiceField(
+        Customer.objects.all(), help_text="Who is counted and billed for it."
+    )
+    model = forms.ModelChoiceField(
+        Model.objects.none(),
+        required=False,
+        empty_label="As each version says",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(
+        self,
+        admin_site: Any,
+        choices: Sequence[tuple[int, str]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        fields: Mapping[str, Any] = self.fields
+        fields["left"].choices = choices
+        fields["right"].choices = [("", "– none –"), *choices]
+        fields["model"].queryset = PlaygroundForm.usable()
+        widget = AutocompleteSelect(ApiKey._meta.get_field("customer"), admin_site)
+        widget.choices = fields["customer"].choices
+        fields["customer"].widget = widget
+
+    def add_variables(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
+        """A field for each; what has a default may stay empty."""
+        for name, one in declared.items():
+            default = one.get("default")
+            hint = f"Empty: {shown(default)}" if default not in (None, "") else ""
+            self.fields[f"value:{name}"] = forms.CharField(
+                label=name,
+                required=False,
+                strip=False,
+                max_length=100_000,
+                help_text=" ".join(filter(None, (one.get("description", ""), hint))),
+                widget=UnfoldAdminTextareaWidget({"rows": 1}),
+            )
+
+    def values(self) -> list[Any]:
+        """The variables' fields, bound."""
+        return [self[name] for name in self.fields if name.startswith("value:")]
+
+    def versions(self) -> list[int]:
+        chosen = (self.cleaned_data["left"], self.cleaned_data["right"])
+        return list(dict.fromkeys(int(one) for one in chosen if one))
+
+    def variables(self, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What was filled in, of those that one version knows."""
+        given = {name: self.cleaned_data[f"value:{name}"] for name in declared}
+        return {
+            name: typed(text.replace("\r\n", "\n"), declared[name].get("schema"))
+            for name, text in given.items()
+            if text
+        }
+
+
+class TryMixin:
+    """The page, for the admin of models."""
+
+    admin_site: Any
+    page: Any
+
+    def prompt_try_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
+        """GET shows the form; POST sends a request for each version, billed."""
+        if not request.user.has_perms([RIGHT, "prompts.view_prompt"]):
+            raise PermissionDenied
+        prompt = get_object_or_404(Prompt, pk=prompt_id)
+        versions = list(
+            prompt.versions.defer(*HEAVY).order_by("-number")[:MOST_VERSIONS]
+        )
+        choices = [(one.number, _title(one)) for one in versions]
+        sent = request.POST if request.method == "POST" else None
+        first = _first(request, prompt, [one.number for one in versions])
+        form = TryForm(self.admin_site, choices, sent, initial=first)
+        declared = _declared(prompt, sent or first)
+        form.add_variables(_merged(declared))
+        outcomes = []
+        if sent is not None and form.is_valid():
+            outcomes = _run(prompt, form, declared)
+        answer: HttpResponse = self.page(
+            request,
+            "admin/llm/prompt/try.html",
+            title="Try it",
+            original=prompt,
+            opts=prompt._meta,
+            prompt=prompt,
+            form=form,
+            outcomes=outcomes,
+            may_see=request.user.has_perm("billing.view_usage"),
+        )
+        return answer
+
+
+Declared = Mapping[int, Mapping[str, Mapping[str, Any]]]
+
+
+def _declared(prompt: Prompt, chosen: Mapping[str, Any]) -> Declared:
+    """The variables of the chosen versions, by version and name."""
+    numbers = [
+        int(text)
+        for text in (str(chosen.get("left")), str(chosen.get("right")))
+        if text.isdecimal() and len(text) < 10
+    ]
+    rows = prompt.versions.filter(number__in=numbers)
+    found = {row.number: variables_of(row) for row in rows}
+    return {number: found[number] for number in numbers if number in found}
+
+
+def _merged(declared: Declared) -> dict[str, Mapping[str, Any]]:
+    merged: dict[str, Mapping[str, Any]] = {}
+    for variables in declared.values():
+        merged = {**variables, **merged}
+    return merged
+
+
+def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[Outcome]:
+    """All versions at once: each takes as long as its model."""
+    model, customer = form.cleaned_data["model"], form.cleaned_data["customer"]
+
+    def one(number: int) -> Outcome:
+        variables = form.variables(declared.get(number, {}))
+        return _outcome(
+            number,
+            lambda: gateway.complete_sync(
+                model=model.name if model else "",
+                customer=customer,
+                prompt={"id": prompt.key, "version": number, "variables": variables},
+            ),
+        )
+
+    with ThreadPoolExecutor(2, initializer=connections.close_all) as pool:
+        return list(pool.map(one, form.versions()))
+
+
+def _outcome(number: int, call: Callable[[], Completion]) -> Outcome:
+    try:
+        done = call()
+    except GatewayError as error:
+        known = {**REMEDIES, **PROMPT_REMEDIES}
+        return Outcome(number, error=error, remedy=known.get(error.code or "", REMEDY))
+    return Outcome(number, done=done)
+
+
+def _title(version: PromptVersion) -> str:
+    return f"Version {version.number}" + (
+        f": {version.note[:60]}" if version.note else ""
+    )
+
+
+def _first(request: HttpRequest, prompt: Prompt, numbers: list[int]) -> dict[str, Any]:
+    """The newest beside the live one, billed to who is looking if they are known."""
+    newest = numbers[0] if numbers else None
+    label = prompt.labels.filter(name=PRODUCTION).select_related("version").first()
+    live = label.version.number if label else None
+    own = Customer.objects.filter(user_id=request.user.get_username())
+    return {
+        "left": request.GET.get("left")
+        or (live if live != newest else newest)
+        or newest,
+        "right": request.GET.get("right")
+        or (newest if live and live != newest else ""),
+        "customer": own.first() or Customer.objects.order_by("id").first(),
+    }

@@ -1,0 +1,60 @@
+"""What flags and experiments may know of a request: the caller, and what it tells."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from billing.principal import Principal
+from valuecanvas.core.errors import InvalidRequest
+
+HEADER = "x-valuecanvas-context"
+MOST_BYTES = 4096
+SUBJECT = "targetingKey"
+_EMPTY: Mapping[str, Any] = {}
+
+
+def parse(header: str | None) -> Mapping[str, Any]:
+    """The JSON object of the header. Raises InvalidRequest."""
+    if header is None:
+        return _EMPTY
+    if len(header) > MOST_BYTES:
+        raise InvalidRequest(
+            f"'{HEADER}' may be at most {MOST_BYTES} bytes.", param=HEADER
+        )
+    try:
+        found = orjson.loads(header)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest(
+            f"'{HEADER}' must be a JSON object such as "
+            '{"targetingKey": "user-123", "country": "SE"}.',
+            param=HEADER,
+        )
+    return found
+
+
+def build(
+    principal: Principal, body: Mapping[str, Any], told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The attributes of a request. What we know ourselves beats what we are told.
+
+    The subject that buckets are drawn for is the client's `targetingKey`, else the
+    `user` it names, else the customer.
+    """
+    metadata = body.get("metadata")
+    found: dict[str, Any] = dict(metadata) if isinstance(metadata, dict) else {}
+    found |= told
+    user = body.get("user")
+    named = user if isinstance(user, str) and user else principal.user_id
+    subject = found.get(SUBJECT)
+    if not isinstance(subject, str) or not subject:
+        subject = named
+    found[SUBJECT] = subject
+    found["user"] = named
+    found["customer"] = principal.user_id
+    found["tier"] = principal.tier
+    found["team"] = principal.team
+    found["key"] = principal.key
+    return found

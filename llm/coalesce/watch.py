@@ -1,0 +1,54 @@
+"""Leaders whose process has died, told by their lost connection to Redis."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
+
+from llm.coalesce.bus import Bus
+from valuecanvas.core.store import StoreDown
+
+# More than a process that lost its connection needs to listen again.
+WATCH_S = 2.0
+Leaders = Callable[[], set[str]]
+Bury = Callable[[str], Awaitable[None]]
+
+
+class Watch:
+    """Looks whether `leaders` still listen; `bury` is told of one that does not.
+
+    A process that merely hangs keeps its connection: its lease decides.
+    """
+
+    def __init__(self, bus: Bus, leaders: Leaders, bury: Bury) -> None:
+        self._bus = bus
+        self._leaders = leaders
+        self._bury = bury
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        missed: set[str] = set()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            missing = await self._missing()
+            # One look may fall into the moment in which it connects anew.
+            for leader in missing & missed:
+                await self._bury(leader)
+            missed = missing
+
+    async def _missing(self) -> set[str]:
+        leaders = self._leaders()
+        if not leaders:
+            return set()
+        try:
+            return await self._bus.missing(leaders)
+        except (StoreDown, RedisError):
+            return set()

@@ -1,0 +1,100 @@
+"""A provider's stream: read up to its first content, then on, a burst at a time."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from llm import upstream
+from llm.breaker.types import Pass
+from llm.dialects.base import Malformed, Piece, Sort, StreamReader
+from llm.providers.base import Verdict
+from llm.sse import Splitter, TooLarge
+from llm.types import Candidate
+from llm.upstream import Failed
+
+BURST_S = 0.002
+LINGER_S = 0.001
+
+
+@dataclass(slots=True)
+class Flow:
+    """A stream from `candidate`; `begin` it once, then ask for `more`."""
+
+    candidate: Candidate
+    reader: StreamReader
+    leave: Pass
+    response: aiohttp.ClientResponse
+    # What came before the first content: sent only once that is there.
+    first: list[bytes] = field(default_factory=list)
+    # The first content, with what came in the same burst.
+    backlog: list[Piece] = field(default_factory=list)
+    _splitter: Splitter = field(default_factory=Splitter)
+    _read_at: float = 0.0
+    _broken: Failed | None = None
+
+    async def begin(self) -> None:
+        """Read up to the first content. Raises Failed."""
+        while (pieces := await self.more()) is not None:
+            for index, piece in enumerate(pieces):
+                if piece.sort is Sort.ERROR:
+                    raise upstream.in_band(self.candidate, piece.error or {})
+                if piece.sort is Sort.CONTENT or self.reader.finished:
+                    self.backlog = pieces[index:]
+                    return
+                if piece.sort is Sort.DONE:
+                    raise Failed(
+                        Verdict.FAILURE, "The provider's stream is empty.", 200
+                    )
+                if piece.sort is not Sort.DROP:
+                    self.first.append(piece.out)
+        raise Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
+
+    async def more(self) -> list[Piece] | None:
+        """The events of the next burst; None at the end. Raises Failed."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            data = await self._burst()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failed(
+                Verdict.FAILURE, "The provider's stream broke off.", 200
+            ) from error
+        if not data:
+            return None
+        pieces: list[Piece] = []
+        try:
+            for raw, payload in self._splitter.feed(data):
+                pieces.append(self.reader.read(raw, payload))
+        except (Malformed, TooLarge) as error:
+            broken = Failed(Verdict.FAILURE, "The provider's stream is malformed.", 200)
+            if not pieces:
+                raise broken from error
+            # What came before it was counted: it must not be lost.
+            self._broken = broken
+        return pieces
+
+    def stop(self, failure: Failed) -> None:
+        """Whoever waits for `more` gets this instead, as does whoever asks again."""
+        self.response.content.set_exception(failure)
+
+    def close(self) -> None:
+        """Let the connection go; a second time does nothing."""
+        upstream.let_go(self.response)
+
+    async def _burst(self) -> bytes:
+        """The body as it comes; but what comes in a burst is passed on together.
+
+        A model's tokens are tens of milliseconds apart and are never held back. Only
+        where less than BURST_S has passed since the last read, the next millisecond is
+        waited for: sending each chunk by itself costs more than all the rest.
+        """
+        content = self.response.content
+        data = await content.readany()
+        if time.monotonic() - self._read_at < BURST_S:
+            await asyncio.sleep(LINGER_S)
+            if content.exception() is None:
+                data += content.read_nowait()
+        self._read_at = time.monotonic()
+        return data

@@ -1,0 +1,208 @@
+"""Flags for any OpenFeature client: the OpenFeature Remote Evaluation Protocol 0.3.
+
+https://github.com/open-feature/protocol (service/openapi.yaml).
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema, extend_schema_view
+
+from billing.models import Scope
+from billing.principal import Principal
+from flags import evaluation
+from flags.evaluation import Evaluation, FlagSet, evaluate, evaluate_all
+from llm.responses import json_response
+from llm.types import Call
+from llm.views import ofrep_schemas as schemas
+from llm.views.base import HotView, json_body, request_id, runtime
+from valuecanvas.core.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotPermitted,
+    UnsupportedMedia,
+)
+
+TARGETING_KEY = "targetingKey"
+# The protocol's reasons; ours beyond them are told in the metadata.
+REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
+STATUS = {evaluation.FLAG_NOT_FOUND: 404, evaluation.TARGETING_KEY_MISSING: 400}
+
+
+class OfrepView(HotView):
+    """Authenticates, and answers errors in the protocol's own form."""
+
+    async def post(
+        self, request: ASGIRequest, key: str | None = None
+    ) -> HttpResponseBase:
+        named = {} if key is None else {"key": key}
+        try:
+            flags, principal = await _caller(request)
+            context = _context(request, principal)
+        except (InvalidRequest, UnsupportedMedia) as error:
+            code = error.code if error.code in schemas.ERROR_CODES else "PARSE_ERROR"
+            told = {**named, "errorCode": code, "errorDetails": error.message}
+            return json_response(orjson.dumps(told), status=400)
+        except GatewayError as error:
+            told = {**named, "errorDetails": error.message}
+            return json_response(orjson.dumps(told), error.headers, error.status)
+        return self.answer(request, flags, context, key)
+
+    def answer(
+        self,
+        request: ASGIRequest,
+        flags: FlagSet,
+        context: Mapping[str, Any],
+        key: str | None,
+    ) -> HttpResponseBase:
+        raise NotImplementedError
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="evaluateFlag",
+        summary="Evaluate a flag (OFREP)",
+        request=schemas.OfrepRequest,
+        responses={
+            200: schemas.OfrepSuccess,
+            400: schemas.OfrepFailure,
+            401: schemas.OfrepProblem,
+            403: schemas.OfrepProblem,
+            404: schemas.OfrepFailure,
+        },
+        tags=["Flags"],
+    )
+)
+class EvaluateFlag(OfrepView):
+    """The value of one flag for `context`, with its variant and reason."""
+
+    def answer(
+        self,
+        request: ASGIRequest,
+        flags: FlagSet,
+        context: Mapping[str, Any],
+        key: str | None,
+    ) -> HttpResponseBase:
+        found = evaluate(flags, key or "", context)
+        runtime(request).exposures.note(found.key, found.variant)
+        status = STATUS.get(found.error, 400) if found.error else 200
+        return json_response(orjson.dumps(shown(found)), status=status)
+
+
+@extend_schema_view(
+    post=extend_schema(
+        operation_id="evaluateFlags",
+        summary="Evaluate all flags (OFREP)",
+        request=schemas.OfrepRequest,
+        responses={
+            200: schemas.OfrepBulk,
+            304: None,
+            400: schemas.OfrepFailure,
+            401: schemas.OfrepProblem,
+            403: schemas.OfrepProblem,
+        },
+        tags=["Flags"],
+    )
+)
+class EvaluateFlags(OfrepView):
+    """All flags for `context`. Send the ETag back in If-None-Match to spare yourself
+    an answer that has not changed.
+    """
+
+    def answer(
+        self,
+        request: ASGIRequest,
+        flags: FlagSet,
+        context: Mapping[str, Any],
+        key: str | None,
+    ) -> HttpResponseBase:
+        now = time.time()
+        etag = _etag(flags, context, now)
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+        if etag in request.META.get("HTTP_IF_NONE_MATCH", ""):
+            return json_response(b"", headers, 304)
+        found = evaluate_all(flags, context, now=now)
+        exposures = runtime(request).exposures
+        for one in found:
+            exposures.note(one.key, one.variant)
+        body = {"flags": [shown(one) for one in found], "metadata": {}}
+        return json_response(orjson.dumps(body), headers)
+
+
+def shown(found: Evaluation) -> dict[str, Any]:
+    """A flag as the protocol shows it: its value, or why there is none."""
+    if found.error:
+        return {
+            "key": found.key,
+            "errorCode": found.error,
+            "errorDetails": found.why,
+        }
+    known = found.reason in REASONS
+    told: dict[str, Any] = {
+        "key": found.key,
+        "reason": found.reason if known else "UNKNOWN",
+        "metadata": {} if known else {"reason": found.reason},
+    }
+    if found.variant:
+        # Without one the client's own default stands.
+        told["value"], told["variant"] = found.value, found.variant
+    if found.rule is not None:
+        told["metadata"]["rule"] = found.rule
+    return told
+
+
+async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
+    """The flags as committed now, and who asks. Raises GatewayError."""
+    admission = runtime(request).admission
+    # The snapshot first: see billing/callers.py.
+    snapshot = await admission.snapshot()
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if header is None and "HTTP_X_API_KEY" in request.META:
+        header = f"Bearer {request.META['HTTP_X_API_KEY']}"
+    call = Call(request_id(request), "flags", {}, authorization=header)
+    principal = await admission.identify(call)
+    if Scope.FLAGS_EVALUATE.value not in principal.scopes:
+        raise NotPermitted(
+            f"This key lacks the scope '{Scope.FLAGS_EVALUATE.value}'.",
+            code="missing_scope",
+        )
+    return snapshot.flags, principal
+
+
+def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
+    """The caller's attributes. Raises InvalidRequest, UnsupportedMedia.
+
+    A key is a server's, which speaks for its users; a token is the user's own, who
+    may not say to be another.
+    """
+    body = json_body(request) if request.body else {}
+    context = body.get("context", {})
+    if not isinstance(context, dict):
+        raise InvalidRequest(
+            "'context' must be an object.", param="context", code="INVALID_CONTEXT"
+        )
+    subject = context.get(TARGETING_KEY)
+    if subject is not None and not isinstance(subject, str):
+        raise InvalidRequest(
+            "'targetingKey' must be a text.", param="context", code="INVALID_CONTEXT"
+        )
+    if principal.key:
+        return {"team": principal.team, **context}
+    own = {
+        TARGETING_KEY: principal.user_id,
+        "user": principal.user_id,
+        "tier": principal.tier,
+        "team": principal.team,
+    }
+    return {**context, **own}
+
+
+def _etag(flags: FlagSet, context: Mapping[str, Any], now: float) -> str:
+    """Changes with whatever an answer may depend on."""
+    told = orjson.dumps([flags.mark(now), context], option=orjson.OPT_SORT_KEYS)
+    return f'"{hashlib.sha256(told).hexdigest()[:32]}"'

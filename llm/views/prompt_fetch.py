@@ -1,0 +1,194 @@
+"""A prompt for clients that render it themselves: from memory, and made to be cached.
+
+Unlike the other endpoints of prompts it runs on the hot path: no session, no query.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema_view as described
+from rest_framework import serializers as s
+
+from billing.principal import Principal
+from llm.choice import context
+from llm.responses import json_response
+from llm.snapshot import Snapshot
+from llm.types import Call
+from llm.views.base import HotView, request_id, runtime
+from prompts import render
+from prompts.grammar import Template, Variable
+from prompts.models.label import PRODUCTION
+from prompts.models.prompt import Kind
+from prompts.render import Chosen, Library
+from valuecanvas.core.api.schema import answers
+from valuecanvas.core.errors import InvalidRequest, NotPermitted
+
+SCOPE = "prompts:read"
+# A client may go on with what it has while it asks again, and while it can't reach us.
+CACHE_CONTROL = "private, max-age=60, stale-while-revalidate=600, stale-if-error=86400"
+_KNOWN = frozenset({"label", "version", "user"})
+_PARAMETERS = [
+    OpenApiParameter("label", description="`production` unless given."),
+    OpenApiParameter("version", OpenApiTypes.INT, description="In place of a label."),
+    OpenApiParameter(
+        "user",
+        description="Your id for the user: answers with what a running experiment or "
+        "rollout gives this user. Without it, with what the label points at.",
+    ),
+    OpenApiParameter(
+        "If-None-Match",
+        location=OpenApiParameter.HEADER,
+        description="The ETag of the last answer: 304 if it still holds.",
+    ),
+]
+
+
+class FetchedMessage(s.Serializer):
+    role = s.CharField()
+    content = s.CharField()
+
+
+class FetchedPrompt(s.Serializer):
+    key = s.CharField()
+    kind = s.ChoiceField(Kind.choices)
+    version = s.IntegerField()
+    label = s.CharField(  # type: ignore[assignment]
+        help_text="By which it was found; '' for a version."
+    )
+    variant = s.CharField(help_text="Of an experiment or rollout; '' without one.")
+    template = s.CharField(allow_null=True, help_text="Of a text prompt.")
+    messages = FetchedMessage(many=True)
+    variables = s.ListField(child=s.DictField())
+    model = s.CharField(allow_null=True)
+    parameters = s.DictField()
+
+
+@described(
+    get=extend_schema(
+        operation_id="fetchPrompt",
+        summary="Fetch a prompt to render it yourself",
+        parameters=_PARAMETERS,
+        responses={
+            **answers(FetchedPrompt, 400, 404),
+            304: OpenApiResponse(description="What you have still holds."),
+        },
+        tags=["Prompts"],
+    )
+)
+class FetchPrompt(HotView):
+    """The words with other prompts put in and `{{name}}` left; cache it by its ETag."""
+
+    async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
+        asked = _asked(request.GET.dict())
+        admission = runtime(request).admission
+        # The snapshot first: see billing/callers.py.
+        snapshot = await admission.snapshot()
+        call = Call(
+            id=request_id(request),
+            endpoint="prompts",
+            body={},
+            authorization=request.META.get("HTTP_AUTHORIZATION"),
+            on_behalf=asked.get("user"),
+        )
+        principal = await admission.identify(call)
+        if SCOPE not in principal.scopes:
+            raise NotPermitted(
+                f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
+            )
+        chosen = _chosen(snapshot, key, asked, principal)
+        body = orjson.dumps(shown(snapshot.library, chosen))
+        return _conditional(request, body, snapshot.epoch)
+
+
+def shown(library: Library, chosen: Chosen) -> dict[str, Any]:
+    """What is answered. Raises BrokenPrompt."""
+    prompt, version = chosen.prompt, chosen.version
+    body = library.body(prompt, version)
+    texts = [(role, _source(words)) for role, words in body.messages]
+    return {
+        "key": prompt.key,
+        "kind": prompt.kind,
+        "version": version.number,
+        "label": chosen.label,
+        "variant": chosen.variant,
+        "template": None if prompt.is_chat else texts[0][1],
+        "messages": [{"role": role, "content": text} for role, text in texts],
+        "variables": [
+            {
+                "name": one.name,
+                "description": one.description,
+                "default": one.default,
+                "schema": one.schema,
+            }
+            for one in body.declared
+        ],
+        "model": chosen.model or version.model or None,
+        "parameters": version.words.parameters,
+    }
+
+
+def _chosen(
+    snapshot: Snapshot, key: str, asked: Mapping[str, str], principal: Principal
+) -> Chosen:
+    version, label = asked.get("version"), asked.get("label")
+    user = asked.get("user")
+    if user is None and version is None:
+        prompt = render.find(snapshot.library, key)
+        name = label or PRODUCTION
+        return Chosen(prompt, render.labelled(prompt, name), name)
+    known = context.build(principal, {"user": user}, {})
+    return render.choose(
+        snapshot.library,
+        key,
+        version=None if version is None else int(version),
+        label=label,
+        subject=known[context.SUBJECT],
+        context=known,
+    )
+
+
+def _asked(query: Mapping[str, str]) -> Mapping[str, str]:
+    """The query, checked: a misspelt 'label' must not serve production."""
+    unknown = sorted(query.keys() - _KNOWN)
+    if unknown:
+        raise InvalidRequest(
+            f"Unknown parameter '{unknown[0][:100]}'. "
+            f"Known: {', '.join(sorted(_KNOWN))}.",
+            param=unknown[0][:100],
+        )
+    for name, value in query.items():
+        if not value:
+            raise InvalidRequest(f"'{name}' is empty.", param=name)
+    number = query.get("version", "1")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise InvalidRequest("'version' must be a whole number.", param="version")
+    return query
+
+
+def _source(words: Template) -> str:
+    """The text of an expanded template."""
+    return "".join(
+        f"{{{{{piece.name}}}}}" if isinstance(piece, Variable) else str(piece)
+        for piece in words.pieces
+    )
+
+
+def _conditional(request: ASGIRequest, body: bytes, epoch: int) -> HttpResponseBase:
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": CACHE_CONTROL,
+        "Vary": "Authorization",
+        "x-valuecanvas-epoch": str(epoch),
+    }
+    response: HttpResponse = json_response(body, headers)
+    found = get_conditional_response(request, etag=etag, response=response)
+    return found if found is not None else response

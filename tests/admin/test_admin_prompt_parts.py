@@ -1,0 +1,183 @@
+"""The small parts of the pages of prompts: differences, rules for values, sentences."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from prompts.admin import diff
+from prompts.admin.rollout import plan_of
+from prompts.admin.value_rules import Rule, rule_of, schema_of, typed
+from prompts.admin.words import sentence, tone
+from prompts.models import PromptEvent, PromptVersion, Rollout
+from prompts.templatetags.prompt_page import addnumber, percent
+
+
+def lines(side: diff.Side | None) -> str:
+    return "".join(bit.text for bit in side.bits) if side else "-"
+
+
+def pairs(old: str, new: str) -> list[tuple[str, str, str]]:
+    return [
+        (row.kind, lines(row.left), lines(row.right)) for row in diff.rows(old, new)
+    ]
+
+
+def test_rows__line_changed_added_and_removed__each_is_told() -> None:
+    assert pairs("a\nb\nc", "a\nB\nc\nd") == [
+        ("same", "a", "a"),
+        ("changed", "b", "B"),
+        ("same", "c", "c"),
+        ("added", "-", "d"),
+    ]
+    assert pairs("a\nb", "a") == [("same", "a", "a"), ("removed", "b", "-")]
+
+
+def test_rows__words_changed__only_those_are_marked() -> None:
+    [row] = diff.rows("Give one line.", "Give two lines.")
+    assert row.left is not None
+    assert [bit.text for bit in row.left.bits if bit.changed] == ["one", "line"]
+
+
+def test_rows__long_run_without_a_change__is_folded() -> None:
+    same = [f"line {number}" for number in range(20)]
+    found = pairs("\n".join(["x", *same, "y"]), "\n".join(["X", *same, "Y"]))
+    assert [kind for kind, _, _ in found].count("skip") == 1
+    assert [kind for kind, _, _ in found].count("same") == 6
+
+
+def test_rows__change_at_one_end_only__far_lines_are_folded() -> None:
+    same = [f"line {number}" for number in range(9)]
+    rows = list(diff.rows("\n".join([*same, "x"]), "\n".join([*same, "y"])))
+    assert (rows[0].kind, rows[0].skipped) == ("skip", 6)
+    assert rows[-1].right is not None
+    assert rows[-1].right.number == 10
+
+
+def test_rows__nothing_on_a_side__all_added() -> None:
+    assert pairs("", "a\nb") == [("added", "-", "a"), ("added", "-", "b")]
+
+
+def version(**fields: Any) -> PromptVersion:
+    return PromptVersion(number=1, **fields)
+
+
+def test_sections__chat__each_message_and_the_settings() -> None:
+    old = version(messages=[{"role": "system", "content": "Be kind."}])
+    new = version(
+        messages=[
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": ["parts"]},
+        ],
+        variables=[
+            {"name": "a", "description": "What", "default": 3, "schema": {"enum": [3]}}
+        ],
+        model="demo",
+        parameters={"temperature": 0.1},
+    )
+    found = {one.title: one for one in diff.sections(old, new)}
+    assert [title for title, one in found.items() if one.changed] == [
+        "Variables",
+        "Model and parameters",
+        "Message 2: user",
+    ]
+    [row] = found["Variables"].rows
+    assert lines(row.right) == 'a – What (otherwise: 3) must fit {"enum": [3]}'
+    settings = [lines(row.right) for row in found["Model and parameters"].rows]
+    assert settings == ["model: demo", "temperature: 0.1"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer"},
+        {"type": "number"},
+        {"type": "boolean"},
+        {"type": "string", "maxLength": 9},
+        {"enum": ["a", "b"]},
+        {"enum": ["a,b"]},
+        {"enum": [1, 2]},
+        {"type": "string"},
+        {"type": "string", "maxLength": 9, "minLength": 1},
+    ],
+)
+def test_rule__of_a_schema__means_the_same_schema(schema: dict[str, Any]) -> None:
+    assert schema_of(rule_of(schema), "x") == schema
+
+
+def test_rule__none__anything_goes() -> None:
+    assert rule_of(None) == rule_of({}) == Rule()
+    assert schema_of(Rule(), "x") is None
+
+
+@pytest.mark.parametrize("detail", ["", "x", "0", "-3"])
+def test_rule__length_that_is_none__names_the_variable(detail: str) -> None:
+    with pytest.raises(ValidationError, match="“name”"):
+        schema_of(Rule("short", detail), "name")
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "value"),
+    [
+        ("3", {"type": "integer"}, 3),
+        ("true", {"type": "boolean"}, True),
+        ("[1]", {"type": "array"}, [1]),
+        ("x", {"type": "integer"}, "x"),
+        ("3", {"type": "string"}, "3"),
+        ("3", {"type": ["integer", "null"]}, "3"),
+        ("3", None, "3"),
+        ("3", {"enum": ["3"]}, "3"),
+    ],
+)
+def test_typed__text__as_the_schema_wants_it(
+    text: str, schema: Any, value: object
+) -> None:
+    assert typed(text, schema) == value
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "stands_out"),
+    [
+        (
+            {"action": "moved", "label": "production", "to_version": 2},
+            "put production on version 2",
+            "live",
+        ),
+        (
+            {"action": "moved", "label": "x", "from_version": 1, "to_version": 2},
+            "moved x from version 1 to 2",
+            "live",
+        ),
+        (
+            {"action": "rolled_back", "from_version": 3, "to_version": 2},
+            "rolled production back from version 3 to 2",
+            "alarm",
+        ),
+        ({"action": "edited"}, "changed the details", "quiet"),
+        ({"action": "rollout_share", "to_version": None}, "changed the share of version –", "quiet"),
+    ],
+)  # fmt: skip
+def test_sentence__event__says_what_was_done(
+    fields: dict[str, Any], said: str, stands_out: str
+) -> None:
+    event = PromptEvent(actor_name="anna", **fields)
+    assert sentence(event) == said
+    assert tone(event) == stands_out
+
+
+def test_plan__steps__in_words() -> None:
+    steps = [(100, 1), (2500, 90), (5000, 120), (10_000, 2880)]
+    rollout = Rollout(
+        steps=[{"share": share, "after_minutes": minutes} for share, minutes in steps]
+    )
+    assert plan_of(rollout) == [
+        "1 % after 1 minute",
+        "25 % after 90 minutes",
+        "50 % after 2 hours",
+        "100 % after 2 days",
+    ]
+
+
+def test_filters__numbers__in_words() -> None:
+    assert percent(1250) == "12.5\u00a0%"
+    assert addnumber("?version=", None) == "?version="
