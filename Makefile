@@ -20,7 +20,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run credentials test faults check lock bench bench-memory clean
+.PHONY: help run credentials test faults check lock bench bench-memory soak clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev ## Measure this gateway against LiteLLM's proxy; ARGS goes t
 
 bench-memory: $(VENV)/.dev ## Measure the memory of one web process under 100,000 requests.
 	$(RUN) -m bench.memory $(ARGS)
+
+soak: $(VENV)/.dev ## Load one web process for 10 minutes and see whether anything grows.
+	$(RUN) -m bench.soak $(ARGS)
 
 clean: ## Delete what was built; the data in var/ stay.
 	rm -rf $(VENV) build staticfiles htmlcov .coverage .coverage.* \

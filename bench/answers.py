@@ -70,6 +70,9 @@ def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
     """Why this is not the full right answer, or "" if it is."""
     if answer.status != 200:
         return f"status {answer.status}: {_error(answer.body)}"
+    if kind == "fetch":
+        told = _template(answer.body)
+        return "" if told == expected else f"not the prompt: {told[:100]!r}"
     if kind == "hit" and answer.headers.get("x-valuecanvas-cache") != "hit":
         return f"cache: {answer.headers.get('x-valuecanvas-cache', 'no header')}"
     try:
@@ -89,6 +92,13 @@ def read(kind: Kind, raw: bytes) -> Content:
         return _read_stream(raw) if kind == "stream" else _read_plain(raw)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise NotAnAnswerError(f"{error!r} in {_shown(raw)}") from error
+
+
+def _template(raw: bytes) -> str:
+    try:
+        return str(json.loads(raw)["template"])
+    except (ValueError, LookupError, TypeError):
+        return _shown(raw)
 
 
 def _read_plain(raw: bytes) -> Content:

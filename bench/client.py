@@ -130,6 +130,15 @@ class Pool:
             await connection.lost.wait()
 
 
+def get(host: str, key: str, path: str) -> bytes:
+    """The bytes of one request without a body."""
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {key}\r\nAccept: */*\r\n\r\n"
+    )
+    return head.encode()
+
+
 def post(host: str, key: str, content: bytes) -> bytes:
     """The bytes of one chat completion request."""
     head = (

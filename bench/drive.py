@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bench import answers, servers
 from bench.figures import Cost, Figures, Latency
-from bench.plan import Kind, Load, Result, Sizes
+from bench.plan import PROMPT, PROMPT_TEXT, Kind, Load, Result, Sizes
 from bench.servers import Server
 
 MODELS: dict[Kind, str] = {"miss": "ok", "hit": "ok", "stream": "ok-31"}
@@ -31,21 +31,26 @@ class Generator:
 
     def run(self, load: Load) -> Result:
         """Drive one load. Raises RuntimeError if the generator died."""
+        return Result.from_json(self.ask(load.to_json()))
+
+    def ask(self, told: str) -> str:
+        """The line that comes back. Raises RuntimeError if the generator died."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the load generator has no pipes")
-        self._process.stdin.write(load.to_json() + "\n")
+        self._process.stdin.write(told + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the load generator ended; see its error above")
-        return Result.from_json(line)
+        return line
 
 
 @contextlib.contextmanager
-def generator(where: frozenset[int]) -> Iterator[Generator]:
+def generator(where: frozenset[int], module: str = "bench.load") -> Iterator[Generator]:
+    """The process that runs `module` on these cores."""
     with servers.pinned(where):
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"],
+            [sys.executable, "-m", module],
             cwd=servers.ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -73,8 +78,8 @@ class Bench:
             url=server.url,
             keys=server.keys,
             kind=kind,
-            model=MODELS[kind],
-            expected=self.expected[kind],
+            model=MODELS.get(kind, PROMPT),
+            expected=self.expected.get(kind, PROMPT_TEXT),
             first=next(self.numbers) * 1_000_000,
             count=count,
             rate=rate,
@@ -85,7 +90,8 @@ class Bench:
     ) -> None:
         """Measure CPU a request under 32 clients that never pause."""
         sizes = self.sizes
-        count = {"miss": sizes.miss, "hit": sizes.hit, "stream": sizes.stream}[kind]
+        counts = {"hit": sizes.hit, "stream": sizes.stream}
+        count = counts.get(kind, sizes.miss)
         warm_up = self.generator.run(self.load(server, kind, sizes.warm_up))
         figures.answered += warm_up.answered
         rounds: list[float] = []
@@ -141,6 +147,16 @@ class Bench:
             self.open(server, kind, figures)
         figures.peak_mb = server.peak_mb()
         return figures
+
+    def fetches(
+        self, server: Server, figures: Figures, beside: tuple[Server, ...] = ()
+    ) -> None:
+        """Prompts fetched from the gateway; they leave no row in the ledger."""
+        found = Figures(server.name)
+        self.closed(server, "fetch", found, beside)
+        figures.cost |= found.cost
+        figures.wrong += found.wrong
+        figures.problems += found.problems
 
     def base(self, upstream: Server) -> Figures:
         """The same arrivals straight on the upstream."""

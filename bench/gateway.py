@@ -35,6 +35,7 @@ class Started:
     server: Server
     beside: tuple[Server, ...]
     database_url: str
+    store_url: str
 
     def ledger_rows(self) -> int:
         """How many requests the ledger holds."""
@@ -57,7 +58,14 @@ class Started:
 
 
 @contextlib.contextmanager
-def running(upstream: str, cores: Cores, folder: Path) -> Iterator[Started]:
+def running(
+    upstream: str,
+    cores: Cores,
+    folder: Path,
+    *,
+    app: str = "valuecanvas.asgi:application",
+    workers: int = 1,
+) -> Iterator[Started]:
     """Start engines, migrate, seed and serve; everything goes at the end.
 
     Raises NotStartedError, EngineError, CalledProcessError.
@@ -68,10 +76,10 @@ def running(upstream: str, cores: Cores, folder: Path) -> Iterator[Started]:
         code = f"from bench import seed; seed.run({upstream!r}, {KEYS})"
         seeded = _manage("shell", "--no-imports", "--command", code, env=env)
         keys = tuple(json.loads(seeded.splitlines()[-1]))
-        command = servers.uvicorn("valuecanvas.asgi:application")
+        command = servers.uvicorn(app, workers)
         program = Program("gateway", command, "/health/ready", env, keys)
         with servers.running(program, cores.server) as server:
-            yield Started(server, (database, store), database.url)
+            yield Started(server, (database, store), database.url, store.url)
 
 
 @contextlib.contextmanager

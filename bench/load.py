@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from bench import answers
-from bench.client import Pool, post
+from bench.client import Pool, get, post
 from bench.plan import Load, Result
 
 
@@ -29,8 +29,7 @@ class Run:
         """Send request `number` and judge its answer; time counts from `due`."""
         load, result = self.load, self.result
         key, prompt = answers.pick(load.kind, number, len(load.keys))
-        body = answers.body(load.kind, load.model, prompt)
-        request = post(urlsplit(load.url).netloc, load.keys[key], body)
+        request = _request(load, load.keys[key], prompt)
         try:
             connection = await self.pool.take()
             timed = await connection.exchange(request, load.timeout_s)
@@ -49,6 +48,13 @@ class Run:
             result.first_ms.append((timed.first_at - due) * 1000)
         if answer.headers.get("x-valuecanvas-cache") == "hit":
             result.cache_hits += 1
+
+
+def _request(load: Load, key: str, prompt: int) -> bytes:
+    host = urlsplit(load.url).netloc
+    if load.kind == "fetch":
+        return get(host, key, f"/api/prompts/{load.model}/fetch")
+    return post(host, key, answers.body(load.kind, load.model, prompt))
 
 
 async def _client(run: Run, numbers: Iterator[int], until: float) -> None:

@@ -69,6 +69,23 @@ def resident_mb(roots: Sequence[int], proc: Path = PROC) -> float:
     return _status_mb(roots, "VmRSS:", proc)
 
 
+def threads(roots: Sequence[int], proc: Path = PROC) -> int:
+    """Threads of the tree now."""
+    return sum(_entries(pid, "task", proc) for pid in tree(roots, proc))
+
+
+def descriptors(roots: Sequence[int], proc: Path = PROC) -> int:
+    """Open file descriptors of the tree now."""
+    return sum(_entries(pid, "fd", proc) for pid in tree(roots, proc))
+
+
+def _entries(pid: int, folder: str, proc: Path) -> int:
+    try:
+        return len(os.listdir(proc / str(pid) / folder))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least `share` of the values do not pass."""
     if not values:

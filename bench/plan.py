@@ -7,7 +7,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-Kind = Literal["miss", "hit", "stream"]
+Kind = Literal["miss", "hit", "stream", "fetch"]
+# What a fetch asks for, in place of a model.
+PROMPT = "bench"
+PROMPT_TEXT = "You help {{team}} to understand its customers: {{question}}"
 
 
 @dataclass(frozen=True)

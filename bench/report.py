@@ -32,7 +32,12 @@ class Row:
     note: str = ""
 
 
-_COSTS = {"miss": "miss", "hit": "cache hit", "stream": "31-chunk stream"}
+_COSTS = {
+    "miss": "miss",
+    "hit": "cache hit",
+    "stream": "31-chunk stream",
+    "fetch": "prompt fetch",
+}
 # The label, and which latency of the upstream alone is taken away.
 _LATENCY = {
     "miss": ("added latency at {rate:g}/s", "miss"),
@@ -48,7 +53,9 @@ _LATENCY = {
 
 def rows(found: Found, rate: float, stream_rate: float) -> list[Row]:
     """The lines of the table; a server that was not measured has no value."""
-    table = [_cost_row(found, kind) for kind in _COSTS]
+    costs = [_cost_row(found, kind) for kind in _COSTS]
+    # The others have no prompts to fetch.
+    table = [row for row in costs if row.values or "fetch" not in row.label]
     for kind, (label, _) in _LATENCY.items():
         told = label.format(rate=rate, stream_rate=stream_rate)
         for share in ("p50", "p95", "p99"):
@@ -135,6 +142,7 @@ def targets(found: Found) -> list[Target]:
         ],
         Target("hit: CPU", hit, 0.6, "ms"),
         Target("hit: 1/20 of LiteLLM's miss", hit, miss[PEER] / 20, "ms"),
+        Target("prompt fetch: CPU", _cost(found, OURS, "fetch"), 0.3, "ms"),
     ]
 
 
@@ -176,8 +184,8 @@ def details(found: Found) -> list[str]:
     return lines
 
 
-def write(page: Path, text: str) -> None:
+def write(page: Path, text: str, *, begin: str = BEGIN, end_mark: str = END) -> None:
     """Put `text` between the page's markers. Raises ValueError if it has none."""
     old = page.read_text()
-    start, end = old.index(BEGIN) + len(BEGIN), old.index(END)
+    start, end = old.index(begin) + len(begin), old.index(end_mark)
     page.write_text(f"{old[:start]}\n{text.strip()}\n{old[end:]}")

@@ -7,11 +7,14 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from bench.plan import PROMPT, PROMPT_TEXT
 from billing import keys
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from llm.models import Model, Provider, Route
+from prompts import services
 
-MODELS = ("ok", "ok-31")
+# Those of the bench, and those that the soak has besides.
+MODELS = ("ok", "ok-31", "flaky@50", "drip@20ms:200")
 TEAMS = 4
 LIMIT_USD = Decimal(1_000_000)
 
@@ -21,6 +24,7 @@ def run(upstream: str, customers: int) -> None:
     with transaction.atomic():
         _routes(upstream)
         texts = _callers(customers)
+        _prompt()
     print(json.dumps(texts))
 
 
@@ -56,11 +60,21 @@ def _callers(customers: int) -> list[str]:
         customer = Customer.objects.create(
             user_id=f"bench-{number}", team=teams[number % TEAMS], tier=tier
         )
-        key, text = keys.issue(customer=customer, name="bench", scopes=["llm"])
+        scopes = ["llm", "prompts:read"]
+        key, text = keys.issue(customer=customer, name="bench", scopes=scopes)
         _budget(scope.CUSTOMER, period.DAY, customer=customer)
         _budget(scope.KEY, period.DAY, api_key=key)
         texts.append(text)
     return texts
+
+
+def _prompt() -> None:
+    actor = services.GATEWAY
+    prompt = services.create_prompt(key=PROMPT, actor=actor)
+    services.add_version(
+        prompt, template=PROMPT_TEXT, variables=["team", "question"], actor=actor
+    )
+    services.move_label(prompt, "production", 1, expected=None, actor=actor)
 
 
 def _budget(

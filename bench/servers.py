@@ -160,12 +160,13 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def uvicorn(app: str) -> list[str]:
-    """One worker; the Procfile's settings, with its defaults spelled out."""
+def uvicorn(app: str, workers: int = 1) -> list[str]:
+    """The Procfile's settings, with its defaults spelled out."""
     return [
         *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", "{port}"),
-        *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
+        *("--loop", "uvloop", "--http", "httptools"),
+        *("--workers", str(workers)),
         *(
             "--lifespan",
             "on",

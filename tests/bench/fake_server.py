@@ -19,6 +19,11 @@ def always(raw: bytes) -> Reply:
     return reply
 
 
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"content-length: ")
+    return int(rest.split(b"\r\n")[0] or 0)
+
+
 @contextlib.asynccontextmanager
 async def serving(reply: Reply) -> AsyncIterator[str]:
     talks: set[asyncio.Task[None] | None] = set()
@@ -28,8 +33,7 @@ async def serving(reply: Reply) -> AsyncIterator[str]:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]
-                await reply(await reader.readexactly(int(length)), writer)
+                await reply(await reader.readexactly(_length(head)), writer)
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()

@@ -138,3 +138,17 @@ def test_serve__loads_on_stdin__one_result_a_line() -> None:
 
 def test_load__json__comes_back_equal() -> None:
     assert Load.from_json(LOAD.to_json()) == LOAD
+
+
+async def test_drive__fetch__asks_for_the_prompt_and_reads_its_words() -> None:
+    raw = response(json.dumps({"template": "yes"}).encode())
+    wrong = response(b"{}")
+    fetch = replace(LOAD, kind="fetch", model="a.b")
+    assert load._request(fetch, "k1", 0).startswith(b"GET /api/prompts/a.b/fetch HTTP")
+    async with serving(always(raw)) as url:
+        result = await load.drive(replace(fetch, url=url))
+    assert (result.answered, result.wrong) == (40, 0)
+    async with serving(always(wrong)) as url:
+        result = await load.drive(replace(fetch, url=url))
+    assert (result.answered, result.wrong) == (0, 40)
+    assert "not the prompt" in result.problems[0]

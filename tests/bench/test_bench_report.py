@@ -58,6 +58,13 @@ def test_table__cache_hit__is_held_against_their_miss(
     assert "| 0.50 ms | – | – | 30.0 (its miss) |" in row
 
 
+def test_table__prompt_fetch__is_there_once_measured(found: dict[str, Figures]) -> None:
+    assert "prompt fetch" not in report.table(found, 40, 10)
+    found["gateway"].cost["fetch"] = Cost.of([0.25], {})
+    row = line(report.table(found, 40, 10), "CPU a request, prompt fetch")
+    assert row.endswith("| 0.25 ms | – | – | – | – |")
+
+
 def test_table__fsync_off__is_held_against_their_only_latency(
     found: dict[str, Figures],
 ) -> None:

@@ -1,5 +1,6 @@
 """The world of a fault case: callers, routes, web processes, faults, and the checks."""
 
+import asyncio
 import itertools
 import secrets
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from tests.faults.web import Web
 from tests.live.world import Served, World, unique
 
 QUOTA = 1_000_000
+# However busy the machine is: what takes longer than this will not come.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,12 @@ class Rig(World):
     def in_flight(self, offer: "Offer", route: int = 0) -> int:
         found = self.demo.stats().get(offer.upstream[route], {"in_flight": 0})
         return int(found["in_flight"])
+
+    async def flying(self, offer: "Offer", count: int = 1) -> None:
+        """Wait until the provider has so many calls in hand. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.in_flight(offer) < count:
+                await asyncio.sleep(0.01)
 
     async def health(self, web: Web) -> dict[str, Any]:
         """What /api/llm/health of one process says."""

@@ -1,9 +1,9 @@
 """T3: kill -9 in six named places of a request's money: nothing lost, nothing double."""
 
 import asyncio
-import itertools
 import secrets
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from tests.faults.traffic import Client, Row
 from tests.faults.web import Web, webs
 
 RUNS = either(1, 100)
+# So many are started while one is in use: starting takes longer than dying.
+BROKEN = either(1, 3)
 # Place -> must the upstream have been called, once the process is dead?
 PLACES = {
     "before_reserve_commit": False,
@@ -32,16 +34,24 @@ REPLAYED = "after_commit_before_response"
 
 @pytest.fixture(scope="module")
 def frail(stage: Stage) -> Iterator[list[Web]]:
-    """A process that is started with a failpoint again and again, and a sound one."""
+    """A sound process, and those that are started with a failpoint again and again."""
     env = {
         **stage.env,
         "REDIS_PREFIX": f"frail-{secrets.token_hex(4)}",
-        "JOURNAL_DIR": str(stage.folder / "frail"),
         # The retry asks the same, and so waits for the dead one's lead to lapse.
         "COALESCE_LEASE_S": "1",
     }
-    with webs([Web(stage.folder, env), Web(stage.folder, env)]) as running:
+    # A folder for each: one that waits for its turn must not settle for the dead.
+    folders = [str(stage.folder / f"frail-{number}") for number in range(BROKEN + 1)]
+    made = [Web(stage.folder, {**env, "JOURNAL_DIR": folder}) for folder in folders]
+    with webs(made) as running:
         yield running
+
+
+def arm(web: Web, place: str) -> None:
+    """Start it anew, to die at `place`; without waiting until it answers."""
+    web.kill()
+    web.spawn(VALUECANVAS_FAILPOINT=place)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -50,21 +60,22 @@ async def test_settle_path__killed_there__loses_nothing_and_doubles_nothing(
 ) -> None:
     rig.webs = frail
     offer = rig.provide("ok-12")
-    broken, sound = frail
+    sound, *frail = frail
+    for web in frail:
+        arm(web, place)
     keys = [f"{place}-{number}-{secrets.token_hex(4)}" for number in range(RUNS)]
-    streams = itertools.cycle([True, False])
+    streams = cycle([True, False])
     seen: list[Row] = []
     async with Client() as client:
-        for key, stream in zip(keys, streams, strict=False):
+        for key, stream, broken in zip(keys, streams, cycle(frail), strict=False):
             text, asked = rig.text(), {"Idempotency-Key": key}
-            broken.kill()
-            broken.start(VALUECANVAS_FAILPOINT=place)
+            await asyncio.to_thread(broken.wait)
             before = rig.reached(offer)
             row = await rig.ask(
                 client, offer, url=broken.url, stream=stream, text=text, headers=asked
             )
             assert not row.whole
-            assert await asyncio.to_thread(broken.wait_dead, 10)
+            assert await asyncio.to_thread(broken.wait_dead, 60)
             rig.case.inject("kill -9")
             assert rig.reached(offer) - before == int(PLACES[place])
             # As the other process does every ten seconds.
@@ -80,6 +91,9 @@ async def test_settle_path__killed_there__loses_nothing_and_doubles_nothing(
                 assert again.headers["idempotent-replayed"] == "true"
                 assert rig.reached(offer) - before == 1
             rig.case.figure("retry", f"{again.status} {again.code}".strip())
+            arm(broken, place)
+    for web in frail:
+        web.kill()
     rig.case.runs = f"{RUNS} runs"
     rig.db(invariants.assert_all_ended)
     attempts = rig.demo.ended_attempts()
@@ -89,4 +103,4 @@ async def test_settle_path__killed_there__loses_nothing_and_doubles_nothing(
     rows = rig.db(lambda: list(Usage.objects.filter(pk__in=ids)))
     assert len(rows) == len(ids)
     invariants.assert_errors_are_ours(one for one in seen if one.status)
-    invariants.assert_no_crash(frail)
+    invariants.assert_no_crash(rig.webs)

@@ -20,19 +20,23 @@ STREAMS = either(4, 30)
 BEFORE_S = either(1, 5)
 # The longest wait for a 503 with the database gone, and with it slow or locked.
 GONE_S = 1.0
-LOCKED_S = 2.5
+LOCKED_S = 2.0
 
 
 def mixed(rig: Rig, client: Client, offer: Offer) -> Callable[[], Awaitable[Row]]:
     return lambda: rig.ask(client, offer, stream=next(rig.turns) % 2 == 0)
 
 
-def long_streams(rig: Rig, client: Client, seconds: float) -> "list[asyncio.Task[Row]]":
-    """Streams that begin now and last so long."""
+async def long_streams(
+    rig: Rig, client: Client, seconds: float
+) -> "list[asyncio.Task[Row]]":
+    """Streams that last so long; they run once this returns."""
     offer = rig.provide(f"drip@50ms:{int(seconds * 20)}")
-    return [
+    tasks = [
         asyncio.create_task(rig.ask(client, offer, stream=True)) for _ in range(STREAMS)
     ]
+    await rig.flying(offer, STREAMS)
+    return tasks
 
 
 async def ready(rig: Rig) -> None:
@@ -68,8 +72,7 @@ async def test_postgres__crashes_under_load__loses_no_row(rig: Rig) -> None:
     offer = rig.provide("ok-12")
     async with Client() as client, under_load(mixed(rig, client, offer), RATE) as load:
         await asyncio.sleep(BEFORE_S)
-        tasks = long_streams(rig, client, seconds=DOWN_S + 3)
-        await asyncio.sleep(0.7)
+        tasks = await long_streams(rig, client, seconds=DOWN_S + 3)
         load.mark("broken")
         await off_loop(rig.pool, rig.engines.crash_postgres)
         rig.case.inject("immediate shutdown")
@@ -93,8 +96,7 @@ async def test_postgres__unreachable_for_a_while__is_refused_and_recovers(
     offer = rig.provide("ok-12")
     async with Client() as client, under_load(mixed(rig, client, offer), RATE) as load:
         await asyncio.sleep(BEFORE_S)
-        tasks = long_streams(rig, client, seconds=DOWN_S + 1)
-        await asyncio.sleep(0.7)
+        tasks = await long_streams(rig, client, seconds=DOWN_S + 3)
         rig.toxics["postgres"].set(Down())
         rig.case.inject("connections cut, port closed")
         await asyncio.sleep(DOWN_S)

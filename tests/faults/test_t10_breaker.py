@@ -1,6 +1,7 @@
 """T10: 500s at 49, 50 and 51 percent; an outage and its end; both providers out."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import redis
 
 from llm.breaker.board import redis_key
 from llm.breaker.types import Name
-from tests.faults.counts import either
+from tests.faults.counts import FULL, either
+from tests.faults.load import under_load
 from tests.faults.report import milliseconds
 from tests.faults.rig import Offer, Rig
 from tests.faults.traffic import Client, Row, arrivals
@@ -66,11 +68,12 @@ async def test_outage__total_and_over_again__costs_few_errors_and_one_probe(
     offer = rig.provide("status-500")
     count = either(40, 400)
 
-    async def burst() -> list[Row]:
-        return await arrivals([lambda: rig.ask(client, offer)] * count, rate=100)
+    async def burst(rate: float = 100) -> list[Row]:
+        return await arrivals([lambda: rig.ask(client, offer)] * count, rate)
 
     async with Client() as client:
-        out = await burst()
+        # Whoever has passed the breaker before it opens gets its error too.
+        out = await burst(rate=either(10, 100))
         rig.case.inject("500", rig.reached(offer))
         seen_by_users = [row for row in out if row.status == 502]
         assert len(seen_by_users) <= 10
@@ -97,16 +100,58 @@ async def test_outage__total_and_over_again__costs_few_errors_and_one_probe(
     rig.settled(*client.rows)
 
 
+async def test_outage__for_minutes__costs_no_answer_and_a_probe_a_minute(
+    rig: Rig,
+) -> None:
+    offer = rig.provide("status-500", "ok-12")
+    seconds = either(3, 300)
+    async with Client() as client:
+
+        async def until(state: str) -> float:
+            began = time.monotonic()
+            async with asyncio.timeout(90):
+                while (await breaker(rig, offer))["breaker"] != state:
+                    await asyncio.sleep(0.1)
+            return time.monotonic() - began
+
+        async with under_load(lambda: rig.ask(client, offer), 10) as load:
+            await until("open")
+            before = rig.reached(offer)
+            await asyncio.sleep(seconds)
+            probes = rig.reached(offer) - before
+            rig.case.inject("500", rig.reached(offer))
+            rig.behave(offer, "ok-12")
+            if not FULL:
+                make_due(rig, offer)
+            back = await until("closed")
+            load.mark("well")
+            await asyncio.sleep(1)
+    assert [row for row in load.rows if not row.whole] == []
+    # A minute less its jitter; one that was on its way when it opened counts too.
+    assert probes in (range(4, 8) if FULL else range(3))
+    assert not FULL or back <= 65
+    well = {row.headers["x-valuecanvas-provider"] for row in load.between("well")}
+    assert well == {offer.providers[0]}
+    rig.case.runs = f"{len(load.rows)} requests in {seconds} s and more"
+    rig.case.figure("probes", probes)
+    rig.case.figure("closed after recovery", f"{back:.0f} s")
+    rig.settled(*load.rows)
+
+
 async def test_outage__of_both_providers__is_refused_at_once_and_refunded(
     rig: Rig,
 ) -> None:
     offer = rig.provide("status-503", "reset@0")
     count = either(40, 400)
     async with Client() as client:
-        seen = await arrivals([lambda: rig.ask(client, offer)] * count, rate=100)
-    assert {row.status for row in seen} <= {502, 503}
-    quick = [row for row in seen if row.code == "no_provider_available"]
-    assert len(quick) > count // 2
+        first = [await rig.ask(client, offer)]
+        while first[-1].code != "no_provider_available":
+            assert first[-1].status == 502
+            assert len(first) < 10
+            first.append(await rig.ask(client, offer))
+        quick = await arrivals([lambda: rig.ask(client, offer)] * count, rate=100)
+    seen = [*first, *quick]
+    assert {(row.status, row.code) for row in quick} == {(503, "no_provider_available")}
     assert all(int(row.headers["retry-after"]) > 0 for row in quick)
     rig.case.inject("failure", rig.reached(offer) + rig.reached(offer, 1))
     rig.case.figure("503 p50", milliseconds((row.took for row in quick), 0.5))

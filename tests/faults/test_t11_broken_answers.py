@@ -10,7 +10,8 @@ from tests.faults.traffic import Client, Row, arrivals
 RUNS = either(3, 100)
 BEFORE = ["reset@0", "reset@1", "truncated@1", "error-event@0", "malformed@0", "html-200"]  # fmt: skip
 # At a pace, so that what came before the break has been passed on by then.
-AFTER = [f"drip@10ms+{cut}" for cut in ("reset@7", "truncated@7", "error-event@6", "malformed@6")]  # fmt: skip
+PACE_MS = either(50, 10)
+AFTER = [f"drip@{PACE_MS}ms+{cut}" for cut in ("reset@7", "truncated@7", "error-event@6", "malformed@6")]  # fmt: skip
 WHOLE = ["reset@0", "reset@5", "truncated", "malformed", "html-200", "html-502", "error-event@0"]  # fmt: skip
 
 

@@ -192,7 +192,7 @@ async def test_stream__settled_on_exceptions_only__is_seen_to_leak(
     """The twin with the guard off: what others did, `except Exception`."""
 
     async def careless(stream: LiveStream) -> None:
-        await stream._flow.stack.aclose()
+        stream._flow.close()
 
     monkeypatch.setattr(LiveStream, "_gone", careless)
     it, world = gateway

@@ -12,8 +12,8 @@ import pytest
 
 from billing.models import Budget, Counter, Tier
 from tests.faults.conftest import Stage
-from tests.faults.counts import either
-from tests.faults.rig import Offer, Rig
+from tests.faults.counts import FULL, either
+from tests.faults.rig import PATIENCE_S, Offer, Rig
 from tests.faults.traffic import Client, Row, at_once
 from tests.faults.web import Web, webs
 from tests.fixtures_billing import make_api_key, make_budget, make_customer, make_team
@@ -23,6 +23,8 @@ from valuecanvas.core import money
 ROUNDS = either(2, 100)
 RUNNERS = either(60, 200)
 REFUSALS = frozenset({"insufficient_quota", "budget_exceeded"})
+# A twin needs the right moment: in small it may try so often.
+TRIES = either(20, ROUNDS)
 # Without the locks' order the twins run into deadlocks too.
 CARELESS = REFUSALS | {"ledger_unavailable"}
 SAMPLE = "SELECT key, spent + reserved FROM billing_counter"
@@ -99,10 +101,12 @@ async def test_quota__without_the_lock__is_seen_to_be_passed(
     offer = rig.provide("ok-12")
     won = []
     async with Client() as client:
-        for _ in range(ROUNDS):
+        for _ in range(TRIES):
             _, key = rig.new_customer(daily_requests=1)
             won.append(len(await race(rig, client, offer, key, CARELESS)))
-    rig.case.runs = f"{ROUNDS} rounds of {RUNNERS}"
+            if not FULL and max(won) > 1:
+                break
+    rig.case.runs = f"{len(won)} rounds of {RUNNERS}"
     rig.case.figure("most winners", max(won))
     assert max(won) > 1
     # Even so, what was admitted is billed and counted.
@@ -123,6 +127,13 @@ class Sampler:
                     self.most[key[:-11]] = max(self.most.get(key[:-11], 0), amount)
                 self.samples += 1
                 await asyncio.sleep(0.02)
+
+    async def again(self) -> None:
+        """Return once it has looked anew."""
+        wanted = self.samples + 2
+        async with asyncio.timeout(PATIENCE_S):
+            while self.samples < wanted:
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -166,7 +177,7 @@ async def test_budget__all_ask_near_its_end__is_never_passed(
                 "global": "g:",
             }[scope]
             rig.settled()
-            await asyncio.sleep(0.05)
+            await sampler.again()
             assert sampler.most[name] <= LIMIT + spent
             assert sampler.most[name] > spent
             rig.db(budget.delete)
@@ -187,15 +198,17 @@ async def test_budget__without_the_lock__is_seen_to_be_passed(
     """The twin with the guard off: the races above can fail."""
     rig.webs = careless
     offer = rig.provide("ok-40", prices=("100",))
-    over = 0
+    over = rounds = 0
     async with Client() as client:
-        for _ in range(ROUNDS):
+        while rounds < TRIES and (FULL or not over):
+            rounds += 1
             customer, key = rig.new_customer(daily_requests=1000)
             rig.db(make_budget, customer, limit=str(money.to_usd(LIMIT)))
             async with sampling(rig) as sampler:
                 await race(rig, client, offer, key, CARELESS, max_tokens=30)
+                await sampler.again()
             over += sampler.most[f"c:{customer.pk}"] > LIMIT
-    rig.case.runs = f"{ROUNDS} rounds of {RUNNERS}"
+    rig.case.runs = f"{rounds} rounds of {RUNNERS}"
     rig.case.figure("rounds over the limit", over)
     assert over > 0
     rig.settled(*client.rows)

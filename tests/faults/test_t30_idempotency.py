@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 
+from tests.faults.conftest import Stage
 from tests.faults.counts import either
 from tests.faults.rig import Offer, Rig
 from tests.faults.traffic import Client, Row, at_once
+from tests.faults.web import Web, webs
 
 TWINS = either(30, 50)
 ROUNDS = either(2, 100)
@@ -28,7 +30,8 @@ async def twins(rig: Rig, client: Client, offer: Offer, *, stream: bool) -> list
 
 
 async def judge(rig: Rig, *, stream: bool) -> None:
-    offer = rig.provide("slow@100ms+ok-12")
+    # Not cached: nothing but the key keeps the twins from the provider.
+    offer = rig.provide("slow@100ms+ok-12", cache_enabled=False)
     async with Client() as client:
         for number in range(ROUNDS):
             seen = await twins(rig, client, offer, stream=stream)
@@ -58,6 +61,25 @@ async def test_key__streamed_by_many_at_once__is_one_call_and_one_charge(
     rig: Rig,
 ) -> None:
     await judge(rig, stream=True)
+
+
+async def test_key__without_its_claim__is_seen_to_be_paid_again(
+    rig: Rig, stage: Stage
+) -> None:
+    """The twin with the guard off: the races above can fail."""
+    env = {**stage.env, "UNGUARDED": "claim", "REDIS_PREFIX": "unclaimed"}
+    door = "tests.faults.unguarded:application"
+    offer = rig.provide("slow@100ms+ok-12", cache_enabled=False)
+    with webs([Web(stage.folder, env, door)]) as running:
+        rig.webs = running
+        async with Client() as client:
+            seen = await twins(rig, client, offer, stream=False)
+        rig.case.inject("twin", TWINS)
+        assert all(row.whole for row in seen)
+        assert rig.reached(offer) == len(seen)
+        assert rig.counter()[0] == len(seen)
+        rig.case.figure("upstream calls", rig.reached(offer))
+        rig.settled(*seen)
 
 
 async def test_key__with_another_body__is_refused(rig: Rig) -> None:
@@ -108,12 +130,16 @@ async def test_key__client_gave_up__its_retry_gets_the_answer_without_a_call(
     rig: Rig,
 ) -> None:
     """T13's other half."""
-    offer = rig.provide("slow@400ms+ok-12")
+    # Half of it must do to get there.
+    upstream_s = either(3.0, 0.4)
+    offer = rig.provide(f"slow@{int(upstream_s * 1000)}ms+ok-12")
     count = either(4, 100)
 
     async def give_up_and_retry(client: Client) -> Row:
         text, headers = rig.text(), with_key(secrets.token_hex(8))
-        left = await rig.ask(client, offer, text=text, headers=headers, give_up_s=0.2)
+        left = await rig.ask(
+            client, offer, text=text, headers=headers, give_up_s=upstream_s / 2
+        )
         assert left.broke == "gave up"
         while True:
             row = await rig.ask(client, offer, text=text, headers=headers)

@@ -3,19 +3,27 @@
 uvicorn tests.faults.unguarded:application
 """
 
+import hmac
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 
+import orjson
 import psycopg
+import zstandard
 
-from valuecanvas.asgi import application
+from tests.faults import inside
+from tests.faults.inside import application
 
 # The application must be there before its modules are changed.
 from billing.ledger import ledger  # isort: skip
 from billing.ledger.types import Admit, Answer, Item  # isort: skip
+from llm import idempotency  # isort: skip
+from llm.cache import entry, key  # isort: skip
+from llm.coalesce.flights import Flights  # isort: skip
 from llm.live_stream import LiveStream  # isort: skip
+from tests.faults.leaks import LEAKS  # isort: skip
 from tests.races.rounds import Careless  # isort: skip
 from valuecanvas import hot  # isort: skip
 
@@ -43,7 +51,7 @@ class _Hasty(Careless):
 
 async def _unsettled(stream: LiveStream) -> None:
     """The stream is closed, and what it used is forgotten."""
-    await stream._flow.stack.aclose()
+    stream._flow.close()
 
 
 def _no_lock() -> None:
@@ -59,10 +67,61 @@ def _no_settlement() -> None:
     LiveStream._gone = _unsettled  # type: ignore[method-assign, assignment]
 
 
+def _no_claim() -> None:
+    """An Idempotency-Key is not looked at."""
+    idempotency.claim = lambda *asked: None
+
+
+def _no_flights() -> None:
+    """Nobody looks whether the same is under way or stored."""
+
+    async def alone(flights: Flights, place: object, wanted: object) -> object:
+        return None, None, False
+
+    Flights.look = alone  # type: ignore[method-assign, assignment]
+
+
+def _no_mac() -> None:
+    """What is found in Redis is believed: whoever signed it, wherever it lies."""
+    entry.hmac = _Believing  # type: ignore[assignment]
+    entry.unpack = _unpack_anything
+
+
+class _Believing:
+    new = staticmethod(hmac.new)
+    compare_digest = staticmethod(lambda claimed, wanted: True)
+
+
+def _unpack_anything(value: bytes, *, tenant: str, key: str) -> entry.Entry | None:
+    try:
+        found = orjson.loads(zstandard.decompress(value))
+    except (zstandard.ZstdError, orjson.JSONDecodeError):
+        return None
+    return UNPACK(value, tenant=found["tenant"], key=found["key"])
+
+
+UNPACK = entry.unpack
+
+
+def _no_tenant() -> None:
+    """All customers share what is stored."""
+    key.tenant = lambda plan: "g:"
+
+
+def _leaks() -> None:
+    """Whoever asks for it leaves something behind."""
+    inside.doors |= {f"/_leak/{what}": leak for what, leak in LEAKS.items()}
+
+
 GUARDS: dict[str, Callable[[], None]] = {
     "lock": _no_lock,
     "watch": _no_watch,
     "settlement": _no_settlement,
+    "claim": _no_claim,
+    "flights": _no_flights,
+    "mac": _no_mac,
+    "tenant": _no_tenant,
+    "leaks": _leaks,
 }
 GUARDS[os.environ["UNGUARDED"]]()
 

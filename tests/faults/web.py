@@ -28,7 +28,7 @@ class Web:
 
     folder: Path
     env: Mapping[str, str]
-    application: str = "valuecanvas.asgi:application"
+    application: str = "tests.faults.inside:application"
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -112,13 +112,6 @@ class Web:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
         return not self.alive
-
-    def open_files(self) -> int:
-        """Descriptors, sockets and pipes of the process (I8)."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-
-    def threads(self) -> int:
-        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
 
 @contextmanager
