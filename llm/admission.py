@@ -166,6 +166,8 @@ class Admission:
             entered = await self._enter(call, plan)
             if not isinstance(entered, Stale):
                 return entered
+            # What was let go must be gone before the next try asks for it again.
+            await self._looker.gone()
             await self._refresh(entered.epoch)
         raise Unavailable(
             "The configuration is changing too fast; try again shortly.",

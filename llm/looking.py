@@ -102,3 +102,7 @@ class Looker:
         if look.taken is not None:
             used = 0 if answered else None
             self._limiter.give_back_soon(look.taken, used_tokens=used)
+
+    async def gone(self) -> None:
+        """Wait until Redis has heard of all that was let go."""
+        await asyncio.gather(self._flights.given_up(), self._limiter.given_back())

@@ -148,7 +148,12 @@ def _new_key() -> str:
     _, text = keys.issue(
         customer=_first_customer(),
         name="First key",
-        scopes=[Scope.LLM.value, Scope.ACT_AS.value],
+        scopes=[
+            Scope.LLM.value,
+            Scope.ACT_AS.value,
+            Scope.PROMPTS_READ.value,
+            Scope.FLAGS_EVALUATE.value,
+        ],
     )
     return text
 

@@ -26,7 +26,14 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 # Inside llm: what each may not know of. Doors know the pipeline, never the reverse.
-DOORS = ("llm.views", "llm.admin", "llm.management", "llm.urls", "llm.gateway")
+DOORS = (
+    "llm.views",
+    "llm.admin",
+    "llm.management",
+    "llm.urls",
+    "llm.api_urls",
+    "llm.gateway",
+)
 
 
 def sources() -> list[Path]:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
+
+from valuecanvas.core.errors import BodyTooLarge
 
 API_PREFIX = "/api/"
 
@@ -19,6 +22,10 @@ class ChunkedBodies:
             and "HTTP_TRANSFER_ENCODING" in request.META
             and not request.META.get("CONTENT_LENGTH")
         ):
-            # Django has taken the whole of it already; past its limit this raises.
-            request.META["CONTENT_LENGTH"] = str(len(request.body))
+            try:
+                # Django has spooled the whole of it already.
+                request.META["CONTENT_LENGTH"] = str(len(request.body))
+            except RequestDataTooBig:
+                error = BodyTooLarge("The body is too large.")
+                return HttpResponse(error.json(), "application/json", error.status)
         return self._get_response(request)

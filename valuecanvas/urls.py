@@ -22,7 +22,7 @@ urlpatterns = [
     path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("prompts.api.urls")),
     path("api/", include("flags.api.urls")),
-    path("api/", include("llm.api_urls")),
+    path("api/", include("llm.urls_cold")),
     path("", include("django_prometheus.urls")),
     path("", include("valuecanvas.hot_urls")),
     path("api/<path:rest>", unknown),

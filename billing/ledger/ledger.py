@@ -37,14 +37,25 @@ from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 HISTORY_TTL_S = 5.0
 
 
+# Of Django's connection that the ledger's own share.
+PARAMETERS = (
+    "host",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "sslmode",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+
+
 def connect() -> psycopg.Connection:
     """A connection of the ledger's own, with its statements prepared and bounded."""
     parameters = connections["default"].get_connection_params()
-    wanted = {
-        name: parameters[name]
-        for name in ("host", "port", "user", "password", "dbname", "sslmode")
-        if parameters.get(name)
-    }
+    wanted = {name: parameters[name] for name in PARAMETERS if parameters.get(name)}
     connection = psycopg.connect(
         **wanted,
         autocommit=True,

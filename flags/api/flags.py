@@ -143,7 +143,7 @@ class FlagDetail(APIView):
     get=extend_schema(
         operation_id="flagHistory",
         summary="What happened to a flag",
-        responses=answers(shapes.ShownEvent(many=True), 400, 404),
+        responses=answers(shapes.ShownFlagEvent(many=True), 400, 404),
         tags=TAGS,
     )
 )
@@ -152,7 +152,7 @@ class History(ListAPIView):
 
     permission_classes = [Access]
     needs = {"GET": access.READ}
-    serializer_class = shapes.ShownEvent
+    serializer_class = shapes.ShownFlagEvent
     pagination_class = Paging.by("-id")
 
     def get_queryset(self) -> "QuerySet[FlagEvent]":

@@ -22,14 +22,14 @@ from valuecanvas.core.errors import NotFound
     get=extend_schema(
         operation_id="listFlagChanges",
         summary="Scheduled changes of a flag",
-        responses=answers(shapes.ShownChange(many=True), 400, 404),
+        responses=answers(shapes.ShownFlagChange(many=True), 400, 404),
         tags=TAGS,
     ),
     post=extend_schema(
         operation_id="scheduleFlagChange",
         summary="Schedule a change",
         request=shapes.GivenChange,
-        responses=answers(shapes.ShownChange, 400, 404, 409, status=201),
+        responses=answers(shapes.ShownFlagChange, 400, 404, 409, status=201),
         tags=TAGS,
     ),
 )
@@ -38,7 +38,7 @@ class Changes(ListAPIView):
 
     permission_classes = [Access]
     needs = {"GET": access.READ, "POST": access.WRITE}
-    serializer_class = shapes.ShownChange
+    serializer_class = shapes.ShownFlagChange
     pagination_class = Paging.by("-id")
 
     def get_queryset(self) -> object:  # type: ignore[override]
@@ -57,7 +57,7 @@ class Changes(ListAPIView):
             actor=access.actor(request),
             **said,
         )
-        return Response(shapes.ShownChange(made).data, status=201)
+        return Response(shapes.ShownFlagChange(made).data, status=201)
 
 
 @extend_schema_view(
@@ -88,7 +88,7 @@ class ChangeDetail(APIView):
         operation_id="rampFlag",
         summary="Roll out in steps",
         request=shapes.GivenRamp,
-        responses=answers(shapes.ShownChange(many=True), 400, 404, 409, status=201),
+        responses=answers(shapes.ShownFlagChange(many=True), 400, 404, 409, status=201),
         tags=TAGS,
     )
 )
@@ -112,4 +112,4 @@ class Ramp(APIView):
             actor=access.actor(request),
             **said,
         )
-        return Response(shapes.ShownChange(made, many=True).data, status=201)
+        return Response(shapes.ShownFlagChange(made, many=True).data, status=201)

@@ -13,7 +13,7 @@ from valuecanvas.core.api.bodies import JsonField, JsonObjectField, StrictSerial
 class Said(StrictSerializer):
     """Why, and what the caller believes it is changing."""
 
-    reason = s.CharField(required=False, default="", max_length=2000)
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
     expected_revision = s.IntegerField(
         required=False,
         min_value=0,
@@ -82,7 +82,7 @@ class Fields(StrictSerializer):
 class GivenFlag(Fields):
     name = s.CharField(max_length=100)
     kind = s.ChoiceField(Kind.choices, required=False)
-    reason = s.CharField(required=False, default="", max_length=2000)
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
 
 
 class GivenEdit(Fields, Said):
@@ -133,7 +133,7 @@ class ShownFlag(s.Serializer):
         return shown(instance)
 
 
-class ShownEvent(s.ModelSerializer):
+class ShownFlagEvent(s.ModelSerializer):
     class Meta:
         model = FlagEvent
         fields = (
@@ -149,7 +149,7 @@ class ShownEvent(s.ModelSerializer):
         )
 
 
-class ShownChange(s.ModelSerializer):
+class ShownFlagChange(s.ModelSerializer):
     class Meta:
         model = ScheduledChange
         fields = (

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_GET, require_POST
@@ -13,10 +12,10 @@ from llm.admin import prompt_cost, prompt_usage
 from llm.admin.prompt_try import TryMixin
 from llm.models import Model
 from prompts.admin import preview
+from prompts.admin.rights import VIEW, refuse_unless
 from prompts.admin.version_form import VersionForm
 from prompts.models import Prompt
 
-VIEW = "prompts.view_prompt"
 LEDGER = "billing.view_usage"
 MOST_MODELS = 300
 
@@ -24,7 +23,6 @@ MOST_MODELS = 300
 class PromptToolsMixin(TryMixin):
     """Fragments, for the admin of models."""
 
-    page: Any
     route: Any
 
     def prompt_urls(self) -> list[URLPattern]:
@@ -51,7 +49,7 @@ class PromptToolsMixin(TryMixin):
 
     def prompt_models_view(self, request: HttpRequest) -> HttpResponse:
         """The names of chat models, as options to choose from."""
-        _refuse_unless(request, VIEW)
+        refuse_unless(request, VIEW)
         chat = Model.objects.filter(enabled=True, kind=Model.Kind.CHAT)
         names = chat.values_list("name", flat=True)[:MOST_MODELS]
         return HttpResponse(
@@ -62,25 +60,20 @@ class PromptToolsMixin(TryMixin):
         self, request: HttpRequest, prompt_id: int
     ) -> HttpResponse:
         """What a request with the words in the editor would cost."""
-        _refuse_unless(request, VIEW)
+        refuse_unless(request, VIEW)
         prompt = get_object_or_404(Prompt, pk=prompt_id)
         form = VersionForm(prompt, request.POST)
         words = [message.text for message in preview.show(form).messages]
-        answer: HttpResponse = self.page(
-            request,
-            "admin/llm/prompt/estimate.html",
-            title="",
-            cost=prompt_cost.estimate(
-                words,
-                model=(form["model"].value() or "").strip(),
-                longest=form["max_tokens"].value(),
-            ),
+        cost = prompt_cost.estimate(
+            words,
+            model=(form["model"].value() or "").strip(),
+            longest=form["max_tokens"].value(),
         )
-        return answer
+        return render(request, "admin/llm/prompt/estimate.html", {"cost": cost})
 
     def prompt_usage_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
         """What came of each version: figures and a chart."""
-        _refuse_unless(request, VIEW)
+        refuse_unless(request, VIEW)
         if not request.user.has_perm(LEDGER):
             return HttpResponse(
                 format_html(
@@ -89,16 +82,6 @@ class PromptToolsMixin(TryMixin):
                 )
             )
         prompt = get_object_or_404(Prompt, pk=prompt_id)
-        answer: HttpResponse = self.page(
-            request,
-            "admin/llm/prompt/usage.html",
-            title="",
-            prompt=prompt,
-            usage=prompt_usage.usage(prompt.key, request.GET.get("span", "")),
-        )
-        return answer
-
-
-def _refuse_unless(request: HttpRequest, right: str) -> None:
-    if not request.user.has_perm(right):
-        raise PermissionDenied
+        usage = prompt_usage.usage(prompt.key, request.GET.get("span", ""))
+        found = {"prompt": prompt, "usage": usage}
+        return render(request, "admin/llm/prompt/usage.html", found)

@@ -29,12 +29,12 @@ from valuecanvas.core.errors import GatewayError
 
 MOST_VERSIONS = 200
 PROMPT_REMEDIES = {
+    "invalid_prompt_variables": "Fill in the values that it names.",
     "invalid_prompt_variable": "Change the value, or the variable's rules in the "
     "editor.",
     "prompt_broken": "A prompt that this one includes is missing: see the preview in "
     "the editor.",
     "prompt_archived": "Bring the prompt back first, on its page.",
-    "model_required": "Choose a model here, or give the version one in the editor.",
 }
 
 
@@ -135,7 +135,7 @@ class TryMixin:
         declared = _declared(prompt, sent or first)
         form.add_variables(_merged(declared))
         outcomes = []
-        if sent is not None and form.is_valid():
+        if sent is not None and form.is_valid() and _has_models(form, versions):
             outcomes = _run(prompt, form, declared)
         answer: HttpResponse = self.page(
             request,
@@ -171,6 +171,22 @@ def _merged(declared: Declared) -> dict[str, Mapping[str, Any]]:
     for variables in declared.values():
         merged = {**variables, **merged}
     return merged
+
+
+def _has_models(form: TryForm, versions: Sequence[PromptVersion]) -> bool:
+    """Whether each version knows whom to ask; else the form says what to do."""
+    if form.cleaned_data["model"]:
+        return True
+    named = {one.number for one in versions if one.model}
+    for number in form.versions():
+        if number not in named:
+            form.add_error(
+                "model",
+                f"Choose a model: version {number} names none. Or give it one in the "
+                "editor.",
+            )
+            return False
+    return True
 
 
 def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[Outcome]:

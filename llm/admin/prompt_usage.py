@@ -94,20 +94,18 @@ def usage(key: str, asked: str) -> Usage:
 
 
 def _rows(found: Sequence[Figures]) -> list[Row]:
-    most = {
-        "requests": max(one.requests for one in found),
-        "cost": max(one.cost_each for one in found),
-        "latency": max(one.p95_ms or 0 for one in found),
-        "errors": max(one.error_rate for one in found),
-    }
+    requests = max(one.requests for one in found)
+    cost = max(one.cost_each for one in found)
+    latency = max(one.p95_ms or 0 for one in found)
+    errors = 100 * max(one.error_rate for one in found)
     return [
         Row(
             version=one.name,
             figures=one,
-            requests=_cell(one.requests, most["requests"]),
-            cost=_cell(one.cost_each if one.cost_each else None, most["cost"]),
-            latency=_cell(one.p95_ms, most["latency"]),
-            errors=_cell(round(100 * one.error_rate, 1), 100 * most["errors"]),
+            requests=_cell(one.requests, requests),
+            cost=_cell(one.cost_each or None, cost),
+            latency=_cell(one.p95_ms, latency),
+            errors=_cell(round(100 * one.error_rate, 1), errors),
             feedback=_cell(one.feedback, 1),
         )
         for one in found

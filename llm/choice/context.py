@@ -41,16 +41,16 @@ def build(
     """The attributes of a request. What we know ourselves beats what we are told.
 
     The subject that buckets are drawn for is the client's `targetingKey`, else the
-    `user` it names, else the customer.
+    `user` it names, else the customer. A key is a server's, which speaks for its
+    users; a token is the user's own, who may not say to be another.
     """
     metadata = body.get("metadata")
     found: dict[str, Any] = dict(metadata) if isinstance(metadata, dict) else {}
     found |= told
-    user = body.get("user")
-    named = user if isinstance(user, str) and user else principal.user_id
-    subject = found.get(SUBJECT)
-    if not isinstance(subject, str) or not subject:
-        subject = named
+    named = subject = principal.user_id
+    if principal.key:
+        named = _text(body.get("user")) or named
+        subject = _text(found.get(SUBJECT)) or named
     found[SUBJECT] = subject
     found["user"] = named
     found["customer"] = principal.user_id
@@ -58,3 +58,7 @@ def build(
     found["team"] = principal.team
     found["key"] = principal.key
     return found
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -116,6 +116,11 @@ class Flights:
             flight.fail(SharedFailure(told, error.headers))
         self._forget(flight)
 
+    async def given_up(self) -> None:
+        """Return once Redis knows of every lead given up so far, or does not answer."""
+        if self._giving_up:
+            await asyncio.wait(self._giving_up)
+
     def lose_followed(self) -> None:
         """What other processes lead is waited for no longer."""
         for followed in list(self._followed.values()):

@@ -95,6 +95,11 @@ class Limiter:
         """Like `give_back`, for callers that can't wait."""
         self._later(self.give_back(taken, used_tokens=used_tokens))
 
+    async def given_back(self) -> None:
+        """Return once all that was given back so far counts no more."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def close(self) -> None:
         """Give back what is still to be given."""
         if self._tasks:

@@ -71,7 +71,7 @@ class ShownComparison(s.Serializer):
 
 class ShownVerdict(s.Serializer):
     metric = s.CharField()
-    kind = s.ChoiceField([EARLY, NONE, BETTER, WORSE])
+    kind = s.CharField(help_text=f"{EARLY}, {NONE}, {BETTER} or {WORSE}.")
     winner = s.CharField(allow_blank=True)
     headline = s.CharField()
     sentences = s.ListField(child=s.CharField())

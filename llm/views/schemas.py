@@ -8,9 +8,25 @@ from rest_framework import serializers as s
 from valuecanvas.core.api.schema import ErrorBody as ErrorBody
 
 
+class StoredPrompt(s.Serializer):
+    id = s.CharField(help_text="The prompt's key, e.g. 'canvas.generate'.")
+    version = s.CharField(required=False, help_text="A number; else by the label.")
+    label = s.CharField(  # type: ignore[assignment]
+        required=False, help_text="'production' unless given."
+    )
+    variables = s.DictField(required=False)
+
+
 class ChatRequest(s.Serializer):
-    model = s.CharField()
-    messages = s.ListField(child=s.DictField(), min_length=1)
+    model = s.CharField(
+        required=False, help_text="Required, unless the prompt's version names one."
+    )
+    messages = s.ListField(
+        child=s.DictField(),
+        required=False,
+        help_text="Required without a prompt; with one they come after its own.",
+    )
+    prompt = StoredPrompt(required=False)
     stream = s.BooleanField(required=False)
     stream_options = s.DictField(required=False)
     max_tokens = s.IntegerField(required=False, min_value=1)
@@ -55,8 +71,9 @@ class EmbeddingList(s.Serializer):
 
 
 class ResponseRequest(s.Serializer):
-    model = s.CharField()
-    input = s.JSONField()
+    model = s.CharField(required=False)
+    input = s.JSONField(required=False, help_text="Required without a prompt.")
+    prompt = StoredPrompt(required=False)
     instructions = s.CharField(required=False)
     stream = s.BooleanField(required=False)
     max_output_tokens = s.IntegerField(required=False)
@@ -84,8 +101,15 @@ class ModelList(s.Serializer):
 
 
 class CompleteRequest(s.Serializer):
-    prompt = s.CharField()
-    model = s.CharField()
+    prompt = s.CharField(required=False, help_text="The words; or a promptKey.")
+    promptKey = s.CharField(required=False, help_text="A stored prompt's key.")
+    promptVersion = s.IntegerField(required=False, min_value=1)
+    promptLabel = s.CharField(required=False)
+    promptVariables = s.DictField(required=False)
+    model = s.CharField(
+        required=False, help_text="Required, unless the prompt's version names one."
+    )
+    metadata = s.DictField(required=False, help_text="Attributes for flags.")
     userId = s.CharField(required=False)
     maxTokens = s.IntegerField(required=False, min_value=1)
     temperature = s.FloatField(required=False)

@@ -1,9 +1,12 @@
 """The history of all prompts: read-only."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from prompts.admin.words import sentence
@@ -14,9 +17,8 @@ from valuecanvas.core.admin_filters import TimeFilter
 
 @admin.register(PromptEvent)
 class PromptEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
-    list_display = ("at", "prompt", "actor_name", "said", "why")
+    list_display = ("when", "prompt_page", "who", "said", "why")
     list_select_related = ("prompt",)
-    list_defer = ("details",)
     list_filter = (
         ("at", TimeFilter),
         ("action", ChoicesDropdownFilter),
@@ -42,6 +44,19 @@ class PromptEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
         return lookup == "prompt" or bool(
             super().lookup_allowed(lookup, value, request)
         )
+
+    @display(description="When")
+    def when(self, event: PromptEvent) -> datetime:
+        return event.at
+
+    @display(description="Prompt")
+    def prompt_page(self, event: Any) -> str:
+        url = reverse("admin:prompts_prompt_change", args=[event.prompt_id])
+        return format_html('<a class="vc-link" href="{}">{}</a>', url, event.prompt)
+
+    @display(description="Who")
+    def who(self, event: PromptEvent) -> str:
+        return event.actor_name
 
     @display(description="What")
     def said(self, event: PromptEvent) -> str:

@@ -60,7 +60,7 @@ def names() -> list[str]:
 
 def tree(folders: list[str]) -> list[str]:
     """`folders` with those above them, sorted."""
-    found = set()
+    found: set[str] = set()
     for folder in folders:
         parts = folder.split("/")
         found.update("/".join(parts[:at]) for at in range(1, len(parts) + 1))

@@ -1,35 +1,22 @@
-"""Pages that move labels: publish, roll back, remove. Confirmed, with a reason."""
+"""Pages that move labels: publish, roll back. Confirmed, with a reason."""
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.urls import URLPattern
 
 from prompts import services
 from prompts.admin import diff
 from prompts.admin.compare import version_of
+from prompts.admin.reason import ReasonForm, told
+from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
-from prompts.admin.workspace import PUBLISH, refuse_unless
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.models.label import LATEST, NAME, PRODUCTION, STAGING
 from valuecanvas.core.errors import Conflict, NotPermitted
-
-
-class ReasonForm(forms.Form):
-    """Why, and what the operator saw when deciding."""
-
-    reason = forms.CharField(
-        max_length=2000,
-        widget=UnfoldAdminTextareaWidget({"rows": 2, "autofocus": True}),
-        help_text="Kept in the history, with your name.",
-        error_messages={"required": "Say why: the next reader of the history asks."},
-    )
-    expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 class LabelsMixin:
@@ -44,8 +31,6 @@ class LabelsMixin:
         views = (
             ("move", self.move_view),
             ("rollback", self.rollback_view),
-            ("remove_label", self.remove_label_view),
-            ("archive", self.archive_view),
         )
         return [
             self.route(f"<path:object_id>/{name}/", view, f"prompts_prompt_{name}")
@@ -75,7 +60,7 @@ class LabelsMixin:
         except Conflict as conflict:
             return self._move_page(request, version, name, form, conflict=conflict)
         except (NotPermitted, ValidationError) as error:
-            form.add_error(None, _words(error))
+            form.add_error(None, told(error))
             return self._move_page(request, version, name, form)
         self.record(request, [prompt], f"Moved {name} to version {version.number}.")
         messages.success(request, _moved(name, version.number))
@@ -135,7 +120,7 @@ class LabelsMixin:
             now = status(prompt)
             return self._rollback_page(request, now, target, form, conflict=conflict)
         except (NotPermitted, ValidationError) as error:
-            form.add_error(None, _words(error))
+            form.add_error(None, told(error))
             return self._rollback_page(request, now, target, form)
         self.record(request, [prompt], f"Rolled back to version {target.number}.")
         messages.success(
@@ -170,78 +155,6 @@ class LabelsMixin:
             **context,
         )
 
-    # -- remove ----------------------------------------------------------------------
-
-    def remove_label_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        refuse_unless(request, PUBLISH)
-        prompt = self.one(request, object_id, "view")
-        label = prompt.labels.filter(name=request.GET.get("label", "")).first()
-        if label is None:
-            raise Http404("There is no such label.")
-        now = {"expected": label.version.number}
-        form = ReasonForm(request.POST or None, initial=now)
-        if request.method == "POST" and form.is_valid():
-            try:
-                services.remove_label(
-                    prompt,
-                    label.name,
-                    actor=services.Actor.of(request.user),
-                    reason=form.cleaned_data["reason"],
-                    expected=form.cleaned_data["expected"],
-                )
-            except (Conflict, NotPermitted, ValidationError) as error:
-                form.add_error(None, _words(error))
-            else:
-                self.record(request, [prompt], f"Removed the label {label.name}.")
-                messages.success(request, f"The label {label.name} is gone.")
-                return redirect("admin:prompts_prompt_change", prompt.pk)
-        return self._plain(
-            request,
-            prompt,
-            form,
-            title=f"Remove the label {label.name}",
-            text=f"Programs that ask for “{label.name}” of this prompt get an error "
-            "from the next request on. The versions stay.",
-            verb="Remove the label",
-        )
-
-    # -- archive ---------------------------------------------------------------------
-
-    def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Out of use, or into use again."""
-        prompt = self.one(request, object_id)
-        archive = not prompt.archived
-        if archive:
-            refuse_unless(request, PUBLISH)
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                services.edit_prompt(
-                    prompt,
-                    actor=services.Actor.of(request.user),
-                    archived=archive,
-                    reason=form.cleaned_data["reason"],
-                )
-            except ValidationError as error:
-                form.add_error(None, _words(error))
-            else:
-                done = "archived" if archive else "in use again"
-                self.record(request, [prompt], f"Now {done}.")
-                messages.success(request, f"{prompt.key} is {done}.")
-                return redirect("admin:prompts_prompt_change", prompt.pk)
-        return self._plain(
-            request,
-            prompt,
-            form,
-            title=f"Archive {prompt.key}" if archive else f"Use {prompt.key} again",
-            text="From the next request on, programs that ask for it get an error that "
-            "says it is archived. Nothing is deleted: it can be brought back."
-            if archive
-            else "From the next request on, programs get it again as before.",
-            verb="Archive it" if archive else "Bring it back",
-            danger=archive,
-        )
-
     # -- pages -----------------------------------------------------------------------
 
     def _decide(
@@ -255,28 +168,14 @@ class LabelsMixin:
     ) -> HttpResponse:
         """A page that asks; the answer comes back with what was `seen`."""
         if form.is_bound:
-            form.data = form.data.copy()
-            form.data["expected"] = seen if seen is not None else ""
+            shown = {"expected": "" if seen is None else seen}
+            form.data = dict(form.data.items()) | shown
         else:
             form.initial["expected"] = seen
         refused = form.is_bound and (context.get("conflict") or form.errors)
         code = (409 if context.get("conflict") else 422) if refused else 200
         answer: HttpResponse = self.page(
             request, template, form=form, status=code, **context
-        )
-        return answer
-
-    def _plain(
-        self, request: HttpRequest, prompt: Prompt, form: Any, **context: Any
-    ) -> HttpResponse:
-        answer: HttpResponse = self.page(
-            request,
-            "admin/confirm.html",
-            original=prompt,
-            form=form,
-            back=reverse("admin:prompts_prompt_change", args=[prompt.pk]),
-            status=422 if form.errors else 200,
-            **{"danger": True, **context},
         )
         return answer
 
@@ -323,9 +222,3 @@ def _moved(name: str, number: int) -> str:
     if name == PRODUCTION:
         return f"Version {number} is live from the next request on."
     return f"“{name}” is version {number} from the next request on."
-
-
-def _words(error: Any) -> str:
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    return str(error.message)

@@ -7,7 +7,7 @@ from django.db.models import Max, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -17,6 +17,7 @@ from prompts import services
 from prompts.admin.compare import CompareMixin
 from prompts.admin.folders import ArchivedFilter, FolderFilter, places
 from prompts.admin.labels import LabelsMixin
+from prompts.admin.removal import RemovalMixin
 from prompts.admin.rollout import RolloutMixin
 from prompts.admin.words import sentence
 from prompts.admin.workspace import WorkspaceMixin
@@ -50,7 +51,9 @@ class DetailsForm(ModelForm):
 
 
 @admin.register(Prompt)
-class PromptAdmin(WorkspaceMixin, LabelsMixin, RolloutMixin, CompareMixin, Admin):
+class PromptAdmin(
+    WorkspaceMixin, LabelsMixin, RemovalMixin, RolloutMixin, CompareMixin, Admin
+):
     form = DetailsForm
     list_display = (
         "key",
@@ -89,6 +92,7 @@ class PromptAdmin(WorkspaceMixin, LabelsMixin, RolloutMixin, CompareMixin, Admin
         return [
             *self.workspace_urls(),
             *self.label_urls(),
+            *self.removal_urls(),
             *self.rollout_urls(),
             *self.compare_urls(),
             self.route("<path:object_id>/details/", self.details_view, "prompts_prompt_details"),
@@ -213,9 +217,5 @@ def _running(ids: list[Any]) -> dict[Any, str]:
 
 
 def _last_events(ids: list[Any]) -> QuerySet[PromptEvent]:
-    rows = PromptEvent.objects.filter(prompt__in=ids).defer("details", "reason")
+    rows = PromptEvent.objects.filter(prompt__in=ids).defer("reason")
     return rows.order_by("prompt_id", "-id").distinct("prompt_id")
-
-
-def workspace_url(prompt: Prompt) -> str:
-    return reverse("admin:prompts_prompt_change", args=[prompt.pk])

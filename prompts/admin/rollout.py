@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
@@ -13,12 +12,11 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 
 from prompts import services
 from prompts.admin.compare import version_of
-from prompts.admin.labels import ReasonForm
+from prompts.admin.reason import REFUSALS, ReasonForm, told
+from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
-from prompts.admin.workspace import PUBLISH, refuse_unless
 from prompts.models import Prompt, Rollout
 from prompts.models.label import PRODUCTION
-from valuecanvas.core.errors import Conflict, NotPermitted
 
 HUNDRED = 10_000
 BY_HAND = "hand"
@@ -115,7 +113,7 @@ class RolloutMixin:
                     actor=services.Actor.of(request.user),
                     reason=form.cleaned_data["reason"],
                 )
-            except (Conflict, NotPermitted, ValidationError) as error:
+            except REFUSALS as error:
                 form.add_error(None, told(error))
             else:
                 share = f"{form.cleaned_data['share']:g} %"
@@ -151,7 +149,7 @@ class RolloutMixin:
             actor = services.Actor.of(request.user)
             try:
                 said = act(rollout, asked, actor)
-            except (Conflict, NotPermitted, ValidationError) as error:
+            except REFUSALS as error:
                 asked.add_error(None, told(error))
             else:
                 return self._done(request, now.prompt, said)
@@ -194,12 +192,6 @@ class RolloutMixin:
             **context,
         )
         return answer
-
-
-def told(error: ValidationError | Conflict | NotPermitted) -> str:
-    if isinstance(error, ValidationError):
-        return " ".join(error.messages)
-    return error.message
 
 
 def plan_of(rollout: Rollout) -> list[str]:

@@ -70,7 +70,7 @@ def status(prompt: Prompt, *, all_versions: bool = False) -> Status:
     newest = versions[0].number if versions else None
     labels = list(_labels(prompt))
     live = next((one for one in labels if one.name == PRODUCTION), None)
-    events = prompt.events.defer("details")[:EVENTS]
+    events = prompt.events.all()[:EVENTS]
     some = versions if all_versions else versions[:VERSIONS]
     return Status(
         prompt=prompt,
@@ -116,10 +116,10 @@ def _older(versions: list[PromptVersion], shown: list[PromptVersion]) -> int:
 def _rollout(prompt: Prompt) -> Rollout | None:
     heavy = (f"version__{name}" for name in HEAVY)
     live = prompt.rollouts.filter(state__in=LIVE)
-    return live.select_related("version").defer(*heavy).first()  # type: ignore[no-any-return]
+    return live.select_related("version").defer(*heavy).first()
 
 
 def _experiment(prompt: Prompt) -> Experiment | None:
     """The running one, else one that is being prepared."""
     open_ones = prompt.experiments.exclude(state=ExperimentState.STOPPED)
-    return open_ones.order_by("-state", "-created_at").first()  # type: ignore[no-any-return]
+    return open_ones.order_by("-state", "-created_at").first()

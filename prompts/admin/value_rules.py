@@ -44,9 +44,8 @@ def rule_of(schema: Any) -> Rule:
     if isinstance(schema, Mapping):
         if set(schema) == {"type", "maxLength"} and schema["type"] == "string":
             return Rule(SHORT, str(schema["maxLength"]))
-        choices = schema.get("enum")
-        if set(schema) == {"enum"} and _plain(choices):
-            return Rule(ONE_OF, ", ".join(choices))
+        if set(schema) == {"enum"} and _plain(schema["enum"]):
+            return Rule(ONE_OF, ", ".join(schema["enum"]))
     return Rule(OWN, json.dumps(schema, ensure_ascii=False))
 
 

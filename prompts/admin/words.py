@@ -15,10 +15,10 @@ _SAID: dict[str, str] = {
     Action.ROLLOUT_RESUMED: "resumed the rollout of version {to}",
     Action.ROLLOUT_FINISHED: "finished the rollout of version {to}",
     Action.ROLLOUT_ROLLED_BACK: "ended the rollout of version {to}: rolled back",
-    Action.EXPERIMENT_STARTED: "started an experiment",
-    Action.EXPERIMENT_CHANGED: "changed an experiment",
-    Action.EXPERIMENT_STOPPED: "stopped an experiment",
-    Action.EXPERIMENT_PROMOTED: "made the winner of an experiment the live version",
+    Action.EXPERIMENT_STARTED: "started the experiment {experiment}",
+    Action.EXPERIMENT_CHANGED: "changed the experiment {experiment}",
+    Action.EXPERIMENT_STOPPED: "stopped the experiment {experiment}",
+    Action.EXPERIMENT_PROMOTED: "made the winner of the experiment {experiment} live",
 }
 # Which stand out: something went wrong, or went live.
 ALARMS = (Action.ROLLED_BACK, Action.ROLLOUT_ROLLED_BACK)
@@ -31,6 +31,7 @@ def sentence(event: PromptEvent) -> str:
         "label": event.label or "production",
         "from": _number(event.from_version),
         "to": _number(event.to_version),
+        "experiment": event.details.get("experiment", "–"),
     }
     if event.action == Action.MOVED:
         said = "moved {label} from version {from} to {to}"

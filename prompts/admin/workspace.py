@@ -3,21 +3,21 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from prompts import services
 from prompts.admin import diff, preview
+from prompts.admin.rights import PUBLISH
 from prompts.admin.status import status
-from prompts.admin.version_form import KINDS, ROLES, VersionForm
+from prompts.admin.value_rules import KINDS
+from prompts.admin.version_form import ROLES, VersionForm
 from prompts.models import Prompt, PromptVersion
 from valuecanvas.core.errors import Conflict
-
-PUBLISH = "prompts.publish_prompt"
 
 
 class WorkspaceMixin:
@@ -57,14 +57,8 @@ class WorkspaceMixin:
         """A fragment: the words as a model would get them, with the sample values."""
         prompt = self.one(request, object_id, "view")
         form = VersionForm(prompt, request.POST)
-        answer: HttpResponse = self.page(
-            request,
-            "admin/prompts/prompt/preview.html",
-            title="",
-            form=form,
-            shown=preview.show(form),
-        )
-        return answer
+        found = {"form": form, "shown": preview.show(form)}
+        return render(request, "admin/prompts/prompt/preview.html", found)
 
     # -- saving ----------------------------------------------------------------------
 
@@ -105,11 +99,10 @@ class WorkspaceMixin:
     ) -> HttpResponse:
         """Somebody else saved first: show who, and what they changed."""
         now = status(prompt)
-        winner = prompt.versions.get(number=now.newest)
+        winner = prompt.versions.latest("number")
         base = prompt.versions.filter(number=form.cleaned_data["based_on"]).first()
         # Whoever saves again has seen it.
-        form.data = form.data.copy()
-        form.data["based_on"] = now.newest
+        form.data = dict(form.data.items()) | {"based_on": now.newest}
         changed = diff.sections(base, winner) if base else []
         return self._show(
             request,
@@ -169,9 +162,3 @@ def _source(
     if found is None:
         raise Http404(f"{prompt.key} has no version {number}.")
     return found
-
-
-def refuse_unless(request: HttpRequest, right: str) -> None:
-    """Raises PermissionDenied."""
-    if not request.user.has_perm(right):
-        raise PermissionDenied

@@ -87,6 +87,7 @@ def test_publish__somebody_was_faster__sees_who_and_decides_again(
     assert "urgent fix" in text
     assert live_number(prompt) == 3
     # The question is asked anew, of how it stands now.
+    assert answer.context["form"]["reason"].value() == "mine"
     seen = answer.context["form"]["expected"].value()
     operator.post(url, {"reason": "still mine", "expected": seen})
     assert live_number(prompt) == 2

@@ -154,6 +154,11 @@ def test_typed__text__as_the_schema_wants_it(
             "alarm",
         ),
         ({"action": "edited"}, "changed the details", "quiet"),
+        (
+            {"action": "experiment_promoted", "details": {"experiment": "tone"}},
+            "made the winner of the experiment tone live",
+            "live",
+        ),
         ({"action": "rollout_share", "to_version": None}, "changed the share of version –", "quiet"),
     ],
 )  # fmt: skip

@@ -256,18 +256,27 @@ def test_try__variable_missing__the_error_names_it(
     answer = attempt(operator, prompt, anna, right="", **{"value:business": ""})
     [outcome] = answer.context["outcomes"]
     assert "business" in outcome.error.message
-    assert "business" in text_of(answer)
+    assert "Fill in the values that it names" in text_of(answer)
     assert not Usage.objects.filter(status="ok").exists()
 
 
-@pytest.mark.django_db(transaction=True)
 def test_try__no_model_anywhere__says_to_choose_one(
+    operator: Client, prompt: Prompt
+) -> None:
+    answer = attempt(operator, prompt, make_customer(), right="", model="")
+    assert "Choose a model: version 1 names none" in text_of(answer)
+    assert not Usage.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_try__version_with_a_model__is_asked_without_choosing_one(
     operator: Client, demo: str, anna: Customer, prompt: Prompt, _closed_door: None
 ) -> None:
-    answer = attempt(operator, prompt, anna, right="", model="")
+    make_version(prompt, "Say hello to {{business}}.", model="demo-chat")
+    answer = attempt(operator, prompt, anna, left="3", right="", model="")
     [outcome] = answer.context["outcomes"]
-    assert outcome.error is not None
-    assert outcome.remedy
+    assert outcome.done is not None, outcome.error
+    assert outcome.done.model == "demo-chat"
 
 
 def test_try__page__live_and_newest_side_by_side(

@@ -268,7 +268,7 @@ def test_protected_labels__without_groups__superusers_only(boss: Client) -> None
     assert "superusers only" in text
 
 
-def test_owner__shown_on_the_page(boss: Client) -> None:
+def test_owner__set__is_on_the_page(boss: Client) -> None:
     owner = User.objects.create_user("anna")
     prompt = make_prompt(owner=owner)
     assert "Owner: anna" in boss.get(page_of(prompt)).content.decode()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from llm.demo.process import DemoProcess
 from prompts import services
@@ -186,7 +186,12 @@ def test_edit__nothing_saved__the_browser_asks_before_leaving(
 ) -> None:
     page = site.open(url_of(prompt))
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", answer)
     write(page, " More.")
     expect(page.locator("#unsaved")).to_be_visible()
     page.click("a:has-text('Details')")
@@ -267,7 +272,7 @@ def test_rollback__from_the_prompts_page__takes_two_clicks_and_a_reason(
     assert site.complaints == []
 
 
-def test_rollout__started_raised_and_rolled_back(
+def test_rollout__started_and_raised__can_be_rolled_back(
     site: Site, prompt: Prompt, shoot: Shoot
 ) -> None:
     page = site.open(url_of(prompt))
@@ -337,7 +342,7 @@ def test_pages__wide_narrow_light_dark__no_complaint_and_no_overflow(
         "/admin/prompts/promptevent/",
     )
     for url in (*urls, *more, "/admin/prompts/prompt/"):
-        page = site.open(url)
+        site.open(url)
         assert site.overflow() == 0, url
     assert site.complaints == []
 

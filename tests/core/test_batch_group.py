@@ -103,6 +103,23 @@ async def test_submit__others_while_one_is_committed__go_together(
     assert len(desk.connections) == 1
 
 
+async def test_submit__after_a_large_batch__waits_a_moment_for_company(
+    desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "BUSY", 2)
+    monkeypatch.setattr(batch, "LINGER_S", 0.5)
+    desk.go.clear()
+    first = group.submit("a")
+    await until_busy(desk)
+    pair = [group.submit(item) for item in "bc"]
+    desk.go.set()
+    await asyncio.gather(first, *pair)
+    alone = group.submit("d")
+    await asyncio.sleep(0.01)
+    await asyncio.gather(alone, group.submit("e"))
+    assert desk.batches == [["a"], ["b", "c"], ["d", "e"]]
+
+
 async def test_submit__item_of_a_bad_batch__is_tried_alone(
     desk: Desk, group: "GroupCommit[str]"
 ) -> None:

@@ -26,10 +26,16 @@ def answers(store: Any, names: list[str]) -> dict[str, Any]:
     return {"values": values, "seconds": seconds}
 
 
+def reading(gauge: Any) -> float:
+    """What the metric says."""
+    [metric] = gauge.collect()
+    value: float = metric.samples[0].value
+    return value
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
     django.setup()
     told = answers(apps.get_app_config("flags").store, sys.argv[1:])
-    metrics = import_string("flags.metrics.LOADED"), import_string("flags.metrics.AGE")
-    told["known_at"], told["age_s"] = (one.collect()[0].samples[0].value for one in metrics)  # fmt: skip
+    told["age_s"] = reading(import_string("flags.metrics.AGE"))
     sys.stdout.write(json.dumps(told))

@@ -111,11 +111,13 @@ def rig(
             _, key = made.new_customer(daily_requests=1000)
             for web in reversed(stage.webs):
                 stage.rest.update(rest.warmed(web, key, model))
+        memory = [rest.held(web)["memory"] for web in stage.webs if web.alive]
+        most = {**stage.rest, "memory": max(memory, default=stage.rest["memory"])}
         yield made
         for toxic in stage.toxics.values():
             toxic.clear()
         stage.engines.thaw_valkey()
-        rest.assert_at_rest(made.webs, stage.rest)
+        rest.assert_at_rest(made.webs, most)
 
 
 @pytest.hookimpl(wrapper=True)

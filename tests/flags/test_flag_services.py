@@ -147,6 +147,18 @@ def test_prerequisite__not_given__off():
     assert (found.value, found.reason) == (False, "DISABLED")
 
 
+def test_prerequisite__set_later__counts():
+    base, above = make_flag("base"), make_flag("above", percent=100)
+    above = services.set_prerequisites(above, [{"flag": base.name}], actor=ADA)
+    assert (ask(above).value, actions(above)[-1]) == (False, "prerequisites")
+
+
+def test_weights__one_of_them_changed__the_others_stay():
+    flag = make_colours(blue=5000, red=3000)
+    flag = services.set_weights(flag, {"blue": 5000, "red": 5000}, actor=ADA)
+    assert {one.name: one.weight for one in flag.variants.all()} == {"blue": 5000, "red": 5000}  # fmt: skip
+
+
 def test_prerequisite__a_circle__refused():
     make_flag("a")
     make_flag("b", prerequisites=[{"flag": "a"}])
@@ -191,6 +203,8 @@ def test_rules__added_moved_edited_removed__in_their_order():
     assert ask(flag, tier="pro", user="u").rule != "pro"
     flag = services.remove_rule(flag, second, actor=ADA)
     assert [(rule.name, rule.order) for rule in flag.rules.all()] == [("first", 0)]
+    same = [rule.pk for rule in flag.rules.all()]
+    assert services.reorder_rules(flag, same, actor=ADA).revision == flag.revision
     with pytest.raises(ValidationError, match="no such rule"):
         services.remove_rule(flag, second, actor=ADA)
     with pytest.raises(ValidationError, match="each rule"):
@@ -295,7 +309,7 @@ def test_effect__not_understood__refused(effect, text):
 
 
 def test_value__that_json_cannot_keep__refused():
-    deep: list = []
+    deep = []
     for _ in range(2000):
         deep = [deep]
     assert check_value("object", deep) == "This cannot be kept as JSON."

@@ -1,6 +1,8 @@
 """Bodies of the management API as clients send them over the wire."""
 
+from contextlib import closing
 from http.client import HTTPConnection
+from typing import Any
 
 import orjson
 import pytest
@@ -10,28 +12,25 @@ from tests.live.world import World, unique
 pytestmark = pytest.mark.live
 
 
-def test_body__in_chunks_without_a_length__is_read(world: World) -> None:
+def send(world: World, body: Any, *, chunked: bool) -> tuple[int, Any]:
+    """POST a prompt; the status and the JSON of the answer."""
     text = world.new_key(scopes=["prompts:read", "prompts:write"])
-    key = unique("chunked")
-    connection = HTTPConnection("127.0.0.1", world.port, timeout=30)
-    pieces = iter([b'{"key": "', key.encode(), b'", "folder": "a/b"}'])
     headers = {"Authorization": f"Bearer {text}", "Content-Type": "application/json"}
-    connection.request("POST", "/api/prompts", pieces, headers, encode_chunked=True)
-    answer = connection.getresponse()
-    made = orjson.loads(answer.read())
-    connection.close()
-    assert (answer.status, made["key"], made["folder"]) == (201, key, "a/b")
+    with closing(HTTPConnection("127.0.0.1", world.port, timeout=30)) as wire:
+        wire.request("POST", "/api/prompts", body, headers, encode_chunked=chunked)
+        answer = wire.getresponse()
+        return answer.status, orjson.loads(answer.read())
+
+
+def test_body__in_chunks_without_a_length__is_read(world: World) -> None:
+    key = unique("chunked")
+    pieces = iter([b'{"key": "', key.encode(), b'", "folder": "a/b"}'])
+    status, made = send(world, pieces, chunked=True)
+    assert (status, made["key"], made["folder"]) == (201, key, "a/b")
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_body__without_end__is_refused(world: World, chunked: bool) -> None:
-    text = world.new_key(scopes=["prompts:read", "prompts:write"])
-    connection = HTTPConnection("127.0.0.1", world.port, timeout=30)
+def test_body__too_large__is_refused(world: World, chunked: bool) -> None:
     raw = orjson.dumps({"key": "a", "description": "x" * 4_000_000})
-    headers = {"Authorization": f"Bearer {text}", "Content-Type": "application/json"}
-    pieces = iter([raw]) if chunked else raw
-    connection.request("POST", "/api/prompts", pieces, headers, encode_chunked=chunked)
-    answer = connection.getresponse()
-    error = orjson.loads(answer.read())["error"]
-    connection.close()
-    assert (answer.status, error["code"]) == (413, "request_too_large")
+    status, told = send(world, iter([raw]) if chunked else raw, chunked=chunked)
+    assert (status, told["error"]["code"]) == (413, "request_too_large")

@@ -168,7 +168,7 @@ def test_share__out_of_bounds__is_refused(prompt, share):
         services.set_share(start(prompt), share, actor=BOB)
 
 
-def test_pause_and_resume__hold_the_plan_and_start_its_wait_anew(prompt, clock):
+def test_pause__and_resume__hold_the_plan_and_start_its_wait_anew(prompt, clock):
     rollout = start(prompt, steps=PLAN)
 
     assert services.pause(rollout, actor=BOB).next_at is None

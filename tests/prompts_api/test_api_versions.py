@@ -146,6 +146,15 @@ def test_diff__of_chats__shows_the_message(reader):
     assert " [user]\n-old\n+new" in found["diff"]
 
 
+def test_diff__of_variables__shows_their_declarations(reader):
+    prompt = make_prompt("Hi {{name}}", key="a")
+    named = {"name": "name", "default": "you"}
+    services.add_version(prompt, template="Hi {{name}}", variables=[named], actor=ADA)
+    found = reader.get(f"{PROMPTS}/a/diff", {"from": "1", "to": "2"}).json()
+    assert found["changed"] == ["variables"]
+    assert '"default": "you"' in found["diff"]
+
+
 def test_diff__of_texts_without_end__is_refused(reader):
     lines = [f"{at}\n" * 5000 for at in range(2)]
     make_prompt(*lines, key="a")

@@ -68,7 +68,9 @@ class Store:
         self._timeout_s = timeout_s
         self._client = redis.from_url(
             url,
-            socket_timeout=timeout_s,
+            # None: it would be a timer for each reply and a task for each round. The
+            # whole round has one limit, in _drain.
+            socket_timeout=None,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,

@@ -27,6 +27,8 @@ SPECTACULAR_SETTINGS = {
     # Fields of one name with different choices, in different components.
     "ENUM_NAME_OVERRIDES": {
         "ExperimentStateEnum": ["draft", "running", "stopped"],
+        "FlagChangeKindEnum": "flags.models.schedule.change_kinds",
+        "FlagKindEnum": "flags.models.flag.Kind.choices",
         "PromptKindEnum": "prompts.models.prompt.Kind.choices",
         "RolloutStateEnum": "prompts.models.rollout.RolloutState.choices",
     },

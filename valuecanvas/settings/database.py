@@ -49,7 +49,14 @@ DATABASES = {
         **dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True),
     }
 }
-DATABASES["default"].setdefault("OPTIONS", {})
+# A server that vanishes without a word is given up after 10 s; the URL may say else.
+DATABASES["default"]["OPTIONS"] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 REDIS_PREFIX = env.text(
     "REDIS_PREFIX", "Put before every key in Redis, for shared servers.", "vc"
 )

@@ -42,6 +42,7 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     row.querySelector(".vp-name").textContent = name;
     row.querySelector("[name=var_sample]").value = samples()[name] || "";
     variables.append(row);
+    showRules(row);
   };
 
   const drawChips = () => {
@@ -94,6 +95,21 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     }
     target.focus();
     target.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  // Only the fields that the chosen rule needs.
+  const DETAILS = {
+    short: "At most so many characters",
+    one_of: "The allowed values, with commas",
+    schema: "JSON Schema",
+  };
+  const showRules = (row) => {
+    const detail = row.querySelector("[name=var_detail]").closest("label");
+    const title = DETAILS[row.querySelector("[name=var_kind]").value];
+    detail.hidden = !title;
+    detail.querySelector("[data-detail-title]").textContent = title || "";
+    row.querySelector("[name=var_default]").closest("label").hidden =
+      row.querySelector("[name=var_left_out]").value === "must";
   };
 
   const move = (row, up) => {
@@ -173,7 +189,14 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     if (changed) event.preventDefault();
   });
 
+  editor.addEventListener("change", (event) => {
+    if (event.target.matches("[name=var_kind], [name=var_left_out]")) {
+      showRules(event.target.closest(".vp-variable"));
+    }
+  });
+
   for (const row of variables.children) {
+    showRules(row);
     const sample = row.querySelector("[name=var_sample]");
     sample.value ||= samples()[row.dataset.name] || "";
   }
