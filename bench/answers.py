@@ -45,6 +45,12 @@ def body(kind: Kind, model: str, number: int) -> bytes:
     return json.dumps(request).encode()
 
 
+def context(number: int) -> bytes:
+    """The JSON body of a flag's evaluation: another user each time."""
+    attributes = {"targetingKey": f"user-{number}", "tier": "pro", "country": "SE"}
+    return json.dumps({"context": attributes}).encode()
+
+
 def pick(kind: Kind, number: int, keys: int) -> tuple[int, int]:
     """The key and the prompt number of a request; hits repeat a few prompts a key."""
     key = number % keys
@@ -70,9 +76,9 @@ def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
     """Why this is not the full right answer, or "" if it is."""
     if answer.status != 200:
         return f"status {answer.status}: {_error(answer.body)}"
-    if kind == "fetch":
-        told = _template(answer.body)
-        return "" if told == expected else f"not the prompt: {told[:100]!r}"
+    if kind in _OWN:
+        told = _OWN[kind](answer.body)
+        return "" if told == expected else f"not the {kind}: {told[:100]!r}"
     if kind == "hit" and answer.headers.get("x-valuecanvas-cache") != "hit":
         return f"cache: {answer.headers.get('x-valuecanvas-cache', 'no header')}"
     try:
@@ -99,6 +105,26 @@ def _template(raw: bytes) -> str:
         return str(json.loads(raw)["template"])
     except (ValueError, LookupError, TypeError):
         return _shown(raw)
+
+
+def _variant(raw: bytes) -> str:
+    try:
+        return str(json.loads(raw)["variant"])
+    except (ValueError, LookupError, TypeError):
+        return _shown(raw)
+
+
+def _how_many(raw: bytes) -> str:
+    """The bench's flags that are on; there are others."""
+    try:
+        flags = json.loads(raw)["flags"]
+        ours = [one for one in flags if one["key"].startswith("bench-")]
+        return str(sum(one["variant"] == "on" for one in ours))
+    except (ValueError, LookupError, TypeError):
+        return _shown(raw)
+
+
+_OWN = {"fetch": _template, "flag": _variant, "flags": _how_many}
 
 
 def _read_plain(raw: bytes) -> Content:

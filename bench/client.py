@@ -139,10 +139,12 @@ def get(host: str, key: str, path: str) -> bytes:
     return head.encode()
 
 
-def post(host: str, key: str, content: bytes) -> bytes:
-    """The bytes of one chat completion request."""
+def post(
+    host: str, key: str, content: bytes, path: str = "/v1/chat/completions"
+) -> bytes:
+    """The bytes of one request with a JSON body."""
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
         f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
         f"Accept: */*\r\nContent-Length: {len(content)}\r\n\r\n"
     )

@@ -54,6 +54,9 @@ def _request(load: Load, key: str, prompt: int) -> bytes:
     host = urlsplit(load.url).netloc
     if load.kind == "fetch":
         return get(host, key, f"/api/prompts/{load.model}/fetch")
+    if load.kind in ("flag", "flags"):
+        path = f"/ofrep/v1/evaluate/flags/{load.model}".rstrip("/")
+        return post(host, key, answers.context(prompt), path)
     return post(host, key, answers.body(load.kind, load.model, prompt))
 
 

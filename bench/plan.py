@@ -7,10 +7,19 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-Kind = Literal["miss", "hit", "stream", "fetch"]
+Kind = Literal["miss", "hit", "stream", "fetch", "flag", "flags"]
 # What a fetch asks for, in place of a model.
 PROMPT = "bench"
 PROMPT_TEXT = "You help {{team}} to understand its customers: {{question}}"
+# Served by OFREP: one of them, or all; each has as many rules, the last of which fits.
+FLAGS, FLAG_RULES = 1000, 10
+FLAG, VARIANT = "bench-0", "on"
+# Kinds that no other server has: what each asks for, and the answer.
+OWN: dict[Kind, tuple[str, str]] = {
+    "fetch": (PROMPT, PROMPT_TEXT),
+    "flag": (FLAG, VARIANT),
+    "flags": ("", str(FLAGS)),
+}
 
 
 @dataclass(frozen=True)

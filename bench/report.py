@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figures, Target
+from bench.plan import OWN
 
 BEGIN = "<!-- bench: begin -->"
 END = "<!-- bench: end -->"
@@ -37,6 +38,8 @@ _COSTS = {
     "hit": "cache hit",
     "stream": "31-chunk stream",
     "fetch": "prompt fetch",
+    "flag": "one flag over OFREP",
+    "flags": "1,000 flags over OFREP",
 }
 # The label, and which latency of the upstream alone is taken away.
 _LATENCY = {
@@ -54,8 +57,9 @@ _LATENCY = {
 def rows(found: Found, rate: float, stream_rate: float) -> list[Row]:
     """The lines of the table; a server that was not measured has no value."""
     costs = [_cost_row(found, kind) for kind in _COSTS]
-    # The others have no prompts to fetch.
-    table = [row for row in costs if row.values or "fetch" not in row.label]
+    # The others have no prompts and no flags.
+    own = {f"CPU a request, {_COSTS[kind]}" for kind in OWN}
+    table = [row for row in costs if row.values or row.label not in own]
     for kind, (label, _) in _LATENCY.items():
         told = label.format(rate=rate, stream_rate=stream_rate)
         for share in ("p50", "p95", "p99"):
@@ -143,6 +147,8 @@ def targets(found: Found) -> list[Target]:
         Target("hit: CPU", hit, 0.6, "ms"),
         Target("hit: 1/20 of LiteLLM's miss", hit, miss[PEER] / 20, "ms"),
         Target("prompt fetch: CPU", _cost(found, OURS, "fetch"), 0.3, "ms"),
+        Target("one flag over OFREP: CPU", _cost(found, OURS, "flag"), 0.3, "ms"),
+        Target("1,000 flags over OFREP: CPU", _cost(found, OURS, "flags"), 15, "ms"),
     ]
 
 

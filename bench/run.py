@@ -90,7 +90,7 @@ def _one(
     if name == report.OURS:
         with gateway.running(upstream, cores, folder) as ours:
             figures = bench.measure(ours.server, ours.beside)
-            bench.fetches(ours.server, figures, ours.beside)
+            bench.own(ours.server, figures, ours.beside)
             ours.stop_waiting_for_disk()
             bench.open(ours.server, "miss", figures, report.NO_FSYNC)
             figures.notes.append(_disk(folder))

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from bench.plan import PROMPT, PROMPT_TEXT
+from bench.plan import FLAG_RULES, FLAGS, PROMPT, PROMPT_TEXT, VARIANT
 from billing import keys
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
+from flags.models import Flag, Rule
 from llm.models import Model, Provider, Route
 from prompts import services
 
@@ -25,6 +26,7 @@ def run(upstream: str, customers: int) -> None:
         _routes(upstream)
         texts = _callers(customers)
         _prompt()
+        _flags()
     print(json.dumps(texts))
 
 
@@ -60,7 +62,7 @@ def _callers(customers: int) -> list[str]:
         customer = Customer.objects.create(
             user_id=f"bench-{number}", team=teams[number % TEAMS], tier=tier
         )
-        scopes = ["llm", "prompts:read"]
+        scopes = ["llm", "prompts:read", "flags:evaluate"]
         key, text = keys.issue(customer=customer, name="bench", scopes=scopes)
         _budget(scope.CUSTOMER, period.DAY, customer=customer)
         _budget(scope.KEY, period.DAY, api_key=key)
@@ -75,6 +77,27 @@ def _prompt() -> None:
         prompt, template=PROMPT_TEXT, variables=["team", "question"], actor=actor
     )
     services.move_label(prompt, "production", 1, expected=None, actor=actor)
+
+
+def _flags() -> None:
+    for number in range(FLAGS):
+        flag = Flag.objects.create(name=f"bench-{number}")
+        Rule.objects.bulk_create(
+            Rule(
+                flag=flag,
+                order=order,
+                variant=VARIANT,
+                conditions=[
+                    {"attribute": "tier", "operator": "in", "value": ["pro", "team"]},
+                    {
+                        "attribute": "country",
+                        "operator": "equals",
+                        "value": "SE" if order == FLAG_RULES - 1 else f"X{order}",
+                    },
+                ],
+            )
+            for order in range(FLAG_RULES)
+        )
 
 
 def _budget(

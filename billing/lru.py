@@ -27,6 +27,10 @@ class Lru(Generic[K, V]):
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    def latest(self) -> list[K]:
+        """The keys, the last used first."""
+        return list(reversed(self._entries))
+
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
 

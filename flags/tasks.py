@@ -2,8 +2,9 @@
 
 import structlog
 from celery import shared_task
+from django.utils import timezone
 
-from flags import services
+from flags import exposure, services
 
 log = structlog.get_logger("flags.tasks")
 
@@ -15,3 +16,9 @@ def apply_due() -> int:
     if done:
         log.info("flags.schedule_applied", count=done)
     return done
+
+
+@shared_task(name="flags.purge")
+def purge() -> int:
+    """Delete counts of exposures that nobody charts any more."""
+    return exposure.purge(timezone.now())

@@ -119,10 +119,7 @@ class Admission:
 
         For answers without admission. Raises Unavailable if none was ever loaded.
         """
-        if self._config.loaded and not self._ledger.healthy:
-            # Nobody waits for a database that is away; one looks whether it is back.
-            if self._probe is None or self._probe.done():
-                self._probe = asyncio.create_task(self._look_again())
+        if self._config.loaded and self.looks_again():
             return self._config.current
         try:
             return await self._committed()
@@ -130,6 +127,14 @@ class Admission:
             if self._config.loaded:
                 return self._config.current
             raise
+
+    def looks_again(self) -> bool:
+        """Whether the database is away. Then one looks whether it is back: nobody waits."""
+        if self._ledger.healthy:
+            return False
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._look_again())
+        return True
 
     async def _look_again(self) -> None:
         with suppress(Unavailable):

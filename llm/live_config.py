@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from llm import snapshot
+from llm import last_known, snapshot
+from llm.last_known import LastKnown
 from llm.snapshot import Snapshot
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
@@ -26,6 +27,7 @@ class LiveConfig:
         self._db = db
         self._on_change = on_change
         self._current: Snapshot | None = None
+        self._last_known: LastKnown | None = None
         self._lock = asyncio.Lock()
 
     @property
@@ -39,6 +41,19 @@ class LiveConfig:
     def loaded(self) -> bool:
         return self._current is not None
 
+    @property
+    def last_known(self) -> LastKnown | None:
+        """What `recall` found, until the configuration is loaded. Admit nothing on it."""
+        return self._last_known
+
+    async def recall(self) -> None:
+        """Without a database: take up what the disk still knows."""
+        found = await asyncio.to_thread(last_known.load)
+        if found is not None and not self.loaded:
+            self._last_known = found
+            SNAPSHOT_LOADED.set(found.saved_at)
+            log.warning("config.last_known", epoch=found.epoch, saved_at=found.saved_at)
+
     async def refresh(self, found: int | None = None) -> Snapshot:
         """Load what changed, unless the snapshot is at the epoch `found` already.
 
@@ -47,10 +62,11 @@ class LiveConfig:
         async with self._lock:
             # Equal, not at least: a restored database goes on from an earlier epoch.
             if self._current is not None and self._current.epoch == found:
+                SNAPSHOT_LOADED.set(time.time())
                 return self._current
             fresh, changes = await self._db.run(snapshot.load, self._current)
             self._on_change(changes)
-            self._current = fresh
+            self._current, self._last_known = fresh, None
         SNAPSHOT_EPOCH.set(fresh.epoch)
         SNAPSHOT_LOADED.set(time.time())
         if changes:

@@ -20,9 +20,11 @@ from llm.denials import Denials
 from llm.exposures import Exposures
 from llm.heir import Heir
 from llm.journal import Journal
+from llm.keeper import Keeper
 from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
 from llm.pipeline import Pipeline
+from llm.reader import Reader
 from llm.records import Records
 from llm.relay import Relay
 from llm.settlement import Settler
@@ -52,11 +54,14 @@ class Runtime:
     flights: Flights
     limiter: Limiter
     exposures: Exposures
+    keeper: Keeper
+    reader: Reader
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
         await self.flights.stop()
         await self.heir.stop()
+        await self.keeper.stop()
         await self.limiter.close()
         await self.board.close()
         await self.records.flush()
@@ -126,6 +131,9 @@ async def start() -> Runtime:
     except DatabaseError as error:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
+        await config.recall()
+    keeper = Keeper(db, config)
+    keeper.start()
     return Runtime(
         db=db,
         store=store,
@@ -142,4 +150,6 @@ async def start() -> Runtime:
         limiter=limiter,
         flights=flights,
         exposures=exposures,
+        keeper=keeper,
+        reader=Reader(admission=admission, config=config, keeper=keeper),
     )

@@ -31,7 +31,7 @@ DOORS = (
     "llm.admin",
     "llm.management",
     "llm.urls",
-    "llm.api_urls",
+    "llm.urls_cold",
     "llm.gateway",
 )
 

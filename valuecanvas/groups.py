@@ -72,6 +72,7 @@ OPERATED = (
     "llm.use_playground",
     "prompts.add_experiment",
     "prompts.change_experiment",
+    "prompts.delete_experiment",
     "prompts.add_prompt",
     "prompts.change_prompt",
     "prompts.publish_prompt",

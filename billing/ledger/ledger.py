@@ -278,7 +278,7 @@ class Ledger:
 
     async def put(self, item: Item) -> Any:
         """Commit `item` with the next group. Raises BatchUnavailable."""
-        return await self._batch.submit(item)
+        return await self._batch.put(item)
 
     def submit(self, item: Item) -> "asyncio.Future[Any]":
         """Queue `item` for the next group. Raises BatchUnavailable, but not for Settle."""

@@ -157,15 +157,12 @@ def shown(found: Evaluation) -> dict[str, Any]:
 
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
-    """The flags as committed now, and who asks. Raises GatewayError."""
-    admission = runtime(request).admission
-    # The snapshot first: see billing/callers.py.
-    snapshot = await admission.snapshot()
+    """The flags as committed now or last known, and who asks. Raises GatewayError."""
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None and "HTTP_X_API_KEY" in request.META:
         header = f"Bearer {request.META['HTTP_X_API_KEY']}"
     call = Call(request_id(request), "flags", {}, authorization=header)
-    principal = await admission.identify(call)
+    snapshot, principal = await runtime(request).reader.open(call)
     if Scope.FLAGS_EVALUATE.value not in principal.scopes:
         raise NotPermitted(
             f"This key lacks the scope '{Scope.FLAGS_EVALUATE.value}'.",

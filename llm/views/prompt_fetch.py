@@ -19,8 +19,8 @@ from rest_framework import serializers as s
 
 from billing.principal import Principal
 from llm.choice import context
+from llm.reader import Readable
 from llm.responses import json_response
-from llm.snapshot import Snapshot
 from llm.types import Call
 from llm.views.base import HotView, request_id, runtime
 from prompts import render
@@ -88,9 +88,6 @@ class FetchPrompt(HotView):
 
     async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
         asked = _asked(request.GET.dict())
-        admission = runtime(request).admission
-        # The snapshot first: see billing/callers.py.
-        snapshot = await admission.snapshot()
         call = Call(
             id=request_id(request),
             endpoint="prompts",
@@ -98,7 +95,7 @@ class FetchPrompt(HotView):
             authorization=request.META.get("HTTP_AUTHORIZATION"),
             on_behalf=asked.get("user"),
         )
-        principal = await admission.identify(call)
+        snapshot, principal = await runtime(request).reader.open(call)
         if SCOPE not in principal.scopes:
             raise NotPermitted(
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
@@ -136,7 +133,7 @@ def shown(library: Library, chosen: Chosen) -> dict[str, Any]:
 
 
 def _chosen(
-    snapshot: Snapshot, key: str, asked: Mapping[str, str], principal: Principal
+    snapshot: Readable, key: str, asked: Mapping[str, str], principal: Principal
 ) -> Chosen:
     version, label = asked.get("version"), asked.get("label")
     user = asked.get("user")

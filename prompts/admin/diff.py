@@ -1,17 +1,21 @@
 """Two versions beside each other: which lines, and which words in them, differ."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from prompts.admin.matching import opcodes
 from prompts.models import PromptVersion
 
 # Unchanged lines that are shown around a change; longer runs are folded.
 AROUND = 3
-_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+# With the blanks before them: those alone say nothing.
+_WORDS = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
+# Of a part of a version; more would be too much for a browser.
+MOST_ROWS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class Section:
     rows: tuple[Row, ...]
     changed: bool
 
+    @property
+    def cut(self) -> bool:
+        """Whether there is more than is shown."""
+        return len(self.rows) == MOST_ROWS
+
 
 def sections(old: PromptVersion, new: PromptVersion) -> list[Section]:
     """Every part of the two, in order, also those that are the same in both."""
@@ -54,7 +63,7 @@ def sections(old: PromptVersion, new: PromptVersion) -> list[Section]:
     return [
         Section(
             title,
-            tuple(rows(left.get(title, ""), right.get(title, ""))),
+            tuple(islice(rows(left.get(title, ""), right.get(title, "")), MOST_ROWS)),
             left.get(title, "") != right.get(title, ""),
         )
         for title in titles
@@ -77,15 +86,20 @@ def parts(version: PromptVersion) -> dict[str, str]:
 
 def rows(old: str, new: str) -> Iterator[Row]:
     """The lines of two texts, paired; runs without a change are folded."""
-    left, right = old.splitlines(), new.splitlines()
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    last = len(matcher.get_opcodes()) - 1
-    for at, (tag, i1, i2, j1, j2) in enumerate(matcher.get_opcodes()):
+    left, right = _lines(old), _lines(new)
+    codes = opcodes(left, right)
+    last = len(codes) - 1
+    for at, (tag, i1, i2, j1, j2) in enumerate(codes):
         if tag == "equal":
             same = list(_same(left, range(i1, i2), j1 - i1))
             yield from _folded(same, first=at == 0, last=at == last)
         else:
             yield from _changed(left, right, (range(i1, i2), range(j1, j2)))
+
+
+def _lines(text: str) -> list[str]:
+    """Not by `splitlines`, which passes over a last empty line."""
+    return text.split("\n") if text else []
 
 
 def _same(lines: Sequence[str], at: range, shift: int) -> Iterator[Row]:
@@ -119,9 +133,8 @@ def _changed(
 
 def _words(old: str, new: str) -> tuple[tuple[Bit, ...], tuple[Bit, ...]]:
     left, right = _WORDS.findall(old), _WORDS.findall(new)
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
     olds, news = [], []
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+    for tag, i1, i2, j1, j2 in opcodes(left, right):
         changed = tag != "equal"
         olds.append(Bit("".join(left[i1:i2]), changed))
         news.append(Bit("".join(right[j1:j2]), changed))

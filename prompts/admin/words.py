@@ -2,6 +2,7 @@
 
 from prompts.models import PromptEvent
 from prompts.models.event import Action
+from prompts.models.label import PRODUCTION
 
 _SAID: dict[str, str] = {
     Action.CREATED: "created the prompt",
@@ -22,7 +23,7 @@ _SAID: dict[str, str] = {
 }
 # Which stand out: something went wrong, or went live.
 ALARMS = (Action.ROLLED_BACK, Action.ROLLOUT_ROLLED_BACK)
-LIVE = (Action.MOVED, Action.ROLLOUT_FINISHED, Action.EXPERIMENT_PROMOTED)
+LIVE = (Action.ROLLOUT_FINISHED, Action.EXPERIMENT_PROMOTED)
 
 
 def sentence(event: PromptEvent) -> str:
@@ -45,7 +46,8 @@ def tone(event: PromptEvent) -> str:
     """alarm, live or quiet."""
     if event.action in ALARMS:
         return "alarm"
-    return "live" if event.action in LIVE else "quiet"
+    published = event.action == Action.MOVED and event.label == PRODUCTION
+    return "live" if published or event.action in LIVE else "quiet"
 
 
 def _number(version: int | None) -> str:

@@ -1,5 +1,6 @@
 """The page of a prompt: the editor with its preview, what is live, what happened."""
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from prompts.admin import diff, preview
 from prompts.admin.rights import PUBLISH
 from prompts.admin.status import status
 from prompts.admin.value_rules import KINDS
-from prompts.admin.version_form import ROLES, VersionForm
+from prompts.admin.version_form import MUST, ROLES, VersionForm
 from prompts.models import Prompt, PromptVersion
 from valuecanvas.core.errors import Conflict
 
@@ -141,10 +142,20 @@ class WorkspaceMixin:
             may_publish=request.user.has_perm(PUBLISH),
             roles=ROLES,
             kinds=KINDS,
+            example=_example(form),
             is_fullwidth="1",
             **context,
         )
         return answer
+
+
+def _example(form: VersionForm) -> str:
+    """The body of a request that asks for the prompt."""
+    given = {row["name"]: "…" for row in form.rows() if row["left_out"] == MUST}
+    prompt = {"id": form.prompt.key, **({"variables": given} if given else {})}
+    model = form["model"].value()
+    body = {"prompt": prompt} if model else {"model": "…", "prompt": prompt}
+    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def _source(

@@ -58,10 +58,23 @@ def test_page__published_prompt__tells_who_when_and_why(operator: Client) -> Non
     assert "moved production from version 1 to 2" in text
 
 
+def test_page__published_prompt__shows_how_programs_ask_for_it(
+    operator: Client,
+) -> None:
+    prompt = make_prompt("canvas.generate", versions=1)
+    example = json.loads(operator.get(url_of(prompt)).context["example"])
+    wanted = {"id": "canvas.generate", "variables": {"business": "…"}}
+    assert example == {"model": "…", "prompt": wanted}
+    make_version(prompt, "Hello.", model="demo")
+    example = json.loads(operator.get(url_of(prompt)).context["example"])
+    assert example == {"prompt": {"id": "canvas.generate"}}
+
+
 def test_page__auditor__may_look_only(auditor: Client) -> None:
     prompt = make_prompt(versions=2, live=1)
     text = text_of(auditor.get(url_of(prompt)))
     assert "you may look, not change" in text
+    assert "<fieldset inert>" in text
     for words in ("Save as version", "Roll back to", ">Publish<", "Set a label"):
         assert words not in text
     assert auditor.post(url_of(prompt), sent()).status_code == 403
@@ -361,7 +374,7 @@ def test_compare__no_choice__live_against_newest(operator: Client) -> None:
     answer = operator.get(url_of(prompt, "compare"))
     numbers = (answer.context["left"].number, answer.context["right"].number)
     assert numbers == (2, 3)
-    assert "<ins>3</ins>" in text_of(answer)
+    assert "<ins> 3</ins>" in text_of(answer)
 
 
 def test_compare__newest_is_live__with_the_one_before(operator: Client) -> None:

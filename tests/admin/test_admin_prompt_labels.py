@@ -37,7 +37,7 @@ def label_at(prompt: Prompt, name: str) -> int:
 def test_publish__page__shows_what_changes(operator: Client) -> None:
     prompt = make_prompt(versions=2, live=1)
     text = text_of(operator.get(url_of(prompt, version=2)))
-    for words in ("Publish version 2", "Now version 1 is live", "<del>1</del>", "<ins>2</ins>"):  # fmt: skip
+    for words in ("Publish version 2", "Now version 1 is live", "<del> 1</del>", "<ins> 2</ins>"):  # fmt: skip
         assert words in text
 
 

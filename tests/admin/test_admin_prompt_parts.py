@@ -1,11 +1,14 @@
 """The small parts of the pages of prompts: differences, rules for values, sentences."""
 
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from prompts.admin import diff
+from prompts.admin.matching import opcodes
 from prompts.admin.rollout import plan_of
 from prompts.admin.value_rules import Rule, rule_of, schema_of, typed
 from prompts.admin.words import sentence, tone
@@ -36,7 +39,7 @@ def test_rows__line_changed_added_and_removed__each_is_told() -> None:
 def test_rows__words_changed__only_those_are_marked() -> None:
     [row] = diff.rows("Give one line.", "Give two lines.")
     assert row.left is not None
-    assert [bit.text for bit in row.left.bits if bit.changed] == ["one", "line"]
+    assert [bit.text for bit in row.left.bits if bit.changed] == [" one line"]
 
 
 def test_rows__long_run_without_a_change__is_folded() -> None:
@@ -56,6 +59,39 @@ def test_rows__change_at_one_end_only__far_lines_are_folded() -> None:
 
 def test_rows__nothing_on_a_side__all_added() -> None:
     assert pairs("", "a\nb") == [("added", "-", "a"), ("added", "-", "b")]
+
+
+def test_rows__last_line_end_added__is_seen() -> None:
+    assert pairs("a", "a\n") == [("same", "a", "a"), ("added", "-", "")]
+
+
+@pytest.mark.parametrize("end", ["", "same\n"])
+def test_rows__thousands_of_equal_lines__take_no_minutes(end: str) -> None:
+    old = "x\ny\n" * 20_000 + end
+    new = "y\nx\n" * 25_000 + end
+    # difflib alone would not come back: only both ends are matched.
+    kinds = Counter(row.kind for row in diff.rows(old, new))
+    assert kinds["changed"] > 39_000
+
+
+def test_opcodes__random_words__turn_the_one_into_the_other() -> None:
+    chance = random.Random(1)
+    for _ in range(300):
+        old, new = (
+            [chance.choice("abc") for _ in range(chance.randrange(9))] for _ in "12"
+        )
+        made: list[str] = []
+        for tag, i1, i2, j1, j2 in opcodes(old, new):
+            assert (old[i1:i2] == new[j1:j2]) == (tag == "equal")
+            made += old[i1:i2] if tag == "equal" else new[j1:j2]
+        assert made == new
+
+
+def test_sections__too_many_lines__are_cut_and_that_is_said() -> None:
+    old, new = version(template="x\n" * 4000), version(template="y\n" * 4000)
+    [words] = [one for one in diff.sections(old, new) if one.changed]
+    assert len(words.rows) == diff.MOST_ROWS
+    assert words.cut
 
 
 def version(**fields: Any) -> PromptVersion:
@@ -146,7 +182,7 @@ def test_typed__text__as_the_schema_wants_it(
         (
             {"action": "moved", "label": "x", "from_version": 1, "to_version": 2},
             "moved x from version 1 to 2",
-            "live",
+            "quiet",
         ),
         (
             {"action": "rolled_back", "from_version": 3, "to_version": 2},

@@ -80,3 +80,36 @@ def test_problem__anything_else__said_in_words(
     kind: Kind, answer: Answer, said: str
 ) -> None:
     assert said in answers.problem(kind, answer, expected="yes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "expected"),
+    [
+        ("fetch", {"template": "words"}, "words"),
+        ("flag", {"variant": "on"}, "on"),
+        (
+            "flags",
+            {
+                "flags": [
+                    {"key": "bench-0", "variant": "on"},
+                    {"key": "bench-1", "variant": "off"},
+                    {"key": "other"},
+                ]
+            },
+            "1",
+        ),
+    ],
+)
+def test_problem__what_only_the_gateway_has__is_judged_too(
+    kind: Kind, told: dict[str, object], expected: str
+) -> None:
+    body = json.dumps(told).encode()
+    assert answers.problem(kind, Answer(200, {}, body), expected=expected) == ""
+    assert answers.problem(kind, Answer(200, {}, body), expected="else")
+    assert answers.problem(kind, Answer(200, {}, b"{}"), expected=expected)
+    assert answers.problem(kind, Answer(200, {}, b"<"), expected=expected)
+
+
+def test_context__two_numbers__are_two_users() -> None:
+    one, two = (json.loads(answers.context(n))["context"] for n in (1, 2))
+    assert one["targetingKey"] != two["targetingKey"]

@@ -151,4 +151,15 @@ async def test_drive__fetch__asks_for_the_prompt_and_reads_its_words() -> None:
     async with serving(always(wrong)) as url:
         result = await load.drive(replace(fetch, url=url))
     assert (result.answered, result.wrong) == (0, 40)
-    assert "not the prompt" in result.problems[0]
+    assert "not the fetch" in result.problems[0]
+
+
+async def test_drive__flags__are_asked_for_by_ofrep() -> None:
+    one = replace(LOAD, kind="flag", model="a", expected="on")
+    start = b"POST /ofrep/v1/evaluate/flags"
+    assert load._request(one, "k1", 0).startswith(start + b"/a HTTP")
+    every = replace(one, kind="flags", model="")
+    assert load._request(every, "k1", 0).startswith(start + b" HTTP")
+    async with serving(always(response(b'{"variant": "on"}'))) as url:
+        result = await load.drive(replace(one, url=url))
+    assert (result.answered, result.wrong) == (40, 0)

@@ -120,6 +120,25 @@ async def test_submit__after_a_large_batch__waits_a_moment_for_company(
     assert desk.batches == [["a"], ["b", "c"], ["d", "e"]]
 
 
+async def test_put__cancelled_when_the_answer_had_just_come__is_undone(
+    desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking: asyncio.Task[Any] = asyncio.create_task(group.put("a"))
+    deliver = group._deliver
+
+    def deliver_and_cancel(pairs: Any) -> None:
+        deliver(pairs)
+        asking.cancel()
+
+    monkeypatch.setattr(group, "_deliver", deliver_and_cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    monkeypatch.undo()
+    assert await group.put("b") == "B"
+    assert desk.batches[0] == ["a"]
+    assert "keep-una" in [item for one in desk.batches for item in one]
+
+
 async def test_submit__item_of_a_bad_batch__is_tried_alone(
     desk: Desk, group: "GroupCommit[str]"
 ) -> None:

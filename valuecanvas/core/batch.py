@@ -91,6 +91,21 @@ class GroupCommit(Generic[Item]):
         self._queue.put(Waiting(item, future, time.monotonic()))
         return future
 
+    async def put(self, item: Item) -> Any:
+        """The work's answer to `item`; it is undone for whoever cannot take that.
+
+        Raises BatchUnavailable.
+        """
+        future = self.submit(item)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # Cancelled after the answer had come, but before we ran on with it. (One
+            # that is still under way is cancelled with us: see _orphaned.)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._undo(item, future)
+            raise
+
     @property
     def depth(self) -> int:
         """Items waiting, about."""
@@ -233,6 +248,9 @@ class GroupCommit(Generic[Item]):
         """Whoever asked has gone: what was committed for it is given back."""
         if not waiting.future.cancelled():
             return
-        undo = self._policy.undo(waiting.item)
+        self._undo(waiting.item, waiting.future)
+
+    def _undo(self, item: Item, future: asyncio.Future[Any]) -> None:
+        undo = self._policy.undo(item)
         if undo is not None:
-            self._queue.put(Waiting(undo, waiting.future, time.monotonic()))
+            self._queue.put(Waiting(undo, future, time.monotonic()))

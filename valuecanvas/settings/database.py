@@ -1,6 +1,7 @@
 """PostgreSQL for what must last, Redis for what may be lost."""
 
 import json
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -42,7 +43,7 @@ REDIS_URL = _require(
     ),
 ) or _engines.get("redis_url", "redis://127.0.0.1:6379/0")
 
-DATABASES = {
+DATABASES: dict[str, Any] = {
     "default": {
         # No age: under ASGI each request of Django's own path has a thread of its own,
         # so a kept connection would be used by nobody and stay open.

@@ -1,0 +1,73 @@
+"""The gateway, in no hurry, with doors that take a guard off and put it on again.
+
+uvicorn tests.races.switches:application
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import psycopg
+
+from tests.faults import inside
+from tests.faults.inside import application, gateway
+
+# The application must be there before its modules are changed.
+from billing.ledger.ledger import Clerk  # isort: skip
+from billing.ledger.types import Books, Item  # isort: skip
+from llm import admission  # isort: skip
+from prompts import render  # isort: skip
+from prompts.render import Chosen, Library, Rendered  # isort: skip
+
+# However busy the machine is, nobody is refused or answered from memory for it.
+admission.ADMIT_WITHIN_S = 60.0
+LOOK, LOCK, RENDER = Clerk._epoch, Clerk._lock, render.render
+
+
+def _known() -> int:
+    """The epoch of the snapshot that this process has anyway."""
+    assert gateway._runtime is not None
+    return gateway._runtime.config.current.epoch
+
+
+def _no_look(clerk: Clerk, cursor: psycopg.Cursor) -> int:
+    return _known()
+
+
+def _no_lock(clerk: Clerk, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
+    return replace(LOCK(clerk, cursor, items), epoch=_known())
+
+
+def _mixed(
+    library: Library, chosen: Chosen, variables: Mapping[str, object]
+) -> Rendered:
+    """The words of one version with what the next one declares."""
+    versions = chosen.prompt.versions
+    other = versions[chosen.number % len(versions) + 1].words
+    words = replace(chosen.version.words, declared=other.declared)
+    version = replace(chosen.version, _words=words)
+    return RENDER(library, replace(chosen, version=version), variables)
+
+
+def _epoch_off() -> None:
+    """Nobody compares the epoch with the committed one."""
+    Clerk._epoch, Clerk._lock = _no_look, _no_lock  # type: ignore[method-assign]
+
+
+def _version_off() -> None:
+    """What a version consists of is not taken from one and the same."""
+    render.render = _mixed
+
+
+def _on() -> None:
+    Clerk._epoch, Clerk._lock = LOOK, LOCK  # type: ignore[method-assign]
+    render.render = RENDER
+
+
+DOORS: dict[str, Callable[[], None]] = {
+    "/_guards/on": _on,
+    "/_guards/epoch/off": _epoch_off,
+    "/_guards/version/off": _version_off,
+}
+inside.doors |= DOORS
+
+__all__ = ["application"]
