@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from dataclasses import dataclass, field
 from typing import Self
@@ -52,6 +53,7 @@ class Figures:
     cost: dict[str, Cost] = field(default_factory=dict)
     latency: dict[str, Latency] = field(default_factory=dict)
     peak_mb: float = 0.0
+    evaluation_us: float = math.nan
     answered: int = 0
     wrong: int = 0
     problems: list[str] = field(default_factory=list)

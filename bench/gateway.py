@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -36,6 +36,13 @@ class Started:
     beside: tuple[Server, ...]
     database_url: str
     store_url: str
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def evaluation_us(self) -> float:
+        """Microseconds of CPU that one evaluation of a flag takes in a process."""
+        code = "from bench import evaluation; print(evaluation.microseconds())"
+        told = _manage("shell", "--no-imports", "--command", code, env=self.environment)
+        return float(told.splitlines()[-1])
 
     def ledger_rows(self) -> int:
         """How many requests the ledger holds."""
@@ -79,7 +86,7 @@ def running(
         command = servers.uvicorn(app, workers)
         program = Program("gateway", command, "/health/ready", env, keys)
         with servers.running(program, cores.server) as server:
-            yield Started(server, (database, store), database.url, store.url)
+            yield Started(server, (database, store), database.url, store.url, env)
 
 
 @contextlib.contextmanager

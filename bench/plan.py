@@ -96,4 +96,4 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(warm_up=60, rounds=1, miss=300, hit=300, stream=100, seconds=3.0)
+QUICK = Sizes(warm_up=260, rounds=1, miss=300, hit=300, stream=100, seconds=3.0)

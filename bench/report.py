@@ -147,6 +147,7 @@ def targets(found: Found) -> list[Target]:
         Target("hit: CPU", hit, 0.6, "ms"),
         Target("hit: 1/20 of LiteLLM's miss", hit, miss[PEER] / 20, "ms"),
         Target("prompt fetch: CPU", _cost(found, OURS, "fetch"), 0.3, "ms"),
+        Target("one flag in process, 10 rules: CPU", _evaluation(found), 10, "us"),
         Target("one flag over OFREP: CPU", _cost(found, OURS, "flag"), 0.3, "ms"),
         Target("1,000 flags over OFREP: CPU", _cost(found, OURS, "flags"), 15, "ms"),
     ]
@@ -157,6 +158,10 @@ def _latency_target(found: Found, kind: str, share: str) -> Target:
     theirs = _added(found, "miss", share).get(PEER, math.nan)
     what = f"added latency of a {kind}, {share}: half of LiteLLM's"
     return Target(what, ours, theirs / 2, "ms")
+
+
+def _evaluation(found: Found) -> float:
+    return found[OURS].evaluation_us if OURS in found else math.nan
 
 
 def _cost(found: Found, name: str, kind: str) -> float:

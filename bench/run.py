@@ -91,6 +91,7 @@ def _one(
         with gateway.running(upstream, cores, folder) as ours:
             figures = bench.measure(ours.server, ours.beside)
             bench.own(ours.server, figures, ours.beside)
+            figures.evaluation_us = ours.evaluation_us()
             ours.stop_waiting_for_disk()
             bench.open(ours.server, "miss", figures, report.NO_FSYNC)
             figures.notes.append(_disk(folder))

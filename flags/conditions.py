@@ -13,6 +13,8 @@ Scalar = str | int | float | bool
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 10_000
+# A caller's list that is longer fits nothing: each rule of each flag goes through it.
+MOST_FOUND = 1000
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}  # fmt: skip
 _VERSIONS = {f"semver_{name}": test for name, test in {**_ORDERS, "eq": eq}.items()}
 _TEXTS: dict[str, Callable[[str, str], bool]] = {
@@ -94,6 +96,10 @@ def _is_scalar(value: object) -> TypeGuard[Scalar]:
     return isinstance(value, str | int | float)
 
 
+def _is_list(found: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(found, list | tuple) and len(found) <= MOST_FOUND
+
+
 def _scalar(value: object) -> Scalar:
     if not _is_scalar(value) or (isinstance(value, float) and not math.isfinite(value)):
         raise BadCondition("the value is a text, a number, true or false.")
@@ -114,7 +120,7 @@ def _among(name: str, values: object, *, wanted: bool) -> Test:
         found = context.get(name)
         if type(found) is str:
             return (found in known) is wanted
-        if isinstance(found, list | tuple):
+        if _is_list(found):
             mine = {_same(one) for one in found if _is_scalar(one)}
             return known.isdisjoint(mine) is not wanted
         return _is_scalar(found) and (_same(found) in known) is wanted
@@ -129,7 +135,7 @@ def _contains(name: str, value: object, *, wanted: bool) -> Test:
         found = context.get(name)
         if isinstance(found, str):
             return (str(part) in found) is wanted
-        if isinstance(found, list | tuple):
+        if _is_list(found):
             mine = [_same(one) for one in found if _is_scalar(one)]
             return (_same(part) in mine) is wanted
         return False

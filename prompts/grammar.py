@@ -90,6 +90,13 @@ class Template:
         """About how many characters it has; references are not counted in."""
         return sum(_length(one) for one in self.pieces)
 
+    def length(self, values: Mapping[str, str]) -> int:
+        """How many characters `render` would make. Raises KeyError."""
+        return sum(
+            len(values[one.name]) if isinstance(one, Variable) else _length(one)
+            for one in self.pieces
+        )
+
     def render(self, values: Mapping[str, str]) -> str:
         """The text with each `{{name}}` replaced by its value, in one pass.
 

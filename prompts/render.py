@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from prompts import variables as values
 from prompts.config import (
     ArmFacts,
@@ -147,6 +149,7 @@ def render(
     """The words of `chosen` with its variables. Raises InvalidRequest, BrokenPrompt."""
     body = library.body(chosen.prompt, chosen.version)
     texts = values.check(body.declared, variables)
+    _refuse_too_long(body, texts)
     messages = [
         {"role": role, "content": template.render(texts)}
         for role, template in body.messages
@@ -157,6 +160,17 @@ def render(
         chosen.model or chosen.version.model or None,
         chosen.version.words.parameters,
     )
+
+
+def _refuse_too_long(body: Body, texts: Mapping[str, str]) -> None:
+    """A long value that stands in many places would fill the memory."""
+    most = LARGEST + settings.LLM_MAX_BODY_BYTES
+    if sum(words.length(texts) for _, words in body.messages) > most:
+        raise InvalidRequest(
+            f"The prompt with its variables has more than {most:,} characters.",
+            param="prompt.variables",
+            code="prompt_too_long",
+        )
 
 
 def find(library: Library, key: str) -> PromptFacts:

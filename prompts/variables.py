@@ -17,8 +17,10 @@ from valuecanvas.core.errors import InvalidRequest
 # Schemas are read from the prompt only: an empty registry fetches nothing.
 _REGISTRY: Registry = Registry()
 _REFERENCES = ("$ref", "$dynamicRef", "$id")
-# Such as (a+)+: one value could hold up the process for hours.
-_NESTED = re.compile(r"[+*}][^()]*\)[+*{]")
+# A pattern's parts: escapes, classes, beginnings of groups, counts, single characters.
+_PARTS = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<\w+>|<?[:=!]))?|\{[\d,]*\}|.", re.S
+)
 MOST_TOLD = 20
 
 
@@ -114,8 +116,12 @@ def schema_problem(schema: object) -> str | None:
         return _told(error.message)
     if far := [r for r in _found(schema, _REFERENCES) if not r.startswith("#")]:
         return f"'{far[0]}' is outside this schema; references begin with '#'."
-    if slow := [r for r in _found(schema, ("pattern",)) if _NESTED.search(r)]:
-        return f"The pattern '{slow[0]}' repeats a repetition, which can take forever."
+    patterns = [*_found(schema, ("pattern",)), *_named(schema)]
+    if slow := [one for one in patterns if _runs_away(one)]:
+        return (
+            f"The pattern '{slow[0]}' repeats a repetition or a choice, which can take "
+            "forever."
+        )
     return None
 
 
@@ -147,6 +153,39 @@ def _found(schema: object, names: tuple[str, ...]) -> Iterator[str]:
     elif isinstance(schema, list):
         for one in schema:
             yield from _found(one, names)
+
+
+def _named(schema: object) -> Iterator[str]:
+    """The patterns that `patternProperties` have for names, wherever they are."""
+    if isinstance(schema, dict):
+        found = schema.get("patternProperties")
+        yield from found if isinstance(found, dict) else ()
+        for value in schema.values():
+            yield from _named(value)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from _named(one)
+
+
+def _runs_away(pattern: str) -> bool:
+    """Does it repeat a group that holds a choice, such as (a+)+ or (a|a)*?
+
+    There are exponentially many ways to try those: one value could hold up the
+    process for hours.
+    """
+    choices = [False]
+    parts: list[str] = _PARTS.findall(pattern)
+    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+        if part.startswith("("):
+            choices.append(False)
+        elif part == ")" and len(choices) > 1:
+            inner = choices.pop()
+            if inner and following[:1] in ("*", "+", "{"):
+                return True
+            choices[-1] |= inner
+        elif part in ("|", "*", "+", "?") or (part.startswith("{") and "," in part):
+            choices[-1] = True
+    return False
 
 
 def _told(message: str) -> str:

@@ -11,8 +11,8 @@ from rest_framework.views import APIView
 from flags import services
 from flags.api import access, shapes
 from flags.api.flags import TAGS, settled
-from flags.models import ScheduledChange
-from valuecanvas.core.api.access import Access
+from flags.models import ChangeKind, ScheduledChange
+from valuecanvas.core.api.access import Access, check
 from valuecanvas.core.api.paging import Paging
 from valuecanvas.core.api.schema import answers, errors
 from valuecanvas.core.errors import NotFound
@@ -48,6 +48,8 @@ class Changes(ListAPIView):
         body = shapes.GivenChange(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
+        if asked["kind"] == ChangeKind.KILL:
+            check(request, access.KILL)
         _, said = settled(asked)
         made = services.schedule(
             access.flag(key),

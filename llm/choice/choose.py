@@ -7,11 +7,12 @@ from billing.principal import Principal
 from llm.choice import context, effects
 from llm.choice.asked import Asked
 from llm.choice.effects import Effects
-from llm.choice.words import NOT_PARAMETERS, Words, filled
+from llm.choice.words import Words, filled, overruled
+from llm.resolve import KIND_OF
 from llm.snapshot import Snapshot
 from llm.types import NOTHING, Call, Chosen
 from prompts import render
-from prompts.models.label import PRODUCTION
+from prompts.models.label import LATEST, PRODUCTION
 from valuecanvas.core import bucketing
 
 
@@ -31,7 +32,8 @@ def choose(
     if asked is None:
         if not (found.values or found.off):
             return call.body, NOTHING
-        return _changed(call.body, found), Chosen(flags=found.values, off=found.off)
+        body = _changed(call.endpoint, call.body, found, snapshot)
+        return body, Chosen(flags=found.values, off=found.off)
     pick = render.choose(
         snapshot.library,
         asked.key,
@@ -47,8 +49,8 @@ def choose(
         model=rendered.model,
         model_stands=bool(pick.model),
     )
-    body = _changed(filled(call.endpoint, call.body, words), found)
-    return body, Chosen(
+    body = filled(call.endpoint, call.body, words)
+    return _changed(call.endpoint, body, found, snapshot), Chosen(
         prompt_key=pick.key,
         prompt_version=pick.number,
         variant=pick.variant,
@@ -65,16 +67,22 @@ def _label(asked: Asked, found: Effects, snapshot: Snapshot) -> str | None:
     if asked.version is not None or asked.label not in (None, PRODUCTION):
         return asked.label
     prompt = snapshot.library.prompts.get(asked.key)
-    if found.prompt_label and prompt and found.prompt_label in prompt.labels:
+    # Of other prompts, that have no such label, nothing is changed.
+    if prompt and found.prompt_label in (LATEST, *prompt.labels):
         return found.prompt_label
     return asked.label
 
 
-def _changed(body: dict[str, Any], found: Effects) -> dict[str, Any]:
-    if not (found.model or found.parameters):
+def _changed(
+    endpoint: str, body: dict[str, Any], found: Effects, snapshot: Snapshot
+) -> dict[str, Any]:
+    """A flag is asked for chats and embeddings alike: it changes what it fits."""
+    model = snapshot.models.get(found.model or "")
+    fits = model is None or model.kind == KIND_OF[endpoint]
+    parameters = {} if endpoint == "embeddings" else found.parameters
+    if not (parameters or (found.model and fits)):
         return body
-    wanted = found.parameters
-    changed = {**body, **{n: wanted[n] for n in wanted if n not in NOT_PARAMETERS}}
-    if found.model:
+    changed = overruled(endpoint, body, parameters)
+    if found.model and fits:
         changed["model"] = found.model
     return changed

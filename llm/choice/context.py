@@ -22,10 +22,8 @@ def parse(header: str | None) -> Mapping[str, Any]:
         raise InvalidRequest(
             f"'{HEADER}' may be at most {MOST_BYTES} bytes.", param=HEADER
         )
-    try:
-        found = orjson.loads(header)
-    except orjson.JSONDecodeError:
-        found = None
+    # WSGI's texts are bytes read as Latin-1. JSON is UTF-8, but not all clients know.
+    found = _json(header.encode("latin-1", "replace")) or _json(header)
     if not isinstance(found, dict):
         raise InvalidRequest(
             f"'{HEADER}' must be a JSON object such as "
@@ -58,6 +56,13 @@ def build(
     found["team"] = principal.team
     found["key"] = principal.key
     return found
+
+
+def _json(text: bytes | str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _text(value: object) -> str:

@@ -26,13 +26,29 @@ class Words:
 def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> dict[str, Any]:
     """`body` with the prompt's words first and the client's own after them."""
     own = {name: value for name, value in body.items() if name != "prompt"}
-    found = {**_parameters(endpoint, own, words.parameters), **own}
+    given = _parameters(endpoint, words.parameters)
+    if any(own.get(name) for name in CAPS):
+        given = _uncapped(given)
+    found = {**given, **own}
     if words.model and (words.model_stands or not own.get("model")):
         found["model"] = words.model
     messages = [dict(message) for message in words.messages]
     name = "input" if endpoint == "responses" else "messages"
     found[name] = _joined(messages, own.get(name))
     return found
+
+
+def overruled(
+    endpoint: str, body: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`body` with the parameters `wanted` in place of its own."""
+    found = _parameters(endpoint, wanted)
+    kept = _uncapped(body) if found.keys() & set(CAPS) else body
+    return {**kept, **found}
+
+
+def _uncapped(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: value for n, value in parameters.items() if n not in CAPS}
 
 
 def _joined(messages: list[Any], given: Any) -> Any:
@@ -44,12 +60,11 @@ def _joined(messages: list[Any], given: Any) -> Any:
     return [*messages, *given] if isinstance(given, list) else given
 
 
-def _parameters(
-    endpoint: str, own: Mapping[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
+def _parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be set of `given`, by the names that the endpoint has for it."""
     found = {n: value for n, value in given.items() if n not in NOT_PARAMETERS}
     caps = [found.pop(name) for name in CAPS if name in found]
-    if caps and not any(own.get(name) for name in CAPS):
+    if caps:
         name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
         found[name] = caps[0]
     if endpoint == "responses" and "response_format" in found:

@@ -29,6 +29,8 @@ from valuecanvas.core.errors import (
 )
 
 TARGETING_KEY = "targetingKey"
+# Attributes of one caller. What comes here may be looked at by every flag.
+MOST_BYTES = 65_536
 # The protocol's reasons; ours beyond them are told in the metadata.
 REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
 STATUS = {evaluation.FLAG_NOT_FOUND: 404, evaluation.TARGETING_KEY_MISSING: 400}
@@ -177,6 +179,10 @@ def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
     A key is a server's, which speaks for its users; a token is the user's own, who
     may not say to be another.
     """
+    if len(request.body) > MOST_BYTES:
+        raise InvalidRequest(
+            f"The body may be at most {MOST_BYTES} bytes.", code="INVALID_CONTEXT"
+        )
     body = json_body(request) if request.body else {}
     context = body.get("context", {})
     if not isinstance(context, dict):
@@ -193,8 +199,10 @@ def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
     own = {
         TARGETING_KEY: principal.user_id,
         "user": principal.user_id,
+        "customer": principal.user_id,
         "tier": principal.tier,
         "team": principal.team,
+        "key": "",
     }
     return {**context, **own}
 

@@ -15,6 +15,7 @@ from prompts.models.experiment import ExperimentState
 from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
 from prompts.services import Actor, add_version, move_label
+from prompts.services.actor import require_move
 from prompts.services.audit import lock, record
 from prompts.services.composition import check_use
 from valuecanvas.core.bucketing import allocate, dumped, loaded
@@ -24,9 +25,11 @@ from valuecanvas.core.errors import Conflict
 def start(experiment: Experiment, *, actor: Actor, reason: str = "") -> Experiment:
     """Let it govern requests from now on.
 
-    Raises Conflict: not a draft, another one runs, or a rollout is under way.
+    Raises Conflict: not a draft, another one runs, or a rollout is under way;
+    NotPermitted: `production` is protected, and its arms would stand in for it.
     Raises ValidationError where the draft is no longer right.
     """
+    require_move(actor, PRODUCTION)
     with transaction.atomic():
         prompt, found = _locked(experiment, ExperimentState.DRAFT)
         _refuse_company(prompt, found)
@@ -54,8 +57,10 @@ def change_weights(
 
     Nobody changes arms but into one that grows. Its figures are counted from now on:
     those from before were of another mix of users and days.
-    Raises Conflict where it does not run, ValidationError for wrong weights.
+    Raises Conflict where it does not run, NotPermitted as `start` does,
+    ValidationError for wrong weights.
     """
+    require_move(actor, PRODUCTION)
     with transaction.atomic():
         _, found = _locked(experiment, ExperimentState.RUNNING)
         arms = {arm.name: arm for arm in found.arms.all()}

@@ -34,6 +34,7 @@ from tests.fixtures_billing import (
     make_tier,
     unique,
 )
+from tests.flags.rows import make_flag
 from valuecanvas.core.ids import uuid7
 
 
@@ -206,6 +207,7 @@ MAKE: dict[str, Callable[[], Any]] = {
         event="sunset", latitude=SolarSchedule.objects.count() % 90, longitude=1
     ),
     "flags.flag": lambda: Flag.objects.create(name=unique("flag")),
+    "flags.flagevent": lambda: make_flag().events.get(),
     "llm.attempt": make_attempt,
     "llm.breakerevent": make_event,
     "llm.breakeroverride": make_override,

@@ -47,6 +47,14 @@ def test_operator__values_of_all_types__fits_what_it_should(operator, value, yes
     assert [one for one in no if fits(operator, value, one)] == []
 
 
+@pytest.mark.parametrize("operator", ["in", "not_in", "equals", "not_contains"])
+def test_operator__list_that_would_take_long__fits_nothing(operator):
+    value = ["x"] if operator in ("in", "not_in") else "x"
+    most = ["x"] + ["y"] * 999 if operator in ("in", "equals") else ["y"] * 1000
+    assert fits(operator, value, most)
+    assert not fits(operator, value, [*most, "y"])
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [

@@ -241,5 +241,8 @@ def test_access__person__needs_the_right_to_kill() -> None:
     editor = person("flags.view_flag", "flags.change_flag")
     assert post(editor, "f", "disable").status_code == 200
     assert post(editor, "f", "kill").status_code == 403
+    later = (timezone.now() + dt.timedelta(hours=1)).isoformat()
+    assert post(editor, "f", "schedule", kind="kill", at=later).status_code == 403
+    assert post(editor, "f", "schedule", kind="enable", at=later).status_code == 201
     killer = person("flags.kill_flag")
     assert post(killer, "f", "kill", reason="Fire.").json()["killed_reason"] == "Fire."

@@ -103,6 +103,58 @@ def test_flag__selects_a_label__the_prompt_is_that_version(world: World) -> None
             assert answer.choices[0].message.content == "New."
 
 
+def test_flag__selects_latest__the_prompt_is_its_newest_version(world: World) -> None:
+    served = world.serve("echo")
+    prompt = Prompt.objects.create(key=unique("greet").lower())
+    for number, words in enumerate(["Stable.", "New."], start=1):
+        version = PromptVersion.objects.create(
+            prompt=prompt, number=number, template=words, digest=words
+        )
+        if number == 1:
+            Label.objects.create(prompt=prompt, name="production", version=version)
+    make_flag(world, prompt_label="latest")
+    raw = ask(world, served, prompt={"id": prompt.key})
+    assert raw.headers["x-valuecanvas-prompt-version"] == "2"
+
+
+def test_flag__names_a_chat_model_and_parameters__embeddings_are_left_alone(
+    world: World,
+) -> None:
+    served, other = world.serve("ok", kind="embedding"), world.serve("ok")
+    flag = make_flag(world, model=other.model, parameters={"temperature": 0})
+    with world.sdk() as client:
+        raw = client.embeddings.with_raw_response.create(
+            model=served.model, input=unique("words")
+        )
+    row = world.usage(raw.headers["x-request-id"])
+    assert (row.model, row.flags[flag.name]) == (served.model, "b")
+
+
+def test_flag__caps_the_answer__whatever_the_client_calls_its_cap(
+    world: World,
+) -> None:
+    served = world.serve("ok-7")
+    make_flag(world, parameters={"max_tokens": 2})
+    for told in ({}, {"max_tokens": 40}, {"max_completion_tokens": 40}):
+        answer = world.chat(served.model, **told)
+        assert answer.json["usage"]["completion_tokens"] == 2
+    for told in ({}, {"max_output_tokens": 40}):
+        answer = world.post(
+            "/v1/responses", model=served.model, input=unique("Say"), **told
+        )
+        assert answer.json["usage"]["output_tokens"] == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_context__not_ascii__is_understood(world: World, encoding: str) -> None:
+    served, flag = world.serve("ok"), make_flag(world, tier="another")
+    wanted = {"attribute": "city", "operator": "equals", "value": "Malmö"}
+    flag.rules.create(order=0, variant="b", conditions=[wanted])
+    told = '{"city": "Malmö"}'.encode(encoding).decode("latin-1")
+    raw = ask(world, served, headers={"x-valuecanvas-context": told.encode("latin-1")})
+    assert flags_of(world, raw)[flag.name] == "b"
+
+
 @pytest.mark.parametrize(
     "told",
     [

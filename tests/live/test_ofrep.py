@@ -65,6 +65,17 @@ def evaluate(
     return world.request(path, body, key=key, **(headers or {}))
 
 
+def token_of(sub: str) -> str:
+    claims = {
+        "sub": sub,
+        "role": "authenticated",
+        "aud": "authenticated",
+        "iss": FIXED_ENV["JWT_ISSUER"],
+        "exp": 4_000_000_000,
+    }
+    return jwt.encode(claims, FIXED_ENV["JWT_SECRET"], "HS256")
+
+
 def test_sdk__flags_of_every_kind__resolve_with_reason_and_variant(
     client: OpenFeatureClient,
 ) -> None:
@@ -194,19 +205,31 @@ def test_caller__key_in_x_api_key__is_taken(world: World, key: str) -> None:
 def test_caller__users_own_token__cannot_say_to_be_another(world: World) -> None:
     world.free_tier()
     flag = make_flag(percent=Decimal(0), user_ids=["boss"], tiers=["enterprise"])
-    claims = {
-        "sub": "ann",
-        "role": "authenticated",
-        "aud": "authenticated",
-        "iss": FIXED_ENV["JWT_ISSUER"],
-        "exp": 4_000_000_000,
-    }
-    token = jwt.encode(claims, FIXED_ENV["JWT_SECRET"], "HS256")
+    token = token_of("ann")
     told = {"targetingKey": "boss", "user": "boss", "tier": "enterprise"}
     assert evaluate(world, token, flag.name, **told).json["value"] is False
     flag.user_ids = ["ann"]
     flag.save()
     assert evaluate(world, token, flag.name, **told).json["value"] is True
+
+
+def test_caller__users_own_token__cannot_say_whose_customer_it_is(
+    world: World,
+) -> None:
+    world.free_tier()
+    flag = make_flag(percent=Decimal(0))
+    for order, name in enumerate(["customer", "key"]):
+        wanted = {"attribute": name, "operator": "equals", "value": "boss"}
+        flag.rules.create(order=order, variant="on", conditions=[wanted])
+    told = {"customer": "boss", "key": "boss"}
+    for sub, value in (("ann", False), ("boss", True)):
+        found = evaluate(world, token_of(sub), flag.name, **told)
+        assert found.json["value"] is value
+
+
+def test_context__of_more_than_64_kb__is_refused(world: World, key: str) -> None:
+    answer = evaluate(world, key, targetingKey="ann", groups=["x" * 99] * 1000)
+    assert (answer.status, answer.json["errorCode"]) == (400, "INVALID_CONTEXT")
 
 
 def test_bulk__all_flags__come_with_an_etag_that_spares_the_next(

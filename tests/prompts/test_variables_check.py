@@ -134,6 +134,10 @@ def test_schema__with_local_references__works():
         ({"items": [{"$ref": "file:///etc/passwd"}]}, ""),
         ({"anyOf": [{"$dynamicRef": "other#x"}]}, "outside"),
         ({"pattern": "(a+)+$"}, "repeats a repetition"),
+        ({"pattern": "((a+))+$"}, "or a choice"),
+        ({"pattern": "(?:a|ab)*c"}, "or a choice"),
+        ({"items": {"pattern": r"(x?){30}x{30}"}}, "or a choice"),
+        ({"patternProperties": {"(a|a)*b": {}}}, "or a choice"),
         ({"pattern": "("}, ""),
     ],
 )
@@ -145,7 +149,14 @@ def test_schema__that_cannot_be_used__is_told(schema, why):
 
 
 @pytest.mark.parametrize(
-    "schema", [{}, {"type": "string", "pattern": r"^(ab)+-\d+$"}, {"enum": ["a", 1]}]
+    "schema",
+    [
+        {},
+        {"type": "string", "pattern": r"^(ab)+-\d+$"},
+        {"pattern": r"^(?:a|b)[(]x+[)]\)*(c{2})*$"},
+        {"anyOf": [{"patternProperties": {"^x-": {"type": "string"}}}]},
+        {"enum": ["a", 1]},
+    ],
 )
 def test_schema__that_can_be_used__is_fine(schema):
     assert variables.schema_problem(schema) is None

@@ -1,0 +1,140 @@
+"""Conditions, rules, changes and events of flags as sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flags.models import ChangeKind, FlagEvent
+from flags.models.event import Action
+
+_SAID: dict[str, str] = {
+    "equals": "is",
+    "not_equals": "is not",
+    "in": "is one of",
+    "not_in": "is none of",
+    "gt": "is more than",
+    "gte": "is at least",
+    "lt": "is less than",
+    "lte": "is at most",
+    "contains": "contains",
+    "not_contains": "does not contain",
+    "starts_with": "starts with",
+    "ends_with": "ends with",
+    "matches": "matches the pattern",
+    "semver_eq": "is version",
+    "semver_gt": "is newer than version",
+    "semver_gte": "is version",
+    "semver_lt": "is older than version",
+    "semver_lte": "is version",
+    "exists": "is known",
+}
+_AFTER = {"semver_gte": " or newer", "semver_lte": " or older"}
+# As they are offered for choice.
+OPERATORS: tuple[tuple[str, str], ...] = (
+    *((name, text) for name, text in _SAID.items() if not name.startswith("semver")),
+    ("semver_eq", "is version …"),
+    ("semver_gt", "is newer than version …"),
+    ("semver_gte", "is version … or newer"),
+    ("semver_lt", "is older than version …"),
+    ("semver_lte", "is version … or older"),
+)
+_EVENTS: dict[str, str] = {
+    Action.CREATED: "created the flag",
+    Action.EDITED: "edited it",
+    Action.ENABLED: "turned it on",
+    Action.DISABLED: "turned it off",
+    Action.KILLED: "killed it",
+    Action.REVIVED: "revived it",
+    Action.PERCENT: "set the percentage",
+    Action.WEIGHTS: "set the weights",
+    Action.VARIANTS: "edited the variants",
+    Action.RULE_ADDED: "added a rule",
+    Action.RULE_EDITED: "edited a rule",
+    Action.RULE_REMOVED: "removed a rule",
+    Action.RULES_ORDERED: "reordered the rules",
+    Action.PREREQUISITES: "set what it needs",
+    Action.SCHEDULED: "scheduled a change",
+    Action.CANCELLED: "cancelled what was scheduled",
+    Action.FAILED: "could not apply a scheduled change",
+    Action.REVERTED: "returned it to an earlier state",
+    Action.ARCHIVED: "archived it",
+    Action.RESTORED: "took it out of the archive",
+    Action.IMPORTED: "imported it",
+}
+_LIVE = (Action.ENABLED, Action.REVIVED, Action.PERCENT)
+_ALARMS = (Action.KILLED, Action.FAILED)
+
+
+def share(hundredths: int) -> str:
+    return f"{hundredths / 100:g}\u00a0%"
+
+
+def value(given: object) -> str:
+    """A text in quotes where it could be taken for something else."""
+    if isinstance(given, bool):
+        return "yes" if given else "no"
+    if isinstance(given, list):
+        return ", ".join(value(one) for one in given)
+    if isinstance(given, str) and (not given or given[0].isdigit() or " " in given):
+        return f"“{given}”"
+    return str(given)
+
+
+def condition(one: Mapping[str, Any]) -> str:
+    """As 'country is one of SE, NO'."""
+    name, operator = one.get("attribute", ""), one.get("operator", "")
+    if operator == "exists":
+        return f"{name} is {'known' if one.get('value') else 'not known'}"
+    said = _SAID.get(operator, operator)
+    shown = one.get("value")
+    if operator.startswith("semver"):
+        return f"{name} {said} {shown}{_AFTER.get(operator, '')}"
+    return f"{name} {said} {value(shown)}"
+
+
+def rule(row: Mapping[str, Any]) -> str:
+    """A rule of a flag's document as one sentence."""
+    conditions = row.get("conditions") or []
+    who = "Everybody"
+    if conditions:
+        who = f"If {' and '.join(condition(one) for one in conditions)}:"
+    part = row.get("share")
+    only = f"{share(part)} of them get " if part is not None else ""
+    if not conditions:
+        only = f": {only}" if only else " gets "
+    what = f"“{row['variant']}”" if row.get("variant") else "what the weights say"
+    off = "" if row.get("enabled", True) else " (switched off)"
+    gap = " " if conditions else ""
+    return f"{who}{gap}{only}{what}{off}."
+
+
+def variant(row: Mapping[str, Any]) -> str:
+    """A variant of a flag's document in a few words."""
+    effect = ", ".join(f"{name}: {found}" for name, found in row["effect"].items())
+    does = f" ({effect})" if effect else ""
+    return f"{row['name']} {share(row['weight'])} = {value(row['value'])}{does}"
+
+
+def change(kind: str, payload: Mapping[str, Any]) -> str:
+    """A scheduled change in a few words."""
+    if kind == ChangeKind.SET_PERCENT:
+        return f"{float(payload['percent']):g}\u00a0% of users"
+    if kind == ChangeKind.SET_WEIGHTS:
+        weights: Mapping[str, int] = payload["weights"]
+        return "weights " + ", ".join(f"{n} {share(w)}" for n, w in weights.items())
+    return {"enable": "turned on", "disable": "turned off"}.get(kind, "killed")
+
+
+def sentence(event: FlagEvent) -> str:
+    """What was done, after the name of who did it."""
+    return _EVENTS.get(event.action, event.get_action_display().lower())
+
+
+def tone(event: FlagEvent) -> str:
+    """alarm, live or quiet."""
+    if event.action in _ALARMS:
+        return "alarm"
+    return "live" if event.action in _LIVE else "quiet"
+
+
+def joined(rows: Sequence[str]) -> str:
+    return "; ".join(rows) or "none"
