@@ -160,7 +160,7 @@ async def test_by_bearer__a_token__is_its_user_without_a_team(project, db_thread
     callers = Callers(db_thread)
     found = await callers.by_bearer(f"Bearer {hs256(sub='jwt-user')}")
     assert (found.user_id, found.team, found.key) == ("jwt-user", "", "")
-    assert (found.tier, found.scopes) == ("free", {"llm"})
+    assert (found.tier, found.scopes) == ("free", {"llm", "flags:evaluate"})
     assert found.expires_at is not None
 
 

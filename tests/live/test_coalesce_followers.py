@@ -126,8 +126,9 @@ async def test_follower__with_a_key__replays_what_it_was_sent(party: Party) -> N
     await pour.whole("Hello.")
     await leader
     for stream, first in asked.items():
+        sent = await first
         again = party.ask(party.left, stream=stream, idempotency=f"k-{stream}")
-        assert (await again).body == (await first).body
+        assert (await again).body == sent.body
         assert (await again).headers["idempotent-replayed"] == "true"
 
 

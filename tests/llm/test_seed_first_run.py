@@ -43,11 +43,12 @@ def test_first_run__empty_database__gives_a_login_that_works():
     assert user and user.is_superuser and user.is_staff
 
 
-def test_first_run__empty_database__gives_a_key_with_every_right():
+def test_first_run__empty_database__gives_a_key_for_a_server():
     made = seed.first_run()
     key = ApiKey.objects.get(pk=keys.parse(made.api_key))
     assert key.digest == keys.digest(made.api_key)
-    assert (key.scopes, key.allowed_models) == (["act_as", "llm"], [])
+    assert key.scopes == ["act_as", "flags:evaluate", "llm", "prompts:read"]
+    assert key.allowed_models == []
     assert key.customer.tier_id == "enterprise"
 
 
