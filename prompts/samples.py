@@ -78,7 +78,8 @@ SAMPLES = (
                     "key resources, key activities, key partners, cost structure.\n"
                 ),
                 variables=[_BUSINESS, _INDUSTRY],
-                parameters={"temperature": 0.4},
+                # A small model without an end to it would go on for minutes.
+                parameters={"temperature": 0.4, "max_tokens": 600},
             ),
         ],
     ),

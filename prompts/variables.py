@@ -1,26 +1,21 @@
 """The variables of a prompt: what they are, whether values fit, their text."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from prompts.schema import Validator, runs_away
 from valuecanvas.core.errors import InvalidRequest
 
 # Schemas are read from the prompt only: an empty registry fetches nothing.
 _REGISTRY: Registry = Registry()
 _REFERENCES = ("$ref", "$dynamicRef", "$id")
-# A pattern's parts: escapes, classes, beginnings of groups, counts, single characters.
-_PARTS = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<\w+>|<?[:=!]))?|\{[\d,]*\}|.", re.S
-)
 MOST_TOLD = 20
 
 
@@ -50,10 +45,10 @@ class Declared:
         return None if error is None else _told(error.message)
 
     @cached_property
-    def _validator(self) -> Draft202012Validator | None:
+    def _validator(self) -> Any:
         if not self.schema:
             return None
-        return Draft202012Validator(dict(self.schema), registry=_REGISTRY)
+        return Validator(dict(self.schema), registry=_REGISTRY)
 
 
 def read(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
@@ -111,13 +106,15 @@ def schema_problem(schema: object) -> str | None:
     if not isinstance(schema, dict):
         return 'A schema is an object, such as {"type": "string"}.'
     try:
-        Draft202012Validator.check_schema(schema)
+        Validator.check_schema(schema)
     except SchemaError as error:
         return _told(error.message)
+    except RecursionError:
+        return "It, or a pattern in it, is nested too deeply."
     if far := [r for r in _found(schema, _REFERENCES) if not r.startswith("#")]:
         return f"'{far[0]}' is outside this schema; references begin with '#'."
     patterns = [*_found(schema, ("pattern",)), *_named(schema)]
-    if slow := [one for one in patterns if _runs_away(one)]:
+    if slow := [one for one in patterns if runs_away(one)]:
         return (
             f"The pattern '{slow[0]}' repeats a repetition or a choice, which can take "
             "forever."
@@ -165,27 +162,6 @@ def _named(schema: object) -> Iterator[str]:
     elif isinstance(schema, list):
         for one in schema:
             yield from _named(one)
-
-
-def _runs_away(pattern: str) -> bool:
-    """Does it repeat a group that holds a choice, such as (a+)+ or (a|a)*?
-
-    There are exponentially many ways to try those: one value could hold up the
-    process for hours.
-    """
-    choices = [False]
-    parts: list[str] = _PARTS.findall(pattern)
-    for part, following in zip(parts, [*parts[1:], ""], strict=True):
-        if part.startswith("("):
-            choices.append(False)
-        elif part == ")" and len(choices) > 1:
-            inner = choices.pop()
-            if inner and following[:1] in ("*", "+", "{"):
-                return True
-            choices[-1] |= inner
-        elif part in ("|", "*", "+", "?") or (part.startswith("{") and "," in part):
-            choices[-1] = True
-    return False
 
 
 def _told(message: str) -> str:

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.text import Truncator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from billing.models import ApiKey, Customer
@@ -218,9 +219,8 @@ def _outcome(number: int, call: Callable[[], Completion]) -> Outcome:
 
 
 def _title(version: PromptVersion) -> str:
-    return f"Version {version.number}" + (
-        f": {version.note[:60]}" if version.note else ""
-    )
+    note = Truncator(version.note).chars(60)
+    return f"Version {version.number}" + (f": {note}" if note else "")
 
 
 def _first(request: HttpRequest, prompt: Prompt, numbers: list[int]) -> dict[str, Any]:

@@ -19,7 +19,10 @@ _STOP = frozenset(_STOP_TEXT.split())
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _CLAUSE_END = re.compile(r"[.!?\n;:{}\[\]<>\"“”]")
 _AFTER_CANVAS = re.compile(
-    r"\bcanvas(?:es)?\s+(?:for|of|about|on)\b[\s:\"“]*(.+)", re.I | re.S
+    r"\bcanvas(?:es)?\s+(?:for|of|about|on)\b"
+    r"(?:\s+(?:this|the\s+following)\s+(?:business|company|idea|startup)\s*[:.])?"
+    r"[\s:\"“]*(.+)",
+    re.I | re.S,
 )
 _AFTER_LABEL = re.compile(
     r"\b(?:business|company|idea|description|product|startup)"

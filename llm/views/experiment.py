@@ -37,7 +37,10 @@ class Span(s.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         until = attrs.get("until") or timezone.now()
-        since = attrs.get("since") or until - USUAL
+        try:
+            since = attrs.get("since") or until - USUAL
+        except OverflowError:
+            raise s.ValidationError({"until": "That is too long ago."}) from None
         if not dt.timedelta() < until - since <= LONGEST:
             text = f"Ask for a time before 'until', and of {LONGEST.days} days at most."
             raise s.ValidationError({"since": text})

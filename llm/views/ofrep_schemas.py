@@ -12,7 +12,7 @@ ERROR_CODES = (
 
 
 class OfrepRequest(s.Serializer):
-    context = s.DictField(
+    context = s.DictField(  # type: ignore[assignment]
         required=False,
         help_text="Attributes of who is asked for; 'targetingKey' is the user.",
     )

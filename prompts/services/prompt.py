@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from prompts.models import Prompt
 from prompts.models.event import Action
 from prompts.services import composition
-from prompts.services.actor import Actor
+from prompts.services.actor import Actor, require_move
 from prompts.services.audit import lock, record
 
 
@@ -74,7 +74,8 @@ def edit_prompt(
 ) -> Prompt:
     """The prompt with those fields changed; no row where nothing changes.
 
-    Raises ValidationError by field; for `archived` where other prompts include it.
+    Raises ValidationError by field; for `archived` where other prompts include it, and
+    NotPermitted where a label of it is protected: they all go or come with it.
     """
     wanted = {
         "folder": folder,
@@ -97,8 +98,11 @@ def edit_prompt(
         for name, (_, value) in changes.items():
             setattr(found, name, value)
         found.full_clean()
-        if "archived" in changes and found.archived:
-            composition.check_archive(found)
+        if "archived" in changes:
+            for label in found.labels.values_list("name", flat=True):
+                require_move(actor, label)
+            if found.archived:
+                composition.check_archive(found)
         found.save(update_fields=list(changes))
         told = {name: [_told(a), _told(b)] for name, (a, b) in changes.items()}
         record(found, Action.EDITED, actor, reason=reason, details={"changed": told})

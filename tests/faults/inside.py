@@ -18,7 +18,7 @@ from valuecanvas.asgi import application as gateway
 
 PATH = "/_held"
 # Bounded by Python, and started when a name is first looked up.
-POOLED = ("asyncio_", "ThreadPoolExecutor-")
+POOLED = ("asyncio_", "uvloop_", "ThreadPoolExecutor-")
 
 
 def held(port: int) -> dict[str, int]:

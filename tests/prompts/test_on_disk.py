@@ -15,7 +15,8 @@ pytestmark = pytest.mark.django_db
 
 
 def through_disk(section: dict, dump, restore) -> dict:
-    return restore(orjson.loads(orjson.dumps(dump(section))))
+    found: dict = restore(orjson.loads(orjson.dumps(dump(section))))
+    return found
 
 
 def restored_prompts() -> dict[str, config.PromptFacts]:

@@ -118,6 +118,47 @@ def test_schema__referring_to_nothing__is_told():
     assert "unknown" in refused([lost], {"n": 1}).message
 
 
+# Each of them would have taken minutes to hours, and held up all other requests.
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"pattern": r"\d+-\d+"}, "1" * 900_000),
+        ({"pattern": r"^\S+@\S+\.\S+$"}, "@." * 400_000),
+        ({"patternProperties": {"[a-z]+_id": {}}}, {"a" * 900_000: 1}),
+    ],
+)
+def test_check__value_too_long_for_the_pattern__is_refused_unread(schema, value):
+    message = refused([Declared("x", schema=schema)], {"x": value}).message
+
+    assert "too long to be compared" in message
+
+
+def test_check__patterns__are_searched_for_as_ever():
+    mail = [Declared("x", schema={"pattern": r"^\S+@\S+\.\S+$"})]
+    plain = [Declared("x", schema={"pattern": "^[^<>]*$"})]
+    named = [Declared("x", schema={"patternProperties": {"_id$": {"type": "integer"}}})]
+
+    assert check(mail, {"x": "ann@example.com"}) == {"x": "ann@example.com"}
+    assert "does not match" in refused(mail, {"x": "ann"}).message
+    assert check(mail, {"x": 1}) == {"x": "1"}
+    assert len(check(plain, {"x": "y" * 900_000})["x"]) == 900_000
+    assert check(named, {"x": {"a_id": 1, "b": "c"}})
+    assert "not of type" in refused(named, {"x": {"a_id": "1"}}).message
+    assert check(named, {"x": []}) == {"x": "[]"}
+
+
+def test_check__unique_items_of_many_kinds__are_told_apart_at_once():
+    tags = [Declared("x", schema={"uniqueItems": True})]
+    many = [item for at in range(50_000) for item in (at, f"{at}")]
+
+    assert len(check(tags, {"x": many})["x"]) > 50_000
+    assert "non-unique" in refused(tags, {"x": [*many, {"a": 1}, {"a": 1}]}).message
+    assert check(tags, {"x": [1, True, "1", {"a": 1, "b": 2}]})
+    assert "non-unique" in refused(tags, {"x": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]}).message  # fmt: skip
+    assert check(tags, {"x": "aa"}) == {"x": "aa"}
+    assert check([Declared("x", schema={"uniqueItems": False})], {"x": [1, 1]})
+
+
 def test_schema__with_local_references__works():
     tags = Declared("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
 
@@ -139,6 +180,7 @@ def test_schema__with_local_references__works():
         ({"items": {"pattern": r"(x?){30}x{30}"}}, "or a choice"),
         ({"patternProperties": {"(a|a)*b": {}}}, "or a choice"),
         ({"pattern": "("}, ""),
+        ({"pattern": "(" * 5000}, "nested too deeply"),
     ],
 )
 def test_schema__that_cannot_be_used__is_told(schema, why):
