@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeVar
 
+from billing.models import Usage
 from tests.faults.load import off_loop, under_load
 from tests.faults.traffic import Row
 from tests.faults.web import Web
@@ -16,6 +17,8 @@ T = TypeVar("T")
 PROCESSES = 4
 # Requests a second of all processes together, besides those around each change.
 RATE = 100.0
+# Of the load: a machine too busy for it would only queue what is more.
+MOST_IN_FLIGHT = 50
 
 
 @dataclass
@@ -80,12 +83,25 @@ class Fleet:
         With each, every process is asked while the change is being made, and once it
         is committed by `after`.
         """
-        async with under_load(lambda: ask(self.next_web), RATE):
+        flying: set[int] = set()
+
+        async def load() -> Row:
+            number = next(self.turns)
+            web = self.webs[number % len(self.webs)]
+            if len(flying) >= MOST_IN_FLIGHT:
+                return Row("not asked", stream=False)
+            flying.add(number)
+            try:
+                return await ask(web)
+            finally:
+                flying.discard(number)
+
+        async with under_load(load, RATE):
             for step in steps:
-                asking = [asyncio.create_task(ask(web)) for web in self.webs]
+                asking = asyncio.gather(*(ask(web) for web in self.webs))
                 await off_loop(self.world.pool, step.change)
                 await self.everywhere(step.after)
-                await asyncio.gather(*asking)
+                await asking
 
 
 @dataclass(frozen=True)
@@ -94,3 +110,15 @@ class Step:
 
     change: Callable[[], object]
     after: Callable[[Web], Awaitable[object]]
+
+
+def usages(world: World, rows: Sequence[Row]) -> list[Usage]:
+    """The ledger's rows of these requests, in their order, once all are there."""
+    ids = [row.request_id for row in rows]
+
+    def look() -> dict[str, Usage] | None:
+        found = {str(row.pk): row for row in Usage.objects.filter(pk__in=ids)}
+        return found if len(found) == len(ids) else None
+
+    by_id = world.eventually(look)
+    return [by_id[one] for one in ids]

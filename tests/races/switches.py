@@ -50,7 +50,8 @@ def _mixed(
 
 def _epoch_off() -> None:
     """Nobody compares the epoch with the committed one."""
-    Clerk._epoch, Clerk._lock = _no_look, _no_lock  # type: ignore[method-assign]
+    Clerk._epoch = _no_look  # type: ignore[method-assign, assignment]
+    Clerk._lock = _no_lock  # type: ignore[method-assign, assignment]
 
 
 def _version_off() -> None:
