@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import orjson
 
+from valuecanvas.core.parameters import RESERVED
+
 MOST_BYTES = 65_536
 EFFECTS: dict[str, type] = {"prompt_label": str, "model": str, "parameters": dict}
 
@@ -41,6 +43,8 @@ def check_effect(effect: object) -> str:
             return f"'{name}' is not known here: {', '.join(EFFECTS)} are."
         if not isinstance(value, wanted) or not value:
             return f"'{name}' is {'a text' if wanted is str else 'an object'}."
+    if taken := sorted(RESERVED & effect.get("parameters", {}).keys()):
+        return f"'{taken[0]}' is not for a flag to set."
     return _check_size(effect)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.db import Error as DatabaseError
 
+from billing import claims
 from billing.callers import Callers
 from billing.ledger import (
     Admission as LedgerAnswer,
@@ -40,7 +41,9 @@ from llm.translate import to_chat
 from llm.types import Call, Following, Held, Known, Plan, Repeated, Shape
 from prompts.render import BrokenPrompt
 from valuecanvas.core.batch import BatchUnavailable
+from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.errors import (
+    GatewayError,
     InvalidRequest,
     NotAuthenticated,
     NotFound,
@@ -87,7 +90,9 @@ class Admission:
         journal: Journal,
         limiter: Limiter,
         denials: Denials,
+        db: DbThread,
     ) -> None:
+        self._db = db
         self._ledger = ledger
         self._config = config
         self._callers = callers
@@ -166,6 +171,8 @@ class Admission:
             except REFUSALS:
                 # Refused by a snapshot that may be behind: look before refusing.
                 if (await self._committed()).epoch == snapshot.epoch:
+                    if earlier := await self._answered_before(call):
+                        return earlier
                     raise
                 continue
             entered = await self._enter(call, plan)
@@ -178,6 +185,20 @@ class Admission:
             "The configuration is changing too fast; try again shortly.",
             headers={"Retry-After": "1"},
         )
+
+    async def _answered_before(self, call: Call) -> Repeated | None:
+        """What a repeated request was answered, though it would be refused by now."""
+        if call.idempotency_key is None:
+            return None
+        try:
+            principal = await self.identify(call)
+            claim = idempotency.claim(
+                call.idempotency_key, principal, call.endpoint, call.body
+            )
+            found = claim and await self._db.run(claims.answer_to, claim)
+        except (GatewayError, DatabaseError):
+            return None
+        return Repeated(*found) if found else None
 
     async def _plan(
         self, call: Call, asked: Asked | None, shape: Shape | None, snapshot: Snapshot

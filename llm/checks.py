@@ -9,17 +9,13 @@ from django.conf import settings
 from llm import tokens
 from llm.types import Shape
 from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.parameters import UPSTREAM
 
-# Fields with which a client would choose the upstream itself, or its key.
-FORBIDDEN = frozenset(
-    {"api_base", "base_url", "api_key", "api_version", "extra_headers", "extra_body",
-     "custom_llm_provider", "organization", "headers"}
-)  # fmt: skip
 MOST_MESSAGES = 10_000
 
 
 def _refuse_forbidden(body: dict[str, Any]) -> None:
-    for name in FORBIDDEN & body.keys():
+    for name in UPSTREAM & body.keys():
         raise InvalidRequest(
             f"'{name}' cannot be set by a client; an operator routes models.",
             param=name,

@@ -61,7 +61,7 @@ def resolve(
         estimate=max(one.rate.cost(shape.prompt_tokens, output) for one in candidates),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
-        cache_epochs=_cache_epochs(model.name, principal, snapshot),
+        cache_epochs=_cache_epochs(model.name, principal, chosen, snapshot),
     )
 
 
@@ -197,15 +197,16 @@ def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
 
 
 def _cache_epochs(
-    model: str, principal: Principal, snapshot: Snapshot
-) -> tuple[int, int, int]:
+    model: str, principal: Principal, chosen: Chosen, snapshot: Snapshot
+) -> tuple[int, int, int, int]:
     if not snapshot.cache_epochs:
-        return (0, 0, 0)
+        return (0, 0, 0, 0)
     found = snapshot.cache_epochs.get
     return (
         found("all", 0),
         found(f"model:{model}", 0),
         found(f"customer:{principal.customer_id}", 0),
+        found(f"prompt:{chosen.prompt_key}", 0),
     )
 
 

@@ -111,6 +111,7 @@ async def start() -> Runtime:
         journal=journal,
         limiter=limiter,
         denials=Denials(store),
+        db=db,
     )
     exposures = Exposures(db)
     exposures.start()

@@ -118,8 +118,8 @@ class Plan:
     estimate: int
     limits: tuple[Limit, ...]
     upgrade: TierFacts | None
-    # How often the answers of everyone, this model and this customer were forgotten.
-    cache_epochs: tuple[int, int, int]
+    # How often the answers of everyone, this model, customer and prompt were forgotten.
+    cache_epochs: tuple[int, int, int, int]
 
     @property
     def longest_s(self) -> float:

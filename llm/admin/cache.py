@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from billing.models import Customer
 from llm.cache import purge
 from llm.models import CacheEpoch, Model
+from prompts.models import Prompt
 from valuecanvas.core.admin import Admin, display
 
 
@@ -29,8 +30,15 @@ class PurgeForm(forms.ModelForm):
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Or the answers of one customer: the user id. Leave both empty to "
+        help_text="Or the answers of one customer: the user id. Leave all empty to "
         "forget every stored answer.",
+    )
+
+    prompt = forms.ModelChoiceField(
+        Prompt.objects.all(),
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Or the answers made from one prompt.",
     )
 
     class Meta:
@@ -40,8 +48,13 @@ class PurgeForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         model, user = data.get("model_name"), data.get("customer")
-        if model and user:
-            self.add_error("customer", "Choose a model or a customer, not both.")
+        prompt = data.get("prompt")
+        if sum(map(bool, (model, user, prompt))) > 1:
+            self.add_error(
+                "customer", "Choose a model, a customer or a prompt: one of them."
+            )
+        elif prompt:
+            self.instance.target = purge.prompt(prompt.key)
         elif model:
             self.instance.target = purge.model(model.name)
         elif user:
@@ -94,4 +107,4 @@ class CacheEpochAdmin(Admin):
         if kind == "customer":
             page = reverse("admin:billing_customer_change", args=[name])
             return format_html('Customer <a href="{}">{}</a>', page, name)
-        return f"Model {name}"
+        return f"{kind.capitalize()} {name}"

@@ -15,6 +15,10 @@ def customer(customer_id: object) -> str:
     return f"customer:{customer_id}"
 
 
+def prompt(key: str) -> str:
+    return f"prompt:{key}"
+
+
 def purge(target: str) -> None:
     """Forget the answers of `target`, from the next request on, in every process."""
     with transaction.atomic():

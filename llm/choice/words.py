@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Not a prompt's to say: who asks, how the answer is delivered, and the words.
-NOT_PARAMETERS = frozenset(
-    {"stream", "stream_options", "messages", "input", "model", "prompt", "user",
-     "metadata", "store"}
-)  # fmt: skip
+from valuecanvas.core.parameters import RESERVED
+
 # One cap under several names: a client's beats the version's, whatever its name.
 CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
@@ -62,7 +59,7 @@ def _joined(messages: list[Any], given: Any) -> Any:
 
 def _parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What may be set of `given`, by the names that the endpoint has for it."""
-    found = {n: value for n, value in given.items() if n not in NOT_PARAMETERS}
+    found = {n: value for n, value in given.items() if n not in RESERVED}
     caps = [found.pop(name) for name in CAPS if name in found]
     if caps:
         name = "max_output_tokens" if endpoint == "responses" else "max_tokens"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm.demo.industries import BLOCKS, GENERAL, INDUSTRIES, Industry
-from llm.demo.words import Subject, subject
+from llm.demo.words import Subject, key_words, subject
 
 _OWN = {
     "Key Partners": "Firms that already serve {audience}",
@@ -59,7 +59,7 @@ def _parts(about: Subject) -> Mapping[str, str]:
     return {
         "named": named,
         "topic": _capital(_head(about.bare)),
-        "words": ", ".join(about.words[:4]) or about.bare,
+        "words": ", ".join(key_words(about.bare, 4)) or about.bare,
         "audience": about.audience or "its customers",
         "segment": _capital(about.audience or f"people who need {named}") + place,
     }

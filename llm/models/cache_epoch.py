@@ -8,7 +8,7 @@ from valuecanvas.core.models import ConfigModel
 class CacheEpoch(ConfigModel):
     """How often the answers of one target were forgotten.
 
-    `target` is 'all', 'model:NAME' or 'customer:UUID'.
+    `target` is 'all', 'model:NAME', 'customer:UUID' or 'prompt:KEY'.
     """
 
     config_kind = "cache_epoch"

@@ -11,24 +11,13 @@ from django.core.exceptions import ValidationError
 from prompts import grammar, variables
 from prompts.config import VersionFacts
 from prompts.models.prompt import Kind
+from valuecanvas.core.parameters import RESERVED
 
 ROLES = ("system", "developer", "user", "assistant")
 LONGEST = 100_000
 MOST_MESSAGES = 100
 MOST_VARIABLES = 200
 # What the gateway or the client decides, not the prompt.
-RESERVED = frozenset(
-    {
-        "model",
-        "messages",
-        "input",
-        "prompt",
-        "stream",
-        "stream_options",
-        "user",
-        "store",
-    }
-)
 _VARIABLE_FIELDS = frozenset({"name", "description", "default", "schema"})
 
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from llm.cache import purge
 from llm.models import CacheEpoch
+from prompts.models import Prompt
 from tests.fixtures_billing import make_customer, make_model, make_team
 from valuecanvas.core import epoch
 
@@ -49,8 +50,14 @@ def test_forget__a_model_and_a_customer__is_a_form_error(operator: Client) -> No
     make_customer("somebody")
     chosen = {"customer": "somebody", "model_name": make_model().pk}
     answer = operator.post(reverse(ADD), chosen)
-    assert b"not both" in answer.content
+    assert b"one of them" in answer.content
     assert not CacheEpoch.objects.exists()
+
+
+def test_forget__a_prompt__is_its_target(operator: Client) -> None:
+    prompt = Prompt.objects.create(key="canvas.generate")
+    operator.post(reverse(ADD), {"prompt": prompt.pk})
+    assert CacheEpoch.objects.get().target == purge.prompt("canvas.generate")
 
 
 def test_forget__an_auditor__may_only_look(auditor: Client) -> None:
@@ -64,8 +71,10 @@ def test_list__every_kind_of_target__is_named(boss: Client) -> None:
         purge.EVERYTHING,
         purge.model("m-1"),
         purge.customer(customer.pk),
+        purge.prompt("canvas.generate"),
     ):
         purge.purge(target)
     page = boss.get(reverse("admin:llm_cacheepoch_changelist")).content.decode()
     assert "Model m-1" in page
+    assert "Prompt canvas.generate" in page
     assert str(customer.pk) in page

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import openai
+import orjson
 import pytest
 
 from flags.models import Flag, Variant
@@ -151,7 +152,10 @@ def test_context__not_ascii__is_understood(world: World, encoding: str) -> None:
     wanted = {"attribute": "city", "operator": "equals", "value": "Malmö"}
     flag.rules.create(order=0, variant="b", conditions=[wanted])
     told = '{"city": "Malmö"}'.encode(encoding).decode("latin-1")
-    raw = ask(world, served, headers={"x-valuecanvas-context": told.encode("latin-1")})
+    body = {"model": served.model, "messages": [{"role": "user", "content": "Hi."}]}
+    raw = world.request(
+        "/v1/chat/completions", orjson.dumps(body), x_valuecanvas_context=told
+    )
     assert flags_of(world, raw)[flag.name] == "b"
 
 

@@ -221,9 +221,9 @@ def test_caller__users_own_token__cannot_say_whose_customer_it_is(
     for order, name in enumerate(["customer", "key"]):
         wanted = {"attribute": name, "operator": "equals", "value": "boss"}
         flag.rules.create(order=order, variant="on", conditions=[wanted])
-    told = {"customer": "boss", "key": "boss"}
+    told = orjson.dumps({"context": {"customer": "boss", "key": "boss"}})
     for sub, value in (("ann", False), ("boss", True)):
-        found = evaluate(world, token_of(sub), flag.name, **told)
+        found = world.request(f"{BULK}/{flag.name}", told, key=token_of(sub))
         assert found.json["value"] is value
 
 

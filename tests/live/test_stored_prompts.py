@@ -3,11 +3,13 @@
 from typing import Any
 
 import openai
+import orjson
 import pytest
 
 from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollout
 from tests.fixtures_billing import unique
 from tests.live.world import Served, World
+from tests.prompts.payloads import PAYLOADS
 from valuecanvas.core import bucketing
 
 pytestmark = pytest.mark.live
@@ -65,6 +67,22 @@ def test_chat__stored_prompt__is_rendered_billed_and_named(world: World) -> None
     assert "x-valuecanvas-variant" not in raw.headers
     row = world.usage(raw.headers["x-request-id"])
     assert (row.prompt_key, row.prompt_version, row.variant) == (prompt.key, 1, "")
+
+
+def test_chat_and_compile__forty_hostile_values__come_out_byte_for_byte(
+    world: World,
+) -> None:
+    served, prompt = world.serve("echo"), make_prompt("<{{name}}>")
+    reader = world.new_key(scopes=["prompts:read"])
+    for payload in PAYLOADS:
+        variables = {"name": payload}
+        assert text(ask(world, served, prompt, prompt={"variables": variables})) == (
+            f"<{payload}>"
+        )
+        compiled = world.post(
+            f"/api/prompts/{prompt.key}/compile", key=reader, variables=variables
+        )
+        assert compiled.json["text"] == f"<{payload}>"
 
 
 def test_chat__label_moved__the_next_request_runs_on_it(world: World) -> None:
@@ -223,3 +241,23 @@ def test_chat__prompt_not_to_be_stored__is_never_a_hit(world: World) -> None:
     Prompt.objects.filter(pk=prompt.pk).update(cache_enabled=False)
     raw = ask(world, served, prompt)
     assert [*caches, raw.headers["x-valuecanvas-cache"]] == ["miss", "hit", "bypass"]
+
+
+def test_chat__key_used_again__gets_its_answer_though_the_prompt_went(
+    world: World,
+) -> None:
+    """A repeated request is not refused for what an operator changed since."""
+    served, prompt = world.serve("echo"), make_prompt(HELLO)
+    body = {
+        "model": served.model,
+        "prompt": {"id": prompt.key, "variables": {"name": "Ann"}},
+    }
+    sent = orjson.dumps(body)
+    path, key = "/v1/chat/completions", {"idempotency_key": unique("key")}
+    first = world.request(path, sent, **key)
+    Prompt.objects.filter(pk=prompt.pk).update(archived=True)
+    again = world.request(path, sent, **key)
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert world.request(path, sent, idempotency_key="else").status == 404
+    assert world.request(path, sent).status == 404

@@ -38,6 +38,7 @@ def test_split__wall_of_letters__is_not_one_token():
     [
         ("Generate a business model canvas for a SaaS platform", "SaaS platform"),
         ("Canvas for: my tea house. Be brief.", "tea house"),
+        ("A canvas for this business:\n\na bakery\n\nIndustry: food", "bakery"),
         ("Make a canvas.\nBusiness idea: bike repair in Rome\nBe brief.", None),
         ("A coffee roastery in Lisbon", "coffee roastery in Lisbon"),
         ("canvas for: We want to open an ice rink", "ice rink"),

@@ -236,8 +236,10 @@ class PromoteForm(ReasonForm):
 
     def __init__(self, arms: list[Arm], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # None is chosen beforehand: a hasty click would promote the control.
         self.fields["arm"].choices = [  # type: ignore[attr-defined]
-            (arm.name, f"{arm.name}: {what(arm)}") for arm in arms
+            ("", "Choose the winner"),
+            *((arm.name, f"{arm.name}: {what(arm)}") for arm in arms),
         ]
 
 
