@@ -195,10 +195,12 @@ class Admission:
             claim = idempotency.claim(
                 call.idempotency_key, principal, call.endpoint, call.body
             )
-            found = claim and await self._db.run(claims.answer_to, claim)
+            if claim is None:
+                return None
+            found = await self._db.run(claims.answer_to, claim)
         except (GatewayError, DatabaseError):
             return None
-        return Repeated(*found) if found else None
+        return None if found is None else Repeated(*found)
 
     async def _plan(
         self, call: Call, asked: Asked | None, shape: Shape | None, snapshot: Snapshot
