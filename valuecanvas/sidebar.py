@@ -58,6 +58,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         "Flags",
         (
             listing("Flags", "flag", "flags.flag"),
+            listing("Flag history", "manage_history", "flags.flagevent"),
             listing("Switches", "toggle_on", "waffle.switch"),
             listing("Samples", "percent", "waffle.sample"),
         ),

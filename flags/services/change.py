@@ -56,7 +56,7 @@ def changing(
     Not `checked`: what must not fail because of something else that is wrong with it.
     """
     with transaction.atomic():
-        locked = _locked(flag)
+        locked = lock(flag)
         if expected is not None and locked.revision != expected:
             raise conflict(locked)
         change = Change(locked, document.state(locked))
@@ -106,7 +106,11 @@ def conflict(flag: Flag) -> Conflict:
     )
 
 
-def _locked(flag: Flag) -> Flag:
+def lock(flag: Flag) -> Flag:
+    """The flag as it is now, and nobody else's until the transaction ends.
+
+    Raises ValidationError where it is gone.
+    """
     found: Flag | None = Flag.objects.select_for_update().filter(pk=flag.pk).first()
     if found is None:
         raise ValidationError({"name": f"The flag '{flag.name}' has been deleted."})

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from flags import document, integrity
 from flags.actor import Actor
 from flags.models import Flag, Kind
 from flags.models.event import Action
-from flags.services.change import Change, changing, conflict, record
+from flags.services.change import Change, changing, conflict, lock, record
 
 
 def create_flag(
@@ -33,7 +33,7 @@ def create_flag(
     flag.protected = protected
     with transaction.atomic():
         flag.full_clean()
-        flag.save(force_insert=True)
+        _insert(flag)
         change = Change(flag, document.state(flag))
         change.apply(dict(wanted))
         integrity.check(flag)
@@ -43,6 +43,16 @@ def create_flag(
         after = document.state(flag)
         record(change, action, after=after, actor=actor, reason=reason)
     return flag
+
+
+def _insert(flag: Flag) -> None:
+    try:
+        with transaction.atomic():
+            flag.save(force_insert=True)
+    except IntegrityError:
+        # Somebody else's came between the check and the write.
+        text = f"There is a flag '{flag.name}' already."
+        raise ValidationError({"name": text}) from None
 
 
 def edit_flag(
@@ -118,7 +128,7 @@ def delete_flag(
 ) -> None:
     """Delete it for good; its events stay."""
     with transaction.atomic():
-        locked = Flag.objects.select_for_update().get(pk=flag.pk)
+        locked = lock(flag)
         if expected is not None and locked.revision != expected:
             raise conflict(locked)
         _refuse_needed(locked, "deleted")

@@ -70,9 +70,15 @@ def ramp(
 
     def steps(locked: Flag) -> Steps:
         shares = _shares(locked.percent or Decimal(0), goal, stride)
+        try:
+            times = [start + every * number for number in range(len(shares))]
+        except OverflowError:
+            raise ValidationError(
+                {"ramp": "It would end after the year 9999."}
+            ) from None
         return [
-            (start + every * number, ChangeKind.SET_PERCENT, {"percent": str(share)})
-            for number, share in enumerate(shares)
+            (at, ChangeKind.SET_PERCENT, {"percent": str(share)})
+            for at, share in zip(times, shares, strict=True)
         ]
 
     if every <= dt.timedelta(0):

@@ -39,10 +39,23 @@ def variables_of(version: PromptVersion) -> dict[str, dict[str, Any]]:
     return {**own, **{k: v for k, v in declared(texts_of(version)).items() if k not in own}}  # fmt: skip
 
 
+def newly_needed(old: PromptVersion | None, new: PromptVersion) -> list[str]:
+    """Variables that requests must give for `new`, but need not give for `old`."""
+    if old is None:
+        return []
+    before = _needed(old)
+    return [name for name in _needed(new) if name not in before]
+
+
 def texts_of(version: PromptVersion) -> list[str]:
     if version.messages:
         return [str(one.get("content", "")) for one in version.messages]
     return [version.template]
+
+
+def _needed(version: PromptVersion) -> list[str]:
+    found = variables_of(version)
+    return [name for name, one in found.items() if one.get("default") is None]
 
 
 def _references(texts: Iterable[str]) -> list[grammar.Reference]:

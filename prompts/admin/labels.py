@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from prompts import services
 from prompts.admin import diff
 from prompts.admin.compare import version_of
+from prompts.admin.included import newly_needed
 from prompts.admin.reason import ReasonForm, told
 from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
@@ -212,10 +213,13 @@ def _live(now: Status) -> int | None:
 
 def _difference(old: PromptVersion | None, new: PromptVersion | None) -> dict[str, Any]:
     if old is None or new is None or old.pk == new.pk:
-        return {"current": old, "sections": []}
+        return {"current": old, "sections": [], "needed": []}
     old = version_of(new.prompt, old.number)  # with its words
-    found = diff.sections(old, new)
-    return {"current": old, "sections": [one for one in found if one.changed]}
+    return {
+        "current": old,
+        "sections": [one for one in diff.sections(old, new) if one.changed],
+        "needed": newly_needed(old, new),
+    }
 
 
 def _moved(name: str, number: int) -> str:

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 
 from prompts import services
 from prompts.admin.compare import version_of
+from prompts.admin.included import newly_needed
 from prompts.admin.reason import REFUSALS, ReasonForm, told
 from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
@@ -129,6 +130,7 @@ class RolloutMixin:
             if version
             else "Gradual rollout",
             version=version,
+            needed=newly_needed(now.production, version) if version else [],
         )
 
     # -- steer -----------------------------------------------------------------------

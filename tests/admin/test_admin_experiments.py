@@ -241,6 +241,16 @@ def test_start__draft_that_no_longer_is_right__says_why(operator: Client) -> Non
     assert "make 60 % together" in words(answer)
 
 
+def test_promote__no_arm_chosen__asks_for_it(
+    operator: Client, running: Experiment
+) -> None:
+    assert "Choose the winner" in words(operator.get(page(running, "promote")))
+    text = words(operator.post(page(running, "promote"), {"arm": "", "reason": "x"}))
+    assert "This field is required." in text
+    running.refresh_from_db()
+    assert running.state == "running"
+
+
 def test_promote__protected_label__says_so(
     operator: Client, running: Experiment
 ) -> None:

@@ -1,6 +1,8 @@
 """The page of a prompt: what it shows, what the editor saves and what it refuses."""
 
+import html
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from prompts import services
 from prompts.models import Experiment, Prompt, PromptVersion
 from tests.admin.prompt_rows import NOBODY, actor, make_prompt, make_version, publish
+from tests.prompts.payloads import PAYLOADS
 
 
 def url_of(prompt: Prompt, name: str = "change") -> str:
@@ -319,6 +322,20 @@ def test_preview__sample__is_put_in_once_and_as_it_is(operator: Client) -> None:
     text = preview(operator, prompt, **row)
     assert "{{other}} &lt;b&gt;" in text
     assert "vp-missing" not in text
+
+
+def test_preview__forty_hostile_samples__come_out_byte_for_byte(
+    operator: Client,
+) -> None:
+    """T27 in the admin: shown as a model would get it, and nothing is evaluated."""
+    prompt = make_prompt()
+    for payload in PAYLOADS:
+        text = preview(operator, prompt, **columns(variable("name", sample=payload)))
+        found = re.search(
+            r'<mark class="vp-value" title="name">(.*?)</mark>', text, re.S
+        )
+        assert found, payload
+        assert html.unescape(found[1]) == payload
 
 
 def test_preview__no_sample__default_or_a_gap(operator: Client) -> None:

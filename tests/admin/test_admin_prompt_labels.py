@@ -107,6 +107,24 @@ def test_publish__rollout_and_experiment__are_warned_of(operator: Client) -> Non
     assert "The experiment tone is running" in text
 
 
+@pytest.mark.parametrize("door", ["move", "rollout"])
+def test_publish__needs_a_variable_more__programs_would_be_refused(
+    operator: Client, door: str
+) -> None:
+    prompt = make_prompt(versions=1, live=1)
+    asked = [
+        {"name": "business"},
+        {"name": "tone", "default": "warm"},
+        {"name": "town"},
+    ]
+    words = "{{business}} {{tone}} {{town}}"
+    make_version(prompt, words, variables=asked)
+    text = text_of(operator.get(url_of(prompt, door, version=2)))
+    assert "Version 2 needs <code>town</code>: requests that leave it out" in text
+    make_version(prompt, words, variables=[asked[0], asked[1], {**asked[2], "default": ""}])  # fmt: skip
+    assert "needs" not in text_of(operator.get(url_of(prompt, door, version=3)))
+
+
 def test_publish__includes_what_is_not_there__is_refused(operator: Client) -> None:
     inner = make_prompt("house.style", versions=1, live=1)
     prompt = make_prompt()

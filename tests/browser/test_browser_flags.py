@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from flags import exposure, services
 from flags.actor import Actor, of_user
@@ -22,7 +22,7 @@ from tests.browser.conftest import Site
 
 pytestmark = pytest.mark.browser
 LIST = "/admin/flags/flag/"
-Shoot = Callable[[str], None]
+Shoot = Callable[..., None]
 # What a program sends, from the page's own origin.
 ASK = """async ([name, context]) => {
   const csrf = document.querySelector("[name=csrfmiddlewaretoken]").value;
@@ -52,12 +52,14 @@ NORDIC = {
 def shoot(site: Site, tmp_path: Path) -> Shoot:
     """Photograph the page; kept where DOCS_IMAGES says."""
 
-    def take(name: str) -> None:
+    def take(name: str, part: str = "") -> None:
         folder = os.environ.get("DOCS_IMAGES") if name.startswith("flags-") else None
         target = Path(folder or os.environ.get("SCRATCH_IMAGES") or tmp_path)
-        site.page.screenshot(
-            path=target / f"{name}.png", full_page=True, animations="disabled"
-        )
+        path = target / f"{name}.png"
+        if part:
+            site.page.locator(part).screenshot(path=path, animations="disabled")
+        else:
+            site.page.screenshot(path=path, full_page=True, animations="disabled")
 
     return take
 
@@ -100,7 +102,8 @@ def flag(anna: Actor) -> Flag:
         actor=anna,
         reason="Five points a day",
     )
-    return Flag.objects.get(pk=made.pk)
+    made.refresh_from_db()
+    return made
 
 
 @pytest.fixture
@@ -157,12 +160,14 @@ def ask(page: Page, name: str, **context: object) -> object:
 
 
 def test_kill__one_click_and_a_confirm__the_next_request_is_off(
-    site: Site, anna: Actor
+    site: Site, anna: Actor, shoot: Shoot
 ) -> None:
     flag = services.create_flag({"name": "new_checkout", "percent": 100}, actor=anna)
     page = site.open(LIST)
     assert ask(page, flag.name, user="ann") is True
     page.click("a.vf-kill")
+    page.fill("#id_reason", "Customers cannot pay")
+    shoot("flags-kill")
     page.click("button:has-text('Kill now')")
     page.wait_for_url(f"**{LIST}")
     assert ask(page, flag.name, user="ann") is False
@@ -184,7 +189,13 @@ def test_list__flags_of_all_states__are_told_at_a_glance(
     more_flags(anna)
     page = site.open(LIST)
     rows = page.locator("#result_list")
-    for text in ("killed", "scheduled", "stale: expired", "+ 1 rule", "30\u00a0% of users"):
+    for text in (
+        "killed",
+        "scheduled",
+        "stale: expired",
+        "+ 1 rule",
+        "30\u00a0% of users",
+    ):
         expect(rows).to_contain_text(text)
     assert site.overflow() == 0
     shoot("flags-list")
@@ -209,7 +220,7 @@ def test_page__slider_moved_and_saved__more_users_get_it(
     )
     expect(page.locator("#id_rollout_percent")).to_have_value("40")
     page.fill("#id_rollout_reason", "It sells")
-    page.click("text=Set the percentage")
+    page.click("button:has-text('Set the percentage')")
     expect(page.locator("body")).to_contain_text("now goes to 40 % of users")
     flag.refresh_from_db()
     assert flag.share == 4000
@@ -228,6 +239,7 @@ def test_tester__a_user_of_a_rule__is_told_what_and_why(
     tried = page.locator("#tried")
     for text in ("green", "Rule 'Nordic customers' fits.", "TARGETING_MATCH"):
         expect(tried).to_contain_text(text)
+    shoot("flags-tester", "#tester")
     page.fill("#tester #id_more", "country")
     page.click("#tester button[type=submit]")
     expect(tried).to_contain_text("write it as country = SE")
@@ -242,6 +254,9 @@ def test_rule__built_row_by_row__is_read_back_and_decides(
     page.fill("#id_rule_name", "Old apps stay blue")
     row = page.locator("[data-list] [data-row]").first
     row.locator("[name=when_attribute]").fill("appVersion")
+    row.locator("[name=when_operator]").select_option("gte")
+    expect(row.locator("[name=when_type]")).to_have_value("number")
+    row.locator("[name=when_type]").select_option("text")
     row.locator("[name=when_operator]").select_option("semver_lt")
     row.locator("[name=when_value]").fill("two")
     said = page.locator(".vf-said")
@@ -270,6 +285,28 @@ def test_rule__built_row_by_row__is_read_back_and_decides(
     assert site.complaints == []
 
 
+def test_ramp__five_points_a_day__is_on_the_timeline(
+    site: Site, flag: Flag, anna: Actor, shoot: Shoot
+) -> None:
+    services.set_percent(flag, 10, actor=anna, reason="Slower")
+    page = site.open(url_of(flag))
+    page.click("text=Grow by itself")
+    start = timezone.now() + timedelta(days=1)
+    page.fill("#id_ramp_start", f"{start:%Y-%m-%dT09:00}")
+    page.fill("#id_ramp_reason", "Five points a day")
+    page.click("button:has-text('Start the ramp')")
+    expect(page.locator("body")).to_contain_text("18 steps are scheduled")
+    page.click("#schedule summary:has-text('All steps')")
+    expect(page.locator(".vf-steps li")).to_have_count(17)
+    shoot("flags-ramp", "#schedule")
+    page.click("text=Cancel the ramp")
+    page.fill("#id_cancel_reason", "Wait for the holidays")
+    page.click("button:has-text('Cancel the ramp')")
+    expect(page.locator("body")).to_contain_text("The rest of the ramp is cancelled")
+    assert not flag.schedule.filter(state="pending").exists()
+    assert site.complaints == []
+
+
 def test_save__somebody_was_faster__is_told_who_and_keeps_the_entry(
     site: Site, flag: Flag, anna: Actor, shoot: Shoot
 ) -> None:
@@ -277,15 +314,35 @@ def test_save__somebody_was_faster__is_told_who_and_keeps_the_entry(
     services.set_percent(flag, 60, actor=anna, reason="Black Friday")
     page.fill("#id_rollout_percent", "30")
     page.fill("#id_rollout_reason", "A bit more")
-    page.click("text=Set the percentage")
+    page.click("button:has-text('Set the percentage')")
     alarm = page.locator("#conflict")
     expect(alarm).to_contain_text("anna was faster")
     expect(alarm).to_contain_text("60\u00a0%")
     expect(page.locator("#id_rollout_percent")).to_have_value("30")
     shoot("flags-conflict")
-    page.click("text=Set the percentage")
+    page.click("button:has-text('Set the percentage')")
     expect(page.locator("body")).to_contain_text("now goes to 30 % of users")
     assert [one for one in site.complaints if "409" not in one] == []
+
+
+def test_save__another_part_is_not_saved__warns_before_it_is_lost(
+    site: Site, flag: Flag
+) -> None:
+    page, warned = site.open(url_of(flag)), []
+
+    def stay(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.locator("#id_audience_tiers").fill("gold")
+    page.fill("#id_rollout_percent", "30")
+    page.fill("#id_rollout_reason", "More")
+    page.click("button:has-text('Set the percentage')", no_wait_after=True)
+    expect(page.locator("#id_audience_tiers")).to_have_value("gold")
+    assert warned == ["beforeunload"]
+    flag.refresh_from_db()
+    assert flag.share == 2500
 
 
 def test_variants__weights_edited__have_to_make_a_hundred(

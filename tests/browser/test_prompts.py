@@ -310,8 +310,12 @@ def test_try__two_versions__answers_beside_each_other(
     site: Site, demo: None, prompt: Prompt, shoot: Shoot
 ) -> None:
     page = site.open(url_of(prompt))
+    page.fill("[name=var_sample] >> nth=0", "a bakery that delivers by bicycle")
+    # A sample alone is no change to save: the browser does not ask.
     page.click("a:has-text('Try it')")
-    page.locator("[name='value:business']").fill("a bakery that delivers by bicycle")
+    expect(page.locator("[name='value:business']")).to_have_value(
+        "a bakery that delivers by bicycle"
+    )
     page.select_option("#id_model", "demo-chat")
     page.click("text=Send")
     expect(page.locator(".vp-answers .vc-answer")).to_have_count(2)

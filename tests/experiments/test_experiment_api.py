@@ -103,6 +103,7 @@ def test_metrics__of_a_span__are_of_it_only(caller: Caller) -> None:
     ("query", "param"),
     [
         ({"since": "yesterday"}, "since"),
+        ({"until": "0001-01-01T00:00:00Z"}, "until"),
         ({"since": "2026-01-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}, "since"),
         ({"since": "2025-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "since"),
     ],

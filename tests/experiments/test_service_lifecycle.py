@@ -316,6 +316,21 @@ def test_promote__protected_label__nothing_happens(running: Experiment) -> None:
     assert (running.state, running.winner) == ("running", "")
 
 
+def test_start__protected_label__needs_whoever_may_move_it(
+    running: Experiment,
+) -> None:
+    """Its arms stand in for what the label points at, up to all of it."""
+    ProtectedLabel.objects.create(name="production")
+    ann, draft = Actor("ann"), make_draft()
+    with pytest.raises(NotPermitted):
+        service.start(draft, actor=ann)
+    with pytest.raises(NotPermitted):
+        service.change_weights(running, {"a": 0, "b": BUCKETS}, actor=ann, reason="x")
+    draft.refresh_from_db()
+    assert draft.state == "draft"
+    assert service.stop(running, actor=ann, reason="Enough.").state == "stopped"
+
+
 def test_start__many_arms__costs_few_queries(actor: Actor) -> None:
     prompt = make_prompt(versions=10)
     specs = arms(*((f"arm{n}", 1000, n + 1, n == 0) for n in range(10)))

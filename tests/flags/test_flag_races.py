@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.utils import timezone
 
 from flags import services
 from flags.actor import Actor
-from flags.models import Flag
+from flags.models import Flag, FlagEvent
 from tests.flags.rows import ADA, BOB, make_flag
 from valuecanvas.core.errors import Conflict
 
@@ -25,7 +26,7 @@ def at_once(*calls):
     def run(call):
         try:
             return call()
-        except Conflict as error:
+        except (Conflict, ValidationError) as error:
             return error
         finally:
             connections.close_all()
@@ -50,6 +51,23 @@ def test_change__two_actors_on_one_revision__exactly_one_wins():
         assert event.actor_name == lost.extra["changed_by"]
         assert float(flag.percent) == event.after["percent"] in percents
         assert flag.events.count() == flag.revision == number + 1
+
+
+def test_create_and_delete__four_at_once__one_does_it_and_the_others_are_told():
+    make = partial(services.create_flag, actor=ADA)
+    for number in range(5):
+        name = f"flag-{number}"
+        results = at_once(*[partial(make, {"name": name})] * 4)
+        [made] = [one for one in results if isinstance(one, Flag)]
+        lost = [one for one in results if isinstance(one, ValidationError)]
+        assert [one.message_dict.keys() for one in lost] == [{"name"}] * 3
+        gone = at_once(*[partial(services.delete_flag, made, actor=BOB)] * 4)
+        lost = [one for one in gone if one is not None]
+        assert [one.messages for one in lost] == [
+            [f"The flag '{name}' has been deleted."]
+        ] * 3
+        events = FlagEvent.objects.filter(flag_name=name).order_by("id")
+        assert [one.action for one in events] == ["created", "deleted"]
 
 
 def test_due_changes__two_workers__each_applied_once():

@@ -132,6 +132,7 @@ def test_ramp__downwards__to_the_goal(clock):
         ({"to": 10}, "way to go"),
         ({"step": 0}, "way to go"),
         ({"every": dt.timedelta(0)}, "needs time"),
+        ({"every": 365_000 * DAY}, "after the year 9999"),
         ({"step": "0.01"}, "at most 500"),
         ({"start": NOW}, "time to come"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from prompts.models import Prompt, PromptEvent
+from prompts.models import Prompt, PromptEvent, ProtectedLabel
 from tests.prompts_api.conftest import person
 from tests.prompts_api.rows import make_prompt
 
@@ -186,6 +186,17 @@ def test_archive__by_a_writer__needs_the_scope_to_publish(writer, publisher):
     assert publisher.delete(f"{PROMPTS}/a").status_code == 204
     assert Prompt.objects.get().archived
     assert publisher.post(f"{PROMPTS}/a/restore").json()["archived"] is False
+
+
+def test_archive__with_a_label_that_keys_may_not_move__is_refused(publisher):
+    prompt = make_prompt("Hi.", key="a", live=1)
+    ProtectedLabel.objects.create(name="production", keys_may_move=False)
+    answer = publisher.delete(f"{PROMPTS}/a")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "label_protected")  # fmt: skip
+    Prompt.objects.update(archived=True)
+    assert publisher.post(f"{PROMPTS}/a/restore").status_code == 403
+    prompt.labels.all().delete()
+    assert publisher.post(f"{PROMPTS}/a/restore").status_code == 200
 
 
 def test_archive__of_one_that_others_include__is_400_that_says_which(publisher):

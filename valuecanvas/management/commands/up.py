@@ -133,8 +133,8 @@ def curl(root: str, api_key: str | None, *, local_model: bool) -> str:
     """A request to paste into a shell."""
     message = {"role": "user", "content": "What is the capital of France?"}
     body = json.dumps({"model": example(local_model), "messages": [message]})
-    bearer = f"Authorization: Bearer {api_key or '$API_KEY'}"
-    quote = "'" if api_key else '"'  # the shell is to fill in $API_KEY
+    bearer = f"Authorization: Bearer {api_key or '$VALUECANVAS_KEY'}"
+    quote = "'" if api_key else '"'  # the shell is to fill in $VALUECANVAS_KEY
     return (
         f"curl {root}/v1/chat/completions -H {quote}{bearer}{quote} "
         f"-H 'Content-Type: application/json' -d '{body}'"

@@ -1,11 +1,22 @@
 /* The pages of flags: a slider with its number, rows that come, go and move, the sum of
-   the weights, and the fields that a kind of change needs. */
+   the weights, the fields that a kind of change needs, a warning of what is not saved. */
 "use strict";
 
 // The browser's own comes too early: unfold hides the page until its scripts run.
 window.addEventListener("load", () => document.querySelector("[autofocus]")?.focus());
 
 (() => {
+  // Saving one part loads the page anew: what was entered in another would be lost.
+  const unsaved = new Set();
+  const touch = (form) => {
+    if (form?.querySelector("[name=section], [name=order]")) unsaved.add(form);
+  };
+  document.addEventListener("input", (event) => touch(event.target.form));
+  document.addEventListener("submit", (event) => unsaved.delete(event.target));
+  window.addEventListener("beforeunload", (event) => {
+    if (unsaved.size) event.preventDefault();
+  });
+
   const sum = (form) => {
     const shown = form.querySelector("[data-total]");
     if (!shown) return;
@@ -21,6 +32,7 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     const empty = form.querySelector("[data-empty]");
     if (empty) empty.hidden = form.querySelectorAll("[data-row]").length > 0;
     sum(form);
+    touch(form);
     form.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
@@ -39,6 +51,7 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     if (up) other.before(row);
     else other.after(row);
     button.focus();
+    touch(button.closest("form"));
     const save = button.closest("[data-rows]").querySelector("[data-moved]");
     if (save) save.hidden = false;
   };
@@ -63,6 +76,15 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
       const slider = document.querySelector(`[data-slider="#${field.id}"]`);
       if (slider) slider.value = field.value;
     } else if ("weight" in field.dataset) sum(field.closest("[data-rows]"));
+  });
+
+  // What most people mean by it; it can be set back.
+  const ORDERS = ["gt", "gte", "lt", "lte"];
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "when_operator") return;
+    const type = event.target.closest("[data-row]").querySelector("[name=when_type]");
+    if (ORDERS.includes(event.target.value)) type.value = "number";
+    else if (event.target.value === "exists") type.value = "boolean";
   });
 
   const narrow = (form) => {

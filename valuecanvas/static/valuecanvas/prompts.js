@@ -4,6 +4,21 @@
 // The browser's own comes too early: unfold hides the page until its scripts run.
 window.addEventListener("load", () => document.querySelector("[autofocus]")?.focus());
 
+// "Try it" begins with the sample values of the editor.
+(() => {
+  const form = document.querySelector("[data-samples]");
+  if (!form) return;
+  let kept = {};
+  try {
+    kept = JSON.parse(sessionStorage.getItem(`prompt-samples:${form.dataset.samples}`)) || {};
+  } catch {
+    return;
+  }
+  for (const field of form.querySelectorAll("[name^='value:']")) {
+    field.value ||= kept[field.name.slice("value:".length)] || "";
+  }
+})();
+
 (() => {
   const editor = document.querySelector("[data-vp-editor]");
   if (!editor) return;

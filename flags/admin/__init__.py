@@ -1,0 +1,5 @@
+"""Admin pages of flags, and of waffle's switches and samples."""
+
+from flags.admin import event, flag, waffle
+
+__all__ = ["event", "flag", "waffle"]

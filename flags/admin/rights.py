@@ -1,0 +1,21 @@
+"""Who does something on the pages of flags, and what they may."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from flags.actor import Actor, of_user
+
+CHANGE = "flags.change_flag"
+KILL = "flags.kill_flag"
+DELETE = "flags.delete_flag"
+
+
+def refuse_unless(request: HttpRequest, right: str) -> None:
+    """Raises PermissionDenied."""
+    if not request.user.has_perm(right):
+        raise PermissionDenied
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who is written into the audit; the admin lets in nobody who is not signed in."""
+    return of_user(request.user)  # type: ignore[arg-type]

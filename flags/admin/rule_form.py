@@ -1,0 +1,226 @@
+"""The form of a rule: rows of attribute, operator and value."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from flags import services, words
+from flags.actor import Actor
+from flags.admin.forms import variant_choices
+from flags.admin.section import Section
+from flags.conditions import check_conditions
+from flags.models import Flag, Kind, Rule
+
+TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"
+TYPES = ((TEXT, "text"), (NUMBER, "number"), (BOOLEAN, "yes or no"))
+LISTS = ("in", "not_in")
+# Offered as attributes; programs may send any other.
+USUAL = ("user", "tier", "team", "country", "appVersion", "targetingKey")
+_YES, _NO = ("yes", "true"), ("no", "false")
+_COLUMNS = ("attribute", "operator", "type", "value")
+
+
+@dataclass(slots=True)
+class Row:
+    """One condition, as it was entered."""
+
+    attribute: str = ""
+    operator: str = "in"
+    type: str = TEXT
+    value: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    def condition(self) -> dict[str, Any]:
+        """As the services want it; what is wrong goes into `faults`."""
+        found = {
+            "attribute": self.attribute.strip(),
+            "operator": self.operator,
+            "value": self._value(),
+        }
+        if not found["attribute"]:
+            self.faults.append("Attribute: say what to look at, such as country.")
+        elif not self.faults and (fault := check_conditions([found])):
+            self.faults.append(f"Value: {fault.partition(': ')[2] or fault}")
+        return found
+
+    def _value(self) -> Any:
+        if self.operator in LISTS:
+            return [self._typed(part) for part in _parts(self.value)]
+        if self.operator == "exists":
+            return self._boolean(self.value or "yes")
+        if self.operator not in _TYPED:
+            return self.value.strip()
+        return self._typed(self.value)
+
+    def _typed(self, text: str) -> Any:
+        return _READ[self.type if self.type in _READ else TEXT](self, text.strip())
+
+    def _boolean(self, text: str) -> bool:
+        if text.strip().lower() not in (*_YES, *_NO):
+            self.faults.append("Value: write yes or no.")
+        return text.strip().lower() in _YES
+
+    def _number(self, text: str) -> Any:
+        try:
+            found = Decimal(text)
+        except InvalidOperation:
+            self.faults.append(f"Value: “{text}” is no number.")
+            return 0
+        return int(found) if found == found.to_integral_value() else float(found)
+
+
+_TYPED = ("equals", "not_equals", "gt", "gte", "lt", "lte", "contains", "not_contains")
+_READ: Mapping[str, Callable[[Row, str], Any]] = {
+    TEXT: lambda row, text: text,
+    NUMBER: Row._number,
+    BOOLEAN: Row._boolean,
+}
+
+
+class RuleForm(Section):
+    """A new rule, or an edited one."""
+
+    key = "rule"
+
+    name = forms.CharField(
+        label="Name, for people",
+        max_length=100,
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "Customers in Scandinavia"}),
+    )
+    variant = forms.ChoiceField(
+        label="They get", required=False, widget=UnfoldAdminSelectWidget
+    )
+    share = forms.DecimalField(
+        label="Only this share of them, in percent",
+        required=False,
+        min_value=0,
+        max_value=100,
+        decimal_places=2,
+        widget=UnfoldAdminDecimalFieldWidget({"step": "any", "placeholder": "all"}),
+        help_text="For the others the next rule decides. Empty: all of them.",
+    )
+    enabled = forms.BooleanField(
+        label="Switched on", required=False, widget=UnfoldBooleanWidget
+    )
+
+    def __init__(
+        self, flag: Flag, data: Any = None, *, rule: Rule | None = None
+    ) -> None:
+        self.rule = rule
+        super().__init__(flag, data, _seen(rule))
+        plain = flag.kind == Kind.BOOLEAN and not flag.allocation
+        empty = "on" if plain else "What the weights say"
+        choices = variant_choices(flag, empty)
+        self.fields["variant"].choices = choices  # type: ignore[attr-defined]
+        self.rows = list(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        if self.is_bound:
+            columns = [self.data.getlist(f"when_{name}") for name in _COLUMNS]
+            for cells in zip(*columns, strict=False):
+                row = Row(*cells)
+                if row.attribute.strip() or row.value.strip():
+                    yield row
+        elif self.rule is not None:
+            yield from map(_row, self.rule.conditions)
+        else:
+            yield Row()
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        given["conditions"] = [row.condition() for row in self.rows]
+        if any(row.faults for row in self.rows):
+            raise ValidationError("See the notes in red beside the conditions.")
+        return given
+
+    def document(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        share = given.get("share")
+        return {
+            "name": given.get("name", "").strip(),
+            "conditions": given["conditions"],
+            "variant": given.get("variant", ""),
+            "share": None if share is None else int(share * 100),
+            "enabled": given.get("enabled", True),
+        }
+
+    def sentence(self) -> str:
+        """What it would do, as far as it is understood."""
+        self.is_valid()
+        return words.rule(self.document()) if "conditions" in self.cleaned_data else ""
+
+    def apply(self, actor: Actor) -> str:
+        if self.rule is None:
+            services.add_rule(self.flag, self.document(), **self.said(actor))
+            return "The rule is added. It is the last one: move it up if it is to win."
+        services.edit_rule(self.flag, self.rule, self.document(), **self.said(actor))
+        return "The rule is saved."
+
+
+class OrderForm(Section):
+    """The order of the rules: the first that fits decides."""
+
+    key = "rules"
+
+    def apply(self, actor: Actor) -> str:
+        given = self.data.getlist("order")
+        if not all(one.isdecimal() for one in given):
+            raise ValidationError("Reload the page: a rule has gone.")
+        order = [int(one) for one in given]
+        services.reorder_rules(self.flag, order, **self.said(actor))
+        return "The order is saved."
+
+
+def _seen(rule: Rule | None) -> dict[str, Any]:
+    if rule is None:
+        return {"enabled": True}
+    share = "" if rule.share is None else f"{rule.share / 100:g}"
+    plain = {"name": rule.name, "variant": rule.variant, "enabled": rule.enabled}
+    return {**plain, "share": share}
+
+
+def _parts(text: str) -> list[str]:
+    """One a line; without any line break, between commas."""
+    found = text.splitlines() if "\n" in text else text.split(",")
+    return [part.strip() for part in found if part.strip()]
+
+
+def _row(one: Mapping[str, Any]) -> Row:
+    value = one["value"]
+    some = value if isinstance(value, list) else [value]
+    kinds = {_kind(each) for each in some}
+    row = Row(one["attribute"], one["operator"], min(kinds, default=TEXT))
+    if len(kinds) > 1:
+        row.type = TEXT
+        row.faults.append(
+            "Value: texts and others are mixed; saved here, all are text."
+        )
+    texts = [_shown(each) for each in some]
+    if isinstance(value, list) and any("," in text for text in texts):
+        row.value = "".join(f"{text}\n" for text in texts)
+    else:
+        row.value = ", ".join(texts)
+    return row
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return BOOLEAN
+    return NUMBER if isinstance(value, int | float) else TEXT
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

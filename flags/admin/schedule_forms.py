@@ -1,0 +1,148 @@
+"""The forms of what is to come: one change, or a ramp of percentages."""
+
+import datetime as dt
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from flags import services, words
+from flags.actor import Actor
+from flags.admin.section import Section
+from flags.models import ChangeKind, Flag
+from valuecanvas.core.bucketing import BUCKETS
+
+UNITS = (("hours", "hours"), ("days", "days"), ("weeks", "weeks"))
+KINDS = (
+    (ChangeKind.SET_PERCENT.value, "Set the percentage"),
+    (ChangeKind.ENABLE.value, "Turn on"),
+    (ChangeKind.DISABLE.value, "Turn off"),
+    (ChangeKind.KILL.value, "Kill"),
+)
+WEIGHTS = (ChangeKind.SET_WEIGHTS.value, "Set the weights of the variants")
+
+
+def moment(**options: Any) -> forms.DateTimeField:
+    """A time in UTC, chosen in the browser's own calendar."""
+    return forms.DateTimeField(
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
+        widget=UnfoldAdminTextInputWidget({"type": "datetime-local"}),
+        error_messages={
+            "required": "Say when, as 2026-12-31 14:00.",
+            "invalid": "Write a time as 2026-12-31 14:00.",
+        },
+        **options,
+    )
+
+
+def percentage(**options: Any) -> forms.DecimalField:
+    return forms.DecimalField(
+        min_value=0,
+        max_value=100,
+        decimal_places=2,
+        widget=UnfoldAdminDecimalFieldWidget({"step": "any"}),
+        **options,
+    )
+
+
+class ChangeForm(Section):
+    """One change at one time."""
+
+    key = "schedule"
+
+    kind = forms.ChoiceField(label="What", widget=UnfoldAdminSelectWidget)
+    at = moment(label="When, UTC")
+    percent = percentage(label="Percentage", required=False)
+
+    def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
+        super().__init__(flag, data, initial)
+        self.variants = list(flag.variants.order_by("pk"))
+        choices = [*KINDS, WEIGHTS] if self.variants else list(KINDS)
+        self.fields["kind"].choices = choices  # type: ignore[attr-defined]
+
+    def weights(self) -> list[tuple[str, str]]:
+        """Each variant's, as entered or as it is now."""
+        return [
+            (one.name, self.data.get(f"weight_{one.name}", f"{one.weight / 100:g}"))
+            for one in self.variants
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        kind, percent = given.get("kind"), given.get("percent")
+        given["payload"] = {}
+        if kind == ChangeKind.SET_PERCENT:
+            given["payload"] = {"percent": str(percent)}
+            if percent is None and "percent" not in self.errors:
+                self.add_error("percent", "Say a percentage from 0 to 100.")
+        elif kind == ChangeKind.SET_WEIGHTS:
+            given["payload"] = {"weights": self._weights()}
+        return given
+
+    def _weights(self) -> dict[str, int]:
+        try:
+            found = {name: int(Decimal(text) * 100) for name, text in self.weights()}
+        except (InvalidOperation, OverflowError) as error:
+            raise ValidationError("Weights are percentages from 0 to 100.") from error
+        if sum(found.values()) != BUCKETS or min(found.values()) < 0:
+            total = sum(found.values()) / 100
+            raise ValidationError(
+                f"The weights make {total:g} % together, and have to make 100 %."
+            )
+        return found
+
+    def apply(self, actor: Actor) -> str:
+        given = self.cleaned_data
+        made = services.schedule(
+            self.flag,
+            given["kind"],
+            at=given["at"],
+            payload=given["payload"],
+            **self.said(actor),
+        )
+        said = words.change(made.kind, made.payload)
+        return f"Scheduled for {made.at:%b %d, %H:%M} UTC: {said}."
+
+
+class RampForm(Section):
+    """A percentage that grows, or shrinks, by itself."""
+
+    key = "ramp"
+
+    step = percentage(label="Points each time", initial=5)
+    number = forms.IntegerField(
+        label="Every",
+        min_value=1,
+        max_value=1000,
+        initial=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    unit = forms.ChoiceField(
+        label="Unit", choices=UNITS, initial="days", widget=UnfoldAdminSelectWidget
+    )
+    to = percentage(label="Until, in percent", initial=100)
+    start = moment(label="First step at, UTC")
+
+    def apply(self, actor: Actor) -> str:
+        given = self.cleaned_data
+        every = dt.timedelta(**{given["unit"]: given["number"]})
+        made = services.ramp(
+            self.flag,
+            to=given["to"],
+            step=given["step"],
+            every=every,
+            start=given["start"],
+            **self.said(actor),
+        )
+        last = made[-1]
+        return (
+            f"{len(made)} steps are scheduled, the last one to "
+            f"{words.change(last.kind, last.payload)} on {last.at:%b %d, %H:%M} UTC."
+        )

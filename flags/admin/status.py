@@ -1,0 +1,150 @@
+"""What the page of a flag tells: how it is, what will come, what happened."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils import timezone
+
+from flags import exposure, words
+from flags.admin.changes import Changed, changed
+from flags.admin.filters import stale_names
+from flags.listing import is_expired
+from flags.models import ChangeState, Flag, FlagEvent, Rule, ScheduledChange
+
+EVENTS, PAST = 12, 6
+# Read of what has ended: more than a ramp has as a rule.
+MOST_PAST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    rule: Rule
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change to come, or that has been; of a ramp, all that are to come."""
+
+    first: ScheduledChange
+    text: str
+    rest: tuple[tuple[ScheduledChange, str], ...] = ()
+
+    @property
+    def last(self) -> ScheduledChange:
+        return self.rest[-1][0] if self.rest else self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as a sentence, with what it changed."""
+
+    event: FlagEvent
+    text: str
+    tone: str
+    changes: tuple[Changed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything of one flag but its forms."""
+
+    flag: Flag
+    rules: tuple[RuleLine, ...]
+    coming: tuple[Step, ...]
+    past: tuple[Step, ...]
+    events: tuple[Told, ...]
+    seen_at: dt.datetime | None
+    expired: bool
+    stale: str
+
+    @property
+    def on(self) -> bool:
+        flag = self.flag
+        return flag.enabled and not flag.killed and flag.everyone is not False
+
+
+def status(flag: Flag, *, all_events: bool = False) -> Status:
+    """Read it all, by the same number of queries whatever there is."""
+    now = timezone.now()
+    changes = flag.schedule.order_by("at", "pk")
+    pending = list(changes.filter(state=ChangeState.PENDING))
+    past = changes.exclude(state=ChangeState.PENDING).order_by("-applied_at", "-pk")
+    events = flag.events.order_by("-id")
+    some = events[:200] if all_events else events[:EVENTS]
+    return Status(
+        flag=flag,
+        rules=tuple(
+            RuleLine(one, rule_text(one)) for one in flag.rules.order_by("order")
+        ),
+        coming=tuple(_steps(pending)),
+        past=tuple(_ended(list(past[:MOST_PAST]))),
+        events=tuple(told(one) for one in some),
+        seen_at=exposure.last_seen([flag.name]).get(flag.name),
+        expired=is_expired(flag, now.date()),
+        stale=stale_names([flag], now).get(flag.pk, ""),
+    )
+
+
+def told(event: FlagEvent) -> Told:
+    return Told(
+        event,
+        _sentence(event),
+        words.tone(event),
+        tuple(changed(event.before, event.after)),
+    )
+
+
+def _sentence(event: FlagEvent) -> str:
+    """With what was scheduled, or cancelled."""
+    planned = event.details.get("changes") or []
+    if not planned:
+        return words.sentence(event)
+    first = words.change(planned[0]["kind"], planned[0]["payload"])
+    more = f", and {len(planned) - 1} more" if len(planned) > 1 else ""
+    return f"{words.sentence(event)}: {first}{more}"
+
+
+def rule_text(rule: Rule) -> str:
+    """The rule as a sentence."""
+    names = ("conditions", "variant", "share", "enabled")
+    return words.rule({name: getattr(rule, name) for name in names})
+
+
+def _change(one: ScheduledChange) -> str:
+    return words.change(one.kind, one.payload)
+
+
+def _step(some: Sequence[tuple[ScheduledChange, str]]) -> Step:
+    (first, text), *rest = some
+    return Step(first, text, tuple(rest))
+
+
+def _ended(past: Sequence[ScheduledChange]) -> list[Step]:
+    """What came last, first; the steps of a ramp that ended alike are one."""
+    alike: dict[tuple[str, str], list[tuple[ScheduledChange, str]]] = {}
+    for one in past:
+        key = (one.ramp or f"alone-{one.pk}", one.state)
+        alike.setdefault(key, []).append((one, _change(one)))
+    return [_step(some) for some in alike.values()][:PAST]
+
+
+def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
+    """One for each change, but one for all of a ramp."""
+    ramps: dict[str, list[tuple[ScheduledChange, str]]] = {}
+    for one in pending:
+        ramps.setdefault(one.ramp or f"alone-{one.pk}", []).append((one, _change(one)))
+    return [_step(some) for some in ramps.values()]
+
+
+def winner(flag: Flag) -> Told | None:
+    """The change that came first."""
+    event = flag.events.order_by("-id").select_related("actor").first()
+    return told(event) if event else None
+
+
+def page_of(flag: Flag) -> str:
+    """The address of its page."""
+    return reverse("admin:flags_flag_change", args=[flag.pk])

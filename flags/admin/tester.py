@@ -1,0 +1,113 @@
+"""Who gets what: a flag tried for one user, with the reason in words."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from flags.admin.schedule_forms import moment
+from flags.evaluation import Evaluation, evaluate
+from flags.plan import TARGETING_KEY
+
+_REASONS = {
+    "STATIC": "the same for everybody",
+    "TARGETING_MATCH": "named, or a rule fits",
+    "SPLIT": "decided by a share",
+    "DISABLED": "it is off",
+    "DEFAULT": "nothing gave it another one",
+    "ERROR": "it could not be decided",
+}
+
+
+class TesterForm(forms.Form):
+    """A caller's attributes."""
+
+    user = forms.CharField(
+        label="User",
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "alice"}),
+    )
+    tier = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+    team = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+    more = forms.CharField(
+        label="Other attributes",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(
+            {"rows": 3, "placeholder": "country = SE\nappVersion = 2.1.0\nage = 30"}
+        ),
+        help_text="One a line. 30 is a number, “30” a text, true is yes.",
+    )
+    at = moment(label="When, UTC (empty: now)", required=False)
+
+    def clean_more(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for line in self.cleaned_data["more"].splitlines():
+            if not line.strip():
+                continue
+            name, sign, text = line.partition("=")
+            if not sign or not name.strip():
+                raise ValidationError(
+                    f"“{line.strip()[:60]}”: write it as country = SE."
+                )
+            found[name.strip()] = _value(text.strip())
+        return found
+
+    def context(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        known: dict[str, Any] = {
+            name: given[name].strip() for name in ("user", "tier", "team")
+        }
+        found = {name: text for name, text in known.items() if text}
+        if "user" in found:
+            found[TARGETING_KEY] = found["user"]
+        found |= given["more"]
+        return found
+
+
+class TesterMixin:
+    """For the admin of flags."""
+
+    one: Any
+    route: Any
+
+    def tester_urls(self) -> list[URLPattern]:
+        show = require_POST(self.tester_view)
+        return [self.route("<path:object_id>/try/", show, "flags_flag_try")]
+
+    def tester_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """A fragment: what this caller gets, and why."""
+        flag = self.one(request, object_id, "view")
+        form = TesterForm(request.POST)
+        context: dict[str, Any] = {"form": form, "flag": flag}
+        if form.is_valid():
+            store = apps.get_app_config("flags").store  # type: ignore[attr-defined]
+            at = form.cleaned_data["at"] or timezone.now()
+            found = evaluate(
+                store.current(), flag.name, form.context(), now=at.timestamp()
+            )
+            context |= {"found": found, **told(found), "given": form.context()}
+        return render(request, "admin/flags/flag/tried.html", context)
+
+
+def told(found: Evaluation) -> dict[str, str]:
+    """An evaluation in words."""
+    return {
+        "value": json.dumps(found.value, ensure_ascii=False, indent=2),
+        "why": _REASONS.get(found.reason, found.reason),
+    }
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself."""
+    try:
+        return json.loads(text.replace("“", '"').replace("”", '"'))
+    except ValueError:
+        return text
