@@ -2,6 +2,7 @@
 
 from billing.models import Team
 from llm.models import Model, Provider, Route
+from prompts.models import Prompt
 from valuecanvas.core.admin_filters import NamesFilter
 
 MOST_NAMES = 300
@@ -32,6 +33,15 @@ class ProviderFilter(NamesFilter):
 
     def names(self) -> list[tuple[str, str]]:
         return list(Provider.objects.values_list("key", "name")[:MOST_NAMES])
+
+
+class PromptFilter(NamesFilter):
+    title = "prompt"
+    parameter_name = "prompt_key"
+
+    def names(self) -> list[tuple[str, str]]:
+        rows = Prompt.objects.order_by("key").values_list("key", flat=True)
+        return [(key, key) for key in rows[:MOST_NAMES]]
 
 
 class TeamFilter(NamesFilter):

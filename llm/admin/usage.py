@@ -11,8 +11,9 @@ from django.utils.html import format_html
 
 from billing import keys
 from billing.models import ApiKey, Usage
-from llm.admin.filters import ModelFilter, ProviderFilter, TeamFilter
+from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
+from prompts.models import Prompt
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
 from valuecanvas.core.templatetags import figures
@@ -85,6 +86,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ProviderFilter,
         OutcomeFilter,
         CachedFilter,
+        PromptFilter,
         TeamFilter,
     )
     search_fields = ("user_id",)  # see get_search_results
@@ -119,7 +121,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
             "Prompt, flags and trace",
             {
                 "fields": (
-                    ("prompt_key", "prompt_version"),
+                    ("prompt", "prompt_version"),
                     ("variant", "flags"),
                     ("job", "epoch"),
                     ("trace_id", "day"),
@@ -135,6 +137,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "corrections",
         "took",
         "first_token",
+        "prompt",
     )
     change_form_outer_after_template = "admin/billing/usage/attempts.html"
     empty_text = (
@@ -207,6 +210,15 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         if usage.status in ("ok", "correction"):
             return usage.status, usage.status
         return "failed", (usage.error_code or usage.status).replace("_", " ")
+
+    @display(description="Prompt")
+    def prompt(self, usage: Usage) -> str:
+        key = usage.prompt_key
+        found = Prompt.objects.filter(key=key).first() if key else None
+        if found is None:
+            return key or "none"
+        url = reverse("admin:prompts_prompt_change", args=[found.pk])
+        return format_html('<a class="vc-link" href="{}">{}</a>', url, key)
 
     @display(description="Outcome")
     def outcome_text(self, usage: Usage) -> str:

@@ -12,7 +12,7 @@ from llm.responses import json_response
 from llm.types import Reply
 from llm.views import schemas
 from llm.views.base import HotView, call_of, json_body, runtime
-from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.errors import GatewayError, InvalidRequest
 
 _PARAMETERS = {
     "maxTokens": "max_tokens",
@@ -72,6 +72,16 @@ def _words(given: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": prompt}]}
 
 
+def _rename(error: GatewayError) -> None:
+    """In the words of this endpoint: 'promptVariables', where others say
+    'prompt.variables'.
+    """
+    for name, inside in _STORED.items():
+        error.message = error.message.replace(f"'prompt.{inside}", f"'{name}")
+        if error.param and error.param.startswith(f"prompt.{inside}"):
+            error.param = error.param.replace(f"prompt.{inside}", name, 1)
+
+
 def shown(completion: Completion) -> dict[str, Any]:
     return {
         "content": completion.content,
@@ -109,7 +119,11 @@ class Complete(HotView):
             on_behalf=given.get("userId"),
             on_behalf_required=True,
         )
-        reply = await runtime(request).pipeline.run(call)
+        try:
+            reply = await runtime(request).pipeline.run(call)
+        except GatewayError as error:
+            _rename(error)
+            raise
         if not isinstance(reply, Reply):
             raise TypeError("A request without 'stream' is answered whole.")
         completion = read_completion(reply)

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import Usage
+from prompts.models import Prompt
 from tests.admin.rows import make_attempt, make_reservation, make_usage
 from tests.fixtures_billing import (
     make_api_key,
@@ -127,12 +128,14 @@ def test_search__part_of_a_name__finds_nothing(boss: Client, db: None) -> None:
         ({"model": "m-9"}, {"model": "m-9"}),
         ({"provider": "p-9"}, {"provider": "p-9"}),
         ({"team": "t-9"}, {"team": "t-9"}),
+        ({"prompt_key": "p.9"}, {"prompt_key": "p.9"}),
     ],
 )
 def test_filter__one_column__only_those(
     boss: Client, db: None, query: dict[str, str], fields: dict[str, Any]
 ) -> None:
     make_model("m-9"), make_provider("p-9"), make_team("t-9")
+    Prompt.objects.create(key="p.9")
     other = {"status": "ok" if fields.get("status") == "error" else "error"}
     if "cached" in fields:
         other["cached"] = not fields["cached"]  # type: ignore[assignment]
@@ -180,6 +183,20 @@ def test_detail__failed_attempts__listed_below(boss: Client, db: None) -> None:
     assert "of another request" not in text
     assert "error: upstream_timeout" in text
     assert "the unit of quota was given back" in text
+
+
+def test_detail__made_by_a_prompt__links_to_it_while_it_is_there(
+    boss: Client, db: None
+) -> None:
+    prompt = Prompt.objects.create(key="p.9")
+    usage = make_usage(prompt_key="p.9", prompt_version=2)
+    page = reverse("admin:billing_usage_change", args=[usage.pk])
+    there = reverse("admin:prompts_prompt_change", args=[prompt.pk])
+    assert f'href="{there}">p.9</a>' in boss.get(page).content.decode()
+    prompt.delete()
+    text = boss.get(page).content.decode()
+    assert "p.9" in text
+    assert there not in text
 
 
 def test_detail__answered_at_once__says_so(boss: Client, db: None) -> None:

@@ -261,3 +261,22 @@ def test_chat__key_used_again__gets_its_answer_though_the_prompt_went(
     assert again.headers["idempotent-replayed"] == "true"
     assert world.request(path, sent, idempotency_key="else").status == 404
     assert world.request(path, sent).status == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"promptKey": "no.such"}, "promptKey"),
+        ({"promptVersion": 0}, "promptVersion"),
+        ({"promptLabel": ""}, "promptLabel"),
+        ({"promptVariables": {"nme": "Ann"}}, "promptVariables"),
+    ],
+)
+def test_complete__prompt_asked_for_wrongly__is_told_in_its_own_words(
+    world: World, asked: dict[str, Any], param: str
+) -> None:
+    served, prompt = world.serve("echo"), make_prompt(HELLO)
+    body = {"promptKey": prompt.key, "model": served.model, **asked}
+    error = world.post("/api/llm/complete", **body).error
+    assert error["param"] == param
+    assert "'prompt." not in error["message"]
