@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from flags import exposure
 from flags.exposure import Seen
 from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.ending import end
 
 log = structlog.get_logger("llm.exposures")
 EVERY_S = 10.0
@@ -35,8 +36,7 @@ class Exposures:
     async def stop(self) -> None:
         """Write what waits, if the database takes it."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
             await self._flush()
 
     def note(self, flag: str, variant: str) -> None:

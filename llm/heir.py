@@ -10,6 +10,7 @@ from django.db import Error as DatabaseError
 from billing.reaper import settle_estate
 from llm.journal import Estate, inherit
 from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.ending import end
 
 log = structlog.get_logger("llm.heir")
 EVERY_S = 10.0
@@ -29,8 +30,7 @@ class Heir:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
 
     async def look(self) -> int:
         """Settle what the dead left; how many reservations ended."""

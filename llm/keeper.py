@@ -16,6 +16,7 @@ from llm import last_known
 from llm.live_config import LiveConfig
 from llm.snapshot import Snapshot
 from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.ending import end
 
 log = structlog.get_logger("llm.keeper")
 
@@ -50,8 +51,7 @@ class Keeper:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
 
     def note(self, principal: Principal) -> None:
         """This caller reads flags or prompts: whoever has no key is not remembered."""

@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from llm.cache.secret import secret
+from valuecanvas.core.ending import end
 from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
@@ -42,8 +43,7 @@ class Bus:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
         if self._sending:
             _, late = await asyncio.wait(self._sending, timeout=STOP_S)
             for task in late:

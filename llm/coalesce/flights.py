@@ -19,6 +19,7 @@ from llm.coalesce.flight import Flight, SharedFailure, State
 from llm.coalesce.sides import Followed, Led
 from llm.coalesce.watch import Watch
 from llm.types import Place
+from valuecanvas.core.ending import end
 from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.store import Script, Store, StoreDown
 
@@ -55,8 +56,7 @@ class Flights:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
         await self._watch.stop()
         for led in list(self._led.values()):
             self.failed(led.flight, None)

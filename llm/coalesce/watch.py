@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import RedisError
 
 from llm.coalesce.bus import Bus
+from valuecanvas.core.ending import end
 from valuecanvas.core.store import StoreDown
 
 # More than a process that lost its connection needs to listen again.
@@ -31,8 +32,7 @@ class Watch:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end(self._task)
 
     async def _run(self) -> None:
         missed: set[str] = set()
