@@ -44,7 +44,7 @@ class LastKnown:
 
     epoch: int
     saved_at: float
-    library: Library
+    prompt_library: Library
     flags: FlagSet
     keys: SeenKeys
 
@@ -92,7 +92,7 @@ def _restored(saved: Saved) -> LastKnown:
     return LastKnown(
         epoch=saved.epoch,
         saved_at=saved.saved_at,
-        library=Library(
+        prompt_library=Library(
             prompts_config.prompts_by_key(found["prompt"]),
             prompts_config.experiments_by_prompt(found["experiment"]),
         ),

@@ -53,7 +53,7 @@ class Snapshot:
     routes: Mapping[str, tuple[RouteFacts, ...]]
     overrides: tuple[OverrideFacts, ...]
     cache_epochs: Mapping[str, int]
-    library: Library
+    prompt_library: Library
     flags: FlagSet
 
     def rate(self, provider: str, model: str, at: dt.datetime) -> Rate | None:
@@ -90,7 +90,7 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         models=sections["model"],
         routes=config.routes_by_model(sections["route"], sections["provider"]),
         cache_epochs=sections["cache_epoch"],
-        library=Library(
+        prompt_library=Library(
             prompts_config.prompts_by_key(sections["prompt"]),
             prompts_config.experiments_by_prompt(sections["experiment"]),
         ),

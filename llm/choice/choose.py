@@ -35,14 +35,14 @@ def choose(
         body = _changed(call.endpoint, call.body, found, snapshot)
         return body, Chosen(flags=found.values, off=found.off)
     pick = render.choose(
-        snapshot.library,
+        snapshot.prompt_library,
         asked.key,
         version=asked.version,
         label=_label(asked, found, snapshot),
         subject=known[context.SUBJECT],
         context=known,
     )
-    rendered = render.render(snapshot.library, pick, asked.variables)
+    rendered = render.render(snapshot.prompt_library, pick, asked.variables)
     words = Words(
         messages=rendered.messages,
         parameters=rendered.parameters,
@@ -66,7 +66,7 @@ def _label(asked: Asked, found: Effects, snapshot: Snapshot) -> str | None:
     """A flag may lead those who ask for production to another label."""
     if asked.version is not None or asked.label not in (None, PRODUCTION):
         return asked.label
-    prompt = snapshot.library.prompts.get(asked.key)
+    prompt = snapshot.prompt_library.prompts.get(asked.key)
     # Of other prompts, that have no such label, nothing is changed.
     if prompt and found.prompt_label in (LATEST, *prompt.labels):
         return found.prompt_label

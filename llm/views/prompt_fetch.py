@@ -101,7 +101,7 @@ class FetchPrompt(HotView):
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
             )
         chosen = _chosen(snapshot, key, asked, principal)
-        body = orjson.dumps(shown(snapshot.library, chosen))
+        body = orjson.dumps(shown(snapshot.prompt_library, chosen))
         return _conditional(request, body, snapshot.epoch)
 
 
@@ -138,12 +138,12 @@ def _chosen(
     version, label = asked.get("version"), asked.get("label")
     user = asked.get("user")
     if user is None and version is None:
-        prompt = render.find(snapshot.library, key)
+        prompt = render.find(snapshot.prompt_library, key)
         name = label or PRODUCTION
         return Chosen(prompt, render.labelled(prompt, name), name)
     known = context.build(principal, {"user": user}, {})
     return render.choose(
-        snapshot.library,
+        snapshot.prompt_library,
         key,
         version=None if version is None else int(version),
         label=label,

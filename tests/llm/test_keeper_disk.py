@@ -80,7 +80,7 @@ async def test_look__first__writes_all_that_is_read_without_admission(
     assert found is not None
     assert found.epoch == now.epoch
     assert "a-flag" in found.flags.flags
-    assert found.library.prompts["a-prompt"].id == str(prompt.pk)
+    assert found.prompt_library.prompts["a-prompt"].id == str(prompt.pk)
     assert found.keys.caller(f"Bearer {text}", None).key == row.prefix
 
 
@@ -132,7 +132,7 @@ async def test_look__after_a_change__has_it(
     found = last_known.load()
     assert found is not None
     assert found.flags.flags[flag.name].kill is not None
-    assert found.library.prompts[prompt.key].labels == {"production": 2}
+    assert found.prompt_library.prompts[prompt.key].labels == {"production": 2}
 
 
 async def test_look__idle_for_long__learns_what_has_changed(

@@ -5,7 +5,7 @@ import pytest
 from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
 from prompts.render import Library, choose, find, labelled
-from tests.prompts.library import experiment, library, prompt, version
+from tests.prompts.shelf import experiment, library, prompt, version
 from valuecanvas.core.bucketing import bucket
 from valuecanvas.core.errors import InvalidRequest, NotFound
 

@@ -6,8 +6,8 @@ import pytest
 
 from prompts.config import read_words
 from prompts.render import DEEPEST, BrokenPrompt, Rendered, choose, render
-from tests.prompts.library import library, prompt, version
 from tests.prompts.payloads import PAYLOADS
+from tests.prompts.shelf import library, prompt, version
 from valuecanvas.core.errors import InvalidRequest
 
 
