@@ -27,8 +27,8 @@ from flags.admin.tester import TesterMixin
 from flags.admin.workspace import WorkspaceMixin
 from flags.listing import is_expired
 from flags.models import ChangeState, Flag, Kind, Rule, ScheduledChange
-from flags.templatetags.flag_page import ago
 from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.templatetags.figures import ago
 
 FIELDS = ("name", "kind", "note", "percent", "purpose", "owner", "expires_on", "tags", "in_gateway")  # fmt: skip
 # Above the list: the questions that are asked most.

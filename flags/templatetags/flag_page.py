@@ -1,35 +1,14 @@
 """Small words for the pages of flags."""
 
-from datetime import datetime, timedelta
-
 from django import template
-from django.utils import timezone
-from django.utils.timesince import timesince
 
 from flags import words
 from flags.models import ScheduledChange
+from valuecanvas.core.templatetags.figures import ago, percent, point
 
 register = template.Library()
-
-
-@register.filter
-def ago(moment: datetime) -> str:
-    """How long ago, in one unit: 'just now', '3 days ago'."""
-    if timezone.now() - moment < timedelta(minutes=1):
-        return "just now"
-    return f"{timesince(moment, depth=1)} ago"
-
-
-@register.filter
-def percent(hundredths: int) -> str:
-    """Hundredths of a percent as people read them."""
-    return f"{hundredths / 100:g}\u00a0%"
-
-
-@register.filter
-def point(number: float) -> str:
-    """A number as CSS and SVG want it, whatever the language."""
-    return f"{number:.2f}"
+for _shared in (ago, percent, point):
+    register.filter(_shared)
 
 
 @register.filter

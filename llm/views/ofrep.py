@@ -62,6 +62,7 @@ class OfrepView(HotView):
         context: Mapping[str, Any],
         key: str | None,
     ) -> HttpResponseBase:
+        """What each of the two endpoints answers for `context`."""
         raise NotImplementedError
 
 

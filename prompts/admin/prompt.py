@@ -32,8 +32,8 @@ from prompts.models import (
 from prompts.models.experiment import ExperimentState
 from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
-from prompts.templatetags.prompt_page import ago
 from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.templatetags.figures import ago
 
 DETAILS = ("key", "kind", "folder", "description", "owner", "tags")
 

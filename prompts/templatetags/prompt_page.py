@@ -1,12 +1,12 @@
 """Small words for the pages of prompts."""
 
-from datetime import datetime, timedelta
-
 from django import template
-from django.utils import timezone
-from django.utils.timesince import timesince
+
+from valuecanvas.core.templatetags.figures import ago, percent, point
 
 register = template.Library()
+for _shared in (ago, percent, point):
+    register.filter(_shared)
 
 
 @register.filter
@@ -16,26 +16,6 @@ def addnumber(text: str, number: int | None) -> str:
 
 
 @register.filter
-def ago(moment: datetime) -> str:
-    """How long ago, in one unit: 'just now', '3 days ago'."""
-    if timezone.now() - moment < timedelta(minutes=1):
-        return "just now"
-    return f"{timesince(moment, depth=1)} ago"
-
-
-@register.filter
-def percent(hundredths: int) -> str:
-    """Hundredths of a percent as people read them."""
-    return f"{hundredths / 100:g}\u00a0%"
-
-
-@register.filter
 def share_width(hundredths: int) -> str:
     """The same as a width in CSS: a point, whatever the language."""
-    return f"{hundredths / 100:.2f}"
-
-
-@register.filter
-def point(number: float) -> str:
-    """A number as CSS and SVG want it, whatever the language."""
-    return f"{number:.2f}"
+    return point(hundredths / 100)

@@ -12,8 +12,8 @@ from django.utils import timezone
 from prompts import services
 from prompts.admin.folders import places
 from prompts.models import Experiment, Prompt, PromptEvent
-from prompts.templatetags.prompt_page import ago
 from tests.admin.prompt_rows import NOBODY, make_prompt, make_version, publish
+from valuecanvas.core.templatetags.figures import ago
 
 LIST = "/admin/prompts/prompt/"
 

@@ -1,10 +1,13 @@
 """Figures and names as people read them."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django import template
 from django.db.models import Model
+from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.timesince import timesince
 
 from valuecanvas.core import money
 
@@ -48,3 +51,23 @@ def grouped(number: int) -> str:
 def heading(title: object) -> str:
     """A capital for words of ours, but 'gpt-4o-mini' stays as it is called."""
     return str(title) if isinstance(title, Model) else capfirst(str(title))
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago, in one unit: 'just now', '3 days ago'."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
+
+
+@register.filter
+def percent(hundredths: int) -> str:
+    """Hundredths of a percent as people read them."""
+    return f"{hundredths / 100:g}\u00a0%"
+
+
+@register.filter
+def point(number: float) -> str:
+    """A number as CSS and SVG want it, whatever the language."""
+    return f"{number:.2f}"
