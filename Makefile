@@ -40,6 +40,7 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	$(RUN) -m mypy .
 	$(RUN) manage.py makemigrations --check --dry-run
 	@$(DUMMY_PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
 	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py)
 
 lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.

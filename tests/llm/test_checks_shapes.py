@@ -7,6 +7,7 @@ import pytest
 from llm import checks, tokens
 from llm.checks import SHAPES
 from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.parameters import UPSTREAM
 
 USER = {"role": "user", "content": "hi"}
 GOOD: dict[str, dict[str, Any]] = {
@@ -31,7 +32,7 @@ def test_shape__no_model__names_the_field(endpoint: str, model: object) -> None:
 
 
 @pytest.mark.parametrize("endpoint", GOOD)
-@pytest.mark.parametrize("name", sorted(checks.FORBIDDEN))
+@pytest.mark.parametrize("name", sorted(UPSTREAM))
 def test_shape__field_that_chooses_the_upstream__is_refused(
     endpoint: str, name: str
 ) -> None:
