@@ -164,7 +164,7 @@ def test_save__windows_line_ends__become_plain(operator: Client) -> None:
 def test_save__and_publish__goes_on_to_the_question(operator: Client) -> None:
     prompt = make_prompt(versions=1, live=1)
     answer = operator.post(url_of(prompt), sent(based_on="1", publish="1"))
-    assert answer.url == f"{url_of(prompt, 'move')}?version=2"
+    assert answer["Location"] == f"{url_of(prompt, 'move')}?version=2"
     assert not prompt.labels.filter(version__number=2).exists()
 
 

@@ -13,7 +13,8 @@ from prompts.admin.rollout import plan_of
 from prompts.admin.value_rules import Rule, rule_of, schema_of, typed
 from prompts.admin.words import sentence, tone
 from prompts.models import PromptEvent, PromptVersion, Rollout
-from prompts.templatetags.prompt_page import addnumber, percent
+from prompts.templatetags.prompt_page import addnumber
+from valuecanvas.core.templatetags.figures import percent
 
 
 def lines(side: diff.Side | None) -> str:

@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import Customer, Usage
-from llm.admin import prompt_usage
 from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.models import Model
+from llm.prompting import metrics
 from prompts.models import Prompt
 from tests.admin.prompt_rows import make_prompt, make_version, publish
 from tests.admin.rows import make_usage
@@ -185,7 +185,7 @@ def test_usage__ledger_too_busy__says_so(
     def busy(window: object) -> list[object]:
         raise DatabaseError("canceling statement due to statement timeout")
 
-    monkeypatch.setattr(prompt_usage.metrics, "figures", busy)
+    monkeypatch.setattr(metrics, "figures", busy)
     text = text_of(operator.get(url_of(prompt, "usage")))
     assert "too busy to be summed up" in text
 

@@ -7,6 +7,7 @@ import pytest
 from bench import leaks, report, servers, soak
 from bench.leaks import TOLERANCES
 from bench.mix import SHARES, Done
+from bench.run import PAGE
 from bench.soak import Plan, Soaked
 
 SHORT = Plan(seconds=6.0, share=0.3, probe_s=3.0)
@@ -55,7 +56,7 @@ def test_page__failed_run__says_what_and_why() -> None:
 
 def test_write__the_soaks_markers__are_in_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(soak.PAGE.read_text())
+    page.write_text(PAGE.read_text())
     report.write(page, "- new", begin=soak.BEGIN, end_mark=soak.END)
     assert f"{soak.BEGIN}\n- new\n{soak.END}" in page.read_text()
     assert report.BEGIN in page.read_text()

@@ -3,12 +3,12 @@
 import time
 
 import jwt
+import orjson
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from billing import tokens
 from billing.tokens import Tokens
-from tests.billing import issuer
 from tests.billing.issuer import (
     AUDIENCE,
     ISSUER,
@@ -112,12 +112,12 @@ FORGED = {
 
 def _signed(**changes: object) -> str:
     return jwt.api_jws.encode(
-        issuer.orjson.dumps(claims(**changes)), SECRET, algorithm="HS256"
+        orjson.dumps(claims(**changes)), SECRET, algorithm="HS256"
     )
 
 
 def _signed_bytes(field: bytes, whole: bytes = b"") -> str:
-    rest = issuer.orjson.dumps(claims(exp=None))
+    rest = orjson.dumps(claims(exp=None))
     payload = whole or rest[:-1] + b"," + field + b"}"
     return jwt.api_jws.encode(payload, SECRET, algorithm="HS256")
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from prompts.experiments import service
+from prompts.experiments.drafts import ArmSpec
 from prompts.models import Experiment, Label
 from tests.browser.conftest import Site
 from tests.experiments.rows import (
@@ -87,8 +88,8 @@ def test_results__of_two_days__are_drawn_and_told(site: Site, tmp_path: Path) ->
         key="shorter-canvas",
         hypothesis="A shorter answer is liked more.",
         arms=[
-            service.ArmSpec("current", 5000, version=1, control=True),
-            service.ArmSpec("shorter", 5000, version=2),
+            ArmSpec("current", 5000, version=1, control=True),
+            ArmSpec("shorter", 5000, version=2),
         ],
     )
     experiment = service.start(draft, actor=make_actor("olga"))

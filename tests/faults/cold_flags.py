@@ -36,6 +36,7 @@ def reading(gauge: Any) -> float:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
     django.setup()
-    told = answers(apps.get_app_config("flags").store, sys.argv[1:])
+    config: Any = apps.get_app_config("flags")
+    told = answers(config.store, sys.argv[1:])
     told["age_s"] = reading(import_string("flags.metrics.AGE"))
     sys.stdout.write(json.dumps(told))

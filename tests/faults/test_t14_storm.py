@@ -13,9 +13,9 @@ from llm.demo.process import DemoProcess
 from llm.live_stream import LiveStream
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
-from tests.faults import invariants
 from tests.faults.counts import either
 from tests.faults.report import Case
+from tests.invariants import assert_books_balance
 from tests.live.world import Served, World
 from valuecanvas.core.ids import uuid7
 
@@ -183,7 +183,7 @@ async def test_request__struck_at_each_await__leaves_nothing_reserved(
     case.runs = f"{TIMES} times at each of {awaits} awaits"
     assert awaits > 5
     await settled(world)
-    world.db(invariants.assert_books_balance)
+    world.db(assert_books_balance)
 
 
 async def test_stream__settled_on_exceptions_only__is_seen_to_leak(

@@ -83,7 +83,7 @@ def _no_flights() -> None:
 
 def _no_mac() -> None:
     """What is found in Redis is believed: whoever signed it, wherever it lies."""
-    entry.hmac = _Believing  # type: ignore[assignment]
+    entry.hmac = _Believing  # type: ignore[assignment, attr-defined]
     entry.unpack = _unpack_anything
 
 

@@ -9,14 +9,14 @@ from rest_framework.test import APIClient
 
 from flags.models import Flag, FlagEvent, ScheduledChange
 from tests.fixtures_billing import unique
-from tests.prompts_api.conftest import key_client, person
+from tests.prompts_api.conftest import Caller, key_client, person
 
 pytestmark = pytest.mark.django_db
 URL = "/api/flags"
 
 
 @pytest.fixture
-def writer() -> APIClient:
+def writer() -> Caller:
     return key_client("flags:read", "flags:write")
 
 
@@ -32,7 +32,7 @@ def post(client: APIClient, name: str, verb: str, **body: Any) -> Any:
     return client.post(f"{URL}/{name}/{verb}", body, format="json")
 
 
-def test_create__and_read_again__is_what_was_sent(writer: APIClient) -> None:
+def test_create__and_read_again__is_what_was_sent(writer: Caller) -> None:
     flag = made(
         writer,
         kind="string",
@@ -75,7 +75,7 @@ def test_create__and_read_again__is_what_was_sent(writer: APIClient) -> None:
     ],
 )
 def test_create__rubbish__names_the_field(
-    writer: APIClient, body: dict[str, Any], param: str
+    writer: Caller, body: dict[str, Any], param: str
 ) -> None:
     answer = writer.post(URL, body, format="json")
     assert answer.status_code == 400
@@ -83,13 +83,13 @@ def test_create__rubbish__names_the_field(
     assert not Flag.objects.filter(name=body.get("name", "")).exists()
 
 
-def test_create__same_name_again__is_refused(writer: APIClient) -> None:
+def test_create__same_name_again__is_refused(writer: Caller) -> None:
     flag = made(writer)
     answer = writer.post(URL, {"name": flag["name"]}, format="json")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
 
 
-def test_list__filters_and_pages__show_each_once(writer: APIClient) -> None:
+def test_list__filters_and_pages__show_each_once(writer: Caller) -> None:
     mark = unique("tag")
     names = sorted(made(writer, tags=[mark])["name"] for _ in range(5))
     made(writer)
@@ -106,7 +106,7 @@ def test_list__filters_and_pages__show_each_once(writer: APIClient) -> None:
 
 
 def test_patch__on_an_old_revision__is_a_conflict_that_says_who(
-    writer: APIClient,
+    writer: Caller,
 ) -> None:
     flag = made(writer)
     url = f"{URL}/{flag['name']}"
@@ -120,7 +120,7 @@ def test_patch__on_an_old_revision__is_a_conflict_that_says_who(
     assert Flag.objects.get(name=flag["name"]).percent == 10
 
 
-def test_verbs__each__changes_the_state_and_is_recorded(writer: APIClient) -> None:
+def test_verbs__each__changes_the_state_and_is_recorded(writer: Caller) -> None:
     name = made(writer, percent=50)["name"]
     states = [
         post(writer, name, verb, reason=f"Because {verb}.").json()["state"]
@@ -146,7 +146,7 @@ def test_verbs__each__changes_the_state_and_is_recorded(writer: APIClient) -> No
     assert history[0]["reason"] == "Because restore."
 
 
-def test_revert__to_an_event__is_as_it_was_then(writer: APIClient) -> None:
+def test_revert__to_an_event__is_as_it_was_then(writer: Caller) -> None:
     name = made(writer, percent=50)["name"]
     event = FlagEvent.objects.get(flag_name=name)
     writer.patch(f"{URL}/{name}", {"percent": 80, "note": "x"}, format="json")
@@ -155,7 +155,7 @@ def test_revert__to_an_event__is_as_it_was_then(writer: APIClient) -> None:
     assert post(writer, name, "revert", event=0).status_code == 404
 
 
-def test_schedule__made_listed_and_cancelled__is_audited(writer: APIClient) -> None:
+def test_schedule__made_listed_and_cancelled__is_audited(writer: Caller) -> None:
     name = made(writer, percent=0)["name"]
     at = (timezone.now() + dt.timedelta(hours=1)).isoformat()
     change = {"kind": "set_percent", "at": at, "payload": {"percent": 25}}
@@ -172,7 +172,7 @@ def test_schedule__made_listed_and_cancelled__is_audited(writer: APIClient) -> N
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "at")
 
 
-def test_ramp__five_points_a_day__makes_each_step(writer: APIClient) -> None:
+def test_ramp__five_points_a_day__makes_each_step(writer: Caller) -> None:
     name = made(writer, percent=0)["name"]
     start = (timezone.now() + dt.timedelta(hours=1)).isoformat()
     body = {"to": 20, "step": 5, "every_minutes": 1440, "start": start}
@@ -186,7 +186,7 @@ def test_ramp__five_points_a_day__makes_each_step(writer: APIClient) -> None:
     assert ScheduledChange.objects.filter(flag__name=name).count() == 4
 
 
-def test_evaluate__explains__which_rule_and_bucket(writer: APIClient) -> None:
+def test_evaluate__explains__which_rule_and_bucket(writer: Caller) -> None:
     rule = {
         "name": "Nordic",
         "conditions": [{"attribute": "country", "operator": "equals", "value": "SE"}],
@@ -202,7 +202,7 @@ def test_evaluate__explains__which_rule_and_bucket(writer: APIClient) -> None:
     assert str(other["bucket"]) in other["explanation"]
 
 
-def test_delete__flag__is_gone_and_its_history_stays(writer: APIClient) -> None:
+def test_delete__flag__is_gone_and_its_history_stays(writer: Caller) -> None:
     name = made(writer)["name"]
     assert writer.delete(f"{URL}/{name}").status_code == 204
     assert writer.get(f"{URL}/{name}").status_code == 404

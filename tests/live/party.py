@@ -53,7 +53,7 @@ class Party:
 
 
 def flights(gateway: Runtime) -> list[Any]:
-    own = gateway.flights
+    own: Any = gateway.flights
     return [one.flight for one in (*own._led.values(), *own._followed.values())]
 
 

@@ -26,7 +26,7 @@ async def party(
         yield made
 
 
-async def broken_off(party: Party, *, key: str = "") -> Exchange:
+async def broken_off(party: Party, *, key: str = "") -> tuple[Exchange, asyncio.Task]:
     """A follower on the right whose leader's stream broke off after 'Hel'."""
     leader = party.exchange(party.left, stream=True)
     led = leader.start()
@@ -40,19 +40,18 @@ async def broken_off(party: Party, *, key: str = "") -> Exchange:
     pour.close()
     await led
     assert data_events(leader.body)[-1]["error"]["code"] == "stream_interrupted"
-    follower.following = following
-    return follower
+    return follower, following
 
 
 async def test_resume__same_beginning__goes_on_where_it_broke_off(
     indoors: World, party: Party
 ) -> None:
-    follower = await broken_off(party)
+    follower, following = await broken_off(party)
     pour = await party.faucet.call(2)
     await pour.send(ROLE)
     await pour.say("H", "ello", " you.")
     await pour.finish()
-    await follower.following
+    await following
     assert content(data_events(follower.body)) == ["Hel", "lo", " you."]
     assert said(follower.answer) == "Hello you."
     # It asked for itself in the end, and so it pays.
@@ -65,12 +64,12 @@ async def test_resume__same_beginning__goes_on_where_it_broke_off(
 async def test_resume__another_beginning__errs_in_band_without_done(
     indoors: World, party: Party, text: str
 ) -> None:
-    follower = await broken_off(party)
+    follower, following = await broken_off(party)
     pour = await party.faucet.call(2)
     await pour.send(ROLE)
     await pour.say(text)
     await pour.finish()
-    await follower.following
+    await following
     events = data_events(follower.body)
     assert events[-1]["error"]["code"] == "stream_interrupted"
     assert b"[DONE]" not in follower.body
@@ -108,35 +107,35 @@ def tool_call(call: dict[str, Any]) -> bytes:
 async def test_resume__nobody_answers_any_more__errs_in_band(
     party: Party, status: int
 ) -> None:
-    follower = await broken_off(party)
+    follower, following = await broken_off(party)
     await (await party.faucet.call(2)).refuse(status)
-    await follower.following
+    await following
     assert data_events(follower.body)[-1]["error"]["code"] == "stream_interrupted"
 
 
 async def test_resume__answer_was_stored_meanwhile__goes_on_from_there(
     party: Party,
 ) -> None:
-    follower = await broken_off(party)
+    follower, following = await broken_off(party)
     pour = await party.faucet.call(2)
     third = party.ask(party.left)
     await asyncio.sleep(0.05)
     await pour.send(ROLE)
     await pour.say("Hello you.")
     await pour.finish()
-    await follower.following
+    await following
     assert said(follower.answer) == said(await third) == "Hello you."
 
 
 async def test_resume__its_client_leaves_meanwhile__ends_the_new_call(
     indoors: World, party: Party
 ) -> None:
-    follower = await broken_off(party)
+    follower, following = await broken_off(party)
     pour = await party.faucet.call(2)
     await pour.send(ROLE)
     await pour.say("Hello")
     await follower.until(b"lo")
     follower.leave()
-    await follower.following
+    await following
     await pour.left()
     assert rows(indoors, follower.answer)[0].status == "client_gone"

@@ -6,20 +6,28 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
+from billing.models import ApiKey
 from tests.fixtures_billing import make_api_key, unique
 
-KeyClient = Callable[..., APIClient]
+KeyClient = Callable[..., "Caller"]
 
 
-def key_client(*scopes: str) -> APIClient:
+class Caller(APIClient):
+    """A client that knows whose it is."""
+
+    key: ApiKey
+    user: User
+
+
+def key_client(*scopes: str) -> Caller:
     """A client with an API key of these scopes; `client.key` is its row."""
     key, text = make_api_key(scopes=list(scopes))
-    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {text}")
+    client = Caller(HTTP_AUTHORIZATION=f"Bearer {text}")
     client.key = key
     return client
 
 
-def person(*rights: str, **fields: object) -> APIClient:
+def person(*rights: str, **fields: object) -> Caller:
     """A client with the session of a member of staff who has these rights."""
     user = User.objects.create_user(unique("user"), is_staff=True, **fields)
     for right in rights:
@@ -27,22 +35,22 @@ def person(*rights: str, **fields: object) -> APIClient:
         user.user_permissions.add(
             Permission.objects.get(content_type__app_label=app, codename=codename)
         )
-    client = APIClient()
+    client = Caller()
     client.force_login(user)
     client.user = user
     return client
 
 
 @pytest.fixture
-def reader(db: None) -> APIClient:
+def reader(db: None) -> Caller:
     return key_client("prompts:read")
 
 
 @pytest.fixture
-def writer(db: None) -> APIClient:
+def writer(db: None) -> Caller:
     return key_client("prompts:read", "prompts:write")
 
 
 @pytest.fixture
-def publisher(db: None) -> APIClient:
+def publisher(db: None) -> Caller:
     return key_client("prompts:read", "prompts:write", "prompts:publish")

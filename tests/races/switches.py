@@ -9,7 +9,8 @@ from dataclasses import replace
 import psycopg
 
 from tests.faults import inside
-from tests.faults.inside import application, gateway
+from tests.faults.inside import application
+from valuecanvas.asgi import application as gateway
 
 # The application must be there before its modules are changed.
 from billing.ledger.ledger import Clerk  # isort: skip
