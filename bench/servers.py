@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import measure
+from valuecanvas.embedded.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 # Logs and figures of the last run.
@@ -63,12 +63,6 @@ def clean_environment() -> dict[str, str]:
     """Nothing of the caller's settings, so that runs are alike."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,17 @@ def test_free_port__preferred_is_taken__is_another() -> None:
         assert processes.free_port(port) != port
 
 
+def test_free_port__any__is_none_that_outgoing_connections_get() -> None:
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(processes.free_port() < lowest for _ in range(50))
+
+
+def test_free_port__none_is_free__says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "port_is_taken", lambda host, port: True)
+    with pytest.raises(EngineError, match="No free port"):
+        processes.free_port()
+
+
 def test_port_is_taken__free_on_ipv6__is_not() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")

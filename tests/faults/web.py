@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.live.server import free_port
+from valuecanvas.embedded.processes import free_port
 
 START_S = 60.0
 STOP_S = 45.0

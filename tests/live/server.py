@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connections
+
+from valuecanvas.embedded.processes import free_port
 
 START_S = 60
 STOP_S = 30
@@ -43,13 +44,6 @@ class LiveServer:
             return 0
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def database_url() -> str:

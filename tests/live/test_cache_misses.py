@@ -13,9 +13,10 @@ from pytest_django import Settings
 from llm import runtime
 from llm.runtime import Runtime
 from tests.live.inside import DONE, ask, chunk, event, upstream
-from tests.live.server import LiveServer, free_port, live_server
+from tests.live.server import LiveServer, live_server
 from tests.live.shared import how, offered, said, valkey
 from tests.live.world import Answer, World, unique
+from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.live.server import free_port
 from tests.live.world import World
+from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.server import LiveServer, free_port, live_server
+from tests.live.server import LiveServer, live_server
 from tests.live.world import World
+from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
 

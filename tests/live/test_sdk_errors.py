@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from tests.fixtures_billing import make_api_key, make_customer, make_tier, unique
 from tests.live.conftest import FIXED_ENV
-from tests.live.server import free_port
 from tests.live.world import World
+from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
 

@@ -1,7 +1,9 @@
 """Start, watch and stop one engine's process."""
 
 import ctypes
+import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +19,10 @@ from valuecanvas.embedded.errors import EngineError
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT = 5_000_000
 POLL = 0.02
+# Below those that systems give to outgoing connections: one of them could take a port
+# between the look at it and the start of its server.
+PORTS = range(10_000, 32_000)
+PORT_DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,16 @@ class Engine:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A TCP port on 127.0.0.1 that is free now: `preferred` if it still is."""
-    if preferred and not port_is_taken("127.0.0.1", preferred):
-        return preferred
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that is free now: `preferred` if it still is.
+
+    Raises EngineError if none is found.
+    """
+    # Not `random`: programs that seed it alike would all come to the same port.
+    drawn = (secrets.choice(PORTS) for _ in range(PORT_DRAWS))
+    for port in itertools.chain([preferred] if preferred else [], drawn):
+        if not port_is_taken("127.0.0.1", port):
+            return port
+    raise EngineError(f"No free port was found from {PORTS[0]} to {PORTS[-1]}.")
 
 
 def port_is_taken(host: str, port: int) -> bool:
