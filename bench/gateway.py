@@ -83,7 +83,8 @@ def running(
         code = f"from bench import seed; seed.run({upstream!r}, {KEYS})"
         seeded = _manage("shell", "--no-imports", "--command", code, env=env)
         keys = tuple(json.loads(seeded.splitlines()[-1]))
-        command = servers.uvicorn(app, workers)
+        http = "valuecanvas.server_http:HttpProtocol"
+        command = servers.uvicorn(app, workers, http=http)
         program = Program("gateway", command, "/health/ready", env, keys)
         with servers.running(program, cores.server) as server:
             yield Started(server, (database, store), database.url, store.url, env)
@@ -114,6 +115,8 @@ def _environment(database_url: str, store_url: str, folder: Path) -> dict[str, s
         "REDIS_URL": store_url,
         "CELERY_BROKER_URL": store_url,
         "ALLOWED_HOSTS": "127.0.0.1",
+        # The upstream of the bench is on this machine.
+        "LLM_ALLOW_HTTP_PROVIDERS": "on",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "KEY_PEPPER": secrets.token_urlsafe(32),
         "FIELD_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),

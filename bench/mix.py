@@ -44,7 +44,7 @@ _FORMS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Mix:
-    """How long and how fast; `rate` 0 is as fast as SLOTS clients get answers."""
+    """How long and how fast; `rate` 0 is as fast as `slots` clients get answers."""
 
     url: str
     keys: tuple[str, ...]
@@ -52,6 +52,7 @@ class Mix:
     seconds: float
     rate: float = 0.0
     seed: int = 0
+    slots: int = SLOTS
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -158,7 +159,7 @@ async def _at_once(it: _Drive, until: float) -> None:
         while time.perf_counter() < until:
             await it.one()
 
-    await asyncio.gather(*(client() for _ in range(SLOTS)))
+    await asyncio.gather(*(client() for _ in range(it.mix.slots)))
 
 
 async def _at_rate(it: _Drive, until: float) -> None:

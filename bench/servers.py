@@ -154,12 +154,12 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def uvicorn(app: str, workers: int = 1) -> list[str]:
+def uvicorn(app: str, workers: int = 1, *, http: str = "httptools") -> list[str]:
     """The Procfile's settings, with its defaults spelled out."""
     return [
         *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", "{port}"),
-        *("--loop", "uvloop", "--http", "httptools"),
+        *("--loop", "uvloop", "--http", http),
         *("--workers", str(workers)),
         *(
             "--lifespan",

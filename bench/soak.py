@@ -10,7 +10,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import drive, gateway, leaks, report, servers
@@ -36,6 +36,11 @@ class Plan:
     share: float = 0.7
     # Time to measure the capacity in; it warms up as well.
     probe_s: float = 20.0
+    # Then so many clients at once: what a process holds follows the most requests that
+    # it ever had under way, and Python gives little of that back. More than a stall
+    # piles up, and less than LLM_MAX_IN_FLIGHT refuses.
+    burst: int = 800
+    burst_s: float = 10.0
     workers: int = 1
     app: str = APP
 
@@ -61,7 +66,12 @@ class Soaked:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak; 0 if nothing grew and every answer was right, else 1."""
     options = _options(arguments)
-    plan = Plan(options.seconds, options.share, options.probe, options.workers)
+    plan = Plan(
+        seconds=options.seconds,
+        share=options.share,
+        probe_s=options.probe,
+        workers=options.workers,
+    )
     found = run(plan)
     text = page(found)
     print(text)
@@ -101,10 +111,14 @@ def run(plan: Plan) -> Soaked:
         print(f"measuring the capacity for {plan.probe_s:g} s", flush=True)
         probed = Done.from_json(generator.ask(mix.to_json()))
         capacity = probed.answered / probed.seconds
+        burst = replace(mix, seconds=plan.burst_s, slots=plan.burst, seed=2)
+        crowd = Done.from_json(generator.ask(burst.to_json()))
         rate = plan.share * capacity
         print(f"{capacity:.0f} a second; now {plan.seconds:g} s at {rate:.0f}")
         mix = Mix(mix.url, mix.keys, expected, plan.seconds, rate, seed=1)
         done, samples = _watched(generator, mix, watcher)
+        done.wrong += crowd.wrong
+        done.problems += crowd.problems
         reserved = _reserved(watcher)
     growths = leaks.judge(samples)
     return Soaked(plan, capacity, done, samples, reserved, watcher.missed, growths)
@@ -145,6 +159,8 @@ def page(found: Soaked) -> str:
         f"Run on {today}: {plan.seconds:g} s at {plan.share:.0%} of a capacity of "
         f"{found.capacity:.0f} requests a second: {rate:.0f} a second, on "
         f"{plan.workers} uvicorn worker(s).",
+        f"Before: {plan.probe_s:g} s to find the capacity, then {plan.burst} clients at "
+        f"once for {plan.burst_s:g} s.",
         f"Mixed: {mixed}.",
         f"{done.answered} went as they should, {done.wrong} did not.",
         *(f"WRONG: {problem}" for problem in done.problems),

@@ -1,5 +1,6 @@
 """The soak runs, counts what it says it counts, and finds a leak that was put in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from bench.mix import SHARES, Done
 from bench.run import PAGE
 from bench.soak import Plan, Soaked
 
-SHORT = Plan(seconds=6.0, share=0.3, probe_s=3.0)
+SHORT = Plan(seconds=6.0, share=0.3, probe_s=3.0, burst=80, burst_s=2.0)
 
 
 def samples(name: str, values: list[float]) -> list[leaks.Sample]:
@@ -83,7 +84,7 @@ def test_run__short__answers_rightly_and_leaves_nothing() -> None:
 
 @pytest.mark.usefixtures("kept")
 def test_run__leak_put_in__is_found() -> None:
-    leaky = Plan(SHORT.seconds, SHORT.share, SHORT.probe_s, app="tests.bench.leaky:application")  # fmt: skip
+    leaky = replace(SHORT, app="tests.bench.leaky:application")
     found = soak.run(leaky)
     assert growing(found.growths) >= {"tasks", "descriptors"}
     assert not found.passed
