@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import eq, ge, gt, le, lt
 from typing import Any, TypeGuard
 
-from flags import patterns, semver
+from flags import limits, patterns, semver
+from valuecanvas.core.json_numbers import REMEDY, too_large
 
 Context = Mapping[str, object]
 Test = Callable[[Context], bool]
 Scalar = str | int | float | bool
 
-MOST_CONDITIONS = 50
-MOST_VALUES = 10_000
 # A caller's list that is longer fits nothing: each rule of each flag goes through it.
 MOST_FOUND = 1000
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}  # fmt: skip
@@ -53,14 +52,31 @@ def check_conditions(given: object) -> str:
     """What is wrong with them, for people; empty: nothing."""
     if not isinstance(given, list):
         return "Conditions are a list."
-    if len(given) > MOST_CONDITIONS:
-        return f"There may be at most {MOST_CONDITIONS} conditions."
+    if len(given) > limits.CONDITIONS:
+        return f"At most {limits.CONDITIONS} conditions; these are {len(given):,}."
     for number, one in enumerate(given, start=1):
         try:
             _compiled(one)
+            _refuse_large(one.get("value"))
         except BadCondition as error:
             return f"Condition {number}: {error}"
     return ""
+
+
+def _refuse_large(value: object) -> None:
+    """When it is saved only: what is in use goes on. Raises BadCondition."""
+    values = value if isinstance(value, list) else [value]
+    if len(values) > limits.VALUES:
+        raise BadCondition(
+            f"the list has at most {limits.VALUES:,} values; these are {len(values):,}."
+        )
+    if too_large(values):
+        raise BadCondition(REMEDY)
+    longest = max((len(one) for one in values if isinstance(one, str)), default=0)
+    if longest > limits.TEXT:
+        raise BadCondition(
+            f"a value has at most {limits.TEXT:,} characters; this has {longest:,}."
+        )
 
 
 def _compiled(one: object) -> Test:
@@ -112,8 +128,8 @@ def _same(value: Scalar) -> object:
 
 
 def _among(name: str, values: object, *, wanted: bool) -> Test:
-    if not isinstance(values, list) or not 1 <= len(values) <= MOST_VALUES:
-        raise BadCondition(f"the value is a list, of at most {MOST_VALUES}.")
+    if not isinstance(values, list) or not values:
+        raise BadCondition("the value is a list, of one value or more.")
     known = frozenset(_same(_scalar(value)) for value in values)
 
     def test(context: Context) -> bool:

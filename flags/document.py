@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 
-from flags import parts
+from flags import limits, parts
 from flags.models import Flag
 from valuecanvas.core.models import ConfigQuerySet
 
@@ -88,6 +88,7 @@ def apply(flag: Flag, changes: Mapping[str, Any], before: Document) -> None:
 
     Raises ValidationError by field.
     """
+    limits.check(changes, before)
     for name in PLAIN:
         if name in changes:
             setattr(flag, name, changes[name])
@@ -101,16 +102,16 @@ def _set_percent(flag: Flag, value: object) -> None:
     flag.percent = None if value is None else percent(value)
 
 
-def percent(value: object) -> Decimal:
-    """`value` as a percentage. Raises ValidationError."""
+def percent(value: object, field: str = "percent") -> Decimal:
+    """`value` as a percentage. Raises ValidationError for `field`."""
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         found = Decimal("NaN")
     if isinstance(value, bool) or not found.is_finite() or not 0 <= found <= 100:
-        raise ValidationError({"percent": "A percentage is a number from 0 to 100."})
+        raise ValidationError({field: "A percentage is a number from 0 to 100."})
     if found != (rounded := found.quantize(Decimal("0.01"))):
-        raise ValidationError({"percent": "At most two digits after the point."})
+        raise ValidationError({field: "At most two digits after the point."})
     return rounded
 
 

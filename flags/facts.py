@@ -82,7 +82,8 @@ class FlagFacts:
         for change in sorted(self.schedule, key=lambda one: one.at):
             facts = applied(facts, change)
             times.append(change.at)
-            plans.append(Plan(facts))
+            # No change touches the rules.
+            plans.append(Plan(facts, plans[0].rules))
         return Timeline(tuple(times), tuple(plans))
 
     def compile(self) -> None:

@@ -69,7 +69,10 @@ class Plan:
     users, tiers and groups, rules, percentage, default.
     """
 
-    def __init__(self, facts: FlagFacts) -> None:
+    def __init__(
+        self, facts: FlagFacts, rules: tuple[_Rule, ...] | None = None
+    ) -> None:
+        """`rules`: those of `facts`, if they are compiled already."""
         self._name = facts.name
         self._boolean = facts.kind == "boolean"
         self._values = {one.name: one.value for one in facts.variants}
@@ -90,7 +93,7 @@ class Plan:
         self._tiers = frozenset(facts.tiers)
         self._visitors = facts.visitors
         self._target = facts.target_variant
-        self._rules = _rules(facts)
+        self.rules = _rules(facts) if rules is None else rules
 
     def decide(
         self,
@@ -148,7 +151,7 @@ class Plan:
         return ""
 
     def _by_rules(self, context: Context, default: Any) -> Answer | None:
-        for rule in self._rules:
+        for rule in self.rules:
             for test in rule.tests:
                 if not test(context):
                     break

@@ -19,7 +19,7 @@ from valuecanvas.core import bucketing
 
 def dump_prompts(section: Mapping[str, PromptFacts]) -> dict[str, Any]:
     """What orjson writes, and `restore_prompts` reads."""
-    # Piece by piece: tens of thousands of versions in one call would stop all threads.
+    # As bytes at once: fewer objects are kept until all is written.
     return {key: orjson.Fragment(_prompt(one)) for key, one in section.items()}
 
 

@@ -1,21 +1,15 @@
 """The variables of a prompt: what they are, whether values fit, their text."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from jsonschema.exceptions import SchemaError, best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
-from prompts.schema import Validator, runs_away
+from prompts import schema_rules
+from prompts.schema import Steps, mismatch, validator
 from valuecanvas.core.errors import InvalidRequest
 
-# Schemas are read from the prompt only: an empty registry fetches nothing.
-_REGISTRY: Registry = Registry()
-_REFERENCES = ("$ref", "$dynamicRef", "$id")
 MOST_TOLD = 20
 
 
@@ -32,23 +26,19 @@ class Declared:
     def required(self) -> bool:
         return self.default is None
 
-    def wrong(self, value: object) -> str | None:
-        """Why `value` doesn't fit the schema; None: it fits."""
+    def wrong(self, value: object, steps: Steps | None = None) -> str | None:
+        """Why `value` doesn't fit the schema; None: it fits.
+
+        `steps` are those of the whole request, where there is one.
+        """
         if self._validator is None:
             return None
-        try:
-            error = best_match(self._validator.iter_errors(value))
-        except Unresolvable as unknown:
-            return f"Its schema refers to something unknown: {unknown}"
-        except RecursionError:
-            return "It is nested too deeply."
-        return None if error is None else _told(error.message)
+        found = mismatch(self._validator, value, steps or Steps())
+        return found and _told(found)
 
     @cached_property
     def _validator(self) -> Any:
-        if not self.schema:
-            return None
-        return Validator(dict(self.schema), registry=_REGISTRY)
+        return validator(self.schema) if self.schema else None
 
 
 def read(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
@@ -76,8 +66,9 @@ def check(declared: Iterable[Declared], given: Mapping[str, object]) -> dict[str
     unknown = [name for name in given if name not in known]
     if missing or unknown:
         raise _misnamed(missing, unknown)
+    steps = Steps()
     for name, value in values.items():
-        if reason := known[name].wrong(value):
+        if reason := known[name].wrong(value, steps):
             raise InvalidRequest(
                 f"Variable '{name}' does not fit its schema: {reason}",
                 param=f"prompt.variables.{name}",
@@ -103,23 +94,8 @@ def text(value: object) -> str:
 
 def schema_problem(schema: object) -> str | None:
     """Why `schema` can't be used; None: it can."""
-    if not isinstance(schema, dict):
-        return 'A schema is an object, such as {"type": "string"}.'
-    try:
-        Validator.check_schema(schema)
-    except SchemaError as error:
-        return _told(error.message)
-    except RecursionError:
-        return "It, or a pattern in it, is nested too deeply."
-    if far := [r for r in _found(schema, _REFERENCES) if not r.startswith("#")]:
-        return f"'{far[0]}' is outside this schema; references begin with '#'."
-    patterns = [*_found(schema, ("pattern",)), *_named(schema)]
-    if slow := [one for one in patterns if runs_away(one)]:
-        return (
-            f"The pattern '{slow[0]}' repeats a repetition or a choice, which can take "
-            "forever."
-        )
-    return None
+    found = schema_rules.problem(schema)
+    return found and _told(found)
 
 
 def _misnamed(missing: list[str], unknown: list[str]) -> InvalidRequest:
@@ -138,30 +114,6 @@ def _listed(what: str, names: list[str]) -> str:
     listed = ", ".join(f"'{_told(name)}'" for name in names[:MOST_TOLD])
     more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
     return f"{what} prompt variable{'s' if len(names) > 1 else ''}: {listed}{more}."
-
-
-def _found(schema: object, names: tuple[str, ...]) -> Iterator[str]:
-    """The text of every keyword of `names`, wherever it is."""
-    if isinstance(schema, dict):
-        for name, value in schema.items():
-            if name in names and isinstance(value, str):
-                yield value
-            yield from _found(value, names)
-    elif isinstance(schema, list):
-        for one in schema:
-            yield from _found(one, names)
-
-
-def _named(schema: object) -> Iterator[str]:
-    """The patterns that `patternProperties` have for names, wherever they are."""
-    if isinstance(schema, dict):
-        found = schema.get("patternProperties")
-        yield from found if isinstance(found, dict) else ()
-        for value in schema.values():
-            yield from _named(value)
-    elif isinstance(schema, list):
-        for one in schema:
-            yield from _named(one)
 
 
 def _told(message: str) -> str:

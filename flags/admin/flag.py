@@ -1,6 +1,7 @@
 """Flags in the admin: the list, and a new one."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -110,6 +111,14 @@ class FlagAdmin(
 
     class Media:
         css = {"all": ("valuecanvas/prompts.css", "valuecanvas/flags.css")}
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """What was done to it is told by its events, made by the API too."""
+        flag = self.one(request, object_id, "view")
+        events = reverse("admin:flags_flagevent_changelist")
+        return redirect(f"{events}?{urlencode({'q': flag.name})}")
 
     def get_urls(self) -> list[URLPattern]:
         return [

@@ -8,9 +8,9 @@ from django.shortcuts import render
 from django.urls import URLPattern
 
 from flags import document, services
-from flags.admin.changes import changed
 from flags.admin.exposures import chart
 from flags.admin.section import Section
+from flags.changes import changed
 from flags.models import Flag, FlagEvent
 
 

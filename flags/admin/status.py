@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flags import exposure, words
-from flags.admin.changes import Changed, changed
 from flags.admin.filters import stale_names
+from flags.changes import Changed, changed
 from flags.listing import is_expired
 from flags.models import ChangeState, Flag, FlagEvent, Rule, ScheduledChange
 

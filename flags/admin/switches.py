@@ -18,7 +18,7 @@ from flags.admin.section import text_of
 from flags.admin.verbs import VERBS, Verb
 from flags.models import Flag
 from valuecanvas.core.admin import action
-from valuecanvas.core.errors import Conflict
+from valuecanvas.core.errors import Conflict, NotPermitted
 
 
 class WhyForm(forms.Form):
@@ -100,7 +100,7 @@ class SwitchesMixin:
                 verb.do(flag, said)
             except ValidationError as error:
                 faults.append(text_of(error))
-            except Conflict as error:
+            except (Conflict, NotPermitted) as error:
                 faults.append(error.message)
             else:
                 good.append(flag)

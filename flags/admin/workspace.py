@@ -19,7 +19,7 @@ from flags.admin.status import page_of, status, winner
 from flags.admin.tester import TesterForm
 from flags.admin.variants import VariantsForm
 from flags.models import Flag
-from valuecanvas.core.errors import Conflict
+from valuecanvas.core.errors import Conflict, NotPermitted
 
 SECTIONS: dict[str, type[Section]] = {
     form.key: form
@@ -84,6 +84,9 @@ class WorkspaceMixin:
             said = form.apply(actor_of(request))
         except ValidationError as error:
             form.refuse(error)
+            return False, False
+        except NotPermitted as error:
+            form.refuse(ValidationError(error.message))
             return False, False
         except Conflict:
             return False, True

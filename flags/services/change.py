@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from flags import document, integrity
+from flags import document, guard, integrity, limits
 from flags.actor import Actor
 from flags.document import Document
 from flags.models import ChangeState, Flag, FlagEvent
@@ -64,6 +64,9 @@ def changing(
         if checked:
             integrity.check(locked)
         after = document.state(locked)
+        if checked:
+            limits.check_whole(after, change.before)
+        guard.check(change.before, after, actor)
         if after != change.before or change.always:
             locked.revision += 1
             locked.save()

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from flags import document, integrity
+from flags import document, guard, integrity, limits
 from flags.actor import Actor
 from flags.models import Flag, Kind
 from flags.models.event import Action
@@ -41,6 +41,8 @@ def create_flag(
         flag.save()
         change.before = {}
         after = document.state(flag)
+        limits.check_whole(after, {})
+        guard.check({}, after, actor)
         record(change, action, after=after, actor=actor, reason=reason)
     return flag
 

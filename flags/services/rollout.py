@@ -145,12 +145,12 @@ def put_weights(change: Change, weights: Mapping[str, int]) -> None:
             one.save()
 
 
-def check_weights(weights: object, known: set[str]) -> None:
-    """Raises ValidationError, unless these are weights of variants."""
+def check_weights(weights: object, known: set[str], field: str = "variants") -> None:
+    """Raises ValidationError for `field`, unless these are weights of variants."""
     if not isinstance(weights, Mapping):
-        raise ValidationError({"variants": "Weights are an object: variant, weight."})
+        raise ValidationError({field: "Weights are an object: variant, weight."})
     if unknown := sorted(set(map(str, weights)) - known):
-        raise ValidationError({"variants": f"There is no variant '{unknown[0]}'."})
+        raise ValidationError({field: f"There is no variant '{unknown[0]}'."})
     for weight in weights.values():
         if isinstance(weight, bool) or not isinstance(weight, int):
-            raise ValidationError({"variants": "A weight is a whole number."})
+            raise ValidationError({field: "A weight is a whole number."})

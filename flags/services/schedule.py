@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from flags import document
+from flags import document, guard, limits
 from flags.actor import Actor
 from flags.integrity import variants
 from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
@@ -24,7 +24,6 @@ from valuecanvas.core.ids import uuid7
 
 log = structlog.get_logger("flags.schedule")
 
-MOST_STEPS = 500
 # When, which kind, its payload.
 Steps = Sequence[tuple[dt.datetime, str, Mapping[str, Any]]]
 _ACTIONS = {
@@ -34,6 +33,9 @@ _ACTIONS = {
     ChangeKind.SET_WEIGHTS: Action.WEIGHTS,
     ChangeKind.KILL: Action.KILLED,
 }
+
+# These only end what the flag does.
+_SAFE = (ChangeKind.DISABLE, ChangeKind.KILL)
 
 
 def schedule(
@@ -66,7 +68,7 @@ def ramp(
     expected: int | None = None,
 ) -> list[ScheduledChange]:
     """Move the percentage to `to` by `step` points at `start`, then at each `every`."""
-    goal, stride = document.percent(to), document.percent(step)
+    goal, stride = document.percent(to, "to"), document.percent(step, "step")
 
     def steps(locked: Flag) -> Steps:
         shares = _shares(locked.percent or Decimal(0), goal, stride)
@@ -74,7 +76,7 @@ def ramp(
             times = [start + every * number for number in range(len(shares))]
         except OverflowError:
             raise ValidationError(
-                {"ramp": "It would end after the year 9999."}
+                {"start": "The ramp would end after the year 9999."}
             ) from None
         return [
             (at, ChangeKind.SET_PERCENT, {"percent": str(share)})
@@ -93,8 +95,10 @@ def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
     if not stride or goal == now:
         raise ValidationError({"ramp": "A ramp needs a way to go, and a step."})
     count = math.ceil(abs(goal - now) / stride)
-    if count > MOST_STEPS:
-        raise ValidationError({"ramp": f"A ramp has at most {MOST_STEPS} steps."})
+    if count > limits.PENDING:
+        raise ValidationError(
+            {"ramp": f"A ramp has at most {limits.PENDING} steps; these are {count:,}."}
+        )
     signed = stride if goal > now else -stride
     return [now + signed * number for number in range(1, count)] + [goal]
 
@@ -156,10 +160,22 @@ def _written(
                     created_by_name=actor.name,
                 )
             )
+        _refuse_many(change.flag, len(rows))
+        if any(one.kind not in _SAFE for one in rows):
+            guard.check_planned(change.before, actor)
         made: list[ScheduledChange] = ScheduledChange.objects.bulk_create(rows)
         change.always = True
         change.details = {"changes": [told(one) for one in made], "ramp": ramp}
     return made
+
+
+def _refuse_many(flag: Flag, more: int) -> None:
+    pending = flag.schedule.filter(state=ChangeState.PENDING).count()
+    if pending + more > limits.PENDING:
+        raise ValidationError(
+            f"At most {limits.PENDING} changes of a flag are scheduled at a time; "
+            f"{pending} are already. Cancel some first."
+        )
 
 
 def told(one: ScheduledChange) -> dict[str, Any]:
@@ -191,9 +207,9 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
         )
         raise ValidationError({"payload": text})
     if kind == ChangeKind.SET_PERCENT:
-        document.percent(payload["percent"])
+        document.percent(payload["percent"], "payload.percent")
     if kind == ChangeKind.SET_WEIGHTS:
-        check_weights(payload["weights"], variants(flag))
+        check_weights(payload["weights"], variants(flag), "payload.weights")
         if sum(payload["weights"].values()) > 10_000:
             raise ValidationError({"payload": "The weights pass 100 %."})
 
@@ -229,7 +245,7 @@ def _apply_next(now: dt.datetime) -> bool:
 
 
 def _apply(one: ScheduledChange) -> None:
-    actor = Actor(f"schedule of {one.created_by_name}"[:200], one.created_by)
+    actor = _actor(one)
     action = _ACTIONS[ChangeKind(one.kind)]
     with changing(one.flag, action, actor=actor, reason=one.reason) as change:
         # Somebody may have cancelled it while this waited for the flag.
@@ -237,6 +253,12 @@ def _apply(one: ScheduledChange) -> None:
             _put(change, one, actor)
             change.always = True
             change.details["change"] = told(one)
+
+
+def _actor(one: ScheduledChange) -> Actor:
+    """Its author, who was asked for rights when it was scheduled."""
+    name = f"schedule of {one.created_by_name}"[:200]
+    return Actor(name, one.created_by, trusted=True)
 
 
 def _put(change: Change, one: ScheduledChange, actor: Actor) -> None:
@@ -254,7 +276,7 @@ def _put(change: Change, one: ScheduledChange, actor: Actor) -> None:
 
 def _failed(one: ScheduledChange, error: str) -> None:
     log.warning("flags.change_failed", flag=one.flag.name, change=one.pk, error=error)
-    actor = Actor(f"schedule of {one.created_by_name}"[:200], one.created_by)
+    actor = _actor(one)
     with changing(
         one.flag, Action.FAILED, actor=actor, reason=error, checked=False
     ) as change:

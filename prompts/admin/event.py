@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from prompts.admin.words import sentence
+from prompts.admin.words import particulars, sentence
 from prompts.models import PromptEvent
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin_filters import TimeFilter
@@ -27,14 +27,13 @@ class PromptEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
     search_help_text = "A whole key of a prompt, or the whole name of a person."
     ordering = ("-id",)  # as the time goes, and indexed
     fields = (
-        "prompt",
-        ("at", "actor_name"),
-        "action",
-        "label",
-        ("from_version", "to_version"),
-        "reason",
-        "details",
+        "prompt_page",
+        ("at", "who"),
+        "said",
+        "why",
+        "more",
     )
+    readonly_fields = ("prompt_page", "who", "said", "why", "more")
     empty_text = "Whatever is done to a prompt is written down here, with who and why."
 
     def lookup_allowed(
@@ -65,3 +64,7 @@ class PromptEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
     @display(description="Why")
     def why(self, event: Any) -> str:
         return event.reason or "–"
+
+    @display(description="More")
+    def more(self, event: PromptEvent) -> str:
+        return particulars(event.details) or "–"

@@ -7,7 +7,7 @@ from django.db.models import Max, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -104,6 +104,14 @@ class PromptAdmin(
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # archive it: the ledger and the history name it
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """What was done to it is told by its events, made by the API too."""
+        prompt = self.one(request, object_id, "view")
+        events = reverse("admin:prompts_promptevent_changelist")
+        return redirect(f"{events}?prompt={prompt.pk}")
 
     # -- the list ------------------------------------------------------------------
 

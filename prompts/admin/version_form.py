@@ -59,7 +59,7 @@ class VersionForm(forms.Form):
         min_value=1,
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Empty: the tier's cap.",
+        help_text="Empty: the tier's cap. Where a tier's or model's cap is lower, that holds.",
     )
     parameters = forms.CharField(
         label="Other parameters",

@@ -1,8 +1,12 @@
 """Events of prompts as sentences, after the name of who did it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from prompts.models import PromptEvent
 from prompts.models.event import Action
 from prompts.models.label import PRODUCTION
+from valuecanvas.core.templatetags import figures
 
 _SAID: dict[str, str] = {
     Action.CREATED: "created the prompt",
@@ -21,6 +25,9 @@ _SAID: dict[str, str] = {
     Action.EXPERIMENT_STOPPED: "stopped the experiment {experiment}",
     Action.EXPERIMENT_PROMOTED: "made the winner of the experiment {experiment} live",
 }
+# Particulars in hundredths of a percent, and those that the sentence tells.
+_SHARES = ("share", "weights", "before", "shares")
+_TOLD = ("rollout", "experiment")
 # Which stand out: something went wrong, or went live.
 ALARMS = (Action.ROLLED_BACK, Action.ROLLOUT_ROLLED_BACK)
 LIVE = (Action.ROLLOUT_FINISHED, Action.EXPERIMENT_PROMOTED)
@@ -48,6 +55,31 @@ def tone(event: PromptEvent) -> str:
         return "alarm"
     published = event.action == Action.MOVED and event.label == PRODUCTION
     return "live" if published or event.action in LIVE else "quiet"
+
+
+def particulars(details: Mapping[str, Any]) -> str:
+    """What an event tells beyond its sentence, e.g. 'weights: a 50 %, b 50 %'."""
+    told = [
+        f"{name.replace('_', ' ')}: {_plain(name, value)}"
+        for name, value in details.items()
+        if name not in _TOLD
+    ]
+    return "; ".join(told)
+
+
+def _plain(name: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{one} {_plain(one if one in _SHARES else name, told)}"
+            for one, told in value.items()
+        )
+    if isinstance(value, list):
+        return " → ".join(_plain(name, one) for one in value) or "–"
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, int) and name in _SHARES:
+        return figures.percent(value)
+    return str(value)
 
 
 def _number(version: int | None) -> str:

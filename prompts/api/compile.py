@@ -18,6 +18,7 @@ from prompts.render import Chosen, Library
 from prompts.services.composition import Stored
 from valuecanvas.core.api.access import Access
 from valuecanvas.core.api.schema import answers
+from valuecanvas.core.errors import GatewayError
 
 
 def library_for(prompt: Prompt) -> Library:
@@ -51,8 +52,13 @@ class Compile(APIView):
         body.is_valid(raise_exception=True)
         asked = body.validated_data
         library = library_for(access.prompt(key))
-        chosen = _chosen(library, key, asked)
-        rendered = render.render(library, chosen, asked.get("variables", {}))
+        try:
+            chosen = _chosen(library, key, asked)
+            rendered = render.render(library, chosen, asked.get("variables", {}))
+        except GatewayError as error:
+            # In a request to a model they stand within `prompt`.
+            error.param = (error.param or "").removeprefix("prompt.") or None
+            raise
         return Response(
             {
                 "key": key,

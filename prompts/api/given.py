@@ -1,14 +1,27 @@
 """What the endpoints of prompts take. Shapes only: the rules are in `prompts.services`."""
 
+from django.contrib.auth.models import User
 from rest_framework import serializers as s
 
 from prompts.models.prompt import FOLDER, KEY, CacheScope, Kind
-from valuecanvas.core.api.bodies import JsonField, JsonObjectField, StrictSerializer
+from valuecanvas.core.api.bodies import (
+    Choice,
+    JsonField,
+    JsonObjectField,
+    StrictSerializer,
+)
 from valuecanvas.core.bucketing import BUCKETS
 
 REASON = "Why; kept in the history."
 # Far more than any prompt has, and few enough for one transaction.
 MOST = 200
+
+
+class Number(s.IntegerField):
+    """Of a version."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(min_value=1, max_value=2**31 - 1, **options)  # type: ignore[arg-type]
 
 
 class Tags(s.ListField):
@@ -19,7 +32,7 @@ class Tags(s.ListField):
 
 
 class GivenMessage(StrictSerializer):
-    role = s.ChoiceField(["system", "developer", "user", "assistant"])
+    role = Choice(["system", "developer", "user", "assistant"])
     content = s.CharField(trim_whitespace=False, allow_blank=True)
 
 
@@ -59,10 +72,9 @@ class GivenVersion(StrictSerializer):
         help_text="What changed, and why.",
     )
     tags = Tags(required=False)
-    based_on = s.IntegerField(
+    based_on = Number(
         required=False,
         allow_null=True,
-        min_value=1,
         help_text="The version that you edited: 409 if there is a newer one by now.",
     )
 
@@ -74,14 +86,31 @@ class Details(StrictSerializer):
         required=False, allow_blank=True, max_length=200, validators=[FOLDER]
     )
     description = s.CharField(required=False, allow_blank=True, max_length=10_000)
+    owner = s.CharField(
+        required=False,
+        allow_null=True,
+        max_length=150,
+        help_text="The name of a user here, whom to ask about it; null: nobody.",
+    )
     tags = Tags(required=False)
     cache_enabled = s.BooleanField(required=False)
-    cache_scope = s.ChoiceField(CacheScope.choices, required=False, allow_blank=True)
+    cache_scope = Choice(CacheScope.choices, required=False, allow_blank=True)
+
+    def validate_owner(self, name: str | None) -> User | None:
+        """Raises ValidationError."""
+        if name is None:
+            return None
+        try:
+            return User.objects.get(username=name)
+        except User.DoesNotExist:
+            raise s.ValidationError(
+                f"There is no user '{name}'. Name one of this site's, or null."
+            ) from None
 
 
 class GivenPrompt(Details):
     key = s.CharField(max_length=200, validators=[KEY])
-    kind = s.ChoiceField(Kind.choices, default=Kind.TEXT)
+    kind = Choice(Kind.choices, default=Kind.TEXT)
 
 
 class GivenReason(StrictSerializer):
@@ -91,18 +120,16 @@ class GivenReason(StrictSerializer):
 
 
 class GivenRemoval(GivenReason):
-    expected_version = s.IntegerField(
+    expected_version = Number(
         required=False,
         allow_null=True,
-        min_value=1,
         help_text="Where you believe it points now: 409 if it does not.",
     )
 
 
 class GivenMove(GivenReason):
-    version = s.IntegerField(min_value=1, help_text="Where the label is to point.")
-    expected_version = s.IntegerField(
-        min_value=1,
+    version = Number(help_text="Where the label is to point.")
+    expected_version = Number(
         allow_null=True,
         help_text="Where you believe it points now; null: nowhere yet. 409 if it does "
         "not.",
@@ -111,16 +138,14 @@ class GivenMove(GivenReason):
 
 class GivenRollback(StrictSerializer):
     reason = s.CharField(max_length=2000, help_text=REASON)
-    to = s.IntegerField(
+    to = Number(
         required=False,
         allow_null=True,
-        min_value=1,
         help_text="A version; unless given, the one that was live before.",
     )
-    expected_version = s.IntegerField(
+    expected_version = Number(
         required=False,
         allow_null=True,
-        min_value=1,
         help_text="What you believe is live now: 409 if it is not.",
     )
 
@@ -147,14 +172,14 @@ class GivenNewShare(GivenShare):
 
 
 class GivenRollout(GivenShare):
-    version = s.IntegerField(min_value=1)
+    version = Number()
     steps = GivenStep(  # type: ignore[call-arg]
         many=True, required=False, max_length=MOST, help_text="Raised by itself."
     )
 
 
 class GivenCompile(StrictSerializer):
-    version = s.IntegerField(required=False, allow_null=True, min_value=1)
+    version = Number(required=False, allow_null=True)
     label = s.CharField(  # type: ignore[assignment]
         required=False, allow_null=True, max_length=40
     )

@@ -117,7 +117,7 @@ class Rollback(APIView):
             prompt,
             actor=access.actor(request),
             reason=asked["reason"],
-            to=None if to is None else number(prompt, to),
+            to=None if to is None else number(prompt, to, "to"),
             expected=asked.get("expected_version"),
         )
         return Response(detail(prompt))

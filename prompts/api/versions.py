@@ -38,13 +38,13 @@ def find(prompt: Prompt, name: str) -> PromptVersion:
     return found
 
 
-def number(prompt: Prompt, wanted: int) -> PromptVersion:
-    """The version by its number. Raises NotFound."""
+def number(prompt: Prompt, wanted: int, param: str = "version") -> PromptVersion:
+    """The version by its number. Raises NotFound for `param`."""
     found = _rows(prompt).filter(number=wanted).first()
     if found is None:
         raise NotFound(
             f"'{prompt.key}' has no version {wanted}.",
-            param="version",
+            param=param,
             code="prompt_version_not_found",
         )
     return found

@@ -1,6 +1,6 @@
 """Experiments under way: start, change weights, stop, promote. Each leaves an event."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +21,18 @@ from prompts.services.composition import check_use
 from valuecanvas.core.bucketing import allocate, dumped, loaded
 from valuecanvas.core.errors import Conflict
 
+# Whether the models that arms name can answer, which is not for prompts to know.
+# Raises ValidationError for 'arms'.
+CheckModels = Callable[[Sequence[ArmSpec]], None]
 
-def start(experiment: Experiment, *, actor: Actor, reason: str = "") -> Experiment:
+
+def start(
+    experiment: Experiment,
+    *,
+    actor: Actor,
+    reason: str = "",
+    check_models: CheckModels | None = None,
+) -> Experiment:
     """Let it govern requests from now on.
 
     Raises Conflict: not a draft, another one runs, or a rollout is under way;
@@ -38,6 +48,8 @@ def start(experiment: Experiment, *, actor: Actor, reason: str = "") -> Experime
             check_use(prompt, version.number)
         weights = {arm.name: arm.weight for arm in specs}
         check_weights(weights)
+        if check_models is not None:
+            check_models(specs)
         found.allocation = dumped(allocate(weights))
         found.state = ExperimentState.RUNNING
         found.started_at = timezone.now()
@@ -95,13 +107,18 @@ def stop(experiment: Experiment, *, actor: Actor, reason: str) -> Experiment:
 
 
 def promote(
-    experiment: Experiment, arm_name: str, *, actor: Actor, reason: str
+    experiment: Experiment,
+    arm_name: str,
+    *,
+    actor: Actor,
+    reason: str,
+    check_models: CheckModels | None = None,
 ) -> Experiment:
     """Make an arm what everybody gets: `production` moves to its version.
 
     Ends the experiment if it runs. An arm with a model of its own becomes a new version
-    first. Raises Conflict (a draft; promoted before), ValidationError (no such arm),
-    NotPermitted (a protected label).
+    first. Raises Conflict (a draft; promoted before), ValidationError (no such arm; its
+    model is gone), NotPermitted (a protected label).
     """
     with transaction.atomic():
         running, stopped = ExperimentState.RUNNING, ExperimentState.STOPPED
@@ -111,6 +128,8 @@ def promote(
         arm = found.arms.select_related("version").filter(name=arm_name).first()
         if arm is None:
             raise ValidationError({"arm": f"There is no arm '{arm_name[:40]}'."})
+        if check_models is not None:
+            check_models([_spec(arm)])
         if found.state == ExperimentState.RUNNING:
             _stopped(found, reason)
         found.winner = arm.name

@@ -102,7 +102,10 @@ def _is_tag(tag: object) -> bool:
 def _refuse_late(
     prompt: Prompt, newest: PromptVersion | None, based_on: int | None
 ) -> None:
-    if based_on is None or newest is None or newest.number <= based_on:
+    last = newest.number if newest else 0
+    if based_on is not None and based_on > last:
+        raise ValidationError({"based_on": f"There is no version {based_on} yet."})
+    if based_on is None or newest is None or newest.number == based_on:
         return
     rows = prompt.versions.filter(number__gt=based_on).order_by("number")
     since = [

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from prompts import grammar, variables
+from prompts import grammar, schema_rules, variables
 from prompts.config import VersionFacts
 from prompts.models.prompt import Kind
-from valuecanvas.core.parameters import RESERVED
+from prompts.patterns import HEAVIEST
+from valuecanvas.core.json_numbers import REMEDY, too_large
+from valuecanvas.core.parameters import RESERVED, wrong
 
 ROLES = ("system", "developer", "user", "assistant")
 LONGEST = 100_000
@@ -86,10 +88,13 @@ def storable(field: str, value: object) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
+        large = too_large(value)
     except UnicodeEncodeError:
         raise _wrong(field, "It has half a character (a lone surrogate).") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise _wrong(field, f"It can't be written as JSON: {error}.") from None
+    if large:
+        raise _wrong(field, REMEDY)
     if "\\u0000" in text.replace("\\\\", ""):
         raise _wrong(field, "It has a NUL character.")
 
@@ -140,11 +145,16 @@ def _variables(rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
     if len(rows) > MOST_VARIABLES:
         raise _wrong("variables", f"At most {MOST_VARIABLES} variables.")
     found: dict[str, dict[str, Any]] = {}
+    patterns = 0
     for row in rows:
         one = _variable(row)
         if one["name"] in found:
             raise _wrong("variables", f"'{one['name']}' is declared twice.")
         found[one["name"]] = one
+        patterns += schema_rules.weight(one.get("schema", {}))
+        # Each process compiles those of a version when it is first used.
+        if patterns > HEAVIEST:
+            raise _wrong("variables", f"'{one['name']}': {schema_rules.TOO_HEAVY}")
     return list(found.values())
 
 
@@ -208,5 +218,7 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise _wrong("parameters", 'Write an object, such as {"temperature": 0.2}.')
     if taken := sorted(RESERVED & parameters.keys()):
         raise _wrong("parameters", f"'{taken[0]}' is not for a prompt to set.")
+    if fault := wrong(parameters):
+        raise _wrong("parameters", fault)
     storable("parameters", dict(parameters))
     return dict(parameters)

@@ -38,7 +38,7 @@ class Changes:
         if self.before is None:
             yield f"{key}: new"
         for name in self.details:
-            yield f"{key}: another {name}"
+            yield f"{key}: {name} changed"
         for version in self.versions:
             yield f"{key}: version {version.number}"
         for name, number in self.labels.items():

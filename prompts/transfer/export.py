@@ -1,7 +1,6 @@
 """Prompts of the database, written as files."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from django.db.models import Prefetch
@@ -9,28 +8,20 @@ from django.db.models import Prefetch
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.services.words import Words
 from prompts.transfer.files import PromptFile, VersionFile, texts
+from valuecanvas.core.transfer import Exported, write
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """How many prompts there were, and how many files have changed by it."""
-
-    prompts: int
-    written: int
-
-
-def export(folder: Path, keys: Sequence[str] = ()) -> Exported:
+def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Exported:
     """Write all prompts, or those of `keys`; files that say the same are left alone.
 
     Nothing is deleted. Raises OSError.
     """
-    prompts = written = 0
+    prompts, written = 0, []
     for prompt in stored(keys):
         prompts += 1
-        home = folder / prompt.key
-        home.mkdir(parents=True, exist_ok=True)
         for name, text in texts(prompt):
-            written += _write(home / name, text.encode())
+            if write(folder / prompt.key / name, text.encode(), dry=dry):
+                written.append(f"{prompt.key}/{name}")
     return Exported(prompts, written)
 
 
@@ -66,11 +57,3 @@ def _version(kind: str, row: PromptVersion) -> VersionFile:
     return VersionFile(
         row.number, words, row.note, row.tags, row.author_name, row.created_at
     )
-
-
-def _write(path: Path, data: bytes) -> bool:
-    """Whether it had to be written."""
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.write_bytes(data)
-    return True

@@ -1,10 +1,11 @@
 """Files of prompts, put into the database: what is missing there, and nothing else."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
@@ -15,11 +16,20 @@ from prompts.services.label import point
 from prompts.services.version import columns
 from prompts.transfer.changes import Changes, Refused, compare, rows_of
 from prompts.transfer.files import PromptFile
+from valuecanvas.core.transfer import REASON
 
-REASON = "Imported."
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Who imports, and why."""
+
+    actor: Actor
+    reason: str
 
 
-def load(files: Sequence[PromptFile], *, actor: Actor) -> list[Changes]:
+def load(
+    files: Sequence[PromptFile], *, actor: Actor, reason: str = REASON
+) -> list[Changes]:
     """Make the database say what the files say; all of it or nothing. What was changed.
 
     Labels and prompts that the files don't have stay as they are. Raises Refused.
@@ -28,18 +38,24 @@ def load(files: Sequence[PromptFile], *, actor: Actor) -> list[Changes]:
         rows = rows_of([file.key for file in files])
         changes = [one for one in compare(files) if one]
         try:
-            _write(changes, rows, actor)
+            _write(changes, rows, Audit(actor, reason))
             composition.check_all(one.wanted.key for one in changes)
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from None
+        except IntegrityError:
+            # Versions are numbered here without a lock on each of thousands of prompts.
+            raise Refused(
+                "Somebody else has changed these prompts at this moment: nothing is "
+                "imported. Run it again."
+            ) from None
     return changes
 
 
-def _write(changes: Sequence[Changes], rows: dict[str, Prompt], actor: Actor) -> None:
+def _write(changes: Sequence[Changes], rows: dict[str, Prompt], audit: Audit) -> None:
     users = _users(changes)
-    _details(changes, rows, users, actor)
-    versions = _versions(changes, rows, users, actor)
-    _labels(changes, rows, versions, actor)
+    _details(changes, rows, users, audit)
+    versions = _versions(changes, rows, users, audit)
+    _labels(changes, rows, versions, audit)
 
 
 def _users(changes: Sequence[Changes]) -> dict[str, User]:
@@ -53,7 +69,7 @@ def _details(
     changes: Sequence[Changes],
     rows: dict[str, Prompt],
     users: Mapping[str, User],
-    actor: Actor,
+    audit: Audit,
 ) -> None:
     new: list[Prompt] = []
     for one in changes:
@@ -72,7 +88,7 @@ def _details(
         _event(
             rows[one.wanted.key],
             Action.CREATED if one.before is None else Action.EDITED,
-            actor,
+            audit,
             details={"changed": sorted(one.details)},
         )
         for one in changes
@@ -92,14 +108,14 @@ def _versions(
     changes: Sequence[Changes],
     rows: Mapping[str, Prompt],
     users: Mapping[str, User],
-    actor: Actor,
+    audit: Audit,
 ) -> dict[tuple[str, int], PromptVersion]:
     """All at once: thousands of single bumps of the epoch would be slow."""
     made = [
         PromptVersion(
             **columns(rows[one.wanted.key], version.number, version.words),
             author=users.get(version.author),
-            author_name=version.author or actor.name[:200],
+            author_name=version.author or audit.actor.name[:200],
             note=version.note,
             tags=version.tags,
             created_at=version.created_at or timezone.now(),
@@ -110,7 +126,7 @@ def _versions(
     PromptVersion.objects.bulk_create(made, batch_size=1000)
     PromptEvent.objects.bulk_create(
         (
-            _event(row.prompt, Action.VERSION, actor, to_version=row.number)
+            _event(row.prompt, Action.VERSION, audit, to_version=row.number)
             for row in made
         ),
         batch_size=1000,
@@ -122,7 +138,7 @@ def _labels(
     changes: Sequence[Changes],
     rows: Mapping[str, Prompt],
     made: Mapping[tuple[str, int], PromptVersion],
-    actor: Actor,
+    audit: Audit,
 ) -> None:
     new, events = [], []
     for one in changes:
@@ -134,13 +150,13 @@ def _labels(
                 # One at a time: a move of `production` ends a rollout.
                 point(
                     row, name, old[name], version,
-                    action=Action.MOVED, actor=actor, reason=REASON, check=False,
+                    action=Action.MOVED, actor=audit.actor, reason=audit.reason, check=False,
                 )  # fmt: skip
                 continue
             _check_name(name)
             new.append(Label(prompt=row, name=name, version=version))
             events.append(
-                _event(row, Action.MOVED, actor, label=name, to_version=number)
+                _event(row, Action.MOVED, audit, label=name, to_version=number)
             )
     Label.objects.bulk_create(new)
     PromptEvent.objects.bulk_create(events)
@@ -155,7 +171,7 @@ def _check_name(name: str) -> None:
 def _event(
     prompt: Prompt,
     action: Action,
-    actor: Actor,
+    audit: Audit,
     *,
     label: str = "",
     to_version: int | None = None,
@@ -163,11 +179,11 @@ def _event(
 ) -> PromptEvent:
     return PromptEvent(
         prompt=prompt,
-        actor=actor.user,
-        actor_name=actor.name[:200],
+        actor=audit.actor.user,
+        actor_name=audit.actor.name[:200],
         action=action,
         label=label,
         to_version=to_version,
-        reason=REASON,
+        reason=audit.reason,
         details=details or {},
     )

@@ -10,7 +10,7 @@ from flags.models import Flag
 from tests.fixtures_billing import unique
 from valuecanvas.core import epoch
 
-ADA, BOB = Actor("ada"), Actor("bob")
+ADA, BOB = Actor("ada", trusted=True), Actor("bob", trusted=True)
 
 
 def make_flag(name: str = "", **fields: Any) -> Flag:

@@ -19,20 +19,23 @@ pytestmark = pytest.mark.django_db
 
 def run(command, *args):
     out = io.StringIO()
-    call_command(command, *args, stdout=out)
+    call_command(command, *map(str, args), stdout=out)
     return out.getvalue()
 
 
 def test_flag__create_set_delete__as_told():
-    told = yaml.safe_load(run("flag", "new", "--create", "--set", "percent=12.5", "--set", "expires_on=2030-01-31", "--reason", "Trial"))  # fmt: skip
-    assert (told["percent"], told["expires_on"]) == (12.5, "2030-01-31")
+    told = run("flag", "new", "--create", "--set", "percent=12.5", "--set", "expires_on=2030-01-31", "--reason", "Trial")  # fmt: skip
+    assert told == "new: new\nnew  boolean  on for 12.5 %  until 2030-01-31\n"
     event = FlagEvent.objects.get()
     assert (event.actor_name, event.reason) == ("command line", "Trial")
     told = json.loads(run("flag", "new", "--set", "tiers=[pro, team]", "--set", "enabled=off", "--json"))  # fmt: skip
     assert (told["tiers"], told["enabled"]) == (["pro", "team"], False)
-    assert "killed: true" in run("flag", "new", "--set", "killed=on")
-    assert "killed: false" in run("flag", "new", "--set", "killed=off")
-    assert run("flag", "new", "--delete") == "Deleted new.\n"
+    assert run("flag", "new", "--set", "killed=on").splitlines() == [
+        "new: killed no -> yes",
+        "new  boolean  killed  until 2030-01-31",
+    ]
+    assert "killed: false" in run("flag", "new", "--set", "killed=off", "-v", "2")
+    assert run("flag", "new", "--delete") == "new: deleted\n"
     assert not Flag.objects.exists()
 
 
@@ -43,9 +46,22 @@ def test_flag__create_killed__killed():
 
 
 def test_flag__name_only__shown_and_unchanged():
-    flag = make_flag("a-flag")
-    assert yaml.safe_load(run("flag", "a-flag")) == state(flag)
+    flag = make_flag("a-flag", rules=[{"name": "r"}])
+    assert run("flag", "a-flag") == "a-flag  boolean  on for 0 %  1 rule\n"
+    assert yaml.safe_load(run("flag", "a-flag", "--show")) == state(flag)
     assert Flag.objects.get().revision == 1
+
+
+def test_flag__changed__a_line_for_each_field():
+    make_flag("a-flag", percent=10)
+    told = run("flag", "a-flag", "--set", "percent=25", "--set", f"note={'long ' * 30}")
+    assert told.splitlines() == [
+        "a-flag: percentage 10 % -> 25 %",
+        f"a-flag: note – -> {'long ' * 19}lon …",
+        "a-flag  boolean  on for 25 %",
+    ]
+    again = run("flag", "a-flag", "--set", "percent=25").splitlines()
+    assert again[0] == "a-flag: as it was"
 
 
 def test_flag__list__states_in_words(django_assert_max_num_queries):
@@ -98,29 +114,50 @@ def test_export_import__into_an_empty_database__the_same_flags(tmp_path):
     flag = make_colours("colours", blue=5000, red=5000)
     services.set_weights(flag, {"blue": 8000, "red": 2000}, actor=ADA)
     before = {one.name: state(one) for one in Flag.objects.all()}
-    file = tmp_path / "flags.yaml"
-    assert "Wrote 8 flags" in run("export_flags", "--output", str(file))
+    folder = tmp_path / "new" / "flags"
+    dry = run("export_flags", folder, "--dry-run").splitlines()
+    assert (len(dry), dry[-1]) == (9, "Would export 8 flags: 8 files written.")
+    assert not folder.exists()
+    assert run("export_flags", folder).endswith("Exported 8 flags: 8 files written.\n")
     Flag.objects.filter(name="a-flag").delete()
     Flag.objects.all().delete()
-    assert "Would have created 8" in run("import_flags", str(file), "--dry-run")
+    dry = run("import_flags", folder, "--dry-run")
+    assert dry.endswith("Would import 8 flags: 8 created, 0 changed, 0 as they were.\n")
     assert not Flag.objects.exists()
-    assert "Created 8, changed 0, left 0" in run("import_flags", str(file))
+    told = run("import_flags", folder)
+    assert told.endswith("Imported 8 flags: 8 created, 0 changed, 0 as they were.\n")
+    assert "a-flag: new\n" in told
     assert {one.name: state(one) for one in Flag.objects.all()} == before
-    again = run("import_flags", str(file))
-    assert again == "Created 0, changed 0, left 8 as they were.\n"
-    assert run("export_flags") == file.read_text()
+    again = run("import_flags", folder)
+    assert again == "Imported 8 flags: 0 created, 0 changed, 8 as they were.\n"
+    assert run("export_flags", folder) == "Exported 8 flags: 0 files written.\n"
 
 
-def test_import__some_changed__says_which(tmp_path, monkeypatch):
+def test_import__some_changed__says_which_and_how(tmp_path):
     make_flag("a-flag", percent=5)
     make_flag("b-flag")
-    text = run("export_flags", "a-flag").replace("percent: 5.0", "percent: 6")
-    assert "b-flag" not in text
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    told = run("import_flags", "-", "--reason", "By hand")
-    assert told == "changed a-flag\nCreated 0, changed 1, left 0 as they were.\n"
+    told = run("export_flags", tmp_path, "a-flag")
+    assert told == "a-flag.yaml\nExported 1 flags: 1 files written.\n"
+    file = tmp_path / "a-flag.yaml"
+    file.write_text(file.read_text().replace("percent: 5.0", "percent: 6"))
+    # A single file does as well.
+    dry = run("import_flags", file, "--dry-run")
+    told = run("import_flags", file, "--reason", "By hand")
+    assert dry == told.replace("Imported", "Would import")
+    assert told.splitlines() == [
+        "a-flag: percentage 5 % -> 6 %",
+        "Imported 1 flags: 0 created, 1 changed, 0 as they were.",
+    ]
     event = FlagEvent.objects.first()
     assert (event.action, event.reason) == ("imported", "By hand")
+
+
+def test_import__the_same_flag_in_two_files__is_refused(tmp_path):
+    for name in "ab":
+        text = "format: 1\nflags: [{name: same}]"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(CommandError, match=r"b\.yaml: 'same' is there twice"):
+        run("import_flags", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +172,8 @@ def test_import__some_changed__says_which(tmp_path, monkeypatch):
         ("format: 1\nflags: [{name: a-flag, kind: string}]", "stays so"),
         ("format: 1\nflags: [{name: new, prerequisites: 1}]", "new: "),
         ("format: 1\nflags: [{name: x, prerequisites: [{flag: y}]}, {name: y, prerequisites: [{flag: x}]}]", "no flag 'y'"),
-        ("format: 1\nflags: [{name: new}, {name: new, colour: red}]", "new: "),
+        ("format: 1\nflags: [{name: new}, {name: new, colour: red}]", "'new' is there twice"),
+        ("format: 1\nflags: [{name: new, colour: red}]", "new: "),
     ],
 )  # fmt: skip
 def test_import__what_cannot_be__nothing_happens(tmp_path, text, told):
@@ -148,10 +186,15 @@ def test_import__what_cannot_be__nothing_happens(tmp_path, text, told):
 
 
 def test_files__that_cannot_be_used__say_so(tmp_path):
+    make_flag("a-flag")
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff")
     for args in (
-        ["import_flags", str(tmp_path / "none.yaml")],
-        ["export_flags", "--output", str(tmp_path)],
-        ["export_flags", "nothing"],
+        ["import_flags", tmp_path / "none.yaml"],
+        ["import_flags", tmp_path],
+        ["import_flags", binary],
+        ["export_flags", binary],
+        ["export_flags", tmp_path, "nothing"],
     ):
         with pytest.raises(CommandError):
             run(*args)

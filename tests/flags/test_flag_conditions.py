@@ -59,7 +59,7 @@ def test_operator__list_that_would_take_long__fits_nothing(operator):
     ("given", "text"),
     [
         ({}, "are a list"),
-        ([{}] * 51, "at most 50"),
+        ([{}] * 51, "At most 50 conditions; these are 51"),
         (["x"], "has to be an object"),
         ([{"attribute": "a", "operator": "in", "value": [1], "x": 1}], "'x' is not"),
         ([{"operator": "in", "value": [1]}], "'attribute'"),

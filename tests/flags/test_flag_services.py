@@ -297,7 +297,8 @@ def test_values__of_each_kind__kept(kind, value, wrong):
         ({"model": 7}, "'model' is a text"),
         ({"model": ""}, "'model' is a text"),
         ({"parameters": "hot"}, "'parameters' is an object"),
-        ({"parameters": {"x": "y" * 70_000}}, "At most 65536"),
+        ({"parameters": {"max_tokens": 1.5}}, "'max_tokens' must be a whole number"),
+        ({"parameters": {"x": "y" * 70_000}}, "At most 65,536"),
     ],
 )
 def test_effect__not_understood__refused(effect, text):

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from prompts import config, services
-from prompts.models import Label
+from prompts.models import Label, Prompt
 from prompts.render import Library, choose, render
 from prompts.services import Actor
+from tests.collision import faster
 from tests.prompts.rows import ANN, events, make_prompt, move, pointed_at
 from valuecanvas.core.errors import Conflict
 
@@ -233,3 +235,17 @@ def test_readers__while_labels_move__never_see_a_mix():
         reader.join()
     assert seen
     assert set(seen) <= {"odd a", "even b"}
+
+
+def test_import__somebody_makes_the_same_prompt_at_once__is_refused_whole(tmp_path):
+    for key in ("one", "two"):
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "prompt.yaml").write_text(f"key: {key}\n")
+
+    with (
+        faster(lambda: services.create_prompt(key="two", actor=ANN)),
+        pytest.raises(CommandError, match="Run it again"),
+    ):
+        call_command("import_prompts", str(tmp_path))
+
+    assert [row.key for row in Prompt.objects.all()] == ["two"]

@@ -126,6 +126,20 @@ def test_audit__once_written__never_changes():
         prompt.events.update(reason="another")
 
 
+@pytest.mark.parametrize("table", ["prompt_versions", "prompt_events"])
+def test_history__deleted__is_refused_by_the_database(table):
+    prompt = make_prompt("x")
+
+    refused = pytest.raises(IntegrityError, match="archive the prompt")
+    with refused, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+    # With the prompt, neither: it is archived.
+    with refused, transaction.atomic():
+        prompt.delete()
+    assert prompt.versions.exists()
+    assert prompt.events.exists()
+
+
 def test_version__its_authors_account_deleted__stays_with_the_name():
     user = make_user("gone")
     prompt = make_prompt()
@@ -170,12 +184,19 @@ LONG = "x" * 100_001
         ({"template": "x", "variables": [{"name": "a", "description": 1}]}, "variables", "a text"),
         ({"template": "x", "variables": [{"name": "a", "schema": {"type": 1}}]}, "variables", "'a': "),
         ({"template": "x", "variables": [{"name": "a", "schema": {"type": "integer"}, "default": "b"}]}, "variables", "default does not fit"),
+        ({"template": "x", "variables": [{"name": "a", "schema": {"items": {"pattern": "(?=b)"}}}]}, "variables", "'a': The pattern '(?=b)' can't be used"),
+        ({"template": "x", "variables": [{"name": n, "schema": {"pattern": f"\\w{{99}}{n}"}} for n in "abc"]}, "variables", "'c': All patterns together"),
+        ({"template": "x", "parameters": {"seed": 2**53}}, "parameters", "Numbers are from -9,007,"),
+        ({"template": "x", "variables": [{"name": "a", "default": {"b": [-1e19]}}]}, "variables", "Numbers are from -9,007,"),
+        ({"template": "x", "based_on": 1}, "based_on", "There is no version 1 yet."),
         ({"template": "x", "variables": [f"n{i}" for i in range(201)]}, "variables", "At most 200"),
         ({"template": "".join(f"{{{{n{i}}}}}" for i in range(201))}, "variables", "At most 200"),
         ({"template": "x", "model": "m" * 201}, "model", "200"),
         ({"template": "x", "model": "m\0"}, "model", "NUL"),
         ({"template": "x", "parameters": {"model": "m"}}, "parameters", "'model'"),
         ({"template": "x", "parameters": {"stream": True}}, "parameters", "'stream'"),
+        ({"template": "x", "parameters": {"n": 0}}, "parameters", "'n' must be"),
+        ({"template": "x", "parameters": {"max_tokens": "9"}}, "parameters", "from 1"),
         ({"template": "x", "parameters": ["a"]}, "parameters", "an object"),
         ({"template": "x", "parameters": {"a": float("nan")}}, "parameters", "JSON"),
         ({"template": "x", "parameters": {"a": object()}}, "parameters", "JSON"),

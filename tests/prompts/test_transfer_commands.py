@@ -20,6 +20,7 @@ from tests.prompts.rows import (
     pointed_at,
     told,
 )
+from tests.tampering import tampering
 from valuecanvas.core import epoch
 
 pytestmark = pytest.mark.django_db
@@ -69,12 +70,18 @@ def shop():
 
 
 def test_export__and_import_into_nothing__give_the_same(shop, tmp_path):
-    assert run("export_prompts", tmp_path) == "Exported 4 prompts: 9 files written."
-    Prompt.objects.all().delete()
+    dry = run("export_prompts", tmp_path, "--dry-run").splitlines()
+    assert (len(dry), dry[-1]) == (10, "Would export 4 prompts: 9 files written.")
+    assert not list(tmp_path.iterdir())
+    assert run("export_prompts", tmp_path).endswith(
+        "Exported 4 prompts: 9 files written."
+    )
+    with tampering():
+        Prompt.objects.all().delete()
 
     told = run("import_prompts", tmp_path)
 
-    assert told.endswith("Changed 4 of 4 prompts.")
+    assert told.endswith("Imported 4 prompts: 4 created, 0 changed, 0 as they were.")
     assert list(stored()) == shop
     row = PromptVersion.objects.get(prompt__key="talk", number=1)
     assert row.author.get_username() == "writer"
@@ -86,8 +93,8 @@ def test_export__again__writes_nothing(shop, tmp_path):
     run("export_prompts", tmp_path)
     move(Prompt.objects.get(key="tone"), 2)
 
-    assert run("export_prompts", tmp_path) == "Exported 4 prompts: 1 files written."
-    assert run("export_prompts", tmp_path, "--prompt", "tone").endswith(
+    assert run("export_prompts", tmp_path).splitlines() == ["tone/prompt.yaml", "Exported 4 prompts: 1 files written."]  # fmt: skip
+    assert run("export_prompts", tmp_path, "tone").endswith(
         "1 prompts: 0 files written."
     )
 
@@ -95,7 +102,7 @@ def test_export__again__writes_nothing(shop, tmp_path):
 def test_export__an_unknown_prompt_or_a_file_in_the_way__is_refused(shop, tmp_path):
     (tmp_path / "tone").write_text("a file")
 
-    assert refused("export_prompts", tmp_path, "--prompt", "none").endswith("'none'.")
+    assert refused("export_prompts", tmp_path, "none").endswith("'none'.")
     assert "tone" in refused("export_prompts", tmp_path)
 
 
@@ -103,19 +110,20 @@ def test_import__again__changes_nothing(shop, tmp_path):
     run("export_prompts", tmp_path)
     before = (epoch.current(), PromptEvent.objects.count())
 
-    assert run("import_prompts", tmp_path) == "Changed 0 of 4 prompts."
+    assert run("import_prompts", tmp_path) == "Imported 4 prompts: 0 created, 0 changed, 4 as they were."  # fmt: skip
     assert (epoch.current(), PromptEvent.objects.count()) == before
 
 
 def test_import__dry__shows_all_and_changes_nothing(shop, tmp_path):
     run("export_prompts", tmp_path)
-    Prompt.objects.all().delete()
+    with tampering():
+        Prompt.objects.all().delete()
     before = epoch.current()
 
     told = run("import_prompts", tmp_path, "--dry-run").splitlines()
 
-    assert told[-1] == "Would change 4 of 4 prompts."
-    assert told[:3] == ["empty: new", "gone: new", "gone: another archived"]
+    assert told[-1] == "Would import 4 prompts: 4 created, 0 changed, 0 as they were."
+    assert told[:3] == ["empty: new", "gone: new", "gone: archived changed"]
     assert "talk: version 1" in told
     assert "tone: production nowhere -> 1" in told
     assert (epoch.current(), Prompt.objects.count()) == (before, 0)
@@ -132,14 +140,14 @@ def test_import__a_new_version_and_a_moved_label__are_added_with_their_audit(tmp
         about.replace("folder: ''", "folder: f")
     )
 
-    lines = run("import_prompts", tmp_path).splitlines()
+    lines = run("import_prompts", tmp_path, "--reason", "By hand").splitlines()
 
     assert lines == [
-        "p: another folder",
+        "p: folder changed",
         "p: version 3",
         "p: production 1 -> 3",
         "p: staging nowhere -> 2",
-        "Changed 1 of 1 prompts.",
+        "Imported 1 prompts: 0 created, 1 changed, 0 as they were.",
     ]
     assert (pointed_at(prompt), pointed_at(prompt, "staging")) == (3, 2)
     prompt.refresh_from_db()
@@ -152,7 +160,7 @@ def test_import__a_new_version_and_a_moved_label__are_added_with_their_audit(tmp
         ("moved", None, 2),
         ("rollout_rolled_back", None, 2),
     }
-    assert {one.reason for one in events(prompt)[-5:]} == {"Imported."}
+    assert {one.reason for one in events(prompt)[-5:]} == {"By hand"}
     rollout.refresh_from_db()
     assert rollout.state == "rolled_back"
 
@@ -194,7 +202,8 @@ def test_import__fields_that_no_prompt_can_have__are_refused(tmp_path, about, wh
 
 def test_import__what_can_not_be_put_together__is_refused_whole(shop, tmp_path):
     run("export_prompts", tmp_path)
-    Prompt.objects.all().delete()
+    with tampering():
+        Prompt.objects.all().delete()
     shutil.rmtree(tmp_path / "tone")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "prompt.yaml").write_text("key: new\nlabels: {production: 1}")
@@ -210,7 +219,7 @@ def test_import__an_owner_without_an_account__leaves_it(tmp_path):
     run("import_prompts", tmp_path)
 
     assert Prompt.objects.get().owner is None
-    assert run("import_prompts", tmp_path) == "Changed 0 of 1 prompts."
+    assert run("import_prompts", tmp_path).endswith("0 changed, 1 as they were.")
 
 
 def test_import__an_empty_folder__is_refused(tmp_path):

@@ -132,6 +132,29 @@ def test_create__by_a_person__needs_the_right_to_add():
     assert PromptEvent.objects.get().actor == client.user
 
 
+def test_owner__set_changed_and_taken_away__is_shown_and_audited(writer):
+    ada, bob = person().user.username, person().user.username
+    made = writer.post(PROMPTS, {"key": "a", "owner": ada}, format="json")
+    assert (made.status_code, made.json()["owner"]) == (201, ada)
+    url = f"{PROMPTS}/a"
+    assert writer.patch(url, {"owner": bob}, format="json").json()["owner"] == bob
+    assert writer.patch(url, {"folder": "x"}, format="json").json()["owner"] == bob
+    assert writer.patch(url, {"owner": None}, format="json").json()["owner"] is None
+    told = [event.details for event in PromptEvent.objects.order_by("id")]
+    assert told[1] == {"changed": {"owner": [ada, bob]}}
+    assert told[3] == {"changed": {"owner": [bob, ""]}}
+
+
+@pytest.mark.parametrize("owner", ["nobody-at-all", "", 7, [], {}, "a\0", "x" * 151])
+def test_owner__whom_there_is_not__is_400_that_names_the_field(writer, owner):
+    made = writer.post(PROMPTS, {"key": "a", "owner": owner}, format="json")
+    assert (made.status_code, made.json()["error"]["param"]) == (400, "owner")
+    make_prompt(key="b")
+    edited = writer.patch(f"{PROMPTS}/b", {"owner": owner}, format="json")
+    assert (edited.status_code, edited.json()["error"]["param"]) == (400, "owner")
+    assert not Prompt.objects.filter(key="a").exists()
+
+
 def test_create__a_key_that_is_taken__is_400_that_names_it(writer):
     make_prompt(key="a")
     response = writer.post(PROMPTS, {"key": "a"}, format="json")

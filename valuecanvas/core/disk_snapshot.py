@@ -6,11 +6,12 @@ reader sees one version or another; a file that was cut or changed is not believ
 
 import hashlib
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 import structlog
@@ -20,6 +21,9 @@ log = structlog.get_logger("core.disk_snapshot")
 
 FORMAT = 1
 GATEWAY = "gateway"
+BUFFER = 1 << 18
+# Since a file was last written to by a process that has not finished it.
+ABANDONED_S = 900.0
 
 
 class Saved(NamedTuple):
@@ -37,10 +41,8 @@ def path(name: str = GATEWAY) -> Path:
 
 def save(epoch: int, sections: Mapping[str, Any], *, name: str = GATEWAY) -> bool:
     """Write `sections` (JSON, without secrets); whether it worked, which is logged."""
-    told = {"format": FORMAT, "epoch": epoch, "saved_at": time.time(), "sections": sections}  # fmt: skip
-    body = orjson.dumps(told)
     try:
-        _replace(path(name), _digest(body) + b"\n" + body)
+        _replace(path(name), _pieces(epoch, sections))
     except OSError as error:
         log.warning("disk_snapshot.not_saved", error=error.strerror)
         return False
@@ -70,17 +72,70 @@ def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest().encode()
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _pieces(epoch: int, sections: Mapping[str, Any]) -> Iterator[bytes]:
+    """The JSON, a row at a time: to write tens of megabytes in one call, or to copy
+    them, would stop all other threads.
+    """
+    head = orjson.dumps({"format": FORMAT, "epoch": epoch, "saved_at": time.time()})
+    yield head[:-1] + b',"sections":{'
+    for number, (name, rows) in enumerate(sections.items()):
+        yield b",%s:" % _text(name) if number else b"%s:" % _text(name)
+        yield from _rows(rows)
+    yield b"}}"
+
+
+def _rows(rows: Any) -> Iterator[bytes]:
+    if not isinstance(rows, Mapping):
+        yield orjson.dumps(rows)
+        return
+    yield b"{"
+    for number, (key, row) in enumerate(rows.items()):
+        yield b",%s:" % _text(key) if number else b"%s:" % _text(key)
+        yield orjson.dumps(row)
+    yield b"}"
+
+
+def _text(name: str) -> bytes:
+    return orjson.dumps(name)
+
+
+def _replace(target: Path, pieces: Iterable[bytes]) -> None:
     """Other processes may be writing as well: each its own file, the last one stays."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(target)
     own = target.with_name(f"{target.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
         made = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(made, "wb") as file:
-            file.write(content)
+        with os.fdopen(made, "wb", buffering=BUFFER) as file:
+            _write(file, pieces)
             file.flush()
             os.fsync(file.fileno())
         own.rename(target)
     finally:
         with suppress(OSError):
             own.unlink()
+
+
+def _write(file: IO[bytes], pieces: Iterable[bytes]) -> None:
+    digest = hashlib.sha256()
+    # Its place, until it is known.
+    file.write(digest.hexdigest().encode() + b"\n")
+    for piece in pieces:
+        digest.update(piece)
+        file.write(piece)
+    file.seek(0)
+    file.write(digest.hexdigest().encode())
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes left that were killed while they wrote `target`.
+
+    Others may do so at once. One that is written for longer than anybody waits for a
+    disk may go as well: that process then says that it has not saved.
+    """
+    pattern = re.compile(re.escape(target.name) + r"\.\d+\.\d+")
+    for one in target.parent.iterdir():
+        if pattern.fullmatch(one.name):
+            with suppress(OSError):
+                if time.time() - one.stat().st_mtime > ABANDONED_S:
+                    one.unlink()

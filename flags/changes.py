@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from flags import words
 
 Told = Callable[[Any], str]
+# Characters of a value on a line of a terminal.
+SHORT = 100
 _TITLES: dict[str, str] = {
     "percent": "Percentage",
     "enabled": "Turned on",
@@ -52,6 +54,20 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Changed
         for name, title in _TITLES.items()
         if name in before and name in after and before[name] != after[name]
     ]
+
+
+def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The same for a terminal: 'percentage 5 % -> 10 %'."""
+    return [
+        f"{one.title[0].lower()}{one.title[1:]} {short(one.before)} -> {short(one.after)}"
+        for one in changed(before, after)
+    ]
+
+
+def short(text: str) -> str:
+    """On a part of a line."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= SHORT else f"{plain[: SHORT - 2]} …"
 
 
 def _told(name: str, value: Any) -> str:

@@ -1,0 +1,115 @@
+"""The commands that write rows as files and read them again: one family, same words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+DRY_RUN = "Only say what would be done."
+REASON = "Imported."
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many rows there were, and which files have changed by it."""
+
+    rows: int
+    written: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, or would do: one line for each change, and counts of rows."""
+
+    lines: Sequence[str]
+    created: int
+    changed: int
+    same: int
+
+
+class ExportCommand(BaseCommand):
+    """`COMMAND FOLDER [KEY ...] [--dry-run]`."""
+
+    # Of what, for people: prompts.
+    noun: ClassVar[str]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path, help="Made where it is missing.")
+        parser.add_argument(
+            "keys", nargs="*", metavar="KEY", help="Only these; without one, all."
+        )
+        parser.add_argument("--dry-run", action="store_true", help=DRY_RUN)
+
+    def export(self, folder: Path, keys: Sequence[str], *, dry: bool) -> Exported:
+        """Raises OSError."""
+        raise NotImplementedError
+
+    def known(self, keys: Sequence[str]) -> Iterable[str]:
+        """Those of `keys` that there are."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> str:
+        keys, dry = options["keys"], options["dry_run"]
+        if missing := sorted(set(keys) - set(self.known(keys))):
+            raise CommandError(f"There is no {self.noun[:-1]} '{missing[0]}'.")
+        try:
+            done = self.export(options["folder"], keys, dry=dry)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}.") from None
+        for name in done.written:
+            self.stdout.write(name)
+        verb = "Would export" if dry else "Exported"
+        return f"{verb} {done.rows} {self.noun}: {len(done.written)} files written."
+
+
+class ImportCommand(BaseCommand):
+    """`COMMAND FOLDER [--reason TEXT] [--dry-run]`."""
+
+    noun: ClassVar[str]
+    # What an import raises for files that can't be used; their text says why.
+    refusals: ClassVar[tuple[type[Exception], ...]]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path)
+        parser.add_argument(
+            "--reason", default=REASON, metavar="TEXT", help="Why; kept in the audit."
+        )
+        parser.add_argument("--dry-run", action="store_true", help=DRY_RUN)
+
+    def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
+        """All of it or nothing. Raises one of `refusals`, or OSError."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> str:
+        folder, dry = options["folder"], options["dry_run"]
+        try:
+            done = self.load(folder, reason=options["reason"], dry=dry)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}.") from None
+        except self.refusals as error:
+            raise CommandError(_text(error)) from None
+        for line in done.lines:
+            self.stdout.write(line)
+        verb = "Would import" if dry else "Imported"
+        rows = done.created + done.changed + done.same
+        return (
+            f"{verb} {rows} {self.noun}: {done.created} created, {done.changed} "
+            f"changed, {done.same} as they were."
+        )
+
+
+def write(path: Path, data: bytes, *, dry: bool) -> bool:
+    """Whether it had to be written. Raises OSError."""
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    if not dry:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return True
+
+
+def _text(error: Exception) -> str:
+    messages: Sequence[str] = getattr(error, "messages", ())
+    return " ".join(messages) or str(error)
