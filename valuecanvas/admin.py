@@ -1,5 +1,6 @@
 """Who may enter, and what was done: users, groups, the audit log."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -37,7 +38,7 @@ class SuperusersOnly(Admin):
 
 # Django's class comes first: unfold has an empty `add_fieldsets` of its own.
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, SuperusersOnly):
+class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -77,7 +78,7 @@ class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
-    list_display = ("action_time", "user", "kind", "what", "object_repr", "change")
+    list_display = ("when", "user", "kind", "what", "row", "change")
     list_select_related = ("user", "content_type")
     list_filter = (
         ("action_time", TimeFilter),
@@ -86,7 +87,12 @@ class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
     search_fields = ("=user__username", "object_id__exact")
     search_help_text = "A whole user name, or the whole id of an object."
     ordering = ("-id",)  # as the time goes, and indexed
+    fields = ("action_time", "user", "kind", "what", "row", "object_id", "change")
     empty_text = "Whatever is changed in the admin is written down here."
+
+    @display(description="When")
+    def when(self, entry: LogEntry) -> datetime:
+        return entry.action_time
 
     @display(
         description="Action",
@@ -99,6 +105,15 @@ class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
     @display(description="What")
     def what(self, entry: LogEntry) -> str:
         return entry.content_type.name if entry.content_type else "–"
+
+    @display(description="Which")
+    def row(self, entry: LogEntry) -> str:
+        url = None if entry.is_deletion() else entry.get_admin_url()
+        if not url:
+            return entry.object_repr
+        return format_html(
+            '<a class="vc-link" href="{}">{}</a>', url, entry.object_repr
+        )
 
     @display(description="Change")
     def change(self, entry: LogEntry) -> str:

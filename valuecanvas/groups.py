@@ -1,8 +1,12 @@
 """The groups that come by themselves, with the least rights for their work."""
 
+from collections.abc import Collection
+
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max
+
+from valuecanvas.core.models import GivenRight
 
 OPERATORS = "Operators"
 AUDITORS = "Auditors"
@@ -88,34 +92,68 @@ OPERATED = (
 
 
 def ensure_groups() -> list[str]:
-    """Make the groups that are missing; the names of those made.
+    """Make the built-in groups, and bring them to what this version gives.
 
-    A group that exists is left alone: superusers may have changed its rights.
+    A right is given once: what superusers took away stays away, and what they added
+    stays. What this version no longer gives is taken back. The names of the groups
+    that were made or changed.
     """
     looks = [f"{app}.view_{model}" for app, model in _split(VIEWED)]
     wanted = {AUDITORS: looks, OPERATORS: [*looks, *OPERATED]}
-    made = []
-    for name, rights in wanted.items():
-        with transaction.atomic():
-            group, new = Group.objects.get_or_create(name=name)
-            if new:
-                group.permissions.set(_permissions(rights))
-                made.append(name)
-    return made
+    return [name for name, rights in wanted.items() if _ensure(name, rights)]
+
+
+def _ensure(name: str, rights: list[str]) -> bool:
+    wanted = _permissions(rights)
+    with transaction.atomic():
+        group, new = Group.objects.select_for_update().get_or_create(name=name)
+        given = set(
+            GivenRight.objects.filter(group=group).values_list("right", flat=True)
+        )
+        if not new and not given:
+            given = _before_memory(group, wanted)
+        added = {right: one for right, one in wanted.items() if right not in given}
+        gone = given - set(wanted)
+        group.permissions.add(*added.values())
+        group.permissions.remove(*_found(gone).values())
+        GivenRight.objects.filter(group=group, right__in=gone).delete()
+        GivenRight.objects.bulk_create(
+            [GivenRight(group=group, right=right) for right in wanted],
+            ignore_conflicts=True,
+        )
+    return new or bool(added or gone)
+
+
+def _before_memory(group: Group, wanted: dict[str, Permission]) -> set[str]:
+    """What a group was given by versions that did not write it down.
+
+    Permissions are numbered as they come. So those younger than all that the group has
+    came with an upgrade since, and are missing; the older ones were taken away by hand.
+    """
+    youngest = group.permissions.aggregate(Max("pk"))["pk__max"]
+    if youngest is None:
+        return set(wanted)
+    return {right for right, one in wanted.items() if one.pk <= youngest}
 
 
 def _split(names: tuple[str, ...]) -> list[list[str]]:
     return [name.split(".") for name in names]
 
 
-def _permissions(rights: list[str]) -> list[Permission]:
-    """The permissions of 'app.codename's. Raises LookupError where one is unknown."""
-    asked = Q()
-    for right in rights:
-        app, codename = right.split(".")
-        asked |= Q(content_type__app_label=app, codename=codename)
-    found = list(Permission.objects.filter(asked).select_related("content_type"))
-    known = {f"{one.content_type.app_label}.{one.codename}" for one in found}
-    if missing := set(rights) - known:
+def _permissions(rights: list[str]) -> dict[str, Permission]:
+    """The permissions by 'app.codename'. Raises LookupError where one is unknown."""
+    found = _found(rights)
+    if missing := set(rights) - set(found):
         raise LookupError(f"No such rights: {', '.join(sorted(missing))}")
     return found
+
+
+def _found(rights: Collection[str]) -> dict[str, Permission]:
+    """Those of the rights that exist."""
+    codenames = {right.partition(".")[2] for right in rights}
+    rows = Permission.objects.filter(codename__in=codenames)
+    named = {
+        f"{one.content_type.app_label}.{one.codename}": one
+        for one in rows.select_related("content_type")
+    }
+    return {right: one for right, one in named.items() if right in rights}

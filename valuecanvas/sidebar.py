@@ -17,21 +17,32 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One link. `url` is a name in the admin's namespace, or a path from '/'."""
+    """One link. `url` is a name in the admin's namespace, or a path from '/'.
+
+    `covers` says how the names of the pages begin that belong to it.
+    """
 
     title: str
     icon: str
     url: str
     permission: str = ""
+    covers: tuple[str, ...] = ()
 
     def link(self) -> str:
         return self.url if self.url.startswith("/") else reverse(f"admin:{self.url}")
 
+    def fits(self, name: str) -> int:
+        """How well the page of that name belongs here; 0: not at all."""
+        if name == self.url:
+            return len(name)
+        return max((len(one) for one in self.covers if name.startswith(one)), default=0)
 
-def listing(title: str, icon: str, model: str) -> Item:
-    """The list page of `app.model`."""
+
+def listing(title: str, icon: str, model: str, *covers: str) -> Item:
+    """The list page of `app.model`, and all pages of its objects."""
     app, name = model.split(".")
-    return Item(title, icon, f"{app}_{name}_changelist", f"{app}.view_{name}")
+    url, right = f"{app}_{name}_changelist", f"{app}.view_{name}"
+    return Item(title, icon, url, right, (f"{app}_{name}_", *covers))
 
 
 GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
@@ -48,7 +59,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Prompts",
         (
-            listing("Prompts", "description", "prompts.prompt"),
+            listing("Prompts", "description", "prompts.prompt", "llm_prompt_"),
             listing("Experiments", "science", "prompts.experiment"),
             listing("Prompt history", "manage_history", "prompts.promptevent"),
             listing("Protected labels", "lock", "prompts.protectedlabel"),
@@ -85,18 +96,25 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "electrical_services",
                 "llm_breakers",
                 "llm.view_breakerevent",
+                ("llm_breaker",),
             ),
         ),
     ),
     (
         "Operations",
         (
-            listing("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
+            listing(
+                "Periodic tasks",
+                "schedule",
+                "django_celery_beat.periodictask",
+                "django_celery_beat_",
+            ),
             Item(
                 "Ledger health",
                 "balance",
                 "billing_ledger_health",
                 "billing.view_ledgercheck",
+                ("billing_ledgercheck_",),
             ),
             listing("Forgotten answers", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
@@ -116,13 +134,28 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
 )
 
 
+def current(request: HttpRequest) -> tuple[str, Item] | None:
+    """The group and the link to which this page belongs, if to any."""
+    match = request.resolver_match
+    name = (match.url_name if match else "") or ""
+    places = [(title, item) for title, items in GROUPS for item in items]
+    best = max(places, key=lambda place: place[1].fits(name))
+    return best if best[1].fits(name) else None
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups with the links that this user may open; empty groups are left out."""
+    here = current(request)
     groups = [
         {
             "title": title,
             "items": [
-                {"title": item.title, "icon": item.icon, "link": item.link()}
+                {
+                    "title": item.title,
+                    "icon": item.icon,
+                    "link": item.link(),
+                    "active": here is not None and item is here[1],
+                }
                 for item in items
                 if not item.permission or request.user.has_perm(item.permission)
             ],

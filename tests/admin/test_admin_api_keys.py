@@ -70,6 +70,11 @@ def test_issue__shown_key__is_nowhere_else(boss: Client) -> None:
         assert key.digest not in shown
 
 
+def test_form__scopes__explain_whom_a_key_may_name(boss: Client) -> None:
+    shown = boss.get(ADD).content.decode()
+    assert "users who have neither a team nor an API key" in shown
+
+
 def test_issue__all_fields__are_kept(boss: Client) -> None:
     make_model("a-model")
     day = timezone.now() + timedelta(days=3)

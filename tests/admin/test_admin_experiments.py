@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from llm.models import Model
 from llm.prompting import metrics
 from prompts.experiments import service
 from prompts.models import Experiment, Label, Prompt, ProtectedLabel
@@ -127,6 +128,60 @@ def test_add__something_wrong__says_what(
     assert answer.status_code == 200
     assert says in words(answer)
     assert not Experiment.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"enabled": False}, "The model 'arms-own' is switched off."),
+        ({"kind": "embedding"}, "The model 'arms-own' is not for chats."),
+    ],
+)
+def test_add__model_that_cannot_answer__says_so_at_its_field(
+    boss: Client, fields: dict[str, Any], says: str
+) -> None:
+    make_model("arms-own", **fields)
+    sent = form(make_prompt(), A, {**B, "model": "arms-own"})
+    answer = boss.post(ADD, sent)
+    assert says in words(answer)
+    inline = answer.context["inline_admin_formsets"][0].formset
+    assert list(inline.errors[1]) == ["model"]
+    assert not Experiment.objects.exists()
+
+
+def test_start__model_gone_since_the_draft__is_refused_by_name(boss: Client) -> None:
+    make_model("short-lived")
+    boss.post(ADD, form(make_prompt(), A, {**B, "model": "short-lived"}))
+    draft = Experiment.objects.get()
+    Model.objects.filter(name="short-lived").update(enabled=False)
+    answer = boss.post(page(draft, "start"), {"reason": ""})
+    assert "Arm 'b': The model 'short-lived' is switched off." in words(answer)
+    draft.refresh_from_db()
+    assert draft.state == "draft"
+    Model.objects.filter(name="short-lived").update(enabled=True)
+    assert boss.post(page(draft, "start"), {"reason": ""}).status_code == 302
+    draft.refresh_from_db()
+    assert draft.state == "running"
+
+
+def test_running__model_gone__is_told_and_cannot_be_promoted(boss: Client) -> None:
+    make_model("short-lived")
+    boss.post(ADD, form(make_prompt(), A, {**B, "model": "short-lived"}))
+    running = service.start(Experiment.objects.get(), actor=make_actor())
+    assert "A model is missing" not in words(boss.get(page(running)))
+    Model.objects.filter(name="short-lived").delete()
+    text = words(boss.get(page(running)))
+    assert "A model is missing" in text
+    assert "Arm b: There is no model 'short-lived'." in text
+    sent = {"arm": "b", "reason": "Better."}
+    answer = boss.post(page(running, "promote"), sent)
+    assert "There is no model 'short-lived'" in words(answer)
+    running.refresh_from_db()
+    assert (running.state, running.winner) == ("running", "")
+    boss.post(page(running, "promote"), {**sent, "arm": "a"})
+    running.refresh_from_db()
+    assert running.winner == "a"
+    assert "A model is missing" not in words(boss.get(page(running)))
 
 
 def test_change__draft__is_written_anew(operator: Client) -> None:

@@ -221,6 +221,16 @@ def test_audience__unknown_user_of_this_site__told_at_its_field(
     assert form["users"].errors == ["There is no user 'nobody'."]
 
 
+def test_audience__more_than_a_flag_may_name__told_at_its_field(
+    operator: Client,
+) -> None:
+    many = "\n".join(f"u{n}" for n in range(1001))
+    answer = save(operator, make_flag(), "audience", user_ids=many)
+    assert answer.status_code == 422
+    form = answer.context["forms"]["audience"]
+    assert form["user_ids"].errors == ["At most 1,000 user ids; these are 1,001."]
+
+
 @pytest.mark.parametrize(("everyone", "value"), [("yes", True), ("no", False)])
 def test_audience__everybody__overrides(
     operator: Client, everyone: str, value: bool

@@ -81,6 +81,10 @@ def test_rule__built__is_kept_shown_again_and_read_as_a_sentence(
         (("app", "semver_lt", "text", "two"), "a version, as in"),
         (("mail", "matches", "text", "(a*)*"), "repeated"),
         (("country", "in", "text", ""), "the value is a list"),
+        (
+            ("country", "in", "number", ",".join(map(str, range(1001)))),
+            "at most 1,000 values; these are 1,001",
+        ),
         (("age", "like", "text", "5"), "is one of"),
     ],
 )

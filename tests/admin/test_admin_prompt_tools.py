@@ -25,6 +25,7 @@ from tests.fixtures_billing import (
     make_price,
     make_provider,
     make_route,
+    make_tier,
 )
 
 
@@ -69,6 +70,19 @@ def test_estimate__model_named__its_price_alone(
     assert line.words_usd == Decimal(108 * 100) / 1_000_000
     assert line.most_usd == line.words_usd + Decimal(50 * 200) / 1_000_000
     assert "About <strong>108 tokens</strong>" in text_of(answer)
+
+
+def test_estimate__longer_than_tiers_allow__says_which_and_how_long(
+    operator: Client, prompt: Prompt
+) -> None:
+    for name, most in [("Small", 500), ("Middle", 1500), ("Large", 2000)]:
+        make_tier(name=name, max_output_tokens=most)
+    text = text_of(estimate(operator, prompt, max_tokens="2000"))
+    assert "Small 500 tokens, Middle 1,500 tokens." in text
+    assert "Large" not in text
+    for fits in ("500", ""):
+        text = text_of(estimate(operator, prompt, max_tokens=fits))
+        assert "Shorter where the tier says so" not in text
 
 
 def test_estimate__no_model__some_that_can_answer(

@@ -182,7 +182,7 @@ def test_detail__failed_attempts__listed_below(boss: Client, db: None) -> None:
     assert "reset by peer" in text
     assert "of another request" not in text
     assert "error: upstream_timeout" in text
-    assert "the unit of quota was given back" in text
+    assert "no unit of quota was taken, or it was given back" in text
 
 
 def test_detail__made_by_a_prompt__links_to_it_while_it_is_there(

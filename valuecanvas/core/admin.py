@@ -11,9 +11,11 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 from unfold import decorators
 from unfold.admin import ModelAdmin, TabularInline
 
+from valuecanvas.core.admin_refusals import RefusalsMixin
 from valuecanvas.core.large_table import EstimatedPaginator, RowsChangeList
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +26,7 @@ action: Callable[..., Callable[[F], F]] = decorators.action
 NO_STORE = "no-store, private"
 
 
-class Admin(ModelAdmin):  # type: ignore[misc]
+class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
     """The base of all: filters in a sheet, wide lists, an empty state that helps."""
 
     list_filter_submit = True
@@ -34,9 +36,31 @@ class Admin(ModelAdmin):  # type: ignore[misc]
     show_facets = ShowFacets.NEVER  # counting every choice of every filter
     # What to do next, for a list without rows.
     empty_text = ""
+    # What to do where other rows keep one from being deleted.
+    instead = ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type:
         return RowsChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        named = {"title": capfirst(self.opts.verbose_name_plural)}
+        answer: HttpResponse = super().changelist_view(
+            request, {**named, **(extra_context or {})}
+        )
+        return answer
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        answer: HttpResponse = super().delete_view(
+            request, object_id, {"instead": self.instead, **(extra_context or {})}
+        )
+        return answer
 
     def attach(self, rows: list[Any]) -> None:
         """Add to the rows of one list page what one more query can tell of all."""

@@ -1,0 +1,119 @@
+"""The built-in groups over upgrades: new rights come, changes by hand stay."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+
+from billing.models import Team
+from valuecanvas import groups as the_groups
+from valuecanvas.core.models import GivenRight
+from valuecanvas.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
+
+KILL, ADD_KEY = "flags.kill_flag", "billing.add_apikey"
+
+
+def rights(name: str = OPERATORS) -> set[str]:
+    found = Group.objects.get(name=name).permissions.select_related("content_type")
+    return {f"{one.content_type.app_label}.{one.codename}" for one in found}
+
+
+def permission(right: str) -> Permission:
+    app, codename = right.split(".")
+    return Permission.objects.get(content_type__app_label=app, codename=codename)
+
+
+def take(right: str) -> None:
+    Group.objects.get(name=OPERATORS).permissions.remove(permission(right))
+
+
+def operate(monkeypatch: pytest.MonkeyPatch, *operated: str) -> None:
+    monkeypatch.setattr(the_groups, "OPERATED", operated)
+
+
+def test_upgrade__right_that_is_new__is_given(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = [right for right in OPERATED if right != KILL]
+    operate(monkeypatch, *older)
+    ensure_groups()
+    assert KILL not in rights()
+    operate(monkeypatch, *OPERATED)
+    assert ensure_groups() == [OPERATORS]
+    assert KILL in rights()
+    assert ensure_groups() == []
+
+
+def test_upgrade__right_taken_away_by_hand__stays_away(
+    groups: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(ADD_KEY)
+    operate(monkeypatch, *OPERATED, "auth.view_group")
+    assert ensure_groups() == [OPERATORS]
+    assert ADD_KEY not in rights()
+    assert "auth.view_group" in rights()
+
+
+def test_upgrade__right_added_by_hand__stays(groups: Any) -> None:
+    Group.objects.get(name=AUDITORS).permissions.add(permission("auth.view_user"))
+    assert ensure_groups() == []
+    assert "auth.view_user" in rights(AUDITORS)
+
+
+def test_upgrade__right_no_longer_given__is_taken_back_once(
+    groups: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operate(monkeypatch, *(right for right in OPERATED if right != KILL))
+    assert ensure_groups() == [OPERATORS]
+    assert KILL not in rights()
+    Group.objects.get(name=OPERATORS).permissions.add(permission(KILL))
+    assert ensure_groups() == []
+    assert KILL in rights()
+
+
+def test_upgrade__right_whose_permission_has_gone__is_forgotten(groups: Any) -> None:
+    group = Group.objects.get(name=OPERATORS)
+    GivenRight.objects.create(group=group, right="llm.use_telegraph")
+    before = rights()
+    ensure_groups()
+    assert rights() == before
+    assert not GivenRight.objects.filter(right="llm.use_telegraph").exists()
+
+
+def test_first_upgrade__group_from_before_the_memory__gets_only_what_came_since(
+    groups: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(ADD_KEY)
+    GivenRight.objects.all().delete()
+    kind = ContentType.objects.get_for_model(Team)
+    Permission.objects.create(content_type=kind, codename="praise_team", name="Praise")
+    operate(monkeypatch, *OPERATED, "billing.praise_team")
+    assert ensure_groups() == [OPERATORS]
+    assert "billing.praise_team" in rights()
+    assert ADD_KEY not in rights()
+
+
+def test_first_upgrade__group_emptied_by_hand__stays_empty(groups: Any) -> None:
+    GivenRight.objects.all().delete()
+    Group.objects.get(name=OPERATORS).permissions.clear()
+    assert ensure_groups() == []
+    assert rights() == set()
+
+
+def test_upgrade__group_deleted__is_made_anew(groups: Any) -> None:
+    Group.objects.get(name=OPERATORS).delete()
+    assert ensure_groups() == [OPERATORS]
+    assert KILL in rights()
+
+
+def test_groups_command__twice__says_what_it_did(db: None) -> None:
+    said = StringIO()
+    call_command("groups", stdout=said)
+    call_command("groups", stdout=said)
+    assert said.getvalue().splitlines() == [
+        "Changed: Auditors, Operators.",
+        "Nothing to change.",
+    ]

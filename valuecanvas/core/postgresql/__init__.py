@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, on connections that do not wait for ever."""

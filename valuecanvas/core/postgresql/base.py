@@ -1,0 +1,23 @@
+"""The backend itself: Django looks for this module by its name."""
+
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+from valuecanvas.core import db_patience
+from valuecanvas.core.postgresql import driver
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """One connection. Made for a page, its statements are bounded in the server too."""
+
+    Database = driver
+
+    def get_connection_params(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_connection_params()
+        bound = db_patience.seconds()
+        if bound is not None:
+            given = found.get("options", "")
+            limit = f"-c statement_timeout={round(bound * 1000)}"
+            found["options"] = f"{given} {limit}".strip()
+        return found

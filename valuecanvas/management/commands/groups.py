@@ -1,0 +1,19 @@
+"""Bring the built-in groups to what this version gives."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from valuecanvas.groups import ensure_groups
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the groups Operators and Auditors, or give them the rights that are new "
+        "in this version. What was changed by hand stays. Run it after each migrate."
+    )
+
+    def handle(self, **options: Any) -> None:
+        changed = ensure_groups()
+        said = f"Changed: {', '.join(changed)}." if changed else "Nothing to change."
+        self.stdout.write(said)

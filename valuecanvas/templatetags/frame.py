@@ -1,0 +1,104 @@
+"""The frame of every admin page: where it stands."""
+
+import re
+from dataclasses import dataclass
+
+from django import template
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.text import Truncator, capfirst
+
+from valuecanvas import sidebar
+from valuecanvas.core.templatetags import figures
+
+register = template.Library()
+MOST_LETTERS = 60
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+# What the last part of a page's name means, where the page has no better title.
+ENDINGS = {
+    "add": "Add",
+    "history": "History",
+    "delete": "Delete",
+    "details": "Details",
+    "password_change": "Change the password",
+}
+# Pages whose last crumb is the list or the object itself.
+PLAIN = ("changelist", "change", "view", "index")
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """One part of the way. Without a link it is a group, or the page itself."""
+
+    title: str
+    link: str = ""
+
+
+@register.inclusion_tag("admin/crumbs.html", takes_context=True)
+def crumbs(context: template.Context) -> dict[str, list[Crumb]]:
+    """The way to this page: group, list, object, what is done there."""
+    request: HttpRequest = context["request"]
+    place = sidebar.current(request)
+    if place is None:
+        return {"crumbs": [Crumb(str(context.get("title") or "ValueCanvas"))]}
+    group, item = place
+    way = [Crumb(group)] if group not in ("", item.title) else []
+    way.append(Crumb(item.title, item.link()))
+    way += _other_list(context, item)
+    way += _object(context)
+    way += _act(context, request)
+    # Nobody needs a link to where they are.
+    way[-1] = Crumb(way[-1].title)
+    return {"crumbs": way}
+
+
+def _other_list(context: template.Context, item: sidebar.Item) -> list[Crumb]:
+    """The list, where the sidebar's link leads to something else."""
+    opts = context.get("opts")
+    if opts is None:
+        return []
+    name = f"{opts.app_label}_{opts.model_name}_changelist"
+    if item.url == name or not any(name.startswith(one) for one in item.covers):
+        return []
+    return [Crumb(capfirst(opts.verbose_name_plural), reverse(f"admin:{name}"))]
+
+
+def _object(context: template.Context) -> list[Crumb]:
+    found = context.get("original") or context.get("object")
+    if not isinstance(found, Model):
+        return []
+    opts = found._meta
+    try:
+        link = reverse(
+            f"admin:{opts.app_label}_{opts.model_name}_change", args=[quote(found.pk)]
+        )
+    except NoReverseMatch:
+        link = ""
+    return [Crumb(named(found), link)]
+
+
+def named(found: Model) -> str:
+    """As it is called; of an id only the end, which tells it from its neighbours."""
+    name = str(found)
+    if UUID.fullmatch(name):
+        name = f"{capfirst(str(found._meta.verbose_name))} {name}"
+    short = UUID.sub(lambda one: f"…{one[0][-8:]}", name)
+    return Truncator(short).chars(MOST_LETTERS)
+
+
+def _act(context: template.Context, request: HttpRequest) -> list[Crumb]:
+    match = request.resolver_match
+    name = (match.url_name if match else "") or ""
+    if name in {item.url for _, items in sidebar.GROUPS for item in items}:
+        return []
+    opts = context.get("opts")
+    act = name.removeprefix(f"{opts.app_label}_{opts.model_name}_") if opts else name
+    if act in PLAIN:
+        return []
+    title = ENDINGS.get(act) or str(context.get("title") or "")
+    # The object was named just before: 'Start: it', 'Archive it', 'Details of it'.
+    called = re.escape(str(context.get("original") or ""))
+    title = re.sub(rf"(:| of)? {called}$", "", title) if called else title
+    return [Crumb(figures.heading(title))] if title else []
