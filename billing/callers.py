@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from billing import facts, proof
+from billing.acting import may_act_for
 from billing.customers import is_user_id
 from billing.facts import CustomerFacts, KeyFacts, UserKey
 from billing.lookups import Lookups
@@ -36,6 +37,11 @@ REFUSED_S = 1.0
 UNKNOWN_S = 5.0
 TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
 ACT_AS = Scope.ACT_AS.value
+HAS_KEY = (
+    "This key may not name this 'user', who has an API key: a key without a team acts "
+    "only for users that have none. Call with that user's own key, or have an operator "
+    "put both into one team."
+)
 
 
 class Callers:
@@ -73,7 +79,7 @@ class Callers:
         return await self._principal((team, _checked(user_id)))
 
     async def acting_for(self, principal: Principal, user_id: str) -> Principal:
-        """The user of the caller's team in whose name the caller asks.
+        """The user in whose name the caller asks: see billing/acting.py.
 
         Raises InvalidRequest, NotPermitted (no such right; suspended) or Unavailable.
         """
@@ -84,14 +90,22 @@ class Callers:
                 "This key may not name another user: it lacks the scope 'act_as'.",
                 param="user",
             )
-        other = await self._principal((principal.team, _checked(user_id)))
+        other = await self._customer((principal.team, _checked(user_id)))
+        if not may_act_for(principal, team=principal.team, has_key=other.has_key):
+            raise NotPermitted(HAS_KEY, param="user", code="user_has_key")
+        if other.suspended:
+            raise proof.suspended()
         return replace(
             principal,
-            customer_id=other.customer_id,
-            user_id=other.user_id,
+            customer_id=other.id,
+            user_id=user_id,
             tier=other.tier,
             own_limits=other.own_limits,
         )
+
+    def knows(self, prefix: str) -> bool:
+        """Whether this key is in memory: then its proof asks nobody."""
+        return self._keys.get(prefix) is not None
 
     def drop(self, changes: Iterable[Changed]) -> None:
         """Forget what changed. Call before the snapshot after the change is published."""
@@ -106,7 +120,8 @@ class Callers:
             self._unknown.drop(prefix)
         if customers:
             self._keys.drop_where(lambda f: str(f.principal.customer_id) in customers)
-            self._customers.drop_where(lambda f: str(f.id) in customers)
+        # Whose a key is its prefix does not say: it may be anybody's first, or last.
+        self._customers.drop_where(lambda f: bool(prefixes) or str(f.id) in customers)
 
     def clear(self) -> None:
         """Forget every key and customer."""

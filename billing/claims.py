@@ -1,20 +1,34 @@
 """Idempotency keys, read outside the group commit."""
 
+from collections.abc import Sequence
+
 from django.utils import timezone
 
-from billing.ledger import Claim, Stored
-from billing.models import IdempotencyKey
+from billing.ledger import Busy, Claim, Mismatch, Replay, Stored
+from billing.models import IdempotencyKey, Usage
+
+Used = Replay | Busy | Mismatch
 
 
-def answer_to(claim: Claim) -> tuple[str, Stored] | None:
-    """The id and the answer of the same request that used the key before, if any."""
-    row = IdempotencyKey.objects.filter(
-        pk=claim.id,
-        fingerprint=claim.fingerprint,
-        done=True,
-        expires_at__gt=timezone.now(),
-    ).first()
-    if row is None or row.status is None:
-        return None
+def first_uses(wanted: Sequence[Claim]) -> dict[Claim, Used]:
+    """What those of the claims that were used before came to."""
+    rows = IdempotencyKey.objects.filter(
+        pk__in={claim.id for claim in wanted}, expires_at__gt=timezone.now()
+    )
+    found = {row.pk: row for row in rows}
+    return {c: _use(c, found[c.id]) for c in wanted if c.id in found}
+
+
+def _use(claim: Claim, row: IdempotencyKey) -> Used:
+    if row.fingerprint != claim.fingerprint:
+        return Mismatch()
+    if not row.done or row.status is None:
+        return Busy()
     stored = Stored(row.status, row.headers or {}, bytes(row.body or b""))
-    return str(row.request_id), stored
+    return Replay(str(row.request_id), stored)
+
+
+def bills(request_ids: Sequence[str]) -> dict[str, Usage]:
+    """The ledger rows of the requests, by their ids."""
+    rows = Usage.objects.filter(pk__in=request_ids)
+    return {str(row.pk): row for row in rows}

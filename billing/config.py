@@ -22,6 +22,8 @@ class TierFacts:
     max_output_tokens: int
     upgrade_to: str | None
     minute: MinuteLimits = NO_LIMITS
+    # Does an answer from the cache take a unit of the day's quota?
+    hits_take_quota: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
             row.max_output_tokens,
             row.upgrade_to_id,
             row.minute_limits,
+            row.hits_take_quota,
         )
         for row in rows
     }

@@ -20,10 +20,12 @@ UserKey = tuple[str, str]  # (team, user_id)
 
 _FIND = """
 SELECT coalesce(c.team_id, ''), c.user_id, c.id, c.tier_id, c.suspended,
+  EXISTS (SELECT FROM billing_apikey k WHERE k.customer_id = c.id),
   c.requests_per_minute, c.tokens_per_minute, c.concurrent_requests
 FROM billing_customer c WHERE c.team_id IS NULL AND c.user_id = ANY(%(alone)s)
 UNION ALL
 SELECT c.team_id, c.user_id, c.id, c.tier_id, c.suspended,
+  EXISTS (SELECT FROM billing_apikey k WHERE k.customer_id = c.id),
   c.requests_per_minute, c.tokens_per_minute, c.concurrent_requests
 FROM billing_customer c
 JOIN unnest(%(teams)s::text[], %(users)s::text[]) AS wanted (team, user_id)
@@ -50,6 +52,8 @@ class CustomerFacts:
     id: uuid.UUID
     tier: str
     suspended: bool
+    # An API key of its own, valid or not: others may not act for it.
+    has_key: bool
     own_limits: MinuteLimits
     loaded_at: float = field(default_factory=time.monotonic)
 
@@ -130,10 +134,12 @@ def _find(wanted: list[UserKey]) -> dict[UserKey, CustomerFacts]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_FIND, values)
-        return {
-            (team, user_id): CustomerFacts(pk, tier, suspended, MinuteLimits(*limits))
-            for team, user_id, pk, tier, suspended, *limits in cursor.fetchall()
-        }
+        return {(row[0], row[1]): _customer_facts(row) for row in cursor.fetchall()}
+
+
+def _customer_facts(row: tuple[Any, ...]) -> CustomerFacts:
+    _, _, pk, tier, suspended, has_key, *limits = row
+    return CustomerFacts(pk, tier, suspended, has_key, MinuteLimits(*limits))
 
 
 def _create(missing: list[UserKey]) -> None:

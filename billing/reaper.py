@@ -1,12 +1,14 @@
 """Ends reservations whose process died: billed by what is known, never silently free."""
 
+import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import structlog
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
@@ -16,6 +18,9 @@ from valuecanvas.core import money
 
 log = structlog.get_logger("billing.reaper")
 AT_A_TIME = 500
+# A process that lives ends its requests itself; one that it lost is taken from it after
+# this, in seconds past its lease.
+LOST_S = 3600
 _COLUMNS = ("user_id", "model", "endpoint", "trace_id")
 
 
@@ -28,31 +33,60 @@ class Known:
     source: str
 
 
-def reap() -> int:
+# (number of the route, tokens passed on) of each request that a process sent upstream.
+Came = Mapping[uuid.UUID, tuple[int, int]]
+
+
+def _nothing(journal: str) -> Came:
+    return {}
+
+
+def reap(
+    living: Collection[str] = (), last_known: Callable[[str], Came] = _nothing
+) -> int:
     """Settle every reservation past its lease; how many this call ended.
 
-    What was answered is unknown here, so the prompt is billed at its estimate. Who
-    settles the same reservation at the same time is harmless: one of the two finds it
-    gone.
+    Those of the journals of `living` processes are left to them. Billed are the prompt,
+    at its estimate, and what is `last_known` of it by its journal. Who settles the same
+    reservation at the same time is harmless: one of the two finds it gone.
     """
     ended = 0
     while True:
-        overdue = list(
-            Reservation.objects.filter(lease_until__lt=timezone.now()).order_by(
-                "lease_until"
-            )[:AT_A_TIME]
+        overdue = list(_overdue(living)[:AT_A_TIME])
+        known = {name: last_known(name) for name in {*map(_journal, overdue)} if name}
+        now_ended = _commit(
+            _settlement(row, _known(row, known.get(_journal(row), {})))
+            for row in overdue
         )
-        now_ended = _commit(_settlement(row, Known(0, 0, "reaper")) for row in overdue)
         ended += now_ended
         if len(overdue) < AT_A_TIME or not now_ended:
             return ended
 
 
-def settle_estate(journal: str, progress: Mapping[uuid.UUID, tuple[int, int]]) -> int:
+def _overdue(living: Collection[str]) -> QuerySet[Reservation]:
+    now = timezone.now()
+    spared = Q(
+        facts__journal__in=list(living),
+        lease_until__gte=now - dt.timedelta(seconds=LOST_S),
+    )
+    rows = Reservation.objects.filter(lease_until__lt=now).order_by("lease_until")
+    return rows.exclude(spared) if living else rows
+
+
+def _journal(row: Reservation) -> str:
+    return str(row.facts.get("journal") or "")
+
+
+def _known(row: Reservation, came: Came) -> Known:
+    found = came.get(row.id)
+    return Known(*found, source="journal") if found else Known(0, 0, "reaper")
+
+
+def settle_estate(journal: str, progress: Came) -> int:
     """End what the dead process of `journal` left open; how many this call ended.
 
-    `progress` has (number of the route, tokens passed on) of each request that it sent
-    upstream. What it never sent is given back.
+    `progress` has how far each request came that it sent upstream. What it never sent
+    is given back.
     """
     left = Reservation.objects.filter(facts__journal=journal).order_by("id")
     items = []

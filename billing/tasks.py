@@ -3,18 +3,9 @@
 import structlog
 from celery import shared_task
 
-from billing import purge, reaper, reconcile
+from billing import purge, reconcile
 
 log = structlog.get_logger("billing.tasks")
-
-
-@shared_task(name="billing.reap")
-def reap() -> int:
-    """End reservations past their lease."""
-    ended = reaper.reap()
-    if ended:
-        log.warning("reservations.reaped", count=ended)
-    return ended
 
 
 @shared_task(name="billing.purge")

@@ -44,7 +44,10 @@ class ApiKeyForm(forms.ModelForm):
         choices=Scope.choices,
         initial=[Scope.LLM.value],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Give no more than its user needs.",
+        help_text="Give no more than its user needs. “Name another user” reaches the "
+        "users of the customer's team; of a customer without a team, all users who have "
+        "neither a team nor an API key: put callers who must not see each other's "
+        "users into teams.",
     )
     allowed_models = Words(
         required=False, help_text="Model names, with commas. Empty: every model."

@@ -1,15 +1,22 @@
 """Counters in the admin: what each scope used, spent and holds in a day."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateFilter
 
-from billing.models import Counter
+from billing.models import Counter, Customer
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin_filters import NamesFilter
 from valuecanvas.core.templatetags import figures
 
+PAGES = {"t": "team", "c": "customer", "k": "apikey"}
 SCOPES = {"g": "everyone", "t": "team", "c": "customer", "k": "key"}
 
 
@@ -21,6 +28,12 @@ class ScopeFilter(NamesFilter):
         return [(letter, name.capitalize()) for letter, name in SCOPES.items()]
 
 
+def _customers(ids: Iterable[str]) -> dict[str, str]:
+    """The user ids of customers that still are, by their own ids."""
+    rows = Customer.objects.filter(pk__in=list(ids)).values_list("pk", "user_id")
+    return {str(pk): user_id for pk, user_id in rows}
+
+
 @admin.register(Counter)
 class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = ("day", "whose", "name", "requests", "spent_usd", "held_usd")
@@ -28,7 +41,7 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
     search_fields = ("scope_id",)  # see get_search_results
     search_help_text = "The whole id of a customer, a team, or the prefix of a key."
     ordering = ("-day", "-key")
-    fields = ("key", "day", "whose", "name", "requests", "spent_usd", "held_usd")
+    fields = ("day", "whose", "name", "requests", "spent_usd", "held_usd")
     readonly_fields = ("whose", "name", "requests", "spent_usd", "held_usd")
     empty_text = (
         "A counter comes with a day's first request. Quota and budgets read it."
@@ -42,13 +55,27 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
             queryset = queryset.filter(scope__in=("t", "c", "k"), scope_id=term)
         return queryset, False
 
+    def attach(self, rows: list[Any]) -> None:
+        named = _customers([one.scope_id for one in rows if one.scope == "c"])
+        for counter in rows:
+            counter.called = named.get(counter.scope_id, "")
+
     @display(description="Whose")
     def whose(self, counter: Counter) -> str:
         return SCOPES.get(counter.scope, counter.scope)
 
-    @display(description="Id")
-    def name(self, counter: Counter) -> str:
-        return counter.scope_id or "–"
+    @display(description="Name")
+    def name(self, counter: Any) -> str:
+        """A link to whose it is; a page of one counter looks the name up itself."""
+        known = getattr(counter, "called", None)
+        if known is None and counter.scope == "c":
+            known = _customers([counter.scope_id]).get(counter.scope_id)
+        page = PAGES.get(counter.scope)
+        if page is None:
+            return "everyone"
+        url = reverse(f"admin:billing_{page}_change", args=[quote(counter.scope_id)])
+        text = known or counter.scope_id
+        return format_html('<a class="vc-link" href="{}">{}</a>', url, text)
 
     @display(description="Requests")
     def requests(self, counter: Counter) -> str:

@@ -50,6 +50,7 @@ class CustomerAdmin(LargeTableAdmin):
         ("Activity", {"fields": ("today_text", "links", "created_at")}),
     )
     actions = ("suspend", "resume")
+    instead = "Suspend the customer: that ends its requests at once."
     empty_text = (
         "Customers come by themselves with their first request, in the default tier. "
         "Add one here to choose its tier or to issue a key for it beforehand."

@@ -20,6 +20,7 @@ from billing.models import Customer, LedgerCheck
 from billing.reconcile import Drift, Finding
 from valuecanvas.core import money
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.db_patience import patience
 from valuecanvas.core.templatetags import figures
 
 RIGHT = "billing.run_ledgercheck"
@@ -108,11 +109,12 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
             raise PermissionDenied
         days = request.POST.get("days")
         try:
-            check = reconcile.run(
-                request.user.get_username(),
-                int(days) if days in SPANS else reconcile.DAYS,
-                timeout_s=PATIENCE_S,
-            )
+            with patience(PATIENCE_S):
+                check = reconcile.run(
+                    request.user.get_username(),
+                    int(days) if days in SPANS else reconcile.DAYS,
+                    timeout_s=PATIENCE_S,
+                )
         except DatabaseError:
             messages.error(
                 request,

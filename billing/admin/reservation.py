@@ -13,14 +13,13 @@ from valuecanvas.core.templatetags import figures
 @admin.register(Reservation)
 class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = (
-        "id",
+        "created_at",
         "user",
         "model_name",
         "team",
         "held",
         "state",
         "lease_until",
-        "created_at",
     )
     ordering = ("-id",)
     search_fields = ("=key", "=team")

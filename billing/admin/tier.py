@@ -32,6 +32,7 @@ class TierAdmin(Admin):
                     "name",
                     "daily_requests",
                     "max_output_tokens",
+                    "hits_take_quota",
                     "upgrade_to",
                 )
             },

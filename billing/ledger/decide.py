@@ -85,7 +85,8 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
     for limit in item.limits:
         spent, reserved = standing(limit, books)
         if spent + reserved + item.estimate > limit.micros:
-            return BudgetRefused(limit, spent, reserved, books.at)
+            used = books.row(item.party.scopes[0], books.today).used
+            return BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
     _claim(item, None, writes)
     writes.held.append(
         {
@@ -108,7 +109,8 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
     if refusal is not None:
         return refusal
     _claim(item, item.answer, writes)
-    admitted = _taken(item, 0, (), books, writes)
+    units = 0 if item.charge.refund else 1
+    admitted = _taken(item, 0, (), books, writes, units)
     row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
     writes.billed.append({**row, "direct": True})
     return admitted
@@ -121,6 +123,8 @@ def _refusal(item: Admit | Hit, books: Books, writes: Writes) -> Admission | Non
     used_before = _used_before(item.claim, books, writes)
     if used_before is not None:
         return used_before
+    if isinstance(item, Hit) and item.charge.refund:
+        return None
     used = books.row(item.party.scopes[0], books.today).used
     return QuotaRefused(used, item.quota, books.at) if used >= item.quota else None
 
@@ -168,17 +172,18 @@ def _taken(
     limits: tuple[Limit, ...],
     books: Books,
     writes: Writes,
+    units: int = 1,
 ) -> Admitted:
-    """Take a unit of quota, and `estimate` of money, from every scope."""
+    """Take `units` of quota, and `estimate` of money, from every scope."""
     for scope in item.party.scopes:
         row = books.row(scope, books.today)
-        row.used += 1
+        row.used += units
         row.reserved += estimate
         writes.moves.append(
             {
                 "scope": scope,
                 "day": books.today,
-                "used": 1,
+                "used": units,
                 "spent": 0,
                 "reserved": estimate,
             }

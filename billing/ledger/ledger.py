@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 import psycopg
 from django.conf import settings
-from django.db import connections
 
 from billing.ledger import sql
+from billing.ledger.connection import connect
 from billing.ledger.decide import Writes, decide, keys, long_scopes
+from billing.ledger.plain import plainer
 from billing.ledger.types import (
     Admit,
     Admitted,
@@ -35,45 +36,6 @@ from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
 # Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
 HISTORY_TTL_S = 5.0
-
-
-# Of Django's connection that the ledger's own share.
-PARAMETERS = (
-    "host",
-    "port",
-    "user",
-    "password",
-    "dbname",
-    "sslmode",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "tcp_user_timeout",
-)
-
-
-def connect() -> psycopg.Connection:
-    """A connection of the ledger's own, with its statements prepared and bounded."""
-    parameters = connections["default"].get_connection_params()
-    wanted = {name: parameters[name] for name in PARAMETERS if parameters.get(name)}
-    connection = psycopg.connect(
-        **wanted,
-        autocommit=True,
-        connect_timeout=2,
-        application_name="valuecanvas-ledger",
-        cursor_factory=psycopg.ClientCursor,
-        options=f"-c statement_timeout={settings.DB_STATEMENT_TIMEOUT_MS}"
-        f" -c lock_timeout={settings.DB_LOCK_TIMEOUT_MS}"
-        " -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
-    )
-    try:
-        connection.execute(sql.LOCK)
-        connection.execute(sql.NOW)
-        connection.execute(sql.WRITE)
-    except psycopg.Error:
-        connection.close()
-        raise
-    return connection
 
 
 @dataclass(slots=True)
@@ -270,6 +232,7 @@ class Ledger:
                 work=clerk.commit,
                 must_land=lambda item: isinstance(item, Settle),
                 undo=lambda item: undo(item, clerk.today),
+                plainer=plainer,
                 size=settings.BATCH_MAX,
                 capacity=settings.BATCH_QUEUE_MAX,
                 observe=_observe,

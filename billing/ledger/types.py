@@ -80,7 +80,10 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Admit and settle in one: an answer that costs nothing, but a unit of quota."""
+    """Admit and settle in one: an answer that costs nothing, but a unit of quota.
+
+    Not even that where the charge is a `refund`.
+    """
 
     id: uuid.UUID
     party: Party
@@ -126,6 +129,9 @@ class BudgetRefused:
     spent: int
     reserved: int
     at: dt.datetime
+    # Of the day's quota, which had room.
+    used: int = 0
+    quota: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ class Tier(MinuteLimited):
         help_text="Output cap sent upstream when the client names none, and the most "
         "it may ask for.",
     )
+    hits_take_quota = models.BooleanField(
+        "stored answers count",
+        default=True,
+        help_text="Off: an answer from the cache takes nothing of the daily requests, "
+        "and is given also when they are used up.",
+    )
     upgrade_to = models.ForeignKey(
         "self",
         null=True,

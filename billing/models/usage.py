@@ -6,7 +6,10 @@ from django.db import models
 
 
 class Usage(models.Model):
-    """What a request used and cost. Names, not foreign keys: history outlives rows."""
+    """What a request used and cost. Names, not foreign keys: history outlives rows.
+
+    The database refuses changes (triggers): see migration 0009.
+    """
 
     id = models.UUIDField(primary_key=True, help_text="The request id.")
     user_id = models.CharField("user", max_length=200)

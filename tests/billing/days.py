@@ -4,6 +4,8 @@ import datetime as dt
 
 from django.db import connection
 
+from tests.tampering import tampering
+
 
 def today() -> dt.date:
     """The UTC day by the database's clock."""
@@ -16,7 +18,7 @@ def today() -> dt.date:
 def move(to: dt.date) -> None:
     """Move today's counters, reservations and ledger rows to the day `to`."""
     now = today()
-    with connection.cursor() as cursor:
+    with tampering(), connection.cursor() as cursor:
         for table in ("billing_reservation", "llm_usage"):
             cursor.execute(
                 f"UPDATE {table} SET day = %s WHERE day = %s",  # noqa: S608

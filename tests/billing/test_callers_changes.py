@@ -107,13 +107,25 @@ async def test_drop__something_else_changed__forgets_nobody(
             Changed("tier", customer.tier_id),
             Changed("team", "sales"),
             Changed("route", "1"),
-            Changed("api_key", "ABCDEFGHIJKL"),
             Changed("customer", "0199f3c2-0000-7000-8000-000000000000"),
         ]
     )
     await callers.by_bearer(header)
     await callers.by_user(customer.user_id)
+    callers.drop([Changed("api_key", "ABCDEFGHIJKL")])
+    await callers.by_bearer(header)
     assert watch.count == 0
+
+
+async def test_drop__anybodys_key_changed__users_are_asked_for_again(
+    callers, db_thread, customer
+):
+    """It may be a user's first key: then others may act for it no longer."""
+    await callers.by_user(customer.user_id)
+    watch = await Watch.on(db_thread, "billing_")
+    callers.drop([Changed("api_key", "ABCDEFGHIJKL")])
+    await callers.by_user(customer.user_id)
+    assert watch.count == 1
 
 
 async def test_clear__afterwards__everything_is_looked_up_again(

@@ -88,6 +88,24 @@ async def test_acting_for__a_suspended_user__is_not_permitted(
     assert caught.value.code == "customer_suspended"
 
 
+async def test_acting_for__a_user_with_a_key__only_within_a_team(
+    callers, db_thread, free, team_key
+):
+    _, alone = await db_thread.run(make_api_key, scopes=["llm", "act_as"])
+    lonely = await callers.by_bearer(f"Bearer {alone}")
+    holder, _ = await db_thread.run(make_api_key)
+    theirs = await db_thread.run(lambda: holder.customer.user_id)
+    with pytest.raises(NotPermitted) as caught:
+        await callers.acting_for(lonely, theirs)
+    assert (caught.value.param, caught.value.code) == ("user", "user_has_key")
+    assert (await callers.acting_for(lonely, "nobody-yet")).tier == "free"
+    team = await db_thread.run(Team.objects.get, pk="sales")
+    member = await db_thread.run(make_customer, "bea", team=team)
+    await db_thread.run(make_api_key, member)
+    principal = await callers.by_bearer(team_key)
+    assert (await callers.acting_for(principal, "bea")).customer_id == member.pk
+
+
 @pytest.mark.parametrize(
     "user_id",
     ["", "x" * 201, "a\nb", "a\n", "a\x00", "a\x7f", "a\x85", "a\u2028", "\ud800", 7],

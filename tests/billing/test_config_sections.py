@@ -85,8 +85,10 @@ def test_rates_by_model__dated_prices__are_newest_first() -> None:
         (1_000_000, 0, 0, 3),
         (0, 1_000_000, 0, 5),
         (1_000_000, 1_000_000, 1_000_000, 6),
-        (166_667, 0, 0, 1),
-        (166_666, 0, 0, 0),
+        (500_000, 0, 0, 2),
+        (499_999, 0, 0, 1),
+        # Nothing but nothing is free.
+        (1, 0, 0, 1),
     ],
 )
 def test_rate__cost__is_rounded_once_half_up(

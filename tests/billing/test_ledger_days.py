@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from billing.ledger import Admitted, BudgetRefused, Limit, Settle, Stale
-from billing.ledger.ledger import Clerk, connect
+from billing.ledger.connection import connect
+from billing.ledger.ledger import Clerk
 from billing.ledger.types import Answer, Item
 from tests.billing import days, sessions
 from tests.fixtures_billing import make_tier

@@ -127,17 +127,17 @@ async def test_put__one_item_that_cannot_be_written__takes_no_other_with_it(
     desk: Desk, ledger: Ledger, db_thread: DbThread
 ) -> None:
     held = await asyncio.gather(*(ledger.put(desk.admit()) for _ in range(4)))
-    too_long = make_settle(held[0], 10, status="x" * 21)
+    too_slow = make_settle(held[0], 10, latency_ms=2**31)
     too_much = desk.admit(estimate=2**70)
     asked = [
         *(ledger.put(make_settle(one, 10)) for one in held[1:]),
-        ledger.put(too_long),
+        ledger.put(too_slow),
         ledger.put(too_much),
         *(ledger.put(desk.admit()) for _ in range(4)),
     ]
     answers = await asyncio.gather(*(outcome(asyncio.ensure_future(a)) for a in asked))
     assert all(answer.first for answer in answers[:3])
-    assert answers[3] is psycopg.errors.StringDataRightTruncation
+    assert answers[3] is psycopg.errors.NumericValueOutOfRange
     assert answers[4] is orjson.JSONEncodeError
     assert all(isinstance(answer, Admitted) for answer in answers[5:])
     assert ledger.healthy

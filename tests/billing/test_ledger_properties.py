@@ -16,7 +16,8 @@ from billing.ledger import (
     Settle,
     Settled,
 )
-from billing.ledger.ledger import Clerk, connect
+from billing.ledger.connection import connect
+from billing.ledger.ledger import Clerk
 from billing.ledger.types import Answer, Item
 from tests.billing import days
 from tests.fixtures_ledger import Desk, make_party, make_settle

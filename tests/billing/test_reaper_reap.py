@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing import reaper, tasks
+from billing import reaper
 from billing.ledger import Admit, Admitted, Claim, commit_now
 from billing.models import IdempotencyKey, Reservation, Usage
 from tests.fixtures_ledger import FACTS, Desk, make_party, make_settle
@@ -95,8 +95,8 @@ def test_reap__lease_runs__leaves_it_alone(desk: Desk) -> None:
 
 def test_reap__settled_by_its_process_after_all__bills_once(desk: Desk) -> None:
     (held,) = admit(desk.admit(lease_s=-1))
-    assert tasks.reap() == 1
-    assert tasks.reap() == 0
+    assert reaper.reap() == 1
+    assert reaper.reap() == 0
     late = commit_now([make_settle(held, 100)])
     assert getattr(late[0], "first", None) is False
     assert Usage.objects.count() == 1
@@ -139,3 +139,31 @@ def test_reap__row_that_the_ledger_refuses__is_left_and_the_others_end(
     assert reaper.reap() == 0
     assert [row.id for row in Reservation.objects.all()] == [held[0].id]
     assert_books_balance()
+
+
+def test_reap__its_process_lives__leaves_it_to_it(desk: Desk) -> None:
+    held = admit(
+        desk.admit(lease_s=-1, journal="living"), desk.admit(lease_s=-1, journal="dead")
+    )
+    assert reaper.reap({"living"}) == 1
+    assert [row.id for row in Reservation.objects.all()] == [held[0].id]
+    assert reaper.reap() == 1
+    assert_nothing_held()
+
+
+def test_reap__its_process_lives_but_lost_it__is_billed_by_what_is_known(
+    desk: Desk,
+) -> None:
+    lost = -reaper.LOST_S - 5
+    held = admit(
+        desk.admit(lease_s=lost, estimate=10**6, journal="living"),
+        desk.admit(lease_s=lost, estimate=10**6, journal="living"),
+    )
+    came = {"living": {held[0].id: (1, 50)}}
+    assert reaper.reap({"living"}, came.__getitem__) == 2
+    known, unknown = (Usage.objects.get(pk=one.id) for one in held)
+    assert (known.source, known.upstream_model) == ("journal", "um2")
+    assert (known.completion_tokens, known.cost_usd) == (50, Decimal("0.0005"))
+    assert (unknown.source, unknown.completion_tokens) == ("reaper", 0)
+    assert unknown.cost_usd == Decimal("0.0001")
+    assert_nothing_held()

@@ -13,6 +13,7 @@ from billing import invariants, reaper, reconcile
 from billing.ledger import Admitted, Settle, commit_now
 from billing.models import Counter, Reservation, Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_party, make_settle
+from tests.tampering import tampering
 from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +76,8 @@ def plant_reserved(some: list[Admitted]) -> None:
 
 
 def plant_row_gone(some: list[Admitted]) -> None:
-    Usage.objects.filter(pk=some[0].id).delete()
+    with tampering():
+        Usage.objects.filter(pk=some[0].id).delete()
 
 
 def plant_counter_gone(some: list[Admitted]) -> None:
@@ -87,7 +89,8 @@ def plant_reservation_gone(some: list[Admitted]) -> None:
 
 
 def plant_unmarked(some: list[Admitted]) -> None:
-    Usage.objects.filter(pk=some[1].id).update(marks=[])
+    with tampering():
+        Usage.objects.filter(pk=some[1].id).update(marks=[])
 
 
 def plant_twice(some: list[Admitted]) -> None:

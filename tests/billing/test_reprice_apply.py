@@ -15,6 +15,7 @@ from billing.ledger import Admitted, commit_now
 from billing.models import Counter, Usage
 from tests.fixtures_billing import LONG_AGO, make_budget, make_price
 from tests.fixtures_ledger import Desk, make_party, make_settle
+from tests.tampering import tampering
 from valuecanvas.core import epoch, money
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +60,8 @@ class Unpriced:
                 one.save()
         row.day -= back
         row.created_at -= back
-        row.save()
+        with tampering():
+            row.save()
 
 
 @pytest.fixture
@@ -124,7 +126,8 @@ def test_apply__twice__corrects_once(unpriced: Unpriced) -> None:
     assert reprice.apply().requests == 1
     assert reprice.apply().requests == 0
     assert reprice.preview().requests == 0
-    with pytest.raises(IntegrityError, match="llm_usage_corrected_once"):
+    again = pytest.raises(IntegrityError, match="llm_usage_corrected_once")
+    with again, tampering():
         Usage.objects.filter(pk=unpriced().pk).update(corrects=row.pk)
 
 
@@ -160,7 +163,8 @@ def test_apply__rows_that_are_not_its_business__left_alone(unpriced: Unpriced) -
     unpriced(marks=())
     unpriced(marks=("estimated",))
     hit = unpriced(cost=0)
-    Usage.objects.filter(pk=hit.pk).update(cached=True)
+    with tampering():
+        Usage.objects.filter(pk=hit.pk).update(cached=True)
     price("1")
     result = reprice.apply()
     assert (result.requests, result.waiting) == (0, {})
@@ -242,7 +246,8 @@ def test_apply__many_requests__in_lists_to_the_end(
     unpriced: Unpriced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [unpriced() for _ in range(5)]
-    Usage.objects.update(created_at=rows[0].created_at)  # nothing to order by
+    with tampering():
+        Usage.objects.update(created_at=rows[0].created_at)  # nothing to order by
     monkeypatch.setattr(reprice, "AT_A_TIME", 2)
     price("2")
     part = reprice.apply(most=1)

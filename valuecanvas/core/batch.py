@@ -57,6 +57,9 @@ class Policy(Generic[Item]):
     must_land: Callable[[Item], bool]
     # What undoes an item whose commit may or may not have happened; None: nothing.
     undo: Callable[[Item], Item | None]
+    # An item that the database refused, without what it may have been refused for;
+    # None: there is nothing to leave out.
+    plainer: Callable[[Item], Item | None] = lambda item: None
     size: int = 200
     capacity: int = 5000
     observe: Callable[[int, float], None] = lambda count, waited: None
@@ -210,11 +213,22 @@ class GroupCommit(Generic[Item]):
     def _one_by_one(self, batch: list[Waiting[Item]], error: Exception) -> None:
         """One bad item must not take the others with it."""
         if len(batch) == 1:
-            log.error("batch.refused", error=str(error).split("\n")[0])
-            self._resolve([(batch[0], error)])
+            self._refused(batch[0], error)
             return
         for waiting in batch:
             self._commit([waiting])
+
+    def _refused(self, waiting: Waiting[Item], error: Exception) -> None:
+        """What must land is tried once more, in plainer words."""
+        plainer = None
+        if self._policy.must_land(waiting.item):
+            plainer = self._policy.plainer(waiting.item)
+        said = {"error": str(error).split("\n")[0], "retried": plainer is not None}
+        log.error("batch.refused", **said)
+        if plainer is None:
+            self._resolve([(waiting, error)])
+        else:
+            self._commit([Waiting(plainer, waiting.future, waiting.queued_at)])
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

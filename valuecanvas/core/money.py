@@ -34,5 +34,11 @@ def cost(tokens: int, rate_per_million: int) -> int:
 
 
 def round_cost(scaled: int) -> int:
-    """The sum of `cost` terms as whole micro-dollars, rounded half up."""
-    return (scaled + MICROS // 2) // MICROS
+    """The sum of `cost` terms as whole micro-dollars, rounded half up.
+
+    What costs anything costs at least one: else any number of small requests were free,
+    and no budget would ever end them.
+    """
+    if scaled <= 0:
+        return 0
+    return max(1, (scaled + MICROS // 2) // MICROS)

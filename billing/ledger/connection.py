@@ -1,0 +1,61 @@
+"""The ledger's own connections: statements prepared, time bounded, log hushed."""
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from billing.ledger import sql
+
+log = structlog.get_logger("billing.ledger")
+# Of Django's connection that the ledger's own share.
+PARAMETERS = (
+    "host",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "sslmode",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+
+
+def connect() -> psycopg.Connection:
+    """A connection of the ledger's own, with its statements prepared and bounded."""
+    parameters = connections["default"].get_connection_params()
+    wanted = {name: parameters[name] for name in PARAMETERS if parameters.get(name)}
+    connection = psycopg.connect(
+        **wanted,
+        autocommit=True,
+        connect_timeout=2,
+        application_name="valuecanvas-ledger",
+        cursor_factory=psycopg.ClientCursor,
+        options=f"-c statement_timeout={settings.DB_STATEMENT_TIMEOUT_MS}"
+        f" -c lock_timeout={settings.DB_LOCK_TIMEOUT_MS}"
+        " -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
+    )
+    try:
+        _hush(connection)
+        connection.execute(sql.LOCK)
+        connection.execute(sql.NOW)
+        connection.execute(sql.WRITE)
+    except psycopg.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _hush(connection: psycopg.Connection) -> None:
+    """Keep what fails here out of PostgreSQL's log: callers' answers are in it.
+
+    Only a superuser may, or a role that was granted it: see docs/OPERATIONS.md.
+    """
+    try:
+        connection.execute(sql.HUSH)
+    except psycopg.errors.InsufficientPrivilege:
+        shown = connection.execute("SHOW log_min_error_statement").fetchone()
+        if shown != ("panic",):
+            log.warning("ledger.statements_logged", remedy=sql.GRANT)
