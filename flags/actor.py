@@ -11,11 +11,15 @@ class Actor:
 
     name: str
     user: User | None = None
+    # What an API key may do; of others None.
+    scopes: frozenset[str] | None = None
+    # Works on the machine itself, or was asked for rights when it was planned.
+    trusted: bool = False
 
 
 def of_user(user: User) -> Actor:
     return Actor(user.get_username(), user)
 
 
-COMMAND = Actor("command line")
-FIRST_RUN = Actor("first run")
+COMMAND = Actor("command line", trusted=True)
+FIRST_RUN = Actor("first run", trusted=True)

@@ -1,7 +1,7 @@
 """Flags as YAML: the same file makes the same flags in another database."""
 
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
 
 import yaml
 from django.core.exceptions import ValidationError
@@ -9,8 +9,11 @@ from django.db import transaction
 
 from flags import document, services
 from flags.actor import Actor
+from flags.changes import lines
 from flags.document import Document
 from flags.models import Flag
+from valuecanvas.core.models import ConfigQuerySet
+from valuecanvas.core.transfer import Exported, Imported, write
 
 FORMAT = 1
 
@@ -19,11 +22,48 @@ class Dry(Exception):
     """Ends the transaction of a dry run."""
 
 
-def exported(flags: Iterable[Flag]) -> str:
-    """The YAML of `flags`, in the order of their names."""
-    rows = [document.exported(flag) for flag in sorted(flags, key=lambda one: one.name)]
-    told = {"format": FORMAT, "flags": rows}
-    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exported:
+    """Write a file for each of `flags`; those that say the same are left alone.
+
+    Raises OSError.
+    """
+    rows = document.with_parts(flags.order_by("name"))
+    written = [
+        name
+        for name, text in map(_file, rows)
+        if write(folder / name, text.encode(), dry=dry)
+    ]
+    return Exported(len(rows), written)
+
+
+def _file(flag: Flag) -> tuple[str, str]:
+    told = {"format": FORMAT, "flags": [document.exported(flag)]}
+    text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+    return f"{flag.name}.yaml", text
+
+
+def read(path: Path) -> list[Document]:
+    """The flags of a folder's files, or of one file. Raises ValidationError, OSError."""
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise ValidationError(f"{path}: there is no file of flags in it.")
+    found: dict[str, Document] = {}
+    for file in files:
+        for row in _read(file):
+            name = str(row.get("name", ""))
+            if name in found:
+                raise ValidationError(f"{file}: '{name}' is there twice.")
+            found[name] = row
+    return list(found.values())
+
+
+def _read(file: Path) -> list[Document]:
+    try:
+        return parsed(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValidationError(f"{file}: This is no text in UTF-8.") from None
+    except ValidationError as error:
+        raise ValidationError(f"{file}: {' '.join(error.messages)}") from None
 
 
 def parsed(text: str) -> list[Document]:
@@ -42,38 +82,54 @@ def parsed(text: str) -> list[Document]:
 
 def imported(
     rows: Iterable[Document], *, actor: Actor, reason: str = "", dry: bool = False
-) -> dict[str, str]:
-    """Make or edit each flag of `rows`, all or none; what happened to each by name:
-    'created', 'changed', 'unchanged'. Flags that are not named stay as they are.
+) -> Imported:
+    """Make or edit each flag of `rows`, all or none; flags that are not named stay.
 
     Raises ValidationError, whose text names the flag.
     """
-    done: dict[str, str] = {}
+    ordered = _in_order(list(rows))
+    done: dict[str, list[str]] = {}
+    new: set[str] = set()
     try:
         with transaction.atomic():
-            for row in _in_order(list(rows)):
+            for row in ordered:
                 name = str(row.get("name", ""))
-                done[name] = _one(row, name, actor=actor, reason=reason)
+                before = _before(name)
+                flag = _one(row, name, actor=actor, reason=reason)
+                if before is None:
+                    new.add(name)
+                done[name] = _lines(before, flag)
             if dry:
                 raise Dry
     except Dry:
         pass
-    return done
+    changed = sum(map(bool, done.values())) - len(new)
+    return Imported(
+        [f"{name}: {line}" for name, told in done.items() for line in told],
+        len(new),
+        changed,
+        len(done) - len(new) - changed,
+    )
 
 
-def _one(row: dict[str, Any], name: str, *, actor: Actor, reason: str) -> str:
-    before = Flag.objects.filter(name=name).first()
+def _before(name: str) -> Document | None:
+    flag = Flag.objects.filter(name=name).first()
+    return None if flag is None else document.state(flag)
+
+
+def _lines(before: Document | None, flag: Flag) -> list[str]:
+    return ["new"] if before is None else lines(before, document.state(flag))
+
+
+def _one(row: Document, name: str, *, actor: Actor, reason: str) -> Flag:
     try:
         # YAML reads 2026-12-31 as a date.
         if row.get("expires_on"):
             row = {**row, "expires_on": str(row["expires_on"])}
-        flag = services.import_flag(row, actor=actor, reason=reason)
+        return services.import_flag(row, actor=actor, reason=reason)
     except ValidationError as error:
         texts = " ".join(error.messages)
         raise ValidationError(f"{name or 'A flag without a name'}: {texts}") from error
-    if before is None:
-        return "created"
-    return "changed" if flag.revision != before.revision else "unchanged"
 
 
 def _in_order(rows: list[Document]) -> list[Document]:

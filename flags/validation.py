@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import orjson
 
-from valuecanvas.core.parameters import RESERVED
+from flags import limits
+from valuecanvas.core.json_numbers import REMEDY, too_large
+from valuecanvas.core.parameters import RESERVED, wrong
 
-MOST_BYTES = 65_536
 EFFECTS: dict[str, type] = {"prompt_label": str, "model": str, "parameters": dict}
 
 
@@ -43,9 +44,10 @@ def check_effect(effect: object) -> str:
             return f"'{name}' is not known here: {', '.join(EFFECTS)} are."
         if not isinstance(value, wanted) or not value:
             return f"'{name}' is {'a text' if wanted is str else 'an object'}."
-    if taken := sorted(RESERVED & effect.get("parameters", {}).keys()):
+    parameters = effect.get("parameters", {})
+    if taken := sorted(RESERVED & parameters.keys()):
         return f"'{taken[0]}' is not for a flag to set."
-    return _check_size(effect)
+    return wrong(parameters) or _check_size(effect)
 
 
 def _check_size(value: object) -> str:
@@ -53,4 +55,9 @@ def _check_size(value: object) -> str:
         size = len(orjson.dumps(value))
     except orjson.JSONEncodeError:
         return "This cannot be kept as JSON."
-    return "" if size <= MOST_BYTES else f"At most {MOST_BYTES} bytes of JSON."
+    if too_large(value):
+        return REMEDY
+    most = limits.VALUE_BYTES
+    if size > most:
+        return f"At most {most:,} bytes as JSON; these are {size:,}."
+    return ""

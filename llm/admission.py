@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from django.db import Error as DatabaseError
 
-from billing import claims
 from billing.callers import Callers
 from billing.ledger import (
     Admission as LedgerAnswer,
@@ -14,9 +13,11 @@ from billing.ledger import (
 from billing.ledger import (
     Admit,
     Admitted,
+    Busy,
     Claim,
     Hit,
     Ledger,
+    Mismatch,
     Peek,
     QuotaRefused,
     Replay,
@@ -26,18 +27,19 @@ from billing.principal import Principal
 from llm import checks, idempotency, postings
 from llm.cache.cache import Cache
 from llm.choice import asked as asked_prompt
+from llm.choice import translation
 from llm.choice.asked import Asked
 from llm.choice.choose import choose
 from llm.coalesce.flights import Flights
 from llm.denials import Denials
+from llm.first_uses import FirstUses
 from llm.journal import Journal, JournalFull
 from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
 from llm.looking import Look, Looker
-from llm.refusals import refusal
+from llm.refusals import clash, refusal
 from llm.resolve import resolve
 from llm.snapshot import Snapshot
-from llm.translate import to_chat
 from llm.types import Call, Following, Held, Known, Plan, Repeated, Shape
 from prompts.render import BrokenPrompt
 from valuecanvas.core.batch import BatchUnavailable
@@ -48,6 +50,7 @@ from valuecanvas.core.errors import (
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    TooManyRequests,
     Unavailable,
 )
 
@@ -92,7 +95,7 @@ class Admission:
         denials: Denials,
         db: DbThread,
     ) -> None:
-        self._db = db
+        self._first_uses = FirstUses(db)
         self._ledger = ledger
         self._config = config
         self._callers = callers
@@ -171,9 +174,9 @@ class Admission:
             except REFUSALS:
                 # Refused by a snapshot that may be behind: look before refusing.
                 if (await self._committed()).epoch == snapshot.epoch:
-                    if earlier := await self._answered_before(call):
-                        return earlier
-                    raise
+                    if (earlier := await self._answered_before(call)) is None:
+                        raise
+                    return earlier
                 continue
             entered = await self._enter(call, plan)
             if not isinstance(entered, Stale):
@@ -187,20 +190,22 @@ class Admission:
         )
 
     async def _answered_before(self, call: Call) -> Repeated | None:
-        """What a repeated request was answered, though it would be refused by now."""
+        """What a repeated request was answered, though it would be refused by now.
+
+        Raises GatewayError: the first one is under way, or had another body.
+        """
         if call.idempotency_key is None:
             return None
         try:
             principal = await self.identify(call)
-            claim = idempotency.claim(
-                call.idempotency_key, principal, call.endpoint, call.body
-            )
-            if claim is None:
-                return None
-            found = await self._db.run(claims.answer_to, claim)
-        except (GatewayError, DatabaseError):
+        except GatewayError:
             return None
-        return None if found is None else Repeated(*found)
+        used = await self._first_uses.of(idempotency.claim(call, principal))
+        if used is None:
+            return None
+        if isinstance(used, Replay):
+            return await self._first_uses.repeated(used)
+        raise clash(used)
 
     async def _plan(
         self, call: Call, asked: Asked | None, shape: Shape | None, snapshot: Snapshot
@@ -213,7 +218,7 @@ class Admission:
         plan = resolve(
             call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
         )
-        _check_translation(call, plan)
+        translation.check(call.endpoint, plan)
         return plan
 
     async def _refresh(self, epoch: int) -> None:
@@ -225,10 +230,18 @@ class Admission:
 
     async def _enter(self, call: Call, plan: Plan) -> Entered | Stale:
         """Look whether an answer is stored, then take quota and money."""
-        denied = await self._denials.standing(plan.principal.customer_id)
-        if denied is not None:
-            raise refusal(denied, plan)
-        look = await self._looker.look(call, plan)
+        try:
+            denied = await self._denials.standing(plan.principal.customer_id)
+            if denied is not None and plan.tier.hits_take_quota:
+                raise refusal(denied, plan)
+            look = await self._looker.look(call, plan)
+            if denied is not None and look.entry is None:
+                self._looker.let_go(look)
+                raise refusal(denied, plan)
+        except TooManyRequests:
+            if (earlier := await self._answered_before(call)) is None:
+                raise
+            return earlier
         entered: Entered | Stale | None = None
         try:
             entered = await self._take(call, plan, look)
@@ -239,9 +252,7 @@ class Admission:
 
     async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
-        claim = idempotency.claim(
-            call.idempotency_key, plan.principal, call.endpoint, call.body
-        )
+        claim = idempotency.claim(call, plan.principal)
         following = look.flight is not None and not look.leading
         item: Admit | Hit
         if look.entry is not None:
@@ -257,9 +268,11 @@ class Admission:
         if isinstance(answer, Admitted):
             return _entered(call, plan, answer, claim, look)
         if isinstance(answer, Replay):
-            return Repeated(answer.request_id, answer.stored)
+            return await self._first_uses.repeated(answer)
         if isinstance(answer, Stale):
             return answer
+        if isinstance(answer, Busy | Mismatch):
+            raise clash(answer)
         raise refusal(answer, plan)
 
     async def _put(self, item: Admit | Hit) -> LedgerAnswer:
@@ -282,11 +295,3 @@ def _entered(
         return Held(call, plan, admitted, claim, look.place, look.flight, look.taken)
     held = Held(call, plan, admitted, claim, look.place, taken=look.taken)
     return Following(held, look.flight)
-
-
-def _check_translation(call: Call, plan: Plan) -> None:
-    """A Responses request must be translatable wherever it may be sent."""
-    if call.endpoint == "responses" and not all(
-        one.provider.kind.responses for one in plan.candidates
-    ):
-        to_chat(plan.body)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from llm import tokens
+from llm import prompt_text, tokens
 from llm.types import Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
@@ -49,8 +49,56 @@ def _whole(body: dict[str, Any], name: str, most: int | None = None) -> int | No
     return value
 
 
-def _size(body: dict[str, Any], *names: str) -> int:
-    return sum(len(orjson.dumps(body[name])) for name in names if body.get(name))
+def _encoded(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise InvalidRequest(f"The body cannot be sent on: {error}.") from error
+
+
+def _shape(
+    endpoint: str,
+    body: dict[str, Any],
+    *,
+    size: int | None = None,
+    token_ids: int = 0,
+    include_usage: bool = False,
+    choices: int = 1,
+    asked_output: int | None = None,
+) -> Shape:
+    """The shape of a body, all of which may become prompt but its pictures.
+
+    `size` is for what of it is text, where that is not all.
+    """
+    raw = _encoded(body)
+    # In both dialects each picture is under a key of this name; in a text the quotes
+    # would be escaped.
+    pictures = raw.count(b'"image_url":')
+    if size is None:
+        size = len(raw)
+    if pictures:
+        size -= prompt_text.picture_bytes(endpoint, body)
+    framing = tokens.TEMPLATE_TOKENS
+    if body.get("tools") or body.get("functions"):
+        framing += tokens.TOOLS_TOKENS
+    predicted = body.get("prediction")
+    return Shape(
+        model=_model(body),
+        stream=endpoint != "embeddings" and _boolean(body, "stream"),
+        include_usage=include_usage,
+        choices=choices,
+        asked_output=asked_output,
+        prompt_tokens=tokens.of_bytes(size)
+        + token_ids
+        + pictures * tokens.PICTURE.usual
+        + tokens.TEMPLATE_TOKENS,
+        prompt_bytes=size,
+        prompt_most=size + token_ids + framing,
+        pictures=pictures,
+        token_ids=token_ids,
+        # What of it is wrong is billed as output.
+        predicted=len(orjson.dumps(predicted)) if predicted else 0,
+    )
 
 
 def _include_usage(body: dict[str, Any]) -> bool:
@@ -64,7 +112,7 @@ def _include_usage(body: dict[str, Any]) -> bool:
     return bool(options.get("include_usage"))
 
 
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+def _check_messages(body: dict[str, Any]) -> None:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest(
@@ -80,87 +128,61 @@ def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
                 f"'messages[{index}]' must be an object with a 'role'.",
                 param=f"messages[{index}]",
             )
-    return messages
 
 
 def chat(body: dict[str, Any]) -> Shape:
     """The shape of a chat completion request. Raises InvalidRequest."""
     _refuse_forbidden(body)
-    model = _model(body)
-    size, extra = tokens.message_sizes(_messages(body))
-    size += _size(body, "tools", "functions", "response_format")
-    asked = _whole(body, "max_completion_tokens") or _whole(body, "max_tokens")
-    return Shape(
-        model=model,
-        stream=_boolean(body, "stream"),
+    _model(body)
+    _check_messages(body)
+    return _shape(
+        "chat",
+        body,
         include_usage=_include_usage(body),
         choices=_whole(body, "n", settings.LLM_MAX_N) or 1,
-        asked_output=asked,
-        prompt_tokens=tokens.of_bytes(size) + extra + 16,
-        prompt_bytes=size,
+        asked_output=_whole(body, "max_completion_tokens")
+        or _whole(body, "max_tokens"),
     )
 
 
 def responses(body: dict[str, Any]) -> Shape:
     """The shape of a Responses request. Raises InvalidRequest."""
     _refuse_forbidden(body)
-    model = _model(body)
+    _model(body)
     given = body.get("input")
-    if isinstance(given, str):
-        size, extra = len(given.encode("utf-8", "replace")), tokens.MESSAGE_TOKENS
-    elif isinstance(given, list) and given:
-        items = [item for item in given if isinstance(item, dict)]
-        size, extra = tokens.message_sizes(items)
-        size += sum(
-            _size(item, "arguments", "output", "summary")
-            for item in items
-            if "content" not in item
-        )
-    else:
+    if not isinstance(given, str | list) or given == []:
         raise InvalidRequest(
             "'input' must be a text or a list of items.", param="input"
         )
-    size += _size(body, "tools", "instructions", "text")
-    return Shape(
-        model=model,
-        stream=_boolean(body, "stream"),
-        include_usage=True,
-        choices=1,
-        asked_output=_whole(body, "max_output_tokens"),
-        prompt_tokens=tokens.of_bytes(size) + extra + 16,
-        prompt_bytes=size,
-    )
+    asked = _whole(body, "max_output_tokens")
+    return _shape("responses", body, include_usage=True, asked_output=asked)
 
 
 def embeddings(body: dict[str, Any]) -> Shape:
     """The shape of an embeddings request. Raises InvalidRequest."""
     _refuse_forbidden(body)
-    model = _model(body)
+    _model(body)
     given = body.get("input")
-    texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list) or not texts:
+    if isinstance(given, str):
+        return _shape("embeddings", body)
+    if not isinstance(given, list) or not given:
         raise InvalidRequest(
             "'input' must be a text, a list of texts or a list of tokens.",
             param="input",
         )
-    count = size = 0
-    for text in texts:
-        if isinstance(text, str):
-            size += len(text.encode("utf-8", "replace"))
-            count += 8
-        elif isinstance(text, list):
-            count += len(text)
-        else:
-            count += 1
-    return Shape(
-        model=model,
-        stream=False,
-        include_usage=False,
-        choices=1,
-        asked_output=None,
-        prompt_tokens=tokens.of_bytes(size) + count,
-        prompt_bytes=size + count,
-    )
+    ids = [one for one in given if _is_tokens(one)]
+    if not ids:
+        return _shape("embeddings", body)
+    count = sum(len(one) if isinstance(one, list) else 1 for one in ids)
+    size = len(_encoded(body)) - len(_encoded(ids))
+    return _shape("embeddings", body, size=size, token_ids=count)
+
+
+def _is_tokens(one: Any) -> bool:
+    """A token's number, or a list of them."""
+    if isinstance(one, list):
+        return all(isinstance(number, int) for number in one)
+    return isinstance(one, int)
 
 
 SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {

@@ -1,9 +1,14 @@
 """A provider's refusal of the caller's own request, as the caller sees it."""
 
+import re
+
 from llm.upstream import Failed
 from valuecanvas.core.errors import GatewayError
 
 MOST_MESSAGE = 2_000
+MOST_WORD = 200
+# No place of ours takes them all: PostgreSQL no NUL, a log line no escape sequences.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class PassedThrough(GatewayError):
@@ -16,16 +21,23 @@ class PassedThrough(GatewayError):
         error = failed.error or {}
         message = error.get("message")
         super().__init__(
-            str(message)[:MOST_MESSAGE] if message else failed.message,
-            param=_text(error.get("param")),
-            code=_text(error.get("code")),
+            (_clean(message)[:MOST_MESSAGE] if message else "") or failed.message,
+            param=_word(error.get("param")),
+            code=_word(error.get("code")),
         )
         # A provider's 403 that is the caller's matter must not read as a bad key of ours.
         self.status = 400 if failed.status in (None, 403) else failed.status
 
 
-def _text(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) else None
+def _word(value: object) -> str | None:
+    """A word of the provider's, fit for a column and a line; None: it has none."""
+    if not isinstance(value, str):
+        return None
+    return _clean(value).replace("\n", " ").replace("\t", " ")[:MOST_WORD] or None
+
+
+def _clean(value: object) -> str:
+    return _CONTROL.sub("", str(value))
 
 
 def passed_through(failed: Failed) -> GatewayError:

@@ -38,19 +38,19 @@ class Followers:
         """The shared answer, whole or as a stream. Raises GatewayError."""
         held, flight = following.held, following.flight
         streamed = held.plan.shape.stream
-        flight.followers += 1
+        flight.join()
         try:
             # The status line must wait until there is something to say.
             await (flight.begun() if streamed else flight.ended())
         except BaseException as error:
-            flight.followers -= 1
+            flight.leave()
             await self._left(held, error)
             raise
         if streamed and (flight.events or flight.entry):
             sent = _headers(held, flight.entry)
             parts = FollowedStream(self._settler, self._run, held, flight, sent)
             return StreamReply(sent, parts)
-        flight.followers -= 1
+        flight.leave()
         if flight.entry is None:
             return await self._without(held, flight)
         return await self._whole(held, flight.entry)
@@ -102,6 +102,7 @@ class FollowedStream:
         self._settler = settler
         self._run_anew = run
         self._held = held
+        self.deadline = held.call.started + held.plan.longest_s
         self._flight = flight
         self._headers = sent
         self._passed: list[bytes] = []
@@ -114,8 +115,8 @@ class FollowedStream:
     async def __anext__(self) -> bytes:
         return await anext(self._parts)
 
-    def carry_on(self) -> bool:
-        return False
+    async def unwanted(self) -> None:
+        """Nobody follows a follower."""
 
     async def aclose(self) -> None:
         await self._parts.aclose()
@@ -165,6 +166,7 @@ class FollowedStream:
         if not isinstance(reply, StreamReply):
             parts: AsyncIterator[bytes] = _one(reply.body)
         else:
+            self.deadline = reply.parts.deadline
             parts = reply.parts.__aiter__()
         try:
             resume = Resume(self._passed)
@@ -184,7 +186,7 @@ class FollowedStream:
         if self._ended:
             return
         self._ended = True
-        self._flight.followers -= 1
+        self._flight.leave()
         outcome = Outcome("client_gone", error_code="client_gone")
         await self._settler.settle(
             Journey(self._held, self._held.call.started), outcome, wait=False

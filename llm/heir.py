@@ -1,14 +1,15 @@
 """Looks for processes of this machine that died, and settles what they left open."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import structlog
 from django.db import Error as DatabaseError
 
-from billing.reaper import settle_estate
-from llm.journal import Estate, inherit
+from billing import reaper
+from llm.journal import Estate, inherit, last_known, living
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ending import end
 
@@ -57,9 +58,26 @@ def settle_all(folder: Path) -> int:
     return ended
 
 
+def reap(folder: Path) -> int:
+    """End what is past its lease, by what is known of it; how many that were.
+
+    What a living process of this machine holds is left to it.
+    """
+    ended = 0
+    # Another account's journals are left to its own processes.
+    with suppress(PermissionError):
+        ended = settle_all(folder)
+    return ended + reaper.reap(living(folder), lambda name: _came(folder, name))
+
+
+def _came(folder: Path, name: str) -> reaper.Came:
+    found = last_known(folder, name)
+    return {key: (one.route, one.tokens) for key, one in found.items()}
+
+
 def _settle(estate: Estate) -> int:
     came = {key: (one.route, one.tokens) for key, one in estate.progress.items()}
-    ended = settle_estate(estate.name, came)
+    ended = reaper.settle_estate(estate.name, came)
     if ended:
         log.warning("heir.settled", journal=estate.name, count=ended)
     return ended

@@ -1,12 +1,12 @@
 """The Idempotency-Key header (IETF draft-ietf-httpapi-idempotency-key-header)."""
 
 import hashlib
-from typing import Any
 
 import orjson
 
 from billing.ledger import Claim
 from billing.principal import Principal
+from llm.types import Call
 from valuecanvas.core.errors import InvalidRequest
 
 MOST = 255
@@ -27,14 +27,14 @@ def parse(header: str | None) -> str | None:
     return value
 
 
-def claim(
-    key: str | None, principal: Principal, endpoint: str, body: dict[str, Any]
-) -> Claim | None:
-    """The claim of `key` by this customer on this endpoint; None without a key."""
-    if key is None:
+def claim(call: Call, principal: Principal) -> Claim | None:
+    """The claim of the call's key by this customer on its path; None without a key."""
+    if call.idempotency_key is None:
         return None
-    scope = orjson.dumps([str(principal.customer_id), "POST", endpoint, key])
-    canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    path = call.door or call.endpoint
+    parts = [str(principal.customer_id), "POST", path, call.idempotency_key]
+    scope = orjson.dumps(parts)
+    canonical = orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
     return Claim(
         hashlib.sha256(scope).hexdigest(), hashlib.sha256(canonical).hexdigest()
     )

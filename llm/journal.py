@@ -13,7 +13,7 @@ import struct
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,6 +190,45 @@ def inherit(folder: Path) -> Iterator[list[Estate]]:
     finally:
         for _, fd in locked:
             os.close(fd)
+
+
+def living(folder: Path) -> set[str]:
+    """The names of the journals in `folder` that a process holds."""
+    return {
+        name
+        for name, paths in _groups(folder).items()
+        if any(_is_held(path) for path in paths)
+    }
+
+
+def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress]:
+    """How far each request came by the journal `name`, whoever holds it."""
+    fds: list[int] = []
+    try:
+        for path in _groups(folder).get(name, ()):
+            with suppress(FileNotFoundError, PermissionError):
+                fds.append(os.open(path, os.O_RDONLY))
+        return _read_all(fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError):
+        # Its owner has just begun another, or it is another account's: none is proven
+        # to be dead.
+        return True
+    try:
+        # Shared: of two who look, neither takes the other for the owner.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _groups(folder: Path) -> dict[str, list[Path]]:

@@ -23,7 +23,14 @@ class Journey:
     # Number of the candidate that is or was being tried.
     route: int = 0
     timed_out: bool = False
+    # Has any provider got something of the request, and has one now?
+    sent: bool = False
+    under_way: bool = False
     soonest_ms: int | None = None
+
+    def begin_sending(self) -> None:
+        """Note that a provider is about to get the request."""
+        self.sent = self.under_way = True
 
     def back_in(self, wait_ms: int) -> None:
         """Note that one of the routes may be asked again after `wait_ms`."""

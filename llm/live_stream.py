@@ -27,6 +27,7 @@ HEALTHY_S = 5.0
 _STOPPED = {
     "server_shutdown": "This server is going down; please ask again.",
     "journal_unavailable": "The gateway cannot keep its journal now; ask again shortly.",
+    "stream_interrupted": "The stream took longer than it may; the answer is incomplete.",
 }
 _NEVER = math.inf
 
@@ -85,10 +86,16 @@ class LiveStream:
             await self._gone()
             raise
 
-    def carry_on(self) -> bool:
-        """The client has gone: is there anybody else who wants the rest?"""
+    @property
+    def deadline(self) -> float:
+        """When the answer must have been delivered, by the monotonic clock."""
+        return self._journey.deadline
+
+    async def unwanted(self) -> None:
+        """The client has gone: return once nobody else wants the rest."""
         flight = self._journey.held.flight
-        return flight is not None and flight.followers > 0
+        if flight is not None:
+            await flight.unfollowed()
 
     def interrupt(self, code: str) -> None:
         """End the stream soon, with an in-band error of this code."""
@@ -165,7 +172,9 @@ class LiveStream:
         between = self._journey.held.plan.model.between_tokens_s
         self._due = min(now + between, self._journey.deadline)
         if self._due <= now:
-            raise _stalled()
+            # It went by while the client was reading: the provider is not to blame.
+            self._stopping = "stream_interrupted"
+            raise _stopped()
         if self._timer is None:
             self._look_again()
         try:
@@ -192,11 +201,14 @@ class LiveStream:
 
     async def _finished(self) -> bytes:
         failpoints.hit("after_last_token")
-        if not self._flow.leave.probe or self._probing:
-            self._relay.succeeded(self._flow.candidate, self._flow.leave)
+        flow = self._flow
+        if not flow.leave.probe or self._probing:
+            await self._relay.ended(
+                flow.candidate, flow.leave, filtered=flow.reader.filtered
+            )
         outcome = self._outcome("ok")
         self._land(outcome)
-        return await self._end(outcome, self._flow.reader.ending())
+        return await self._end(outcome, flow.reader.ending())
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
@@ -234,16 +246,17 @@ class LiveStream:
     def _land(self, outcome: Outcome) -> None:
         """Give the whole answer to those who wait, and to the next who asks the same."""
         held, assembly = self._journey.held, self._flow.reader.assembly
-        if held.place is None or assembly is None:
-            self._lose()
-            return
         used = outcome.tokens
         usage = {
             "prompt_tokens": used.prompt,
             "completion_tokens": used.completion,
             "total_tokens": used.prompt + used.completion,
         }
-        entry = entry_of(assembly.whole(usage), outcome)
+        body = None if assembly is None else assembly.whole(usage)
+        if held.place is None or assembly is None or body is None:
+            self._lose()
+            return
+        entry = entry_of(body, outcome)
         if assembly.natural:
             self._cache.put(held.place, held.call.directives, entry)
         if held.flight is not None:

@@ -99,6 +99,8 @@ class Looker:
         """The request goes no further: whoever waits for it starts anew."""
         if look.leading and look.flight is not None:
             self._flights.failed(look.flight, None)
+        elif look.flight is not None:
+            self._flights.passed_by(look.flight)
         if look.taken is not None:
             used = 0 if answered else None
             self._limiter.give_back_soon(look.taken, used_tokens=used)

@@ -54,5 +54,14 @@ LIMITS_ALONE = Counter(
     "valuecanvas_limits_alone_total",
     "Requests whose minute limits a process decided by itself, without Redis.",
 )
+OVERLOADED = Counter(
+    "valuecanvas_overloaded_total",
+    "Requests refused because the process had LLM_MAX_IN_FLIGHT under way.",
+)
+PASSED_OVER = Counter(
+    "valuecanvas_models_passed_over_total",
+    "Requests for which a flag or an experiment named a model that could not answer.",
+    ("named_by", "model"),
+)
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
 TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")

@@ -39,6 +39,21 @@ def _child(instrument: Any, *labels: str) -> Any:
     return instrument.labels(*labels)
 
 
+def passed_over(plan: Plan) -> None:
+    """Count models that an operator named and that could not answer."""
+    for named_by, model in plan.chosen.passed_over:
+        _child(metrics.PASSED_OVER, named_by, model).inc()
+        _tell_passed_over(named_by, model, plan.chosen.prompt_key, plan.epoch)
+
+
+@lru_cache(maxsize=1024)
+def _tell_passed_over(named_by: str, model: str, prompt: str, epoch: int) -> None:
+    """A line for each change of the configuration, not one for each request."""
+    log.warning(
+        "model.passed_over", named_by=named_by, model=model, prompt=prompt, epoch=epoch
+    )
+
+
 def observe_hit(known: Known) -> None:
     """Count and log a request that was answered from the cache."""
     entry = known.entry

@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 from billing.ledger import Stored
 from llm import headers, metrics, stored
@@ -16,7 +17,7 @@ from llm.journey import Journey
 from llm.limits.headers import headers as limit_headers
 from llm.limits.headers import merge
 from llm.live_stream import LiveStream
-from llm.observe import observe_hit
+from llm.observe import observe_hit, passed_over
 from llm.relay import Delivery, Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of, refused
 from llm.types import (
@@ -75,6 +76,7 @@ class Pipeline:
             return stored.repeated(entered)
         plan = entered.held.plan if isinstance(entered, Following) else entered.plan
         self._exposures.note_all(plan.chosen.flags)
+        passed_over(plan)
         if isinstance(entered, Known):
             observe_hit(entered)
             return stored.known(entered)
@@ -126,7 +128,7 @@ class Pipeline:
         outcome = Outcome(
             status="ok",
             candidate=delivery.candidate,
-            tokens=counted(held, whole.usage, whole.size),
+            tokens=counted(held, whole.usage, whole.size, texts=whole.texts),
         )
         self._journal.record(held.call.id, journey.route, outcome.tokens.completion)
         sent = _headers(held, delivery.candidate.provider.key)
@@ -174,10 +176,23 @@ class Pipeline:
 
 
 def _abandoned(journey: Journey, error: BaseException) -> Outcome:
-    """All is given back, but for the unit of a client that left once it was served."""
-    if journey.attempts and CLIENT_GONE in error.args:
-        return Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
-    return refused(Unavailable("The request was abandoned.", code="abandoned"))
+    """How a request ended of which nothing was delivered, though nobody failed.
+
+    A client that left once it was sent upstream keeps neither its unit nor the price of
+    the prompt, for that was asked for; if we gave up, both are given back.
+    """
+    held = journey.held
+    if journey.sent and CLIENT_GONE in error.args:
+        outcome = Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+    else:
+        outcome = refused(Unavailable("The request was abandoned.", code="abandoned"))
+    if not journey.under_way:
+        return outcome
+    return replace(
+        outcome,
+        candidate=held.plan.candidates[journey.route],
+        tokens=counted(held, None, 0),
+    )
 
 
 def _headers(held: Held, provider: str) -> dict[str, str]:

@@ -47,6 +47,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
             upstream_model=entry.upstream_model,
             latency_ms=int((time.monotonic() - call.started) * 1000),
             source="cache",
+            refund=not plan.tier.hits_take_quota,
         ),
         claim=claim,
         answer=stored.of_entry(call, plan, entry) if claim else None,
@@ -62,7 +63,7 @@ def _facts(
         "journal": journal,
         "claim": claim.id if claim else None,
         "unpriced": [one.unpriced for one in plan.candidates],
-        "prompt_tokens": max(1, plan.shape.prompt_bytes // 4),
+        "prompt_tokens": settlement.own_prompt(plan),
         "routes": [
             [
                 one.provider.key,

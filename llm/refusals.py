@@ -15,10 +15,8 @@ from valuecanvas.core.errors import (
 )
 
 
-def refusal(
-    answer: QuotaRefused | BudgetRefused | Busy | Mismatch, plan: Plan
-) -> GatewayError:
-    """The error for an answer that is not an admission."""
+def clash(answer: Busy | Mismatch) -> GatewayError:
+    """The error for a key that was used before, and has no answer for this request."""
     if isinstance(answer, Busy):
         return Conflict(
             "The first request with this Idempotency-Key is still under way.",
@@ -26,12 +24,15 @@ def refusal(
             code="idempotency_key_in_use",
             headers={"Retry-After": "1"},
         )
-    if isinstance(answer, Mismatch):
-        return Unprocessable(
-            "This Idempotency-Key was used with another body; take a new key.",
-            param="Idempotency-Key",
-            code="idempotency_key_reused",
-        )
+    return Unprocessable(
+        "This Idempotency-Key was used with another body; take a new key.",
+        param="Idempotency-Key",
+        code="idempotency_key_reused",
+    )
+
+
+def refusal(answer: QuotaRefused | BudgetRefused, plan: Plan) -> GatewayError:
+    """The error where quota or money is used up."""
     if isinstance(answer, QuotaRefused):
         return QuotaExceeded(
             f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "

@@ -33,8 +33,8 @@ EVENTS = {
     Verdict.AUTH: Event.AUTH,
     Verdict.BILLING: Event.BILLING,
     Verdict.THROTTLED: Event.THROTTLED,
-    # The provider works: the caller's request was at fault.
-    Verdict.CLIENT: Event.OK,
+    # The caller's request was at fault: it tells nothing of the provider.
+    Verdict.CLIENT: Event.RELEASED,
 }
 
 
@@ -73,7 +73,7 @@ class Relay:
 
         async def once(candidate: Candidate, leave: Pass) -> Delivery:
             delivery = await self._whole_once(journey, candidate)
-            self.succeeded(candidate, leave)
+            await self.ended(candidate, leave, filtered=delivery.whole.filtered)
             return delivery
 
         return await self._first(journey, once)
@@ -91,11 +91,22 @@ class Relay:
         if not candidate.forced:
             self._board.ok(_name(candidate), leave)
 
+    async def ended(self, candidate: Candidate, leave: Pass, *, filtered: bool) -> None:
+        """Tell the breaker that an answer was complete.
+
+        One that the provider's content filter cut is not counted.
+        """
+        if filtered:
+            await self.failed(candidate, leave, Event.RELEASED)
+        else:
+            self.succeeded(candidate, leave)
+
     async def failed(
         self, candidate: Candidate, leave: Pass, event: Event, wait_s: float = 0.0
     ) -> None:
-        """Tell the breaker how the call ended."""
-        if not candidate.forced:
+        """Tell the breaker how the call ended; nothing, where that is no outcome."""
+        told = event is not Event.RELEASED or leave.probe
+        if told and not candidate.forced:
             await self._board.tell(_name(candidate), leave, event, wait_s)
 
     async def _first(
@@ -182,6 +193,7 @@ class Relay:
             self._journal.record(journey.held.call.id, journey.route, 0)
             return await once(candidate, leave)
         except Failed as failure:
+            journey.under_way = False
             ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
             journey.timed_out = failure.timeout
             if failure.verdict is Verdict.THROTTLED:
@@ -247,7 +259,9 @@ class Relay:
             self._pool,
             candidate,
             dialect.path,
-            orjson.dumps(dialect.body(held, candidate)),
+            upstream.Body(
+                orjson.dumps(dialect.body(held, candidate)), journey.begin_sending
+            ),
             attempt_id=f"{held.call.id}.{journey.attempts}",
         )
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from billing.config import Rate
 from billing.ledger import Limit, Party
 from billing.principal import Principal
+from llm import tokens
 from llm.config import ModelFacts, RouteFacts
 from llm.snapshot import Snapshot
 from llm.types import NOTHING, Candidate, Chosen, Plan, Shape
@@ -21,6 +22,7 @@ from valuecanvas.core.errors import (
     NotPermitted,
     Unavailable,
 )
+from valuecanvas.core.parameters import CAPS
 
 # The flag `gateway.fallback` off: the first route only.
 FALLBACK = "fallback"
@@ -45,9 +47,12 @@ def resolve(
     if tier is None:
         raise NotPermitted("This customer's tier no longer exists.", code="no_tier")
     model = _model(endpoint, shape, snapshot)
-    max_output = _max_output(endpoint, shape, model, tier.max_output_tokens)
+    most = min(tier.max_output_tokens, model.max_output_tokens)
+    max_output = _max_output(endpoint, shape, most, chosen.given)
+    if shape.asked_output is not None and max_output < shape.asked_output:
+        body = {**body, **{name: max_output for name in CAPS if body.get(name)}}
     candidates = _candidates(model, snapshot, chosen.off)
-    output = max_output * shape.choices
+    output = max_output * shape.choices + shape.predicted
     return Plan(
         epoch=snapshot.epoch,
         body=body,
@@ -58,11 +63,21 @@ def resolve(
         shape=shape,
         max_output=max_output,
         candidates=candidates,
-        estimate=max(one.rate.cost(shape.prompt_tokens, output) for one in candidates),
+        estimate=max(
+            one.rate.cost(most_prompt(shape, one), output) for one in candidates
+        ),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
         cache_epochs=_cache_epochs(model.name, principal, chosen, snapshot),
     )
+
+
+def most_prompt(shape: Shape, candidate: Candidate) -> int:
+    """Tokens of the prompt that its provider can count at most."""
+    if not shape.pictures:
+        return shape.prompt_most
+    each = tokens.picture(candidate.upstream_model).most
+    return shape.prompt_most + shape.pictures * each
 
 
 def may_use(principal: Principal, model: str) -> bool:
@@ -99,14 +114,19 @@ def _model(endpoint: str, shape: Shape, snapshot: Snapshot) -> ModelFacts:
     return model
 
 
-def _max_output(endpoint: str, shape: Shape, model: ModelFacts, cap: int) -> int:
-    """The output cap sent upstream and paid for in advance, in tokens."""
+def _max_output(endpoint: str, shape: Shape, most: int, given: frozenset[str]) -> int:
+    """The output cap sent upstream and paid for in advance, in tokens.
+
+    One that is among the fields `given` by an operator is lowered; a client's own is
+    refused where it is above `most`.
+    """
     if endpoint == "embeddings":
         return 0
-    most = min(cap, model.max_output_tokens)
     if shape.asked_output is None:
         return most
     if shape.asked_output > most:
+        if not given.isdisjoint(CAPS):
+            return most
         name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
         raise InvalidRequest(
             f"'{name}' may be at most {most} for this model and tier.", param=name

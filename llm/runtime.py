@@ -27,7 +27,10 @@ from llm.pipeline import Pipeline
 from llm.reader import Reader
 from llm.records import Records
 from llm.relay import Relay
+from llm.room import Room
 from llm.settlement import Settler
+from llm.standings import Standings
+from llm.strangers import Strangers
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
 from valuecanvas.core.store import Store
@@ -56,6 +59,9 @@ class Runtime:
     exposures: Exposures
     keeper: Keeper
     reader: Reader
+    room: Room
+    strangers: Strangers
+    standings: Standings
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
@@ -153,4 +159,7 @@ async def start() -> Runtime:
         exposures=exposures,
         keeper=keeper,
         reader=Reader(admission=admission, config=config, keeper=keeper),
+        room=Room(settings.LLM_MAX_IN_FLIGHT),
+        strangers=Strangers(limiter, callers),
+        standings=Standings(admission, db),
     )

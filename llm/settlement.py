@@ -15,6 +15,9 @@ from llm.journal import Journal
 from llm.journey import Journey
 from llm.limits.limiter import Limiter
 from llm.observe import observe
+from llm.prompt_text import MOST_BYTES, least_tokens
+from llm.prompt_text import texts as prompt_texts
+from llm.resolve import most_prompt
 from llm.types import NOTHING, Call, Candidate, Held, Plan, Summary, Tokens
 from llm.usage import Own
 from valuecanvas.core.errors import GatewayError, Unavailable
@@ -39,16 +42,44 @@ class Outcome:
     shared: Entry | None = None
 
 
-def counted(held: Held, reported: Any, size: int, pieces: int = 0) -> Tokens:
-    """The tokens to bill for an answer of `size` bytes in `pieces` events."""
-    shape = held.plan.shape
-    own = Own(
-        prompt_bytes=shape.prompt_bytes,
-        prompt_tokens=shape.prompt_tokens,
-        completion_tokens=tokens.delivered(size, pieces),
-        most_completion=held.plan.max_output * shape.choices,
+def counted(
+    held: Held,
+    reported: Any,
+    size: int,
+    pieces: int = 0,
+    texts: tuple[str, ...] = (),
+) -> Tokens:
+    """The tokens to bill for an answer of `size` bytes.
+
+    It came in `pieces` events, or else it is the `texts`.
+    """
+    plan = held.plan
+    shape, exact = plan.shape, plan.shape.token_ids * 9 // 10
+    endpoint = held.call.endpoint
+    prompt = Own(
+        count=own_prompt(plan),
+        most=max(most_prompt(shape, one) for one in plan.candidates),
+        enough=shape.prompt_bytes // usage.BYTES + exact,
+        least=lambda: exact + least_tokens(prompt_texts(endpoint, plan.body)),
     )
-    return usage.read(reported, own)
+    events = min(pieces, size // 4) * 9 // 10
+    completion = Own(
+        count=tokens.delivered(size, pieces),
+        most=plan.max_output * shape.choices + shape.predicted,
+        enough=max(size // usage.BYTES, events),
+        least=lambda: max(events, size // MOST_BYTES, least_tokens(texts)),
+    )
+    return usage.read(reported, prompt, completion)
+
+
+def own_prompt(plan: Plan) -> int:
+    """Our own count of the prompt's tokens."""
+    shape = plan.shape
+    count = max(1, shape.prompt_bytes // 4 + shape.token_ids)
+    if shape.pictures:
+        each = max(tokens.picture(one.upstream_model).usual for one in plan.candidates)
+        count += shape.pictures * each
+    return count
 
 
 def facts(call: Call, plan: Plan) -> dict[str, Any]:
@@ -166,6 +197,14 @@ def cost_of(outcome: Outcome) -> int:
     return outcome.candidate.rate.cost(used.prompt, used.completion, used.cached)
 
 
+def _provider_cost(outcome: Outcome) -> int:
+    """What the provider asks for the answer, in micro-dollars: at least our price."""
+    claimed, candidate = outcome.tokens.claimed, outcome.candidate
+    if claimed is None or candidate is None:
+        return cost_of(outcome)
+    return candidate.rate.cost(*claimed)
+
+
 def _charge(journey: Journey, outcome: Outcome) -> Charge:
     if outcome.shared is not None:
         return _shared_charge(journey, outcome, outcome.shared)
@@ -176,7 +215,7 @@ def _charge(journey: Journey, outcome: Outcome) -> Charge:
         marks = (*marks, "unpriced")
     return Charge(
         cost=0 if outcome.refund else cost,
-        provider_cost=cost,
+        provider_cost=_provider_cost(outcome),
         prompt_tokens=used.prompt,
         completion_tokens=used.completion,
         cached_tokens=used.cached,

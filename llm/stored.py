@@ -3,6 +3,7 @@
 import time
 
 from billing.ledger import Stored
+from billing.models import Usage
 from llm import headers
 from llm.cache import replay
 from llm.cache.entry import Entry
@@ -10,6 +11,8 @@ from llm.types import Call, Known, Plan, Repeated, Reply, Summary, Tokens
 from valuecanvas.core import money
 
 JSON = "application/json"
+COST = "x-valuecanvas-cost-usd"
+PROVIDER = "x-valuecanvas-provider"
 EVENTS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache",
@@ -27,12 +30,12 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
     """A stored answer in the form that this call asked for."""
     sent = {
         "Content-Type": JSON,
-        "x-valuecanvas-provider": entry.provider,
+        PROVIDER: entry.provider,
         "x-valuecanvas-cache": "hit",
         **headers.chosen(plan.chosen),
     }
     if not plan.shape.stream:
-        sent["x-valuecanvas-cost-usd"] = money.text(0)
+        sent[COST] = money.text(0)
         return Stored(200, sent, entry.body)
     sent |= EVENTS
     events = replay.events(entry.body, include_usage=plan.shape.include_usage)
@@ -70,23 +73,31 @@ def known(found: Known) -> Reply:
 
 def repeated(found: Repeated) -> Reply:
     """The reply to the second use of an idempotency key: the first one's, again."""
-    stored = found.stored
-    summary = Summary(
-        request_id=found.request_id,
-        provider=stored.headers.get("x-valuecanvas-provider", ""),
-        model="",
-        upstream_model="",
-        cost=0,
-        cached=True,
-        tokens=Tokens(),
-        latency_ms=0,
-        ttft_ms=None,
-        attempts=0,
-        epoch=0,
-    )
+    stored, bill = found.stored, found.bill
     sent = {
         **stored.headers,
         "Idempotent-Replayed": "true",
         "x-valuecanvas-original-request-id": found.request_id,
     }
-    return Reply(stored.status, sent, stored.body, summary)
+    cost = 0 if bill is None else money.to_micros(bill.cost_usd)
+    if bill is not None and COST in sent:
+        # Of a bill above what was held, only what fitted was charged in the end.
+        sent[COST] = money.text(cost)
+    return Reply(stored.status, sent, stored.body, _summary(found, cost))
+
+
+def _summary(found: Repeated, cost: int) -> Summary:
+    bill = found.bill or Usage(epoch=0)
+    return Summary(
+        request_id=found.request_id,
+        provider=bill.provider or found.stored.headers.get(PROVIDER, ""),
+        model=bill.model,
+        upstream_model=bill.upstream_model,
+        cost=cost,
+        cached=bill.cached,
+        tokens=Tokens(bill.prompt_tokens, bill.completion_tokens, bill.cached_tokens),
+        latency_ms=bill.latency_ms,
+        ttft_ms=bill.ttft_ms,
+        attempts=bill.attempts,
+        epoch=bill.epoch,
+    )

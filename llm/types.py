@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from billing.callers import Callers
 from billing.config import Rate, TierFacts
 from billing.ledger import Admitted, Claim, Limit, Stored
+from billing.models import Usage
 from billing.principal import Principal
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
@@ -27,9 +28,14 @@ class Parts(Protocol):
     # True once the last part was given, where that is known with it.
     over: bool
 
+    @property
+    def deadline(self) -> float:
+        """When the answer must have been delivered, by the monotonic clock."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
-    def carry_on(self) -> bool: ...
+    async def unwanted(self) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -52,21 +58,32 @@ class Call:
     # What the client tells of itself, for flags and experiments.
     context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
+    # The way it came in, where several lead to the endpoint: each has its own keys.
+    door: str = ""
     trace_id: str = ""
     started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the body asks for, in numbers. Tokens are upper bounds."""
+    """What the body asks for, in numbers."""
 
     model: str
     stream: bool
     include_usage: bool
     choices: int
     asked_output: int | None
+    # A high estimate, for the minute limits.
     prompt_tokens: int
+    # Of all that may become prompt, without the pictures that it holds.
     prompt_bytes: int
+    # Tokens that no count of the prompt can pass, without its pictures.
+    prompt_most: int
+    pictures: int = 0
+    # Of the prompt what is in tokens already.
+    token_ids: int = 0
+    # Output tokens that a prediction by the client may cost, besides the answer.
+    predicted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,10 @@ class Chosen:
     cache_scope: str = ""
     # The parts of the gateway that an operator's flag has switched off.
     off: frozenset[str] = frozenset()
+    # The fields of the body that a version or a flag set, not the client.
+    given: frozenset[str] = frozenset()
+    # Models that could not answer: who named them ('flag', 'experiment'), and which.
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Chosen()
@@ -177,6 +198,8 @@ class Repeated:
 
     request_id: str
     stored: Stored
+    # Its row in the ledger.
+    bill: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +211,8 @@ class Tokens:
     cached: int = 0
     source: str = "provider"
     marks: tuple[str, ...] = ()
+    # (prompt, completion) as the provider counts, where that is more than is billed.
+    claimed: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 from django.conf import settings
 
+from llm.providers import reach
 from llm.providers.base import Verdict, error_of
 from llm.types import Candidate
 from valuecanvas.core import failpoints
@@ -40,7 +43,10 @@ def session() -> aiohttp.ClientSession:
     """The process's pool of upstream connections."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, limit_per_host=settings.LLM_POOL_SIZE, ttl_dns_cache=30
+            limit=0,
+            limit_per_host=settings.LLM_POOL_SIZE,
+            ttl_dns_cache=30,
+            socket_factory=reach.open_socket,
         ),
         timeout=aiohttp.ClientTimeout(
             total=None,
@@ -68,11 +74,25 @@ def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
     return sent
 
 
+class Body(aiohttp.BytesPayload):
+    """The bytes of a request; `sending` is called when they are about to be sent."""
+
+    def __init__(self, value: bytes, sending: Callable[[], None]) -> None:
+        super().__init__(value, content_type="application/json")
+        self._sending = sending
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._sending()
+        await super().write_with_length(writer, content_length)
+
+
 async def post(
     pool: aiohttp.ClientSession,
     candidate: Candidate,
     path: str,
-    body: bytes,
+    body: Body,
     *,
     attempt_id: str,
 ) -> aiohttp.ClientResponse:
@@ -80,9 +100,12 @@ async def post(
 
     The caller sets the limit of time, and lets the response go.
     """
+    url = candidate.provider.base_url + path
+    if not settings.LLM_ALLOW_HTTP_PROVIDERS and not url.startswith("https:"):
+        raise Failed(Verdict.FAILURE, reach.PLAIN, unsent=True)
     try:
         response = await pool.post(
-            candidate.provider.base_url + path,
+            url,
             data=body,
             headers=headers(candidate, attempt_id),
             allow_redirects=False,
@@ -95,9 +118,9 @@ async def post(
             timeout=True,
         ) from error
     except aiohttp.ClientConnectorError as error:
-        raise Failed(
-            Verdict.FAILURE, "The provider cannot be reached.", unsent=True
-        ) from error
+        refused = isinstance(error.os_error, reach.OffLimits)
+        message = str(error.os_error) if refused else "The provider cannot be reached."
+        raise Failed(Verdict.FAILURE, message, unsent=True) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Failed(
             Verdict.FAILURE, "The connection to the provider broke."

@@ -1,24 +1,66 @@
 """The provider's count of tokens, checked against what can be true."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from llm.types import Tokens
 
-# Tokenizers differ; a count further off than this factor from ours is not believed.
-TOLERANCE = 4
-# Hidden reasoning is output too, so only the cap bounds the count from above.
+# A count of at least a token for so many bytes needs no closer look: words have four.
+BYTES = 8
+# Tokenizers that part words otherwise than we do are off by this much in short texts.
+SLACK = 4
+# An answer may pass its cap by a little: by the tokens that end it, say.
 OVER_CAP = 1.05
+# No context is as long. A claim of more tells nothing, not even of the cost.
+CREDIBLE = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Our own count: of the prompt in bytes, and of the answer in tokens."""
+    """Our own count of a prompt or an answer, in tokens, and what bounds a true one.
 
-    prompt_bytes: int
-    prompt_tokens: int
-    completion_tokens: int
-    most_completion: int
+    `least` looks closer, and is asked only for a count below `enough`.
+    """
+
+    count: int
+    most: int
+    enough: int
+    least: Callable[[], int]
+
+
+def read(usage: Any, prompt: Own, completion: Own) -> Tokens:
+    """The tokens to bill: the provider's, or ours where it gave none or a false one.
+
+    A larger count than can be true is billed up to what was reserved for it, and told
+    in `claimed`, for it may be owed to the provider all the same.
+    """
+    completion = _capped(completion)
+    if not isinstance(usage, dict):
+        return Tokens(
+            prompt.count, completion.count, source="gateway", marks=("estimated",)
+        )
+    asked = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    given = _count(usage.get("completion_tokens", usage.get("output_tokens", 0)))
+    first, true_prompt = _billed(asked, prompt)
+    second, true_completion = _billed(given, completion)
+    cached = _cached(usage, first) if true_prompt else 0
+    if true_prompt and true_completion:
+        return Tokens(first, second, cached)
+    claimed = (_claimed(asked, first), _claimed(given, second))
+    return Tokens(
+        first,
+        second,
+        cached,
+        source="gateway",
+        marks=("suspect",),
+        claimed=None if claimed == (first, second) else claimed,
+    )
+
+
+def _capped(own: Own) -> Own:
+    most = int(own.most * OVER_CAP) + 16
+    return Own(min(own.count, most), most, min(own.enough, most), own.least)
 
 
 def _count(value: Any) -> int | None:
@@ -27,33 +69,22 @@ def _count(value: Any) -> int | None:
     return value
 
 
-def read(usage: Any, own: Own) -> Tokens:
-    """The tokens to bill: the provider's, or ours where it gave none or a false one."""
-    if not isinstance(usage, dict):
-        return _ours(own, "estimated")
-    prompt = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
-    completion = _count(usage.get("completion_tokens", usage.get("output_tokens", 0)))
-    if prompt is None or completion is None:
-        return _ours(own, "suspect")
-    if not (_true_prompt(prompt, own) and _true_completion(completion, own)):
-        return _ours(own, "suspect")
+def _billed(count: int | None, own: Own) -> tuple[int, bool]:
+    """What to bill for the provider's count, and whether that may be true."""
+    if count is None or count > CREDIBLE:
+        return own.count, False
+    if count > own.most:
+        return max(own.most, own.count), False
+    if count + SLACK < own.enough and count + SLACK < own.least():
+        return max(own.count, count), False
+    return count, True
+
+
+def _claimed(count: int | None, billed: int) -> int:
+    return billed if count is None or count > CREDIBLE else max(count, billed)
+
+
+def _cached(usage: dict[str, Any], prompt: int) -> int:
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return Tokens(prompt, completion, min(cached or 0, prompt))
-
-
-def _true_prompt(prompt: int, own: Own) -> bool:
-    # A token is at least a byte; templates add a few tokens of their own.
-    most = own.prompt_bytes + own.prompt_tokens + 512
-    return prompt <= most and prompt * 20 >= own.prompt_bytes // TOLERANCE
-
-
-def _true_completion(completion: int, own: Own) -> bool:
-    most = own.most_completion * OVER_CAP + 16
-    return completion <= most and completion * TOLERANCE >= own.completion_tokens
-
-
-def _ours(own: Own, mark: str) -> Tokens:
-    prompt = max(1, own.prompt_bytes // 4 + own.prompt_tokens // 100)
-    completion = min(own.completion_tokens, int(own.most_completion * OVER_CAP) + 16)
-    return Tokens(prompt, completion, source="gateway", marks=(mark,))
+    return min(cached or 0, prompt)

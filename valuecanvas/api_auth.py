@@ -11,6 +11,8 @@ from rest_framework.request import Request
 from billing import facts, proof
 from billing.principal import Principal
 from valuecanvas.core.api.access import KeyUser
+from valuecanvas.core.api.throttle import Strangers
+from valuecanvas.core.errors import NotAuthenticated
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -20,13 +22,18 @@ class KeyAuthentication(BaseAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[KeyUser, Principal] | None:
-        """Raises NotAuthenticated, NotPermitted (suspended)."""
+        """Raises NotAuthenticated, NotPermitted (suspended), TooManyRequests."""
         authorization = request.META.get("HTTP_AUTHORIZATION")
         if not authorization:
             return None
         text = proof.bearer(authorization)
         prefix = proof.prefix(text)
-        who = proof.prove(text, facts.load_keys([prefix]).get(prefix))
+        strangers = Strangers(request, prefix)
+        strangers.refuse()
+        try:
+            who = proof.prove(text, facts.load_keys([prefix]).get(prefix))
+        except NotAuthenticated as error:
+            raise strangers.note(error) from None
         return KeyUser(who.key, who.scopes), who
 
     def authenticate_header(self, request: Request) -> str:

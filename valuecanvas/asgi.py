@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
@@ -15,6 +16,8 @@ django_application = get_asgi_application()
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
 from valuecanvas import hot  # noqa: E402
+from valuecanvas.core.db_patience import patience  # noqa: E402
+from valuecanvas.patience import Send  # noqa: E402
 from valuecanvas.shutdown import Shutdown  # noqa: E402
 
 # Where clients fetch prompts; the rest under /api/prompts/ is for people and scripts.
@@ -32,7 +35,7 @@ class Application:
         self._shutdown = Shutdown(self._end_streams)
 
     async def __call__(
-        self, scope: dict[str, Any], receive: hot.Receive, send: hot.Send
+        self, scope: dict[str, Any], receive: hot.Receive, send: Send
     ) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -41,7 +44,9 @@ class Application:
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)
         else:
-            await django_application(scope, receive, send)  # type: ignore[arg-type]
+            # Whoever looks at a page does not wait for ever, as a command may.
+            with patience(settings.DB_PAGE_TIMEOUT_S):
+                await django_application(scope, receive, send)  # type: ignore[arg-type]
 
     async def _started(self) -> Runtime:
         async with self._starting:
@@ -52,7 +57,7 @@ class Application:
     def _end_streams(self) -> int:
         return self._runtime.pipeline.end_streams() if self._runtime else 0
 
-    async def _lifespan(self, receive: hot.Receive, send: hot.Send) -> None:
+    async def _lifespan(self, receive: hot.Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":

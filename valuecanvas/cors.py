@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 
 EXPOSED = ", ".join(
     (
@@ -10,6 +11,17 @@ EXPOSED = ", ".join(
         "x-valuecanvas-cost-usd",
         "x-valuecanvas-epoch",
         "retry-after",
+        "etag",
+    )
+)
+ALLOWED = ", ".join(
+    (
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-none-match",
+        "x-valuecanvas-cache-ttl",
+        "x-valuecanvas-context",
     )
 )
 
@@ -19,9 +31,10 @@ def allow(origin: str, response: HttpResponseBase, *, preflight: bool) -> None:
     if origin not in settings.CORS_ALLOWED_ORIGINS:
         return
     response["Access-Control-Allow-Origin"] = origin
-    response["Vary"] = "Origin"
+    # What the answer varies by already, stays.
+    patch_vary_headers(response, ("Origin",))
     response["Access-Control-Expose-Headers"] = EXPOSED
     if preflight:
         response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        response["Access-Control-Allow-Headers"] = "authorization, content-type"
+        response["Access-Control-Allow-Headers"] = ALLOWED
         response["Access-Control-Max-Age"] = "600"

@@ -5,6 +5,7 @@ resolves the URL, awaits the view and sends what it returns.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
@@ -18,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from llm.responses import EventStream, error_response
+from llm.room import Seat
 from llm.types import CLIENT_GONE
 from valuecanvas import cors
 from valuecanvas.core.errors import (
@@ -27,14 +29,19 @@ from valuecanvas.core.errors import (
     NotFound,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.patience import Patience, Send, cut
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 URLCONF = "valuecanvas.hot_urls"
+# Answered however busy the process is.
+PROBES = "/health/"
 # Of these a length would tell of the answer with a body, which nobody has.
 BODILESS = (204, 304)
+# A whole answer is handed on in pieces of this size: what a client does not read must
+# not pile up behind a connection that nobody looks at any more.
+PIECE_BYTES = 65_536
 log = structlog.get_logger("hot")
 
 
@@ -47,43 +54,55 @@ class Watch:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._serving: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._task: asyncio.Task[None] | None = None
         self.gone = False
-        # Asked when the client has gone: does anybody else want the answer?
-        self.unless: Callable[[], bool] | None = None
+        # Awaited when the client has gone: as long as others want the answer.
+        self.unwanted: Callable[[], Awaitable[None]] | None = None
 
     def start(self) -> None:
         """Only once the body was read; a second call does nothing."""
         if self._task is None:
-            serving = asyncio.current_task()
-            self._task = asyncio.create_task(self._wait(serving))  # type: ignore[arg-type]
+            self._task = asyncio.create_task(self._wait())
 
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
         # Else the request would hold itself, and be left to the garbage collector.
-        self._task = self.unless = None
+        self._task = self.unwanted = None
 
-    async def _wait(self, serving: "asyncio.Task[Any]") -> None:
+    def end(self) -> None:
+        """Cancel the request's task now."""
+        self.gone = True
+        self._serving.cancel(CLIENT_GONE)
+
+    async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if self.unless is not None and self.unless():
-            return
-        self.gone = True
-        serving.cancel(CLIENT_GONE)
+        if self.unwanted is not None:
+            await self.unwanted()
+        self.end()
 
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request of the hot path."""
     watch = Watch(receive)
     scope["valuecanvas.watch_client"] = watch.start
+
+    def unread() -> None:
+        log.info("client.cut", request_id=str(scope.get("valuecanvas.request_id")))
+        if not cut(send):
+            watch.end()
+
+    patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, unread)
+    seat = Seat()
     try:
-        response = await _respond(scope, receive)
+        response = await _respond(scope, receive, seat)
         if isinstance(response, EventStream):
-            await _send_stream(response, watch, send)
+            await _send_stream(response, watch, patience)
         else:
             watch.stop()
-            await _send_whole(response, send)
+            await _send_whole(response, patience)
     except ClientGone:
         return
     except asyncio.CancelledError:
@@ -91,14 +110,20 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             raise
     finally:
         watch.stop()
+        patience.close()
+        seat.free()
         del scope["valuecanvas.watch_client"]
 
 
-async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
+async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBase:
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
         body = await _body(scope, receive)
+        # Not before: whoever sends slowly would keep others out.
+        if not scope["path"].startswith(PROBES):
+            seat.take(scope["valuecanvas.runtime"].room)
+            scope["valuecanvas.runtime"].strangers.refuse(scope)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
         match = _resolved(request.path_info)
@@ -120,6 +145,8 @@ async def _respond(scope: Scope, receive: Receive) -> HttpResponseBase:
         )
         crash.__cause__ = error
         response = error_response(crash, request_id)
+    if response.status_code == 401:
+        await scope["valuecanvas.runtime"].strangers.note(scope)
     response["x-request-id"] = str(request_id)
     if settings.CORS_ALLOWED_ORIGINS:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
@@ -174,28 +201,39 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
 
 
-async def _send_whole(response: HttpResponseBase, send: Send) -> None:
+async def _send_whole(response: HttpResponseBase, patience: Patience) -> None:
     body = response.content if isinstance(response, HttpResponse) else b""
     if response.status_code not in BODILESS:
         response["Content-Length"] = str(len(body))
-    await send(_start(response))
-    await send({"type": "http.response.body", "body": body})
+    await patience.send(_start(response))
+    at, end = 0, len(body) - PIECE_BYTES
+    while at < end:
+        await patience.send(_body_message(body[at : at + PIECE_BYTES], more=True))
+        at += PIECE_BYTES
+    await patience.send(_body_message(body[at:], more=False))
 
 
-async def _send_stream(response: EventStream, watch: Watch, send: Send) -> None:
+async def _send_stream(response: EventStream, watch: Watch, patience: Patience) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
     parts, last = response.parts, b""
-    watch.unless = parts.carry_on
+    watch.unwanted = parts.unwanted
     watch.start()
     try:
-        await send(_start(response))
+        patience.deadline = parts.deadline
+        await patience.send(_start(response))
         async for part in parts:
             if parts.over:
                 last = part
                 break
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            patience.deadline = parts.deadline
+            await patience.send(_body_message(part, more=True))
     finally:
         # Before the end is sent: servers report that as a disconnect too.
         watch.stop()
         await parts.aclose()
-    await send({"type": "http.response.body", "body": last, "more_body": False})
+    patience.deadline = math.inf
+    await patience.send(_body_message(last, more=False))
+
+
+def _body_message(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -11,6 +11,9 @@ from drf_spectacular.views import (
 
 from valuecanvas.core.api.routes import unknown
 
+handler400 = "valuecanvas.bad_paths.bad_request"
+handler404 = "valuecanvas.bad_paths.not_found"
+handler500 = "valuecanvas.database_away.broken"
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),

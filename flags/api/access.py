@@ -17,7 +17,9 @@ DELETE = Need("flags:write", "flags.delete_flag")
 def actor(request: Request) -> Actor:
     """Who is written into the audit."""
     user = request.user
-    return Actor(str(user)) if isinstance(user, KeyUser) else of_user(user)  # type: ignore[arg-type]
+    if isinstance(user, KeyUser):
+        return Actor(str(user), scopes=user.scopes)
+    return of_user(user)  # type: ignore[arg-type]
 
 
 def flag(key: str) -> Flag:

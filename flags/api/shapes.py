@@ -7,7 +7,12 @@ from rest_framework import serializers as s
 
 from flags import document, listing
 from flags.models import ChangeKind, Flag, FlagEvent, Kind, Purpose, ScheduledChange
-from valuecanvas.core.api.bodies import JsonField, JsonObjectField, StrictSerializer
+from valuecanvas.core.api.bodies import (
+    Choice,
+    JsonField,
+    JsonObjectField,
+    StrictSerializer,
+)
 
 
 class Said(StrictSerializer):
@@ -58,7 +63,7 @@ class Fields(StrictSerializer):
     """What of a flag can be set; parts are replaced whole."""
 
     note = s.CharField(required=False, allow_blank=True)
-    purpose = s.ChoiceField(Purpose.choices, required=False)
+    purpose = Choice(Purpose.choices, required=False)
     owner = s.CharField(required=False, allow_null=True, help_text="A user name.")
     tags = s.ListField(child=s.CharField(max_length=40), required=False)
     expires_on = s.CharField(required=False, allow_null=True, help_text="2026-12-31")
@@ -81,7 +86,7 @@ class Fields(StrictSerializer):
 
 class GivenFlag(Fields):
     name = s.CharField(max_length=100)
-    kind = s.ChoiceField(Kind.choices, required=False)
+    kind = Choice(Kind.choices, required=False)
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
 
 
@@ -90,7 +95,7 @@ class GivenEdit(Fields, Said):
 
 
 class GivenChange(Said):
-    kind = s.ChoiceField(ChangeKind.choices)
+    kind = Choice(ChangeKind.choices)
     at = s.DateTimeField(help_text="A time to come.")
     payload = JsonObjectField(
         required=False, help_text='{"percent": 25} or {"weights": {"blue": 10000}}.'

@@ -80,7 +80,7 @@ class PurgeForm(forms.ModelForm):
 class CacheEpochAdmin(Admin):
     form = PurgeForm
     list_display_links = None
-    list_display = ("what", "value", "forgotten_at")
+    list_display = ("what", "times", "forgotten_at")
     search_fields = ("target",)
     empty_text = (
         "No stored answers were ever forgotten. Add a purge to forget those of a model, "
@@ -99,12 +99,29 @@ class CacheEpochAdmin(Admin):
     ) -> None:
         purge.purge(obj.target)
 
+    def attach(self, rows: list[Any]) -> None:
+        ids = [row.target.partition(":")[2] for row in rows if _of_customer(row)]
+        found = Customer.objects.filter(pk__in=ids).values_list("pk", "user_id")
+        named = {str(pk): user_id for pk, user_id in found}
+        for row in rows:
+            row.called = named.get(row.target.partition(":")[2], "")
+
+    @display(description="Times", ordering="value")
+    def times(self, row: CacheEpoch) -> int:
+        return row.value
+
     @display(description="Forgotten answers", ordering="target")
-    def what(self, row: CacheEpoch) -> str:
+    def what(self, row: Any) -> str:
         if row.target == purge.EVERYTHING:
             return "All"
         kind, _, name = row.target.partition(":")
-        if kind == "customer":
+        if _of_customer(row):
             page = reverse("admin:billing_customer_change", args=[name])
-            return format_html('Customer <a href="{}">{}</a>', page, name)
+            return format_html(
+                'Customer <a class="vc-link" href="{}">{}</a>', page, row.called or name
+            )
         return f"{kind.capitalize()} {name}"
+
+
+def _of_customer(row: CacheEpoch) -> bool:
+    return row.target.startswith("customer:")

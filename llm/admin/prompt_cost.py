@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import orjson
 from django.utils import timezone
 
-from billing.models import Price
+from billing.models import Price, Tier
 from llm import tokens
 from llm.models import Model, Route
 
 # English has about four bytes a token; the gateway holds back more, to be safe.
 BYTES = 4
+MESSAGE_TOKENS = 8
 MOST_ROWS = 4
 MILLION = Decimal(1_000_000)
 
@@ -29,7 +31,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`size` is in bytes; `tokens` is about right, `held` is what the gateway counts with at most."""
+    """`size` is in bytes; `tokens` is about right, `held` is what the gateway counts with at most.
+
+    `lowered` are the tiers whose answers may not be as long, with how long they may be.
+    """
 
     size: int
     tokens: int
@@ -37,24 +42,33 @@ class Cost:
     lines: tuple[Line, ...]
     named: str = ""
     unknown: bool = False
+    lowered: tuple[tuple[str, int], ...] = ()
 
 
 def estimate(words: Sequence[str], *, model: str, longest: str | int | None) -> Cost:
     """Of messages with these words, for `model` or else for some that can answer."""
     size = sum(len(text.encode("utf-8", "replace")) for text in words)
-    framing = tokens.MESSAGE_TOKENS * len(words)
+    framing = MESSAGE_TOKENS * len(words)
     count = -(-size // BYTES) + framing
     routes = _first_routes(model)
     prices = _prices(routes)
-    lines = [_line(route, prices, count, _number(longest)) for route in routes]
+    most = _number(longest)
+    lines = [_line(route, prices, count, most) for route in routes]
     return Cost(
         size=size,
         tokens=count,
-        held=tokens.of_bytes(size) + framing,
+        held=len(orjson.dumps(_messages(words))) + tokens.TEMPLATE_TOKENS,
         lines=tuple(lines[:MOST_ROWS]),
         named=model,
         unknown=bool(model) and not Model.objects.filter(pk=model).exists(),
+        lowered=_lowered(most) if most else (),
     )
+
+
+def _messages(words: Sequence[str]) -> list[dict[str, str]]:
+    """As they are sent: a request is bounded by its bytes."""
+    texts = (text.encode("utf-8", "replace").decode() for text in words)
+    return [{"role": "system", "content": text} for text in texts]
 
 
 def _first_routes(model: str) -> list[Route]:
@@ -101,6 +115,12 @@ def _line(
         else None,
         longest=most,
     )
+
+
+def _lowered(longest: int) -> tuple[tuple[str, int], ...]:
+    less = Tier.objects.filter(max_output_tokens__lt=longest)
+    rows = less.order_by("max_output_tokens", "name")
+    return tuple(rows.values_list("name", "max_output_tokens")[:MOST_ROWS])
 
 
 def _number(text: str | int | None) -> int | None:

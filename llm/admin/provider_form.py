@@ -1,7 +1,6 @@
 """The form of a provider: its key goes in, and never comes out."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
@@ -12,14 +11,11 @@ from unfold.widgets import (
 )
 
 from llm.models import Provider
-
-
-def host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+from llm.providers.reach import origin
 
 
 class ProviderForm(forms.ModelForm):
-    """Adds the write-only key, and ties it to the host that it was entered for."""
+    """Adds the write-only key, and ties it to the origin that it was entered for."""
 
     new_key = forms.CharField(
         label="Secret key",
@@ -55,7 +51,7 @@ class ProviderForm(forms.ModelForm):
             )
 
     def _is_other(self, url: str) -> bool:
-        return bool(self.had_url) and host(self.had_url) != host(url)
+        return bool(self.had_url) and origin(self.had_url) != origin(url)
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or {}
@@ -66,8 +62,8 @@ class ProviderForm(forms.ModelForm):
             # Else an edit of the URL would send that key to whoever is there.
             self.add_error(
                 "api_key_env",
-                "The host is another: choose None first, save, then choose the "
-                "variable again if its key is meant for the new host.",
+                "The scheme, host or port is another: choose None first, save, then "
+                "choose the variable again if its key is meant to be sent there.",
             )
         return data
 
@@ -85,5 +81,8 @@ class ProviderForm(forms.ModelForm):
             return "The stored key is forgotten."
         if self._is_other(provider.base_url):
             provider.set_key("")
-            return "The host is another, so the stored key is cleared: enter its key."
+            return (
+                "The scheme, host or port is another, so the stored key is cleared: "
+                "enter its key."
+            )
         return ""

@@ -24,7 +24,7 @@ MARKS = {
     "unpriced": "unpriced: billed at a stand-in price",
     "suspect": "suspect: the provider's usage was not believed",
     "capped": "capped: billed less, to stay within a budget",
-    "refunded": "refunded: the unit of quota was given back",
+    "refunded": "refunded: no unit of quota was taken, or it was given back",
 }
 
 

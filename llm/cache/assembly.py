@@ -79,6 +79,8 @@ class Assembly:
         if choice is None:
             choice = self._choices[index] = _Choice(index)
         if finish := part.get("finish_reason"):
+            if not isinstance(finish, str):
+                raise TypeError("A reason is no text.")
             choice.finish = finish
         if logprobs := part.get("logprobs"):
             choice.logprobs = _joined_logprobs(choice.logprobs, logprobs)
@@ -93,18 +95,23 @@ class Assembly:
             choice.finish in NATURAL for choice in self._choices.values()
         )
 
-    def whole(self, usage: dict[str, int]) -> bytes:
-        """The answer as if it had not been streamed; `usage` where none was sent."""
-        return orjson.dumps(
-            {
-                **self._head,
-                "object": "chat.completion",
-                "choices": [
-                    self._choices[index].whole() for index in sorted(self._choices)
-                ],
-                "usage": self._usage or usage,
-            }
-        )
+    def whole(self, usage: dict[str, int]) -> bytes | None:
+        """The answer as if it had not been streamed; `usage` where none was sent.
+
+        None where a part of it cannot be written: it is too deep, say.
+        """
+        answer = {
+            **self._head,
+            "object": "chat.completion",
+            "choices": [
+                self._choices[index].whole() for index in sorted(self._choices)
+            ],
+            "usage": self._usage or usage,
+        }
+        try:
+            return orjson.dumps(answer)
+        except TypeError:
+            return None
 
 
 def _joined_logprobs(

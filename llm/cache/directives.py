@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from valuecanvas.core.errors import InvalidRequest
 
 MOST_TTL_S = 30 * 86_400
+MOST_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,20 @@ def _max_age(words: set[str]) -> int | None:
     for word in words:
         name, _, value = word.partition("=")
         if name == "max-age" and value.isascii() and value.isdigit():
-            return min(int(value), MOST_TTL_S)
+            return min(_seconds(value), MOST_TTL_S)
     return None
+
+
+def _seconds(digits: str) -> int:
+    """Their value, or else more than anybody may ask for: int() bounds their number."""
+    return int(digits) if len(digits) <= MOST_DIGITS else MOST_TTL_S + 1
 
 
 def _ttl(value: str) -> int | None:
     if not value:
         return None
-    if value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_TTL_S:
-        return int(value)
+    if value.isascii() and value.isdigit() and 1 <= _seconds(value) <= MOST_TTL_S:
+        return _seconds(value)
     raise InvalidRequest(
         f"'x-valuecanvas-cache-ttl' must be whole seconds from 1 to {MOST_TTL_S}.",
         param="x-valuecanvas-cache-ttl",

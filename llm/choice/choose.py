@@ -1,18 +1,20 @@
 """Which words, model and parameters a request gets, all from one snapshot."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from billing.principal import Principal
-from llm.choice import context, effects
+from llm.choice import context, effects, models
 from llm.choice.asked import Asked
 from llm.choice.effects import Effects
-from llm.choice.words import Words, filled, overruled
+from llm.choice.pick import pick
+from llm.choice.words import Filled, Words, filled, overruled
 from llm.resolve import KIND_OF
 from llm.snapshot import Snapshot
 from llm.types import NOTHING, Call, Chosen
 from prompts import render
-from prompts.models.label import LATEST, PRODUCTION
+from prompts.render import BrokenPrompt
 from valuecanvas.core import bucketing
 
 
@@ -22,67 +24,88 @@ def choose(
     """The body to be answered, and what made it so; the call's own, if nothing did.
 
     The model is the flag's, else the experiment's, else the client's, else the
-    version's. Of parameters the flag's count before the client's, and those before the
-    version's. Raises NotFound, InvalidRequest, BrokenPrompt.
+    version's; a model of a flag or experiment that can't answer is passed over. Of
+    parameters the flag's count before the client's, and those before the version's.
+    Raises NotFound, InvalidRequest, BrokenPrompt.
     """
     if asked is None and not snapshot.flags.in_gateway:
         return call.body, NOTHING
     known = context.build(principal, call.body, call.context)
-    found = effects.of(snapshot.flags, known, time.time())
+    said = effects.of(snapshot.flags, known, time.time())
+    found, passed_over = _served(said, call, principal, snapshot)
     if asked is None:
         if not (found.values or found.off):
             return call.body, NOTHING
-        body = _changed(call.endpoint, call.body, found, snapshot)
-        return body, Chosen(flags=found.values, off=found.off)
-    pick = render.choose(
-        snapshot.prompt_library,
-        asked.key,
-        version=asked.version,
-        label=_label(asked, found, snapshot),
-        subject=known[context.SUBJECT],
-        context=known,
+        changed = _changed(call.endpoint, Filled(call.body), found)
+        return changed.body, Chosen(
+            flags=found.values,
+            off=found.off,
+            given=changed.given,
+            passed_over=passed_over,
+        )
+    picked = pick(snapshot.prompt_library, asked, known, found)
+    if picked.model and not _usable(picked.model, call, principal, snapshot):
+        passed_over = (*passed_over, ("experiment", picked.model))
+        picked = replace(picked, model="")
+    if not (found.model or picked.model or call.body.get("model")):
+        _refuse_missing(picked, call.endpoint, snapshot)
+    before = filled(call.endpoint, call.body, _words(picked, asked, snapshot))
+    changed = _changed(call.endpoint, before, found)
+    return changed.body, Chosen(
+        prompt_key=picked.key,
+        prompt_version=picked.number,
+        variant=picked.variant,
+        subject=bucketing.digest(known[context.SUBJECT]) if picked.variant else None,
+        flags=found.values,
+        cache_enabled=picked.prompt.cache_enabled,
+        cache_scope=picked.prompt.cache_scope,
+        off=found.off,
+        given=changed.given,
+        passed_over=passed_over,
     )
-    rendered = render.render(snapshot.prompt_library, pick, asked.variables)
-    words = Words(
+
+
+def _served(
+    found: Effects, call: Call, principal: Principal, snapshot: Snapshot
+) -> tuple[Effects, tuple[tuple[str, str], ...]]:
+    """The effects without a model that can't answer, and that model."""
+    name = found.model
+    if not name or _usable(name, call, principal, snapshot):
+        return found, ()
+    model = snapshot.models.get(name)
+    # A flag is asked for chats and embeddings alike: it changes what it fits.
+    meant = model is None or model.kind == KIND_OF[call.endpoint]
+    return replace(found, model=None), (("flag", name),) if meant else ()
+
+
+def _words(picked: render.Chosen, asked: Asked, snapshot: Snapshot) -> Words:
+    rendered = render.render(snapshot.prompt_library, picked, asked.variables)
+    return Words(
         messages=rendered.messages,
         parameters=rendered.parameters,
         model=rendered.model,
-        model_stands=bool(pick.model),
-    )
-    body = filled(call.endpoint, call.body, words)
-    return _changed(call.endpoint, body, found, snapshot), Chosen(
-        prompt_key=pick.key,
-        prompt_version=pick.number,
-        variant=pick.variant,
-        subject=bucketing.digest(known[context.SUBJECT]) if pick.variant else None,
-        flags=found.values,
-        cache_enabled=pick.prompt.cache_enabled,
-        cache_scope=pick.prompt.cache_scope,
-        off=found.off,
+        model_stands=bool(picked.model),
     )
 
 
-def _label(asked: Asked, found: Effects, snapshot: Snapshot) -> str | None:
-    """A flag may lead those who ask for production to another label."""
-    if asked.version is not None or asked.label not in (None, PRODUCTION):
-        return asked.label
-    prompt = snapshot.prompt_library.prompts.get(asked.key)
-    # Of other prompts, that have no such label, nothing is changed.
-    if prompt and found.prompt_label in (LATEST, *prompt.labels):
-        return found.prompt_label
-    return asked.label
-
-
-def _changed(
-    endpoint: str, body: dict[str, Any], found: Effects, snapshot: Snapshot
-) -> dict[str, Any]:
-    """A flag is asked for chats and embeddings alike: it changes what it fits."""
-    model = snapshot.models.get(found.model or "")
-    fits = model is None or model.kind == KIND_OF[endpoint]
+def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
     parameters = {} if endpoint == "embeddings" else found.parameters
-    if not (parameters or (found.model and fits)):
-        return body
-    changed = overruled(endpoint, body, parameters)
-    if found.model and fits:
-        changed["model"] = found.model
-    return changed
+    changed = overruled(endpoint, before, parameters) if parameters else before
+    if not found.model:
+        return changed
+    return replace(changed, body={**changed.body, "model": found.model})
+
+
+def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> bool:
+    return models.usable(name, call.endpoint, principal=principal, snapshot=snapshot)
+
+
+def _refuse_missing(picked: render.Chosen, endpoint: str, snapshot: Snapshot) -> None:
+    """Nobody named a model but the version, and that is gone. Raises BrokenPrompt."""
+    name = picked.version.model
+    if name and not models.exists(name, endpoint, snapshot):
+        raise BrokenPrompt(
+            f"Version {picked.number} of the prompt '{picked.key}' is for the model "
+            f"'{name}', which is not in use any more. Name a 'model' in the request; "
+            "an operator must correct the prompt."
+        )

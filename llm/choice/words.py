@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from valuecanvas.core.parameters import RESERVED
+from llm.choice.parameters import joined, spoken
+from valuecanvas.core.parameters import CAPS
 
-# One cap under several names: a client's beats the version's, whatever its name.
-CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+# Objects of which each field counts by itself.
+_IN_FIELDS = ("text", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +21,58 @@ class Words:
     model_stands: bool
 
 
-def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A body, and those of its fields that an operator set, not the client."""
+
+    body: dict[str, Any]
+    given: frozenset[str] = frozenset()
+
+
+def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> Filled:
     """`body` with the prompt's words first and the client's own after them."""
     own = {name: value for name, value in body.items() if name != "prompt"}
-    given = _parameters(endpoint, words.parameters)
+    given = spoken(endpoint, words.parameters)
     if any(own.get(name) for name in CAPS):
         given = _uncapped(given)
-    found = {**given, **own}
+    found = _over(own, given)
     if words.model and (words.model_stands or not own.get("model")):
         found["model"] = words.model
     messages = [dict(message) for message in words.messages]
     name = "input" if endpoint == "responses" else "messages"
     found[name] = _joined(messages, own.get(name))
+    return Filled(found, frozenset(given.keys() - own.keys()))
+
+
+def overruled(endpoint: str, before: Filled, wanted: Mapping[str, Any]) -> Filled:
+    """`before` with the parameters `wanted` in place of its own."""
+    given = spoken(endpoint, wanted)
+    kept = before.body
+    if any(name in given for name in CAPS):
+        kept = _uncapped(kept)
+    return Filled(_over(given, kept), before.given | given.keys())
+
+
+def laid_over(
+    parameters: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """A version's parameters with a flag's in their place, as they were written."""
+    if not wanted:
+        return parameters
+    kept = _uncapped(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
+    return {**kept, **wanted}
+
+
+def _over(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, of which `first` counts before."""
+    found = {**others, **first}
+    for name in _IN_FIELDS:
+        one, other = first.get(name), others.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found[name] = {**other, **one}
+    if "include" in first and "include" in others:
+        found["include"] = joined(first["include"], others["include"])
     return found
-
-
-def overruled(
-    endpoint: str, body: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> dict[str, Any]:
-    """`body` with the parameters `wanted` in place of its own."""
-    found = _parameters(endpoint, wanted)
-    kept = _uncapped(body) if found.keys() & set(CAPS) else body
-    return {**kept, **found}
 
 
 def _uncapped(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,22 +86,3 @@ def _joined(messages: list[Any], given: Any) -> Any:
     if isinstance(given, str):
         return [*messages, {"role": "user", "content": given}]
     return [*messages, *given] if isinstance(given, list) else given
-
-
-def _parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What may be set of `given`, by the names that the endpoint has for it."""
-    found = {n: value for n, value in given.items() if n not in RESERVED}
-    caps = [found.pop(name) for name in CAPS if name in found]
-    if caps:
-        name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
-        found[name] = caps[0]
-    if endpoint == "responses" and "response_format" in found:
-        found["text"] = {"format": _format(found.pop("response_format"))}
-    return found
-
-
-def _format(given: Any) -> Any:
-    """Chat's response_format as the Responses API has it: one level flatter."""
-    if isinstance(given, dict) and isinstance(given.get("json_schema"), dict):
-        return {"type": "json_schema", **given["json_schema"]}
-    return given

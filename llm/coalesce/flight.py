@@ -53,6 +53,8 @@ class Flight:
     error: SharedFailure | None = None
     # Hears of everything that is added, to pass it on to other processes.
     relay: Callable[["Flight", list[bytes]], None] | None = None
+    # Hears that nobody follows any more.
+    left: Callable[["Flight"], None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def add(self, events: list[bytes]) -> None:
@@ -77,6 +79,24 @@ class Flight:
     def lose(self) -> None:
         """There is no leader any more."""
         self._end(State.LOST)
+
+    def join(self) -> None:
+        """One more follows."""
+        self.followers += 1
+
+    def leave(self) -> None:
+        """One of those who followed has gone."""
+        self.followers -= 1
+        if self.followers:
+            return
+        self._wake()
+        if self.left is not None:
+            self.left(self)
+
+    async def unfollowed(self) -> None:
+        """Wait until nobody follows, or for the end."""
+        while self.followers and self.state is State.FLYING:
+            await self._news()
 
     async def begun(self) -> None:
         """Wait for the first event, or for the end."""

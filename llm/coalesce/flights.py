@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from llm.cache import entry as entries
 from llm.cache.cache import Cache
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
@@ -116,6 +114,11 @@ class Flights:
             flight.fail(SharedFailure(told, error.headers))
         self._forget(flight)
 
+    def passed_by(self, flight: Flight) -> None:
+        """Somebody found it, but does not follow."""
+        if not flight.followers:
+            self._left(flight)
+
     async def given_up(self) -> None:
         """Return once Redis knows of every lead given up so far, or does not answer."""
         if self._giving_up:
@@ -136,10 +139,22 @@ class Flights:
         """Turn a flight that was to be led into one that another process leads."""
         del self._led[led.place.key]
         led.flight.relay = None
+        led.flight.left = self._left
         followed = Followed(led.flight, led.place, leader)
         self._followed[led.place.key] = followed
         self._ask(followed)
         return led.flight
+
+    def _left(self, flight: Flight) -> None:
+        """Nobody here follows it any more: its leader need not go on for us."""
+        followed = self._followed.get(flight.key)
+        if followed is None or followed.flight is not flight:
+            return
+        self._ended(followed)
+        # Who has found it, and is about to follow, starts anew.
+        flight.lose()
+        leave = {"t": "leave", "k": flight.key, "from": self._bus.me}
+        self._bus.send(followed.leader, leave)
 
     def _ask(self, followed: Followed) -> None:
         ask = {"t": "follow", "k": followed.place.key, "from": self._bus.me}
@@ -181,22 +196,7 @@ class Flights:
             self._tell(led, process, events)
 
     def _tell(self, led: Led, process: str, events: list[bytes]) -> None:
-        flight, number = led.flight, led.processes[process]
-        led.processes[process] = number + 1
-        message: dict[str, Any] = {"t": "news", "k": flight.key, "n": number}
-        if events:
-            message["e"] = [event.decode(errors="replace") for event in events]
-        if flight.state is not State.FLYING:
-            message["s"] = flight.state.value
-        if flight.entry is not None:
-            value = entries.pack(
-                flight.entry, tenant=led.place.tenant, key=led.place.key
-            )
-            message["v"] = b64encode(value).decode()
-        if flight.error is not None:
-            told = flight.error.body()["error"]
-            message["error"] = {**told, "status": flight.error.status}
-            message["headers"] = flight.error.headers
+        message = led.news(process, events)
         self._bus.send(process, message, last="s" in message)
 
     async def _beat(self) -> None:
@@ -243,6 +243,8 @@ class Flights:
         key = str(message.get("k"))
         if message.get("t") == "follow":
             self._begin_to_tell(key, str(message.get("from")))
+        elif message.get("t") == "leave":
+            self._tell_no_more(key, str(message.get("from")))
         elif message.get("t") == "news" and key in self._followed:
             self._news(self._followed[key], message)
 
@@ -254,9 +256,15 @@ class Flights:
             self._give_up(key)
             self._bus.send(process, {"t": "news", "k": key, "n": 0, "s": "lost"})
             return
+        if process not in led.processes:
+            led.flight.join()
         led.processes[process] = 0
-        led.flight.followers += 1
         self._tell(led, process, led.flight.events)
+
+    def _tell_no_more(self, key: str, process: str) -> None:
+        led = self._led.get(key)
+        if led is not None and led.processes.pop(process, None) is not None:
+            led.flight.leave()
 
     def _news(self, followed: Followed, message: dict[str, Any]) -> None:
         flight = followed.flight
@@ -273,7 +281,7 @@ class Flights:
         if state is None:
             return
         self._ended(followed)
-        entry = _entry_of(followed.place, message)
+        entry = followed.entry_in(message)
         if entry is not None:
             flight.land(entry)
         elif state == State.FAILED.value:
@@ -284,10 +292,3 @@ class Flights:
 
     def _ended(self, followed: Followed) -> None:
         self._followed.pop(followed.place.key, None)
-
-
-def _entry_of(place: Place, message: dict[str, Any]) -> Entry | None:
-    if "v" not in message:
-        return None
-    value = b64decode(message["v"])
-    return entries.unpack(value, tenant=place.tenant, key=place.key)

@@ -13,6 +13,17 @@ class Malformed(Exception):
     """The provider's reply is not what the endpoint promises."""
 
 
+# What reading a reply of another form, or one too deep to be written again, ends in.
+_UNREADABLE = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 class Sort(Enum):
     """What a stream event means for the relay."""
 
@@ -45,6 +56,10 @@ class Whole:
     size: int
     # Ended of its own accord, not by a limit or a filter: fit to be stored.
     natural: bool
+    # The generated texts, of which `size` is the sum.
+    texts: tuple[str, ...] = ()
+    # Cut by the provider's content filter, which tells nothing of its health.
+    filtered: bool = False
 
 
 class StreamReader(ABC):
@@ -53,13 +68,23 @@ class StreamReader(ABC):
     usage: Any = None
     size: int = 0
     pieces: int = 0
+    # Whether all that was asked for has come, as far as the provider said.
     finished: bool = False
+    # Whether a content filter cut it.
+    filtered: bool = False
     # Set where the whole answer is wanted as well as its parts.
     assembly: Assembly | None = None
 
-    @abstractmethod
     def read(self, raw: bytes, payload: bytes) -> Piece:
         """One event: its bytes with the blank line, and its data. Raises Malformed."""
+        try:
+            return self._read(raw, payload)
+        except _UNREADABLE as error:
+            raise Malformed("A stream event has another form.") from error
+
+    @abstractmethod
+    def _read(self, raw: bytes, payload: bytes) -> Piece:
+        """As `read`, for an event of the form that the endpoint promises."""
 
     def ending(self) -> bytes:
         """What the client gets after the settlement, before the end."""
@@ -79,9 +104,16 @@ class Dialect(ABC):
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         """The body to send upstream."""
 
-    @abstractmethod
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         """Read an answer that is not streamed. Raises Malformed."""
+        try:
+            return self._whole(held, parsed, raw)
+        except _UNREADABLE as error:
+            raise Malformed("The reply has another form.") from error
+
+    @abstractmethod
+    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        """As `whole`, for a reply of the form that the endpoint promises."""
 
     def reader(self, held: Held) -> StreamReader:
         """A reader for a streamed answer."""

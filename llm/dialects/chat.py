@@ -20,6 +20,7 @@ _CONTENT = frozenset(
     }
 )
 _NOTHING: dict[str, Any] = {}
+FILTERED = "content_filter"
 
 
 def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, 
 
 
 def text_size(value: Any) -> int:
-    """UTF-8 bytes of the generated text in a message or a delta."""
+    """UTF-8 bytes of a generated text; of anything else, as JSON."""
     if isinstance(value, str):
         if value.isascii():
             return len(value)
@@ -45,13 +46,40 @@ def text_size(value: Any) -> int:
     return len(orjson.dumps(value)) if value else 0
 
 
+def generated(name: str, value: Any) -> tuple[str, ...]:
+    """The texts that a model wrote into a member of a message or a delta."""
+    if isinstance(value, str):
+        return (value,)
+    if name == "tool_calls":
+        return tuple(text for call in value for text in _called(call))
+    if name == "function_call":
+        return _called({"function": value})
+    if name == "audio" and isinstance(value, dict):
+        # Sound has more tokens than its words, and far fewer than bytes.
+        said = value.get("transcript")
+        return (said,) if isinstance(said, str) else ()
+    return (orjson.dumps(value).decode(),)
+
+
+def _called(call: Any) -> tuple[str, ...]:
+    """What names a tool, and what it is given: the rest of a call is the provider's."""
+    if not isinstance(call, dict):
+        return (orjson.dumps(call).decode(),)
+    made = call.get("function") or call.get("custom") or _NOTHING
+    found = (made.get(name) for name in ("name", "arguments", "input"))
+    return tuple(text for text in found if isinstance(text, str))
+
+
 class ChatStream(StreamReader):
     """Passes chunks on byte for byte; asks usage for itself, hides it if unasked."""
 
-    def __init__(self, *, include_usage: bool) -> None:
+    def __init__(self, *, include_usage: bool, choices: int = 1) -> None:
         self._include_usage = include_usage
+        self._choices = choices
+        # The choices that have ended.
+        self._ended: set[int] = set()
 
-    def read(self, raw: bytes, payload: bytes) -> Piece:
+    def _read(self, raw: bytes, payload: bytes) -> Piece:
         if payload == b"[DONE]":
             return Piece(Sort.DONE)
         chunk = parse(payload)
@@ -71,7 +99,7 @@ class ChatStream(StreamReader):
             # Some send it beside the last choice: not to those who did not ask.
             del chunk["usage"]
             raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
-        return self._choices(choices, raw)
+        return self._piece(choices, raw)
 
     def _assemble(self, assembly: Assembly, chunk: dict[str, Any]) -> None:
         try:
@@ -80,23 +108,30 @@ class ChatStream(StreamReader):
             # In a form that we cannot join: it is passed on, but not shared.
             self.assembly = None
 
-    def _choices(self, choices: Any, raw: bytes) -> Piece:
+    def _piece(self, choices: list[dict[str, Any]], raw: bytes) -> Piece:
         sort = Sort.HELD
-        try:
-            for choice in choices:
-                for name, value in (choice.get("delta") or _NOTHING).items():
-                    if value and name in _CONTENT:
-                        sort = Sort.CONTENT
+        for choice in choices:
+            for name, value in (choice.get("delta") or _NOTHING).items():
+                if value and name in _CONTENT:
+                    sort = Sort.CONTENT
+                    if isinstance(value, str):
                         self.size += text_size(value)
-                if choice.get("finish_reason"):
-                    self.finished = True
-                    if sort is Sort.HELD:
-                        sort = Sort.PASS
-        except AttributeError as error:
-            raise Malformed("A stream chunk has choices of another form.") from error
+                    else:
+                        self.size += sum(map(text_size, generated(name, value)))
+            if reason := choice.get("finish_reason"):
+                self._end(choice.get("index", 0), reason)
+                if sort is Sort.HELD:
+                    sort = Sort.PASS
         if sort is Sort.CONTENT:
             self.pieces += 1
         return Piece(sort, raw)
+
+    def _end(self, index: int, reason: Any) -> None:
+        if not isinstance(reason, str):
+            raise Malformed("A stream chunk ends for no reason that is a text.")
+        self._ended.add(index)
+        self.finished = len(self._ended) >= self._choices
+        self.filtered = self.filtered or reason == FILTERED
 
     def ending(self) -> bytes:
         return b"data: [DONE]\n\n"
@@ -116,19 +151,36 @@ def parse(payload: bytes) -> dict[str, Any]:
     return chunk
 
 
-def read_choices(parsed: dict[str, Any]) -> int:
-    """The bytes of generated text. Raises Malformed."""
+def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
+    """The generated texts. Raises Malformed, and what Dialect.whole makes of others."""
     choices = parsed.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Malformed("The reply has no choices.")
-    size = 0
-    try:
-        for choice in choices:
-            message = choice["message"]
-            size += sum(text_size(message.get(name)) for name in _CONTENT)
-    except (KeyError, AttributeError, TypeError) as error:
-        raise Malformed("The reply's choices have another form.") from error
-    return size
+    return tuple(
+        text
+        for choice in choices
+        for name, value in choice["message"].items()
+        if value and name in _CONTENT
+        for text in generated(name, value)
+    )
+
+
+def filtered(parsed: dict[str, Any]) -> bool:
+    """Did a content filter cut an answer?"""
+    return any(one.get("finish_reason") == FILTERED for one in parsed["choices"])
+
+
+def as_whole(body: bytes, parsed: dict[str, Any]) -> Whole:
+    """A parsed chat reply, to be passed on as `body`. Raises as read_choices does."""
+    texts = read_choices(parsed)
+    return Whole(
+        body,
+        parsed.get("usage"),
+        sum(map(text_size, texts)),
+        natural(parsed),
+        texts,
+        filtered(parsed),
+    )
 
 
 class Chat(Dialect):
@@ -137,12 +189,12 @@ class Chat(Dialect):
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return capped(held.plan.body, held, candidate)
 
-    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        size = read_choices(parsed)
-        return Whole(raw, parsed.get("usage"), size, natural(parsed))
+    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        return as_whole(raw, parsed)
 
     def reader(self, held: Held) -> ChatStream:
-        return ChatStream(include_usage=held.plan.shape.include_usage)
+        shape = held.plan.shape
+        return ChatStream(include_usage=shape.include_usage, choices=shape.choices)
 
 
 DIALECT = Chat()

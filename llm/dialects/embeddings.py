@@ -12,7 +12,7 @@ class Embeddings(Dialect):
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return {**held.plan.body, "model": candidate.upstream_model}
 
-    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         if not isinstance(parsed.get("data"), list) or not parsed["data"]:
             raise Malformed("The reply has no embeddings.")
         return Whole(raw, parsed.get("usage"), 0, natural=True)

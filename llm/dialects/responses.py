@@ -5,10 +5,20 @@ from typing import Any
 import orjson
 
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from llm.dialects.chat import parse, text_size
+from llm.dialects.chat import FILTERED, parse, text_size
 from llm.types import Candidate, Held
 
 _ENDINGS = ("response.completed", "response.incomplete")
+# All fields of a request that OpenAI's Responses API knows; others it refuses.
+FIELDS = frozenset(
+    {"access_programs", "background", "background_options", "context_management",
+     "conversation", "image", "include", "input", "instructions", "max_output_tokens",
+     "max_tool_calls", "metadata", "model", "moderation", "parallel_tool_calls",
+     "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_options",
+     "prompt_cache_retention", "reasoning", "safety_identifier", "service_tier",
+     "store", "stream", "stream_options", "temperature", "text", "tool_choice", "tools",
+     "top_logprobs", "top_p", "truncation", "user"}
+)  # fmt: skip
 
 
 class NativeStream(StreamReader):
@@ -16,7 +26,7 @@ class NativeStream(StreamReader):
 
     _last = -1
 
-    def read(self, raw: bytes, payload: bytes) -> Piece:
+    def _read(self, raw: bytes, payload: bytes) -> Piece:
         if payload == b"[DONE]":
             return Piece(Sort.DROP)
         event = parse(payload)
@@ -32,6 +42,7 @@ class NativeStream(StreamReader):
         if kind in _ENDINGS:
             response = event.get("response") or {}
             self.usage, self.finished = response.get("usage"), True
+            self.filtered = _filtered(response)
             self._final = raw
             return Piece(Sort.DONE)
         return Piece(Sort.PASS if self.pieces else Sort.HELD, raw)
@@ -58,35 +69,48 @@ def _error(event: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"message": str(found)}
 
 
-def output_size(output: Any) -> int:
-    """UTF-8 bytes of the generated text in a Response's output. Raises Malformed."""
+def _filtered(response: dict[str, Any]) -> bool:
+    """Did a content filter cut the answer?"""
+    details = response.get("incomplete_details")
+    return isinstance(details, dict) and details.get("reason") == FILTERED
+
+
+def output_texts(output: Any) -> tuple[str, ...]:
+    """The generated texts in a Response's output. Raises as Dialect.whole does."""
     if not isinstance(output, list):
         raise Malformed("The reply has no output.")
-    size = 0
+    found: list[Any] = []
     for item in output:
-        if not isinstance(item, dict):
-            raise Malformed("The reply's output has another form.")
-        size += text_size(item.get("arguments"))
+        found += (item.get("name"), item.get("arguments"), item.get("input"))
         for part in item.get("content") or ():
             if isinstance(part, dict):
-                size += text_size(part.get("text")) + text_size(part.get("refusal"))
-    return size
+                found += (part.get("text"), part.get("refusal"))
+    return tuple(text for text in found if isinstance(text, str))
 
 
 class Responses(Dialect):
     path = "/responses"
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+        plan = held.plan
+        # An operator's parameters are for chats as well; a client's are its own affair.
+        left_out = plan.chosen.given - FIELDS
         return {
-            **held.plan.body,
+            **{n: value for n, value in plan.body.items() if n not in left_out},
             "model": candidate.upstream_model,
-            "max_output_tokens": held.plan.max_output,
+            "max_output_tokens": plan.max_output,
         }
 
-    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        size = output_size(parsed.get("output"))
-        natural = parsed.get("status") == "completed"
-        return Whole(raw, parsed.get("usage"), size, natural)
+    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        texts = output_texts(parsed.get("output"))
+        return Whole(
+            raw,
+            parsed.get("usage"),
+            sum(map(text_size, texts)),
+            parsed.get("status") == "completed",
+            texts,
+            _filtered(parsed),
+        )
 
     def reader(self, held: Held) -> NativeStream:
         return NativeStream()

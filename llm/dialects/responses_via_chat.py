@@ -5,9 +5,8 @@ from typing import Any
 
 import orjson
 
-from llm.cache.assembly import natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from llm.dialects.chat import ChatStream, capped, parse, read_choices
+from llm.dialects.chat import ChatStream, as_whole, capped, parse
 from llm.translate import ResponseStream, to_chat, to_response
 from llm.types import Candidate, Held
 from valuecanvas.core.errors import GatewayError
@@ -28,10 +27,11 @@ class TranslatedStream(StreamReader):
             created=int(time.time()),
         )
 
-    def read(self, raw: bytes, payload: bytes) -> Piece:
+    def _read(self, raw: bytes, payload: bytes) -> Piece:
         piece = self._chat.read(raw, payload)
         self.usage, self.size = self._chat.usage, self._chat.size
         self.pieces, self.finished = self._chat.pieces, self._chat.finished
+        self.filtered = self._chat.filtered
         if piece.sort in (Sort.DONE, Sort.ERROR):
             return piece
         try:
@@ -53,8 +53,7 @@ class ResponsesViaChat(Dialect):
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return capped(to_chat(held.plan.body), held, candidate)
 
-    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        size = read_choices(parsed)
+    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         try:
             response = to_response(
                 parsed,
@@ -64,7 +63,7 @@ class ResponsesViaChat(Dialect):
             )
         except GatewayError as error:
             raise Malformed(error.message) from error
-        return Whole(orjson.dumps(response), parsed.get("usage"), size, natural(parsed))
+        return as_whole(orjson.dumps(response), parsed)
 
     def reader(self, held: Held) -> TranslatedStream:
         return TranslatedStream(held)

@@ -6,7 +6,7 @@ from llm.limits.headers import headers
 from llm.limits.types import Kind, Refused
 from valuecanvas.core.errors import TooManyRequests
 
-WHOSE = {"c": "this user", "k": "this API key"}
+WHOSE = {"c": "this user", "k": "this API key", "f": "ratings"}
 
 
 def error(refused: Refused) -> TooManyRequests:
@@ -24,6 +24,8 @@ def _message(refused: Refused) -> str:
     wait = f"Try again in {max(1, math.ceil(refused.retry_after_s))} s."
     if refused.kind is Kind.CONCURRENT:
         return f"The most requests of {whose} at once, {limit}, are under way. {wait}"
+    if whose == WHOSE["f"]:
+        return f"At most {limit} {whose} a minute. {wait}"
     used = f"The {limit} {refused.kind} a minute of {whose} are used up"
     if refused.left:
         used = f"Of the {limit} tokens a minute of {whose} too few are left"

@@ -17,7 +17,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom limits hold for: 'c:<customer id>' or 'k:<prefix of a key>'."""
+    """Whom limits hold for: 'c:<customer id>' or 'k:<prefix of a key>'.
+
+    'f:' and either of them, for their ratings.
+    """
 
     name: str
     limits: MinuteLimits

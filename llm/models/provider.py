@@ -1,12 +1,11 @@
 """Providers: endpoints that speak the OpenAI wire format."""
 
-from urllib.parse import urlsplit
-
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
 
+from llm.providers import reach
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
 from valuecanvas.core.models import ConfigModel
@@ -14,6 +13,13 @@ from valuecanvas.core.models import ConfigModel
 
 def kind_choices() -> list[tuple[str, str]]:
     return [(name, kind.title) for name, kind in KINDS.items()]
+
+
+def check_variable(name: str) -> None:
+    """Raises ValidationError for a variable that holds no provider's key."""
+    if name and name not in settings.PROVIDER_KEYS:
+        known = ", ".join(settings.PROVIDER_KEYS)
+        raise ValidationError(f"Known variables: {known}.")
 
 
 class Provider(ConfigModel):
@@ -33,13 +39,14 @@ class Provider(ConfigModel):
     base_url = models.CharField(
         "base URL",
         max_length=300,
-        validators=[URLValidator(schemes=["http", "https"])],
-        help_text="Up to and with /v1. Changing the host clears the key.",
+        validators=[URLValidator(schemes=["http", "https"]), reach.check_url],
+        help_text="Up to and with /v1. Another scheme, host or port clears the key.",
     )
     api_key_env = models.CharField(
         "key from environment",
         max_length=60,
         blank=True,
+        validators=[check_variable],
         help_text="Name of the variable with the key, e.g. TOGETHER_API_KEY.",
     )
     api_key_sealed = models.BinaryField(null=True, editable=False)
@@ -65,23 +72,11 @@ class Provider(ConfigModel):
     def open_key(self) -> str:
         """The key: the sealed one, else the environment's, else ''.
 
-        Raises crypto.Unreadable where the sealed key belongs to another host.
+        Raises crypto.Unreadable where the sealed key belongs to another origin.
         """
         if self.api_key_sealed:
             return crypto.unseal(bytes(self.api_key_sealed), self._bound_to())
         return str(settings.PROVIDER_KEYS.get(self.api_key_env, ""))
 
     def _bound_to(self) -> str:
-        return f"provider:{self.key}:{urlsplit(self.base_url).netloc}"
-
-    def clean(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.username or parts.password:
-            raise ValidationError({"base_url": "Put no name or password in the URL."})
-        if parts.query or parts.fragment:
-            raise ValidationError({"base_url": "Leave out everything after the path."})
-        if parts.scheme != "https" and not settings.LLM_ALLOW_HTTP_PROVIDERS:
-            raise ValidationError({"base_url": "Use https://."})
-        if self.api_key_env and self.api_key_env not in settings.PROVIDER_KEYS:
-            known = ", ".join(settings.PROVIDER_KEYS)
-            raise ValidationError({"api_key_env": f"Known variables: {known}."})
+        return f"provider:{self.key}:{reach.origin(self.base_url)}"

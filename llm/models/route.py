@@ -66,14 +66,10 @@ class Model(ConfigModel):
 
     def clean(self) -> None:
         least = self.first_token_s + self.between_tokens_s
-        if self.total_stream_s < least:
-            raise ValidationError(
-                {"total_stream_s": f"At least first token + between tokens: {least} s."}
-            )
-        if self.total_s < self.first_token_s:
-            raise ValidationError(
-                {"total_s": f"At least the first token's wait: {self.first_token_s} s."}
-            )
+        wrong = f"At least first token + between tokens: {least} s."
+        names = ("total_stream_s", "total_s")
+        if short := {name: wrong for name in names if getattr(self, name) < least}:
+            raise ValidationError(short)
 
 
 class Route(ConfigModel):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from billing.acting import may_act_for_customer
 from billing.models import Reservation, Scope, Usage
 from billing.principal import Principal
 from llm.models import Feedback
@@ -81,8 +82,9 @@ def _kept(principal: Principal, opinion: Opinion) -> Feedback:
 def _may_speak(principal: Principal, row: Usage | Reservation) -> bool:
     if row.customer_id == principal.customer_id:
         return True
-    # As in Callers.acting_for: the users of its own team.
-    return Scope.ACT_AS in principal.scopes and row.team == principal.team
+    if Scope.ACT_AS not in principal.scopes or row.team != principal.team:
+        return False
+    return may_act_for_customer(principal, row.customer_id)
 
 
 def _unknown(principal: Principal, request_id: uuid.UUID) -> NotFound | Conflict:

@@ -2,14 +2,43 @@
 
 from typing import TYPE_CHECKING
 
+import httpx2
 import openai
 from django.conf import settings
+
+from llm.providers import reach
 
 if TYPE_CHECKING:
     from llm.models import Provider
 
 READ_TIMEOUT_S = 15.0
 NO_KEY = "none"  # the SDK wants some key even where the endpoint wants none
+
+
+class Transport(httpx2.HTTPTransport):
+    """Connects to an address that was looked at, not to what a name stands for later.
+
+    Proxies of the environment are not used, as on the hot path.
+    """
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not settings.LLM_ALLOW_HTTP_PROVIDERS:
+            try:
+                _pin(request)
+            except OSError as error:
+                raise httpx2.ConnectError(str(error), request=request) from error
+        return super().handle_request(request)
+
+
+def _pin(request: httpx2.Request) -> None:
+    """Raises OffLimits, OSError."""
+    if request.url.scheme != "https":
+        raise reach.OffLimits(reach.PLAIN)
+    host = request.url.host
+    address = reach.resolved(host, request.url.port or reach.PORTS["https"])
+    # TLS and the header Host still have the name.
+    request.extensions = {**request.extensions, "sni_hostname": host}
+    request.url = request.url.copy_with(host=address)
 
 
 def sdk(provider: "Provider", read_timeout_s: float = READ_TIMEOUT_S) -> openai.OpenAI:
@@ -28,5 +57,7 @@ def sdk(provider: "Provider", read_timeout_s: float = READ_TIMEOUT_S) -> openai.
         base_url=provider.base_url,
         timeout=timeout,
         max_retries=0,
-        http_client=openai.DefaultHttpxClient(timeout=timeout, follow_redirects=False),
+        http_client=openai.DefaultHttpxClient(
+            timeout=timeout, follow_redirects=False, transport=Transport()
+        ),
     )

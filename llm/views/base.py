@@ -16,7 +16,12 @@ from llm.choice import context
 from llm.responses import EventStream, json_response
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
-from valuecanvas.core.errors import InvalidRequest, MethodNotAllowed, UnsupportedMedia
+from valuecanvas.core.errors import (
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    UnsupportedMedia,
+)
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -49,6 +54,33 @@ class HotView(APIView):
 
     async def options(self, request: ASGIRequest) -> HttpResponseBase:  # type: ignore[override]
         return json_response(b"", {"Allow": ", ".join(self.allowed_methods)}, 204)
+
+
+class PaidView(HotView):
+    """An endpoint that takes quota: whoever is refused is told how much is left."""
+
+    async def post(self, request: ASGIRequest) -> HttpResponseBase:
+        # Until the body is understood, whoever has the key.
+        call = Call(
+            id=request_id(request),
+            endpoint="",
+            body={},
+            authorization=request.META.get("HTTP_AUTHORIZATION"),
+        )
+        try:
+            call = self.call(request)
+            return await self.served(request, call)
+        except GatewayError as error:
+            await runtime(request).standings.tell(call, error)
+            raise
+
+    def call(self, request: ASGIRequest) -> Call:
+        """Raises GatewayError."""
+        raise NotImplementedError
+
+    async def served(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
+        """Raises GatewayError."""
+        return await answer(request, call)
 
 
 def runtime(request: ASGIRequest) -> Runtime:
@@ -128,6 +160,7 @@ def call_of(
     *,
     on_behalf: str | None,
     on_behalf_required: bool = False,
+    door: str = "",
 ) -> Call:
     """The call that `request` makes, by its headers. Raises InvalidRequest."""
     sent = request.META
@@ -138,6 +171,7 @@ def call_of(
         authorization=sent.get("HTTP_AUTHORIZATION"),
         on_behalf=on_behalf,
         on_behalf_required=on_behalf_required,
+        door=door,
         trace_id=trace_id(request),
         directives=directives.parse(sent),
         context=context.parse(sent.get("HTTP_X_VALUECANVAS_CONTEXT")),

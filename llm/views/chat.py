@@ -3,24 +3,23 @@
 from typing import ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, answer, call_of, json_body
+from llm.views.base import PaidView, call_of, json_body
 
 
-class Relayed(HotView):
+class Relayed(PaidView):
     """An endpoint that is relayed to a provider."""
 
     endpoint: ClassVar[str]
 
-    async def post(self, request: ASGIRequest) -> HttpResponseBase:
+    def call(self, request: ASGIRequest) -> Call:
         body = json_body(request)
         user = body.get("user")
         on_behalf = user if isinstance(user, str) and user else None
-        call = call_of(request, self.endpoint, body, on_behalf=on_behalf)
-        return await answer(request, call)
+        return call_of(request, self.endpoint, body, on_behalf=on_behalf)
 
 
 @extend_schema_view(

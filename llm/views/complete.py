@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm.completion import Completion, read_completion
 from llm.responses import json_response
-from llm.types import Reply
+from llm.types import Call, Reply
 from llm.views import schemas
-from llm.views.base import HotView, call_of, json_body, runtime
+from llm.views.base import PaidView, call_of, json_body, runtime
 from valuecanvas.core.errors import GatewayError, InvalidRequest
 
 _PARAMETERS = {
@@ -80,6 +80,9 @@ def _rename(error: GatewayError) -> None:
         error.message = error.message.replace(f"'prompt.{inside}", f"'{name}")
         if error.param and error.param.startswith(f"prompt.{inside}"):
             error.param = error.param.replace(f"prompt.{inside}", name, 1)
+    if error.param == "user":
+        error.param = "userId"
+        error.message = error.message.replace("'user'", "'userId'")
 
 
 def shown(completion: Completion) -> dict[str, Any]:
@@ -107,18 +110,21 @@ def shown(completion: Completion) -> dict[str, Any]:
         tags=["Gateway"],
     )
 )
-class Complete(HotView):
+class Complete(PaidView):
     """One prompt for one user, with failover; answers with the text and its cost."""
 
-    async def post(self, request: ASGIRequest) -> HttpResponseBase:
+    def call(self, request: ASGIRequest) -> Call:
         given = json_body(request)
-        call = call_of(
+        return call_of(
             request,
             "chat",
             chat_body(given),
             on_behalf=given.get("userId"),
             on_behalf_required=True,
+            door="complete",
         )
+
+    async def served(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
         try:
             reply = await runtime(request).pipeline.run(call)
         except GatewayError as error:

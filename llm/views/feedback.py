@@ -4,15 +4,21 @@ import uuid
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers as s
 
+from billing.minute_limits import MinuteLimits
+from billing.principal import Principal
+from llm.limits.refusal import error as limit_error
+from llm.limits.types import Refused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Opinion
 from llm.responses import json_response
+from llm.runtime import Runtime
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import HotView, json_body, request_id, runtime
@@ -92,6 +98,7 @@ def _comment(body: dict[str, Any]) -> str:
             401: OpenApiResponse(schemas.ErrorBody, description="No key of ours."),
             404: OpenApiResponse(schemas.ErrorBody, description="No request of yours."),
             409: OpenApiResponse(schemas.ErrorBody, description="Still under way."),
+            429: OpenApiResponse(schemas.ErrorBody, description="Too many a minute."),
             503: OpenApiResponse(schemas.ErrorBody, description="Try again."),
         },
         tags=["Gateway"],
@@ -113,6 +120,7 @@ class FeedbackView(HotView):
                 authorization=request.META.get("HTTP_AUTHORIZATION"),
             )
         )
+        await _count(gateway, principal, str(request_id(request)))
         kept = await gateway.db.run(feedback.keep, principal, said)
         shown = {
             "object": "feedback",
@@ -121,3 +129,20 @@ class FeedbackView(HotView):
             "comment": kept.comment,
         }
         return json_response(orjson.dumps(shown))
+
+
+async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
+    """One more rating of this minute. Raises TooManyRequests."""
+    most = settings.FEEDBACK_PER_MINUTE
+    if not most:
+        return
+    name = f"k:{principal.key}" if principal.key else f"c:{principal.customer_id}"
+    # Nothing is given back: what was asked, counts.
+    taken = await gateway.limiter.take(
+        [Subject(f"f:{name}", MinuteLimits(requests=most))],
+        request_id=call_id,
+        tokens=0,
+        lease_s=0,
+    )
+    if isinstance(taken, Refused):
+        raise limit_error(taken)

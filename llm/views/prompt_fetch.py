@@ -1,9 +1,11 @@
 """A prompt for clients that render it themselves: from memory, and made to be cached.
 
 Unlike the other endpoints of prompts it runs on the hot path: no session, no query.
+What a caller gets is what the gateway would send on for the same caller.
 """
 
 import hashlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,14 +20,17 @@ from drf_spectacular.utils import extend_schema_view as described
 from rest_framework import serializers as s
 
 from billing.principal import Principal
-from llm.choice import context
+from llm.choice import context, effects, models
+from llm.choice.asked import Asked
+from llm.choice.effects import Effects
+from llm.choice.pick import pick
+from llm.choice.words import laid_over
 from llm.reader import Readable
 from llm.responses import json_response
+from llm.snapshot import Snapshot
 from llm.types import Call
 from llm.views.base import HotView, request_id, runtime
-from prompts import render
 from prompts.grammar import Template, Variable
-from prompts.models.label import PRODUCTION
 from prompts.models.prompt import Kind
 from prompts.render import Chosen, Library
 from valuecanvas.core.api.schema import answers
@@ -40,8 +45,15 @@ _PARAMETERS = [
     OpenApiParameter("version", OpenApiTypes.INT, description="In place of a label."),
     OpenApiParameter(
         "user",
-        description="Your id for the user: answers with what a running experiment or "
-        "rollout gives this user. Without it, with what the label points at.",
+        description="Your id for the user. Which side of an experiment or rollout is "
+        "answered, and what flags say, is decided for this user; for the customer of "
+        "the key where neither this nor a `targetingKey` names one.",
+    ),
+    OpenApiParameter(
+        context.HEADER,
+        location=OpenApiParameter.HEADER,
+        description="What flags and experiments may know of the user, a JSON object: "
+        '`{"targetingKey": "user-123", "country": "SE"}`.',
     ),
     OpenApiParameter(
         "If-None-Match",
@@ -94,19 +106,26 @@ class FetchPrompt(HotView):
             body={},
             authorization=request.META.get("HTTP_AUTHORIZATION"),
             on_behalf=asked.get("user"),
+            context=context.parse(request.META.get("HTTP_X_VALUECANVAS_CONTEXT")),
         )
         snapshot, principal = await runtime(request).reader.open(call)
         if SCOPE not in principal.scopes:
             raise NotPermitted(
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
             )
-        chosen = _chosen(snapshot, key, asked, principal)
-        body = orjson.dumps(shown(snapshot.prompt_library, chosen))
-        return _conditional(request, body, snapshot.epoch)
+        known = context.build(principal, {"user": asked.get("user")}, call.context)
+        found = effects.of(snapshot.flags, known, time.time())
+        chosen = pick(snapshot.prompt_library, _named(key, asked), known, found)
+        told = shown(snapshot.prompt_library, chosen, found)
+        told["model"] = _model(chosen, found, principal, snapshot)
+        response = _conditional(request, orjson.dumps(told), snapshot.epoch)
+        if response.status_code == 200:
+            runtime(request).exposures.note_all(found.values)
+        return response
 
 
-def shown(library: Library, chosen: Chosen) -> dict[str, Any]:
-    """What is answered. Raises BrokenPrompt."""
+def shown(library: Library, chosen: Chosen, found: Effects) -> dict[str, Any]:
+    """What is answered, but for the model. Raises BrokenPrompt."""
     prompt, version = chosen.prompt, chosen.version
     body = library.body(prompt, version)
     texts = [(role, _source(words)) for role, words in body.messages]
@@ -127,29 +146,28 @@ def shown(library: Library, chosen: Chosen) -> dict[str, Any]:
             }
             for one in body.declared
         ],
-        "model": chosen.model or version.model or None,
-        "parameters": version.words.parameters,
+        "parameters": laid_over(version.words.parameters, found.parameters),
     }
 
 
-def _chosen(
-    snapshot: Readable, key: str, asked: Mapping[str, str], principal: Principal
-) -> Chosen:
-    version, label = asked.get("version"), asked.get("label")
-    user = asked.get("user")
-    if user is None and version is None:
-        prompt = render.find(snapshot.prompt_library, key)
-        name = label or PRODUCTION
-        return Chosen(prompt, render.labelled(prompt, name), name)
-    known = context.build(principal, {"user": user}, {})
-    return render.choose(
-        snapshot.prompt_library,
-        key,
-        version=None if version is None else int(version),
-        label=label,
-        subject=known[context.SUBJECT],
-        context=known,
-    )
+def _model(
+    chosen: Chosen, found: Effects, principal: Principal, snapshot: Readable
+) -> str | None:
+    """The flag's, else the experiment's, else the version's; None: it is yours to name."""
+    for name in (found.model, chosen.model):
+        # What was last known of prompts on disk comes without the models.
+        if name and (
+            not isinstance(snapshot, Snapshot)
+            or models.usable(name, "chat", principal=principal, snapshot=snapshot)
+        ):
+            return name
+    return chosen.version.model or None
+
+
+def _named(key: str, asked: Mapping[str, str]) -> Asked:
+    version = asked.get("version")
+    number = None if version is None else int(version)
+    return Asked(key, number, asked.get("label"), {})
 
 
 def _asked(query: Mapping[str, str]) -> Mapping[str, str]:
@@ -183,7 +201,7 @@ def _conditional(request: ASGIRequest, body: bytes, epoch: int) -> HttpResponseB
     headers = {
         "ETag": etag,
         "Cache-Control": CACHE_CONTROL,
-        "Vary": "Authorization",
+        "Vary": f"Authorization, {context.HEADER}",
         "x-valuecanvas-epoch": str(epoch),
     }
     response: HttpResponse = json_response(body, headers)

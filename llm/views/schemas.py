@@ -110,7 +110,11 @@ class CompleteRequest(s.Serializer):
         required=False, help_text="Required, unless the prompt's version names one."
     )
     metadata = s.DictField(required=False, help_text="Attributes for flags.")
-    userId = s.CharField(required=False)
+    userId = s.CharField(
+        required=False,
+        help_text="Who is billed: needs a key with the scope act_as, of the user's team; "
+        "or without a team, for users without keys.",
+    )
     maxTokens = s.IntegerField(required=False, min_value=1)
     temperature = s.FloatField(required=False)
 

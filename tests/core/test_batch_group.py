@@ -47,7 +47,7 @@ class Desk:
         self.batches.append([*items])
         if self.faults:
             raise self.faults.pop(0)
-        if "bad" in items:
+        if "bad" in items or any("~" in item for item in items):
             connection.execute("SELECT 1/0")
         if "odd" in items:
             connection.execute("BEGIN")
@@ -57,12 +57,16 @@ class Desk:
     def undo(self, item: str) -> str | None:
         return None if item.startswith(("keep", "free")) else f"keep-un{item}"
 
+    def plainer(self, item: str) -> str | None:
+        return item.replace("~", "") if "~" in item else None
+
     def policy(self, **fields: Any) -> "Policy[str]":
         return Policy(
             connect=self.connect,
             work=self.work,
             must_land=lambda item: item.startswith("keep"),
             undo=self.undo,
+            plainer=self.plainer,
             **fields,
         )
 
@@ -152,6 +156,28 @@ async def test_submit__item_of_a_bad_batch__is_tried_alone(
     assert isinstance(answers[2], psycopg.errors.DivisionByZero)
     assert answers[3] == "C"
     assert group.healthy
+
+
+async def test_submit__what_must_land_is_refused__lands_in_plainer_words(
+    desk: Desk, group: "GroupCommit[str]"
+) -> None:
+    desk.go.clear()
+    first = group.submit("a")
+    await until_busy(desk)
+    rest = [group.submit(item) for item in ("keep~1", "b~", "c")]
+    desk.go.set()
+    answers = await asyncio.gather(first, *rest, return_exceptions=True)
+    assert answers[:2] == ["A", "KEEP1"]
+    assert isinstance(answers[2], psycopg.errors.DivisionByZero)
+    assert answers[3] == "C"
+
+
+async def test_submit__database_away_when_it_is_retried__lands_later_all_the_same(
+    desk: Desk, group: "GroupCommit[str]"
+) -> None:
+    desk.faults = [LookupError("odd"), psycopg.OperationalError("away")]
+    assert await group.submit("keep~1") == "KEEP1"
+    assert desk.batches == [["keep~1"], ["keep1"], ["keep1"]]
 
 
 async def test_submit__work_that_fails_in_our_own_code__spares_thread_and_locks(

@@ -291,7 +291,7 @@ PART_WRITES: dict[str, Callable[[PromptVersion], object]] = {
         ]
     ),
     "update": lambda one: Rollout.objects.filter(version=one).update(share=7),
-    "delete": lambda one: one.delete(),
+    "delete": lambda one: Rollout.objects.get(version=one).delete(),
 }
 
 

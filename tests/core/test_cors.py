@@ -21,10 +21,17 @@ def test_allow__a_listed_origin__may_read_the_answer_and_its_cost():
     assert "Access-Control-Allow-Headers" not in response
 
 
+def test_allow__an_answer_that_varies__varies_by_the_origin_as_well():
+    response = HttpResponse(headers={"Vary": "Authorization"})
+    cors.allow(ORIGIN, response, preflight=False)
+    assert response["Vary"] == "Authorization, Origin"
+
+
 def test_allow__a_preflight__names_the_headers_that_sdks_send():
     response = HttpResponse()
     cors.allow(ORIGIN, response, preflight=True)
-    assert "authorization" in response["Access-Control-Allow-Headers"]
+    for name in ("authorization", "x-valuecanvas-context", "idempotency-key"):
+        assert name in response["Access-Control-Allow-Headers"]
     assert "POST" in response["Access-Control-Allow-Methods"]
 
 

@@ -3,7 +3,10 @@
 import os
 import stat
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import orjson
 import pytest
 
 from valuecanvas.core import disk_snapshot
@@ -22,6 +25,75 @@ def test_saved__and_loaded__the_same():
     assert (found.epoch, found.sections) == (7, SECTIONS)
     assert found.saved_at > 0
     assert disk_snapshot.load(name="other") is None
+
+
+def test_saved__of_every_shape__the_same():
+    sections = {
+        "none": {},
+        "list": [1, {"a": None}],
+        'Ö "quoted"': {'a"b': {"deep": [1, {"x": None}]}, "é\n": [], "f": 1.5},
+        "pieces": {"1": orjson.Fragment(b'{"name":"p"}'), "2": "text"},
+    }
+    assert disk_snapshot.save(7, sections)
+    found = disk_snapshot.load().sections
+    assert found == {**sections, "pieces": {"1": {"name": "p"}, "2": "text"}}
+    assert disk_snapshot.save(8, {})
+    assert disk_snapshot.load().sections == {}
+
+
+def test_saved__row_after_row__none_is_written_with_another():
+    pieces = disk_snapshot._pieces(
+        7, {"prompt": {str(n): "x" * 999 for n in range(50)}}
+    )
+    sizes = [len(piece) for piece in pieces]
+    assert (max(sizes), len(sizes) > 100) == (1001, True)
+
+
+def test_saved__something_that_is_no_json__nothing_is_left_and_the_old_one_stays():
+    disk_snapshot.save(7, SECTIONS)
+    with pytest.raises(TypeError):
+        disk_snapshot.save(8, {"flag": {"1": object()}})
+    assert disk_snapshot.load().epoch == 7
+    assert os.listdir(disk_snapshot.path().parent) == ["gateway.json"]
+
+
+def test_abandoned_files__of_killed_writers__are_swept_and_no_others():
+    folder = disk_snapshot.path().parent
+    folder.mkdir(parents=True)
+    old = time.time() - disk_snapshot.ABANDONED_S - 60
+    names = {
+        "gateway.json.12.345": old,
+        "gateway.json.13.346": time.time(),
+        "gateway.json.bak": old,
+        "gateway.json.12.345.txt": old,
+        "gateway_json.12.345": old,
+        "keys.json.12.345": old,
+    }
+    for name, at in names.items():
+        (folder / name).touch()
+        os.utime(folder / name, (at, at))
+    (folder / "gateway.json.14.347").mkdir()
+    os.utime(folder / "gateway.json.14.347", (old, old))
+
+    assert disk_snapshot.save(7, SECTIONS)
+
+    gone = {"gateway.json.12.345"}
+    assert set(os.listdir(folder)) == {*names, "gateway.json", "gateway.json.14.347"} - gone  # fmt: skip
+
+
+def test_abandoned_files__swept_by_many_at_once__all_save():
+    folder = disk_snapshot.path().parent
+    folder.mkdir(parents=True)
+    old = time.time() - disk_snapshot.ABANDONED_S - 60
+    for number in range(200):
+        (folder / f"gateway.json.1.{number}").touch()
+        os.utime(folder / f"gateway.json.1.{number}", (old, old))
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda n: disk_snapshot.save(n, SECTIONS), range(8)))
+
+    assert done == [True] * 8
+    assert os.listdir(folder) == ["gateway.json"]
 
 
 def test_file__after_saving__only_the_owners():

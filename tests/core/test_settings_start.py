@@ -113,6 +113,23 @@ def test_settings__production__are_safe(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("variables", "allowed"),
+    [
+        ({"VALUECANVAS_ENV": "embedded"}, True),
+        ({"VALUECANVAS_ENV": "test"}, True),
+        (SAFE, False),
+        ({**SAFE, "LLM_ALLOW_HTTP_PROVIDERS": "on"}, True),
+    ],
+    ids=["embedded", "test", "production", "said so"],
+)
+def test_settings__private_providers__are_off_in_production_only(
+    tmp_path: Path, variables: dict[str, str], allowed: bool
+) -> None:
+    name = "LLM_ALLOW_HTTP_PROVIDERS"
+    assert shown(tmp_path, name, **variables) == {name: allowed}
+
+
 def test_settings__another_broker_proxy_and_provider__are_taken(tmp_path: Path) -> None:
     found = shown(
         tmp_path,

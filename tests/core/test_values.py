@@ -54,6 +54,14 @@ def test_money__cost_of_parts__is_rounded_once() -> None:
     assert money.round_cost(parts - 1) == 1
 
 
+def test_money__cost_of_next_to_nothing__is_one_micro_dollar() -> None:
+    # 24 tokens at 0.02 USD a million are 0.48 micro-dollars.
+    assert money.round_cost(24 * money.rate(Decimal("0.02"))) == 1
+    assert money.round_cost(1) == 1
+    assert money.round_cost(0) == 0
+    assert money.round_cost(-1) == 0
+
+
 def test_seal__unsealed_by_its_owner__is_the_secret() -> None:
     sealed = crypto.seal("s3cret ü", "provider:a")
     assert crypto.unseal(sealed, "provider:a") == "s3cret ü"

@@ -12,6 +12,7 @@ from llm.prompting import metrics, queries
 from llm.prompting.metrics import Figures, Window
 from prompts.experiments.statistics import Sample
 from tests.experiments.rows import NOW, rows_for, said_of
+from tests.tampering import tampering
 from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,10 @@ def test_figures__clients_gone_and_stored_answers__judge_no_arm() -> None:
     rows_for(KEY, "short:a", 4, at=AT)
     rows_for(KEY, "short:a", 2, at=AT, cached=True, cost_usd=0, latency_ms=1)
     gone = rows_for(KEY, "short:a", 2, at=AT, latency_ms=9000)
-    Usage.objects.filter(pk__in=[one.pk for one in gone]).update(status="client_gone")
+    with tampering():
+        Usage.objects.filter(pk__in=[one.pk for one in gone]).update(
+            status="client_gone"
+        )
     [a] = metrics.figures(EXPERIMENT)
     assert (a.requests, a.cached, a.gone, a.failed) == (8, 2, 2, 0)
     assert (a.error_rate, a.p50_ms, a.p95_ms) == (0, 400, 400)

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psutil
 from django.core.management import call_command
 from django.db import connection, connections
 
@@ -52,6 +53,24 @@ class Engines:
 
     def start_postgres(self) -> None:
         self.postgres = start_postgres(self.folder)
+
+    def freeze_postgres(self) -> None:
+        """SIGSTOP to all of it: its kernel takes connections, and nobody answers."""
+        parent = psutil.Process(self.postgres.pid)
+        parent.suspend()  # first: it would start what is missing
+        _send(parent.children(recursive=True), psutil.Process.suspend)
+
+    def thaw_postgres(self) -> None:
+        parent = psutil.Process(self.postgres.pid)
+        _send([*parent.children(recursive=True), parent], psutil.Process.resume)
+
+
+def _send(
+    them: list[psutil.Process], signalled: Callable[[psutil.Process], None]
+) -> None:
+    for process in them:
+        with suppress(psutil.NoSuchProcess):
+            signalled(process)
 
 
 def start_postgres(folder: Path) -> Engine:

@@ -148,7 +148,7 @@ async def sampling(rig: Rig) -> AsyncIterator[Sampler]:
 
 
 SCOPES = ["key", "customer", "team", "global"]
-LIMIT = 20_000  # micro-dollars
+LIMIT = 60_000  # micro-dollars
 
 
 @pytest.mark.parametrize("scope", SCOPES)

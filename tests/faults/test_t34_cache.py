@@ -220,7 +220,7 @@ def flipped(value: bytes) -> bytes:
 async def test_cache__two_tenants_ask_alike__never_share(rig: Rig) -> None:
     offer = rig.provide("ok-12")
     text = rig.text()
-    keys = [rig.new_customer(daily_requests=10)[1] for _ in range(either(4, 50))]
+    keys = [rig.new_customer(daily_requests=1000)[1] for _ in range(either(4, 50))]
     async with Client() as client:
         for key in keys:
             row = await rig.ask(client, offer, key, text=text)

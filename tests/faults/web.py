@@ -58,6 +58,7 @@ class Web:
         """Start it, without waiting until it answers."""
         command = [sys.executable, "-m", "uvicorn", self.application]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+        command += ["--http", "valuecanvas.server_http:HttpProtocol"]
         with (self.folder / f"web-{self.port}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

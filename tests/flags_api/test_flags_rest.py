@@ -83,6 +83,20 @@ def test_create__rubbish__names_the_field(
     assert not Flag.objects.filter(name=body.get("name", "")).exists()
 
 
+def test_patch__more_than_a_flag_may_hold__names_field_and_limit(
+    writer: Caller,
+) -> None:
+    flag = made(writer)
+    answer = writer.patch(
+        f"{URL}/{flag['name']}",
+        {"rules": [{"conditions": []}] * 101},
+        format="json",
+    )
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "rules")
+    assert error["message"] == "'rules': At most 100 rules; these are 101."
+
+
 def test_create__same_name_again__is_refused(writer: Caller) -> None:
     flag = made(writer)
     answer = writer.post(URL, {"name": flag["name"]}, format="json")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -19,9 +20,14 @@ class Pour:
 
     writer: asyncio.StreamWriter
     reader: asyncio.StreamReader
-    streamed: bool
+    asked: dict[str, Any]
     begun: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether a stream was asked for."""
+        return bool(self.asked.get("stream"))
 
     async def send(self, *parts: bytes) -> None:
         """More of a stream, or all of an answer that is none."""
@@ -91,7 +97,7 @@ class Faucet:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split()[0])
         asked = orjson.loads(await reader.readexactly(length))
-        pour = Pour(writer, reader, bool(asked.get("stream")))
+        pour = Pour(writer, reader, asked)
         async with self._heard:
             self.calls.append(pour)
             self._heard.notify_all()

@@ -63,6 +63,7 @@ def live_server(
     port, log_path = free_port(), folder / "server.log"
     command = [sys.executable, "-m", "uvicorn", "valuecanvas.asgi:application"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    command += ["--http", "valuecanvas.server_http:HttpProtocol"]
     with (
         log_path.open("wb") as log,
         subprocess.Popen(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from billing.ledger.ledger import connect
+from billing.ledger.connection import connect
 from llm import runtime
 from tests.live.faucet import ROLE, open_faucet
 from tests.live.party import Party, gathering, leading, rows
@@ -94,6 +94,37 @@ async def test_leader__its_client_leaves_while_others_follow__goes_on_and_pays(
     assert (paid.status, paid.cached) == ("ok", False)
     assert paid.cost_usd > 0
     assert [row.cost_usd for row in rows(indoors, *answers)] == [0, 0]
+
+
+@pytest.mark.parametrize("where", ["left", "right"])
+async def test_leader__its_client_and_then_its_followers_leave__ends_the_call(
+    indoors: World, party: Party, where: str
+) -> None:
+    leader = party.exchange(party.left, stream=True)
+    led = leader.start()
+    pour = await party.faucet.call()
+    await pour.send(ROLE)
+    await pour.say("Hel")
+    await leader.until(b"Hel")
+    others = [party.exchange(getattr(party, where), stream=True) for _ in range(2)]
+    followed = [one.start() for one in others]
+    for one in others:
+        await one.until(b"Hel")
+    leader.leave()
+    others[0].leave()
+    await followed[0]
+    # One is left who wants it.
+    await pour.say("lo.")
+    await others[1].until(b"lo.")
+    assert not led.done()
+    others[1].leave()
+    await asyncio.gather(led, followed[1])
+    await pour.left()
+    bills = rows(indoors, leader.answer, *(one.answer for one in others))
+    assert [row.status for row in bills] == ["client_gone"] * 3
+    assert [row.cost_usd > 0 for row in bills] == [True, False, False]
+    assert party.left.flights._led == {}
+    assert party.right.flights._followed == {}
 
 
 async def test_leader__its_client_leaves_and_nobody_follows__ends_the_call(

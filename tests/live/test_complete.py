@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from llm.gateway import complete, complete_sync, door
-from tests.fixtures_billing import make_team, unique
+from tests.fixtures_billing import make_customer, make_team, unique
 from tests.live.world import Answer, World
 from valuecanvas.core.errors import GatewayError, InvalidRequest, QuotaExceeded
 
@@ -91,8 +91,47 @@ def test_complete__user_named_by_a_key_that_may_not__is_403(world: World) -> Non
     answer = world.post(
         "/api/llm/complete", prompt="Go.", model=served.model, userId="somebody-else"
     )
-    assert (answer.status, answer.error["param"]) == (403, "user")
+    assert (answer.status, answer.error["param"]) == (403, "userId")
     assert world.counter() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("field", ["user", "userId"])
+def test_act_as__without_a_team__reaches_nobody_who_has_a_key(
+    world: World, field: str
+) -> None:
+    """Else one tenant used up another's quota, and read its stored answers."""
+    served, key = world.serve("ok"), world.new_key(scopes=["llm", "act_as"])
+    victim, own = world.new_customer(daily_requests=2)
+    body = {"prompt": "Go."} if field == "userId" else {"messages": HELLO}
+    path = "/api/llm/complete" if field == "userId" else "/v1/chat/completions"
+    named = {field: victim.user_id, "model": served.model, **body}
+    answer = world.post(path, key, **named)
+    assert (answer.status, answer.error["code"]) == (403, "user_has_key")
+    assert answer.error["param"] == field
+    assert f"'{field}'" in answer.error["message"]
+    assert "one team" in answer.error["message"]
+    assert world.counter(victim) == (0, 0, 0)
+    assert world.chat(served.model, key=own).status == 200
+
+
+def test_act_as__user_is_given_a_key__is_out_of_reach_from_then_on(
+    world: World,
+) -> None:
+    world.free_tier()
+    served, key = world.serve("ok"), world.new_key(scopes=["llm", "act_as"])
+    user = world.db(make_customer)
+    assert world.chat(served.model, key=key, user=user.user_id).status == 200
+    world.new_key(user, revoked=True)
+    assert world.chat(served.model, key=key, user=user.user_id).status == 403
+
+
+def test_act_as__of_one_team__reaches_its_users_with_keys(world: World) -> None:
+    team = world.db(make_team)
+    backend, _ = world.new_customer(team=team)
+    user, _ = world.new_customer(team=team)
+    key = world.new_key(backend, scopes=["llm", "act_as"])
+    answer = world.chat(world.serve("ok").model, key=key, user=user.user_id)
+    assert world.usage(answer.headers["x-request-id"]).customer_id == user.pk
 
 
 def test_complete__user_named_is_the_caller_itself__needs_no_right(

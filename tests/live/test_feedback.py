@@ -140,6 +140,18 @@ async def test_feedback__of_a_user_it_acts_for__is_kept(
     assert (await say(indoors, gateway, key, **asked)).status == 404
 
 
+async def test_feedback__key_without_a_team__rates_only_for_users_without_keys(
+    indoors: World, gateway: Runtime
+) -> None:
+    backend, user, tenant = (indoors.db(make_customer) for _ in range(3))
+    _, key = indoors.db(make_api_key, backend, scopes=["llm", "act_as"])
+    indoors.db(make_api_key, tenant)
+    mine, other = indoors.db(make_usage, user), indoors.db(make_usage, tenant)
+    for row, status in ((mine, 200), (other, 404)):
+        asked = {"request_id": str(row.pk), "score": 1}
+        assert (await say(indoors, gateway, key, **asked)).status == status
+
+
 async def test_feedback__answer_still_under_way__is_told_to_wait(
     indoors: World, gateway: Runtime
 ) -> None:

@@ -131,8 +131,9 @@ def test_key__short_way__replays_the_completion(world: World) -> None:
             for _ in range(2)
         )  # fmt: skip
         assert offer.calls == 1
-    assert two.json["content"] == one.json["content"]
-    assert two.headers["idempotent-replayed"] == "true"
+    check_replay(one, two)
+    assert (one.json["cached"], one.json["model"]) == (False, offer.model)
+    assert one.json["cost"] > 0
 
 
 @pytest.mark.parametrize("behaviour", ["status-500", "status-400", "reset@0"])

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from billing.callers import Callers
-from billing.ledger.ledger import connect
+from billing.ledger.connection import connect
 from billing.principal import Principal
 from llm import admission, records, settlement
 from llm.runtime import Runtime

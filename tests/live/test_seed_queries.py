@@ -8,6 +8,7 @@ from django.db import connection
 
 from billing.models import Usage
 from tests.live.world import World
+from tests.tampering import tampering
 
 pytestmark = pytest.mark.live
 
@@ -42,13 +43,18 @@ def ask(query: str) -> Any:
 def make_old() -> None:
     """Ages one row beyond the hour and another beyond the day."""
     rows = list(Usage.objects.order_by("created_at").values_list("pk", flat=True)[:2])
-    with connection.cursor() as cursor:
+    with tampering(), connection.cursor() as cursor:
         for row, age in zip(rows, ("90 minutes", "2 days"), strict=True):
             cursor.execute(
                 "UPDATE llm_usage SET created_at = created_at - %s::interval"
                 " WHERE id = %s",
                 [age, row],
             )
+
+
+def make_cached(request_id: str) -> None:
+    with tampering():
+        Usage.objects.filter(pk=request_id).update(cached=True)
 
 
 def test_seed_queries__rows_of_the_gateway__give_right_answers(world: World) -> None:
@@ -60,9 +66,7 @@ def test_seed_queries__rows_of_the_gateway__give_right_answers(world: World) -> 
     costs = [Decimal(a.headers["x-valuecanvas-cost-usd"]) for a in asked]
     assert all(cost > 0 for cost in costs)
     world.db(make_old)
-    world.db(
-        Usage.objects.filter(pk=asked[-1].headers["x-request-id"]).update, cached=True
-    )
+    world.db(make_cached, asked[-1].headers["x-request-id"])
 
     assert world.db(ask, COST_BY_USER) == [
         (world.customer.user_id, costs[0] + costs[1]),

@@ -91,6 +91,12 @@ def assembled(events):
     return assembly
 
 
+def whole(assembly, usage=None):
+    body = assembly.whole(usage or {})
+    assert body is not None
+    return orjson.loads(body)
+
+
 def test_replay__assembled_again__is_the_same_answer():
     source = random.Random(7)
     for length in range(0, 400, 13):
@@ -102,7 +108,7 @@ def test_replay__assembled_again__is_the_same_answer():
         }
         body = chat(text, tool_calls=[call, {**call, "id": "call_2"}])
         events = replay.events(orjson.dumps(body), include_usage=True)
-        again = orjson.loads(assembled(events).whole({}))
+        again = whole(assembled(events))
         message = again["choices"][0]["message"]
         assert (message["content"] or "") == text
         assert message["tool_calls"] == body["choices"][0]["message"]["tool_calls"]
@@ -137,13 +143,25 @@ def test_assembly__logprobs_and_pieces_of_calls__are_joined():
     assert not assembly.natural
     assembly.add({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     assert assembly.natural
-    choice = orjson.loads(assembly.whole({"prompt_tokens": 9}))["choices"][0]
+    choice = whole(assembly, {"prompt_tokens": 9})["choices"][0]
     assert choice["logprobs"]["content"] == [1, 2]
     assert choice["message"]["content"] == "ab"
     assert choice["message"]["tool_calls"][0]["function"] == {
         "name": "f",
         "arguments": "{}",
     }
+
+
+@pytest.mark.parametrize("reason", [["stop"], {"a": 1}, 5])
+def test_assembly__reason_that_is_no_text__cannot_be_joined(reason):
+    with pytest.raises(TypeError):
+        Assembly().add({"choices": [{"delta": {}, "finish_reason": reason}]})
+
+
+def test_assembly__too_deep_to_be_written__is_none():
+    assembly = Assembly()
+    assembly.add({"usage": orjson.loads(b"[" * 300 + b"]" * 300)})
+    assert assembly.whole({}) is None
 
 
 def test_natural__cut_by_length__is_not():
@@ -167,6 +185,7 @@ def test_directives__no_headers__are_the_defaults():
         ("Max-Age=60, private", True, True, 60),
         ("max-age=x", True, True, None),
         ("max-age=99999999999999", True, True, MOST_TTL_S),
+        pytest.param("max-age=" + "9" * 5000, True, True, MOST_TTL_S, id="long"),
     ],
 )
 def test_directives__cache_control__is_obeyed(control, read, write, max_age):
@@ -178,7 +197,18 @@ def test_directives__a_ttl_in_bounds__is_taken():
     assert parse({"HTTP_X_VALUECANVAS_CACHE_TTL": "60"}).ttl_s == 60
 
 
-@pytest.mark.parametrize("ttl", ["0", "-1", "x", "1.5", str(MOST_TTL_S + 1), "１"])
+@pytest.mark.parametrize(
+    "ttl",
+    [
+        "0",
+        "-1",
+        "x",
+        "1.5",
+        str(MOST_TTL_S + 1),
+        "１",
+        pytest.param("9" * 5000, id="long"),
+    ],
+)
 def test_directives__a_ttl_out_of_bounds__is_refused_by_name(ttl):
     with pytest.raises(InvalidRequest) as caught:
         parse({"HTTP_X_VALUECANVAS_CACHE_TTL": ttl})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm import checks, tokens
+from llm import checks, prompt_text, tokens
 from llm.checks import SHAPES
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
@@ -95,32 +95,118 @@ def test_chat__tools_and_schema__count_as_prompt() -> None:
     assert with_tool.prompt_bytes > plain.prompt_bytes + 300
 
 
-def test_chat__lone_surrogate__is_counted_and_not_refused() -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "\ud800"}]}
-    assert checks.chat(body).prompt_bytes == 1
+@pytest.mark.parametrize("text", ["\ud800", {1, 2}, 2**64])
+def test_chat__cannot_be_sent_on__is_refused(text: object) -> None:
+    refused("chat", messages=[{"role": "user", "content": text}])
+
+
+BIG = "word " * 10_000
+PICTURE = {
+    "type": "image_url",
+    "image_url": {"url": "data:image/png;base64," + "A" * 10_000},
+}
+HIDDEN: dict[str, list[dict[str, Any]]] = {
+    "chat": [
+        {"messages": [{"role": "assistant", "function_call": {"arguments": BIG}}]},
+        {"messages": [{"role": "assistant", "reasoning_content": BIG}]},
+        {"messages": [{"role": "user", "content": "hi", "name": BIG}]},
+        {"messages": [{"role": "user", "content": {"type": "text", "text": BIG}}]},
+        {"messages": [USER, {"role": "user", "content": [{**PICTURE, "text": BIG}]}]},
+        {"messages": [USER], "prediction": {"type": "content", "content": BIG}},
+        {"messages": [USER], "anything": BIG},
+    ],
+    "responses": [
+        {"input": [{"type": "reasoning", "encrypted_content": BIG}]},
+        {"input": [{"role": "user", "content": [{"type": "input_file", "a": BIG}]}]},
+        {"input": [{"type": "item_reference", "id": BIG}]},
+        {"input": ["rubbish", BIG]},
+    ],
+    "embeddings": [
+        {"input": "x", "instruction": BIG},
+        {"input": [[BIG]]},
+        {"input": [{"text": BIG}, 7]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fields"),
+    [(endpoint, one) for endpoint, many in HIDDEN.items() for one in many],
+)
+def test_shape__text_anywhere_in_the_body__is_bounded_by_its_bytes(
+    endpoint: str, fields: dict[str, Any]
+) -> None:
+    shape = SHAPES[endpoint]({"model": "m", **fields})
+    assert len(BIG) <= shape.prompt_bytes <= shape.prompt_most
+    assert shape.prompt_tokens > len(BIG) // 3
+
+
+def test_chat__text_dense_in_tokens__is_bounded_all_the_same() -> None:
+    dense = "a 1 ? " * 100 + "\U00010330\U0001f9ff" * 100
+    shape = checks.chat({**GOOD["chat"], "messages": [{**USER, "content": dense}]})
+    assert shape.prompt_most >= len(dense.encode())
+
+
+def test_chat__prediction__may_cost_output() -> None:
+    assert checks.chat(GOOD["chat"]).predicted == 0
+    shape = checks.chat({**GOOD["chat"], "prediction": {"content": BIG}})
+    assert shape.predicted >= len(BIG)
+
+
+def test_chat__pictures__are_counted_and_not_their_bytes() -> None:
+    plain = checks.chat(GOOD["chat"])
+    remote = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
+    text = {"type": "text", "text": 'no "image_url": here'}
+    body = {"model": "m", "messages": [{**USER, "content": [PICTURE, remote, text]}]}
+    shape = checks.chat(body)
+    assert (plain.pictures, shape.pictures) == (0, 2)
+    assert shape.prompt_bytes < 400
+    assert shape.prompt_tokens > 2 * tokens.PICTURE.usual
+
+
+@pytest.mark.parametrize("place", ["content", "output"])
+def test_responses__pictures__are_counted_and_not_their_bytes(place: str) -> None:
+    url = PICTURE["image_url"]["url"]  # type: ignore[index]
+    picture = {"type": "input_image", "image_url": url}
+    shape = checks.responses({"model": "m", "input": [{place: [picture]}]})
+    assert shape.pictures == 1
+    assert shape.prompt_bytes < 200
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": "data:image/" + BIG},
+        {"type": "text", "image_url": {"url": "data:image/" + BIG}},
+        {"type": "image_url", "image_url": {"url": "data:text/plain," + BIG}},
+        {"type": "image_url", "image_url": "data:image/" + BIG},
+        {"type": "image_url", "image_url": {"url": ["data:image/" + BIG]}},
+    ],
+)
+def test_chat__what_only_looks_like_a_picture__is_text(part: dict[str, Any]) -> None:
+    shape = checks.chat(
+        {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+    )
+    assert shape.prompt_bytes > len(BIG)
+
+
+def test_picture__of_a_model_known_for_more__comes_to_more() -> None:
+    assert tokens.picture("openai/gpt-4o-mini-2024-07-18").most >= 2_833 + 8 * 5_667
+    assert tokens.picture("gpt-4o") is tokens.PICTURE
+    assert tokens.PICTURE.most >= 85 + 8 * 170
 
 
 @pytest.mark.parametrize("given", [None, "", [], 3, {}])
 def test_responses__no_input__is_refused(given: object) -> None:
     if given == "":
-        assert checks.responses({**GOOD["responses"], "input": ""}).prompt_bytes == 0
+        assert checks.responses({**GOOD["responses"], "input": ""}).prompt_most < 60
     else:
         assert refused("responses", input=given).param == "input"
 
 
-def test_responses__items__are_counted_whatever_their_kind() -> None:
-    items = [
-        {"role": "user", "content": "x" * 100},
-        {"type": "function_call", "arguments": "y" * 50},
-        {"type": "function_call_output", "output": "z" * 70},
-        "rubbish",
-    ]
-    shape = checks.responses(
-        {"model": "m", "input": items, "max_output_tokens": 9, "instructions": "i" * 30}
-    )
-    assert shape.prompt_bytes == 100 + 52 + 72 + 32
-    assert shape.asked_output == 9
-    assert shape.include_usage is True
+def test_responses__cap_and_usage__are_its_own() -> None:
+    shape = checks.responses({**GOOD["responses"], "max_output_tokens": 9})
+    assert (shape.asked_output, shape.include_usage) == (9, True)
 
 
 def test_responses__cap_that_is_no_number__is_refused() -> None:
@@ -141,22 +227,41 @@ def test_embeddings__texts_or_tokens__are_bounded_from_above(
 ) -> None:
     shape = checks.embeddings({"model": "m", "input": given})
     assert least <= shape.prompt_tokens <= 2 * least + 20
+    assert shape.token_ids in (0, least)
+    assert least <= shape.prompt_most
     assert (shape.stream, shape.asked_output) == (False, None)
 
 
-def test_message_sizes__every_kind_of_content__is_counted() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:" + "A" * 10_000}}
+def least(endpoint: str, **body: Any) -> int:
+    return prompt_text.least_tokens(prompt_text.texts(endpoint, body))
+
+
+def test_least_tokens__of_a_chat__are_its_words() -> None:
     messages = [
-        {"role": "user", "content": "abc"},
-        {"role": "user", "content": [{"type": "text", "text": "defg"}, picture]},
-        {"role": "user", "content": [{"type": "input_audio", "input_audio": "zz"}]},
-        {"role": "user", "content": ["bare"]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "user", "content": "one two"},
+        {"role": "user", "content": [{"type": "text", "text": "three four"}, "five"]},
+        {"role": "assistant", "tool_calls": [{"function": {"arguments": "six 7"}}, 1]},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": "x"}]},
+        {"role": "user", "content": [PICTURE]},
     ]
-    size, extra = tokens.message_sizes(messages)
-    audio = len('{"type":"input_audio","input_audio":"zz"}')
-    assert size == 3 + 4 + audio + len('"bare"') + len('[{"id":"1"}]')
-    assert extra == 5 * tokens.MESSAGE_TOKENS + tokens.PICTURE_TOKENS
+    assert least("chat", messages=messages, metadata={"a": "b c d e"}) == 7
+    tools = [{"type": "function", "function": {"description": "a b c"}}]
+    assert least("chat", messages=messages, tools=tools) == 7 + 3
+
+
+def test_least_tokens__of_a_response__are_its_words() -> None:
+    assert least("responses", input="one two", instructions="three") == 3
+    items = [
+        {"role": "user", "content": [{"type": "input_text", "text": "one two"}]},
+        {"type": "function_call", "arguments": "three four"},
+        {"type": "function_call_output", "output": "five"},
+    ]
+    assert least("responses", input=items) == 5
+
+
+def test_least_tokens__one_long_word__has_one_for_some_bytes() -> None:
+    assert least("embeddings", input="x" * 320) == 10
+    assert least("embeddings", input=["one two", [1, 2], "three"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from llm import dialects
 from llm.dialects.base import Malformed, Sort, StreamReader
 from llm.providers.registry import KINDS
+from llm.types import NOTHING
 
 
 def candidate(kind: str = "compatible") -> Any:
@@ -18,10 +19,13 @@ def candidate(kind: str = "compatible") -> Any:
     )
 
 
-def held(*, stream: bool = False, include_usage: bool = False, **body: Any) -> Any:
+def held(
+    *, stream: bool = False, include_usage: bool = False, choices: int = 1, **body: Any
+) -> Any:
     """An admitted request, as far as a dialect looks at it."""
-    shape = SimpleNamespace(stream=stream, include_usage=include_usage)
-    plan = SimpleNamespace(shape=shape, max_output=77, body={"model": "ours", **body})
+    shape = SimpleNamespace(stream=stream, include_usage=include_usage, choices=choices)
+    sent = {"model": "ours", **body}
+    plan = SimpleNamespace(shape=shape, max_output=77, body=sent, chosen=NOTHING)
     call = SimpleNamespace(id=SimpleNamespace(hex="ab"))
     return SimpleNamespace(plan=plan, call=call)
 
@@ -88,7 +92,14 @@ def test_chat_body__streamed__always_asks_for_usage() -> None:
         ({"content": "né"}, 3),
         ({"refusal": "no"}, 2),
         ({"reasoning_content": "hm"}, 2),
-        ({"tool_calls": [{"index": 0}]}, len('[{"index":0}]')),
+        ({"tool_calls": [{"index": 0, "id": "call_1"}]}, 0),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, 3),
+        ({"tool_calls": [{"custom": {"name": "f", "input": "abc"}}]}, 4),
+        ({"function_call": {"name": "f", "arguments": None}}, 1),
+        ({"audio": {"data": "QUJD", "transcript": "hi"}}, 2),
+        ({"audio": {"data": "QUJD"}}, 0),
+        ({"content": [{"text": "x"}]}, len('[{"text":"x"}]')),
+        ({"tool_calls": [5]}, 1),
     ],
 )
 def test_chat_stream__content_of_any_kind__is_counted(
@@ -120,6 +131,24 @@ def test_chat_stream__last_content_with_its_finish__is_content() -> None:
     assert reader.finished
 
 
+def test_chat_stream__several_choices__is_finished_with_the_last_of_them() -> None:
+    reader = chat_reader(choices=2)
+    for index, finished in ((1, False), (1, False), (0, True)):
+        end = {"choices": [{"index": index, "finish_reason": "stop"}]}
+        read(reader, end)
+        assert reader.finished is finished
+
+
+@pytest.mark.parametrize(
+    ("reason", "filtered"), [("stop", False), ("content_filter", True)]
+)
+def test_chat_stream__content_filter__is_told(reason: str, filtered: bool) -> None:
+    end = {"choices": [{"delta": {"content": "x"}, "finish_reason": reason}]}
+    for reader in (chat_reader(), translated()):
+        read(reader, end)
+        assert (reader.finished, reader.filtered) == (True, filtered)
+
+
 @pytest.mark.parametrize(("asked", "sort"), [(True, Sort.PASS), (False, Sort.DROP)])
 def test_chat_stream__usage_chunk__is_hidden_unless_asked_for(
     asked: bool, sort: Sort
@@ -145,8 +174,25 @@ def test_chat_stream__done_and_errors__are_told_apart() -> None:
     assert reader.ending() == b"data: [DONE]\n\n"
 
 
+DEEP = b"[" * 300 + b"]" * 300
+
+
 @pytest.mark.parametrize(
-    "payload", [b"{", b"[]", b'"x"', b'{"choices":[1]}', b'{"choices":[{"delta":"x"}]}']
+    "payload",
+    [
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"choices":[1]}',
+        b'{"choices":5}',
+        b'{"choices":true}',
+        b'{"choices":{"a":1}}',
+        b'{"choices":[{"delta":"x"}]}',
+        b'{"choices":[{"delta":{"tool_calls":%s}}]}' % DEEP,
+        b'{"choices":[{"delta":{"content":%s}}]}' % DEEP,
+        b'{"choices":[{"delta":{},"finish_reason":["stop"]}]}',
+        b'{"choices":[{"index":[1],"finish_reason":"stop"}]}',
+    ],
 )
 def test_chat_stream__chunk_of_another_form__is_malformed(payload: bytes) -> None:
     with pytest.raises(Malformed):
@@ -162,6 +208,10 @@ def test_chat_stream__chunk_of_another_form__is_malformed(payload: bytes) -> Non
         {"choices": [{}]},
         {"choices": [1]},
         {"choices": [{"message": "x"}]},
+        {"choices": 5},
+        {"choices": [{"message": {"content": "x"}, "finish_reason": ["stop"]}]},
+        {"choices": [{"message": {"content": "x"}, "finish_reason": {"a": 1}}]},
+        {"choices": [{"message": {"content": "x", "tool_calls": 5}}]},
     ],
 )
 @pytest.mark.parametrize(
@@ -181,7 +231,15 @@ def test_chat_whole__several_choices__are_counted_together() -> None:
     reply = {"choices": [one, two], "usage": {"a": 1}}
     whole = dialects.choose("chat", candidate()).whole(held(), reply, b"raw")
     assert (whole.size, whole.body) == (5, b"raw")
+    assert whole.texts == ("abc", "de")
     assert whole.usage == {"a": 1}
+    assert not whole.filtered
+
+
+def test_chat_whole__content_filter__is_told() -> None:
+    one = {"message": {"content": "abc"}, "finish_reason": "content_filter"}
+    whole = dialects.choose("chat", candidate()).whole(held(), {"choices": [one]}, b"")
+    assert (whole.filtered, whole.natural) == (True, False)
 
 
 @pytest.mark.parametrize("reply", [{}, {"data": []}, {"data": "x"}])
@@ -218,9 +276,31 @@ def test_native_stream__end__gives_usage_and_is_sent_after_settlement(
     end = {"type": kind, "response": {"usage": {"input_tokens": 1}}}
     assert read(reader, end).sort is Sort.DONE
     assert reader.usage == {"input_tokens": 1}
-    assert reader.finished
+    assert (reader.finished, reader.filtered) == (True, False)
     assert kind.encode() in reader.ending()
     assert read(reader, b"[DONE]").sort is Sort.DROP
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"type":"response.completed","response":"x"}',
+        b'{"type":"response.completed","response":[1]}',
+        b'{"type":"response.output_text.delta","delta":%s}' % DEEP,
+    ],
+)
+def test_native_stream__event_of_another_form__is_malformed(payload: bytes) -> None:
+    with pytest.raises(Malformed):
+        read(native(), payload)
+
+
+def test_native__content_filter__is_told() -> None:
+    cut = {"incomplete_details": {"reason": "content_filter"}, "output": []}
+    reader = native()
+    read(reader, {"type": "response.incomplete", "response": cut})
+    assert reader.filtered
+    dialect = dialects.choose("responses", candidate("openai"))
+    assert dialect.whole(held(), cut, b"").filtered
 
 
 @pytest.mark.parametrize(
@@ -266,7 +346,7 @@ def test_native_whole__output__is_counted() -> None:
     }
 
 
-@pytest.mark.parametrize("output", [None, "x", ["x"]])
+@pytest.mark.parametrize("output", [None, 5, "x", ["x"], [{"content": 5}]])
 def test_native_whole__output_of_another_form__is_malformed(output: Any) -> None:
     dialect = dialects.choose("responses", candidate("openai"))
     with pytest.raises(Malformed):

@@ -325,3 +325,55 @@ async def test_follow__wait_was_cancelled__others_are_woken_all_the_same(
     led.add([b"1"])
     await asyncio.gather(waits[0], waits[2])
     assert waits[1].cancelled() or waits[1].cancelling()
+
+
+async def test_leave__all_of_a_process__its_leader_hears_it_and_it_may_follow_again(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await pair[1].follow(place)
+    followed.join()
+    followed.join()
+    await until(followed, 1)
+    followed.leave()
+    assert followed.state is State.FLYING
+    assert led.followers == 1
+    followed.leave()
+    await led.unfollowed()
+    assert (led.followers, followed.state) == (0, State.LOST)
+    again = await pair[1].follow(place)
+    assert again is not followed
+    assert await until(again, 1) == [b"data: 1\n\n"]
+    assert led.followers == 1
+
+
+async def test_leave__of_a_process_that_does_not_follow__changes_nothing(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    await pair[1].say(pair[0].name, {"t": "leave", "k": place.key, "from": "x"})
+    await pair[1].say(pair[0].name, {"t": "leave", "k": "other", "from": "x"})
+    followed = await pair[1].follow(place)
+    led.add([b"data: 1\n\n"])
+    assert await until(followed, 1) == [b"data: 1\n\n"]
+    assert led.followers == 1
+
+
+async def test_passed_by__nobody_follows_what_was_found__its_leader_hears_it(
+    pair: tuple[Process, Process],
+) -> None:
+    place = make_place()
+    led = await pair[0].lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await pair[1].follow(place)
+    await until(followed, 1)
+    followed.join()
+    pair[1].flights.passed_by(followed)
+    assert followed.state is State.FLYING
+    followed.followers = 0
+    pair[1].flights.passed_by(followed)
+    await led.unfollowed()
+    assert (led.followers, followed.state) == (0, State.LOST)

@@ -74,5 +74,6 @@ def test_budget_refused__period__says_when_it_ends(
 
 
 def test_budget_refused__for_ever__names_no_time() -> None:
-    refused = BudgetRefused(Limit("g:", "total", 5), 5, 0, NOON)
-    assert headers.budget_refused(refused) == {"x-should-retry": "false"}
+    refused = BudgetRefused(Limit("g:", "total", 5), 5, 0, NOON, 3, 10)
+    told = {**headers.quota(3, 10, NOON), "x-should-retry": "false"}
+    assert headers.budget_refused(refused) == told

@@ -11,9 +11,11 @@ import structlog
 from django.db import connections
 from pytest_django import Settings
 
+from billing import reaper
 from billing.ledger import Admitted, commit_now
 from billing.models import Reservation, Usage
 from llm import heir as module
+from llm import tasks
 from llm.heir import Heir, settle_all
 from llm.journal import Journal
 from tests.billing.sessions import locked_counters
@@ -90,6 +92,50 @@ def test_settle_all__ledger_locked__keeps_the_journal_for_the_next_try(
         settle_all(tmp_path)
     assert Reservation.objects.count() == 1
     assert settle_all(tmp_path) == 1
+    assert_nothing_held()
+
+
+def test_reap__lease_over_while_its_process_lives__waits_for_its_end(
+    desk: Desk, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    admission = desk.admit(estimate=10**6, lease_s=-1, journal=journal.name)
+    [held] = commit_now([admission])
+    assert isinstance(held, Admitted)
+    journal.record(held.id, 0, 70)
+    assert module.reap(tmp_path) == 0
+    assert Reservation.objects.count() == 1
+    journal.close()
+    assert module.reap(tmp_path) == 1
+    row = Usage.objects.get()
+    assert (row.completion_tokens, row.source) == (70, "journal")
+    assert_nothing_held()
+
+
+def test_reap__lost_by_a_process_that_lives__is_billed_by_its_journal(
+    desk: Desk, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    long_ago = -reaper.LOST_S - 5
+    admission = desk.admit(estimate=10**6, lease_s=long_ago, journal=journal.name)
+    [held] = commit_now([admission])
+    assert isinstance(held, Admitted)
+    journal.record(held.id, 1, 70)
+    assert module.reap(tmp_path) == 1
+    row = Usage.objects.get()
+    assert (row.completion_tokens, row.upstream_model) == (70, "um2")
+    journal.close()
+    assert_nothing_held()
+
+
+def test_reap__no_journal_on_this_machine__bills_the_prompt(
+    desk: Desk, settings: Settings, tmp_path: Path
+) -> None:
+    settings.JOURNAL_DIR = tmp_path / "none"
+    commit_now([desk.admit(lease_s=-1, journal="elsewhere")])
+    assert tasks.reap() == 1
+    assert Usage.objects.get().source == "reaper"
+    assert tasks.reap() == 0
     assert_nothing_held()
 
 

@@ -9,6 +9,7 @@ import pytest
 from billing.ledger import Claim
 from billing.principal import Principal
 from llm.idempotency import MOST, claim, parse
+from llm.types import Call
 from valuecanvas.core.errors import InvalidRequest
 
 ANN = Principal(
@@ -52,21 +53,29 @@ def test_parse__anything_else__is_refused_by_name(header: str) -> None:
     assert raised.value.param == "Idempotency-Key"
 
 
+def call(key: str | None, endpoint: str, door: str, body: dict[str, Any]) -> Call:
+    return Call(uuid.UUID(int=9), endpoint, body, idempotency_key=key, door=door)
+
+
 def made(
-    key: str = "k", who: Principal = ANN, endpoint: str = "chat", **body: Any
+    key: str = "k",
+    who: Principal = ANN,
+    endpoint: str = "chat",
+    door: str = "",
+    **body: Any,
 ) -> Claim:
-    found = claim(key, who, endpoint, {**BODY, **body})
+    found = claim(call(key, endpoint, door, {**BODY, **body}), who)
     assert found is not None
     return found
 
 
 def test_claim__no_key__is_none() -> None:
-    assert claim(None, ANN, "chat", BODY) is None
+    assert claim(call(None, "chat", "", BODY), ANN) is None
 
 
 def test_claim__same_body_in_another_order__is_the_same() -> None:
     turned = dict(reversed(BODY.items()))
-    assert claim("k", ANN, "chat", turned) == made()
+    assert claim(call("k", "chat", "", turned), ANN) == made()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +83,7 @@ def test_claim__same_body_in_another_order__is_the_same() -> None:
     [
         made(key="k2"),
         made(endpoint="embeddings"),
+        made(door="complete"),
         made(who=replace(ANN, customer_id=uuid.UUID(int=2))),
     ],
 )

@@ -1,6 +1,7 @@
 """The journal's files: complete after kill -9, never taken from the living."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,7 +14,16 @@ from typing import Any
 import pytest
 
 from llm import journal as module
-from llm.journal import SUFFIX, Estate, Journal, JournalFull, Progress, inherit
+from llm.journal import (
+    SUFFIX,
+    Estate,
+    Journal,
+    JournalFull,
+    Progress,
+    inherit,
+    last_known,
+    living,
+)
 
 RECORD = 21
 # A process that keeps a journal, writes ten records and one half, and says so.
@@ -295,3 +305,40 @@ def test_inherit__another_heir_was_faster__there_is_nothing_to_do(
 
 def test_inherit__no_folder__has_no_estates(tmp_path: Path) -> None:
     assert estates(tmp_path / "none") == []
+
+
+def test_living__journals_of_the_living_and_the_dead__names_the_first(
+    tmp_path: Path,
+) -> None:
+    mine, others = Journal(tmp_path), Journal(tmp_path)
+    key = uuid.UUID(int=1)
+    for tokens in (1, 2):
+        others.record(key, 1, tokens)
+    others.close()
+    assert living(tmp_path) == {mine.name}
+    assert last_known(tmp_path, others.name) == {key: Progress(1, 2)}
+    assert last_known(tmp_path, mine.name) == {}
+    assert last_known(tmp_path, "none") == {}
+    mine.close()
+    assert living(tmp_path) == set()
+
+
+def test_living__another_looks_at_the_same_time__takes_it_for_no_owner(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.UUID(int=1), 0, 1)
+    journal.close()
+    [path] = tmp_path.iterdir()
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert living(tmp_path) == set()
+
+
+def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"1-a.0{SUFFIX}"
+    monkeypatch.setattr(module, "_groups", lambda folder: {"1-a": [path]})
+    assert living(tmp_path) == {"1-a"}
+    assert last_known(tmp_path, "1-a") == {}

@@ -90,11 +90,13 @@ def test_provider__with_routes__cannot_be_deleted() -> None:
 
 def test_model_clean__total_shorter_than_its_parts__is_refused() -> None:
     row = Model(name="m", first_token_s=120, between_tokens_s=15)
-    row.total_stream_s, row.total_s = 134, 120
+    row.total_stream_s, row.total_s = 134, 135
     assert complaints(row) == ["total_stream_s"]
-    row.total_stream_s, row.total_s = 135, 119
+    row.total_stream_s, row.total_s = 135, 134
     assert complaints(row) == ["total_s"]
-    row.total_s = 120
+    row.total_stream_s, row.total_s = 134, 134
+    assert sorted(complaints(row)) == ["total_s", "total_stream_s"]
+    row.total_stream_s, row.total_s = 135, 135
     row.full_clean()
 
 

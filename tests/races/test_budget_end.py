@@ -11,6 +11,7 @@ import pytest
 
 from billing.ledger import Admitted, BudgetRefused, Ledger, Limit, Party
 from billing.ledger import ledger as module
+from billing.ledger.connection import connect
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held, total
 from tests.races.rounds import ROUNDS, Careless
@@ -39,7 +40,7 @@ class Sampler:
         self._thread.join()
 
     def _run(self) -> None:
-        with module.connect() as connection:
+        with connect() as connection:
             while not self._end.is_set():
                 self._sample(connection)
                 time.sleep(0.002)

@@ -41,6 +41,29 @@ class Change(models.Model):
         return f"{self.epoch} {self.kind} {self.key}"
 
 
+class GivenRight(models.Model):
+    """A right that a built-in group has had from us, be it that it still has it.
+
+    What a superuser took away is not given again by an upgrade.
+    """
+
+    group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
+    # 'app.codename': permissions themselves may come and go.
+    right = models.CharField(max_length=201)
+
+    class Meta:
+        db_table = "core_given_right"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "right"], name="core_given_right_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.right
+
+
 class ConfigQuerySet(models.QuerySet):
     """A queryset whose bulk writes bump the epoch as single saves do."""
 

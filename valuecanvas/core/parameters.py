@@ -1,4 +1,6 @@
-"""Fields of a request that neither a stored prompt nor a flag may set."""
+"""What a stored prompt or a flag may set in a request, and what it may not."""
+
+from collections.abc import Mapping
 
 # With these a request would choose the upstream itself, or its key.
 UPSTREAM = frozenset(
@@ -8,6 +10,23 @@ UPSTREAM = frozenset(
 # Who asks, how the answer is delivered, and the words.
 REQUEST = frozenset(
     {"stream", "stream_options", "messages", "input", "model", "prompt", "user",
-     "metadata", "store"}
+     "metadata", "store", "instructions", "previous_response_id", "conversation",
+     "background", "background_options"}
 )  # fmt: skip
 RESERVED = UPSTREAM | REQUEST
+# One cap of the answer, under several names.
+CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+CHOICES = "n"
+
+
+def is_count(value: object) -> bool:
+    """Whether a cap, or a number of answers, can be this."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def wrong(parameters: Mapping[str, object]) -> str:
+    """What is wrong with the numbers in `parameters`, for people; empty: nothing."""
+    for name in (*CAPS, CHOICES):
+        if name in parameters and not is_count(parameters[name]):
+            return f"'{name}' must be a whole number from 1."
+    return ""

@@ -6,6 +6,7 @@ REST_FRAMEWORK = {
         "valuecanvas.api_auth.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["valuecanvas.core.api.throttle.MinuteThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["valuecanvas.core.api.bodies.JsonParser"],

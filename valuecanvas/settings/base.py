@@ -102,6 +102,8 @@ STORAGES = {
 # Without a collectstatic run (embedded, tests) WhiteNoise serves from the apps.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Asked before a flag is saved that chooses prompts' versions; flags know no prompts.
+FLAGS_LABEL_RIGHT = "llm.choice.rights.require_publish"
 WAFFLE_FLAG_MODEL = "flags.Flag"
 # Rows are not JSON, and a flag that is switched must count at once.
 WAFFLE_CACHE_NAME = "none"

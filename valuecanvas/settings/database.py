@@ -50,8 +50,11 @@ DATABASES: dict[str, Any] = {
         **dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True),
     }
 }
+# Django's own, on connections that can give a silent server up.
+DATABASES["default"]["ENGINE"] = "valuecanvas.core.postgresql"
 # A server that vanishes without a word is given up after 10 s; the URL may say else.
 DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,

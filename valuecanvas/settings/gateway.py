@@ -62,7 +62,17 @@ LLM_MAX_REPLY_BYTES = env.integer(
     low=65_536,
     high=268_435_456,
 )
+LLM_MAX_IN_FLIGHT = env.integer(
+    "LLM_MAX_IN_FLIGHT",
+    "Most requests and streams under way in one process; more are answered 503.",
+    1000,
+    low=1,
+    high=65_535,
+)
 LLM_MAX_N = env.integer("LLM_MAX_N", "Most choices (`n`) a request may ask for.", 4, low=1, high=128)  # fmt: skip
+API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", "Requests a minute of one key or person to the management API; 0: any number.", 300)  # fmt: skip
+FEEDBACK_PER_MINUTE = env.integer("FEEDBACK_PER_MINUTE", "Ratings a minute by one key or user; 0: any number.", 600)  # fmt: skip
+AUTH_FAILURES_PER_MINUTE = env.integer("AUTH_FAILURES_PER_MINUTE", "Different wrong API keys a minute from one address, or uses of one; 0: any number.", 60)  # fmt: skip
 LLM_UNPRICED = env.choice(
     "LLM_UNPRICED",
     "A model without a price: block refuses it, cap bills the stated price.",
@@ -109,22 +119,30 @@ LLM_MAX_ATTEMPTS = env.integer(
 )
 LLM_HEADER_TIMEOUT_S = env.number(
     "LLM_HEADER_TIMEOUT_S",
-    "Longest wait for a client's request body, in seconds.",
+    "Longest wait for the head of a request, and for its body, in seconds.",
     10.0,
     low=0.1,
     high=120,
+)
+LLM_SEND_TIMEOUT_S = env.number(
+    "LLM_SEND_TIMEOUT_S",
+    "Longest time that a client may leave unread what it is sent, in seconds.",
+    60.0,
+    low=0.1,
+    high=600,
 )
 LLM_POOL_TIMEOUT_S = env.number("LLM_POOL_TIMEOUT_S", "Wait for a free upstream connection, in seconds.", 1.0, low=0.01, high=60)  # fmt: skip
 LLM_CONNECT_TIMEOUT_S = env.number("LLM_CONNECT_TIMEOUT_S", "Upstream connect and TLS, in seconds.", 3.0, low=0.01, high=60)  # fmt: skip
 LLM_POOL_SIZE = env.integer("LLM_POOL_SIZE", "Connections to one provider from one process.", 1000, low=1, high=65_535)  # fmt: skip
 LLM_ALLOW_HTTP_PROVIDERS = env.flag(
     "LLM_ALLOW_HTTP_PROVIDERS",
-    "Let operators name providers at plain http:// or private addresses.",
-    default=True,
+    "Let providers be at plain http:// or private addresses; production: off.",
+    default=not PRODUCTION,
 )
 BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
+DB_PAGE_TIMEOUT_S = env.integer("DB_PAGE_TIMEOUT_S", "Longest database statement of a page or a management call, in seconds.", 15, low=1, high=600)  # fmt: skip
 DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
 DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip
 USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip

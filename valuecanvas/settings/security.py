@@ -71,15 +71,12 @@ SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https")
-    if env.flag(
-        "TRUST_PROXY",
-        "Believe X-Forwarded-Proto; only behind a proxy that sets it.",
-        default=False,
-    )
-    else None
+TRUST_PROXY = env.flag(
+    "TRUST_PROXY",
+    "Believe X-Forwarded-Proto and the last X-Forwarded-For; only behind a proxy that sets both.",
+    default=False,
 )
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from flags import changes as told
 from flags import document, listing, services
 from flags.actor import COMMAND
 from flags.models import Flag, Kind
@@ -18,7 +19,10 @@ KILLED = "killed"
 
 
 class Command(BaseCommand):
-    help = "List flags; show, make, change or delete one."
+    help = (
+        "List flags; show, make, change or delete one. A change is told in a line for "
+        "each field; with -v 2, the whole flag follows as YAML."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         fields = ", ".join(sorted(document.EDITABLE))
@@ -27,6 +31,7 @@ class Command(BaseCommand):
         what.add_argument("--list", action="store_true", help="All flags.")
         what.add_argument("--create", action="store_true", help="Make it.")
         what.add_argument("--delete", action="store_true", help="Delete it for good.")
+        what.add_argument("--show", action="store_true", help="All of it, as YAML.")
         parser.add_argument("--expired", action="store_true", help="List only those.")
         parser.add_argument("--kind", default=Kind.BOOLEAN, choices=Kind.values)
         parser.add_argument(
@@ -37,7 +42,7 @@ class Command(BaseCommand):
             help="Again for each field; values as in YAML: percent=25, enabled=off, "
             f"'tiers=[pro]', killed=on. Fields: {fields}, {KILLED}.",
         )
-        parser.add_argument("--reason", default="", help="For the audit.")
+        parser.add_argument("--reason", default="", help="Why; kept in the audit.")
         parser.add_argument("--json", action="store_true", help="For programs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,17 +58,34 @@ class Command(BaseCommand):
     def _act(self, options: dict[str, Any], changes: dict[str, Any]) -> None:
         name, reason = options["name"], options["reason"]
         if options["create"]:
-            wanted = {"name": name, "kind": options["kind"], **changes}
-            killed = wanted.pop(KILLED, False)
-            flag = services.create_flag(wanted, actor=COMMAND, reason=reason)
-            changes = {KILLED: True} if killed else {}
-        else:
-            flag = _flag(name)
+            flag = _created(name, options["kind"], changes, reason)
+            self._done(flag, ["new"], options)
+            return
+        flag = _flag(name)
         if options["delete"]:
             services.delete_flag(flag, actor=COMMAND, reason=reason)
-            self.stdout.write(f"Deleted {name}.")
+            self.stdout.write(f"{name}: deleted")
+        elif changes:
+            before = document.state(flag)
+            flag = _changed(flag, changes, reason)
+            lines = told.lines(before, document.state(flag)) or ["as it was"]
+            self._done(flag, lines, options)
+        else:
+            self._done(flag, [], options)
+
+    def _done(self, flag: Flag, lines: list[str], options: dict[str, Any]) -> None:
+        """What was changed and how it is now; all of it where that is asked for."""
+        if options["json"]:
+            self._json(document.state(flag))
             return
-        self._show(_changed(flag, changes, reason), as_json=options["json"])
+        if not options["show"]:
+            for line in lines:
+                self.stdout.write(f"{flag.name}: {line}")
+            self.stdout.write(_line(flag, timezone.now().date()))
+        if options["show"] or options["verbosity"] > 1:
+            found = document.state(flag)
+            text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+            self.stdout.write(text, ending="")
 
     def _list(self, options: dict[str, Any]) -> None:
         today = timezone.now().date()
@@ -71,28 +93,24 @@ class Command(BaseCommand):
         if options["expired"]:
             flags = [one for one in flags if listing.is_expired(one, today)]
         if options["json"]:
-            rows = [document.state(one) for one in flags]
-            self.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+            self._json([document.state(one) for one in flags])
             return
         width = max((len(one.name) for one in flags), default=0)
         for one in flags:
-            self.stdout.write(self._line(one, today, width))
+            self.stdout.write(_line(one, today, width))
 
-    def _line(self, flag: Flag, today: dt.date, width: int) -> str:
-        parts = [f"{flag.name:<{width}}", f"{flag.kind:<7}", listing.state(flag, today)]
-        if flag.expires_on:
-            parts.append(f"until {flag.expires_on:%Y-%m-%d}")
-        return "  ".join(parts)
+    def _json(self, found: Any) -> None:
+        self.stdout.write(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
 
-    def _show(self, flag: Flag, *, as_json: bool) -> None:
-        found = document.state(flag)
-        if as_json:
-            text = orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
-            self.stdout.write(text)
-        else:
-            self.stdout.write(
-                yaml.safe_dump(found, sort_keys=False, allow_unicode=True), ending=""
-            )
+
+def _line(flag: Flag, today: dt.date, width: int = 0) -> str:
+    rules = len(flag.rules.all())
+    parts = [f"{flag.name:<{width}}", f"{flag.kind:<7}", listing.state(flag, today)]
+    if rules:
+        parts.append(f"{rules} rule{'s' if rules > 1 else ''}")
+    if flag.expires_on:
+        parts.append(f"until {flag.expires_on:%Y-%m-%d}")
+    return "  ".join(parts)
 
 
 def _flag(name: str) -> Flag:
@@ -113,6 +131,13 @@ def _change(text: str) -> tuple[str, Any]:
     return field, read.isoformat() if isinstance(read, dt.date) else read
 
 
+def _created(name: str, kind: str, changes: dict[str, Any], reason: str) -> Flag:
+    wanted = {"name": name, "kind": kind, **changes}
+    killed = wanted.pop(KILLED, False)
+    flag = services.create_flag(wanted, actor=COMMAND, reason=reason)
+    return services.kill(flag, actor=COMMAND, reason=reason) if killed else flag
+
+
 def _changed(flag: Flag, changes: dict[str, Any], reason: str) -> Flag:
     killed = changes.pop(KILLED, None)
     if changes:
@@ -124,7 +149,9 @@ def _changed(flag: Flag, changes: dict[str, Any], reason: str) -> Flag:
 
 
 def _told(error: ValidationError) -> str:
-    """All of ours tell the field."""
+    """Those of one field tell it."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
     return " ".join(
         f"{field}: {text}"
         for field, texts in error.message_dict.items()

@@ -16,6 +16,7 @@ from llm.admin.experiment.forms import (
     StartForm,
     WeightsForm,
 )
+from llm.prompting import arms
 from prompts.experiments import service
 from prompts.models import Arm, Experiment
 from prompts.models.experiment import ExperimentState
@@ -42,7 +43,8 @@ class Act:
 
 
 def _start(experiment: Experiment, form: Any, actor: Actor) -> str:
-    service.start(experiment, actor=actor, reason=form.cleaned_data["reason"])
+    reason = form.cleaned_data["reason"]
+    service.start(experiment, actor=actor, reason=reason, check_models=arms.check)
     return "Started. It governs requests from now on."
 
 
@@ -59,7 +61,9 @@ def _stop(experiment: Experiment, form: Any, actor: Actor) -> str:
 
 def _promote(experiment: Experiment, form: Any, actor: Actor) -> str:
     arm, reason = form.cleaned_data["arm"], form.cleaned_data["reason"]
-    service.promote(experiment, arm, actor=actor, reason=reason)
+    service.promote(
+        experiment, arm, actor=actor, reason=reason, check_models=arms.check
+    )
     return f"Promoted {arm}: everybody gets it from now on."
 
 
@@ -73,7 +77,7 @@ ACTS = {
             "arms. Each caller stays in its arm.",
             "Start the experiment",
             (DRAFT,),
-            lambda arms, data: StartForm(data),
+            lambda rows, data: StartForm(data),
             _start,
         ),
         Act(
@@ -83,7 +87,7 @@ ACTS = {
             "those from before were of another mix of callers and days.",
             "Change the shares",
             (RUNNING,),
-            lambda arms, data: WeightsForm(arms, data),
+            lambda rows, data: WeightsForm(rows, data),
             _weights,
         ),
         Act(
@@ -93,7 +97,7 @@ ACTS = {
             "experiment cannot be started again, but its results stay.",
             "Stop the experiment",
             (RUNNING,),
-            lambda arms, data: ReasonForm(data),
+            lambda rows, data: ReasonForm(data),
             _stop,
             danger=True,
         ),
@@ -104,7 +108,7 @@ ACTS = {
             "ends. You can roll back from the page of the prompt.",
             "Promote it",
             (RUNNING, STOPPED),
-            lambda arms, data: PromoteForm(arms, data),
+            lambda rows, data: PromoteForm(rows, data),
             _promote,
         ),
     )
@@ -155,8 +159,8 @@ class ActsMixin:
             state = experiment.get_state_display().lower()
             messages.error(request, f"Not possible: the experiment is {state}.")
             return redirect(back)
-        arms = list(experiment.arms.select_related("version"))
-        form = act.form(arms, request.POST if request.method == "POST" else None)
+        rows = list(experiment.arms.select_related("version"))
+        form = act.form(rows, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             told = self._done(request, experiment, act, form)
             if told:

@@ -16,6 +16,7 @@ from unfold.widgets import (
 from billing.models import Tier
 from llm.admin.experiment import conditions
 from llm.models import Model
+from llm.prompting.arms import faults
 from prompts.experiments.drafts import ArmSpec, Draft, check_arms, check_weights
 from prompts.models import Arm, Experiment
 from valuecanvas.core.widgets import SuggestedText
@@ -71,8 +72,8 @@ class ArmForm(forms.ModelForm):
 
     def clean_model(self) -> str:
         name: str = self.cleaned_data["model"]
-        if name and not Model.objects.filter(pk=name).exists():
-            raise ValidationError(f"There is no model '{name}'.")
+        if fault := faults([name]).get(name):
+            raise ValidationError(fault)
         return name
 
     def validate_constraints(self) -> None:
@@ -94,7 +95,8 @@ class ArmFormSet(forms.BaseInlineFormSet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.form_kwargs["models"] = list(Model.objects.values_list("name", flat=True))
+        chat = Model.objects.filter(enabled=True, kind=Model.Kind.CHAT)
+        self.form_kwargs["models"] = list(chat.values_list("name", flat=True))
         if self.instance.pk is None:
             self.initial_extra = FIRST_ARMS
 

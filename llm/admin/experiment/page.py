@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from llm.admin.experiment import charts
 from llm.admin.experiment.acts import ActsMixin
 from llm.admin.experiment.forms import ArmForm, ArmFormSet, DraftForm, what
+from llm.prompting.arms import faults
 from llm.prompting.results import results
 from prompts.experiments.drafts import create_draft, edit_draft
 from prompts.models import Arm, Experiment
@@ -151,6 +152,13 @@ class ExperimentAdmin(ActsMixin, Admin):
     def won(self, experiment: Experiment) -> str:
         return experiment.winner or "–"
 
+    def _faults(self, experiment: Experiment, arms: list[Arm]) -> list[str]:
+        """Why arms that govern requests have not the model that they are for."""
+        if experiment.state != ExperimentState.RUNNING:
+            return []
+        found = faults(arm.model for arm in arms)
+        return [f"Arm {a.name}: {found[a.model]}" for a in arms if a.model in found]
+
     # -- results ---------------------------------------------------------------------
 
     def _results(self, request: HttpRequest, experiment: Experiment) -> HttpResponse:
@@ -169,6 +177,7 @@ class ExperimentAdmin(ActsMixin, Admin):
             setup=[(arm, what(arm)) for arm in arms],
             acts=self.acts(request, experiment),
             busy=busy,
+            faults=self._faults(experiment, arms),
             shown=charts.shown(experiment, known) if known else None,
         )
         return answer

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from valuecanvas.core.api.throttle import count
 from valuecanvas.core.errors import NotPermitted
 
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ class Access(BasePermission):
         if need is None or not request.user.is_authenticated:
             # What OPTIONS tells is the same for everyone: 405, or the methods.
             return method == "OPTIONS" and bool(request.user.is_authenticated)
-        check(request, need)
+        try:
+            check(request, need)
+        except NotPermitted:
+            # DRF counts only what is allowed; the others cost us as much.
+            count(request)
+            raise
         return True
 
 

@@ -1,7 +1,7 @@
 """Request bodies of the cold path: JSON, bounded, and fit for the database."""
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import orjson
 from django.conf import settings
@@ -56,6 +56,16 @@ class JsonObjectField(JsonField):
         if not isinstance(data, dict):
             raise serializers.ValidationError("This must be a JSON object.")
         return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few words; whoever writes another one is told them."""
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key != "invalid_choice":
+            super().fail(key, **kwargs)
+        known = ", ".join(f"'{name}'" for name in self.choices)
+        raise serializers.ValidationError(f"This is one of {known}.", code=key)
 
 
 class StrictSerializer(serializers.Serializer):

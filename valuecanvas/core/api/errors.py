@@ -38,6 +38,8 @@ KINDS: dict[int, type[GatewayError]] = {
     415: UnsupportedMedia,
     429: TooManyRequests,
 }
+# Characters of a message; of what is wrong with one request.
+LONGEST, MOST_FAULTS = 500, 50
 Fault = tuple[str, str]  # (where, what)
 _WHOLE = ("non_field_errors", django_errors.NON_FIELD_ERRORS)
 
@@ -59,7 +61,11 @@ def invalid(faults: list[Fault]) -> InvalidRequest:
     return InvalidRequest(
         f"'{where}': {what}" if where else what,
         param=where or None,
-        extra={"faults": [{"param": at, "message": text} for at, text in faults]},
+        extra={
+            "faults": [
+                {"param": at, "message": text} for at, text in faults[:MOST_FAULTS]
+            ]
+        },
     )
 
 
@@ -126,10 +132,15 @@ def _listed(detail: Any, at: str = "") -> list[Fault]:
             for number, below in enumerate(detail)
             for fault in _listed(below, f"{at}.{number}".strip(".") if nested else at)
         ]
-    return [(at, str(detail))]
+    return [(at[:LONGEST], _short(str(detail)))]
+
+
+def _short(text: str) -> str:
+    """What was sent is quoted: not all of it is told."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def _of_model(error: django_errors.ValidationError) -> list[Fault]:
     if hasattr(error, "error_dict"):
         return _listed(error.message_dict)
-    return [("", text) for text in error.messages]
+    return [("", _short(text)) for text in error.messages]

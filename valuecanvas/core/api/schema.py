@@ -28,14 +28,15 @@ MEANING = {
     403: "The key or the person may not do this.",
     404: "There is no such thing.",
     409: "Somebody else was first; the message says who.",
+    429: "Too many requests this minute: wait as Retry-After says.",
 }
 
 
 def errors(*statuses: int) -> dict[int, OpenApiResponse]:
-    """The refusals with `statuses`, besides 401 and 403."""
+    """The refusals with `statuses`, besides 401, 403 and 429."""
     return {
         status: OpenApiResponse(ErrorBody, description=MEANING[status])
-        for status in sorted({401, 403, *statuses})
+        for status in sorted({401, 403, 429, *statuses})
     }
 
 

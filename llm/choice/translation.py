@@ -1,0 +1,26 @@
+"""Whether a request can be sent to its providers, whichever API they have."""
+
+from llm import self_contained
+from llm.translate import to_chat
+from llm.types import Plan
+from prompts.render import BrokenPrompt
+from valuecanvas.core.errors import InvalidRequest
+
+
+def check(endpoint: str, plan: Plan) -> None:
+    """It must be whole in itself, and translatable wherever it may be sent.
+
+    Raises InvalidRequest for what the client sent, BrokenPrompt for what an operator set.
+    """
+    natively = [one.provider.kind.responses for one in plan.candidates]
+    try:
+        if endpoint == "responses" and not all(natively):
+            to_chat(plan.body)
+        self_contained.check(endpoint, plan.body, natively=any(natively))
+    except InvalidRequest as error:
+        field = (error.param or "").partition(".")[0].partition("[")[0]
+        if field not in plan.chosen.given:
+            raise
+        raise BrokenPrompt(
+            f"What an operator set for this request does not fit: {error.message}"
+        ) from error

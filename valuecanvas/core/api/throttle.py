@@ -1,0 +1,78 @@
+"""How many requests a minute a key or a person may make of the management API."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from valuecanvas.core import address
+from valuecanvas.core.errors import NotAuthenticated, TooManyRequests
+from valuecanvas.core.minutes import left_s, minutes
+
+if TYPE_CHECKING:
+    # DRF's settings name this class, which is read while that is imported.
+    from rest_framework.views import APIView
+
+
+def _who(request: Request) -> str:
+    """A key's prefix, a person's primary key, or an address."""
+    user = request.user
+    if prefix := getattr(user, "prefix", ""):
+        return f"k:{prefix}"
+    return f"u:{user.pk}" if user.is_authenticated else f"a:{address_of(request)}"
+
+
+class MinuteThrottle(BaseThrottle):
+    """One of DEFAULT_THROTTLE_CLASSES. Who is not known is counted by the address."""
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Raises TooManyRequests."""
+        count(request)
+        return True
+
+
+def count(request: Request) -> None:
+    """One more request of whoever makes it. Raises TooManyRequests."""
+    most = settings.API_REQUESTS_PER_MINUTE
+    if most and minutes().count(f"api:{_who(request)}") > most:
+        wait = left_s()
+        raise TooManyRequests(
+            f"More than {most} requests a minute to the management API. "
+            f"Try again in {wait} s.",
+            headers={"Retry-After": str(wait)},
+        )
+
+
+def address_of(request: Request) -> str:
+    sent = request.META
+    return address.of(sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+class Strangers:
+    """Wrong keys from one address, in this minute.
+
+    One wrong key, sent again and again, is one mistake: it shuts itself out, and no
+    other key. Many different ones are somebody who tries keys: no key is looked at.
+    """
+
+    def __init__(self, request: Request, prefix: str) -> None:
+        self._address = f"strangers:{address_of(request)}"
+        self._key = f"{self._address}:{prefix}"
+
+    def refuse(self) -> None:
+        """Raises TooManyRequests, before anything is looked up."""
+        most = settings.AUTH_FAILURES_PER_MINUTE
+        if most and max(minutes().used(self._address, self._key)) >= most:
+            wait = left_s()
+            raise TooManyRequests(
+                f"Too many wrong API keys came from your address. Try again in {wait} s.",
+                code="too_many_failures",
+                headers={"Retry-After": str(wait)},
+            )
+
+    def note(self, error: NotAuthenticated) -> NotAuthenticated:
+        """Count a wrong key; gives `error` back."""
+        if settings.AUTH_FAILURES_PER_MINUTE and minutes().count(self._key) == 1:
+            minutes().count(self._address)
+        return error
