@@ -28,36 +28,8 @@ from billing.ledger.types import (
     Stale,
     Stored,
 )
+from billing.ledger.writes import Writes
 from valuecanvas.core import money
-
-
-class Writes:
-    """What one batch writes, as the JSON document of sql.WRITE."""
-
-    def __init__(self) -> None:
-        self.held: list[dict[str, Any]] = []
-        self.ended: list[str] = []
-        self.billed: list[dict[str, Any]] = []
-        self.moves: list[dict[str, Any]] = []
-        self.claimed: list[dict[str, Any]] = []
-        self.kept: list[dict[str, Any]] = []
-        self.freed: list[dict[str, Any]] = []
-        # Claims of this very batch, which no statement has seen yet.
-        self.taken: dict[str, Claimed] = {}
-
-    def document(self) -> dict[str, list[Any]]:
-        return {
-            "held": self.held,
-            "ended": self.ended,
-            "billed": self.billed,
-            "moves": self.moves,
-            "claimed": self.claimed,
-            "kept": self.kept,
-            "freed": self.freed,
-        }
-
-    def __bool__(self) -> bool:
-        return bool(self.moves)
 
 
 def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:

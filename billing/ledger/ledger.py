@@ -13,7 +13,7 @@ from django.conf import settings
 
 from billing.ledger import sql
 from billing.ledger.connection import connect
-from billing.ledger.decide import Writes, decide, keys, long_scopes
+from billing.ledger.decide import decide, keys, long_scopes
 from billing.ledger.plain import plainer
 from billing.ledger.types import (
     Admit,
@@ -30,6 +30,7 @@ from billing.ledger.types import (
     Standing,
     Stored,
 )
+from billing.ledger.writes import Writes
 from valuecanvas.core import failpoints
 from valuecanvas.core.batch import GroupCommit, Policy
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT

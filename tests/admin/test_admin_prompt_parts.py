@@ -11,7 +11,7 @@ from prompts.admin import diff
 from prompts.admin.matching import opcodes
 from prompts.admin.rollout import plan_of
 from prompts.admin.value_rules import Rule, rule_of, schema_of, typed
-from prompts.admin.words import sentence, tone
+from prompts.admin.words import particulars, sentence, tone
 from prompts.models import PromptEvent, PromptVersion, Rollout
 from prompts.templatetags.prompt_page import addnumber
 from valuecanvas.core.templatetags.figures import percent
@@ -223,3 +223,18 @@ def test_plan__steps__in_words() -> None:
 def test_filters__numbers__in_words() -> None:
     assert percent(1250) == "12.5\u00a0%"
     assert addnumber("?version=", None) == "?version="
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        ({}, ""),
+        ({"note": "a", "tags": []}, "note: a; tags: –"),
+        ({"folder": None, "owner": ["", "ann"]}, "folder: –; owner: – → ann"),
+        ({"weights": {"a": 5000, "b": 1250}}, "weights: a 50\u00a0%, b 12.5\u00a0%"),
+    ],
+)
+def test_particulars__details_of_an_event__are_words(
+    details: dict[str, object], told: str
+) -> None:
+    assert particulars(details) == told

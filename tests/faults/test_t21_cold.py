@@ -32,7 +32,7 @@ from tests.flags.rows import make_colours, make_flag
 from tests.live.world import Answer, unique
 from valuecanvas.core import disk_snapshot
 
-USERS = [f"user-{number}" for number in range(either(10, 200))]
+USERS = [f"user-{number}" for number in range(either(24, 200))]
 READS = ["flags:evaluate", "prompts:read"]
 AGE = re.compile(r"^valuecanvas_config_loaded_timestamp_seconds (\S+)$", re.M)
 PATIENCE_S = 60.0
