@@ -72,6 +72,7 @@ class LiveStream:
         # timer looks after all the waits of a stream: it is seldom moved.
         self._due = _NEVER
         self._timer: asyncio.TimerHandle | None = None
+        self._between_s = journey.held.plan.model.between_tokens_s
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -169,8 +170,8 @@ class LiveStream:
         self._note_health(now)
         if self._stopping:
             raise _stopped()
-        between = self._journey.held.plan.model.between_tokens_s
-        self._due = min(now + between, self._journey.deadline)
+        due, deadline = now + self._between_s, self._journey.deadline
+        self._due = deadline if deadline < due else due
         if self._due <= now:
             # It went by while the client was reading: the provider is not to blame.
             self._stopping = "stream_interrupted"

@@ -226,7 +226,9 @@ async def _send_stream(response: EventStream, watch: Watch, patience: Patience) 
                 last = part
                 break
             patience.deadline = parts.deadline
-            await patience.send(_body_message(part, more=True))
+            await patience.send(
+                {"type": "http.response.body", "body": part, "more_body": True}
+            )
     finally:
         # Before the end is sent: servers report that as a disconnect too.
         watch.stop()

@@ -30,7 +30,9 @@ class Patience:
 
     async def send(self, message: dict[str, Any]) -> None:
         """Give `message` to the server, once it takes it."""
-        self._due = min(time.monotonic() + self._most_s, self.deadline)
+        # A stream has many: this is written for speed.
+        due, deadline = time.monotonic() + self._most_s, self.deadline
+        self._due = deadline if deadline < due else due
         if self._timer is None:
             self._look_again()
         try:
