@@ -9,21 +9,11 @@ import structlog
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from valuecanvas.core.errors import GatewayError, InvalidRequest
+from valuecanvas.core.errors import GatewayError, HeadTooLarge, HeadTooLate
 
 # Request line and headers of one request, as of uvicorn's other implementation (h11).
 MOST_HEAD_BYTES = 65_536
 log = structlog.get_logger("http")
-
-
-class HeadTooLarge(InvalidRequest):
-    status = 431
-    default_code = "headers_too_large"
-
-
-class HeadTooLate(InvalidRequest):
-    status = 408
-    default_code = "request_timeout"
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -2,9 +2,11 @@
 
 GatewayError                  500 api_error
 ├── InvalidRequest            400 invalid_request_error
+│   ├── HeadTooLate           408
 │   ├── BodyTooLarge          413
 │   ├── UnsupportedMedia      415
-│   └── Unprocessable         422
+│   ├── Unprocessable         422
+│   └── HeadTooLarge          431
 ├── NotAuthenticated          401 authentication_error
 ├── NotPermitted              403 permission_error
 ├── NotFound                  404 invalid_request_error
@@ -82,6 +84,16 @@ class UnsupportedMedia(InvalidRequest):
 class Unprocessable(InvalidRequest):
     status = 422
     default_code = "unprocessable"
+
+
+class HeadTooLate(InvalidRequest):
+    status = 408
+    default_code = "request_timeout"
+
+
+class HeadTooLarge(InvalidRequest):
+    status = 431
+    default_code = "headers_too_large"
 
 
 class NotAuthenticated(GatewayError):
