@@ -2,6 +2,7 @@
 
 import hmac
 import time
+from collections.abc import Mapping
 
 from billing import keys
 from billing.facts import KeyFacts
@@ -12,11 +13,17 @@ from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 _NOBODY = "-" * 64
 
 
+def authorization(sent: Mapping[str, str]) -> str | None:
+    """The header Authorization of a request's META, or the same made of `x-api-key`."""
+    key = sent.get("HTTP_X_API_KEY")
+    return sent.get("HTTP_AUTHORIZATION") or (f"Bearer {key}" if key else None)
+
+
 def bearer(authorization: str | None) -> str:
     """What an Authorization header carries. Raises NotAuthenticated."""
     if not authorization:
         raise NotAuthenticated(
-            "Send your API key in the header 'Authorization: Bearer KEY'.",
+            "Send your API key in the header 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
             code="missing_api_key",
         )
     scheme, _, text = authorization.partition(" ")

@@ -23,7 +23,7 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[KeyUser, Principal] | None:
         """Raises NotAuthenticated, NotPermitted (suspended), TooManyRequests."""
-        authorization = request.META.get("HTTP_AUTHORIZATION")
+        authorization = proof.authorization(request.META)
         if not authorization:
             return None
         text = proof.bearer(authorization)

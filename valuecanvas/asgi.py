@@ -15,7 +15,7 @@ django_application = get_asgi_application()
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-from valuecanvas import hot  # noqa: E402
+from valuecanvas import hot, paths  # noqa: E402
 from valuecanvas.core.db_patience import patience  # noqa: E402
 from valuecanvas.patience import Send  # noqa: E402
 from valuecanvas.shutdown import Shutdown  # noqa: E402
@@ -39,7 +39,11 @@ class Application:
     ) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and HOT.match(scope["path"]):
+            return
+        path = paths.canonical(scope["path"])
+        if path != scope["path"]:
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        if scope["type"] == "http" and HOT.match(path):
             scope["valuecanvas.draining"] = self._shutdown.draining
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)

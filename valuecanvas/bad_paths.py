@@ -1,15 +1,13 @@
 """Django's handlers of what reaches no view: JSON for programs, a page for people."""
 
-import re
-
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 
-from valuecanvas.core.errors import GatewayError, InvalidRequest, NotFound
-
-# Where programs ask. Of '//v1/chat' the base URL had a slash at its end.
-API = re.compile(r"/+(?:v1|api|ofrep|health|metrics)(?:/|\Z)")
+from valuecanvas import paths
+from valuecanvas.core.errors import GatewayError, InvalidRequest
+from valuecanvas.paths import API
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -30,13 +28,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler404."""
-    path = request.path_info
-    if not API.match(path):
+    if not API.match(request.path_info):
         return defaults.page_not_found(request, exception)
-    why = " It begins with '//': see the base URL." if path.startswith("//") else ""
-    return _answer(
-        NotFound(f"There is nothing at this path.{why}", code="unknown_path")
-    )
+    return unknown(request)
+
+
+@csrf_exempt
+def unknown(request: HttpRequest, **rest: str) -> HttpResponse:
+    """For what is left under /api/: programs read no HTML."""
+    return _answer(paths.unknown(request.path_info))
 
 
 def _answer(error: GatewayError) -> HttpResponse:

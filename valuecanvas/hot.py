@@ -6,6 +6,7 @@ resolves the URL, awaits the view and sends what it returns.
 
 import asyncio
 import math
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
@@ -21,12 +22,11 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 from llm.responses import EventStream, error_response
 from llm.room import Seat
 from llm.types import CLIENT_GONE
-from valuecanvas import cors
+from valuecanvas import cors, paths
 from valuecanvas.core.errors import (
     BodyTooLarge,
     GatewayError,
     InvalidRequest,
-    NotFound,
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.patience import Patience, Send, cut
@@ -131,8 +131,7 @@ async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBa
             request, *match.args, **match.kwargs
         )
     except Resolver404:
-        missing = NotFound("There is nothing at this path.", code="unknown_path")
-        response = error_response(missing, request_id)
+        response = _unknown(scope, request_id)
     except GatewayError as error:
         response = error_response(error, request_id)
     except ClientGone:
@@ -150,8 +149,23 @@ async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBa
     response["x-request-id"] = str(request_id)
     if settings.CORS_ALLOWED_ORIGINS:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
-        cors.allow(origin, response, preflight=scope["method"] == "OPTIONS")
+        cors.allow(origin, response, asked=_headers_asked_for(scope))
     return response
+
+
+def _unknown(scope: Scope, request_id: uuid.UUID) -> HttpResponseBase:
+    """A preflight gets through: else a page could not read the 404 that says why."""
+    if scope["method"] == "OPTIONS":
+        return HttpResponse(status=204)
+    return error_response(paths.unknown(scope["path"]), request_id)
+
+
+def _headers_asked_for(scope: Scope) -> str | None:
+    """What a preflight wants to send; None where the request is no preflight."""
+    if scope["method"] != "OPTIONS":
+        return None
+    sent = dict(scope["headers"]).get(b"access-control-request-headers", b"")
+    return str(sent.decode("latin-1"))
 
 
 @lru_cache(maxsize=256)

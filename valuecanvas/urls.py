@@ -9,7 +9,7 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
-from valuecanvas.core.api.routes import unknown
+from valuecanvas.bad_paths import unknown
 
 handler400 = "valuecanvas.bad_paths.bad_request"
 handler404 = "valuecanvas.bad_paths.not_found"

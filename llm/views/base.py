@@ -10,6 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
+from billing import proof
 from llm import idempotency
 from llm.cache import directives
 from llm.choice import context
@@ -52,7 +53,9 @@ class HotView(APIView):
         response: HttpResponseBase = await handler(request, *args, **kwargs)
         return response
 
-    async def options(self, request: ASGIRequest) -> HttpResponseBase:  # type: ignore[override]
+    async def options(  # type: ignore[override]
+        self, request: ASGIRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         return json_response(b"", {"Allow": ", ".join(self.allowed_methods)}, 204)
 
 
@@ -65,7 +68,7 @@ class PaidView(HotView):
             id=request_id(request),
             endpoint="",
             body={},
-            authorization=request.META.get("HTTP_AUTHORIZATION"),
+            authorization=proof.authorization(request.META),
         )
         try:
             call = self.call(request)
@@ -168,7 +171,7 @@ def call_of(
         id=request_id(request),
         endpoint=endpoint,
         body=body,
-        authorization=sent.get("HTTP_AUTHORIZATION"),
+        authorization=proof.authorization(sent),
         on_behalf=on_behalf,
         on_behalf_required=on_behalf_required,
         door=door,

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers as s
 
+from billing import proof
 from billing.minute_limits import MinuteLimits
 from billing.principal import Principal
 from llm.limits.refusal import error as limit_error
@@ -117,7 +118,7 @@ class FeedbackView(HotView):
                 id=request_id(request),
                 endpoint="feedback",
                 body={},
-                authorization=request.META.get("HTTP_AUTHORIZATION"),
+                authorization=proof.authorization(request.META),
             )
         )
         await _count(gateway, principal, str(request_id(request)))

@@ -7,6 +7,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from billing import proof
 from llm.config import ModelFacts
 from llm.resolve import may_use
 from llm.responses import json_response
@@ -35,7 +36,7 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
         id=request_id(request),
         endpoint="models",
         body={},
-        authorization=request.META.get("HTTP_AUTHORIZATION"),
+        authorization=proof.authorization(request.META),
     )
     principal = await admission.identify(call)
     return [

@@ -13,6 +13,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from billing import proof
 from billing.models import Scope
 from billing.principal import Principal
 from flags import evaluation
@@ -161,9 +162,7 @@ def shown(found: Evaluation) -> dict[str, Any]:
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     """The flags as committed now or last known, and who asks. Raises GatewayError."""
-    header = request.META.get("HTTP_AUTHORIZATION")
-    if header is None and "HTTP_X_API_KEY" in request.META:
-        header = f"Bearer {request.META['HTTP_X_API_KEY']}"
+    header = proof.authorization(request.META)
     call = Call(request_id(request), "flags", {}, authorization=header)
     snapshot, principal = await runtime(request).reader.open(call)
     if Scope.FLAGS_EVALUATE.value not in principal.scopes:

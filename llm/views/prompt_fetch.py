@@ -19,6 +19,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from drf_spectacular.utils import extend_schema_view as described
 from rest_framework import serializers as s
 
+from billing import proof
 from billing.principal import Principal
 from llm.choice import context, effects, models
 from llm.choice.asked import Asked
@@ -104,7 +105,7 @@ class FetchPrompt(HotView):
             id=request_id(request),
             endpoint="prompts",
             body={},
-            authorization=request.META.get("HTTP_AUTHORIZATION"),
+            authorization=proof.authorization(request.META),
             on_behalf=asked.get("user"),
             context=context.parse(request.META.get("HTTP_X_VALUECANVAS_CONTEXT")),
         )

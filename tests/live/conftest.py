@@ -37,6 +37,7 @@ FIXED_ENV = {
     # The machine may be busy, and an answer that comes late is no answer.
     "REDIS_TIMEOUT_MS": "2000",
     "LOG_LEVEL": "info",
+    "CORS_ALLOWED_ORIGINS": "https://app.example.com",
     # No load balancer needs time to notice that a server of the tests goes.
     "SHUTDOWN_GRACE_S": "0.1",
 }

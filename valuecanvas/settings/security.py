@@ -45,6 +45,65 @@ CSRF_TRUSTED_ORIGINS = env.words(
 CORS_ALLOWED_ORIGINS = env.words(
     "CORS_ALLOWED_ORIGINS", "Browser origins that may call the API, with commas."
 )
+# For both HTTP paths; the hot one also allows whole families (valuecanvas/cors.py).
+CORS_ALLOW_HEADERS = (
+    "authorization",
+    "x-api-key",
+    "content-type",
+    "cache-control",
+    "idempotency-key",
+    "if-none-match",
+    "traceparent",
+    "x-valuecanvas-cache-ttl",
+    "x-valuecanvas-context",
+    "x-valuecanvas-user",
+    "openai-organization",
+    "openai-project",
+    "openai-beta",
+    # What OpenAI's SDKs tell of themselves.
+    *(
+        f"x-stainless-{name}"
+        for name in (
+            "arch",
+            "async",
+            "custom-poll-interval",
+            "helper-method",
+            "lang",
+            "os",
+            "package-version",
+            "poll-helper",
+            "raw-response",
+            "read-timeout",
+            "retry-count",
+            "runtime",
+            "runtime-version",
+            "stream-helper",
+            "timeout",
+        )
+    ),
+)
+CORS_EXPOSE_HEADERS = (
+    "x-request-id",
+    "retry-after",
+    "x-should-retry",
+    "etag",
+    "age",
+    "idempotent-replayed",
+    "ratelimit",
+    "ratelimit-policy",
+    *(
+        f"x-ratelimit-{what}-{unit}"
+        for unit in ("requests", "tokens")
+        for what in ("limit", "remaining", "reset")
+    ),
+    "x-valuecanvas-provider",
+    "x-valuecanvas-cost-usd",
+    "x-valuecanvas-epoch",
+    "x-valuecanvas-cache",
+    "x-valuecanvas-prompt",
+    "x-valuecanvas-prompt-version",
+    "x-valuecanvas-variant",
+)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

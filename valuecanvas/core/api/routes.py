@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework.views import APIView
-
-from valuecanvas.core.errors import NotFound
 
 
 def endpoint(route: str, view: type[APIView], **options: Any) -> list[URLPattern]:
@@ -19,10 +15,3 @@ def endpoint(route: str, view: type[APIView], **options: Any) -> list[URLPattern
         path(route, view.as_view(**options)),
         path(f"{route}/", view.as_view(**options, schema=None)),
     ]
-
-
-@csrf_exempt
-def unknown(request: HttpRequest, **rest: str) -> HttpResponse:
-    """For what is left under /api/: programs read no HTML."""
-    error = NotFound("There is nothing at this path.", code="unknown_path")
-    return HttpResponse(error.json(), "application/json", error.status)
