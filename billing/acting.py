@@ -1,9 +1,24 @@
 """Whom a key with the scope `act_as` may act for: one rule for calls and ratings."""
 
 import uuid
+from collections.abc import Set as AbstractSet
 
-from billing.models import ApiKey, Customer
+from billing.models import ApiKey, Customer, Scope
 from billing.principal import Principal
+
+# The header that names the user to bill.
+HEADER = "x-valuecanvas-user"
+
+
+def user_to_bill(scopes: AbstractSet[str], named: str | None, field: str) -> str | None:
+    """Who is billed in place of the key's own customer, if anybody.
+
+    `named` comes from the header or from `userId`. The body's `field` user is OpenAI's
+    label for people: it is billed only where the key says so.
+    """
+    if named is None and field and Scope.BILL_USER.value in scopes:
+        return field
+    return named
 
 
 def may_act_for(principal: Principal, *, team: str, has_key: bool) -> bool:

@@ -38,7 +38,7 @@ UNKNOWN_S = 5.0
 TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
 ACT_AS = Scope.ACT_AS.value
 HAS_KEY = (
-    "This key may not name this 'user', who has an API key: a key without a team acts "
+    "This key may not name this '{param}', who has an API key: a key without a team acts "
     "only for users that have none. Call with that user's own key, or have an operator "
     "put both into one team."
 )
@@ -78,21 +78,25 @@ class Callers:
         """
         return await self._principal((team, _checked(user_id)))
 
-    async def acting_for(self, principal: Principal, user_id: str) -> Principal:
+    async def acting_for(
+        self, principal: Principal, user_id: str, *, param: str = "user"
+    ) -> Principal:
         """The user in whose name the caller asks: see billing/acting.py.
 
-        Raises InvalidRequest, NotPermitted (no such right; suspended) or Unavailable.
+        `param` is where the request names that user, for the errors. Raises InvalidRequest, NotPermitted (no such right; suspended) or Unavailable.
         """
         if user_id == principal.user_id:
             return principal
         if ACT_AS not in principal.scopes:
             raise NotPermitted(
                 "This key may not name another user: it lacks the scope 'act_as'.",
-                param="user",
+                param=param,
             )
-        other = await self._customer((principal.team, _checked(user_id)))
+        other = await self._customer((principal.team, _checked(user_id, param)))
         if not may_act_for(principal, team=principal.team, has_key=other.has_key):
-            raise NotPermitted(HAS_KEY, param="user", code="user_has_key")
+            raise NotPermitted(
+                HAS_KEY.format(param=param), param=param, code="user_has_key"
+            )
         if other.suspended:
             raise proof.suspended()
         return replace(
@@ -202,11 +206,11 @@ class Callers:
         return found
 
 
-def _checked(user_id: str) -> str:
+def _checked(user_id: str, param: str = "user") -> str:
     if not is_user_id(user_id):
         raise InvalidRequest(
-            "The user must be text of 1 to 200 characters without control characters.",
-            param="user",
+            f"'{param}' must be text of 1 to 200 characters without control characters.",
+            param=param,
         )
     return user_id
 

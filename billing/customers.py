@@ -16,6 +16,14 @@ def is_user_id(value: object) -> bool:
     return isinstance(value, str) and _USER_ID.fullmatch(value) is not None
 
 
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def label(text: str) -> str:
+    """`text` as far as a row can keep it: 200 characters, no controls."""
+    return _NOT_IN_NAMES.sub("", text[:400])[:200]
+
+
 def get_or_add(*, user_id: str, team: str = "", tier: str = "") -> Customer:
     """The customer `user_id` of `team` ('' for none); added in `tier` if new.
 

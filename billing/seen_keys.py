@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from billing import proof
+from billing.acting import user_to_bill
 from billing.facts import KeyFacts
 from billing.models import Scope
 from billing.principal import Principal
@@ -22,7 +23,7 @@ BELIEVED_S = 86_400.0
 READING = frozenset({Scope.FLAGS_EVALUATE.value, Scope.PROMPTS_READ.value})
 # To read does not need it; but whoever has it may ask as others, of whom we know nothing.
 _ACT_AS = Scope.ACT_AS.value
-_KEPT = READING | {_ACT_AS}
+_KEPT = READING | {_ACT_AS, Scope.BILL_USER.value}
 
 
 class SeenKeys:
@@ -32,7 +33,9 @@ class SeenKeys:
         self._keys = keys
         self._saved_at = saved_at
 
-    def caller(self, authorization: str | None, on_behalf: str | None) -> Principal:
+    def caller(
+        self, authorization: str | None, on_behalf: str | None, user: str = ""
+    ) -> Principal:
         """The caller who sent this Authorization header, fit for reading.
 
         Raises NotAuthenticated (a wrong, expired or missing key), or Unavailable for
@@ -45,7 +48,8 @@ class SeenKeys:
         if found is None:
             raise _unknown()
         who = proof.prove(text, found)
-        if on_behalf not in (None, who.user_id) and _ACT_AS in who.scopes:
+        billed = user_to_bill(who.scopes, on_behalf, user)
+        if billed not in (None, who.user_id) and _ACT_AS in who.scopes:
             raise _unknown()
         return who
 

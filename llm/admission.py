@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.db import Error as DatabaseError
 
+from billing.acting import user_to_bill
 from billing.callers import Callers
 from billing.ledger import (
     Admission as LedgerAnswer,
@@ -115,12 +116,10 @@ class Admission:
         if call.identify is not None:
             return await call.identify(self._callers)
         principal = await self._callers.by_bearer(call.authorization)
-        if call.on_behalf is None:
+        billed = user_to_bill(principal.scopes, call.on_behalf, call.user)
+        if billed is None:
             return principal
-        if not call.on_behalf_required and "act_as" not in principal.scopes:
-            # OpenAI's own `user` field: without the scope it is only passed on.
-            return principal
-        return await self._callers.acting_for(principal, call.on_behalf)
+        return await self._callers.acting_for(principal, billed, param=call.named_in)
 
     async def snapshot(self) -> Snapshot:
         """The configuration as it is committed now, or else the last one loaded.

@@ -32,7 +32,9 @@ class Reader:
         # The configuration first: see billing/callers.py.
         found = await self._readable()
         if isinstance(found, LastKnown):
-            return found, found.keys.caller(call.authorization, call.on_behalf)
+            return found, found.keys.caller(
+                call.authorization, call.on_behalf, call.user
+            )
         principal = await self._admission.identify(call)
         self._keeper.note(principal)
         return found, principal

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from billing.customers import label
 from billing.ledger import Charge, Ledger, Settle, Settled, Stored
 from llm import tokens, usage
 from llm.cache.entry import Entry
@@ -90,6 +91,8 @@ def facts(call: Call, plan: Plan) -> dict[str, Any]:
         "endpoint": call.endpoint,
         "trace_id": call.trace_id,
     }
+    if call.user:
+        known["end_user"] = label(call.user)
     if plan.chosen is not NOTHING:
         chosen = plan.chosen
         known |= {

@@ -64,7 +64,7 @@ class Standings:
         try:
             return await self._told(call)
         except NotPermitted:
-            return await self._told(replace(call, on_behalf=None))
+            return await self._told(replace(call, on_behalf=None, user=""))
 
     async def _told(self, call: Call) -> dict[str, str]:
         who = await self._admission.identify(call)

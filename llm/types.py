@@ -51,9 +51,11 @@ class Call:
     # again on each try, so that a change of the caller counts at once.
     authorization: str | None = field(default=None, repr=False)
     identify: Callable[[Callers], Awaitable[Principal]] | None = None
-    # The user to be billed instead, where the key may name one.
+    # The user to be billed instead, and where the request names that one.
     on_behalf: str | None = None
-    on_behalf_required: bool = False
+    named_in: str = "user"
+    # Whom the client says that it is for: a label, see billing/acting.py.
+    user: str = ""
     directives: Directives = DEFAULT
     # What the client tells of itself, for flags and experiments.
     context: Mapping[str, Any] = field(default_factory=dict)

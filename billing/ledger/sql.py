@@ -75,8 +75,10 @@ _USAGE = {
     "marks": "text[]",
     "day": "date",
 }
-# What chose the request's words and model, where anything did: type and default.
+# What not every request has: whom it is for, what chose its words and model. Type and
+# default.
 _CHOSEN = {
+    "end_user": ("text", "''"),
     "prompt_key": ("text", "''"),
     "prompt_version": ("int", "NULL"),
     "variant": ("text", "''"),

@@ -15,6 +15,7 @@ class Scope(models.TextChoices):
 
     LLM = "llm", "Call models"
     ACT_AS = "act_as", "Name another user, who is then billed"
+    BILL_USER = "bill_user", "Bill whom the field “user” names (needs the one above)"
     PROMPTS_READ = "prompts:read", "Read prompts"
     PROMPTS_WRITE = "prompts:write", "Write prompts and new versions"
     PROMPTS_PUBLISH = "prompts:publish", "Move labels, roll out and roll back"

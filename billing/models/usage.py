@@ -14,6 +14,12 @@ class Usage(models.Model):
     id = models.UUIDField(primary_key=True, help_text="The request id.")
     user_id = models.CharField("user", max_length=200)
     customer_id = models.UUIDField()
+    end_user = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="The request's field 'user': whom the client says that it is for.",
+    )
     key = models.CharField(max_length=16, blank=True)
     team = models.CharField(max_length=60, blank=True)
     model = models.CharField(max_length=200)
@@ -73,6 +79,11 @@ class Usage(models.Model):
             models.Index(fields=["customer_id", "day"], name="llm_usage_customer"),
             models.Index(fields=["user_id", "created_at"], name="llm_usage_user"),
             models.Index(fields=["key", "created_at"], name="llm_usage_key"),
+            models.Index(
+                fields=["end_user", "created_at"],
+                name="llm_usage_end_user",
+                condition=~models.Q(end_user=""),
+            ),
             models.Index(fields=["model", "created_at"], name="llm_usage_model"),
             models.Index(
                 fields=["prompt_key", "created_at"],

@@ -90,11 +90,11 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         TeamFilter,
     )
     search_fields = ("user_id",)  # see get_search_results
-    search_help_text = "The whole id of a request or user, or the prefix of a key."
+    search_help_text = "The whole id of a request or user, a label sent as 'user', or the prefix of a key."
     ordering = ("-created_at", "-id")
     fieldsets = (
         (None, {"fields": (("id", "created_at"), ("outcome_text", "marks_text"))}),
-        ("Who", {"fields": (("user_id", "team"), ("customer_id", "key"))}),
+        ("Who", {"fields": (("user_id", "team"), ("customer_id", "key"), "end_user")}),
         (
             "Where",
             {
@@ -246,4 +246,6 @@ def _matching(term: str) -> Q:
     prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
     if ApiKey.objects.filter(pk=prefix).exists():
         return Q(key=prefix)
-    return Q(user_id=term)
+    if Usage.objects.filter(user_id=term).exists():
+        return Q(user_id=term)
+    return Q(end_user=term)

@@ -10,7 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
-from billing import proof
+from billing import acting, proof
 from llm import idempotency
 from llm.cache import directives
 from llm.choice import context
@@ -161,25 +161,48 @@ def call_of(
     endpoint: str,
     body: dict[str, Any],
     *,
-    on_behalf: str | None,
-    on_behalf_required: bool = False,
+    user_id: str | None = None,
+    user: str = "",
     door: str = "",
 ) -> Call:
-    """The call that `request` makes, by its headers. Raises InvalidRequest."""
+    """The call that `request` makes, by its headers. Raises InvalidRequest.
+
+    `user_id` is the body's own field for the user to be billed, `user` its label.
+    """
     sent = request.META
+    on_behalf, named_in = named_user(request, user_id)
     return Call(
         id=request_id(request),
         endpoint=endpoint,
         body=body,
         authorization=proof.authorization(sent),
         on_behalf=on_behalf,
-        on_behalf_required=on_behalf_required,
+        named_in=named_in,
+        user=user,
         door=door,
         trace_id=trace_id(request),
         directives=directives.parse(sent),
         context=context.parse(sent.get("HTTP_X_VALUECANVAS_CONTEXT")),
         idempotency_key=idempotency.parse(sent.get("HTTP_IDEMPOTENCY_KEY")),
     )
+
+
+def named_user(request: ASGIRequest, user_id: str | None) -> tuple[str | None, str]:
+    """The user that the request wants billed, if any, and where it says so.
+
+    Raises InvalidRequest: it names two.
+    """
+    header = request.META.get("HTTP_X_VALUECANVAS_USER")
+    if header is None:
+        return user_id, "user" if user_id is None else "userId"
+    # A header's text is bytes read as Latin-1; names are sent as UTF-8.
+    found = header.encode("latin-1").decode("utf-8", "replace")
+    if user_id not in (None, found):
+        raise InvalidRequest(
+            f"'userId' and the header '{acting.HEADER}' name different users.",
+            param="userId",
+        )
+    return found, acting.HEADER
 
 
 async def answer(request: ASGIRequest, call: Call) -> HttpResponseBase:

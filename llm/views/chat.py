@@ -1,6 +1,6 @@
 """The OpenAI-compatible endpoints that cost money."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -10,6 +10,12 @@ from llm.views import schemas
 from llm.views.base import PaidView, call_of, json_body
 
 
+def label(body: dict[str, Any]) -> str:
+    """Whom the client says that the request is for; OpenAI has two names for it."""
+    names = (body.get("user"), body.get("safety_identifier"))
+    return next((name for name in names if isinstance(name, str) and name), "")
+
+
 class Relayed(PaidView):
     """An endpoint that is relayed to a provider."""
 
@@ -17,9 +23,7 @@ class Relayed(PaidView):
 
     def call(self, request: ASGIRequest) -> Call:
         body = json_body(request)
-        user = body.get("user")
-        on_behalf = user if isinstance(user, str) and user else None
-        return call_of(request, self.endpoint, body, on_behalf=on_behalf)
+        return call_of(request, self.endpoint, body, user=label(body))
 
 
 @extend_schema_view(

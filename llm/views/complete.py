@@ -80,9 +80,6 @@ def _rename(error: GatewayError) -> None:
         error.message = error.message.replace(f"'prompt.{inside}", f"'{name}")
         if error.param and error.param.startswith(f"prompt.{inside}"):
             error.param = error.param.replace(f"prompt.{inside}", name, 1)
-    if error.param == "user":
-        error.param = "userId"
-        error.message = error.message.replace("'user'", "'userId'")
 
 
 def shown(completion: Completion) -> dict[str, Any]:
@@ -119,8 +116,7 @@ class Complete(PaidView):
             request,
             "chat",
             chat_body(given),
-            on_behalf=given.get("userId"),
-            on_behalf_required=True,
+            user_id=given.get("userId"),
             door="complete",
         )
 

@@ -19,7 +19,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from drf_spectacular.utils import extend_schema_view as described
 from rest_framework import serializers as s
 
-from billing import proof
 from billing.principal import Principal
 from llm.choice import context, effects, models
 from llm.choice.asked import Asked
@@ -29,8 +28,7 @@ from llm.choice.words import laid_over
 from llm.reader import Readable
 from llm.responses import json_response
 from llm.snapshot import Snapshot
-from llm.types import Call
-from llm.views.base import HotView, request_id, runtime
+from llm.views.base import HotView, call_of, runtime
 from prompts.grammar import Template, Variable
 from prompts.models.prompt import Kind
 from prompts.render import Chosen, Library
@@ -101,14 +99,7 @@ class FetchPrompt(HotView):
 
     async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
         asked = _asked(request.GET.dict())
-        call = Call(
-            id=request_id(request),
-            endpoint="prompts",
-            body={},
-            authorization=proof.authorization(request.META),
-            on_behalf=asked.get("user"),
-            context=context.parse(request.META.get("HTTP_X_VALUECANVAS_CONTEXT")),
-        )
+        call = call_of(request, "prompts", {}, user=asked.get("user", ""))
         snapshot, principal = await runtime(request).reader.open(call)
         if SCOPE not in principal.scopes:
             raise NotPermitted(
