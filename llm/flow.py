@@ -33,6 +33,8 @@ class Flow:
     _splitter: Splitter = field(default_factory=Splitter)
     _read_at: float = 0.0
     _broken: Failed | None = None
+    # Whether the event that ends the stream was read: nothing behind it counts.
+    _over: bool = False
 
     async def begin(self) -> None:
         """Read up to the first content. Raises Failed."""
@@ -55,6 +57,8 @@ class Flow:
         """The events of the next burst; None at the end. Raises Failed."""
         if self._broken is not None:
             raise self._broken
+        if self._over:
+            return None
         try:
             data = await self._burst()
         except (aiohttp.ClientError, OSError) as error:
@@ -63,10 +67,18 @@ class Flow:
             ) from error
         if not data:
             return None
+        return self._read(data)
+
+    def _read(self, data: bytes) -> list[Piece]:
+        """The events that `data` completes, up to the one that ends the stream."""
         pieces: list[Piece] = []
         try:
             for raw, payload in self._splitter.feed(data):
-                pieces.append(self.reader.read(raw, payload))
+                piece = self.reader.read(raw, payload)
+                pieces.append(piece)
+                if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
+                    self._over = True
+                    break
         except (Malformed, TooLarge) as error:
             broken = Failed(Verdict.FAILURE, "The provider's stream is malformed.", 200)
             if not pieces:

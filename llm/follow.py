@@ -143,7 +143,7 @@ class FollowedStream:
         rest = events[-1:] if wants_usage else []
         if not self._passed:
             rest = events
-        ending = b"".join(rest) + stored.cost_comment(0) + b"data: [DONE]\n\n"
+        ending = b"".join(rest) + stored.with_cost(stored.DONE, 0)
         answer = None
         if self._held.claim is not None:
             body = b"".join(self._passed) + ending

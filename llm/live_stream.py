@@ -17,7 +17,7 @@ from llm.journey import Journey
 from llm.providers.base import Verdict
 from llm.relay import Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
-from llm.stored import EVENTS, cost_comment
+from llm.stored import EVENTS, with_cost
 from llm.types import Summary
 from llm.upstream import Failed
 from valuecanvas.core import failpoints
@@ -225,9 +225,9 @@ class LiveStream:
 
     async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
         """Settle, and what the client gets last: the cost, and how it ended."""
-        comment = cost_comment(cost_of(outcome))
-        summary = await self._settle(outcome, comment + ending)
-        return cost_comment(summary.cost) + ending
+        priced = with_cost(ending, cost_of(outcome))
+        summary = await self._settle(outcome, priced)
+        return with_cost(ending, summary.cost)
 
     def _error(self) -> dict[str, str | None]:
         broke = "The provider's stream broke off; the answer is incomplete."

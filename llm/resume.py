@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from llm.sse import Splitter, TooLarge
+from llm.sse import Splitter, TooLarge, is_done
 
 # What a delta may have besides text: skipping it would need more than a comparison.
 _MORE = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning",
@@ -45,7 +45,7 @@ class Resume:
     def _rest(self, raw: bytes, payload: bytes) -> bytes:
         if not self._skip:
             return raw
-        if payload == b"[DONE]":
+        if is_done(payload):
             raise CannotResume
         chunk = _read(payload)
         if chunk.get("error"):

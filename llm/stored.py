@@ -11,6 +11,7 @@ from llm.types import Call, Known, Plan, Repeated, Reply, Summary, Tokens
 from valuecanvas.core import money
 
 JSON = "application/json"
+DONE = b"data: [DONE]\n\n"
 COST = "x-valuecanvas-cost-usd"
 PROVIDER = "x-valuecanvas-provider"
 EVENTS = {
@@ -21,9 +22,15 @@ EVENTS = {
 }
 
 
-def cost_comment(micros: int) -> bytes:
-    """The trailing comment of a stream, with what it cost."""
-    return f": x-valuecanvas-cost-usd={money.text(micros)}\n\n".encode()
+def with_cost(ending: bytes, micros: int) -> bytes:
+    """The `ending` of a stream, with what it cost as a comment in its last event.
+
+    A comment by itself would be a block without data, which some clients take for an
+    empty event.
+    """
+    before, gap, last = ending.removesuffix(b"\n\n").rpartition(b"\n\n")
+    comment = f": {COST}={money.text(micros)}\n".encode()
+    return b"%b%b%b%b\n\n" % (before, gap, comment, last)
 
 
 def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
@@ -39,8 +46,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
         return Stored(200, sent, entry.body)
     sent |= EVENTS
     events = replay.events(entry.body, include_usage=plan.shape.include_usage)
-    end = cost_comment(0) + b"data: [DONE]\n\n"
-    return Stored(200, sent, b"".join(events) + end)
+    return Stored(200, sent, b"".join(events) + with_cost(DONE, 0))
 
 
 def known(found: Known) -> Reply:

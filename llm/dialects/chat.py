@@ -6,6 +6,7 @@ import orjson
 
 from llm.cache.assembly import Assembly, natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.sse import is_done
 from llm.types import Candidate, Held
 
 _CONTENT = frozenset(
@@ -80,7 +81,7 @@ class ChatStream(StreamReader):
         self._ended: set[int] = set()
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
-        if payload == b"[DONE]":
+        if is_done(payload):
             return Piece(Sort.DONE)
         chunk = parse(payload)
         if chunk.get("error"):

@@ -6,6 +6,7 @@ import orjson
 
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.dialects.chat import FILTERED, parse, text_size
+from llm.sse import is_done
 from llm.types import Candidate, Held
 
 _ENDINGS = ("response.completed", "response.incomplete")
@@ -27,7 +28,7 @@ class NativeStream(StreamReader):
     _last = -1
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
-        if payload == b"[DONE]":
+        if is_done(payload):
             return Piece(Sort.DROP)
         event = parse(payload)
         kind = str(event.get("type", ""))

@@ -49,7 +49,7 @@ def test_hit__asked_again_streamed_or_not__is_the_same_and_free(
     if not second:
         assert two.headers["x-valuecanvas-cost-usd"] == "0.000000"
     else:
-        assert b": x-valuecanvas-cost-usd=0.000000\n\ndata: [DONE]\n\n" in two.body
+        assert b"\n\n: x-valuecanvas-cost-usd=0.000000\ndata: [DONE]\n\n" in two.body
         assert usages(two) == []
     assert world.counter()[0] == 2
     assert world.reserved() == 0

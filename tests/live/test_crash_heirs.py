@@ -11,7 +11,7 @@ from billing.models import IdempotencyKey, Usage
 from tests.invariants import assert_books_balance
 from tests.live.server import LiveServer, live_server
 from tests.live.shared import offered, said
-from tests.live.wire import OpenStream, content, data_events
+from tests.live.wire import OpenStream, content, wire_events
 from tests.live.world import World, unique
 
 pytestmark = pytest.mark.live
@@ -72,7 +72,7 @@ def test_kill__streams_under_way__two_heirs_bill_what_was_delivered(
         row = world.usage(request_id)
         assert (row.status, row.error_code) == ("abandoned", "process_died")
         assert (row.source, row.marks) == ("journal", ["estimated"])
-        delivered = len(content(data_events(body)))
+        delivered = len(content(wire_events(body)))
         assert delivered <= row.completion_tokens <= world.attempt(request_id).tokens
     assert world.counter()[0] == STREAMS
     assert len(world.usage_rows()) == STREAMS

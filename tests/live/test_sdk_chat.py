@@ -129,7 +129,8 @@ async def test_sdk_chat__async_stream_with_usage__ends_with_what_was_billed(
 def test_chat_stream__finished__tells_its_cost_in_a_comment(world: World) -> None:
     served = world.serve("ok-8")
     answer = world.chat(served.model, stream=True)
-    *_, comment, done, rest = answer.body.split(b"\n\n")
+    *_, last, rest = answer.body.split(b"\n\n")
+    comment, _, done = last.partition(b"\n")
     assert (done, rest) == (b"data: [DONE]", b"")
     name, _, cost = comment.decode().partition("=")
     assert name == ": x-valuecanvas-cost-usd"

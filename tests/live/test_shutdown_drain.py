@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.server import LiveServer, live_server
 from tests.live.shared import offered, said
-from tests.live.wire import OpenStream, data_events
+from tests.live.wire import OpenStream, wire_events
 from tests.live.world import Answer, World, unique
 
 pytestmark = pytest.mark.live
@@ -75,7 +75,7 @@ def test_sigterm__stream_longer_than_its_time__ends_in_band_and_is_billed(
         server.process.send_signal(signal.SIGTERM)
         body = stream.everything()
         in_good_order(server)
-    error = data_events(body)[-1]["error"]
+    error = wire_events(body)[-1]["error"]
     assert error["code"] == "server_shutdown"
     assert error["request_id"] == stream.request_id
     assert b"[DONE]" not in body

@@ -7,7 +7,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from tests.live.wire import OpenStream, content, data_events
+from tests.live.wire import OpenStream, content, data_events, wire_events
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
@@ -79,7 +79,7 @@ def test_stream__first_content__is_relayed_before_the_stream_ends(
         assert b"[DONE]" not in first
         assert world.reserved() == 1
         rest = stream.event_with(b"[DONE]")
-    assert content(data_events(first + rest))
+    assert content(wire_events(first + rest))
     assert world.reserved() == 0
 
 
@@ -91,7 +91,7 @@ def test_client_gone__mid_stream__closes_upstream_and_bills_what_was_sent(
         stream.event_with(b'"content":"')
         seen = stream.event_with(b'"content":"')
     left = time.time()
-    assert content(data_events(seen))
+    assert content(wire_events(seen))
     attempt = world.attempt(stream.request_id)
     assert attempt.how == "client_gone"
     assert attempt.ended_at is not None

@@ -7,11 +7,17 @@ from typing import Any, Self
 import orjson
 
 from tests.live.world import World
+from tests.sse_reference import read_strictly
 
 
 def data_events(body: bytes) -> list[Any]:
-    """The data of the events in `body`; `[DONE]` stays text."""
-    lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
+    """The data of the events in `body`, as every SDK reads it; `[DONE]` stays text."""
+    return read_strictly(body)
+
+
+def wire_events(part: bytes) -> list[Any]:
+    """As `data_events`, for a part of a connection's bytes, heads and all."""
+    lines = [line[6:] for line in part.split(b"\n") if line.startswith(b"data: ")]
     return ["[DONE]" if line == b"[DONE]" else orjson.loads(line) for line in lines]
 
 

@@ -21,7 +21,7 @@ def test_splitter__any_cut_and_line_end__gives_the_same_events(
     parts = [text[i : i + size] for i in range(0, len(text), size)]
     assert fed(*parts) == [
         (b"data: one\n\n", b"one"),
-        (b"event: x\ndata:two\n\n", b"two"),
+        (b"event: x\ndata: two\n\n", b"two"),
         (b"data: [DONE]\n\n", b"[DONE]"),
     ]
 
