@@ -1,0 +1,61 @@
+"""Heads of requests that two programs may read in two ways: refused, not guessed at."""
+
+import re
+
+from valuecanvas.core.errors import InvalidRequest
+
+VERSIONS = ("1.0", "1.1")
+# Given twice, a proxy may go by one and this server by the other.
+SINGLE = (b"host", b"authorization", b"x-api-key")
+_HOST = re.compile(rb"[A-Za-z0-9_.:%~\[\]-]+")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
+    """Names of `headers` are in lower case. Raises InvalidRequest."""
+    names = [name for name, _ in headers]
+    host = _values(headers, b"host")
+    for fault in (
+        _fault_of_line(method, version, target, host),
+        _fault_of_names(names, version),
+        "" if all(map(_HOST.fullmatch, host)) else "The header 'Host' names no host.",
+        _fault_of_coding(_values(headers, b"transfer-encoding"), version),
+    ):
+        if fault:
+            raise InvalidRequest(fault, code="invalid_http")
+
+
+def _values(headers: Headers, wanted: bytes) -> list[bytes]:
+    return [value for name, value in headers if name == wanted]
+
+
+def _fault_of_line(
+    method: bytes, version: str, target: bytes, host: list[bytes]
+) -> str:
+    if version not in VERSIONS:
+        return "Send an HTTP/1.1 request."
+    if method == b"CONNECT":
+        return "This server is no proxy."
+    if target.startswith(b"/"):
+        return ""
+    absolute = _ABSOLUTE.match(target)
+    if absolute and [absolute[1].lower()] == [value.lower() for value in host]:
+        return ""
+    return "The request must name a path, or a URL whose host is that of 'Host'."
+
+
+def _fault_of_names(names: list[bytes], version: str) -> str:
+    if version == "1.1" and b"host" not in names:
+        return "Send the header 'Host'."
+    twice = next((name for name in SINGLE if names.count(name) > 1), b"")
+    return f"Send the header '{twice.decode()}' once." if twice else ""
+
+
+def _fault_of_coding(codings: list[bytes], version: str) -> str:
+    if not codings:
+        return ""
+    if version != "1.1" or [one.strip().lower() for one in codings] != [b"chunked"]:
+        return "Of 'Transfer-Encoding' only 'chunked' is understood, in HTTP/1.1."
+    return ""
