@@ -96,7 +96,8 @@ def end_the_blocked() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND query LIKE '%%llm_attempt%%'"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            " AND query LIKE '%%llm_attempt%%'"
             " AND pid <> pg_backend_pid()"
         )
         return bool(cursor.fetchall())

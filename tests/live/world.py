@@ -32,7 +32,7 @@ from tests.fixtures_billing import (
 )
 
 T = TypeVar("T")
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
