@@ -36,14 +36,28 @@ class Rate:
     cached: int
     output: int
     effective_from: dt.datetime
+    # None: what is written to a cache costs as other input.
+    cache_write: int | None = None
 
-    def cost(self, prompt: int, completion: int, cached: int = 0) -> int:
-        """Micro-dollars; `cached` is the part of `prompt` read from a cache."""
+    def cost(
+        self, prompt: int, completion: int, cached: int = 0, written: int = 0
+    ) -> int:
+        """Micro-dollars. Of `prompt`, `cached` was read from a cache, `written` to it."""
         return money.round_cost(
-            (prompt - cached) * self.input
+            (prompt - cached - written) * self.input
             + cached * self.cached
+            + written * self._write
             + completion * self.output
         )
+
+    def most(self, prompt: int, completion: int) -> int:
+        """Micro-dollars, at most: whatever is read from a cache or written to it."""
+        dearest = max(self.input, self.cached, self._write)
+        return money.round_cost(prompt * dearest + completion * self.output)
+
+    @property
+    def _write(self) -> int:
+        return self.input if self.cache_write is None else self.cache_write
 
 
 def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
@@ -90,6 +104,7 @@ def load_prices(keys: Keys = None) -> dict[str, Rate]:
             money.rate(row.cached_usd),
             money.rate(row.output_usd),
             row.effective_from,
+            None if row.cache_write_usd is None else money.rate(row.cache_write_usd),
         )
         for row in rows
     }

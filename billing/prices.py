@@ -1,7 +1,7 @@
 """Default prices, from the genai-prices package; an operator's own rows always win."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,11 +18,12 @@ Pair = tuple[str, str, str]  # (provider key, the package's provider id, upstrea
 
 @dataclass(frozen=True, slots=True)
 class PackagePrice:
-    """USD per million tokens. No cached price: cached input costs as other input."""
+    """USD per million tokens. No price of the cache: that costs as other input."""
 
     input_usd: Decimal
     cached_input_usd: Decimal | None
     output_usd: Decimal
+    cache_write_usd: Decimal | None = None
 
 
 def package_price(provider_id: str, model: str) -> PackagePrice | None:
@@ -40,7 +41,12 @@ def package_price(provider_id: str, model: str) -> PackagePrice | None:
     # Priced by the hour or the picture: not something that tokens can be billed by.
     if into is None:
         return None
-    return PackagePrice(into, paid.get("cache_read_mtok"), out or Decimal(0))
+    return PackagePrice(
+        into,
+        paid.get("cache_read_mtok"),
+        out or Decimal(0),
+        paid.get("cache_write_mtok"),
+    )
 
 
 def seed_prices(pairs: Iterable[Pair]) -> int:
@@ -82,18 +88,16 @@ def _held(provider: str, model: str, now: datetime) -> Price | None:
 def _differs(held: Price | None, found: PackagePrice) -> bool:
     if held is None:
         return True
-    mine = (held.input_usd, held.cached_input_usd, held.output_usd)
-    theirs = (found.input_usd, found.cached_input_usd, found.output_usd)
-    return held.source == Price.Source.PACKAGE and mine != theirs
+    names = [field.name for field in fields(PackagePrice)]
+    differs = any(getattr(held, name) != getattr(found, name) for name in names)
+    return held.source == Price.Source.PACKAGE and differs
 
 
 def _insert(provider: str, model: str, found: PackagePrice, now: datetime) -> None:
     price = Price(
         provider=provider,
         upstream_model=model,
-        input_usd=found.input_usd,
-        cached_input_usd=found.cached_input_usd,
-        output_usd=found.output_usd,
+        **asdict(found),
         effective_from=now,
         source=Price.Source.PACKAGE,
     )

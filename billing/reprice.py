@@ -166,7 +166,12 @@ def _waiting(rates: Rates, pairs: Iterable[Pair] | None) -> dict[Pair, int]:
 def _change(row: Usage, rates: Rates) -> Change:
     dated = rates[row.provider, row.upstream_model]
     rate = next(one for one in dated if one.effective_from <= row.created_at)
-    cost = rate.cost(row.prompt_tokens, row.completion_tokens, row.cached_tokens)
+    cost = rate.cost(
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.cached_tokens,
+        row.cache_write_tokens,
+    )
     billed = money.to_micros(row.cost_usd)
     # Whoever got the money back for want of an answer pays nothing at any price.
     owed = 0 if "refunded" in row.marks else cost

@@ -64,7 +64,7 @@ def resolve(
         max_output=max_output,
         candidates=candidates,
         estimate=max(
-            one.rate.cost(most_prompt(shape, one), output) for one in candidates
+            one.rate.most(most_prompt(shape, one), output) for one in candidates
         ),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),

@@ -197,7 +197,9 @@ def cost_of(outcome: Outcome) -> int:
     if outcome.candidate is None:
         return 0
     used = outcome.tokens
-    return outcome.candidate.rate.cost(used.prompt, used.completion, used.cached)
+    return outcome.candidate.rate.cost(
+        used.prompt, used.completion, used.cached, used.written
+    )
 
 
 def _provider_cost(outcome: Outcome) -> int:
@@ -222,6 +224,7 @@ def _charge(journey: Journey, outcome: Outcome) -> Charge:
         prompt_tokens=used.prompt,
         completion_tokens=used.completion,
         cached_tokens=used.cached,
+        cache_write_tokens=used.written,
         provider=candidate.provider.key if candidate else "",
         upstream_model=candidate.upstream_model if candidate else "",
         status=outcome.status,

@@ -215,6 +215,8 @@ class Tokens:
     marks: tuple[str, ...] = ()
     # (prompt, completion) as the provider counts, where that is more than is billed.
     claimed: tuple[int, int] | None = None
+    # Of the prompt what the provider wrote to its cache.
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

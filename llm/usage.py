@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from llm import usage_forms
 from llm.types import Tokens
+from llm.usage_forms import CREDIBLE as CREDIBLE
 
 # A count of at least a token for so many bytes needs no closer look: words have four.
 BYTES = 8
@@ -12,8 +14,8 @@ BYTES = 8
 SLACK = 4
 # An answer may pass its cap by a little: by the tokens that end it, say.
 OVER_CAP = 1.05
-# No context is as long. A claim of more tells nothing, not even of the cost.
-CREDIBLE = 10_000_000
+# The mark of a row whose provider's parts and total disagree.
+MISMATCH = "mismatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +37,34 @@ def read(usage: Any, prompt: Own, completion: Own) -> Tokens:
     A larger count than can be true is billed up to what was reserved for it, and told
     in `claimed`, for it may be owed to the provider all the same.
     """
+    answers = completion.most > 0
     completion = _capped(completion)
     if not isinstance(usage, dict):
         return Tokens(
             prompt.count, completion.count, source="gateway", marks=("estimated",)
         )
-    asked = _count(usage.get("prompt_tokens", usage.get("input_tokens")))
-    given = _count(usage.get("completion_tokens", usage.get("output_tokens", 0)))
-    first, true_prompt = _billed(asked, prompt)
-    second, true_completion = _billed(given, completion)
-    cached = _cached(usage, first) if true_prompt else 0
+    told = usage_forms.parse(usage, answers=answers)
+    first, true_prompt = _billed(told.prompt, prompt)
+    second, true_completion = _billed(told.completion, completion)
+    cached, written = (told.cached, told.written) if true_prompt else (0, 0)
+    marks = () if told.agrees else (MISMATCH,)
     if true_prompt and true_completion:
-        return Tokens(first, second, cached)
-    claimed = (_claimed(asked, first), _claimed(given, second))
+        return Tokens(first, second, cached, marks=marks, written=written)
+    claimed = (_claimed(told.prompt, first), _claimed(told.completion, second))
     return Tokens(
         first,
         second,
         cached,
         source="gateway",
-        marks=("suspect",),
+        marks=("suspect", *marks),
         claimed=None if claimed == (first, second) else claimed,
+        written=written,
     )
 
 
 def _capped(own: Own) -> Own:
     most = int(own.most * OVER_CAP) + 16
     return Own(min(own.count, most), most, min(own.enough, most), own.least)
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        return None
-    return value
 
 
 def _billed(count: int | None, own: Own) -> tuple[int, bool]:
@@ -82,9 +80,3 @@ def _billed(count: int | None, own: Own) -> tuple[int, bool]:
 
 def _claimed(count: int | None, billed: int) -> int:
     return billed if count is None or count > CREDIBLE else max(count, billed)
-
-
-def _cached(usage: dict[str, Any], prompt: int) -> int:
-    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return min(cached or 0, prompt)

@@ -249,6 +249,7 @@ def _usage_row(
         "prompt_tokens": charge.prompt_tokens,
         "completion_tokens": charge.completion_tokens,
         "cached_tokens": charge.cached_tokens,
+        "cache_write_tokens": charge.cache_write_tokens,
         "provider": charge.provider,
         "upstream_model": charge.upstream_model,
         "status": charge.status,

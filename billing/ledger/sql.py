@@ -60,6 +60,7 @@ _USAGE = {
     "prompt_tokens": "bigint",
     "completion_tokens": "bigint",
     "cached_tokens": "bigint",
+    "cache_write_tokens": "bigint",
     "cost_usd": "numeric",
     "provider_cost_usd": "numeric",
     "saved_usd": "numeric",

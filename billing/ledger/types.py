@@ -173,6 +173,7 @@ class Charge:
     refund: bool = False
     cached: bool = False
     saved: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,16 @@ class Price(ConfigModel):
         "input", max_digits=12, decimal_places=6, validators=[MinValueValidator(0)]
     )
     cached_input_usd = models.DecimalField(
-        "cached input",
+        "cache read",
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Empty: the input price.",
+    )
+    cache_write_usd = models.DecimalField(
+        "cache write",
         max_digits=12,
         decimal_places=6,
         null=True,
@@ -64,3 +73,10 @@ class Price(ConfigModel):
         if self.cached_input_usd is None:
             return self.input_usd
         return self.cached_input_usd
+
+    @property
+    def written_usd(self) -> Decimal:
+        """USD per million input tokens that are written to a cache."""
+        if self.cache_write_usd is None:
+            return self.input_usd
+        return self.cache_write_usd

@@ -29,6 +29,8 @@ class Usage(models.Model):
     prompt_tokens = models.BigIntegerField(default=0)
     completion_tokens = models.BigIntegerField(default=0)
     cached_tokens = models.BigIntegerField(default=0)
+    # The database's own default is for a process that does not know the column yet.
+    cache_write_tokens = models.BigIntegerField(default=0, db_default=0)
     cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     provider_cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     cached = models.BooleanField(default=False)
@@ -60,7 +62,7 @@ class Usage(models.Model):
     marks = ArrayField(
         models.CharField(max_length=20),
         default=list,
-        help_text="estimated, unpriced, suspect, capped, refunded",
+        help_text="estimated, mismatch, unpriced, suspect, capped, refunded",
     )
     day = models.DateField(help_text="The UTC day of admission.")
     created_at = models.DateTimeField(help_text="When it was settled.")

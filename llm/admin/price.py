@@ -43,6 +43,7 @@ class PriceAdmin(RepriceMixin, Admin):
         "provider",
         "input_price",
         "cached_price",
+        "written_price",
         "output_price",
         "effective_from",
         "origin",
@@ -57,7 +58,14 @@ class PriceAdmin(RepriceMixin, Admin):
         ("For", {"fields": ("provider", "upstream_model", "effective_from")}),
         (
             "US dollars per million tokens",
-            {"fields": ("input_usd", "cached_input_usd", "output_usd")},
+            {
+                "fields": (
+                    "input_usd",
+                    "cached_input_usd",
+                    "cache_write_usd",
+                    "output_usd",
+                )
+            },
         ),
     )
     empty_text = (
@@ -75,9 +83,13 @@ class PriceAdmin(RepriceMixin, Admin):
     def input_price(self, price: Price) -> str:
         return figures.usd(price.input_usd)
 
-    @display(description="Cached input / million")
+    @display(description="Cache read / million")
     def cached_price(self, price: Price) -> str:
         return figures.usd(price.cached_usd)
+
+    @display(description="Cache write / million")
+    def written_price(self, price: Price) -> str:
+        return figures.usd(price.written_usd)
 
     @display(description="Output / million", ordering="output_usd")
     def output_price(self, price: Price) -> str:

@@ -22,6 +22,7 @@ MOST_ATTEMPTS = 50
 MARKS = {
     "estimated": "estimated: the provider told no usage",
     "unpriced": "unpriced: billed at a stand-in price",
+    "mismatch": "mismatch: the provider's parts and total disagree; the larger was billed",
     "suspect": "suspect: the provider's usage was not believed",
     "capped": "capped: billed less, to stay within a budget",
     "refunded": "refunded: no unit of quota was taken, or it was given back",
@@ -110,7 +111,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
             {
                 "fields": (
                     ("prompt_tokens", "completion_tokens"),
-                    ("cached_tokens", "cached"),
+                    ("cached_tokens", "cache_write_tokens", "cached"),
                     ("cost", "provider_cost"),
                     ("source", "corrections"),
                 )

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from llm import usage_forms
 from llm.cache.assembly import Assembly, natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.sse import is_done
@@ -89,14 +90,14 @@ class ChatStream(StreamReader):
         if self.assembly is not None:
             self._assemble(self.assembly, chunk)
         choices = chunk.get("choices")
-        usage = chunk.get("usage")
+        usage = usage_forms.find(chunk)
         if usage:
             self.usage = usage
         if not choices:
             hidden = usage and not self._include_usage
             sort = Sort.DROP if hidden else Sort.PASS
             return Piece(sort, raw, usage=bool(usage))
-        if usage and not self._include_usage:
+        if chunk.get("usage") and not self._include_usage:
             # Some send it beside the last choice: not to those who did not ask.
             del chunk["usage"]
             raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
@@ -176,7 +177,7 @@ def as_whole(body: bytes, parsed: dict[str, Any]) -> Whole:
     texts = read_choices(parsed)
     return Whole(
         body,
-        parsed.get("usage"),
+        usage_forms.find(parsed),
         sum(map(text_size, texts)),
         natural(parsed),
         texts,

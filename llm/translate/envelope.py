@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from llm.translate.chat import object_in
+from llm import usage_forms
 from llm.translate.fields import Json
 from llm.translate.items import Status
 
@@ -92,31 +92,22 @@ def echo(request: Json) -> Json:
     }
 
 
-def usage_of(usage: Json) -> Json | None:
+def usage_of(usage: object) -> Json | None:
     """Token counts under their Responses names; None if the chat reported none."""
-    if not usage:
+    if not usage or not isinstance(usage, dict):
         return None
-    taken = usage.get("prompt_tokens") or 0
-    given = usage.get("completion_tokens") or 0
-    prompt = object_in(usage, "prompt_tokens_details")
-    completion = object_in(usage, "completion_tokens_details")
+    told = usage_forms.parse(usage)
+    taken, given = told.prompt or 0, told.completion or 0
     return {
         "input_tokens": taken,
         "input_tokens_details": {
-            "cached_tokens": _count("cached_tokens", prompt, usage),
-            "cache_write_tokens": _count("cache_write_tokens", prompt, usage),
+            "cached_tokens": told.cached,
+            "cache_write_tokens": told.written,
         },
         "output_tokens": given,
-        "output_tokens_details": {
-            "reasoning_tokens": _count("reasoning_tokens", completion, usage)
-        },
-        "total_tokens": usage.get("total_tokens") or taken + given,
+        "output_tokens_details": {"reasoning_tokens": told.reasoning},
+        "total_tokens": taken + given,
     }
-
-
-def _count(name: str, details: Json, usage: Json) -> Any:
-    """Some providers count beside the details instead of in them."""
-    return details.get(name) or usage.get(name) or 0
 
 
 def _text(text: Json) -> Json:

@@ -1,5 +1,6 @@
 """A chat completion as a Response object."""
 
+from llm import usage_forms
 from llm.translate.chat import (
     logprobs_in,
     malformed,
@@ -36,7 +37,7 @@ def to_response(reply: Json, *, request: Json, response_id: str, created: int) -
     return {
         **head(reply, request, response_id=response_id, created=created, state=state),
         "output": _output(choice, Names(response_id), state.item_status),
-        "usage": usage_of(object_in(reply, "usage")),
+        "usage": usage_of(object_in(reply, "usage") or usage_forms.beside(reply)),
         **echo(request),
     }
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import orjson
 
+from llm import usage_forms
 from llm.translate.chat import (
     logprobs_in,
     object_in,
@@ -58,7 +59,8 @@ class ResponseStream:
                 "The provider broke off its answer.", code="stream_interrupted"
             )
         events = self._start(chunk)
-        self._usage = object_in(chunk, "usage") or self._usage
+        usage = object_in(chunk, "usage") or usage_forms.beside(chunk)
+        self._usage = usage or self._usage
         for choice in objects_in(chunk, "choices"):
             # A Response is one answer; a provider may still have sent others.
             if not choice.get("index"):

@@ -1,6 +1,7 @@
 """What was spent and held: read in bulk, shown on budgets, customers and teams."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -197,6 +198,18 @@ def price_form(provider: str, **fields: str) -> dict[str, str]:
         "output_usd": "1.5",
         **fields,
     }
+
+
+def test_price__cache_rates__are_set_and_shown(operator: Client) -> None:
+    form = price_form(
+        make_provider().key, cached_input_usd="0.25", cache_write_usd="0.75"
+    )
+    assert operator.post("/admin/billing/price/add/", form).status_code == 302
+    price = Price.objects.get()
+    assert (price.cached_usd, price.written_usd) == (Decimal("0.25"), Decimal("0.75"))
+    text = operator.get("/admin/billing/price/").content.decode()
+    assert "$0.25" in text
+    assert "$0.75" in text
 
 
 def test_price__set_by_an_operator__says_so(operator: Client) -> None:

@@ -1,6 +1,7 @@
 """Billing's part of the configuration: what is read, and how it is arranged."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -96,6 +97,29 @@ def test_rate__cost__is_rounded_once_half_up(
 ) -> None:
     rate = make_rate("a", input=3, cached=1, output=5)
     assert rate.cost(prompt, completion, cached) == cost
+
+
+@pytest.mark.parametrize(("write", "cost"), [(None, 3), (9, 4), (0, 2)])
+def test_rate__written_to_a_cache__has_a_price_of_its_own(
+    write: int | None, cost: int
+) -> None:
+    rate = replace(make_rate("a", input=3, cached=1), cache_write=write)
+    assert rate.cost(1_000_000, 0, 250_000, 250_000) == cost
+
+
+@pytest.mark.parametrize(("write", "most"), [(None, 8), (9, 14), (0, 8)])
+def test_rate__most__is_at_the_dearest_of_the_input_prices(
+    write: int | None, most: int
+) -> None:
+    rate = replace(make_rate("a", input=3, cached=1, output=5), cache_write=write)
+    assert rate.most(1_000_000, 1_000_000) == most
+
+
+def test_load_prices__cache_write__is_none_where_it_has_no_price() -> None:
+    plain, own = make_price("p", "a"), make_price("p", "b", cache_write_usd=Decimal(2))
+    rates = config.load_prices()
+    assert rates[str(plain.pk)].cache_write is None
+    assert rates[str(own.pk)].cache_write == 2_000_000
 
 
 def test_price__cached_price_of_nothing__is_free_and_not_the_input_price() -> None:

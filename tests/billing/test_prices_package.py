@@ -40,6 +40,23 @@ def test_package_price__a_known_model__is_in_usd_per_million(provider, model, ex
     )
 
 
+def test_package_price__with_a_cache__has_both_of_its_rates():
+    found = package_price("anthropic", "claude-sonnet-4-5")
+    assert found == PackagePrice(
+        Decimal(3), Decimal("0.3"), Decimal(15), cache_write_usd=Decimal("3.75")
+    )
+
+
+def test_refresh_prices__row_from_before_cache_writes_had_a_price__gets_a_new_one():
+    pair = ("anthropic", "anthropic", "claude-sonnet-4-5")
+    prices.seed_prices([pair])
+    row = Price.objects.get()
+    assert row.cache_write_usd == Decimal("3.75")
+    assert prices.refresh_prices([pair]) == 0
+    Price.objects.update(cache_write_usd=None)
+    assert prices.refresh_prices([pair]) == 1
+
+
 def test_package_price__larger_for_long_prompts__is_the_base_price():
     assert package_price("openai", "gpt-5.5") == PackagePrice(
         Decimal(5), Decimal("0.5"), Decimal(30)

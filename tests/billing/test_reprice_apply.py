@@ -198,6 +198,14 @@ def test_apply__cached_tokens__at_their_price(unpriced: Unpriced) -> None:
     assert Usage.objects.get(corrects=row.pk).cost_usd == wanted
 
 
+def test_apply__tokens_written_to_a_cache__at_their_price(unpriced: Unpriced) -> None:
+    row = unpriced(cached_tokens=60, cache_write_tokens=30)
+    price("2", cached_input_usd=Decimal(1), cache_write_usd=Decimal(4))
+    reprice.apply()
+    wanted = Decimal(10 * 2 + 60 * 1 + 30 * 4 + 50 * 2) / 1_000_000 - row.cost_usd
+    assert Usage.objects.get(corrects=row.pk).cost_usd == wanted
+
+
 @pytest.mark.parametrize("period", ["day", "month", "total"])
 def test_apply__dearer_than_a_budget_has_room__charged_in_part(
     unpriced: Unpriced, period: str
