@@ -35,6 +35,7 @@ from llm.coalesce.flights import Flights
 from llm.denials import Denials
 from llm.first_uses import FirstUses
 from llm.journal import Journal, JournalFull
+from llm.limit_check import LimitCheck
 from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
 from llm.looking import Look, Looker
@@ -103,6 +104,7 @@ class Admission:
         self._looker = Looker(cache, flights, limiter)
         self._journal = journal
         self._denials = denials
+        self._limit_check = LimitCheck(ledger)
         self._probe: asyncio.Task[None] | None = None
 
     async def identify(self, call: Call) -> Principal:
@@ -237,9 +239,9 @@ class Admission:
             if denied is not None and look.entry is None:
                 self._looker.let_go(look)
                 raise refusal(denied, plan)
-        except TooManyRequests:
+        except TooManyRequests as error:
             if (earlier := await self._answered_before(call)) is None:
-                raise
+                raise await self._longest(plan, error) from None
             return earlier
         entered: Entered | Stale | None = None
         try:
@@ -248,6 +250,16 @@ class Admission:
             if not isinstance(entered, Held | Following):
                 self._looker.let_go(look, answered=isinstance(entered, Known))
         return entered
+
+    async def _longest(self, plan: Plan, error: TooManyRequests) -> GatewayError:
+        """Of the limits that refuse, the error of the one that lasts longest.
+
+        `error` is a minute's, unless it says that asking again is of no use.
+        """
+        if error.headers.get("x-should-retry") == "false":
+            return error
+        answer = await self._limit_check.refusal(plan)
+        return error if answer is None else refusal(answer, plan)
 
     async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused
+from billing.ledger import Busy, Mismatch, QuotaRefused, Refusal
 from llm import headers
 from llm.types import Plan
 from valuecanvas.core import money
@@ -31,7 +31,7 @@ def clash(answer: Busy | Mismatch) -> GatewayError:
     )
 
 
-def refusal(answer: QuotaRefused | BudgetRefused, plan: Plan) -> GatewayError:
+def refusal(answer: Refusal, plan: Plan) -> GatewayError:
     """The error where quota or money is used up."""
     if isinstance(answer, QuotaRefused):
         return QuotaExceeded(

@@ -14,6 +14,7 @@ from billing.ledger.types import (
     BudgetRefused,
     Busy,
     Charge,
+    Check,
     Claim,
     Claimed,
     Hit,
@@ -22,6 +23,7 @@ from billing.ledger.types import (
     Mismatch,
     Peek,
     QuotaRefused,
+    Refusal,
     Replay,
     Settle,
     Settled,
@@ -47,18 +49,16 @@ def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
             answers.append(_settle(item, books, writes))
         elif isinstance(item, Peek):
             answers.append(books.epoch)
+        elif isinstance(item, Check):
+            current = item.epoch == books.epoch
+            answers.append(_limit_refusal(item, books) if current else None)
     return answers, writes
 
 
 def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
-    refusal = _refusal(item, books, writes)
+    refusal = _unusable(item, books, writes) or _limit_refusal(item, books)
     if refusal is not None:
         return refusal
-    for limit in item.limits:
-        spent, reserved = standing(limit, books)
-        if spent + reserved + item.estimate > limit.micros:
-            used = books.row(item.party.scopes[0], books.today).used
-            return BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
     _claim(item, None, writes)
     writes.held.append(
         {
@@ -77,26 +77,48 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
 
 
 def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
-    refusal = _refusal(item, books, writes)
+    units = 0 if item.charge.refund else 1
+    refusal = _unusable(item, books, writes)
+    if refusal is None and units:
+        refusal = _quota_refusal(item, books)
     if refusal is not None:
         return refusal
     _claim(item, item.answer, writes)
-    units = 0 if item.charge.refund else 1
     admitted = _taken(item, 0, (), books, writes, units)
     row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
     writes.billed.append({**row, "direct": True})
     return admitted
 
 
-def _refusal(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
-    """Why `item` may not even take a unit of quota, if so."""
+def _unusable(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
+    """Why `item` is not decided at all, if so."""
     if item.epoch != books.epoch:
         return Stale(books.epoch)
-    used_before = _used_before(item.claim, books, writes)
-    if used_before is not None:
-        return used_before
-    if isinstance(item, Hit) and item.charge.refund:
-        return None
+    return _used_before(item.claim, books, writes)
+
+
+def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
+    """The refusal that lasts longest, of quota and budgets, if any refuses."""
+    quota = _quota_refusal(item, books)
+    found: list[Refusal] = [quota] if quota else []
+    for limit in item.limits:
+        spent, reserved = standing(limit, books)
+        if spent + reserved + item.estimate > limit.micros:
+            used = books.row(item.party.scopes[0], books.today).used
+            found.append(
+                BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
+            )
+    # The quota is a day's, and the first of equals is told.
+    return max(found, key=_lasts, default=None)
+
+
+def _lasts(refusal: Refusal) -> int:
+    if isinstance(refusal, QuotaRefused):
+        return 0
+    return ("day", "month", "total").index(refusal.limit.period)
+
+
+def _quota_refusal(item: Admit | Check | Hit, books: Books) -> QuotaRefused | None:
     used = books.row(item.party.scopes[0], books.today).used
     return QuotaRefused(used, item.quota, books.at) if used >= item.quota else None
 
@@ -267,8 +289,8 @@ def long_scopes(items: Sequence[Item]) -> set[str]:
     return {
         limit.scope
         for item in items
-        if isinstance(item, Admit | Settle)
-        for limit in (item.limits if isinstance(item, Admit) else item.admitted.limits)
+        if isinstance(item, Admit | Settle | Check)
+        for limit in (item.admitted if isinstance(item, Settle) else item).limits
         if limit.period != "day"
     }
 
@@ -282,7 +304,7 @@ def keys(items: Sequence[Item], today: dt.date, fresh: Iterable[str] = ()) -> li
     yesterday = today - dt.timedelta(days=1)
     wanted = {f"{scope}:{yesterday}" for scope in fresh}
     for item in items:
-        if isinstance(item, Admit | Hit):
+        if isinstance(item, Admit | Hit | Check):
             wanted.update(f"{scope}:{today}" for scope in item.party.scopes)
         elif isinstance(item, Settle):
             day = item.admitted.day

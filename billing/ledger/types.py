@@ -79,6 +79,20 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Ask whether quota or a budget would refuse an `Admit` now; takes nothing.
+
+    The answer is None where none would, and where the epoch is not current.
+    """
+
+    party: Party
+    quota: int
+    limits: tuple[Limit, ...]
+    estimate: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """Admit and settle in one: an answer that costs nothing, but a unit of quota.
 
@@ -205,9 +219,10 @@ class Peek:
     """Ask for the committed epoch."""
 
 
-Item = Admit | Hit | Settle | Peek
+Item = Admit | Hit | Settle | Peek | Check
+Refusal = QuotaRefused | BudgetRefused
 Admission = Admitted | Stale | QuotaRefused | BudgetRefused | Replay | Busy | Mismatch
-Answer = Admission | Settled | int
+Answer = Admission | Settled | int | None
 
 
 @dataclass(slots=True)
