@@ -1,11 +1,12 @@
 """What migrations made survives a flush, and so every test that empties the tables."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from billing.models import Tier
-from tests.fixtures_billing import make_tier
+from tests.fixtures_billing import make_tier, unique
 from valuecanvas.core import epoch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,3 +34,16 @@ def test_flush__schedules__stay_as_they_were() -> None:
     assert after == before
     PeriodicTask.objects.create(name="another", task="x", interval_id=1)
     PeriodicTask.objects.get(name="another").delete()
+
+
+def test_flush__by_who_may_not_lift_the_guards_of_the_books__says_so() -> None:
+    make_tier()
+    with connection.cursor() as cursor:
+        role = unique("plain").replace("-", "_")
+        cursor.execute(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; SET ROLE {role}")  # fmt: skip
+        try:
+            with pytest.raises(CommandError, match="Only a superuser of it"):
+                flush()
+        finally:
+            cursor.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+    assert Tier.objects.exists()
