@@ -10,12 +10,16 @@ from llm import upstream
 from llm.breaker.types import Pass
 from llm.dialects.base import Malformed, Piece, Sort, StreamReader
 from llm.providers.base import Verdict
-from llm.sse import Splitter, TooLarge
+from llm.sse import MOST_EVENT_BYTES, Splitter, TooLarge
 from llm.types import Candidate
 from llm.upstream import Failed
 
 BURST_S = 0.002
 LINGER_S = 0.001
+# What comes before the first content waits for it: no answer needs as much.
+MOST_HELD_BYTES = 2 * MOST_EVENT_BYTES
+# A small event takes more memory than its bytes.
+_EVENT_OVERHEAD = 64
 
 
 @dataclass(slots=True)
@@ -38,11 +42,14 @@ class Flow:
 
     async def begin(self) -> None:
         """Read up to the first content. Raises Failed."""
+        waiting = 0
         while (pieces := await self.more()) is not None:
             for index, piece in enumerate(pieces):
                 if piece.sort is Sort.ERROR:
                     raise upstream.in_band(self.candidate, piece.error or {})
-                if piece.sort is Sort.CONTENT or self.reader.finished:
+                # It may only have finished with a later event of the same burst.
+                finished = self.reader.finished and piece.sort is not Sort.HELD
+                if finished or piece.sort is Sort.CONTENT:
                     self.backlog = pieces[index:]
                     return
                 if piece.sort is Sort.DONE:
@@ -51,6 +58,9 @@ class Flow:
                     )
                 if piece.sort is not Sort.DROP:
                     self.first.append(piece.out)
+                    waiting += len(piece.out) + _EVENT_OVERHEAD
+                if waiting > MOST_HELD_BYTES:
+                    raise _malformed()
         raise Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
 
     async def more(self) -> list[Piece] | None:
@@ -80,7 +90,7 @@ class Flow:
                     self._over = True
                     break
         except (Malformed, TooLarge) as error:
-            broken = Failed(Verdict.FAILURE, "The provider's stream is malformed.", 200)
+            broken = _malformed()
             if not pieces:
                 raise broken from error
             # What came before it was counted: it must not be lost.
@@ -110,3 +120,7 @@ class Flow:
                 data += content.read_nowait()
         self._read_at = time.monotonic()
         return data
+
+
+def _malformed() -> Failed:
+    return Failed(Verdict.FAILURE, "The provider's stream is malformed.", 200)

@@ -148,6 +148,9 @@ class LiveStream:
         flight = self._journey.held.flight
         if flight is not None and out:
             flight.add([one for one in out if one not in untold] if untold else out)
+            if flight.is_too_large:
+                self._lose()
+                flight.forget()
         return b"".join(out)
 
     def _passed(self, out: bytes) -> bytes:

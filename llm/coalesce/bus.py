@@ -23,7 +23,10 @@ RETRY_S = 1.0
 STOP_S = 1.0
 # How often the last word on a call is said: no later one would show that it is missing.
 LAST_WORD_TRIES = 10
+# What may wait for Redis. Past it messages are not sent: who waits for one starts anew.
+MOST_WAITING_BYTES = 67_108_864
 _MAC_SIZE = 32
+_LOST = {"t": "news", "s": "lost"}
 Hear = Callable[[dict[str, Any]], None]
 
 
@@ -37,6 +40,7 @@ class Bus:
         self._hear = hear
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._waiting_bytes = 0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._listen())
@@ -55,10 +59,19 @@ class Bus:
         The `last` word on a call is said again until Redis takes it.
         """
         data = orjson.dumps(message)
+        if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
+            if not last:
+                return
+            data = orjson.dumps({**_LOST, "k": message["k"], "n": message["n"]})
         tries = LAST_WORD_TRIES if last else 1
         task = asyncio.create_task(self._publish(to, _mac(data) + data, tries))
+        self._waiting_bytes += len(data)
         self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task.add_done_callback(lambda done: self._sent(done, len(data)))
+
+    def _sent(self, task: "asyncio.Task[None]", size: int) -> None:
+        self._sending.discard(task)
+        self._waiting_bytes -= size
 
     async def missing(self, names: Collection[str]) -> set[str]:
         """Which of these processes do not listen. Raises StoreDown or RedisError.

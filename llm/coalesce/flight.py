@@ -33,6 +33,10 @@ class SharedFailure(GatewayError):
         return SharedFailure(told, self.headers)
 
 
+# Past this, what came of an answer is kept for nobody: whoever follows starts anew.
+MOST_BYTES = 8_388_608
+
+
 class State(Enum):
     FLYING = "flying"
     LANDED = "landed"
@@ -47,6 +51,8 @@ class Flight:
 
     key: str
     events: list[bytes] = field(default_factory=list)
+    # Bytes of the events.
+    size: int = 0
     followers: int = 0
     state: State = State.FLYING
     entry: Entry | None = None
@@ -62,6 +68,7 @@ class Flight:
         if self.state is not State.FLYING:
             return
         self.events += events
+        self.size += sum(map(len, events))
         if self.relay is not None:
             self.relay(self, events)
         self._wake()
@@ -79,6 +86,15 @@ class Flight:
     def lose(self) -> None:
         """There is no leader any more."""
         self._end(State.LOST)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more has come than is kept for those who follow."""
+        return self.size > MOST_BYTES
+
+    def forget(self) -> None:
+        """Keep the events no longer. After `lose`."""
+        self.events.clear()
 
     def join(self) -> None:
         """One more follows."""

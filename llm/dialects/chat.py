@@ -7,19 +7,13 @@ import orjson
 from llm import usage_forms
 from llm.cache.assembly import Assembly, natural
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.reasoning import is_reasoning, reasoning_text
 from llm.sse import is_done
 from llm.types import Candidate, Held
 
+# Content besides reasoning, which has many names.
 _CONTENT = frozenset(
-    {
-        "content",
-        "tool_calls",
-        "refusal",
-        "reasoning_content",
-        "reasoning",
-        "function_call",
-        "audio",
-    }
+    {"content", "tool_calls", "refusal", "function_call", "audio", "images"}
 )
 _NOTHING: dict[str, Any] = {}
 FILTERED = "content_filter"
@@ -48,8 +42,20 @@ def text_size(value: Any) -> int:
     return len(orjson.dumps(value)) if value else 0
 
 
-def generated(name: str, value: Any) -> tuple[str, ...]:
-    """The texts that a model wrote into a member of a message or a delta."""
+def generated(message: dict[str, Any]) -> tuple[str, ...]:
+    """The texts that a model wrote into a message."""
+    texts = [
+        text
+        for name, value in message.items()
+        if value and name in _CONTENT
+        for text in _generated(name, value)
+    ]
+    if thoughts := reasoning_text(message):
+        texts.append(thoughts)
+    return tuple(texts)
+
+
+def _generated(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if name == "tool_calls":
@@ -60,6 +66,8 @@ def generated(name: str, value: Any) -> tuple[str, ...]:
         # Sound has more tokens than its words, and far fewer than bytes.
         said = value.get("transcript")
         return (said,) if isinstance(said, str) else ()
+    if name == "images":
+        return ()
     return (orjson.dumps(value).decode(),)
 
 
@@ -113,13 +121,8 @@ class ChatStream(StreamReader):
     def _piece(self, choices: list[dict[str, Any]], raw: bytes) -> Piece:
         sort = Sort.HELD
         for choice in choices:
-            for name, value in (choice.get("delta") or _NOTHING).items():
-                if value and name in _CONTENT:
-                    sort = Sort.CONTENT
-                    if isinstance(value, str):
-                        self.size += text_size(value)
-                    else:
-                        self.size += sum(map(text_size, generated(name, value)))
+            if self._measure(choice.get("delta") or _NOTHING):
+                sort = Sort.CONTENT
             if reason := choice.get("finish_reason"):
                 self._end(choice.get("index", 0), reason)
                 if sort is Sort.HELD:
@@ -127,6 +130,24 @@ class ChatStream(StreamReader):
         if sort is Sort.CONTENT:
             self.pieces += 1
         return Piece(sort, raw)
+
+    def _measure(self, delta: dict[str, Any]) -> bool:
+        """Whether a delta has content, whose size is added."""
+        content = reasoning = False
+        for name, value in delta.items():
+            if not value or name == "role":
+                continue
+            if name in _CONTENT:
+                content = True
+                if isinstance(value, str):
+                    self.size += text_size(value)
+                else:
+                    self.size += sum(map(text_size, _generated(name, value)))
+            elif is_reasoning(name):
+                reasoning = True
+        if reasoning:
+            self.size += text_size(reasoning_text(delta))
+        return content or reasoning
 
     def _end(self, index: int, reason: Any) -> None:
         if not isinstance(reason, str):
@@ -158,13 +179,7 @@ def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
     choices = parsed.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Malformed("The reply has no choices.")
-    return tuple(
-        text
-        for choice in choices
-        for name, value in choice["message"].items()
-        if value and name in _CONTENT
-        for text in generated(name, value)
-    )
+    return tuple(text for choice in choices for text in generated(choice["message"]))
 
 
 def filtered(parsed: dict[str, Any]) -> bool:

@@ -34,11 +34,6 @@ def objects_in(source: Json, name: str) -> list[Json]:
     return value
 
 
-def thoughts_in(said: Json) -> str:
-    """The reasoning in a message or delta: providers have two names for it."""
-    return text_in(said, "reasoning_content") or text_in(said, "reasoning")
-
-
 def logprobs_in(choice: Json) -> list[Json]:
     """The log probabilities of a choice; empty for older shapes of them."""
     return [

@@ -1,13 +1,13 @@
 """A chat completion as a Response object."""
 
 from llm import usage_forms
+from llm.reasoning import reasoning_text
 from llm.translate.chat import (
     logprobs_in,
     malformed,
     object_in,
     objects_in,
     text_in,
-    thoughts_in,
 )
 from llm.translate.envelope import echo, head, outcome, usage_of
 from llm.translate.fields import Json
@@ -45,7 +45,7 @@ def to_response(reply: Json, *, request: Json, response_id: str, created: int) -
 def _output(choice: Json, names: Names, status: Status) -> list[Json]:
     said = object_in(choice, "message")
     output: list[Json] = []
-    if text := thoughts_in(said):
+    if text := reasoning_text(said):
         item_id = names.item("rs", 0)
         output.append(reasoning_item(item_id, [reasoning_part(text)], "completed"))
     if parts := _parts(said, choice):

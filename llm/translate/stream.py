@@ -5,12 +5,12 @@ from typing import Final
 import orjson
 
 from llm import usage_forms
+from llm.reasoning import reasoning_text
 from llm.translate.chat import (
     logprobs_in,
     object_in,
     objects_in,
     text_in,
-    thoughts_in,
 )
 from llm.translate.envelope import Outcome, echo, head, outcome, usage_of
 from llm.translate.events import EventWriter, before
@@ -111,7 +111,7 @@ class ResponseStream:
     def _grow(self, choice: Json, events: list[bytes]) -> None:
         delta = object_in(choice, "delta")
         output = self._output
-        if text := thoughts_in(delta):
+        if text := reasoning_text(delta):
             events += output.say("reasoning_text", text, [])
         if text := text_in(delta, "content"):
             events += output.say("output_text", text, logprobs_in(choice))

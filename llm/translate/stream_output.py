@@ -8,6 +8,9 @@ from llm.translate.fields import Json
 from llm.translate.items import Names, Status
 from llm.translate.stream_items import CallItem, TextItem
 
+# Arguments of a call whose name has not come yet.
+MOST_HELD = 1_048_576
+
 
 @dataclass(slots=True)
 class Slot:
@@ -55,6 +58,8 @@ class Output:
         slot = self._slot(delta, name)
         if slot.item is None:
             slot.held += arguments
+            if len(slot.held) > MOST_HELD:
+                raise malformed("tool_calls")
             return self._open_call(slot, name) if name else []
         if not arguments:
             return []
