@@ -8,44 +8,37 @@ in a prompt of unknown length, cannot be paid in advance.
 from collections.abc import Iterator
 from typing import Any
 
-from valuecanvas.core.errors import InvalidRequest
+from llm import field_names
+from llm.field_names import unsupported
 
-_WHOLE = "Send the whole conversation in 'input'."
-_UNPRICED = "It has a price of its own, which the gateway does not know. Leave it out."
-_FIELDS = {
-    "responses": {
-        "previous_response_id": _WHOLE,
-        "conversation": _WHOLE,
-        "background": "Leave it out, and wait for the answer or stream it.",
-        "prompt": "Send the prompt's text in 'instructions' and 'input'.",
-    },
-    "chat": dict.fromkeys(
-        ("web_search_options", "search_parameters", "plugins", "enable_search"),
-        _UNPRICED,
-    ),
-}
 _TIERS = (None, "auto", "default")
 # The caller runs these itself, if they are run at all.
 _TOOLS = {
     "chat": (None, "function", "custom"),
     "responses": (None, "function", "custom", "local_shell", "apply_patch"),
 }
+_CALLED = frozenset({"function", "custom", "name"})
 _PLAIN = frozenset({"role", "content"})
 # Their size is only known to whoever fetches them.
 _FETCHED = ("file_url", "video_url", "audio_url")
 _KEPT = "Send the thing itself: other callers' are kept under such ids too."
 
 
-def check(endpoint: str, body: dict[str, Any], *, natively: bool = True) -> None:
+def check(
+    endpoint: str,
+    body: dict[str, Any],
+    *,
+    natively: bool = True,
+    given: frozenset[str] = frozenset(),
+) -> None:
     """Raises InvalidRequest, naming the field, for what is more than a request.
 
     A Response that no provider gets `natively` is translated, without its reasoning.
+    An operator may have `given` fields that are not a client's to send.
     """
-    for name, remedy in _FIELDS.get(endpoint, {}).items():
-        if body.get(name):
-            raise _unsupported(name, remedy)
+    field_names.check(endpoint, body, given)
     if body.get("service_tier") not in _TIERS:
-        raise _unsupported(
+        raise unsupported(
             "service_tier", "Prices are those of the default one: leave it out."
         )
     if endpoint in _TOOLS:
@@ -64,32 +57,37 @@ def _is_plain(item: dict[str, Any]) -> bool:
 
 def _check_tools(endpoint: str, tools: Any) -> None:
     for tool, param in _items(tools, "tools"):
-        if tool.get("type") not in _TOOLS[endpoint]:
-            raise _unsupported(f"{param}.type", "Send functions of your own.")
+        field_names.check_inside(tool, param)
+        kind = tool.get("type")
+        # One without a type is told by what it holds.
+        typeless = kind is None and tool.keys().isdisjoint(_CALLED)
+        if typeless or kind not in _TOOLS[endpoint]:
+            raise unsupported(f"{param}.type", "Send functions of your own.")
 
 
 def _check_item(endpoint: str, item: dict[str, Any], param: str) -> None:
+    field_names.check_inside(item, param)
     if endpoint == "responses":
         _check_reference(item, param)
     elif _of(item.get("audio"), "id"):
-        raise _unsupported(f"{param}.audio.id", _KEPT)
+        raise unsupported(f"{param}.audio.id", _KEPT)
     for name in ("content", "output"):
+        if isinstance(item.get(name), dict):
+            _check_part(item[name], f"{param}.{name}")
         for part, where in _items(item.get(name), f"{param}.{name}"):
             _check_part(part, where)
-    if isinstance(item.get("output"), dict):
-        _check_part(item["output"], f"{param}.output")
 
 
 def _check_reference(item: dict[str, Any], param: str) -> None:
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
     if kind == "item_reference":
-        raise _unsupported(param, "Send the item itself.")
+        raise unsupported(param, "Send the item itself.")
 
 
 def _check_reasoning(item: dict[str, Any], param: str) -> None:
     """By its id alone the provider would look up what it has kept."""
     if item.get("id") and not item.get("encrypted_content"):
-        raise _unsupported(
+        raise unsupported(
             param,
             "Leave the item out, or ask for its 'encrypted_content' by 'include', and "
             "send that.",
@@ -97,15 +95,18 @@ def _check_reasoning(item: dict[str, Any], param: str) -> None:
 
 
 def _check_part(part: dict[str, Any], param: str) -> None:
+    field_names.check_inside(part, param)
     if part.get("file_id"):
-        raise _unsupported(f"{param}.file_id", _KEPT)
+        raise unsupported(f"{param}.file_id", _KEPT)
+    if isinstance(part.get("file"), dict):
+        field_names.check_inside(part["file"], f"{param}.file")
     if _of(part.get("file"), "file_id"):
-        raise _unsupported(f"{param}.file.file_id", _KEPT)
+        raise unsupported(f"{param}.file.file_id", _KEPT)
     for name in _FETCHED:
         given = part.get(name)
         url = _of(given, "url") or given
         if url and not (isinstance(url, str) and url.startswith("data:")):
-            raise _unsupported(f"{param}.{name}", "Send its data in the request.")
+            raise unsupported(f"{param}.{name}", "Send its data in the request.")
 
 
 def _of(value: Any, name: str) -> Any:
@@ -118,11 +119,3 @@ def _items(listed: Any, param: str) -> Iterator[tuple[dict[str, Any], str]]:
         for index, item in enumerate(listed):
             if isinstance(item, dict) and not _is_plain(item):
                 yield item, f"{param}[{index}]"
-
-
-def _unsupported(param: str, remedy: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"'{param}' is not supported here. {remedy}",
-        param=param,
-        code="unsupported_parameter",
-    )

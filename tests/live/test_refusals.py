@@ -36,6 +36,22 @@ def test_refusal__any__has_the_openai_body_and_a_request_id(
     assert world.counter() == (0, 0, 0)
 
 
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+@pytest.mark.parametrize(
+    "name", ["web_search_options", "search_parameters", "provider", "Service_Tier"]
+)
+def test_field_that_is_not_sent_on__empty__is_refused_before_anything_is_taken(
+    world: World, path: str, name: str
+) -> None:
+    served = world.serve("ok")
+    words = {"input": "hi", "messages": [{"role": "user", "content": "hi"}]}
+    words.pop("messages" if path == "responses" else "input")
+    answer = world.post(f"/v1/{path}", model=served.model, **words, **{name: {}})
+    assert (answer.status, answer.error["param"]) == (400, name)
+    assert answer.error["code"] == "unsupported_parameter"
+    assert world.counter() == (0, 0, 0)
+
+
 def test_wrong_method__get_on_chat__says_what_is_allowed(world: World) -> None:
     answer = world.request("/v1/chat/completions")
     assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")

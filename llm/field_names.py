@@ -1,0 +1,142 @@
+"""Fields of a request that are refused by their name, however that is written.
+
+Some providers read names in any case, so what is refused or limited under one spelling
+is so under all. A field counts by being there: `{}` or `false` may be priced as well.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+from llm.dialects.responses import FIELDS as RESPONSES
+from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.parameters import UPSTREAM
+
+MOST_FIELDS = 200
+# A longer name is none of ours, and not worth a look.
+MOST_LETTERS = 64
+_WHOLE = "Send the whole conversation in 'input'."
+_ROUTED = "An operator chooses providers and models. Leave it out."
+_UNPRICED = "It has a price of its own, which the gateway does not know. Leave it out."
+_CAPPED = "Send 'max_tokens' (in the Responses API: 'max_output_tokens')."
+
+CHAT = frozenset(
+    {"audio", "frequency_penalty", "function_call", "functions", "logit_bias",
+     "logprobs", "max_completion_tokens", "max_tokens", "messages", "metadata",
+     "modalities", "model", "n", "parallel_tool_calls", "prediction",
+     "presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format",
+     "safety_identifier", "seed", "service_tier", "stop", "store", "stream",
+     "stream_options", "temperature", "tool_choice", "tools", "top_logprobs", "top_p",
+     "user", "verbosity", "web_search_options"}
+)  # fmt: skip
+EMBEDDINGS = frozenset({"dimensions", "encoding_format", "input", "model", "user"})
+KNOWN = CHAT | RESPONSES | EMBEDDINGS
+# What aggregators and proxies are told by a body: where to send it, and how.
+ROUTING = frozenset(
+    {"agent_id", "allow_fallbacks", "allowed_openai_params", "azure_ad_token",
+     "azure_deployment", "azure_endpoint", "context_window_fallback_dict",
+     "deployment_id", "drop_params", "extra_query", "fallback", "fallback_models",
+     "fallbacks", "gateway", "guardrails", "input_cost_per_token", "mock_response",
+     "mock_tool_calls", "model_list", "models", "output_cost_per_token", "preset",
+     "provider", "provider_options", "providers", "requesty", "route", "router",
+     "routing", "transforms"}
+) | UPSTREAM  # fmt: skip
+UNPRICED = frozenset(
+    {"cached_content", "compound_custom", "connectors", "data_sources", "deferred",
+     "enable_code_interpreter", "enable_search", "google", "plugins", "safety_model",
+     "search_options", "search_parameters", "search_settings", "web_search",
+     "web_search_options"}
+)  # fmt: skip
+CAPS = frozenset({"best_of", "max_new_tokens", "n_predict", "num_predict"})
+_REFUSED = {
+    **dict.fromkeys(ROUTING, _ROUTED),
+    **dict.fromkeys(UNPRICED, _UNPRICED),
+    **dict.fromkeys(CAPS, _CAPPED),
+}
+_STORED = {
+    "previous_response_id": _WHOLE,
+    "conversation": _WHOLE,
+    "background": "Leave it out, and wait for the answer or stream it.",
+    "prompt": "Send the prompt's text in 'instructions' and 'input'.",
+}
+_BY_ENDPOINT = {
+    "chat": _REFUSED,
+    "embeddings": _REFUSED,
+    "responses": {**_REFUSED, **_STORED},
+}
+_PASSED = {name: KNOWN - refused.keys() for name, refused in _BY_ENDPOINT.items()}
+# Names inside of items and parts that others of our checks go by.
+INSIDE = frozenset(
+    {"audio", "audio_url", "content", "custom", "encrypted_content", "file",
+     "file_data", "file_id", "file_url", "function", "id", "image_url", "input_audio",
+     "input_image", "output", "role", "type", "url", "video_url"}
+)  # fmt: skip
+
+
+def check(
+    endpoint: str, body: dict[str, Any], given: frozenset[str] = frozenset()
+) -> None:
+    """Raises InvalidRequest, naming the field, for one that is not to be sent on.
+
+    How a request is routed may be among the fields `given` by an operator.
+    """
+    _check_number(body, "body")
+    refused, passed = _BY_ENDPOINT[endpoint], _PASSED[endpoint]
+    for written in [name for name in body if name not in passed]:
+        name = _meant(written, _NAMES)
+        if name in refused:
+            neutral = written == name and _is_unset(name, body[name])
+            if not (neutral or (name in ROUTING and written in given)):
+                raise unsupported(written, refused[name])
+        elif name and name != written:
+            raise _misspelt(written, name, "")
+
+
+def check_inside(item: dict[str, Any], param: str) -> None:
+    """As `check`, for an object inside of the body, whose own names are all known."""
+    _check_number(item, param)
+    for written in [name for name in item if name not in INSIDE]:
+        if name := _meant(written, _NAMES_INSIDE):
+            raise _misspelt(written, name, f"{param}.")
+
+
+def unsupported(param: str, remedy: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"'{param}' is not supported here. {remedy}",
+        param=param,
+        code="unsupported_parameter",
+    )
+
+
+def _meant(written: str, names: dict[str, str]) -> str:
+    """Which of `names` is written so; empty: none."""
+    return "" if len(written) > MOST_LETTERS else names.get(plain(written), "")
+
+
+@lru_cache(maxsize=1024)
+def plain(name: str) -> str:
+    """A name without its case and separators: `Service-Tier` is `servicetier`."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in folded if letter.isalnum())
+
+
+_NAMES = {plain(name): name for name in (*KNOWN, *_REFUSED)}
+_NAMES_INSIDE = {plain(name): name for name in INSIDE}
+
+
+def _is_unset(name: str, value: Any) -> bool:
+    """OpenAI's own fields may be null, as its SDKs write what is not set."""
+    if value is None:
+        return name in KNOWN
+    return name == "background" and value is False
+
+
+def _check_number(fields: dict[str, Any], param: str) -> None:
+    if len(fields) > MOST_FIELDS:
+        raise InvalidRequest(
+            f"'{param}' may have at most {MOST_FIELDS} fields.", param=param
+        )
+
+
+def _misspelt(written: str, name: str, where: str) -> InvalidRequest:
+    return unsupported(f"{where}{written}", f"Write it as '{name}'.")
