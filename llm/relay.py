@@ -254,6 +254,16 @@ class Relay:
     async def _post(
         self, journey: Journey, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
+        try:
+            return await self._send(journey, candidate, dialect)
+        except Failed as failure:
+            if not dialect.can_spare(journey.held, candidate, failure):
+                raise
+        return await self._send(journey, candidate, dialect)
+
+    async def _send(
+        self, journey: Journey, candidate: Candidate, dialect: Dialect
+    ) -> aiohttp.ClientResponse:
         held = journey.held
         return await upstream.post(
             self._pool,

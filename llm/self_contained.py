@@ -25,15 +25,10 @@ _KEPT = "Send the thing itself: other callers' are kept under such ids too."
 
 
 def check(
-    endpoint: str,
-    body: dict[str, Any],
-    *,
-    natively: bool = True,
-    given: frozenset[str] = frozenset(),
+    endpoint: str, body: dict[str, Any], *, given: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest, naming the field, for what is more than a request.
 
-    A Response that no provider gets `natively` is translated, without its reasoning.
     An operator may have `given` fields that are not a client's to send.
     """
     field_names.check(endpoint, body, given)
@@ -46,8 +41,6 @@ def check(
         listed = "input" if endpoint == "responses" else "messages"
         for item, param in _items(body.get(listed), listed):
             _check_item(endpoint, item, param)
-            if natively and item.get("type") == "reasoning":
-                _check_reasoning(item, param)
 
 
 def _is_plain(item: dict[str, Any]) -> bool:
@@ -82,16 +75,6 @@ def _check_reference(item: dict[str, Any], param: str) -> None:
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
     if kind == "item_reference":
         raise unsupported(param, "Send the item itself.")
-
-
-def _check_reasoning(item: dict[str, Any], param: str) -> None:
-    """By its id alone the provider would look up what it has kept."""
-    if item.get("id") and not item.get("encrypted_content"):
-        raise unsupported(
-            param,
-            "Leave the item out, or ask for its 'encrypted_content' by 'include', and "
-            "send that.",
-        )
 
 
 def _check_part(part: dict[str, Any], param: str) -> None:

@@ -16,9 +16,7 @@ def check(endpoint: str, plan: Plan) -> None:
     try:
         if endpoint == "responses" and not all(natively):
             to_chat(plan.body)
-        self_contained.check(
-            endpoint, plan.body, natively=any(natively), given=plan.chosen.given
-        )
+        self_contained.check(endpoint, plan.body, given=plan.chosen.given)
     except InvalidRequest as error:
         field = (error.param or "").partition(".")[0].partition("[")[0]
         if field not in plan.chosen.given:

@@ -12,11 +12,34 @@ from llm.demo.answers import Answer, compose
 from llm.demo.behaviours import Behaviour
 from llm.demo.chat import CREATED
 from llm.demo.errors import RequestRefused
-from llm.demo.parcels import Frame, Order, Stream, Whole, framed
+from llm.demo.parcels import DONE, Frame, Order, Stream, Whole, framed
 from llm.demo.responses_asked import read_responses
 from llm.demo.state import Desk
 
 Event = dict[str, Any]
+# What a response repeats of its request; the demo provider heeds little of it.
+_SETTINGS = {
+    "background": False,
+    "frequency_penalty": 0,
+    "instructions": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": False,
+    "temperature": 1,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1,
+    "truncation": "disabled",
+}
 
 
 def take(raw: bytes, desk: Desk) -> tuple[Order, Behaviour]:
@@ -41,18 +64,25 @@ def _whole(answer: Answer, used: usage.Usage | None) -> Whole:
 
 
 def _stream(answer: Answer, used: usage.Usage | None) -> Stream:
-    message = "The server had an error. (demo provider)"
-    error = {"type": "error", "code": "server_error", "message": message}
+    lead, content = 2 if answer.tool else 4, len(answer.pieces)
     half = b'event: response.output_text.delta\ndata: {"type":"response.out\n\n'
     return Stream(
         frames=_frames(answer, used),
-        lead=2 if answer.tool else 4,
-        content=len(answer.pieces),
+        lead=lead,
+        content=content,
         half=framed(half),
-        error=_framed({**error, "param": None, "sequence_number": 0}),
-        ending=b"",
+        error=_framed(_error(lead + content)),
+        ending=DONE,
         usage=used,
     )
+
+
+def _error(number: int) -> Event:
+    """An error in the midst of an answer, with a number that no event before it has."""
+    message = "The server had an error. (demo provider)"
+    told = {"code": "server_error", "message": message, "param": None}
+    inside = {**told, "type": "server_error"}
+    return {"type": "error", "sequence_number": number, **told, "error": inside}
 
 
 def _usage(prompt: int, completion: int, behaviour: Behaviour) -> usage.Usage | None:
@@ -76,6 +106,7 @@ def _response(answer: Answer, used: usage.Usage | None) -> dict[str, Any]:
     return {
         **_begun(answer),
         "status": "incomplete" if reason else "completed",
+        "completed_at": None if reason else CREATED,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": [_item(answer, "completed", answer.text)],
         "usage": used,
@@ -88,15 +119,15 @@ def _begun(answer: Answer) -> dict[str, Any]:
         "id": f"resp_{answer.asked.id}",
         "object": "response",
         "created_at": CREATED,
+        "completed_at": None,
         "status": "in_progress",
         "error": None,
         "incomplete_details": None,
         "model": answer.asked.model,
         "output": [],
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
         "usage": None,
+        "max_output_tokens": answer.asked.limit,
+        **_SETTINGS,
     }
 
 

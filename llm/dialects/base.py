@@ -7,6 +7,7 @@ from typing import Any
 
 from llm.cache.assembly import Assembly
 from llm.types import Candidate, Held
+from llm.upstream import Failed
 
 
 class Malformed(Exception):
@@ -103,6 +104,10 @@ class Dialect(ABC):
     @abstractmethod
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         """The body to send upstream."""
+
+    def can_spare(self, held: Held, candidate: Candidate, failed: Failed) -> bool:
+        """Was it refused for what we added ourselves? Then `body` leaves that out now."""
+        return False
 
     def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         """Read an answer that is not streamed. Raises Malformed."""

@@ -2,14 +2,22 @@
 
 from typing import Any
 
-import orjson
-
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.dialects.chat import FILTERED, parse, text_size
+from llm.providers.base import Verdict
 from llm.sse import is_done
+from llm.stored import DONE
 from llm.types import Candidate, Held
+from llm.upstream import Failed
+from valuecanvas.core import json_numbers
 
 _ENDINGS = ("response.completed", "response.incomplete")
+_FAILED = "response.failed"
+# What lets a reasoning item be sent back to a provider that has not stored it.
+ENCRYPTED = "reasoning.encrypted_content"
+# Items whose id a provider can do without.
+_NAMED = (None, "message", "function_call", "function_call_output", "custom_tool_call",
+          "custom_tool_call_output")  # fmt: skip
 # All fields of a request that OpenAI's Responses API knows; others it refuses.
 FIELDS = frozenset(
     {"access_programs", "background", "background_options", "context_management",
@@ -25,16 +33,28 @@ FIELDS = frozenset(
 class NativeStream(StreamReader):
     """Passes the typed events on; content is every `.delta`."""
 
-    _last = -1
+    def __init__(self) -> None:
+        self._last = -1
+        # The response object of the first event that has one.
+        self._response: dict[str, Any] = {}
+        self._final = b""
+        # What the provider said of its failure, and the event that ends it.
+        self._told: dict[str, Any] = {}
+        self._failure = b""
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         if is_done(payload):
             return Piece(Sort.DROP)
         event = parse(payload)
         kind = str(event.get("type", ""))
-        number = event.get("sequence_number")
-        self._last = number if isinstance(number, int) else self._last
-        if kind == "error" or kind == "response.failed":
+        if kind == "error":
+            self._told = _error(event)
+            return Piece(Sort.ERROR, error=self._told)
+        raw = self._in_order(event, raw, payload)
+        if not self._response:
+            self._response = _object(event, "response")
+        if kind == _FAILED:
+            self._failure = raw
             return Piece(Sort.ERROR, error=_error(event))
         if kind.endswith(".delta"):
             self.size += text_size(event.get("delta"))
@@ -48,32 +68,55 @@ class NativeStream(StreamReader):
             return Piece(Sort.DONE)
         return Piece(Sort.PASS if self.pieces else Sort.HELD, raw)
 
-    _final = b""
+    def _in_order(self, event: dict[str, Any], raw: bytes, payload: bytes) -> bytes:
+        """The event; numbered anew if its own number would go back."""
+        number = event.get("sequence_number")
+        if not isinstance(number, int):
+            return raw
+        if number > self._last:
+            self._last = number
+            return raw
+        return self._numbered(json_numbers.loads(payload))
+
+    def _numbered(self, event: dict[str, Any]) -> bytes:
+        self._last += 1
+        data = json_numbers.dumps({**event, "sequence_number": self._last})
+        return b"event: %b\ndata: %b\n\n" % (str(event.get("type")).encode(), data)
 
     def ending(self) -> bytes:
-        return self._final
+        return self._final + DONE
 
     def failed(self, error: dict[str, Any]) -> bytes:
-        event = {
-            "type": "error",
-            "sequence_number": self._last + 1,
-            **{name: error.get(name) for name in ("code", "message", "param")},
-            "error": error,
-        }
-        return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+        if self._failure:
+            return self._failure
+        names = ("code", "message", "param")
+        told = {n: self._told[n] for n in names if isinstance(self._told.get(n), str)}
+        error = {**error, **told}
+        flat = {name: error.get(name) for name in names}
+        out = self._numbered({"type": "error", **flat, "error": error})
+        if self._response:
+            why = {
+                "code": told.get("code", "server_error"),
+                "message": error.get("message"),
+            }
+            failed = {**self._response, "status": "failed", "error": why}
+            out += self._numbered({"type": _FAILED, "response": failed})
+        return out
+
+
+def _object(source: dict[str, Any], name: str) -> dict[str, Any]:
+    found = source.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _error(event: dict[str, Any]) -> dict[str, Any]:
-    response = event.get("response")
-    found = response.get("error") if isinstance(response, dict) else None
-    found = found or event.get("error") or event
+    found = _object(event, "response").get("error") or event.get("error") or event
     return found if isinstance(found, dict) else {"message": str(found)}
 
 
 def _filtered(response: dict[str, Any]) -> bool:
     """Did a content filter cut the answer?"""
-    details = response.get("incomplete_details")
-    return isinstance(details, dict) and details.get("reason") == FILTERED
+    return _object(response, "incomplete_details").get("reason") == FILTERED
 
 
 def output_texts(output: Any) -> tuple[str, ...]:
@@ -92,15 +135,36 @@ def output_texts(output: Any) -> tuple[str, ...]:
 class Responses(Dialect):
     path = "/responses"
 
+    def __init__(self) -> None:
+        # The providers' models that have refused to send encrypted reasoning.
+        self._unencrypted: set[tuple[str, str]] = set()
+
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         plan = held.plan
         # An operator's parameters are for chats as well; a client's are its own affair.
         left_out = plan.chosen.given - FIELDS
-        return {
+        body = {
             **{n: value for n, value in plan.body.items() if n not in left_out},
             "model": candidate.upstream_model,
             "max_output_tokens": plan.max_output,
+            "input": _without_lookups(plan.body.get("input")),
         }
+        if _name(candidate) not in self._unencrypted:
+            body["include"] = _with_encrypted(body.get("include"))
+        return body
+
+    def can_spare(self, held: Held, candidate: Candidate, failed: Failed) -> bool:
+        """Models that do not reason refuse what we ask for: from now on we do not."""
+        asked = held.plan.body.get("include")
+        error = failed.error or {}
+        ours = asked is None or (isinstance(asked, list) and ENCRYPTED not in asked)
+        blamed = str(error.get("param")).startswith("include")
+        told = str(error.get("message")).lower()
+        named = "encrypted content" in told and "support" in told
+        if failed.verdict is not Verdict.CLIENT or not ours or not (blamed or named):
+            return False
+        self._unencrypted.add(_name(candidate))
+        return True
 
     def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         texts = output_texts(parsed.get("output"))
@@ -115,6 +179,41 @@ class Responses(Dialect):
 
     def reader(self, held: Held) -> NativeStream:
         return NativeStream()
+
+
+def _name(candidate: Candidate) -> tuple[str, str]:
+    return candidate.provider.key, candidate.upstream_model
+
+
+def _with_encrypted(include: Any) -> Any:
+    """`include` and the reasoning in a form that the next request can bring back."""
+    if include is None:
+        return [ENCRYPTED]
+    if not isinstance(include, list) or ENCRYPTED in include:
+        return include
+    return [*include, ENCRYPTED]
+
+
+def _without_lookups(given: Any) -> Any:
+    """The input without reasoning of which there is an id alone.
+
+    The provider would look that up in the account that all callers share. The items
+    after it lose their ids: by those it would miss the reasoning.
+    """
+    if not isinstance(given, list) or not any(map(_is_bare, given)):
+        return given
+    return [_nameless(item) for item in given if not _is_bare(item)]
+
+
+def _is_bare(item: Any) -> bool:
+    reasons = isinstance(item, dict) and item.get("type") == "reasoning"
+    return reasons and not item.get("encrypted_content")
+
+
+def _nameless(item: Any) -> Any:
+    if not isinstance(item, dict) or item.get("type") not in _NAMED:
+        return item
+    return {name: value for name, value in item.items() if name != "id"}
 
 
 DIALECT = Responses()

@@ -3,12 +3,12 @@
 import time
 from typing import Any
 
-import orjson
-
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
 from llm.dialects.chat import ChatStream, as_whole, capped, parse
+from llm.stored import DONE
 from llm.translate import ResponseStream, to_chat, to_response
 from llm.types import Candidate, Held
+from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import GatewayError
 
 
@@ -34,14 +34,10 @@ class TranslatedStream(StreamReader):
         self.filtered = self._chat.filtered
         if piece.sort in (Sort.DONE, Sort.ERROR):
             return piece
-        try:
-            out = b"".join(self._events.feed(parse(payload)))
-        except GatewayError as error:
-            raise Malformed(error.message) from error
-        return Piece(piece.sort, out)
+        return Piece(piece.sort, b"".join(self._events.feed(parse(payload))))
 
     def ending(self) -> bytes:
-        return b"".join(self._events.finish())
+        return b"".join(self._events.finish(int(time.time()))) + DONE
 
     def failed(self, error: dict[str, Any]) -> bytes:
         return b"".join(self._events.fail(error))
@@ -56,14 +52,14 @@ class ResponsesViaChat(Dialect):
     def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
         try:
             response = to_response(
-                parsed,
+                json_numbers.loads(raw) if json_numbers.may_round(raw) else parsed,
                 request=held.plan.body,
                 response_id=_response_id(held),
                 created=int(time.time()),
             )
         except GatewayError as error:
             raise Malformed(error.message) from error
-        return as_whole(orjson.dumps(response), parsed)
+        return as_whole(json_numbers.dumps(response), parsed)
 
     def reader(self, held: Held) -> TranslatedStream:
         return TranslatedStream(held)

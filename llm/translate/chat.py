@@ -1,57 +1,90 @@
-"""Typed reads from what a provider sent; a malformed reply is its error."""
+"""Reads of what a provider sent: nothing in it fails; what has no words is left out."""
 
+from typing import Any
+
+from llm.reasoning import reasoning_text
 from llm.translate.fields import Json
-from valuecanvas.core.errors import UpstreamError
+from valuecanvas.core import json_numbers
+
+# What a part of a content list may have its words under.
+_TEXTS = ("text", "refusal")
 
 
 def text_in(source: Json, name: str) -> str:
-    """The string at `name`; empty for null and for none."""
+    """The text at `name`: a string, the texts of a list of parts, or any JSON."""
     value = source.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise malformed(name)
-    return value
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list):
+        return "".join(_words(part) for part in value if not _is_thought(part))
+    return json_numbers.dumps(value).decode()
 
 
 def object_in(source: Json, name: str) -> Json:
-    """The object at `name`; empty for null and for none."""
+    """The object at `name`; empty for anything else."""
     value = source.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise malformed(name)
-    return value
+    return value if isinstance(value, dict) else {}
 
 
 def objects_in(source: Json, name: str) -> list[Json]:
-    """The list of objects at `name`; empty for null and for none."""
+    """The objects of the list at `name`; empty for anything else."""
     value = source.get(name)
-    if value is None:
+    if not isinstance(value, list):
         return []
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise malformed(name)
-    return value
+    return [one for one in value if isinstance(one, dict)]
+
+
+def thoughts_in(said: Json) -> str:
+    """The reasoning in a message or delta, or among the parts of its content."""
+    if text := reasoning_text(said):
+        return text
+    parts = said.get("content")
+    thoughts = filter(_is_thought, parts if isinstance(parts, list) else ())
+    return "".join(reasoning_text({"reasoning": part}) for part in thoughts)
+
+
+def calls_in(said: Json) -> list[Json]:
+    """The calls in a message or delta, also in the form that came before tools."""
+    calls = objects_in(said, "tool_calls")
+    if made := object_in(said, "function_call"):
+        calls.append({"index": 0, "function": made})
+    return calls
 
 
 def logprobs_in(choice: Json) -> list[Json]:
     """The log probabilities of a choice; empty for older shapes of them."""
     return [
-        {**_with_bytes(token), "top_logprobs": _tops(token)}
+        {**_logprob(token), "top_logprobs": _tops(token)}
         for token in objects_in(object_in(choice, "logprobs"), "content")
+        if _is_logprob(token)
     ]
 
 
-def malformed(name: str) -> UpstreamError:
-    return UpstreamError(
-        f"The provider's reply is malformed at '{name}'.", code="malformed_reply"
-    )
+def _words(part: Any) -> str:
+    if not isinstance(part, dict):
+        return part if isinstance(part, str) else ""
+    found = (part.get(name) for name in _TEXTS)
+    return next((text for text in found if isinstance(text, str)), "")
+
+
+def _is_thought(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in ("thinking", "reasoning")
+
+
+def _is_logprob(token: Json) -> bool:
+    said, likely = token.get("token"), token.get("logprob")
+    return isinstance(said, str) and isinstance(likely, int | float)
 
 
 def _tops(token: Json) -> list[Json]:
-    return [_with_bytes(top) for top in objects_in(token, "top_logprobs")]
+    return [_logprob(t) for t in objects_in(token, "top_logprobs") if _is_logprob(t)]
 
 
-def _with_bytes(token: Json) -> Json:
+def _logprob(token: Json) -> Json:
     # A chat may have null where the Responses API has a list.
-    return {**token, "bytes": token.get("bytes") or []}
+    spelt = token.get("bytes")
+    return {
+        "token": token["token"],
+        "logprob": token["logprob"],
+        "bytes": spelt if isinstance(spelt, list) else [],
+    }

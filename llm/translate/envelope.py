@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from llm import usage_forms
 from llm.translate.fields import Json
 from llm.translate.items import Status
+from llm.translate.tools import ALLOWED_MODE
 
 # How a chat ended -> why its Response is incomplete. All other ends are complete.
 CUT_SHORT: Final[Mapping[str, str]] = MappingProxyType(
@@ -16,16 +17,28 @@ CUT_SHORT: Final[Mapping[str, str]] = MappingProxyType(
 TIERS: Final = frozenset(
     {"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"}
 )
-ECHOED: Final = (
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "prompt_cache_key",
-    "safety_identifier",
-    "temperature",
-    "top_p",
-    "user",
+# What a Response repeats: a value of another type was not obeyed, so not repeated.
+ECHOED: Final[Mapping[str, tuple[type | tuple[type, ...], Any]]] = MappingProxyType(
+    {
+        "frequency_penalty": ((int, float), 0),
+        "instructions": (str, None),
+        "max_output_tokens": (int, None),
+        "max_tool_calls": (int, None),
+        "metadata": (dict, {}),
+        "parallel_tool_calls": (bool, True),
+        "presence_penalty": ((int, float), 0),
+        "prompt_cache_key": (str, None),
+        "safety_identifier": (str, None),
+        "temperature": ((int, float), 1),
+        "top_logprobs": (int, 0),
+        "top_p": ((int, float), 1),
+        "user": (str, None),
+    }
 )
+# The words of the specification; a provider may know others.
+_EFFORTS = ("none", "low", "medium", "high", "xhigh")
+_SUMMARIES = ("concise", "detailed", "auto")
+_VERBOSITIES = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +64,12 @@ def outcome(finish_reason: object) -> Outcome:
 def head(
     reply: Json, request: Json, *, response_id: str, created: int, state: Outcome
 ) -> Json:
-    """What may change while a Response grows, except its output and usage.
+    """What may change while a Response grows, except its output, usage and end.
 
     `reply` is a chat completion or any chunk of one; `created` is in Unix seconds.
     """
     tier = reply.get("service_tier") or request.get("service_tier")
+    model = reply.get("model")
     return {
         "id": response_id,
         "object": "response",
@@ -63,32 +77,28 @@ def head(
         "status": state.status,
         "error": state.error,
         "incomplete_details": state.incomplete_details,
-        "model": reply.get("model") or request.get("model") or "",
-        "service_tier": tier if isinstance(tier, str) and tier in TIERS else None,
+        "model": model if isinstance(model, str) else request.get("model") or "",
+        "service_tier": _one_of(TIERS, tier, "default"),
     }
 
 
 def echo(request: Json) -> Json:
     """What a Response repeats of its request, with the defaults filled in."""
     reasoning = request.get("reasoning") or {}
-    parallel = request.get("parallel_tool_calls")
     return {
-        **{name: request.get(name) for name in ECHOED},
+        **{name: _echoed(request.get(name), *ECHOED[name]) for name in ECHOED},
         "background": False,
-        "metadata": request.get("metadata") or {},
-        "parallel_tool_calls": True if parallel is None else parallel,
         "previous_response_id": None,
         "reasoning": {
-            "effort": reasoning.get("effort"),
-            "summary": reasoning.get("summary"),
+            "effort": _one_of(_EFFORTS, reasoning.get("effort"), None),
+            "summary": _one_of(_SUMMARIES, reasoning.get("summary"), None),
         },
         # Whatever was asked: it can't be fetched again by its id.
         "store": False,
         "text": _text(request.get("text") or {}),
-        "tool_choice": request.get("tool_choice") or "auto",
+        "tool_choice": _choice(request.get("tool_choice") or "auto"),
         "tools": [_tool(tool) for tool in request.get("tools") or ()],
-        "top_logprobs": request.get("top_logprobs") or 0,
-        "truncation": "disabled",
+        "truncation": request.get("truncation") or "disabled",
     }
 
 
@@ -110,8 +120,27 @@ def usage_of(usage: object) -> Json | None:
     }
 
 
+def _echoed(value: Any, kind: type | tuple[type, ...], default: Any) -> Any:
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return value if fits else default
+
+
+def _one_of(words: Any, value: object, default: str | None) -> str | None:
+    return value if isinstance(value, str) and value in words else default
+
+
 def _text(text: Json) -> Json:
-    return {**text, "format": text.get("format") or {"type": "text"}}
+    shape: Json = text.get("format") or {"type": "text"}
+    if shape.get("type") == "json_schema":
+        shape = {"description": None, **shape, "strict": shape.get("strict") is True}
+    verbosity = _one_of(_VERBOSITIES, text.get("verbosity"), None)
+    return {"format": shape, **({"verbosity": verbosity} if verbosity else {})}
+
+
+def _choice(choice: Any) -> Any:
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return {**choice, "mode": choice.get("mode") or ALLOWED_MODE}
+    return choice
 
 
 def _tool(tool: Json) -> Json:

@@ -25,6 +25,12 @@ def a_list(value: object, param: str) -> list[Any]:
     return value
 
 
+def a_boolean(value: object, param: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(param, value, "true or false")
+    return value
+
+
 def unsupported(param: str, what: str, remedy: str) -> InvalidRequest:
     """The refusal of something that Chat Completions has no words for."""
     return InvalidRequest(

@@ -1,7 +1,7 @@
 """The input items of a Responses request as the messages of a chat."""
 
 from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
-from llm.translate.parts import assistant_text, chat_content, tool_text
+from llm.translate.parts import assistant_text, chat_content
 from valuecanvas.core.errors import InvalidRequest
 
 # Chat providers other than OpenAI know no "developer"; all of them know "system".
@@ -42,7 +42,7 @@ def _add(messages: list[Json], item: Json, param: str) -> None:
             {
                 "role": "tool",
                 "tool_call_id": a_string(item.get("call_id"), f"{param}.call_id"),
-                "content": tool_text(item.get("output"), f"{param}.output"),
+                "content": chat_content(item.get("output"), f"{param}.output"),
             }
         )
     elif kind == "item_reference":
@@ -66,8 +66,8 @@ def _add_message(messages: list[Json], item: Json, param: str) -> None:
         return
     for name, ours in ROLES:
         if role == name:
-            text = chat_content(content, f"{param}.content", media=role == "user")
-            messages.append({"role": ours, "content": text})
+            said = chat_content(content, f"{param}.content")
+            messages.append({"role": ours, "content": said})
             return
     raise InvalidRequest(
         f"'{param}.role' must be 'user', 'assistant', 'system' or 'developer'.",

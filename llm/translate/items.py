@@ -17,13 +17,14 @@ def message_item(item_id: str, content: list[Json], status: Status) -> Json:
     }
 
 
-def reasoning_item(item_id: str, content: list[Json], status: Status) -> Json:
+def reasoning_item(item_id: str, summary: list[Json], status: Status) -> Json:
+    """Thoughts go into the summary: for that the Open Responses specification and the
+    official SDKs have events of the same names, and clients show it."""
     return {
         "id": item_id,
         "type": "reasoning",
         "status": status,
-        "summary": [],
-        "content": content,
+        "summary": summary,
     }
 
 
@@ -53,8 +54,8 @@ def refusal_part(text: str) -> Json:
     return {"type": "refusal", "refusal": text}
 
 
-def reasoning_part(text: str) -> Json:
-    return {"type": "reasoning_text", "text": text}
+def summary_part(text: str) -> Json:
+    return {"type": "summary_text", "text": text}
 
 
 class Names:

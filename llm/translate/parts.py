@@ -2,18 +2,18 @@
 
 from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
 
-TEXTS = ("input_text", "output_text")
+TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+# Parts as a chat has them are passed on as they are.
+OF_A_CHAT = ("image_url", "video_url", "file")
 
 
-def chat_content(content: object, param: str, *, media: bool) -> str | list[Json]:
-    """The content of a user's or system message; a lone text becomes a string.
-
-    `media` tells whether parts other than text are allowed. Raises
-    InvalidRequest, naming the part.
+def chat_content(content: object, param: str) -> str | list[Json]:
+    """The content of a message, or what a function returned; a lone text becomes a
+    string. Raises InvalidRequest, naming the part.
     """
     if isinstance(content, str):
         return content
-    parts = [_part(part, where, media=media) for part, where in _listed(content, param)]
+    parts = [_part(part, where) for part, where in _listed(content, param)]
     if len(parts) == 1 and parts[0]["type"] == "text":
         text: str = parts[0]["text"]
         return text
@@ -32,11 +32,6 @@ def assistant_text(content: object, param: str) -> str:
     )
 
 
-def tool_text(output: object, param: str) -> str | list[Json]:
-    """What a function returned. A chat takes text there, no image and no file."""
-    return chat_content(output, param, media=False)
-
-
 def _listed(content: object, param: str) -> list[tuple[Json, str]]:
     return [
         (an_object(part, f"{param}[{index}]"), f"{param}[{index}]")
@@ -44,15 +39,21 @@ def _listed(content: object, param: str) -> list[tuple[Json, str]]:
     ]
 
 
-def _part(part: Json, param: str, *, media: bool) -> Json:
+def _part(part: Json, param: str) -> Json:
     kind = part.get("type")
-    if media and kind == "input_image":
+    if kind == "input_image":
         return _image(part, param)
-    if media and kind == "input_file":
+    if kind == "input_file":
         return _file(part, param)
-    if media and kind == "input_audio":
+    if kind == "input_audio":
         sound = an_object(part.get("input_audio"), f"{param}.input_audio")
         return {"type": "input_audio", "input_audio": sound}
+    if kind == "input_video":
+        url = a_string(part.get("video_url"), f"{param}.video_url")
+        return {"type": "video_url", "video_url": {"url": url}}
+    if kind in OF_A_CHAT:
+        an_object(part.get(kind), f"{param}.{kind}")
+        return part
     return {"type": "text", "text": _text(part, param)}
 
 
@@ -61,7 +62,7 @@ def _text(part: Json, param: str) -> str:
         raise unsupported(
             f"{param}.type",
             "This kind of content",
-            "Send text here; images and files go into a message of the user.",
+            "Send texts, images, sounds or files.",
         )
     return a_string(part.get("text"), f"{param}.text")
 

@@ -1,13 +1,13 @@
 """A chat completion as a Response object."""
 
 from llm import usage_forms
-from llm.reasoning import reasoning_text
 from llm.translate.chat import (
+    calls_in,
     logprobs_in,
-    malformed,
     object_in,
     objects_in,
     text_in,
+    thoughts_in,
 )
 from llm.translate.envelope import echo, head, outcome, usage_of
 from llm.translate.fields import Json
@@ -17,25 +17,29 @@ from llm.translate.items import (
     call_item,
     message_item,
     reasoning_item,
-    reasoning_part,
     refusal_part,
+    summary_part,
     text_part,
 )
+from valuecanvas.core.errors import UpstreamError
 
 
 def to_response(reply: Json, *, request: Json, response_id: str, created: int) -> Json:
     """The Response that says the same as `reply`, a chat completion.
 
-    `request` is the Responses request, `created` in Unix seconds. Raises
-    UpstreamError where the reply is malformed.
+    `request` is the Responses request, `created` in Unix seconds. What a Response has
+    no words for is left out. Raises UpstreamError for a reply without choices.
     """
     choices = objects_in(reply, "choices")
     if not choices:
-        raise malformed("choices")
+        raise UpstreamError(
+            "The provider's reply has no choices.", code="malformed_reply"
+        )
     choice = choices[0]
     state = outcome(choice.get("finish_reason"))
     return {
         **head(reply, request, response_id=response_id, created=created, state=state),
+        "completed_at": created if state.status == "completed" else None,
         "output": _output(choice, Names(response_id), state.item_status),
         "usage": usage_of(object_in(reply, "usage") or usage_forms.beside(reply)),
         **echo(request),
@@ -45,13 +49,13 @@ def to_response(reply: Json, *, request: Json, response_id: str, created: int) -
 def _output(choice: Json, names: Names, status: Status) -> list[Json]:
     said = object_in(choice, "message")
     output: list[Json] = []
-    if text := reasoning_text(said):
+    if text := thoughts_in(said):
         item_id = names.item("rs", 0)
-        output.append(reasoning_item(item_id, [reasoning_part(text)], "completed"))
+        output.append(reasoning_item(item_id, [summary_part(text)], "completed"))
     if parts := _parts(said, choice):
         item_id = names.item("msg", len(output))
         output.append(message_item(item_id, parts, "completed"))
-    for call in objects_in(said, "tool_calls"):
+    for call in calls_in(said):
         output.append(_call(call, names, len(output)))
     if output:
         # Only what came last can have been cut short.

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.fields import (
+    Json,
+    a_boolean,
+    a_list,
+    a_string,
+    an_object,
+    unsupported,
+)
 from llm.translate.inputs import chat_messages
 from llm.translate.tools import chat_tools
 from valuecanvas.core.errors import InvalidRequest
@@ -98,9 +105,12 @@ def _refuse(body: Json) -> None:
             )
     if body.get("n") not in (None, 1):
         raise unsupported("n", "More than one answer", "Send one request for each.")
-    if body.get("truncation") not in (None, "disabled"):
-        raise unsupported(
-            "truncation", "Truncation", "Shorten 'input', or send 'disabled'."
+    # "auto" allows to shorten what is too long, and so allows not to.
+    if body.get("truncation") not in (None, "auto", "disabled"):
+        raise InvalidRequest(
+            "'truncation' must be 'auto' or 'disabled'.",
+            param="truncation",
+            code="invalid_value",
         )
 
 
@@ -129,9 +139,9 @@ def _json_schema(shape: Json) -> Json:
         "name": a_string(shape.get("name"), "text.format.name"),
         "schema": an_object(shape.get("schema"), "text.format.schema"),
     }
-    for name in ("description", "strict"):
+    for name, read in (("description", a_string), ("strict", a_boolean)):
         if shape.get(name) is not None:
-            schema[name] = shape[name]
+            schema[name] = read(shape[name], f"text.format.{name}")
     return schema
 
 

@@ -5,12 +5,13 @@ from typing import Final
 import orjson
 
 from llm import usage_forms
-from llm.reasoning import reasoning_text
 from llm.translate.chat import (
+    calls_in,
     logprobs_in,
     object_in,
     objects_in,
     text_in,
+    thoughts_in,
 )
 from llm.translate.envelope import Outcome, echo, head, outcome, usage_of
 from llm.translate.events import EventWriter, before
@@ -43,14 +44,15 @@ class ResponseStream:
         self._first: Json = {}
         self._echo = b""
         self._usage: Json = {}
+        # Of which choice the answer is made.
+        self._choice: object = None
         self._finish_reason: object = None
         self._is_over = False
 
     def feed(self, chunk: Json) -> list[bytes]:
-        """The events of one chunk; often none, or one.
+        """The events of one chunk; often none, or one. What has no words is left out.
 
-        Raises UpstreamError for a malformed chunk or an error in its place; then
-        call `fail`.
+        Raises UpstreamError for an error in its place; then call `fail`.
         """
         if self._is_over:
             return []
@@ -63,19 +65,26 @@ class ResponseStream:
         self._usage = usage or self._usage
         for choice in objects_in(chunk, "choices"):
             # A Response is one answer; a provider may still have sent others.
-            if not choice.get("index"):
+            index = choice.get("index") or 0
+            if self._choice is None:
+                self._choice = index
+            if index == self._choice:
                 self._grow(choice, events)
         return events
 
-    def finish(self) -> list[bytes]:
-        """The closing events; the last one carries the whole Response."""
+    def finish(self, now: int | None = None) -> list[bytes]:
+        """The closing events; the last one carries the whole Response.
+
+        `now` is in Unix seconds, and the time of creation unless given.
+        """
         if self._is_over:
             return []
         events = self._start({})
         self._is_over = True
         state = outcome(self._finish_reason)
         events += self._output.close(state.item_status)
-        events.append(self._lifecycle(f"response.{state.status}", state))
+        completed = now or self._created if state.status == "completed" else None
+        events.append(self._lifecycle(f"response.{state.status}", state, completed))
         return events
 
     def fail(self, error: Json) -> list[bytes]:
@@ -85,6 +94,7 @@ class ResponseStream:
         events = self._start({})
         self._is_over = True
         self._output.abandon()
+        error = {"type": "server_error", "param": None, "code": None, **error}
         flat = {name: error.get(name) for name in ("code", "message", "param")}
         # The reference has these fields flat. OpenAI sends them under `error`,
         # and its SDKs raise on nothing else: a flat one looks like any event.
@@ -111,17 +121,19 @@ class ResponseStream:
     def _grow(self, choice: Json, events: list[bytes]) -> None:
         delta = object_in(choice, "delta")
         output = self._output
-        if text := reasoning_text(delta):
-            events += output.say("reasoning_text", text, [])
+        if text := thoughts_in(delta):
+            events += output.say("reasoning_summary_text", text, [])
         if text := text_in(delta, "content"):
             events += output.say("output_text", text, logprobs_in(choice))
         if text := text_in(delta, "refusal"):
             events += output.say("refusal", text, [])
-        for call in objects_in(delta, "tool_calls"):
+        for call in calls_in(delta):
             events += output.call(call)
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
 
-    def _lifecycle(self, kind: str, state: Outcome) -> bytes:
+    def _lifecycle(
+        self, kind: str, state: Outcome, completed: int | None = None
+    ) -> bytes:
         """An event with the Response in it; the echo is encoded once for all."""
         changing = orjson.dumps(
             {
@@ -132,6 +144,7 @@ class ResponseStream:
                     created=self._created,
                     state=state,
                 ),
+                "completed_at": completed,
                 "output": self._output.items(),
                 "usage": usage_of(self._usage),
             }

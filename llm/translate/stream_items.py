@@ -11,15 +11,15 @@ from llm.translate.items import (
     call_item,
     message_item,
     reasoning_item,
-    reasoning_part,
     refusal_part,
+    summary_part,
     text_part,
 )
 
 
 @dataclass(slots=True)
 class Part:
-    """One content part of a message or of reasoning: `kind` as in its events."""
+    """One part of a message or of reasoning: `kind` as in its events."""
 
     kind: str
     where: Json
@@ -31,7 +31,7 @@ class Part:
         text = "".join(self.pieces)
         if self.kind == "output_text":
             return text_part(text, self.logprobs)
-        return refusal_part(text) if self.kind == "refusal" else reasoning_part(text)
+        return refusal_part(text) if self.kind == "refusal" else summary_part(text)
 
 
 class TextItem:
@@ -44,6 +44,7 @@ class TextItem:
         self._index = index
         self._closed: list[Json] = []
         self._part: Part | None = None
+        self._part_name = "reasoning_summary_part" if reasoning else "content_part"
 
     def item(self) -> Json:
         """The item as it is now."""
@@ -58,7 +59,7 @@ class TextItem:
     def write(
         self, writer: EventWriter, kind: str, text: str, logprobs: list[Json]
     ) -> list[bytes]:
-        """`kind` is output_text, refusal or reasoning_text."""
+        """`kind` is output_text, refusal or reasoning_summary_text."""
         part = self._part
         if part is not None and part.kind == kind:
             events = []
@@ -66,7 +67,7 @@ class TextItem:
             events = self._close_part(writer)
             part = self._open_part(kind)
             added = {**part.where, "part": part.content()}
-            events.append(writer.event("response.content_part.added", added))
+            events.append(writer.event(f"response.{self._part_name}.added", added))
         part.pieces.append(text)
         middle = orjson.dumps(text)
         if kind == "output_text":
@@ -86,7 +87,7 @@ class TextItem:
         where = {
             "item_id": self._id,
             "output_index": self._index,
-            "content_index": len(self._closed),
+            "summary_index" if self.reasoning else "content_index": len(self._closed),
         }
         self._part = Part(kind, where, before(f"response.{kind}.delta", "delta", where))
         return self._part
@@ -101,7 +102,9 @@ class TextItem:
         ended = {**part.where, **done_fields(content)}
         return [
             writer.event(f"response.{part.kind}.done", ended),
-            writer.event("response.content_part.done", {**part.where, "part": content}),
+            writer.event(
+                f"response.{self._part_name}.done", {**part.where, "part": content}
+            ),
         ]
 
 
@@ -139,11 +142,14 @@ class CallItem:
         return writer.spliced(self._opening, orjson.dumps(text))
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a complete JSON object."""
+        """Whether the arguments so far are a complete JSON object, and no empty one:
+        that is what some providers begin with.
+        """
         try:
-            return isinstance(orjson.loads("".join(self._pieces)), dict)
+            found = orjson.loads("".join(self._pieces))
         except orjson.JSONDecodeError:
             return False
+        return isinstance(found, dict) and bool(found)
 
     def close(self, writer: EventWriter, status: Status) -> list[bytes]:
         self.status = status

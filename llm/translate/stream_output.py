@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llm.translate.chat import malformed, object_in, text_in
+from llm.translate.chat import object_in, text_in
 from llm.translate.events import EventWriter
 from llm.translate.fields import Json
 from llm.translate.items import Names, Status
@@ -37,9 +37,9 @@ class Output:
         return [item.item() for item in self._items]
 
     def say(self, kind: str, text: str, logprobs: list[Json]) -> list[bytes]:
-        """`kind` is output_text, refusal or reasoning_text."""
+        """`kind` is output_text, refusal or reasoning_summary_text."""
         item = self._text
-        reasoning = kind == "reasoning_text"
+        reasoning = kind == "reasoning_summary_text"
         if item is not None and item.reasoning == reasoning:
             return item.write(self._writer, kind, text, logprobs)
         events = self._settle()
@@ -52,22 +52,17 @@ class Output:
         return events
 
     def call(self, delta: Json) -> list[bytes]:
-        """A delta of a function call. Raises UpstreamError if it comes too late."""
+        """A delta of a function call; of one that is closed, nothing more is told."""
         function = object_in(delta, "function")
         name, arguments = text_in(function, "name"), text_in(function, "arguments")
         slot = self._slot(delta, name)
         if slot.item is None:
             slot.held += arguments
-            if len(slot.held) > MOST_HELD:
-                raise malformed("tool_calls")
-            return self._open_call(slot, name) if name else []
-        if not arguments:
+            wait = not name and len(slot.held) <= MOST_HELD
+            return [] if wait else self._open_call(slot, name)
+        if not arguments or slot.item.status != "in_progress":
             return []
-        if slot.item.status == "in_progress":
-            return [slot.item.write(self._writer, arguments)]
-        if arguments.isspace():
-            return []
-        raise malformed("tool_calls")
+        return [slot.item.write(self._writer, arguments)]
 
     def close(self, status: Status) -> list[bytes]:
         """Close all that is open; `status` is theirs."""

@@ -1,9 +1,24 @@
 """The tools of a Responses request as tools of a chat."""
 
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.fields import (
+    Json,
+    a_boolean,
+    a_list,
+    a_string,
+    an_object,
+    unsupported,
+)
 from valuecanvas.core.errors import InvalidRequest
 
 REMEDY = "Declare a tool of type 'function' and run it yourself."
+# How a tool is chosen from 'allowed_tools' that name no mode.
+ALLOWED_MODE = "auto"
+MODES = ("auto", "none", "required")
+_OPTIONAL = (
+    ("description", a_string),
+    ("parameters", an_object),
+    ("strict", a_boolean),
+)
 
 
 def chat_tools(body: Json) -> Json:
@@ -35,14 +50,14 @@ def _function(tool: Json, param: str) -> Json:
     if tool.get("type") != "function":
         raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
     function: Json = {"name": a_string(tool.get("name"), f"{param}.name")}
-    for name in ("description", "parameters", "strict"):
+    for name, read in _OPTIONAL:
         if tool.get(name) is not None:
-            function[name] = tool[name]
+            function[name] = read(tool[name], f"{param}.{name}")
     return {"type": "function", "function": function}
 
 
 def _choice(choice: object) -> object:
-    if choice in ("auto", "none", "required"):
+    if choice in MODES:
         return choice
     chosen = an_object(choice, "tool_choice")
     return {
@@ -64,10 +79,10 @@ def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
     allowed = [tool for tool in tools if tool["function"]["name"] in names]
     if not allowed or len(names) > len(allowed):
         raise _no_such_tool("tool_choice.tools")
-    mode = choice.get("mode")
-    if mode not in ("auto", "required"):
+    mode = choice.get("mode") or ALLOWED_MODE
+    if mode not in MODES:
         raise InvalidRequest(
-            "'tool_choice.mode' must be 'auto' or 'required'.",
+            "'tool_choice.mode' must be 'auto', 'required' or 'none'.",
             param="tool_choice.mode",
             code="invalid_value",
         )

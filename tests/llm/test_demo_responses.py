@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.fixtures_demo import events_in
+from tests.open_responses import check_response, check_stream
 
 TOOL = {
     "type": "function",
@@ -17,16 +17,18 @@ async def respond(demo_server, model="responses", **fields):
     """The JSON of a response that is not streamed."""
     async with demo_server.post("responses", model=model, **fields) as response:
         assert response.status == 200
-        return await response.json()
+        body = await response.json()
+    check_response(body)
+    return body
 
 
-async def stream(demo_server, model="responses", **fields):
+async def stream(demo_server, model="responses", *, done=True, **fields):
     """The events of a streamed response."""
     async with demo_server.post(
         "responses", model=model, stream=True, **fields
     ) as response:
         assert response.status == 200
-        return events_in(await response.text())
+        return check_stream(await response.read(), done=done)
 
 
 async def test_responses__ordinary_model__is_404(demo_server):
@@ -104,7 +106,9 @@ async def test_responses__odd_fields__are_tolerated(demo_server):
 
 
 async def test_responses__faults__apply_too(demo_server):
-    events = await stream(demo_server, "responses+error-event@2", input="hi")
+    events = await stream(
+        demo_server, "responses+error-event@2", input="hi", done=False
+    )
     assert events[-1]["type"] == "error"
     assert sum(e["type"].endswith("text.delta") for e in events) == 2
     body = await respond(demo_server, "responses+lie_usage-absent", input="hi")

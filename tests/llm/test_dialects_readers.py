@@ -15,7 +15,7 @@ from llm.types import NOTHING
 def candidate(kind: str = "compatible") -> Any:
     """A route to a provider of `kind`."""
     return SimpleNamespace(
-        provider=SimpleNamespace(kind=KINDS[kind]), upstream_model="theirs"
+        provider=SimpleNamespace(key=kind, kind=KINDS[kind]), upstream_model="theirs"
     )
 
 
@@ -343,6 +343,7 @@ def test_native_whole__output__is_counted() -> None:
         "model": "theirs",
         "input": "x",
         "max_output_tokens": 77,
+        "include": ["reasoning.encrypted_content"],
     }
 
 
@@ -379,14 +380,25 @@ def test_translated_stream__error__ends_in_a_failed_response() -> None:
     assert b"response.completed" not in failed
 
 
-def test_translated_stream__chunk_that_fits_no_event__is_malformed() -> None:
-    with pytest.raises(Malformed):
-        read(translated(), {"choices": [{"delta": {"tool_calls": "x"}}]})
-
-
-def test_translated_whole__message_that_fits_no_item__is_malformed() -> None:
-    message = {"content": "x", "tool_calls": "x"}
-    reply = {"choices": [{"message": message, "finish_reason": "stop"}]}
-    dialect = dialects.choose("responses", candidate())
-    with pytest.raises(Malformed):
-        dialect.whole(held(input="x"), reply, b"")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "x", "tool_calls": "x"},
+        {"content": ["x"]},
+        {"content": [{"type": "text", "text": "x"}, {"type": "odd"}]},
+        {"content": "x", "function_call": {"name": "f", "arguments": "{}"}},
+        {"content": "x", "audio": {"transcript": "x"}},
+        {"content": "x", "reasoning_details": [{"odd": 1}]},
+    ],
+)
+def test_translated__whatever_a_chat_passes_on__is_passed_on(
+    said: dict[str, Any],
+) -> None:
+    assert read(chat_reader(), delta(**said)).sort is Sort.CONTENT
+    piece = read(translated(), delta(**said))
+    assert b'"delta":"x"' in piece.out
+    reply = {"choices": [{"message": said, "finish_reason": "stop"}]}
+    raw = orjson.dumps(reply)
+    for endpoint in ("chat", "responses"):
+        dialect = dialects.choose(endpoint, candidate())
+        assert b'"x"' in dialect.whole(held(input="x"), reply, raw).body

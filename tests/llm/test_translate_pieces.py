@@ -69,8 +69,9 @@ def test_stream__any_answer_in_any_pieces__equals_the_answer_in_one(seed):
         created=1_700_000_000,
     )
     assert events[-1]["response"] == whole
-    for kind in ("reasoning_text", "output_text", "refusal"):
-        name = {"reasoning_text": "reasoning", "output_text": "content"}.get(kind, kind)
+    names = {"reasoning_summary_text": "reasoning", "output_text": "content"}
+    for kind in (*names, "refusal"):
+        name = names.get(kind, kind)
         found = [e["delta"] for e in events if e["type"] == f"response.{kind}.delta"]
         assert "".join(found) == said[name]
     for index, item in enumerate(whole["output"]):

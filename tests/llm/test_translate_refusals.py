@@ -37,7 +37,6 @@ def refused(**body):
         ({"background": True}, "background"),
         ({"prompt": {"id": "p"}}, "prompt"),
         ({"context_management": [{"type": "compaction"}]}, "context_management"),
-        ({"truncation": "auto"}, "truncation"),
         ({"n": 2}, "n"),
         ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format.type"),
@@ -58,10 +57,10 @@ def refused(**body):
             "input[0].content[0].file_url",
         ),
         (
-            {"input": [output("1", [{"type": "input_image", "image_url": "x"}])]},
+            {"input": [output("1", [{"type": "computer_screenshot"}])]},
             "input[0].output[0].type",
         ),
-        ({"input": [user({"type": "text"})]}, "input[0].content[0].type"),
+        ({"input": [user({"type": "hologram"})]}, "input[0].content[0].type"),
         ({"max_tokens": 5}, "max_tokens"),
         ({"messages": []}, "messages"),
     ],
@@ -90,6 +89,19 @@ def test_to_chat__a_refusal__names_field_and_remedy():
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [user("x")]}, "input[0].content[0]"),
         ({"input": [user({"type": "input_text"})]}, "input[0].content[0].text"),
+        ({"input": [user({"type": "text"})]}, "input[0].content[0].text"),
+        (
+            {"input": [user({"type": "image_url", "image_url": "x"})]},
+            "input[0].content[0].image_url",
+        ),
+        (
+            {"input": [user({"type": "input_video"})]},
+            "input[0].content[0].video_url",
+        ),
+        ({"truncation": "middle"}, "truncation"),
+        ({"tools": [{**CLOCK, "parameters": "x"}]}, "tools[0].parameters"),
+        ({"tools": [{**CLOCK, "strict": "x"}]}, "tools[0].strict"),
+        ({"tools": [{**CLOCK, "description": 5}]}, "tools[0].description"),
         (
             {"input": [user({"type": "input_image"})]},
             "input[0].content[0].image_url",
@@ -130,6 +142,7 @@ def test_to_chat__a_refusal__names_field_and_remedy():
                 "tools": [CLOCK],
                 "tool_choice": {
                     "type": "allowed_tools",
+                    "mode": "never",
                     "tools": [{"type": "function", "name": "clock"}],
                 },
             },

@@ -101,7 +101,7 @@ def test_to_response__calls_and_text__are_items_in_order():
     _, response = translated(message, "tool_calls")
     kinds = [item.type for item in response.output]
     assert kinds == ["reasoning", "message", "function_call", "function_call"]
-    assert response.output[0].content[0].text == "They want the weather."
+    assert response.output[0].summary[0].text == "They want the weather."
     first, second = response.output[2:]
     assert (first.name, first.call_id, first.arguments) == (
         "weather",
@@ -196,7 +196,7 @@ def test_to_response__a_bare_request__is_echoed_with_defaults():
     assert response.parallel_tool_calls is True
     assert (response.tool_choice, response.tools) == ("auto", [])
     assert (response.metadata, response.truncation) == ({}, "disabled")
-    assert response.service_tier is None
+    assert response.service_tier == "default"
     assert raw["text"] == {"format": {"type": "text"}}
 
 
@@ -227,21 +227,68 @@ def test_to_response__its_output__can_be_sent_back_as_input():
     ]
 
 
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+
+
 @pytest.mark.parametrize(
-    ("answer", "place"),
+    ("message", "text", "thoughts"),
     [
-        ({}, "choices"),
-        ({"choices": []}, "choices"),
-        ({"choices": "x"}, "choices"),
-        ({"choices": [5]}, "choices"),
-        (reply("x"), "message"),
-        (reply({"content": ["x"]}), "content"),
-        (reply({"tool_calls": [5]}), "tool_calls"),
-        (reply({"tool_calls": [{"function": {"name": 5}}]}), "name"),
-        (reply({"content": "x"}, usage="x"), "usage"),
+        ({"content": ["a", {"type": "text", "text": "b"}]}, "ab", ""),
+        ({"content": [THINKING, {"type": "text", "text": "Yes."}]}, "Yes.", "Hm."),
+        ({"content": {"a": 2**70}}, f'{{"a":{2**70}}}', ""),
+        ({"content": 4}, "4", ""),
+        ({"content": [{"type": "image_url"}, {"text": 5}]}, "", ""),
+        ({"content": "x", "reasoning": 5}, "x", ""),
+        ({"content": "x", "thinking_blocks": [{"thinking": "Hm."}]}, "x", "Hm."),
+        (
+            {"reasoning": "Hm.", "reasoning_details": [{"text": "Hm."}]},
+            "",
+            "Hm.",
+        ),
+        ({"reasoning_details": [{"summary": "Hm"}, {"text": "."}]}, "", "Hm."),
+        ({"content": "x", "tool_calls": [5, None]}, "x", ""),
     ],
 )
-def test_to_response__a_malformed_reply__is_the_providers_error(answer, place):
-    with pytest.raises(UpstreamError, match=f"'{place}'") as caught:
+def test_to_response__what_comes_in_other_forms__is_read_or_left_out(
+    message, text, thoughts
+):
+    _, response = translated(message)
+    items = [item for item in response.output if item.type == "reasoning"]
+    assert "".join(part.text for item in items for part in item.summary) == thoughts
+    assert response.output_text == text
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]},
+        {"function_call": {"name": "f", "arguments": '{"a":1}'}},
+    ],
+)
+def test_to_response__calls_of_other_forms__are_calls(message):
+    _, response = translated(message, "tool_calls")
+    (item,) = response.output
+    assert (item.name, item.arguments) == ("f", '{"a":1}')
+
+
+@pytest.mark.parametrize("more", [{"usage": "x"}, {"usage": {"prompt_tokens": "3"}}])
+def test_to_response__counts_that_are_none__are_left_out(more):
+    raw, _ = translated({"content": "x"}, **more)
+    assert not (raw["usage"] or {}).get("input_tokens")
+
+
+def test_to_response__logprobs_of_another_form__are_left_out():
+    answer = reply({"content": "xy"})
+    good = {"token": "x", "logprob": -0.1}
+    answer["choices"][0]["logprobs"] = {"content": [{"token": 5}, good, "odd"]}
+    raw = to_response(answer, request=REQUEST, response_id="r", created=1)
+    assert [one["token"] for one in raw["output"][0]["content"][0]["logprobs"]] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"choices": []}, {"choices": "x"}, {"choices": [5]}]
+)
+def test_to_response__a_reply_without_choices__is_the_providers_error(answer):
+    with pytest.raises(UpstreamError, match="no choices") as caught:
         to_response(answer, request=REQUEST, response_id="r", created=1)
     assert (caught.value.status, caught.value.code) == (502, "malformed_reply")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from llm.translate import stream_output
 from tests.llm.chat_chunks import (
     CALL_EVENTS,
     TEXT_EVENTS,
@@ -126,36 +127,62 @@ def test_stream__a_name_that_comes_late__holds_the_call_back():
     assert joined(events, CALL_EVENTS[1], 0) == '{"a":1}'
 
 
+def test_stream__a_name_that_does_not_come__holds_back_only_so_much(monkeypatch):
+    monkeypatch.setattr(stream_output, "MOST_HELD", 8)
+    stream = new_stream()
+    assert not stream.feed(chunk(tool_calls=[call(0, "1", None, '{"a":"1"')])[2:]
+    assert stream.feed(chunk(tool_calls=[call(0, None, None, "}")]))
+
+
 def test_stream__a_call_that_never_gets_a_name__is_not_lost():
     events = run(chunk(tool_calls=[call(0, "1", None, "{}")]))
     (item,) = events[-1]["response"]["output"]
     assert (item["name"], item["arguments"]) == ("", "{}")
 
 
-def test_stream__arguments_after_their_end__are_the_providers_error():
+@pytest.mark.parametrize("late", ["\n", '{"b":2}'])
+def test_stream__arguments_after_their_end__are_left_out(late):
     stream = new_stream()
-    stream.feed(chunk(tool_calls=[call(0, "1", "f", "{}"), call(1, "2", "g", "{}")]))
-    assert stream.feed(chunk(tool_calls=[call(0, arguments="\n")])) == []
-    with pytest.raises(UpstreamError, match="tool_calls"):
-        stream.feed(chunk(tool_calls=[call(0, arguments='{"a":1}')]))
+    first, second = call(0, "1", "f", '{"a":1}'), call(1, "2", "g", "{}")
+    stream.feed(chunk(tool_calls=[first, second]))
+    assert stream.feed(chunk(tool_calls=[call(0, arguments=late)])) == []
+    output = parsed(stream.finish())[-1]["response"]["output"]
+    assert [item["arguments"] for item in output] == ['{"a":1}', "{}"]
 
 
-@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_stream__arguments_that_begin_empty__grow_on():
+    events = run(
+        chunk(tool_calls=[call(0, "1", "f", "{}"), call(1, "2", "g", "{}")]),
+        chunk(tool_calls=[call(0, arguments='{"a":1}')]),
+    )
+    output = events[-1]["response"]["output"]
+    assert [item["arguments"] for item in output] == ['{}{"a":1}', "{}"]
+
+
+@pytest.mark.parametrize("index", [1, "0", None])
+def test_stream__choice_of_another_number__is_the_answer(index):
+    parts = [{"choices": [{"index": index, "delta": {"content": c}}]} for c in "ab"]
+    assert joined(run(*parts), TEXT_EVENTS[2], 0) == "ab"
+
+
+@pytest.mark.parametrize(
+    "name", ["reasoning", "reasoning_content", "thinking", "reasoning_details"]
+)
 def test_stream__reasoning__is_an_item_before_the_message(name):
     events = run(
         chunk(**{name: "I th"}), chunk(**{name: "ink."}), chunk(content="Yes.")
     )
     reasoning = [
         "response.output_item.added",
-        "response.content_part.added",
-        "response.reasoning_text.delta",
-        "response.reasoning_text.done",
-        "response.content_part.done",
+        "response.reasoning_summary_part.added",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.done",
+        "response.reasoning_summary_part.done",
         "response.output_item.done",
     ]
     assert kinds(events)[2:-1] == [*reasoning, *TEXT_EVENTS]
     output = events[-1]["response"]["output"]
-    assert output[0]["content"] == [{"type": "reasoning_text", "text": "I think."}]
+    assert output[0]["summary"] == [{"type": "summary_text", "text": "I think."}]
 
 
 def test_stream__a_refusal__is_a_second_part_of_the_message():
@@ -242,19 +269,8 @@ def test_stream__after_its_end__says_nothing_more():
         assert stream.finish() == stream.fail({"message": "m"}) == []
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"error": {"message": "boom"}},
-        {"choices": "x"},
-        {"choices": [{"delta": "x"}]},
-        {"choices": [], "usage": "x"},
-        chunk(content=["x"]),
-        chunk(tool_calls=[{"function": "x"}]),
-    ],
-)
-def test_stream__an_error_or_malformed_chunk__is_the_providers_error(bad):
+def test_stream__an_error__is_the_providers():
     stream = new_stream()
     with pytest.raises(UpstreamError) as caught:
-        stream.feed(bad)
+        stream.feed({"error": {"message": "boom"}})
     assert parsed(stream.fail(caught.value.body()["error"]))[-1]["type"].endswith("d")

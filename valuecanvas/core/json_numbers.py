@@ -1,10 +1,17 @@
 """Numbers that come out of JSON as they went in, in every language and database."""
 
+import json
 from typing import Any
+
+import orjson
 
 # What JavaScript's numbers count to; PostgreSQL writes 1e308 with all its zeros.
 MOST = 2**53 - 1
 REMEDY = f"Numbers are from -{MOST:,} to {MOST:,}; write a larger one as text."
+# orjson makes floats of whole numbers beyond these, and so rounds them.
+_LEAST_64, _MOST_64 = -(2**63), 2**64 - 1
+_DIGITS = bytes(ord("0") if 48 <= code <= 57 else code for code in range(256))
+_RUN = b"0" * len(str(_MOST_64 // 2))
 
 
 def too_large(value: Any) -> bool:
@@ -16,3 +23,36 @@ def too_large(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return not -MOST <= value <= MOST
+
+
+def may_round(raw: bytes) -> bool:
+    """Has this JSON digits enough for a whole number of more than 64 bits?"""
+    return _RUN in raw.translate(_DIGITS)
+
+
+def loads(raw: bytes) -> Any:
+    """As orjson.loads, but whole numbers stay whole, however long they are."""
+    found = orjson.loads(raw)
+    return json.loads(raw) if may_round(raw) else found
+
+
+def dumps(value: Any) -> bytes:
+    """As orjson.dumps, also for what `loads` gave."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def over_64_bits(value: Any, place: str = "") -> str | None:
+    """Where in `value` the first whole number of more than 64 bits is."""
+    if isinstance(value, dict):
+        inside = [
+            (f"{place}.{name}" if place else name, v) for name, v in value.items()
+        ]
+    elif isinstance(value, list):
+        inside = [(f"{place}[{index}]", one) for index, one in enumerate(value)]
+    else:
+        whole = isinstance(value, int)
+        return place if whole and not _LEAST_64 <= value <= _MOST_64 else None
+    return next((at for where, v in inside if (at := over_64_bits(v, where))), None)
