@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 def _document() -> dict[str, Any]:
     wheel = distribution("openresponses-py")
     path = wheel.locate_file("openresponses/openapi/2026-04-24.json")
-    found: dict[str, Any] = orjson.loads(path.read_bytes())
+    found: dict[str, Any] = orjson.loads(Path(str(path)).read_bytes())
     # The one slip in it: its own source (JsonSchemaResponseFormat.json) has an object
     # or null there, and null alone would deny the schema that was asked for.
     shape = found["components"]["schemas"]["JsonSchemaResponseFormat"]

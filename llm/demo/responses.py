@@ -18,7 +18,7 @@ from llm.demo.state import Desk
 
 Event = dict[str, Any]
 # What a response repeats of its request; the demo provider heeds little of it.
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "background": False,
     "frequency_penalty": 0,
     "instructions": None,

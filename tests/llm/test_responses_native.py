@@ -54,7 +54,7 @@ def body(dialect: Dialect | None = None, **fields: Any) -> Json:
 # Streams
 
 
-def test_end__is_followed_by_done() -> None:
+def test_stream__ended_well__is_followed_by_done() -> None:
     one = reader()
     end = {"type": "response.completed", "response": {}, "sequence_number": 5}
     assert read(one, end).sort is Sort.DONE
@@ -224,7 +224,7 @@ def test_refused__for_something_else__is_the_callers(
     assert not dialects.choose("chat", model).can_spare(held(), model, failure)
 
 
-def test_plan__is_not_changed_by_what_is_sent() -> None:
+def test_body__reasoning_asked_and_dropped__leaves_the_plan_as_it_is() -> None:
     asked = held(input=[BARE, CALL], include=["x"])
     Responses().body(asked, candidate("openai"))
     assert asked.plan.body["input"] == [BARE, CALL]
