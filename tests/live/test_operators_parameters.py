@@ -140,7 +140,7 @@ async def test_responses__versions_chat_only_parameters__are_no_part_of_a_native
     assert asked["temperature"] == 0.5
     assert asked["reasoning"] == {"effort": "low"}
     assert asked.keys() == {
-        "model", "input", "temperature", "reasoning", "max_output_tokens"
+        "model", "input", "temperature", "reasoning", "max_output_tokens", "include"
     }  # fmt: skip
 
 

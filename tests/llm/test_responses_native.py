@@ -61,7 +61,7 @@ def test_stream__ended_well__is_followed_by_done() -> None:
     assert one.ending().endswith(b'"sequence_number":5}\n\ndata: [DONE]\n\n')
 
 
-def test_failed_of_the_provider__is_passed_on_as_it_is() -> None:
+def test_stream__provider_says_failed__is_passed_on_as_it_is() -> None:
     one = reader()
     said: Json = {
         **created(),
@@ -78,7 +78,7 @@ def test_failed_of_the_provider__is_passed_on_as_it_is() -> None:
     assert one.failed(ERROR) == b"data: " + raw + b"\n\n"
 
 
-def test_failed_of_the_provider__with_a_number_that_goes_back__gets_another() -> None:
+def test_stream__failed_with_a_number_that_goes_back__gets_another() -> None:
     one = reader()
     read(one, delta(8))
     said = {**created(), "type": "response.failed", "ids": 0}
@@ -89,7 +89,9 @@ def test_failed_of_the_provider__with_a_number_that_goes_back__gets_another() ->
     assert b"%d" % 2**70 in told
 
 
-def test_error_of_the_provider__keeps_its_words_and_is_followed_by_failed() -> None:
+def test_stream__provider_says_error__keeps_its_words_and_is_followed_by_failed() -> (
+    None
+):
     one = reader()
     read(one, created())
     read(one, delta(6))
@@ -106,7 +108,7 @@ def test_error_of_the_provider__keeps_its_words_and_is_followed_by_failed() -> N
     }
 
 
-def test_stream_that_breaks_off__ends_in_error_and_failed() -> None:
+def test_stream__broken_off__ends_in_error_and_failed() -> None:
     one = reader()
     read(one, created())
     read(one, delta(6))
@@ -115,7 +117,7 @@ def test_stream_that_breaks_off__ends_in_error_and_failed() -> None:
     assert failed["response"]["error"]["code"] == "server_error"
 
 
-def test_stream_that_breaks_off__no_response_known__ends_in_error() -> None:
+def test_stream__broken_off_without_a_response__ends_in_error() -> None:
     one = reader()
     read(one, delta())
     (error,) = check_stream(one.failed(ERROR), done=False)
