@@ -58,9 +58,8 @@ def test_translated__reasoning_under_any_name__is_a_reasoning_item(
     assert kinds == (["reasoning", "message"] if text else ["message"])
     stream = ResponseStream(**made)
     events = parsed(stream.feed(chunk(**fields)) + stream.finish())
-    deltas = [
-        e["delta"] for e in events if e["type"] == "response.reasoning_text.delta"
-    ]
+    kind = "response.reasoning_summary_text.delta"
+    deltas = [e["delta"] for e in events if e["type"] == kind]
     assert "".join(deltas) == text
 
 

@@ -130,7 +130,7 @@ def test_stream__a_name_that_comes_late__holds_the_call_back():
 def test_stream__a_name_that_does_not_come__holds_back_only_so_much(monkeypatch):
     monkeypatch.setattr(stream_output, "MOST_HELD", 8)
     stream = new_stream()
-    assert not stream.feed(chunk(tool_calls=[call(0, "1", None, '{"a":"1"')])[2:]
+    assert not stream.feed(chunk(tool_calls=[call(0, "1", None, '{"a":"1"')]))[2:]
     assert stream.feed(chunk(tool_calls=[call(0, None, None, "}")]))
 
 
