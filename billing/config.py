@@ -52,8 +52,11 @@ class Rate:
 
     def most(self, prompt: int, completion: int) -> int:
         """Micro-dollars, at most: whatever is read from a cache or written to it."""
-        dearest = max(self.input, self.cached, self._write)
-        return money.round_cost(prompt * dearest + completion * self.output)
+        return money.round_cost(prompt * self.dearest_input + completion * self.output)
+
+    @property
+    def dearest_input(self) -> int:
+        return max(self.input, self.cached, self._write)
 
     @property
     def _write(self) -> int:

@@ -49,6 +49,15 @@ def package_price(provider_id: str, model: str) -> PackagePrice | None:
     )
 
 
+def package_context(provider_id: str, model: str) -> int | None:
+    """Tokens that `model` takes, prompt and answer, by the package; None: not known."""
+    try:
+        found = calc_price(Usage(), model, provider_id=provider_id).model
+    except LookupError:
+        return None
+    return found.context_window
+
+
 def seed_prices(pairs: Iterable[Pair]) -> int:
     """Add the package's prices of `pairs` that have no price yet; how many were added."""
     return _add(pairs, lambda held, _: held is None)

@@ -9,14 +9,10 @@ from django.db import Error as DatabaseError
 from billing.acting import user_to_bill
 from billing.callers import Callers
 from billing.ledger import (
-    Admission as LedgerAnswer,
-)
-from billing.ledger import (
-    Admit,
     Admitted,
+    BudgetRefused,
     Busy,
     Claim,
-    Hit,
     Ledger,
     Mismatch,
     Peek,
@@ -25,7 +21,7 @@ from billing.ledger import (
     Stale,
 )
 from billing.principal import Principal
-from llm import checks, idempotency, postings
+from llm import checks, hold, idempotency, postings
 from llm.cache.cache import Cache
 from llm.choice import asked as asked_prompt
 from llm.choice import translation
@@ -34,14 +30,16 @@ from llm.choice.choose import choose
 from llm.coalesce.flights import Flights
 from llm.denials import Denials
 from llm.first_uses import FirstUses
-from llm.journal import Journal, JournalFull
+from llm.hold import Holder, unavailable
+from llm.journal import Journal
 from llm.limit_check import LimitCheck
 from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
 from llm.looking import Look, Looker
 from llm.refusals import clash, refusal
-from llm.resolve import resolve
+from llm.resolve import crowd, resolve
 from llm.snapshot import Snapshot
+from llm.tokenizer import Tokenizer
 from llm.types import Call, Following, Held, Known, Plan, Repeated, Shape
 from prompts.render import BrokenPrompt
 from valuecanvas.core.batch import BatchUnavailable
@@ -68,17 +66,6 @@ REFUSALS = (
 Entered = Held | Known | Following | Repeated
 # Configuration that changes faster than this many tries is an operator's script.
 TRIES = 8
-# The refusal is promised within 2 s: the lock's wait (1 s), and most of another's.
-ADMIT_WITHIN_S = 1.8
-
-
-def unavailable() -> Unavailable:
-    """The answer while the database cannot decide: money never fails open."""
-    return Unavailable(
-        "The gateway cannot reach its ledger now; try again shortly.",
-        code="ledger_unavailable",
-        headers={"Retry-After": "1"},
-    )
 
 
 class Admission:
@@ -95,16 +82,18 @@ class Admission:
         journal: Journal,
         limiter: Limiter,
         denials: Denials,
+        tokenizer: Tokenizer,
         db: DbThread,
     ) -> None:
         self._first_uses = FirstUses(db)
         self._ledger = ledger
         self._config = config
         self._callers = callers
+        self._holder = Holder(ledger, journal, tokenizer)
         self._looker = Looker(cache, flights, limiter)
-        self._journal = journal
         self._denials = denials
         self._limit_check = LimitCheck(ledger)
+        self._tokenizer = tokenizer
         self._probe: asyncio.Task[None] | None = None
 
     async def identify(self, call: Call) -> Principal:
@@ -152,7 +141,7 @@ class Admission:
     async def _committed(self) -> Snapshot:
         """The configuration as it is committed now. Raises Unavailable."""
         try:
-            async with asyncio.timeout(ADMIT_WITHIN_S):
+            async with asyncio.timeout(hold.ADMIT_WITHIN_S):
                 epoch = await self._ledger.put(Peek())
                 return await self._config.refresh(epoch)
         except (BatchUnavailable, TimeoutError, DatabaseError) as error:
@@ -219,12 +208,17 @@ class Admission:
         plan = resolve(
             call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
         )
+        if most := crowd(plan):
+            shape = await self._tokenizer.closer(call.endpoint, body, shape, most)
+            plan = resolve(
+                call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
+            )
         translation.check(call.endpoint, plan)
         return plan
 
     async def _refresh(self, epoch: int) -> None:
         try:
-            async with asyncio.timeout(ADMIT_WITHIN_S):
+            async with asyncio.timeout(hold.ADMIT_WITHIN_S):
                 await self._config.refresh(epoch)
         except (DatabaseError, TimeoutError) as error:
             raise unavailable() from error
@@ -241,7 +235,7 @@ class Admission:
                 raise refusal(denied, plan)
         except TooManyRequests as error:
             if (earlier := await self._answered_before(call)) is None:
-                raise await self._longest(plan, error) from None
+                raise await self._longest(call, plan, error) from None
             return earlier
         entered: Entered | Stale | None = None
         try:
@@ -251,7 +245,9 @@ class Admission:
                 self._looker.let_go(look, answered=isinstance(entered, Known))
         return entered
 
-    async def _longest(self, plan: Plan, error: TooManyRequests) -> GatewayError:
+    async def _longest(
+        self, call: Call, plan: Plan, error: TooManyRequests
+    ) -> GatewayError:
         """Of the limits that refuse, the error of the one that lasts longest.
 
         `error` is a minute's, unless it says that asking again is of no use.
@@ -259,20 +255,20 @@ class Admission:
         if error.headers.get("x-should-retry") == "false":
             return error
         answer = await self._limit_check.refusal(plan)
+        if isinstance(answer, BudgetRefused):
+            plan, fits = await self._holder.counted(call, plan, answer)
+            answer = None if fits else answer
         return error if answer is None else refusal(answer, plan)
 
     async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
         claim = idempotency.claim(call, plan.principal)
-        following = look.flight is not None and not look.leading
-        item: Admit | Hit
-        if look.entry is not None:
-            item = postings.hit(call, plan, claim, look.entry)
-        else:
-            name = self._journal.name
-            item = postings.admit(call, plan, claim, free=following, journal=name)
         asked_at = time.monotonic()
-        answer = await self._put(item)
+        if look.entry is not None:
+            answer = await self._holder.put(postings.hit(call, plan, claim, look.entry))
+        else:
+            following = look.flight is not None and not look.leading
+            plan, answer = await self._holder.hold(call, plan, claim, free=following)
         if isinstance(answer, QuotaRefused):
             customer = plan.principal.customer_id
             await self._denials.note(customer, answer, asked_at)
@@ -285,16 +281,6 @@ class Admission:
         if isinstance(answer, Busy | Mismatch):
             raise clash(answer)
         raise refusal(answer, plan)
-
-    async def _put(self, item: Admit | Hit) -> LedgerAnswer:
-        if not self._journal.ready():
-            raise JournalFull
-        try:
-            async with asyncio.timeout(ADMIT_WITHIN_S):
-                answer: LedgerAnswer = await self._ledger.put(item)
-        except (BatchUnavailable, TimeoutError) as error:
-            raise unavailable() from error
-        return answer
 
 
 def _entered(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llm import local_model
+
 TOGETHER, OPENAI, LOCAL, DEMO = "together", "openai", "local", "demo"
 # The providers that stand in for the real ones while none of those has a key.
 STAND_INS = (LOCAL, DEMO)
@@ -43,6 +45,8 @@ class ModelRow:
     max_output_tokens: int
     routes: tuple[tuple[str, str], ...]
     kind: str = "chat"
+    # As published; of a model that the price package knows, tests compare the two.
+    context_tokens: int | None = None
     first_token_s: int = 20
     between_tokens_s: int = 15
     total_stream_s: int = 300
@@ -86,6 +90,7 @@ MODELS = (
             (OPENAI, "gpt-4o-mini"),
             *_CHAT_STAND_INS,
         ),
+        context_tokens=8192,
     ),
     ModelRow(
         "meta-llama/Llama-3.3-70B-Instruct-Turbo",
@@ -95,13 +100,26 @@ MODELS = (
             (OPENAI, "gpt-4o-mini"),
             *_CHAT_STAND_INS,
         ),
+        # Its OpenAI route has 128,000.
+        context_tokens=128_000,
     ),
-    ModelRow("gpt-4o-mini", 16_384, ((OPENAI, "gpt-4o-mini"), *_CHAT_STAND_INS)),
-    ModelRow("gpt-4o", 16_384, ((OPENAI, "gpt-4o"), *_CHAT_STAND_INS)),
+    ModelRow(
+        "gpt-4o-mini",
+        16_384,
+        ((OPENAI, "gpt-4o-mini"), *_CHAT_STAND_INS),
+        context_tokens=128_000,
+    ),
+    ModelRow(
+        "gpt-4o",
+        16_384,
+        ((OPENAI, "gpt-4o"), *_CHAT_STAND_INS),
+        context_tokens=128_000,
+    ),
     ModelRow(
         "gpt-5-mini",
         128_000,
         ((OPENAI, "gpt-5-mini"), *_CHAT_STAND_INS),
+        context_tokens=400_000,
         # It reasons before it speaks.
         first_token_s=120,
         between_tokens_s=60,
@@ -113,9 +131,17 @@ MODELS = (
         1,
         ((OPENAI, "text-embedding-3-small"), (DEMO, DEMO_EMBEDDING)),
         kind="embedding",
+        context_tokens=8192,
     ),
     # On a busy machine it says ten tokens a second.
-    ModelRow(LOCAL_MODEL, 1024, ((LOCAL, LOCAL_MODEL),), first_token_s=60, total_s=300),
+    ModelRow(
+        LOCAL_MODEL,
+        1024,
+        ((LOCAL, LOCAL_MODEL),),
+        context_tokens=local_model.CONTEXT_TOKENS,
+        first_token_s=60,
+        total_s=300,
+    ),
     ModelRow(DEMO_MODEL, 4096, ((DEMO, DEMO_MODEL),)),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from llm import prompt_text, tokens
+from llm import attachments, tokens
 from llm.types import Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
@@ -66,7 +66,7 @@ def _shape(
     choices: int = 1,
     asked_output: int | None = None,
 ) -> Shape:
-    """The shape of a body, all of which may become prompt but its pictures.
+    """The shape of a body, all of which may become prompt but its attachments.
 
     `size` is for what of it is text, where that is not all.
     """
@@ -76,8 +76,10 @@ def _shape(
     pictures = raw.count(b'"image_url":')
     if size is None:
         size = len(raw)
-    if pictures:
-        size -= prompt_text.picture_bytes(endpoint, body)
+    attached = attachments.NOTHING
+    if pictures or any(mark in raw for mark in attachments.MARKS):
+        attached = attachments.of(endpoint, body)
+        size -= attached.size
     framing = tokens.TEMPLATE_TOKENS
     if body.get("tools") or body.get("functions"):
         framing += tokens.TOOLS_TOKENS
@@ -91,10 +93,13 @@ def _shape(
         prompt_tokens=tokens.of_bytes(size)
         + token_ids
         + pictures * tokens.PICTURE.usual
+        + attached.sound_usual
+        + attached.pages * tokens.PAGE.usual
         + tokens.TEMPLATE_TOKENS,
         prompt_bytes=size,
         prompt_most=size + token_ids + framing,
         pictures=pictures,
+        attached=attached,
         token_ids=token_ids,
         # What of it is wrong is billed as output.
         predicted=len(orjson.dumps(predicted)) if predicted else 0,

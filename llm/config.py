@@ -31,6 +31,8 @@ class ModelFacts:
     kind: str
     enabled: bool
     max_output_tokens: int
+    # Of prompt and answer together; None: not known.
+    context_tokens: int | None
     cache_enabled: bool
     cache_scope: str
     first_token_s: float
@@ -87,6 +89,7 @@ def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
             row.kind,
             row.enabled,
             row.max_output_tokens,
+            row.context_tokens,
             row.cache_enabled,
             row.cache_scope,
             row.first_token_s,

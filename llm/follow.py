@@ -207,7 +207,7 @@ def _headers(held: Held, entry: Entry | None) -> dict[str, str]:
         **headers.admitted(held.admitted),
         "x-valuecanvas-epoch": str(held.plan.epoch),
         "x-valuecanvas-cache": "coalesced",
-        **headers.chosen(held.plan.chosen),
+        **headers.planned(held.plan),
     }
     if entry is not None:
         sent["x-valuecanvas-provider"] = entry.provider

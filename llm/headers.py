@@ -6,7 +6,7 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 import datetime as dt
 
 from billing.ledger import Admitted, BudgetRefused, QuotaRefused
-from llm.types import Chosen
+from llm.types import Plan
 
 
 def seconds_to_midnight(at: dt.datetime) -> int:
@@ -42,16 +42,17 @@ def admitted(answer: Admitted) -> dict[str, str]:
     return quota(answer.used, answer.quota, answer.at)
 
 
-def chosen(answer: Chosen) -> dict[str, str]:
-    """Which prompt, version and variant made the answer; nothing without a prompt."""
-    if not answer.prompt_key:
-        return {}
-    sent = {
-        "x-valuecanvas-prompt": answer.prompt_key,
-        "x-valuecanvas-prompt-version": str(answer.prompt_version),
-    }
-    if answer.variant:
-        sent["x-valuecanvas-variant"] = answer.variant
+def planned(plan: Plan) -> dict[str, str]:
+    """What was made of the request: the prompt's version and variant, a lowered cap."""
+    sent, chosen = {}, plan.chosen
+    asked = plan.shape.asked_output
+    if asked is not None and asked > plan.max_output:
+        sent["x-valuecanvas-max-tokens"] = str(plan.max_output)
+    if chosen.prompt_key:
+        sent["x-valuecanvas-prompt"] = chosen.prompt_key
+        sent["x-valuecanvas-prompt-version"] = str(chosen.prompt_version)
+    if chosen.prompt_key and chosen.variant:
+        sent["x-valuecanvas-variant"] = chosen.variant
     return sent
 
 

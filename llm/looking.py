@@ -92,7 +92,7 @@ class Looker:
             lease_s=plan.longest_s + LEASE_SLACK_S,
         )
         if isinstance(taken, Refused):
-            raise limit_error(taken)
+            raise limit_error(taken, shape.prompt_tokens, shape.choices)
         return taken
 
     def let_go(self, look: Look, *, answered: bool = False) -> None:

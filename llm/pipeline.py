@@ -199,7 +199,7 @@ def _headers(held: Held, provider: str) -> dict[str, str]:
     sent = headers.admitted(held.admitted)
     if held.taken is not None:
         sent = merge(sent, limit_headers(held.taken))
-    sent |= headers.chosen(held.plan.chosen)
+    sent |= headers.planned(held.plan)
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
     sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
     if provider:

@@ -1,6 +1,6 @@
-"""What of a request's body is sure to reach the model as text, and what as a picture."""
+"""What of a request's body is sure to reach the model as text, and what may."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -8,6 +8,7 @@ import orjson
 # Texts of many words or bytes have at least so many tokens: one a word, as no token
 # holds two of them, and one for so many bytes, where nothing parts the words.
 MOST_BYTES = 32
+_WORDS = ("messages", "input", "instructions")
 _SCHEMAS = ("tools", "functions", "response_format", "text")
 
 
@@ -15,8 +16,10 @@ def least_tokens(texts: Iterable[str]) -> int:
     """Tokens that `texts` have at the very least."""
     words = size = 0
     for text in texts:
-        words += len(text.split())
-        size += len(text)
+        parts = text.split()
+        words += len(parts)
+        # Blanks tell nothing: a token may hold any number of them.
+        size += sum(map(len, parts))
     return max(words, size // MOST_BYTES)
 
 
@@ -64,26 +67,28 @@ def _items(value: Any) -> Iterator[dict[str, Any]]:
         yield from (one for one in value if isinstance(one, dict))
 
 
-def picture_bytes(endpoint: str, body: dict[str, Any]) -> int:
-    """The bytes of the pictures that the body holds itself, as data URLs.
+def parted(
+    endpoint: str, body: dict[str, Any], left_out: Collection[str] = ()
+) -> tuple[list[str], str]:
+    """The texts that the body holds for the model, and the JSON around them.
 
-    Only where a picture belongs: elsewhere the same words are text.
+    Without the `left_out`, which are texts of the body, and without the numbers of an
+    embedding's input, which are tokens already.
     """
-    listed = body.get("input" if endpoint == "responses" else "messages")
-    size = 0
-    for item in _items(listed):
-        for name in ("content", "output"):
-            for part in _items(item.get(name)):
-                size += _data_size(part)
-    return size
+    found: list[str] = []
+    skipped = {id(text) for text in left_out}
+    ids = endpoint == "embeddings"
 
+    def bare(value: Any) -> Any:
+        if isinstance(value, str):
+            if id(value) not in skipped:
+                found.append(value)
+            return ""
+        if isinstance(value, list):
+            return [bare(one) for one in value if not (ids and type(one) is int)]
+        if isinstance(value, dict):
+            return {name: bare(one) for name, one in value.items()}
+        return value
 
-def _data_size(part: dict[str, Any]) -> int:
-    url = part.get("image_url")
-    if part.get("type") == "image_url":
-        url = url.get("url") if isinstance(url, dict) else None
-    elif part.get("type") != "input_image":
-        return 0
-    if isinstance(url, str) and url.startswith("data:image/"):
-        return len(url)
-    return 0
+    rest = {n: bare(value) if n in _WORDS else value for n, value in body.items()}
+    return found, orjson.dumps(rest).decode()

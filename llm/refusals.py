@@ -2,8 +2,9 @@
 
 from django.conf import settings
 
-from billing.ledger import Busy, Mismatch, QuotaRefused, Refusal
+from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from llm import headers
+from llm.resolve import output_within
 from llm.types import Plan
 from valuecanvas.core import money
 from valuecanvas.core.errors import (
@@ -40,14 +41,33 @@ def refusal(answer: Refusal, plan: Plan) -> GatewayError:
             headers=headers.quota_refused(answer),
             extra={"upgrade": _upgrade(plan)},
         )
+    sent = headers.budget_refused(answer)
+    if plan.estimate > answer.limit.micros:
+        # Waiting cannot help.
+        sent.pop("Retry-After", None)
     return BudgetExceeded(
-        f"The {answer.limit.period} budget of {_whose(answer.limit.scope)} has "
-        f"${money.text(max(0, answer.limit.micros - answer.spent - answer.reserved))} "
-        f"left, and this request may cost ${money.text(plan.estimate)}. A smaller "
-        "max_tokens may fit.",
-        headers=headers.budget_refused(answer),
-        extra={"upgrade": _upgrade(plan)},
+        _too_dear(answer, plan), headers=sent, extra={"upgrade": _upgrade(plan)}
     )
+
+
+def _too_dear(answer: BudgetRefused, plan: Plan) -> str:
+    """How much is left, and what would fit: now, or ever."""
+    limit = answer.limit
+    left = max(0, limit.micros - answer.spent - answer.reserved)
+    budget = f"The {limit.period} budget of {_whose(limit.scope)}"
+    told = (
+        f"{budget} has ${money.text(left)} left, and this request may cost "
+        f"${money.text(plan.estimate)}."
+    )
+    if cap := output_within(plan, left):
+        return f"{told} A max_tokens of at most {cap} fits."
+    if not output_within(plan, limit.micros):
+        return (
+            f"{told} It can never pass: its prompt alone may cost more than the whole "
+            f"budget of ${money.text(limit.micros)}. Send a shorter prompt, or ask for "
+            "a larger budget."
+        )
+    return f"{told} Its prompt alone may cost that much: send a shorter prompt."
 
 
 def _whose(scope: str) -> str:

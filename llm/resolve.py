@@ -8,11 +8,12 @@ from typing import Any
 
 from django.conf import settings
 
-from billing.config import Rate
+from billing.config import Rate, TierFacts
 from billing.ledger import Limit, Party
 from billing.principal import Principal
 from llm import tokens
 from llm.config import ModelFacts, RouteFacts
+from llm.limits.types import subjects
 from llm.snapshot import Snapshot
 from llm.types import NOTHING, Candidate, Chosen, Plan, Shape
 from valuecanvas.core import money
@@ -26,6 +27,8 @@ from valuecanvas.core.parameters import CAPS
 
 # The flag `gateway.fallback` off: the first route only.
 FALLBACK = "fallback"
+# Of an answer, in tokens, where the prompt seems to fill the model's context.
+LEAST_OUTPUT = 256
 KIND_OF = {"chat": "chat", "responses": "chat", "embeddings": "embedding"}
 
 
@@ -47,12 +50,14 @@ def resolve(
     if tier is None:
         raise NotPermitted("This customer's tier no longer exists.", code="no_tier")
     model = _model(endpoint, shape, snapshot)
-    most = min(tier.max_output_tokens, model.max_output_tokens)
-    max_output = _max_output(endpoint, shape, most, chosen.given)
+    max_output = 0
+    if endpoint != "embeddings":
+        asked = shape.asked_output
+        most = _room(model, tier, shape)
+        max_output = most if asked is None else min(asked, most)
     if shape.asked_output is not None and max_output < shape.asked_output:
         body = {**body, **{name: max_output for name in CAPS if body.get(name)}}
     candidates = _candidates(model, snapshot, chosen.off)
-    output = max_output * shape.choices + shape.predicted
     return Plan(
         epoch=snapshot.epoch,
         body=body,
@@ -63,21 +68,67 @@ def resolve(
         shape=shape,
         max_output=max_output,
         candidates=candidates,
-        estimate=max(
-            one.rate.most(most_prompt(shape, one), output) for one in candidates
-        ),
+        estimate=dearest(candidates, shape, max_output),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
         cache_epochs=_cache_epochs(model.name, principal, chosen, snapshot),
     )
 
 
+def dearest(candidates: Sequence[Candidate], shape: Shape, max_output: int) -> int:
+    """What a request may cost at most, whoever serves it, in micro-dollars."""
+    output = max_output * shape.choices + shape.predicted
+    return max(one.rate.most(most_prompt(shape, one), output) for one in candidates)
+
+
+def prompt_within(plan: Plan, micros: int) -> int:
+    """Tokens of prompt that so much money pays for, without any answer."""
+    rate = max(one.rate.dearest_input for one in plan.candidates)
+    return micros * money.MICROS // max(1, rate)
+
+
+def output_within(plan: Plan, micros: int) -> int:
+    """The largest cap of the answer that so much money pays for; 0: there is none."""
+    shape = plan.shape
+    if plan.max_output == 0:
+        return 0
+    caps = (
+        (micros * money.MICROS - most_prompt(shape, one) * one.rate.dearest_input)
+        // max(1, one.rate.output)
+        - shape.predicted
+        for one in plan.candidates
+    )
+    return min(plan.max_output, max(0, min(caps) // shape.choices))
+
+
 def most_prompt(shape: Shape, candidate: Candidate) -> int:
     """Tokens of the prompt that its provider can count at most."""
-    if not shape.pictures:
-        return shape.prompt_most
-    each = tokens.picture(candidate.upstream_model).most
-    return shape.prompt_most + shape.pictures * each
+    model, attached = candidate.upstream_model, shape.attached
+    most = shape.prompt_most
+    if shape.counted is not None:
+        by_bytes = shape.prompt_bytes
+        most += min(by_bytes, shape.counted.most(model)) - by_bytes
+    if shape.pictures or attached.data:
+        most += shape.pictures * tokens.picture(model).most
+        most += attached.sound_most + attached.pages * tokens.page(model).most
+    return most
+
+
+def crowd(plan: Plan) -> int:
+    """The tokens that the request may have and its estimate leaves no room in.
+
+    Of the model's context, or of a minute: then a closer count of the prompt helps. 0:
+    there is room.
+    """
+    shape = plan.shape
+    if shape.counted is not None or plan.model.kind == "embedding":
+        return 0
+    asked = shape.asked_output or plan.tier.max_output_tokens
+    wanted = min(asked, plan.tier.max_output_tokens, plan.model.max_output_tokens)
+    need = shape.prompt_tokens + wanted * shape.choices
+    bounds = [one.limits.tokens for one in subjects(plan.principal, plan.tier)]
+    bounds.append(plan.model.context_tokens)
+    return max((one for one in bounds if one and one < need), default=0)
 
 
 def may_use(principal: Principal, model: str) -> bool:
@@ -114,24 +165,14 @@ def _model(endpoint: str, shape: Shape, snapshot: Snapshot) -> ModelFacts:
     return model
 
 
-def _max_output(endpoint: str, shape: Shape, most: int, given: frozenset[str]) -> int:
-    """The output cap sent upstream and paid for in advance, in tokens.
-
-    One that is among the fields `given` by an operator is lowered; a client's own is
-    refused where it is above `most`.
-    """
-    if endpoint == "embeddings":
-        return 0
-    if shape.asked_output is None:
-        return most
-    if shape.asked_output > most:
-        if not given.isdisjoint(CAPS):
-            return most
-        name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
-        raise InvalidRequest(
-            f"'{name}' may be at most {most} for this model and tier.", param=name
-        )
-    return shape.asked_output
+def _room(model: ModelFacts, tier: TierFacts, shape: Shape) -> int:
+    """The most output that may be asked for: what is left of the context, say."""
+    most = min(tier.max_output_tokens, model.max_output_tokens)
+    if model.context_tokens:
+        left = model.context_tokens - shape.prompt_tokens
+        # An estimate is no proof: whether nothing is left, the provider knows.
+        most = min(most, max(left, LEAST_OUTPUT))
+    return most
 
 
 def _candidates(

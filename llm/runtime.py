@@ -31,6 +31,7 @@ from llm.room import Room
 from llm.settlement import Settler
 from llm.standings import Standings
 from llm.strangers import Strangers
+from llm.tokenizer import Tokenizer
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
 from valuecanvas.core.store import Store
@@ -62,6 +63,7 @@ class Runtime:
     room: Room
     strangers: Strangers
     standings: Standings
+    tokenizer: Tokenizer
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
@@ -78,6 +80,7 @@ class Runtime:
         self.ledger.close()
         self.journal.close()
         self.db.close()
+        self.tokenizer.close()
 
 
 async def start() -> Runtime:
@@ -106,6 +109,8 @@ async def start() -> Runtime:
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
     limiter = Limiter(store)
+    tokenizer = Tokenizer()
+    tokenizer.load()
     flights = Flights(store, cache, settings.REDIS_URL, journal.name)
     flights.start()
     admission = Admission(
@@ -117,6 +122,7 @@ async def start() -> Runtime:
         journal=journal,
         limiter=limiter,
         denials=Denials(store),
+        tokenizer=tokenizer,
         db=db,
     )
     exposures = Exposures(db)
@@ -162,4 +168,5 @@ async def start() -> Runtime:
         room=Room(settings.LLM_MAX_IN_FLIGHT),
         strangers=Strangers(limiter, callers),
         standings=Standings(admission, db),
+        tokenizer=tokenizer,
     )

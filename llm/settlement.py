@@ -76,11 +76,14 @@ def counted(
 def own_prompt(plan: Plan) -> int:
     """Our own count of the prompt's tokens."""
     shape = plan.shape
-    count = max(1, shape.prompt_bytes // 4 + shape.token_ids)
+    by_bytes, found = shape.prompt_bytes // 4, shape.counted
+    by_count = by_bytes if found is None else found.texts + found.rest
+    count = max(1, min(by_bytes, by_count) + shape.token_ids)
     if shape.pictures:
         each = max(tokens.picture(one.upstream_model).usual for one in plan.candidates)
         count += shape.pictures * each
-    return count
+    attached = shape.attached
+    return count + attached.sound_usual + attached.pages * tokens.PAGE.usual
 
 
 def facts(call: Call, plan: Plan) -> dict[str, Any]:

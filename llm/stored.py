@@ -39,7 +39,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
         "Content-Type": JSON,
         PROVIDER: entry.provider,
         "x-valuecanvas-cache": "hit",
-        **headers.chosen(plan.chosen),
+        **headers.planned(plan),
     }
     if not plan.shape.stream:
         sent[COST] = money.text(0)

@@ -1,10 +1,12 @@
 """Counts of tokens: bounds before a call, our own count after it.
 
-No tokenizer runs on the hot path. A token is at least a byte, so the bytes of a request
-bound its tokens whatever it says; three bytes a token, plus a tenth, is what a minute's
-limit counts with until the provider's count is known.
+A token is at least a byte, so the bytes of a request bound its tokens whatever it says;
+three bytes a token, plus a tenth, is what a minute's limit counts with until the
+provider's count is known. Only a request that does not fit by these is counted by a
+tokenizer (llm/tokenizer.py) before it is refused.
 """
 
+import math
 from dataclasses import dataclass
 
 # What a chat template adds of its own, and what it adds to say how tools are called.
@@ -14,7 +16,9 @@ TOOLS_TOKENS = 512
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Tokens of one picture: what it often comes to, and what it comes to at most."""
+    """Tokens of one picture, page or second of sound: what it often comes to, and what
+    it comes to at most.
+    """
 
     usual: int
     most: int
@@ -34,9 +38,60 @@ def picture(upstream_model: str) -> Picture:
     return PICTURE
 
 
+# A second of sound: providers count 10 to 32; 50 is what the finest encoder hears.
+SOUND = Picture(32, 50)
+# A page of a PDF is read as its text (3,000 if it is full) and as a picture.
+PAGE = Picture(2_000, 5_000)
+_PAGE_TEXT = 3_000
+# Models whose tokenizer is the one that we count with, by a part of their names; others
+# need more tokens for the same text, by up to this factor.
+_OWN = (
+    "chatgpt-4o",
+    "gpt-4o",
+    "gpt-4.1",
+    "gpt-4.5",
+    "gpt-5",
+    "gpt-oss",
+    "o1",
+    "o3",
+    "o4-mini",
+)
+OTHERS = 1.35
+# Some have a token for each digit, where ours has one for three; by a part of the name.
+_DIGITS = ("codellama", "command", "gemini", "gemma", "granite", "llama-2", "mistral", "mixtral", "phi-3", "qwen", "smollm", "yi-")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A prompt by our tokenizer: its texts, and the JSON around them."""
+
+    texts: int
+    rest: int
+    # Digits in the texts.
+    digits: int = 0
+
+    def most(self, upstream_model: str) -> int:
+        """Tokens that this model's tokenizer makes of it at most."""
+        name = upstream_model.lower().rpartition("/")[2]
+        if name.startswith(_OWN):
+            return self.rest + self.texts
+        alone = self.digits if any(one in name for one in _DIGITS) else 0
+        return self.rest + math.ceil(self.texts * OTHERS) + alone
+
+
+def page(upstream_model: str) -> Picture:
+    """What a page of a PDF comes to in this model."""
+    return Picture(PAGE.usual, _PAGE_TEXT + picture(upstream_model).usual)
+
+
 def of_bytes(size: int) -> int:
     """A high estimate of the tokens in `size` bytes of text: size / 3 x 1.1."""
     return (size * 11 + 29) // 30
+
+
+def of_count(found: Counted) -> int:
+    """A high estimate of the tokens of a counted prompt: a tenth more."""
+    return found.rest + (found.texts * 11 + 9) // 10
 
 
 def delivered(size: int, pieces: int) -> int:

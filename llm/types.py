@@ -12,11 +12,14 @@ from billing.config import Rate, TierFacts
 from billing.ledger import Admitted, Claim, Limit, Stored
 from billing.models import Usage
 from billing.principal import Principal
+from llm.attachments import NOTHING as NO_ATTACHMENT
+from llm.attachments import Attached
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
 from llm.coalesce.flight import Flight
 from llm.config import ModelFacts, ProviderFacts
 from llm.limits.types import Taken
+from llm.tokens import Counted
 
 # Says why a request's task is cancelled.
 CLIENT_GONE = "client_gone"
@@ -77,11 +80,14 @@ class Shape:
     asked_output: int | None
     # A high estimate, for the minute limits.
     prompt_tokens: int
-    # Of all that may become prompt, without the pictures that it holds.
+    # Of all that may become prompt, without what is attached to it.
     prompt_bytes: int
-    # Tokens that no count of the prompt can pass, without its pictures.
+    # Tokens that no count of the prompt can pass, without what is attached to it.
     prompt_most: int
     pictures: int = 0
+    attached: Attached = NO_ATTACHMENT
+    # By a tokenizer, where bounds by bytes were too coarse.
+    counted: Counted | None = None
     # Of the prompt what is in tokens already.
     token_ids: int = 0
     # Output tokens that a prediction by the client may cost, besides the answer.

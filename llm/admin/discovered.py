@@ -1,11 +1,15 @@
 """Discovered models become models and routes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 
+from billing import prices
+from llm import catalogue
 from llm.models import Model, Provider, Route
 
 
@@ -23,23 +27,32 @@ def already_routed(provider: Provider) -> set[str]:
     return set(provider.routes.values_list("upstream_model", flat=True))
 
 
-def add_models(provider: Provider, names: list[str]) -> Added:
-    """Make a model of each name, where there is none, and a route that comes last."""
+def add_models(
+    provider: Provider,
+    names: list[str],
+    contexts: Mapping[str, int | None] = MappingProxyType({}),
+) -> Added:
+    """Make a model of each name, where there is none, and a route that comes last.
+
+    `contexts` are their context lengths by the provider's own list.
+    """
     added = Added()
     for name in dict.fromkeys(names):
         try:
             with transaction.atomic():
-                _add(provider, name, added)
+                _add(provider, name, added, contexts.get(name))
         except ValidationError:
             added.refused.append(name[:80])
     return added
 
 
-def _add(provider: Provider, name: str, added: Added) -> None:
+def _add(provider: Provider, name: str, added: Added, context: int | None) -> None:
     model = Model.objects.filter(pk=name).first()
     new = model is None
     if model is None:
-        model = Model(name=name, kind=_kind(name))
+        source = catalogue.price_source(provider.kind, provider.key)
+        known = context or prices.package_context(source, name)
+        model = Model(name=name, kind=_kind(name), context_tokens=known)
         model.full_clean()
         model.save(force_insert=True)
     last = model.routes.aggregate(last=Max("priority"))["last"] or 0

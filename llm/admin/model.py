@@ -49,7 +49,18 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
     list_filter = (("kind", ChoicesDropdownFilter), "enabled")
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "kind", "max_output_tokens", "enabled")}),
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "kind",
+                    "max_output_tokens",
+                    "context_tokens",
+                    "enabled",
+                )
+            },
+        ),
         ("Response cache", {"fields": ("cache_enabled", "cache_scope")}),
         (
             "Timeouts, in seconds",

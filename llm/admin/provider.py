@@ -161,7 +161,7 @@ class ProviderAdmin(Admin):
             return HttpResponseNotAllowed(["POST"])
         provider = self.one(request, object_id)
         try:
-            names = discovery.discover(provider)
+            names = list(discovery.discover(provider))
         except discovery.Unreachable as error:
             messages.error(request, f"{provider}: {error}")
             return redirect(self._change_url(provider))
@@ -183,7 +183,8 @@ class ProviderAdmin(Admin):
         provider = self.one(request, object_id)
         if not request.user.has_perms(ADDING_RIGHTS):
             raise PermissionDenied
-        added = add_models(provider, request.POST.getlist("model"))
+        names = request.POST.getlist("model")
+        added = add_models(provider, names, discovery.contexts(provider))
         for row in (*added.models, *added.routes):
             self.log_addition(request, row, f"Discovered at {provider}.")
         if added.refused:

@@ -9,19 +9,33 @@ from valuecanvas.core.errors import TooManyRequests
 WHOSE = {"c": "this user", "k": "this API key", "f": "ratings"}
 
 
-def error(refused: Refused) -> TooManyRequests:
-    """The 429, with its headers."""
-    return TooManyRequests(_message(refused), headers=headers(refused))
+def error(
+    refused: Refused, prompt_tokens: int = 0, choices: int = 1
+) -> TooManyRequests:
+    """The 429, with its headers, for a request of such a prompt."""
+    message = _message(refused)
+    if refused.retry_after_s is None:
+        message = _never(refused, (refused.limit - prompt_tokens) // choices)
+    return TooManyRequests(message, headers=headers(refused))
+
+
+def _never(refused: Refused, cap: int) -> str:
+    """Waiting cannot help: what can. `cap` tokens of output would fit."""
+    told = (
+        f"This request can never pass: it may need more than all of the {refused.limit} "
+        f"tokens a minute of {WHOSE[refused.subject.name[0]]}."
+    )
+    if cap > 0:
+        return f"{told} A max_tokens of at most {cap} fits."
+    return (
+        f"{told} Its prompt alone counts for that many: send less of it at once (text, "
+        "pictures, sound or files), or ask for a higher limit."
+    )
 
 
 def _message(refused: Refused) -> str:
     whose, limit = WHOSE[refused.subject.name[0]], refused.limit
-    if refused.retry_after_s is None:
-        return (
-            f"This request may need more than all of the {limit} tokens a minute of "
-            f"{whose}. A smaller max_tokens may fit."
-        )
-    wait = f"Try again in {max(1, math.ceil(refused.retry_after_s))} s."
+    wait = f"Try again in {max(1, math.ceil(refused.retry_after_s or 0))} s."
     if refused.kind is Kind.CONCURRENT:
         return f"The most requests of {whose} at once, {limit}, are under way. {wait}"
     if whose == WHOSE["f"]:

@@ -40,6 +40,17 @@ class Model(ConfigModel):
         validators=[MinValueValidator(1)],
         help_text="The most output tokens that the model can give.",
     )
+    context_tokens = models.PositiveIntegerField(
+        "context length",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=(
+            "Tokens of prompt and answer together: the least that any of its routes "
+            "takes. Answers are asked for no longer than what a prompt leaves of it. "
+            "Empty: not known."
+        ),
+    )
     cache_enabled = models.BooleanField(
         "cache answers",
         default=True,

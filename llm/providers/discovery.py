@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Longest list offered on one page.
 MOST_MODELS = 1000
+# Of a model, in tokens: a larger one is a mistake.
+MOST_CONTEXT = 100_000_000
 
 
 class Unreachable(Exception):
@@ -43,11 +45,17 @@ def check(provider: "Provider") -> CheckResult:
     )
 
 
-def discover(provider: "Provider") -> list[str]:
-    """The names of the provider's models, sorted. Raises Unreachable."""
+def discover(provider: "Provider") -> dict[str, int | None]:
+    """The provider's models by name, sorted, and the context of each where it tells it.
+
+    Raises Unreachable.
+    """
     try:
         with sdk(provider) as client:
-            names = {one.id for one in client.models.list().data or [] if one.id}
+            listed = client.models.list().data or []
+            found = {
+                str(one.id): _context(one.model_dump()) for one in listed if one.id
+            }
     except crypto.Unreadable as error:
         raise Unreachable("Its stored key can't be opened: enter it again.") from error
     except openai.OpenAIError as error:
@@ -55,7 +63,28 @@ def discover(provider: "Provider") -> list[str]:
         raise Unreachable(_explain(error)) from error
     except (AttributeError, TypeError, ValueError) as error:
         raise Unreachable(NOT_A_LIST) from error
-    return sorted(str(name) for name in names)[:MOST_MODELS]
+    return {name: found[name] for name in sorted(found)[:MOST_MODELS]}
+
+
+def contexts(provider: "Provider") -> dict[str, int | None]:
+    """As `discover`; nothing, where the provider does not answer."""
+    try:
+        return discover(provider)
+    except Unreachable:
+        return {}
+
+
+# The names that providers have for it: OpenRouter and Together.ai, Groq, vLLM, Mistral.
+_CONTEXTS = ("context_length", "context_window", "max_model_len", "max_context_length")
+
+
+def _context(listed: dict[str, Any]) -> int | None:
+    """Tokens that a listed model takes; llama.cpp tells it in an object of its own."""
+    told = [listed.get(name) for name in _CONTEXTS]
+    meta = listed.get("meta")
+    told.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
+    counts = (one for one in told if isinstance(one, int) and not isinstance(one, bool))
+    return next((one for one in counts if 0 < one <= MOST_CONTEXT), None)
 
 
 NOT_A_LIST = "It answers, but not with a list of models: check the base URL's path."

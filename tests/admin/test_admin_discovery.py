@@ -28,7 +28,7 @@ def provider(server: Lister) -> Provider:
 def test_discover__list_of_models__sorted_and_with_the_key(
     server: Lister, provider: Provider
 ) -> None:
-    assert discovery.discover(provider) == ["model-a", "model-b"]
+    assert list(discovery.discover(provider)) == ["model-a", "model-b"]
     assert server.asked == [("/v1/models", f"Bearer {SECRET}")]
 
 
@@ -38,7 +38,7 @@ def test_discover__no_key_needed__asks_all_the_same(server: Lister) -> None:
 
 def test_discover__empty_list__is_no_error(server: Lister, provider: Provider) -> None:
     server.list()
-    assert discovery.discover(provider) == []
+    assert discovery.discover(provider) == {}
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def test_merge__the_day_and_the_minute__lists_both():
         ),
         (
             Refused(KEY, Kind.TOKENS, 500, 500, None),
-            "This request may need more than all of the 500 tokens a minute of this "
-            "API key. A smaller max_tokens may fit.",
+            "This request can never pass: it may need more than all of the 500 tokens a "
+            "minute of this API key. A max_tokens of at most 500 fits.",
         ),
     ],
 )

@@ -15,12 +15,12 @@ from valuecanvas.asgi import application as gateway
 # The application must be there before its modules are changed.
 from billing.ledger.ledger import Clerk  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
-from llm import admission  # isort: skip
+from llm import hold  # isort: skip
 from prompts import render  # isort: skip
 from prompts.render import Chosen, Library, Rendered  # isort: skip
 
 # However busy the machine is, nobody is refused or answered from memory for it.
-admission.ADMIT_WITHIN_S = 60.0
+hold.ADMIT_WITHIN_S = 60.0
 LOOK, LOCK, RENDER = Clerk._epoch, Clerk._lock, render.render
 
 

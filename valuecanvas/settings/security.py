@@ -100,6 +100,7 @@ CORS_EXPOSE_HEADERS = (
     "x-valuecanvas-cost-usd",
     "x-valuecanvas-epoch",
     "x-valuecanvas-cache",
+    "x-valuecanvas-max-tokens",
     "x-valuecanvas-prompt",
     "x-valuecanvas-prompt-version",
     "x-valuecanvas-variant",
