@@ -18,10 +18,9 @@ _PLAIN_WAVES = frozenset({1, 3, 6, 7, 0xFFFE})
 _WAVE_HEAD = 4096
 # Of a PDF whose pages cannot be counted.
 _PAGE_BYTES = 2_000
-# What is looked through in search of pages: streams, and bytes of each, unpacked. Writers
-# put some hundred objects into one.
+# What is looked through in search of pages: packed streams, and bytes once unpacked.
 _MOST_STREAMS = 1_000
-_MOST_UNPACKED = 262_144
+_MOST_UNPACKED = 8_388_608
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,11 @@ def _wave_rate(head: bytes) -> int:
 
 def pages(raw: bytes) -> int:
     """At most how many pages a PDF has, as well as that can be told."""
-    found = _page_objects(raw)
+    found, left = _page_objects(raw), _MOST_UNPACKED
     for packed in _packed(raw):
-        unpacked = _unpacked(packed)
-        if not unpacked:
+        unpacked = _unpacked(packed, left)
+        left -= len(unpacked)
+        if not unpacked or left <= 0:
             # Encrypted, say: what it holds is not known.
             return found + len(raw) // _PAGE_BYTES + 1
         found += _page_objects(unpacked)
@@ -87,11 +87,11 @@ def _packed(raw: bytes) -> Iterator[bytes]:
         at = raw.find(b"/ObjStm", end)
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpacked(packed: bytes, most: int) -> bytes:
     """Its objects; empty: it can't be read, or holds more than it may."""
     unpacking = zlib.decompressobj()
     try:
-        unpacked = unpacking.decompress(packed, _MOST_UNPACKED)
+        unpacked = unpacking.decompress(packed, most)
     except zlib.error:
         return b""
     return unpacked if unpacking.eof else b""
