@@ -41,12 +41,10 @@ def refusal(answer: Refusal, plan: Plan) -> GatewayError:
             headers=headers.quota_refused(answer),
             extra={"upgrade": _upgrade(plan)},
         )
-    sent = headers.budget_refused(answer)
-    if plan.estimate > answer.limit.micros:
-        # Waiting cannot help.
-        sent.pop("Retry-After", None)
     return BudgetExceeded(
-        _too_dear(answer, plan), headers=sent, extra={"upgrade": _upgrade(plan)}
+        _too_dear(answer, plan),
+        headers=headers.budget_refused(answer),
+        extra={"upgrade": _upgrade(plan)},
     )
 
 
