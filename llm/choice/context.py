@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from billing.principal import Principal
+from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import InvalidRequest
 
 HEADER = "x-valuecanvas-context"
@@ -30,6 +31,7 @@ def parse(header: str | None) -> Mapping[str, Any]:
             '{"targetingKey": "user-123", "country": "SE"}.',
             param=HEADER,
         )
+    json_numbers.refuse_over_64_bits(header.encode(), HEADER)
     return found
 
 

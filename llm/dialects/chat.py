@@ -10,6 +10,7 @@ from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Who
 from llm.reasoning import is_reasoning, reasoning_text
 from llm.sse import is_done
 from llm.types import Candidate, Held
+from valuecanvas.core import json_numbers
 
 # Content besides reasoning, which has many names.
 _CONTENT = frozenset(
@@ -107,8 +108,9 @@ class ChatStream(StreamReader):
             return Piece(sort, raw, usage=bool(usage))
         if chunk.get("usage") and not self._include_usage:
             # Some send it beside the last choice: not to those who did not ask.
+            chunk = json_numbers.loads(payload)
             del chunk["usage"]
-            raw = b"data: " + orjson.dumps(chunk) + b"\n\n"
+            raw = b"data: " + json_numbers.dumps(chunk) + b"\n\n"
         return self._piece(choices, raw)
 
     def _assemble(self, assembly: Assembly, chunk: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from llm.choice import context
 from llm.responses import EventStream, json_response
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
+from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import (
     GatewayError,
     InvalidRequest,
@@ -116,6 +117,7 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
     # What most SDKs send is compact: equal bytes cannot hide a name given twice.
     if orjson.dumps(body) != request.body:
         _refuse_repeated_names(request.body)
+        json_numbers.refuse_over_64_bits(request.body)
     return body
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from valuecanvas.core.errors import InvalidRequest
+
 # What JavaScript's numbers count to; PostgreSQL writes 1e308 with all its zeros.
 MOST = 2**53 - 1
 REMEDY = f"Numbers are from -{MOST:,} to {MOST:,}; write a larger one as text."
@@ -42,6 +44,25 @@ def dumps(value: Any) -> bytes:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def refuse_over_64_bits(raw: bytes, where: str = "") -> None:
+    """For JSON of a caller's, `where` it came from. Raises InvalidRequest."""
+    if not may_round(raw):
+        return
+    try:
+        place = over_64_bits(json.loads(raw), where)
+    except RecursionError as error:
+        raise InvalidRequest(
+            "The body is nested too deeply.", code="invalid_json"
+        ) from error
+    if place is not None:
+        raise InvalidRequest(
+            f"'{place}' is a whole number of more than 64 bits, which would be rounded "
+            "on its way. Send it as text.",
+            param=place,
+            code="invalid_value",
+        )
 
 
 def over_64_bits(value: Any, place: str = "") -> str | None:

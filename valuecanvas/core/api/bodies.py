@@ -8,6 +8,7 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 
+from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 
 DEPTH_MAX = 32
@@ -36,6 +37,7 @@ class JsonParser(BaseParser):
             ) from error
         if not isinstance(found, dict):
             raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+        json_numbers.refuse_over_64_bits(raw)
         return found
 
 
