@@ -83,8 +83,7 @@ def running(
         code = f"from bench import seed; seed.run({upstream!r}, {KEYS})"
         seeded = _manage("shell", "--no-imports", "--command", code, env=env)
         keys = tuple(json.loads(seeded.splitlines()[-1]))
-        http = "valuecanvas.server_http:HttpProtocol"
-        command = servers.uvicorn(app, workers, http=http)
+        command = servers.uvicorn(app, workers)
         program = Program("gateway", command, "/health/ready", env, keys)
         with servers.running(program, cores.server) as server:
             yield Started(server, (database, store), database.url, store.url, env)

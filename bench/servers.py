@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import measure
+from valuecanvas import serve
 from valuecanvas.embedded.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,28 +155,25 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def uvicorn(app: str, workers: int = 1, *, http: str = "httptools") -> list[str]:
-    """The Procfile's settings, with its defaults spelled out."""
-    return [
-        *(sys.executable, "-m", "uvicorn", app),
+def uvicorn(app: str, workers: int = 1, *more: str) -> list[str]:
+    """As in production, with the defaults spelled out; `more` overrules."""
+    return serve.command(
         *("--host", "127.0.0.1", "--port", "{port}"),
-        *("--loop", "uvloop", "--http", http),
-        *("--workers", str(workers)),
-        *(
-            "--lifespan",
-            "on",
-            "--no-access-log",
-            "--no-proxy-headers",
-            "--log-level",
-            "warning",
-        ),
-    ]
+        *("--loop", "uvloop", "--workers", str(workers), "--log-level", "warning"),
+        *more,
+        application=app,
+    )
 
 
 def floor(upstream: str) -> Program:
     """The bare ASGI forwarder."""
     env = {"BENCH_UPSTREAM": upstream}
-    return Program("floor", uvicorn("bench.forwarder:app"), "/v1/models", env)
+    return Program(
+        "floor",
+        uvicorn("bench.forwarder:app", 1, "--http", "httptools"),
+        "/v1/models",
+        env,
+    )
 
 
 def upstream() -> Program:

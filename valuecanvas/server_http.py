@@ -1,8 +1,6 @@
 """uvicorn's HTTP/1.1, with bounds for what a client sends outside of bodies.
 
-uvicorn valuecanvas.asgi:application --http valuecanvas.server_http:HttpProtocol
-
-uvicorn by itself waits for ever for a head, keeps a head of any size, takes the lines
+valuecanvas/serve.py starts the server with it. uvicorn by itself waits for ever for a head, keeps a head of any size, takes the lines
 behind a chunked body for headers, and takes the body of a request that offers an upgrade
 for the next request.
 """

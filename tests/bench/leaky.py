@@ -1,24 +1,26 @@
-"""The gateway with a leak put in: every so often a request leaves something behind."""
+"""The gateway with a leak put in: requests leave something behind."""
 
 import asyncio
 import os
+import time
 from typing import Any
 
 from valuecanvas.asgi import application as sound
 
-EVERY = 10
+# So many a second, however few requests a busy machine lets through.
+PER_S = 20
 
 
 class Leaky:
-    """Leaves a task and a descriptor after each EVERY-th request."""
+    """Leaves tasks and descriptors, as many as are due when a request comes."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._began = time.monotonic()
         self._left: list[Any] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._count += 1
-        if self._count % EVERY == 0:
+        due = (time.monotonic() - self._began) * PER_S
+        while len(self._left) < 2 * due:
             forever = asyncio.get_running_loop().create_future()
             self._left.append(asyncio.ensure_future(_wait(forever)))
             self._left.append(os.open(os.devnull, os.O_RDONLY))

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from valuecanvas import serve
 from valuecanvas.embedded.processes import free_port
 
 START_S = 60.0
@@ -56,9 +56,8 @@ class Web:
 
     def spawn(self, **env: str) -> None:
         """Start it, without waiting until it answers."""
-        command = [sys.executable, "-m", "uvicorn", self.application]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
-        command += ["--http", "valuecanvas.server_http:HttpProtocol"]
+        address = ("--host", "127.0.0.1", "--port", str(self.port))
+        command = serve.command(*address, application=self.application)
         with (self.folder / f"web-{self.port}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

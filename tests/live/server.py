@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connections
 
+from valuecanvas import serve
 from valuecanvas.embedded.processes import free_port
 
 START_S = 60
@@ -61,9 +61,7 @@ def live_server(
 ) -> Iterator[LiveServer]:
     """Start a gateway with `env` on top of this process's, and end it by SIGTERM."""
     port, log_path = free_port(), folder / "server.log"
-    command = [sys.executable, "-m", "uvicorn", "valuecanvas.asgi:application"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-    command += ["--http", "valuecanvas.server_http:HttpProtocol"]
+    command = serve.command("--host", "127.0.0.1", "--port", str(port))
     with (
         log_path.open("wb") as log,
         subprocess.Popen(
