@@ -4,6 +4,7 @@ from typing import Any
 
 from llm.reasoning import reasoning_text
 from llm.translate.fields import Json
+from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from valuecanvas.core import json_numbers
 
 # What a part of a content list may have its words under.
@@ -49,6 +50,13 @@ def calls_in(said: Json) -> list[Json]:
     if made := object_in(said, "function_call"):
         calls.append({"index": 0, "function": made})
     return calls
+
+
+def call_in(call: Json) -> tuple[CallKind, str, str]:
+    """What kind of call it is, its name, and what is given to it."""
+    kind = CUSTOM if object_in(call, CUSTOM.member) else FUNCTION
+    made = object_in(call, kind.member)
+    return kind, text_in(made, "name"), text_in(made, kind.said)
 
 
 def logprobs_in(choice: Json) -> list[Json]:

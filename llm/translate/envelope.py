@@ -144,4 +144,6 @@ def _choice(choice: Any) -> Any:
 
 
 def _tool(tool: Json) -> Json:
+    if tool["type"] != "function":
+        return tool
     return {"description": None, "parameters": None, "strict": False, **tool}

@@ -1,11 +1,14 @@
 """The input items of a Responses request as the messages of a chat."""
 
 from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from llm.translate.parts import assistant_text, chat_content
 from valuecanvas.core.errors import InvalidRequest
 
 # Chat providers other than OpenAI know no "developer"; all of them know "system".
 ROLES = (("user", "user"), ("system", "system"), ("developer", "system"))
+CALLS = {kind.item: kind for kind in (FUNCTION, CUSTOM)}
+OUTPUTS = tuple(f"{kind}_output" for kind in CALLS)
 
 
 def chat_messages(source: object, instructions: object) -> list[Json]:
@@ -35,9 +38,9 @@ def _add(messages: list[Json], item: Json, param: str) -> None:
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
     if kind == "message":
         _add_message(messages, item, param)
-    elif kind == "function_call":
-        _add_call(messages, item, param)
-    elif kind == "function_call_output":
+    elif kind in CALLS:
+        _add_call(messages, CALLS[kind], item, param)
+    elif kind in OUTPUTS:
         messages.append(
             {
                 "role": "tool",
@@ -54,7 +57,7 @@ def _add(messages: list[Json], item: Json, param: str) -> None:
         raise unsupported(
             f"{param}.type",
             "This kind of item",
-            "Send messages, function calls and their outputs.",
+            "Send messages, calls of your own tools and their outputs.",
         )
 
 
@@ -87,17 +90,17 @@ def _say(messages: list[Json], text: str) -> None:
         last["content"] += f"\n\n{text}"
 
 
-def _add_call(messages: list[Json], item: Json, param: str) -> None:
+def _add_call(messages: list[Json], kind: CallKind, item: Json, param: str) -> None:
     """Neighbouring calls, and the text before them, are one chat message."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     messages[-1].setdefault("tool_calls", []).append(
         {
             "id": a_string(item.get("call_id"), f"{param}.call_id"),
-            "type": "function",
-            "function": {
+            "type": kind.member,
+            kind.member: {
                 "name": a_string(item.get("name"), f"{param}.name"),
-                "arguments": a_string(item.get("arguments"), f"{param}.arguments"),
+                kind.said: a_string(item.get(kind.said), f"{param}.{kind.said}"),
             },
         }
     )

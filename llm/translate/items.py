@@ -1,10 +1,30 @@
 """The output items of a Response: reasoning, messages and function calls."""
 
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 from llm.translate.fields import Json
 
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallKind:
+    """What a kind of calls is named in a chat, in its output item, and in events."""
+
+    member: str
+    said: str
+    item: str
+    event: str
+    prefix: str
+
+
+FUNCTION: Final = CallKind(
+    "function", "arguments", "function_call", "response.function_call_arguments", "fc"
+)
+CUSTOM: Final = CallKind(
+    "custom", "input", "custom_tool_call", "response.custom_tool_call_input", "ctc"
+)
 
 
 def message_item(item_id: str, content: list[Json], status: Status) -> Json:
@@ -29,15 +49,15 @@ def reasoning_item(item_id: str, summary: list[Json], status: Status) -> Json:
 
 
 def call_item(
-    item_id: str, *, call_id: str, name: str, arguments: str, status: Status
+    kind: CallKind, item_id: str, *, call_id: str, name: str, said: str, status: Status
 ) -> Json:
     return {
         "id": item_id,
-        "type": "function_call",
+        "type": kind.item,
         "status": status,
         "call_id": call_id,
         "name": name,
-        "arguments": arguments,
+        kind.said: said,
     }
 
 

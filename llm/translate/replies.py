@@ -2,6 +2,7 @@
 
 from llm import usage_forms
 from llm.translate.chat import (
+    call_in,
     calls_in,
     logprobs_in,
     object_in,
@@ -73,11 +74,12 @@ def _parts(said: Json, choice: Json) -> list[Json]:
 
 
 def _call(call: Json, names: Names, index: int) -> Json:
-    function = object_in(call, "function")
+    kind, name, said = call_in(call)
     return call_item(
-        names.item("fc", index),
+        kind,
+        names.item(kind.prefix, index),
         call_id=names.call(text_in(call, "id"), index),
-        name=text_in(function, "name"),
-        arguments=text_in(function, "arguments"),
+        name=name,
+        said=said,
         status="completed",
     )

@@ -7,6 +7,8 @@ import orjson
 from llm.translate.events import EventWriter, before
 from llm.translate.fields import Json
 from llm.translate.items import (
+    FUNCTION,
+    CallKind,
     Status,
     call_item,
     message_item,
@@ -109,27 +111,29 @@ class TextItem:
 
 
 class CallItem:
-    """A function call."""
+    """A call of a function or a custom tool."""
 
-    def __init__(self, index: int, item_id: str, *, call_id: str, name: str) -> None:
+    def __init__(
+        self, kind: CallKind, index: int, item_id: str, *, call_id: str, name: str
+    ) -> None:
         self.status: Status = "in_progress"
+        self._kind = kind
         self._id = item_id
         self._index = index
         self._call_id = call_id
         self._name = name
         self._where: Json = {"item_id": item_id, "output_index": index}
         self._pieces: list[str] = []
-        self._opening = before(
-            "response.function_call_arguments.delta", "delta", self._where
-        )
+        self._opening = before(f"{kind.event}.delta", "delta", self._where)
 
     def item(self) -> Json:
         """The item as it is now."""
         return call_item(
+            self._kind,
             self._id,
             call_id=self._call_id,
             name=self._name,
-            arguments="".join(self._pieces),
+            said="".join(self._pieces),
             status=self.status,
         )
 
@@ -143,8 +147,10 @@ class CallItem:
 
     def is_whole(self) -> bool:
         """Whether the arguments so far are a complete JSON object, and no empty one:
-        that is what some providers begin with.
+        that is what some providers begin with. Other texts tell nothing of their end.
         """
+        if self._kind is not FUNCTION:
+            return False
         try:
             found = orjson.loads("".join(self._pieces))
         except orjson.JSONDecodeError:
@@ -154,10 +160,11 @@ class CallItem:
     def close(self, writer: EventWriter, status: Status) -> list[bytes]:
         self.status = status
         item = self.item()
-        ended = {**self._where, "name": self._name, "arguments": item["arguments"]}
+        said = self._kind.said
+        ended = {**self._where, "name": self._name, said: item[said]}
         done = {"output_index": self._index, "item": item}
         return [
-            writer.event("response.function_call_arguments.done", ended),
+            writer.event(f"{self._kind.event}.done", ended),
             writer.event("response.output_item.done", done),
         ]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from llm.translate.chat import object_in, text_in
+from llm.translate.chat import call_in, text_in
 from llm.translate.events import EventWriter
 from llm.translate.fields import Json
-from llm.translate.items import Names, Status
+from llm.translate.items import FUNCTION, CallKind, Names, Status
 from llm.translate.stream_items import CallItem, TextItem
 
 # Arguments of a call whose name has not come yet.
@@ -17,6 +17,7 @@ class Slot:
     """A call of the chat: held back until its name is known."""
 
     given_id: str = ""
+    kind: CallKind = FUNCTION
     item: CallItem | None = None
     held: str = ""
 
@@ -52,11 +53,11 @@ class Output:
         return events
 
     def call(self, delta: Json) -> list[bytes]:
-        """A delta of a function call; of one that is closed, nothing more is told."""
-        function = object_in(delta, "function")
-        name, arguments = text_in(function, "name"), text_in(function, "arguments")
+        """A delta of a call; of one that is closed, nothing more is told."""
+        kind, name, arguments = call_in(delta)
         slot = self._slot(delta, name)
         if slot.item is None:
+            slot.kind = kind
             slot.held += arguments
             wait = not name and len(slot.held) <= MOST_HELD
             return [] if wait else self._open_call(slot, name)
@@ -101,8 +102,9 @@ class Output:
         events = self._settle()
         index = len(self._items)
         item = slot.item = CallItem(
+            slot.kind,
             index,
-            self._names.item("fc", index),
+            self._names.item(slot.kind.prefix, index),
             call_id=self._names.call(slot.given_id, index),
             name=name,
         )

@@ -1,5 +1,8 @@
 """The tools of a Responses request as tools of a chat."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from llm.translate.fields import (
     Json,
     a_boolean,
@@ -10,15 +13,11 @@ from llm.translate.fields import (
 )
 from valuecanvas.core.errors import InvalidRequest
 
-REMEDY = "Declare a tool of type 'function' and run it yourself."
+REMEDY = "Declare a tool of type 'function' or 'custom' and run it yourself."
+KINDS = ("function", "custom")
 # How a tool is chosen from 'allowed_tools' that name no mode.
 ALLOWED_MODE = "auto"
 MODES = ("auto", "none", "required")
-_OPTIONAL = (
-    ("description", a_string),
-    ("parameters", an_object),
-    ("strict", a_boolean),
-)
 
 
 def chat_tools(body: Json) -> Json:
@@ -27,7 +26,7 @@ def chat_tools(body: Json) -> Json:
     Raises InvalidRequest for a built-in tool and for a choice of a missing one.
     """
     tools = [
-        _function(an_object(tool, f"tools[{index}]"), f"tools[{index}]")
+        _tool(an_object(tool, f"tools[{index}]"), f"tools[{index}]")
         for index, tool in enumerate(a_list(body.get("tools") or [], "tools"))
     ]
     choice = body.get("tool_choice")
@@ -46,37 +45,44 @@ def chat_tools(body: Json) -> Json:
     return chat
 
 
-def _function(tool: Json, param: str) -> Json:
-    if tool.get("type") != "function":
-        raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
-    function: Json = {"name": a_string(tool.get("name"), f"{param}.name")}
-    for name, read in _OPTIONAL:
-        if tool.get(name) is not None:
-            function[name] = read(tool[name], f"{param}.{name}")
-    return {"type": "function", "function": function}
+def _tool(tool: Json, param: str) -> Json:
+    kind, name = _named(tool, param)
+    made: Json = {"name": name}
+    for field, read in _OPTIONAL[kind]:
+        if tool.get(field) is not None:
+            made[field] = read(tool[field], f"{param}.{field}")
+    return {"type": kind, kind: made}
+
+
+def _format(value: object, param: str) -> Json:
+    """How the text for a custom tool is written; a chat has a grammar in a wrapper."""
+    shape = an_object(value, param)
+    if shape.get("type") != "grammar":
+        return shape
+    rules = {name: shape[name] for name in ("definition", "syntax") if name in shape}
+    return {"type": "grammar", "grammar": rules}
 
 
 def _choice(choice: object) -> object:
     if choice in MODES:
         return choice
-    chosen = an_object(choice, "tool_choice")
-    return {
-        "type": "function",
-        "function": {"name": _function_name(chosen, "tool_choice")},
-    }
+    kind, name = _named(an_object(choice, "tool_choice"), "tool_choice")
+    return {"type": kind, kind: {"name": name}}
 
 
 def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
     """Only the allowed tools are offered: few providers know the wrapper."""
     listed = a_list(choice.get("tools"), "tool_choice.tools")
     names = {
-        _function_name(
+        _named(
             an_object(tool, f"tool_choice.tools[{index}]"),
             f"tool_choice.tools[{index}]",
         )
         for index, tool in enumerate(listed)
     }
-    allowed = [tool for tool in tools if tool["function"]["name"] in names]
+    allowed = [
+        tool for tool in tools if (tool["type"], tool[tool["type"]]["name"]) in names
+    ]
     if not allowed or len(names) > len(allowed):
         raise _no_such_tool("tool_choice.tools")
     mode = choice.get("mode") or ALLOWED_MODE
@@ -89,10 +95,22 @@ def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
     return allowed, mode
 
 
-def _function_name(chosen: Json, param: str) -> str:
-    if chosen.get("type") != "function":
+def _named(tool: Json, param: str) -> tuple[str, str]:
+    """The kind of a tool and its name."""
+    kind = tool.get("type")
+    if kind not in KINDS:
         raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
-    return a_string(chosen.get("name"), f"{param}.name")
+    return kind, a_string(tool.get("name"), f"{param}.name")
+
+
+_OPTIONAL: Mapping[str, tuple[tuple[str, Callable[[object, str], Any]], ...]] = {
+    "function": (
+        ("description", a_string),
+        ("parameters", an_object),
+        ("strict", a_boolean),
+    ),
+    "custom": (("description", a_string), ("format", _format)),
+}
 
 
 def _no_such_tool(param: str) -> InvalidRequest:
