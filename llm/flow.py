@@ -46,7 +46,7 @@ class Flow:
         while (pieces := await self.more()) is not None:
             for index, piece in enumerate(pieces):
                 if piece.sort is Sort.ERROR:
-                    raise upstream.in_band(self.candidate, piece.error or {})
+                    raise upstream.in_band(self.candidate, piece.error)
                 # It may only have finished with a later event of the same burst.
                 finished = self.reader.finished and piece.sort is not Sort.HELD
                 if finished or piece.sort is Sort.CONTENT:
@@ -61,7 +61,21 @@ class Flow:
                     waiting += len(piece.out) + _EVENT_OVERHEAD
                 if waiting > MOST_HELD_BYTES:
                     raise _malformed()
-        raise Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
+        raise self._no_stream()
+
+    def _no_stream(self) -> Failed:
+        """The failure that a stream without any content is; it may be an error as JSON."""
+        rest = self._splitter.rest.strip()
+        early = Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
+        try:
+            piece = self.reader.read(b"", rest.removeprefix(b"data:"))
+        except Malformed:
+            return early
+        if piece.sort is Sort.ERROR:
+            return upstream.in_band(self.candidate, piece.error)
+        if rest.startswith(b"data:"):
+            return early
+        return Failed(Verdict.UNUSABLE, "The provider did not stream its answer.", 200)
 
     async def more(self) -> list[Piece] | None:
         """The events of the next burst; None at the end. Raises Failed."""
@@ -90,7 +104,7 @@ class Flow:
                     self._over = True
                     break
         except (Malformed, TooLarge) as error:
-            broken = _malformed()
+            broken = _malformed(getattr(error, "verdict", Verdict.UNUSABLE))
             if not pieces:
                 raise broken from error
             # What came before it was counted: it must not be lost.
@@ -122,5 +136,5 @@ class Flow:
         return data
 
 
-def _malformed() -> Failed:
-    return Failed(Verdict.FAILURE, "The provider's stream is malformed.", 200)
+def _malformed(verdict: Verdict = Verdict.FAILURE) -> Failed:
+    return Failed(verdict, "The provider's stream is malformed.", 200)

@@ -6,10 +6,13 @@ from llm.providers.base import Verdict
 from llm.types import Failure, Held
 from valuecanvas.core.errors import (
     GatewayError,
+    TooManyRequests,
     Unavailable,
     UpstreamError,
     UpstreamTimeout,
 )
+
+_SLOWER = "it asks us to slow down"
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class Journey:
     sent: bool = False
     under_way: bool = False
     soonest_ms: int | None = None
+    # Routes that were not tried: (provider, why).
+    skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def begin_sending(self) -> None:
         """Note that a provider is about to get the request."""
@@ -34,23 +39,53 @@ class Journey:
 
     def back_in(self, wait_ms: int) -> None:
         """Note that one of the routes may be asked again after `wait_ms`."""
-        self.soonest_ms = min(wait_ms, self.soonest_ms or wait_ms)
+        known = self.soonest_ms
+        self.soonest_ms = wait_ms if known is None else min(wait_ms, known)
+
+    def skip(self, provider: str, reason: str) -> None:
+        """Note that a route was not tried, and why."""
+        self.skipped.append((provider, reason))
+
+    def reject(self, provider: str, reason: str) -> None:
+        """Note that a breaker refused a route, with the breaker's reason."""
+        throttled = reason == "throttled"
+        self.skip(provider, _SLOWER if throttled else f"its breaker is open ({reason})")
 
     def exhausted(self) -> GatewayError:
         """What the caller gets when no route delivered."""
-        wait = max(1, -(-(self.soonest_ms or 1000) // 1000))
+        seconds = -(-(1000 if self.soonest_ms is None else self.soonest_ms) // 1000)
+        wait = {"Retry-After": str(max(1, seconds))}
+        causes = self._causes()
+        if self._throttled():
+            return TooManyRequests(
+                "Every provider of this model asks us to slow down; try again after "
+                f"the Retry-After seconds. {causes}",
+                code="providers_throttled",
+                headers=wait,
+            )
         if not self.failures:
             return Unavailable(
-                "Every provider of this model is unavailable now; try again shortly.",
+                f"No provider of this model is available now; try again shortly. {causes}",
                 code="no_provider_available",
-                headers={"Retry-After": str(wait)},
-            )
-        if all(one.verdict == Verdict.THROTTLED for one in self.failures):
-            return Unavailable(
-                "Every provider of this model asks us to slow down; try again shortly.",
-                code="providers_throttled",
-                headers={"Retry-After": str(wait)},
+                headers=wait,
             )
         if self.timed_out:
-            return UpstreamTimeout("No provider of this model answered in time.")
-        return UpstreamError("No provider of this model could answer.")
+            return UpstreamTimeout(
+                f"No provider of this model answered in time. {causes}"
+            )
+        return UpstreamError(f"No provider of this model could answer. {causes}")
+
+    def _throttled(self) -> bool:
+        """Does every route ask us to slow down?"""
+        return all(one.verdict == Verdict.THROTTLED for one in self.failures) and all(
+            reason == _SLOWER for _, reason in self.skipped
+        )
+
+    def _causes(self) -> str:
+        """Why each route gave no answer, in the order in which they were tried."""
+        tried = (
+            f"{one.provider}: {one.message}" + (f" {one.words}" if one.words else "")
+            for one in self.failures
+        )
+        skipped = (f"{provider}: {reason}." for provider, reason in self.skipped)
+        return " ".join(dict.fromkeys((*tried, *skipped)))

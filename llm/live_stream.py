@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 from billing.ledger import Stored
-from llm import tokens
+from llm import stream_error, tokens, upstream
 from llm.breaker.types import Event
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
@@ -14,7 +14,6 @@ from llm.dialects.base import Piece, Sort
 from llm.flow import Flow
 from llm.journal import Journal, JournalFull
 from llm.journey import Journey
-from llm.providers.base import Verdict
 from llm.relay import Relay
 from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
 from llm.stored import EVENTS, with_cost
@@ -24,11 +23,6 @@ from valuecanvas.core import failpoints
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
 HEALTHY_S = 5.0
-_STOPPED = {
-    "server_shutdown": "This server is going down; please ask again.",
-    "journal_unavailable": "The gateway cannot keep its journal now; ask again shortly.",
-    "stream_interrupted": "The stream took longer than it may; the answer is incomplete.",
-}
 _NEVER = math.inf
 
 
@@ -66,6 +60,12 @@ class LiveStream:
         self._begun = False
         # The event that ended the provider's stream, once one has.
         self._last: Sort | None = None
+        # How the provider's stream failed, if it has.
+        self._failure = stream_error.broken_off()
+        # When the last part was read, and whether the client ever took long to want more:
+        # a provider whose bytes nobody takes may give up.
+        self._read_at = self._began
+        self._kept_waiting = False
         # Why the stream is to end now, if it is.
         self._stopping = ""
         # When the wait for the provider has lasted too long; _NEVER: none is on. One
@@ -102,7 +102,7 @@ class LiveStream:
         """End the stream soon, with an in-band error of this code."""
         self._stopping = code
         if self._due != _NEVER:
-            self._flow.stop(_stopped())
+            self._flow.stop(stream_error.stopped())
 
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
@@ -119,7 +119,9 @@ class LiveStream:
                     self._last = Sort.DONE if finished else Sort.ERROR
                 elif out := self._taken(pieces):
                     return self._passed(out)
-        except Failed:
+        except Failed as failure:
+            # Without its frames: they hold this stream.
+            self._failure = failure.with_traceback(None)
             self._last = Sort.ERROR
         except JournalFull as error:
             # What is not on record may not be passed on.
@@ -140,6 +142,7 @@ class LiveStream:
         for piece in pieces:
             if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
                 self._last = piece.sort
+                self._note_error(piece)
                 break
             if piece.sort is not Sort.DROP:
                 out.append(piece.out)
@@ -152,6 +155,10 @@ class LiveStream:
                 self._lose()
                 flight.forget()
         return b"".join(out)
+
+    def _note_error(self, piece: Piece) -> None:
+        if piece.sort is Sort.ERROR:
+            self._failure = upstream.in_band(self._flow.candidate, piece.error)
 
     def _passed(self, out: bytes) -> bytes:
         """Note what is about to be passed on, before it is."""
@@ -171,20 +178,22 @@ class LiveStream:
             return self._flow.backlog
         now = time.monotonic()
         self._note_health(now)
+        self._kept_waiting = self._kept_waiting or now - self._read_at > HEALTHY_S
         if self._stopping:
-            raise _stopped()
+            raise stream_error.stopped()
         due, deadline = now + self._between_s, self._journey.deadline
         self._due = deadline if deadline < due else due
         if self._due <= now:
             # It went by while the client was reading: the provider is not to blame.
             self._stopping = "stream_interrupted"
-            raise _stopped()
+            raise stream_error.stopped()
         if self._timer is None:
             self._look_again()
         try:
             return await self._flow.more()
         finally:
             self._due = _NEVER
+            self._read_at = time.monotonic()
 
     def _look_again(self) -> None:
         loop = asyncio.get_running_loop()
@@ -194,20 +203,23 @@ class LiveStream:
         """Has the wait that is on now lasted too long? It may have begun since."""
         self._timer = None
         if self._due <= time.monotonic():
-            self._flow.stop(_stalled())
+            if self._due >= self._journey.deadline:
+                # Its tokens came: the whole answer was too long for the time it may take.
+                self._stopping = "stream_interrupted"
+            self._flow.stop(stream_error.stalled())
         elif self._due != _NEVER:
             self._look_again()
 
     def _note_health(self, now: float) -> None:
         if self._probing and now - self._began > HEALTHY_S:
             self._probing = False
-            self._relay.succeeded(self._flow.candidate, self._flow.leave)
+            self._relay.outcomes.succeeded(self._flow.candidate, self._flow.leave)
 
     async def _finished(self) -> bytes:
         failpoints.hit("after_last_token")
         flow = self._flow
         if not flow.leave.probe or self._probing:
-            await self._relay.ended(
+            await self._relay.outcomes.ended(
                 flow.candidate, flow.leave, filtered=flow.reader.filtered
             )
         outcome = self._outcome("ok")
@@ -217,13 +229,17 @@ class LiveStream:
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
         self._lose()
-        # A stream that we end ourselves says nothing of its provider.
-        event = Event.RELEASED if self._stopping else Event.FAILURE
-        await self._relay.failed(self._flow.candidate, self._flow.leave, event)
+        flow, outcomes = self._flow, self._relay.outcomes
+        # A stream that we end ourselves, or that nobody read, says nothing of its provider.
+        unread = self._kept_waiting and self._failure.error is None
+        if self._stopping or unread:
+            await outcomes.told(flow.candidate, flow.leave, Event.RELEASED)
+        else:
+            await outcomes.failed(flow.candidate, flow.leave, self._failure)
         error = self._error()
         return await self._end(
             self._outcome("interrupted", str(error["code"])),
-            self._flow.reader.failed(error),
+            stream_error.event(flow, error),
         )
 
     async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
@@ -233,14 +249,9 @@ class LiveStream:
         return with_cost(ending, summary.cost)
 
     def _error(self) -> dict[str, str | None]:
-        broke = "The provider's stream broke off; the answer is incomplete."
-        return {
-            "message": _STOPPED.get(self._stopping, broke),
-            "type": "upstream_error",
-            "param": None,
-            "code": self._stopping or "stream_interrupted",
-            "request_id": str(self._journey.held.call.id),
-        }
+        return stream_error.describe(
+            self._journey.held.call.id, self._stopping, self._failure
+        )
 
     def _lose(self) -> None:
         flight = self._journey.held.flight
@@ -274,7 +285,7 @@ class LiveStream:
         if not self._settled:
             self._lose()
             if self._probing:
-                await self._relay.failed(
+                await self._relay.outcomes.told(
                     self._flow.candidate, self._flow.leave, Event.RELEASED
                 )
             gone = self._outcome("client_gone", "client_gone")
@@ -303,11 +314,3 @@ class LiveStream:
         return await self._settler.settle(
             self._journey, outcome, answer=answer, wait=wait
         )
-
-
-def _stopped() -> Failed:
-    return Failed(Verdict.CLIENT, "The server is going down.")
-
-
-def _stalled() -> Failed:
-    return Failed(Verdict.FAILURE, "The provider's stream stalled.")

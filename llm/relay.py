@@ -14,28 +14,25 @@ from django.conf import settings
 
 from llm import dialects, upstream
 from llm.breaker.board import Board
-from llm.breaker.types import Event, Name, Pass, Rejected
+from llm.breaker.types import Event, Pass, Rejected
 from llm.cache.assembly import Assembly
-from llm.client_errors import passed_through
-from llm.dialects.base import Dialect, Malformed, Whole
+from llm.client_errors import passed_through, words
+from llm.dialects.base import Dialect, Malformed, ProviderError, Whole
 from llm.flow import Flow
 from llm.journal import Journal
 from llm.journey import Journey
 from llm.metrics import ATTEMPTS
+from llm.outcomes import Outcomes, name_of
 from llm.providers.base import Verdict
 from llm.types import Candidate, Failure, Held
 from llm.upstream import Failed
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
-EVENTS = {
-    Verdict.FAILURE: Event.FAILURE,
-    Verdict.AUTH: Event.AUTH,
-    Verdict.BILLING: Event.BILLING,
-    Verdict.THROTTLED: Event.THROTTLED,
-    # The caller's request was at fault: it tells nothing of the provider.
-    Verdict.CLIENT: Event.RELEASED,
-}
+# Of a provider's own words so many characters are told when all routes failed.
+MOST_WORDS = 200
+# What it says of our key and account is no caller's matter.
+OURS = (Verdict.AUTH, Verdict.BILLING)
 
 
 @dataclass(slots=True)
@@ -61,10 +58,15 @@ class Relay:
     """Sends admitted requests upstream."""
 
     def __init__(
-        self, pool: aiohttp.ClientSession, board: Board, journal: Journal
+        self,
+        pool: aiohttp.ClientSession,
+        board: Board,
+        outcomes: Outcomes,
+        journal: Journal,
     ) -> None:
         self._pool = pool
         self._board = board
+        self.outcomes = outcomes
         self._journal = journal
         self.retries = Retries()
 
@@ -73,7 +75,9 @@ class Relay:
 
         async def once(candidate: Candidate, leave: Pass) -> Delivery:
             delivery = await self._whole_once(journey, candidate)
-            await self.ended(candidate, leave, filtered=delivery.whole.filtered)
+            await self.outcomes.ended(
+                candidate, leave, filtered=delivery.whole.filtered
+            )
             return delivery
 
         return await self._first(journey, once)
@@ -85,29 +89,6 @@ class Relay:
             return await self._flow_once(journey, candidate, leave)
 
         return await self._first(journey, once)
-
-    def succeeded(self, candidate: Candidate, leave: Pass) -> None:
-        """Tell the breaker that the call was good."""
-        if not candidate.forced:
-            self._board.ok(_name(candidate), leave)
-
-    async def ended(self, candidate: Candidate, leave: Pass, *, filtered: bool) -> None:
-        """Tell the breaker that an answer was complete.
-
-        One that the provider's content filter cut is not counted.
-        """
-        if filtered:
-            await self.failed(candidate, leave, Event.RELEASED)
-        else:
-            self.succeeded(candidate, leave)
-
-    async def failed(
-        self, candidate: Candidate, leave: Pass, event: Event, wait_s: float = 0.0
-    ) -> None:
-        """Tell the breaker how the call ended; nothing, where that is no outcome."""
-        told = event is not Event.RELEASED or leave.probe
-        if told and not candidate.forced:
-            await self._board.tell(_name(candidate), leave, event, wait_s)
 
     async def _first(
         self, journey: Journey, once: Callable[[Candidate, Pass], Awaitable[T]]
@@ -133,14 +114,17 @@ class Relay:
         return first or (journey.attempts < settings.LLM_MAX_ATTEMPTS and left >= least)
 
     async def _leave(self, journey: Journey, candidate: Candidate) -> Pass | None:
+        provider = candidate.provider.key
         if candidate.forced == "forced_open":
+            journey.skip(provider, "its breaker is held open by an operator")
             return None
         if candidate.forced == "forced_closed":
             return Pass(-1)
         lease = journey.deadline - time.monotonic() + 5
-        answer = await self._board.acquire(_name(candidate), lease)
+        answer = await self._board.acquire(name_of(candidate), lease)
         if isinstance(answer, Rejected):
             journey.back_in(answer.retry_ms)
+            journey.reject(provider, answer.reason)
             return None
         return answer
 
@@ -161,7 +145,7 @@ class Relay:
                 and self.retries.allowed()
                 and self._may_start(journey)
             )
-            await self._tell(candidate, leave, failure)
+            await self.outcomes.failed(candidate, leave, failure)
             if not retry:
                 raise
         self.retries.running += 1
@@ -170,15 +154,10 @@ class Relay:
             await asyncio.sleep(random.uniform(*RETRY_MS) / 1000)  # noqa: S311
             return await self._attempt(journey, candidate, leave, once)
         except Failed as failure:
-            await self._tell(candidate, leave, failure)
+            await self.outcomes.failed(candidate, leave, failure)
             raise
         finally:
             self.retries.running -= 1
-
-    async def _tell(self, candidate: Candidate, leave: Pass, failure: Failed) -> None:
-        await self.failed(
-            candidate, leave, EVENTS[failure.verdict], failure.retry_after_s
-        )
 
     async def _attempt(
         self,
@@ -203,7 +182,9 @@ class Relay:
         except BaseException:
             # Cancelled: a probe's slot must not stay taken.
             if leave.probe:
-                await asyncio.shield(self.failed(candidate, leave, Event.RELEASED))
+                await asyncio.shield(
+                    self.outcomes.told(candidate, leave, Event.RELEASED)
+                )
             raise
 
     async def _whole_once(self, journey: Journey, candidate: Candidate) -> Delivery:
@@ -278,19 +259,15 @@ class Relay:
 
 def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Whole:
     try:
-        parsed = orjson.loads(raw)
+        return dialect.whole(held, orjson.loads(raw), raw)
     except orjson.JSONDecodeError as error:
         raise Failed(
             Verdict.FAILURE, "The provider's reply is not JSON.", 200
         ) from error
-    if isinstance(parsed, dict) and parsed.get("error"):
-        raise upstream.in_band(candidate, parsed["error"])
-    try:
-        if not isinstance(parsed, dict):
-            raise Malformed("The reply is not an object.")
-        return dialect.whole(held, parsed, raw)
+    except ProviderError as error:
+        raise upstream.in_band(candidate, error.body) from error
     except Malformed as error:
-        raise Failed(Verdict.FAILURE, str(error), 200) from error
+        raise Failed(error.verdict, str(error), 200) from error
 
 
 def _failure(candidate: Candidate, failure: Failed, began: float) -> Failure:
@@ -300,10 +277,7 @@ def _failure(candidate: Candidate, failure: Failed, began: float) -> Failure:
         failure.verdict.value,
         failure.status,
         failure.message,
+        "" if failure.verdict in OURS else words(failure.error or {}, MOST_WORDS),
         int((time.monotonic() - began) * 1000),
         dt.datetime.now(dt.UTC),
     )
-
-
-def _name(candidate: Candidate) -> Name:
-    return Name(candidate.provider.key, candidate.upstream_model)

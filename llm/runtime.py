@@ -23,7 +23,9 @@ from llm.journal import Journal
 from llm.keeper import Keeper
 from llm.limits.limiter import Limiter
 from llm.live_config import LiveConfig
+from llm.outcomes import Outcomes
 from llm.pipeline import Pipeline
+from llm.providers.key_probe import KeyProbe
 from llm.reader import Reader
 from llm.records import Records
 from llm.relay import Relay
@@ -49,6 +51,7 @@ class Runtime:
     callers: Callers
     config: LiveConfig
     board: Board
+    outcomes: Outcomes
     records: Records
     pool: aiohttp.ClientSession
     admission: Admission
@@ -71,6 +74,7 @@ class Runtime:
         await self.heir.stop()
         await self.keeper.stop()
         await self.limiter.close()
+        await self.outcomes.close()
         await self.board.close()
         await self.records.flush()
         await self.exposures.stop()
@@ -106,6 +110,7 @@ async def start() -> Runtime:
 
     config = LiveConfig(db, changed)
     pool = upstream.session()
+    outcomes = Outcomes(board, KeyProbe(pool))
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
     limiter = Limiter(store)
@@ -129,7 +134,7 @@ async def start() -> Runtime:
     exposures.start()
     pipeline = Pipeline(
         admission=admission,
-        relay=Relay(pool, board, journal),
+        relay=Relay(pool, board, outcomes, journal),
         settler=Settler(ledger, journal, limiter),
         journal=journal,
         cache=cache,
@@ -154,6 +159,7 @@ async def start() -> Runtime:
         callers=callers,
         config=config,
         board=board,
+        outcomes=outcomes,
         records=records,
         pool=pool,
         admission=admission,

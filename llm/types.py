@@ -234,6 +234,8 @@ class Failure:
     verdict: str
     status: int | None
     message: str
+    # What the provider said itself, without secrets: for the caller, kept nowhere.
+    words: str
     latency_ms: int
     at: dt.datetime
 

@@ -2,24 +2,31 @@
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
-import orjson
 from aiohttp.abc import AbstractStreamWriter
 from django.conf import settings
 
 from llm.providers import reach
-from llm.providers.base import Verdict, error_of
+from llm.providers.base import Verdict
+from llm.providers.error_body import error_within, read_error
+from llm.providers.redaction import redact_error
 from llm.types import Candidate
 from valuecanvas.core import failpoints
 
 MOST_ERROR_BYTES = 65_536
+ERROR_WITHIN_S = 5.0
 MOST_RETRY_AFTER_S = 60.0
 DEFAULT_RETRY_AFTER_S = 1.0
+# The statuses that gRPC's numbers stand for: some send these under 200.
+_GRPC = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500,
+         14: 503, 16: 401}  # fmt: skip
+_STATUS = re.compile(r"[45][0-9][0-9]")
 
 
 @dataclass(slots=True)
@@ -137,7 +144,7 @@ async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None
     """Raises Failed unless the headers are a success."""
     if response.status != 200:
         raise await _refusal(response, candidate)
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if not is_plain(response):
         raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
     failpoints.hit("after_connect")
 
@@ -150,19 +157,33 @@ def let_go(response: aiohttp.ClientResponse) -> None:
         response.close()
 
 
-def in_band(candidate: Candidate, error: dict[str, Any]) -> Failed:
+def in_band(candidate: Candidate, body: Any) -> Failed:
     """The failure that an error inside an answer of status 200 stands for."""
-    error = error_of({"error": error})
-    code = error.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 500
-    verdict = candidate.provider.kind.classify(status, error)
-    return Failed(verdict, "The provider sent an error in its stream.", status, error)
+    error = _safe(candidate, error_within(body))
+    status = next(
+        filter(None, map(_status, (error.get("code"), error.get("status")))), 0
+    )
+    verdict = candidate.provider.kind.classify(status or 200, error)
+    return Failed(
+        verdict,
+        "The provider sent an error in its answer.",
+        status or 200,
+        error,
+        retry_after_s=DEFAULT_RETRY_AFTER_S,
+    )
+
+
+def _status(code: Any) -> int:
+    """The HTTP status that a code within an error stands for; 0: none."""
+    if isinstance(code, int) and code in _GRPC:
+        return _GRPC[code]
+    return int(code) if _STATUS.fullmatch(str(code)[:4]) else 0
 
 
 async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:
     """The failure that a status other than 200 stands for."""
     status = response.status
-    error = error_of(await _parsed_error(response))
+    error = _safe(candidate, read_error(await _error_bytes(response)))
     verdict = candidate.provider.kind.classify(status, error)
     return Failed(
         verdict,
@@ -173,13 +194,28 @@ async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Fa
     )
 
 
-async def _parsed_error(response: aiohttp.ClientResponse) -> Any:
+def _safe(candidate: Candidate, error: dict[str, Any]) -> dict[str, Any]:
+    return redact_error(error, candidate.provider.api_key)
+
+
+async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of a refusal's body, as far as it comes; compressed, it is of no use."""
+    parts: list[bytes] = []
     try:
-        async with asyncio.timeout(5):
-            raw = await read_whole(response, MOST_ERROR_BYTES)
-        return orjson.loads(raw)
-    except (Failed, TimeoutError, orjson.JSONDecodeError):
-        return None
+        async with asyncio.timeout(ERROR_WITHIN_S):
+            async for part in response.content.iter_any():
+                parts.append(part)
+                if sum(map(len, parts)) >= MOST_ERROR_BYTES:
+                    break
+    except (aiohttp.ClientError, OSError):
+        pass
+    return b"".join(parts)[:MOST_ERROR_BYTES] if is_plain(response) else b""
+
+
+def is_plain(response: aiohttp.ClientResponse) -> bool:
+    """Is the body sent as it is, not compressed?"""
+    coding = response.headers.get("Content-Encoding", "")
+    return coding.strip().lower() in ("", "identity")
 
 
 async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -190,7 +226,10 @@ async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
         async for part in response.content.iter_any():
             size += len(part)
             if size > most:
-                raise Failed(Verdict.FAILURE, "The provider's reply is too large.", 200)
+                # A limit of ours, which another provider's answer may meet.
+                raise Failed(
+                    Verdict.UNUSABLE, "The provider's reply is too large.", 200
+                )
             parts.append(part)
     except (aiohttp.ClientError, OSError) as error:
         raise Failed(
@@ -206,13 +245,18 @@ def retry_after(value: str | None) -> float:
     try:
         wait = float(value)
     except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-        except ValueError:
-            return DEFAULT_RETRY_AFTER_S
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=dt.UTC)
-        wait = (when - dt.datetime.now(dt.UTC)).total_seconds()
+        wait = _until(value)
     if not 0 <= wait < float("inf"):
         return DEFAULT_RETRY_AFTER_S
     return min(wait, MOST_RETRY_AFTER_S)
+
+
+def _until(date: str) -> float:
+    """Seconds until an HTTP date; -1 for what is none, or is out of all bounds."""
+    try:
+        when = parsedate_to_datetime(date)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=dt.UTC)
+        return (when - dt.datetime.now(dt.UTC)).total_seconds()
+    except (ValueError, OverflowError, TypeError, IndexError, AttributeError):
+        return -1.0

@@ -21,6 +21,8 @@ ATTEMPT_HEADER = "x-valuecanvas-attempt"
 _DESK = web.AppKey("desk", Desk)
 _MOST_BODY_BYTES = 64_000_000
 _OWN_MODELS = ("demo", "demo-embedding")
+# A key that begins so is refused everywhere, as one that was taken back.
+REVOKED = "revoked"
 
 Taker = Callable[[bytes, Desk], tuple[Order, Behaviour]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -56,6 +58,8 @@ def _taking(take: Taker) -> Handler:
             order, behaviour = take(await _body(request), desk)
         except RequestRefused as refusal:
             return _refused(refusal)
+        if request.headers.get("Authorization", "").startswith(f"Bearer {REVOKED}"):
+            behaviour = Behaviour(status=401)
         visit = desk.enter(
             order, endpoint=request.path, attempt=request.headers.get(ATTEMPT_HEADER)
         )

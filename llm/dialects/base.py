@@ -6,12 +6,30 @@ from enum import Enum
 from typing import Any
 
 from llm.cache.assembly import Assembly
+from llm.providers.base import Verdict
+from llm.providers.error_body import is_error
 from llm.types import Candidate, Held
 from llm.upstream import Failed
 
 
 class Malformed(Exception):
     """The provider's reply is not what the endpoint promises."""
+
+    verdict = Verdict.FAILURE
+
+
+class Unreadable(Malformed):
+    """We cannot read or translate the reply: that says nothing against the provider."""
+
+    verdict = Verdict.UNUSABLE
+
+
+class ProviderError(Exception):
+    """The provider's reply of status 200 is an error; `body` holds its words."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__("The reply is an error.")
+        self.body = body
 
 
 # What reading a reply of another form, or one too deep to be written again, ends in.
@@ -42,7 +60,8 @@ class Piece:
 
     sort: Sort
     out: bytes = b""
-    error: dict[str, Any] | None = None
+    # The body that holds the provider's words.
+    error: Any = None
     # True for the event that only tells the usage: not every listener wants it.
     usage: bool = False
 
@@ -81,7 +100,7 @@ class StreamReader(ABC):
         try:
             return self._read(raw, payload)
         except _UNREADABLE as error:
-            raise Malformed("A stream event has another form.") from error
+            raise Unreadable("A stream event has another form.") from error
 
     @abstractmethod
     def _read(self, raw: bytes, payload: bytes) -> Piece:
@@ -100,6 +119,8 @@ class Dialect(ABC):
     """How one endpoint is spoken to one provider."""
 
     path: str
+    # Where a reply has its answer.
+    answer = "choices"
 
     @abstractmethod
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
@@ -109,12 +130,19 @@ class Dialect(ABC):
         """Was it refused for what we added ourselves? Then `body` leaves that out now."""
         return False
 
-    def whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        """Read an answer that is not streamed. Raises Malformed."""
+    def whole(self, held: Held, parsed: Any, raw: bytes) -> Whole:
+        """Read an answer that is not streamed. Raises Malformed, ProviderError."""
+        if isinstance(parsed, list) and parsed and isinstance(parsed[0], dict):
+            # Google wraps its errors in a list.
+            parsed = parsed[0]
+        if not isinstance(parsed, dict):
+            raise Malformed("The reply is not an object.")
+        if is_error(parsed, self.answer):
+            raise ProviderError(parsed)
         try:
             return self._whole(held, parsed, raw)
         except _UNREADABLE as error:
-            raise Malformed("The reply has another form.") from error
+            raise Unreadable("The reply has another form.") from error
 
     @abstractmethod
     def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:

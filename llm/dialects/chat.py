@@ -6,7 +6,16 @@ import orjson
 
 from llm import usage_forms
 from llm.cache.assembly import Assembly, natural
-from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.base import (
+    Dialect,
+    Malformed,
+    Piece,
+    ProviderError,
+    Sort,
+    StreamReader,
+    Whole,
+)
+from llm.providers.error_body import is_error
 from llm.reasoning import is_reasoning, reasoning_text
 from llm.sse import is_done
 from llm.types import Candidate, Held
@@ -93,11 +102,17 @@ class ChatStream(StreamReader):
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         if is_done(payload):
             return Piece(Sort.DONE)
+        if is_error_event(raw):
+            return Piece(Sort.ERROR, error=payload.decode("utf-8", "replace"))
         chunk = parse(payload)
-        if chunk.get("error"):
-            return Piece(Sort.ERROR, error=chunk["error"])
+        choices = chunk.get("choices")
+        if chunk.get("error") or (not choices and is_error(chunk, "choices")):
+            return Piece(Sort.ERROR, error=chunk)
         if self.assembly is not None:
             self._assemble(self.assembly, chunk)
+        return self._chunk(chunk, raw, payload)
+
+    def _chunk(self, chunk: dict[str, Any], raw: bytes, payload: bytes) -> Piece:
         choices = chunk.get("choices")
         usage = usage_forms.find(chunk)
         if usage:
@@ -111,6 +126,8 @@ class ChatStream(StreamReader):
             chunk = json_numbers.loads(payload)
             del chunk["usage"]
             raw = b"data: " + json_numbers.dumps(chunk) + b"\n\n"
+        if not isinstance(choices, list):
+            raise Malformed("A stream chunk has no list of choices.")
         return self._piece(choices, raw)
 
     def _assemble(self, assembly: Assembly, chunk: dict[str, Any]) -> None:
@@ -126,6 +143,8 @@ class ChatStream(StreamReader):
             if self._measure(choice.get("delta") or _NOTHING):
                 sort = Sort.CONTENT
             if reason := choice.get("finish_reason"):
+                if is_failure(reason):
+                    return Piece(Sort.ERROR, error={"error": choice.get("error")})
                 self._end(choice.get("index", 0), reason)
                 if sort is Sort.HELD:
                     sort = Sort.PASS
@@ -165,22 +184,44 @@ class ChatStream(StreamReader):
         return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
 
 
+def is_error_event(raw: bytes) -> bool:
+    """Does the event have the name `error`? Chat chunks have no name."""
+    return raw[:6] == b"event:" and raw[6 : raw.find(b"\n")].strip() == b"error"
+
+
+def is_failure(reason: Any) -> bool:
+    """Did a choice end because the provider failed?"""
+    return isinstance(reason, str) and (reason == "error" or reason.endswith("_error"))
+
+
 def parse(payload: bytes) -> dict[str, Any]:
     """A chunk as a dict. Raises Malformed."""
     try:
         chunk = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise Malformed("A stream chunk is not JSON.") from error
+    if isinstance(chunk, list) and chunk:
+        # Google wraps its errors in a list.
+        chunk = chunk[0]
     if not isinstance(chunk, dict):
         raise Malformed("A stream chunk is not an object.")
     return chunk
 
 
-def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
-    """The generated texts. Raises Malformed, and what Dialect.whole makes of others."""
+def check_choices(parsed: dict[str, Any]) -> list[Any]:
+    """The choices. Raises Malformed, and ProviderError for a choice that failed."""
     choices = parsed.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Malformed("The reply has no choices.")
+    for choice in choices:
+        if choice.get("error") or is_failure(choice.get("finish_reason")):
+            raise ProviderError({"error": choice.get("error")})
+    return choices
+
+
+def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
+    """The generated texts. Raises as check_choices, and what Dialect.whole makes of others."""
+    choices = check_choices(parsed)
     return tuple(text for choice in choices for text in generated(choice["message"]))
 
 

@@ -8,6 +8,7 @@ from llm.types import Candidate, Held
 
 class Embeddings(Dialect):
     path = "/embeddings"
+    answer = "data"
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return {**held.plan.body, "model": candidate.upstream_model}

@@ -3,8 +3,9 @@
 from typing import Any
 
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from llm.dialects.chat import FILTERED, parse, text_size
+from llm.dialects.chat import FILTERED, is_error_event, parse, text_size
 from llm.providers.base import Verdict
+from llm.providers.error_body import is_error
 from llm.sse import is_done
 from llm.stored import DONE
 from llm.types import Candidate, Held
@@ -47,7 +48,7 @@ class NativeStream(StreamReader):
             return Piece(Sort.DROP)
         event = parse(payload)
         kind = str(event.get("type", ""))
-        if kind == "error":
+        if is_error_event(raw) or is_error(event, "type"):
             self._told = _error(event)
             return Piece(Sort.ERROR, error=self._told)
         raw = self._in_order(event, raw, payload)
@@ -134,6 +135,7 @@ def output_texts(output: Any) -> tuple[str, ...]:
 
 class Responses(Dialect):
     path = "/responses"
+    answer = "output"
 
     def __init__(self) -> None:
         # The providers' models that have refused to send encrypted reasoning.

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
-from llm.dialects.chat import ChatStream, as_whole, capped, parse
+from llm.dialects.base import Dialect, Piece, Sort, StreamReader, Unreadable, Whole
+from llm.dialects.chat import ChatStream, as_whole, capped, check_choices, parse
 from llm.stored import DONE
 from llm.translate import ResponseStream, to_chat, to_response
 from llm.types import Candidate, Held
@@ -50,6 +50,7 @@ class ResponsesViaChat(Dialect):
         return capped(to_chat(held.plan.body), held, candidate)
 
     def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+        check_choices(parsed)
         try:
             response = to_response(
                 json_numbers.loads(raw) if json_numbers.may_round(raw) else parsed,
@@ -58,7 +59,7 @@ class ResponsesViaChat(Dialect):
                 created=int(time.time()),
             )
         except GatewayError as error:
-            raise Malformed(error.message) from error
+            raise Unreadable(error.message) from error
         return as_whole(json_numbers.dumps(response), parsed)
 
     def reader(self, held: Held) -> TranslatedStream:

@@ -11,9 +11,10 @@ class Verdict(StrEnum):
 
     FAILURE = "failure"  # fail over; counts against the breaker
     THROTTLED = "throttled"  # fail over; wait for Retry-After
-    AUTH = "auth"  # fail over; our key is bad
-    BILLING = "billing"  # fail over; our account is out of money
+    AUTH = "auth"  # fail over; our key seems bad
+    BILLING = "billing"  # fail over; our account seems out of money
     CLIENT = "client"  # the caller's mistake: passed through, no failover
+    UNUSABLE = "unusable"  # fail over; this one request did not fit: no outcome
 
 
 Classify = Callable[[int, dict[str, Any]], Verdict]
@@ -29,26 +30,3 @@ class Kind:
     responses: bool = False
     # The field with which it caps its output.
     cap_field: str = "max_tokens"
-
-
-def error_of(body: Any) -> dict[str, Any]:
-    """The `error` object of a parsed reply, or {}; some send a bare string."""
-    if not isinstance(body, dict):
-        return {}
-    error = body.get("error")
-    if isinstance(error, dict):
-        return error
-    return {"message": error} if isinstance(error, str) else {}
-
-
-def classify(status: int, error: dict[str, Any]) -> Verdict:
-    """The common reading of an HTTP status of 400 and up."""
-    if status == 402 or error.get("code") == "insufficient_quota":
-        return Verdict.BILLING
-    if status in (401, 403):
-        return Verdict.AUTH
-    if status == 429:
-        return Verdict.THROTTLED
-    if status >= 500 or status < 400 or status == 408:
-        return Verdict.FAILURE
-    return Verdict.CLIENT

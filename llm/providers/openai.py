@@ -1,6 +1,7 @@
 """OpenAI itself."""
 
-from llm.providers.base import Kind, classify
+from llm.providers.base import Kind
+from llm.providers.error_words import classify
 
 KIND = Kind(
     title="OpenAI",

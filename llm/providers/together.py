@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from llm.providers.base import Kind, Verdict, classify
+from llm.providers.base import Kind, Verdict
+from llm.providers.error_words import classify
 
 
 def read(status: int, error: dict[str, Any]) -> Verdict:

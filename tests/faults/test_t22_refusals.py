@@ -63,7 +63,8 @@ async def test_too_many__with_retry_after__is_left_alone_so_long_and_never_opens
     assert rig.refereed(*seen) == RUNS
 
 
-OPENS = {"status-401": "auth", "status-403": "auth", "status-402": "billing",
+# A key that the provider has revoked, or a bill that is not paid.
+OPENS = {"revoked": "auth", "status-402": "billing",
          "status-429:insufficient_quota": "billing"}  # fmt: skip
 
 
@@ -71,7 +72,8 @@ OPENS = {"status-401": "auth", "status-403": "auth", "status-402": "billing",
 async def test_key_or_bill__refused__opens_with_its_reason_and_fails_over(
     rig: Rig, behaviour: str
 ) -> None:
-    offer = rig.provide(behaviour, "ok-12")
+    key = behaviour if behaviour == "revoked" else ""
+    offer = rig.provide("ok" if key else behaviour, "ok-12", api_key=(key, ""))
     seen = await run(rig, offer)
     assert [row.whole for row in seen] == [True] * RUNS
     found = await breaker(rig, offer)
@@ -84,13 +86,27 @@ async def test_key_or_bill__refused__opens_with_its_reason_and_fails_over(
     assert rig.refereed(*seen) == RUNS
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
+async def test_one_prompt__refused_as_if_the_key_were_bad__keeps_the_route(
+    rig: Rig,
+) -> None:
+    """401 for each prompt of one model, and a key that the provider takes all the same."""
+    offer = rig.provide("status-401", "ok-12")
+    seen = await run(rig, offer)
+    assert [row.whole for row in seen] == [True] * RUNS
+    assert (await breaker(rig, offer))["breaker"] == "closed"
+    rig.case.runs = f"{RUNS} requests"
+    rig.case.inject("401", rig.reached(offer))
+    rig.settled(*seen)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
 async def test_request__refused_by_the_provider__is_passed_on_and_given_back(
     rig: Rig, status: int
 ) -> None:
     offer = rig.provide(f"status-{status}", "ok-12")
     seen = await run(rig, offer)
-    assert {row.status for row in seen} == {status}
+    # A 403 of the provider's would read as a bad key of the caller's.
+    assert {row.status for row in seen} == {400 if status == 403 else status}
     assert (rig.reached(offer), rig.reached(offer, 1)) == (RUNS, 0)
     assert (await breaker(rig, offer))["breaker"] == "closed"
     rig.case.runs = f"{RUNS} requests"

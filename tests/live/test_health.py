@@ -50,7 +50,7 @@ def test_health__all_well__lists_providers_and_queue(world: World) -> None:
 
 
 def test_health__one_breaker_open__is_degraded(world: World) -> None:
-    served = world.serve("status-401", "ok")
+    served = world.serve("status-402", "ok")
     world.chat(served.model)
     shown = world.request("/api/llm/health", key="").json
     assert shown["status"] == "degraded"
@@ -135,7 +135,7 @@ def test_redis_away__requests__are_answered_all_the_same(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     env = {**server_env, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    served = world.serve("status-401", "ok")
+    served = world.serve("status-402", "ok")
     with live_server(tmp_path_factory.mktemp("no-redis"), env) as server:
         world.port = server.port
         for attempts in (2, 1, 1, 1, 1, 1):

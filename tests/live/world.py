@@ -113,13 +113,19 @@ class World:
     def serve_at(
         self, *routes: tuple[str, str], prices: tuple[str, ...] = (), **model: Any
     ) -> Served:
-        """As `serve`, with routes given as (base URL, upstream model)."""
+        """As `serve`, with routes given as (base URL, upstream model).
+
+        `api_key` is that of all providers, or a tuple with one for each.
+        """
         kind = model.pop("provider_kind", "compatible")
-        api_key = model.pop("api_key", "")
+        keys = model.pop("api_key", "")
+        keys = keys if isinstance(keys, tuple) else (keys,) * len(routes)
         made = self.db(make_model, **model)
         served = Served(made.name, [])
         for index, (url, behaviour) in enumerate(routes):
-            provider = self.db(make_provider, base_url=url, kind=kind, api_key=api_key)
+            provider = self.db(
+                make_provider, base_url=url, kind=kind, api_key=keys[index]
+            )
             self.db(
                 make_route, made, provider, upstream_model=behaviour, priority=index
             )

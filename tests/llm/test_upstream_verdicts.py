@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llm.client_errors import MOST_MESSAGE, passed_through
-from llm.providers.base import Verdict, error_of
+from llm.providers.base import Verdict
 from llm.providers.registry import KINDS
 from llm.upstream import Failed, retry_after
 
@@ -24,7 +24,7 @@ QUOTA = {"code": "insufficient_quota"}
         (401, {}, Verdict.AUTH),
         (402, {}, Verdict.BILLING),
         (404, {}, Verdict.CLIENT),
-        (408, {}, Verdict.FAILURE),
+        (408, {}, Verdict.UNUSABLE),
         (409, {}, Verdict.CLIENT),
         (413, {}, Verdict.CLIENT),
         (422, {}, Verdict.CLIENT),
@@ -39,30 +39,6 @@ def test_classify__status__means_the_same_everywhere(
     kind: str, status: int, error: dict[str, Any], verdict: Verdict
 ) -> None:
     assert KINDS[kind].classify(status, error) is verdict
-
-
-def test_classify__403__is_a_bad_key_except_at_together() -> None:
-    verdicts = {name: kind.classify(403, {}) for name, kind in KINDS.items()}
-    assert verdicts == {
-        "together": Verdict.CLIENT,
-        "openai": Verdict.AUTH,
-        "compatible": Verdict.AUTH,
-    }
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        ({"error": {"code": "x"}}, {"code": "x"}),
-        ({"error": "broken"}, {"message": "broken"}),
-        ({"error": None}, {}),
-        ({"error": 7}, {}),
-        ([], {}),
-        (None, {}),
-    ],
-)
-def test_error_of__any_body__is_an_object(body: Any, error: dict[str, Any]) -> None:
-    assert error_of(body) == error
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Does a provider still take our key? Asked where one answer says that it does not."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from django.conf import settings
+
+from llm.config import ProviderFacts
+from llm.providers import reach
+from llm.providers.base import Verdict
+from llm.providers.error_body import read_error
+
+log = structlog.get_logger("llm.providers")
+WITHIN_S = 5.0
+# An answer serves all who ask within this time, in seconds.
+FRESH_S = 5.0
+_MOST_BYTES = 65_536
+_REFUSED = (Verdict.AUTH, Verdict.BILLING)
+
+
+@dataclass(slots=True)
+class _Question:
+    task: "asyncio.Task[bool | None]"
+    fresh_until: float
+
+
+class KeyProbe:
+    """Asks `GET /models`, once at a time for each provider and key."""
+
+    def __init__(self, pool: aiohttp.ClientSession) -> None:
+        self._pool = pool
+        self._asked: dict[tuple[str, str], _Question] = {}
+
+    async def is_refused(self, provider: ProviderFacts) -> bool | None:
+        """True: the key is bad or unpaid. False: it is good. None: that is not said."""
+        now = time.monotonic()
+        name = (provider.base_url, provider.api_key)
+        found = self._asked.get(name)
+        if found is None or (found.task.done() and found.fresh_until < now):
+            self._forget(now)
+            task = asyncio.create_task(self._ask(provider))
+            found = self._asked[name] = _Question(task, now + WITHIN_S + FRESH_S)
+        return await asyncio.shield(found.task)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        for found in self._asked.values():
+            found.task.cancel()
+        await asyncio.gather(
+            *(found.task for found in self._asked.values()), return_exceptions=True
+        )
+
+    def _forget(self, now: float) -> None:
+        for name, found in list(self._asked.items()):
+            if found.task.done() and found.fresh_until < now:
+                del self._asked[name]
+
+    async def _ask(self, provider: ProviderFacts) -> bool | None:
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                refused = await self._look(provider)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            log.info("key.unchecked", provider=provider.key, error=type(error).__name__)
+            return None
+        log.warning("key.checked", provider=provider.key, refused=refused)
+        return refused
+
+    async def _look(self, provider: ProviderFacts) -> bool | None:
+        if not settings.LLM_ALLOW_HTTP_PROVIDERS and not provider.base_url.startswith(
+            "https:"
+        ):
+            raise reach.OffLimits(reach.PLAIN)
+        headers = {"Accept-Encoding": "identity", "User-Agent": "valuecanvas"}
+        if provider.api_key:
+            headers["Authorization"] = f"Bearer {provider.api_key}"
+        async with self._pool.get(
+            f"{provider.base_url}/models", headers=headers, allow_redirects=False
+        ) as response:
+            if response.status == 200:
+                return False
+            error = read_error(await response.content.read(_MOST_BYTES))
+        verdict = provider.kind.classify(response.status, error)
+        return True if verdict in _REFUSED else None

@@ -1,0 +1,150 @@
+"""Is our key bad, or one request? The provider's words and one question decide."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from llm.breaker.types import Look, Name, State
+from llm.runtime import Runtime
+from tests.live.inside import ask
+from tests.live.scripted import Asked, healthy, provider, said
+from tests.live.world import World
+
+pytestmark = pytest.mark.live
+
+NO_KEY = {"error": {"message": "Incorrect API key.", "code": "invalid_api_key"}}
+FLAGGED = {"error": {"message": "Your input was flagged.", "code": "flagged_input"}}
+
+
+def refusing(status: int, body: Any, models: bytes) -> Any:
+    """Refuses the prompts that say 'bad'; `models` is its answer to GET /models."""
+
+    def answer(asked: Asked) -> bytes:
+        if asked.path.endswith("/models"):
+            return models
+        bad = "bad" in asked.text
+        return said(status, body) if bad else healthy(asked)
+
+    return answer
+
+
+async def settled(gateway: Runtime, provider_key: str) -> Look:
+    """The breaker once no question about a key is open."""
+    while gateway.outcomes.checks:
+        await asyncio.sleep(0.01)
+    return await gateway.board.look(Name(provider_key, "m"))
+
+
+GOOD, BAD = said(200, {"data": []}), said(401, NO_KEY)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "models", "shown"),
+    [
+        (401, NO_KEY, GOOD, 502),
+        (401, {}, GOOD, 502),
+        (401, {}, said(503), 502),
+        (401, {}, said(404), 502),
+        (403, NO_KEY, GOOD, 502),
+        (403, FLAGGED, BAD, 400),
+        (403, {}, BAD, 400),
+        (402, {}, GOOD, 502),
+    ],
+)
+async def test_refusal__of_one_prompt__leaves_the_model_to_the_others(
+    indoors: World,
+    gateway: Runtime,
+    status: int,
+    body: Any,
+    models: bytes,
+    shown: int,
+) -> None:
+    async with provider(refusing(status, body, models)) as url:
+        served = indoors.serve_at((url, "m"))
+        for _ in range(6):
+            answer = await ask(indoors, gateway, served.model, text="A bad prompt.")
+            assert answer.status == shown
+        assert (await settled(gateway, served.providers[0])).state is State.CLOSED
+        assert (await ask(indoors, gateway, served.model)).status == 200
+    assert indoors.counter()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "models", "reason"),
+    [
+        (401, NO_KEY, BAD, "auth"),
+        (401, {}, BAD, "auth"),
+        (401, NO_KEY, said(404), "auth"),
+        (401, NO_KEY, said(503), "auth"),
+        (403, NO_KEY, BAD, "auth"),
+        (402, {}, said(402), "billing"),
+    ],
+)
+async def test_refusal__key_fails_the_question_too__opens_the_breaker(
+    indoors: World,
+    gateway: Runtime,
+    status: int,
+    body: Any,
+    models: bytes,
+    reason: str,
+) -> None:
+    async with provider(refusing(status, body, models)) as url:
+        served = indoors.serve_at((url, "m"))
+        assert (await ask(indoors, gateway, served.model, text="bad")).status == 502
+        look = await settled(gateway, served.providers[0])
+    assert (look.state, look.reason) == (State.OPEN, reason)
+
+
+async def test_flagged_prompt__403__is_the_callers_with_the_providers_words(
+    indoors: World, gateway: Runtime
+) -> None:
+    async with provider(refusing(403, FLAGGED, GOOD)) as url:
+        served = indoors.serve_at((url, "m"))
+        answer = await ask(indoors, gateway, served.model, text="bad")
+    assert (answer.status, answer.error["code"]) == (400, "flagged_input")
+    assert answer.error["message"] == "Your input was flagged."
+
+
+async def test_question__many_refused_at_once__is_asked_once_and_with_the_key(
+    indoors: World, gateway: Runtime
+) -> None:
+    keys: list[str] = []
+
+    def answer(asked: Asked) -> bytes:
+        if asked.path.endswith("/models"):
+            keys.append(asked.key)
+        return BAD
+
+    async with provider(answer) as url:
+        served = indoors.serve_at((url, "m"), api_key="a-key")
+        asked = (ask(indoors, gateway, served.model) for _ in range(8))
+        answers = await asyncio.gather(*asked)
+        await settled(gateway, served.providers[0])
+    assert {one.status for one in answers} <= {502, 503}
+    assert keys == ["a-key"]
+
+
+async def test_question__under_way__keeps_no_answer_waiting(
+    indoors: World, gateway: Runtime
+) -> None:
+    """The provider never answers GET /models, and the next one serves at once."""
+    never = asyncio.Event()
+
+    async def silent(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if (await reader.readline()).startswith(b"GET"):
+            await never.wait()
+        writer.write(BAD)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with provider() as good:
+        served = indoors.serve_at((url, "m"), (good, "m"))
+        answer = await ask(indoors, gateway, served.model)
+    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
+    assert gateway.outcomes.checks
+    never.set()
+    server.close()
