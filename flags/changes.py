@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flags import words
+from valuecanvas.core.json_numbers import differ
 
 Told = Callable[[Any], str]
 # Characters of a value on a line of a terminal.
@@ -52,7 +53,7 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Changed
     return [
         Changed(title, _told(name, before[name]), _told(name, after[name]))
         for name, title in _TITLES.items()
-        if name in before and name in after and before[name] != after[name]
+        if name in before and name in after and differ(before[name], after[name])
     ]
 
 

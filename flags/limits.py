@@ -6,6 +6,9 @@ from typing import Any
 import orjson
 from django.core.exceptions import ValidationError
 
+from valuecanvas.core.targeting.conditions import TOO_MANY_STEPS, steps
+from valuecanvas.core.targeting.patterns import MOST_STEPS_TOGETHER
+
 # Field of a flag's document -> how many it may have.
 COUNTS = {
     "variants": 50,
@@ -18,11 +21,7 @@ COUNTS = {
     "tags": 50,
 }
 _NOUNS = {"user_ids": "user ids"}
-CONDITIONS = 50
-# Of a condition's list, as of `in`.
-VALUES = 1_000
-# Characters of a text in a condition, and of texts for people.
-TEXT = 1_000
+# Characters of texts for people.
 WORDS = {"note": 10_000, "languages": 1_000}
 DESCRIPTION = 2_000
 # As JSON.
@@ -56,6 +55,9 @@ def check(changes: Mapping[str, Any], before: Mapping[str, Any]) -> None:
 
 def check_whole(after: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """Raises ValidationError for a flag that has grown too large altogether."""
+    work = _steps(after)
+    if work > MOST_STEPS_TOGETHER and work > _steps(before):
+        raise ValidationError({"rules": TOO_MANY_STEPS})
     size = _size(after)
     if size > FLAG_BYTES and size > _size(before):
         raise ValidationError(
@@ -69,6 +71,12 @@ def _refuse_long(field: str, what: str, text: object, most: int) -> None:
         raise ValidationError(
             {field: f"{what} has at most {most:,} characters; this has {len(text):,}."}
         )
+
+
+def _steps(document: Mapping[str, Any]) -> int:
+    rules = document.get("rules")
+    found = (rule.get("conditions") for rule in rules or () if isinstance(rule, dict))
+    return sum(steps(one) for one in found if isinstance(one, list))
 
 
 def _size(document: Mapping[str, Any]) -> int:

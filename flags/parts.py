@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from flags.models import Flag, Prerequisite, Rule, Variant
 from valuecanvas.core import bucketing, locks
+from valuecanvas.core.json_numbers import differ
 
 PARTS = ("variants", "rules", "prerequisites")
 _VARIANT: dict[str, Any] = {
@@ -54,7 +55,7 @@ def apply(flag: Flag, changes: Mapping[str, Any], before: Mapping[str, Any]) -> 
     for name, (blank, replace) in _REPLACED.items():
         if name in changes:
             wanted = _rows(name, changes[name], blank)
-            if wanted != before[name]:
+            if differ(wanted, before[name]):
                 replace(flag, wanted)
     if "variants" in changes:
         kept = changes.get("allocation", flag.allocation)

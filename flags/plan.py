@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import structlog
 
-from flags.conditions import BadCondition, Context, Test, compiled
 from flags.visitor import VISITOR, Visitor
 from valuecanvas.core.bucketing import BUCKETS, bucket, owner
+from valuecanvas.core.targeting.conditions import (
+    BadCondition,
+    Context,
+    Test,
+    compiled,
+    steps,
+)
+from valuecanvas.core.targeting.patterns import MOST_STEPS_TOGETHER
 
 if TYPE_CHECKING:
     from flags.facts import FlagFacts, RuleFacts
@@ -75,7 +82,7 @@ class Plan:
         """`rules`: those of `facts`, if they are compiled already."""
         self._name = facts.name
         self._boolean = facts.kind == "boolean"
-        self._values = {one.name: one.value for one in facts.variants}
+        self._values = _values(facts)
         if self._boolean:
             self._values = {"on": True, "off": False} | self._values
         self._off = facts.off_variant or ("off" if self._boolean else "")
@@ -136,10 +143,10 @@ class Plan:
     def _named(self, context: Context) -> str:
         """Why this caller has it in any case; empty: no reason."""
         if self._user_ids:
-            user = context.get("user")
-            user = context.get(TARGETING_KEY) if user is None else user
-            if type(user) is str and user in self._user_ids:
-                return "The user is named."
+            for name in (TARGETING_KEY, "user"):
+                user = context.get(name)
+                if type(user) is str and user in self._user_ids:
+                    return "The user is named."
         if self._tiers:
             tier = context.get("tier")
             if type(tier) is str and tier in self._tiers:
@@ -243,6 +250,14 @@ class Plan:
         return None
 
 
+def _values(facts: FlagFacts) -> dict[str, Any]:
+    """By variant. Numbers are of one type: clients that ask for a float take no 2."""
+    found = {one.name: one.value for one in facts.variants}
+    if facts.kind == "number" and any(isinstance(v, float) for v in found.values()):
+        return {name: float(value) for name, value in found.items()}
+    return found
+
+
 def _fixed(facts: FlagFacts) -> str | None:
     """Why nobody gets it; None: some may."""
     if facts.kill is not None:
@@ -253,8 +268,15 @@ def _fixed(facts: FlagFacts) -> str | None:
 
 
 def _rules(facts: FlagFacts) -> tuple[_Rule, ...]:
-    made = [_rule(facts.name, rule) for rule in facts.rules]
-    return tuple(rule for rule in made if rule is not None)
+    made, work = [], 0
+    for rule in facts.rules:
+        # Of a flag that was saved before there was a limit, or restored.
+        work += steps(rule.conditions)
+        if work > MOST_STEPS_TOGETHER:
+            _ignored(facts.name, rule, "The flag's patterns take too long together.")
+        elif (one := _rule(facts.name, rule)) is not None:
+            made.append(one)
+    return tuple(made)
 
 
 def _rule(flag: str, rule: RuleFacts) -> _Rule | None:
@@ -262,7 +284,11 @@ def _rule(flag: str, rule: RuleFacts) -> _Rule | None:
     try:
         tests = compiled(rule.conditions)
     except BadCondition as error:
-        log.warning("flags.rule_ignored", flag=flag, rule=rule.label, reason=str(error))
+        _ignored(flag, rule, str(error))
         return None
     why = f"Rule '{rule.label}' fits."
     return _Rule(tests, rule.label, rule.variant, rule.share, why)
+
+
+def _ignored(flag: str, rule: RuleFacts, reason: str) -> None:
+    log.warning("flags.rule_ignored", flag=flag, rule=rule.label, reason=reason)

@@ -84,7 +84,7 @@ def _experiment(facts: ExperimentFacts) -> dict[str, Any]:
         "prompt": facts.prompt,
         "salt": facts.salt,
         "tiers": sorted(facts.tiers),
-        "conditions": [asdict(one) for one in facts.conditions],
+        "conditions": [one.row for one in facts.conditions],
         "allocation": bucketing.dumped(facts.allocation),
         "arms": [asdict(one) for one in facts.arms.values()],
     }

@@ -18,8 +18,8 @@ from flags import services, words
 from flags.actor import Actor
 from flags.admin.forms import variant_choices
 from flags.admin.section import Section
-from flags.conditions import check_conditions
 from flags.models import Flag, Kind, Rule
+from valuecanvas.core.targeting.conditions import check_conditions
 
 TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"
 TYPES = ((TEXT, "text"), (NUMBER, "number"), (BOOLEAN, "yes or no"))

@@ -4,10 +4,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 
-from flags.conditions import check_conditions
 from flags.models.flag import Flag
 from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.targeting.conditions import check_conditions
 
 
 class Rule(ConfigModel):

@@ -15,6 +15,7 @@ from flags.document import Document
 from flags.models import ChangeState, Flag, FlagEvent
 from flags.models.event import Action
 from valuecanvas.core.errors import Conflict
+from valuecanvas.core.json_numbers import differ
 
 
 @dataclass
@@ -67,7 +68,7 @@ def changing(
         if checked:
             limits.check_whole(after, change.before)
         guard.check(change.before, after, actor)
-        if after != change.before or change.always:
+        if differ(after, change.before) or change.always:
             locked.revision += 1
             locked.save()
             record(change, action, after=after, actor=actor, reason=reason)

@@ -8,6 +8,7 @@ import orjson
 from billing.principal import Principal
 from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.core.targeting.conditions import Attributes
 
 HEADER = "x-valuecanvas-context"
 MOST_BYTES = 4096
@@ -37,7 +38,7 @@ def parse(header: str | None) -> Mapping[str, Any]:
 
 def build(
     principal: Principal, body: Mapping[str, Any], told: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Attributes:
     """The attributes of a request. What we know ourselves beats what we are told.
 
     The subject that buckets are drawn for is the client's `targetingKey`, else the
@@ -57,7 +58,7 @@ def build(
     found["tier"] = principal.tier
     found["team"] = principal.team
     found["key"] = principal.key
-    return found
+    return Attributes(found)
 
 
 def _json(text: bytes | str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing import proof
@@ -28,6 +29,7 @@ from valuecanvas.core.errors import (
     NotPermitted,
     UnsupportedMedia,
 )
+from valuecanvas.core.targeting.conditions import Attributes
 
 TARGETING_KEY = "targetingKey"
 # Attributes of one caller. What comes here may be looked at by every flag.
@@ -128,7 +130,7 @@ class EvaluateFlags(OfrepView):
         now = time.time()
         etag = _etag(flags, context, now)
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-        if etag in request.META.get("HTTP_IF_NONE_MATCH", ""):
+        if _has(request, etag):
             return json_response(b"", headers, 304)
         found = evaluate_all(flags, context, now=now)
         exposures = runtime(request).exposures
@@ -173,7 +175,7 @@ async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     return snapshot.flags, principal
 
 
-def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
+def _context(request: ASGIRequest, principal: Principal) -> Attributes:
     """The caller's attributes. Raises InvalidRequest, UnsupportedMedia.
 
     A key is a server's, which speaks for its users; a token is the user's own, who
@@ -195,7 +197,7 @@ def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
             "'targetingKey' must be a text.", param="context", code="INVALID_CONTEXT"
         )
     if principal.key:
-        return {"team": principal.team, **context}
+        return Attributes({"team": principal.team, **context})
     own = {
         TARGETING_KEY: principal.user_id,
         "user": principal.user_id,
@@ -204,7 +206,13 @@ def _context(request: ASGIRequest, principal: Principal) -> dict[str, Any]:
         "team": principal.team,
         "key": "",
     }
-    return {**context, **own}
+    return Attributes({**context, **own})
+
+
+def _has(request: ASGIRequest, etag: str) -> bool:
+    """Whether If-None-Match names `etag`, also as a weak one, or any."""
+    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    return "*" in known or etag in (one.removeprefix("W/") for one in known)
 
 
 def _etag(flags: FlagSet, context: Mapping[str, Any], now: float) -> str:

@@ -107,7 +107,7 @@ def _written(experiment: Experiment, draft: Draft) -> Experiment:
     versions = check_arms(experiment.prompt, draft.arms)
     check_weights({arm.name: arm.weight for arm in draft.arms})
     try:
-        targeting.parse(list(draft.conditions))
+        targeting.check(list(draft.conditions))
     except ValidationError as error:
         raise ValidationError({"conditions": error.messages}) from error
     experiment.hypothesis = draft.hypothesis

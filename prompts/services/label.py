@@ -176,7 +176,10 @@ def point(
     Without `check` the caller looks after what includes what.
     """
     before = label.version.number if label else None
+    ends_rollout = name == PRODUCTION and action != Action.ROLLOUT_FINISHED
     if label is not None and before == version.number:
+        if ends_rollout:
+            _end_rollout(prompt, version, actor, reason)
         return label
     if label is None:
         _check_name(name)
@@ -194,7 +197,7 @@ def point(
         to_version=version.number,
         reason=reason,
     )
-    if name == PRODUCTION and action != Action.ROLLOUT_FINISHED:
+    if ends_rollout:
         _end_rollout(prompt, version, actor, reason)
     return label
 

@@ -251,6 +251,37 @@ def test_bulk__all_flags__come_with_an_etag_that_spares_the_next(
     assert evaluate(world, key, headers=etag, targetingKey="ann").status == 200
 
 
+@pytest.mark.parametrize("sent", ["*", "W/{}", '"other", {}', '"other", W/{}'])
+def test_bulk__none_match_in_any_form__spares_the_answer(
+    world: World, key: str, sent: str
+) -> None:
+    make_flag()
+    etag = evaluate(world, key, targetingKey="ann").headers["etag"]
+    headers = {"If-None-Match": sent.format(etag)}
+    again = evaluate(world, key, headers=headers, targetingKey="ann")
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("sent", ["", '"other"', "{}x", "x{}", "**"])
+def test_bulk__none_match_of_another__is_answered(
+    world: World, key: str, sent: str
+) -> None:
+    etag = evaluate(world, key, targetingKey="ann").headers["etag"].strip('"')
+    headers = {"If-None-Match": sent.format(etag)}
+    assert evaluate(world, key, headers=headers, targetingKey="ann").status == 200
+
+
+def test_named_users__by_targeting_key__whatever_else_is_told(
+    world: World, key: str
+) -> None:
+    flag = make_flag(percent=Decimal(0), user_ids=["ann"])
+    for told in ({"user": "somebody"}, {"user": 7}, {"user": ""}, {}):
+        answer = evaluate(world, key, flag.name, targetingKey="ann", **told)
+        assert answer.json["value"] is True
+    assert evaluate(world, key, flag.name, targetingKey="x", user="ann").json["value"]
+    assert not evaluate(world, key, flag.name, targetingKey="x").json["value"]
+
+
 def test_exposures__evaluations__are_counted_by_variant(world: World, key: str) -> None:
     flag = make_flag()
     for _ in range(3):

@@ -323,3 +323,23 @@ def test_schedule__of_the_steps__is_a_row():
     row = PeriodicTask.objects.get(task=tasks.apply_due_steps.name)
 
     assert (row.interval.every, row.interval.period) == (15, "seconds")
+
+
+@pytest.mark.parametrize("how", ["move", "rollback"])
+def test_move__production_to_where_it_is__ends_the_rollout_and_says_why(prompt, how):
+    rollout = start(prompt)
+
+    if how == "move":
+        services.move_label(
+            prompt, "production", 1, expected=1, actor=ANN, reason="Off"
+        )
+    else:
+        services.rollback(prompt, to=1, actor=ANN, reason="Off")
+
+    assert (now(rollout).state, now(rollout).reason) == ("rolled_back", "Off")
+    event = events(prompt)[-1]
+    assert (event.action, event.reason) == ("rollout_rolled_back", "Off")
+    assert pointed_at(prompt) == 1
+    # Without one there is nothing to end, and nothing to record.
+    services.move_label(prompt, "production", 1, expected=1, actor=ANN, reason="Again")
+    assert events(prompt)[-1].reason == "Off"

@@ -16,6 +16,12 @@ _DIGITS = bytes(ord("0") if 48 <= code <= 57 else code for code in range(256))
 _RUN = b"0" * len(str(_MOST_64 // 2))
 
 
+def differ(one: Any, other: Any) -> bool:
+    """Whether the two are not the same JSON: to Python 2 is 2.0, and 1 is True."""
+    sort = orjson.OPT_SORT_KEYS
+    return orjson.dumps(one, option=sort) != orjson.dumps(other, option=sort)
+
+
 def too_large(value: Any) -> bool:
     """Is there a number in `value` that may not come back? Infinity is one."""
     if isinstance(value, dict):

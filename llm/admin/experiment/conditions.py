@@ -25,7 +25,7 @@ def read(text: str) -> list[dict[str, Any]]:
         if row is None:
             raise ValidationError(f"Line {number}: write it as in '{EXAMPLE}'.")
         rows.append(row)
-    targeting.parse(rows)
+    targeting.check(rows)
     return rows
 
 

@@ -1,17 +1,23 @@
 """Conditions on a caller's attributes: checked when saved, compiled when loaded."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from operator import eq, ge, gt, le, lt
 from typing import Any, TypeGuard
 
-from flags import limits, patterns, semver
 from valuecanvas.core.json_numbers import REMEDY, too_large
+from valuecanvas.core.targeting import patterns, semver
 
 Context = Mapping[str, object]
 Test = Callable[[Context], bool]
 Scalar = str | int | float | bool
 
+MOST_CONDITIONS = 50
+# Of a condition's list, as of `in`.
+MOST_VALUES = 1_000
+# Characters of a text.
+LONGEST = 1_000
 # A caller's list that is longer fits nothing: each rule of each flag goes through it.
 MOST_FOUND = 1000
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}  # fmt: skip
@@ -35,6 +41,25 @@ OPERATORS = (
 )
 
 
+TOO_MANY_STEPS = (
+    "The patterns could take too long together: use fewer or simpler ones, or 'in', "
+    "'starts_with' and 'ends_with'."
+)
+
+
+class Attributes(dict[str, Any]):
+    """A caller's attributes, whose lists are gone through once, not for each condition.
+
+    It must not change once a condition has looked at it.
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self, found: Context) -> None:
+        super().__init__(found)
+        self.members: dict[str, Set[object]] = {}
+
+
 class BadCondition(ValueError):
     """The condition is not understood."""
 
@@ -48,34 +73,46 @@ def compiled(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, ...]:
     return tuple(_compiled(one) for one in conditions)
 
 
-def check_conditions(given: object) -> str:
+def check_conditions(given: object, *, most: int = MOST_CONDITIONS) -> str:
     """What is wrong with them, for people; empty: nothing."""
     if not isinstance(given, list):
         return "Conditions are a list."
-    if len(given) > limits.CONDITIONS:
-        return f"At most {limits.CONDITIONS} conditions; these are {len(given):,}."
+    if len(given) > most:
+        return f"At most {most} conditions; these are {len(given):,}."
     for number, one in enumerate(given, start=1):
         try:
             _compiled(one)
             _refuse_large(one.get("value"))
         except BadCondition as error:
             return f"Condition {number}: {error}"
+    if steps(given) > patterns.MOST_STEPS_TOGETHER:
+        return TOO_MANY_STEPS
     return ""
+
+
+def steps(conditions: Sequence[Mapping[str, Any]]) -> int:
+    """What the patterns among `conditions` cost for each character of a value."""
+    found = 0
+    for one in conditions:
+        if one.get("operator") == "matches" and isinstance(one.get("value"), str):
+            with suppress(patterns.BadPattern):
+                found += patterns.compiled(one["value"]).programsize
+    return found
 
 
 def _refuse_large(value: object) -> None:
     """When it is saved only: what is in use goes on. Raises BadCondition."""
     values = value if isinstance(value, list) else [value]
-    if len(values) > limits.VALUES:
+    if len(values) > MOST_VALUES:
         raise BadCondition(
-            f"the list has at most {limits.VALUES:,} values; these are {len(values):,}."
+            f"the list has at most {MOST_VALUES:,} values; these are {len(values):,}."
         )
     if too_large(values):
         raise BadCondition(REMEDY)
     longest = max((len(one) for one in values if isinstance(one, str)), default=0)
-    if longest > limits.TEXT:
+    if longest > LONGEST:
         raise BadCondition(
-            f"a value has at most {limits.TEXT:,} characters; this has {longest:,}."
+            f"a value has at most {LONGEST:,} characters; this has {longest:,}."
         )
 
 
@@ -137,11 +174,19 @@ def _among(name: str, values: object, *, wanted: bool) -> Test:
         if type(found) is str:
             return (found in known) is wanted
         if _is_list(found):
-            mine = {_same(one) for one in found if _is_scalar(one)}
-            return known.isdisjoint(mine) is not wanted
+            return known.isdisjoint(_members(context, name, found)) is not wanted
         return _is_scalar(found) and (_same(found) in known) is wanted
 
     return test
+
+
+def _members(context: Context, name: str, found: Iterable[object]) -> Set[object]:
+    if not isinstance(context, Attributes):
+        return frozenset(_same(one) for one in found if _is_scalar(one))
+    if name not in context.members:
+        members = frozenset(_same(one) for one in found if _is_scalar(one))
+        context.members[name] = members
+    return context.members[name]
 
 
 def _contains(name: str, value: object, *, wanted: bool) -> Test:
@@ -152,8 +197,7 @@ def _contains(name: str, value: object, *, wanted: bool) -> Test:
         if isinstance(found, str):
             return (str(part) in found) is wanted
         if _is_list(found):
-            mine = [_same(one) for one in found if _is_scalar(one)]
-            return (_same(part) in mine) is wanted
+            return (_same(part) in _members(context, name, found)) is wanted
         return False
 
     return test
@@ -191,9 +235,10 @@ def _version(name: str, value: object, compare: Callable[[Any, Any], bool]) -> T
 
 
 def _exists(name: str, value: object) -> Test:
-    if not isinstance(value, bool):
+    wanted = value is None or value
+    if not isinstance(wanted, bool):
         raise BadCondition("the value is true or false.")
-    return lambda context: (context.get(name) is not None) is value
+    return lambda context: (context.get(name) is not None) is wanted
 
 
 def _text(name: str, value: object, operator: str) -> Test:

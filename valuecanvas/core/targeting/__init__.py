@@ -1,0 +1,1 @@
+"""Conditions on a caller's attributes: one language for flags and experiments."""
