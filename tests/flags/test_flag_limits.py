@@ -12,6 +12,7 @@ from flags import limits, services
 from flags.models import Flag, Rule, ScheduledChange
 from tests.fixtures_billing import unique
 from tests.flags.rows import BOB, ask, make_flag
+from valuecanvas.core.targeting.conditions import MOST_VALUES
 
 pytestmark = pytest.mark.django_db
 
@@ -67,7 +68,7 @@ def test_edit__more_than_a_flag_may_hold__names_field_and_limit(changes, field, 
 def test_edit__as_much_as_a_flag_may_hold__is_kept():
     flag = make_flag(
         variants=variants(limits.COUNTS["variants"]),
-        rules=rules(limits.COUNTS["rules"] - 1) + among(names(limits.VALUES)),
+        rules=rules(limits.COUNTS["rules"] - 1) + among(names(MOST_VALUES)),
         user_ids=names(limits.COUNTS["user_ids"]),
     )
 

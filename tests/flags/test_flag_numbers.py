@@ -65,5 +65,7 @@ def test_edit__one_to_true_inside_an_object__is_a_change() -> None:
         (None, 0, True),
     ],
 )
-def test_differ__as_json(one: Any, other: Any, wanted: bool) -> None:
+def test_differ__two_values__are_compared_as_json(
+    one: Any, other: Any, wanted: bool
+) -> None:
     assert differ(one, other) is wanted
