@@ -8,6 +8,7 @@ from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.sse import is_done
 from llm.stored import DONE
+from llm.translate.tools import with_mode
 from llm.types import Candidate, Held
 from llm.upstream import Failed
 from valuecanvas.core import json_numbers
@@ -56,6 +57,7 @@ class NativeStream(StreamReader):
             self._response = _object(event, "response")
         if kind == _FAILED:
             self._failure = raw
+            self.usage = _object(event, "response").get("usage")
             return Piece(Sort.ERROR, error=_error(event))
         if kind.endswith(".delta"):
             self.size += text_size(event.get("delta"))
@@ -151,6 +153,8 @@ class Responses(Dialect):
             "max_output_tokens": plan.max_output,
             "input": _without_lookups(plan.body.get("input")),
         }
+        if "tool_choice" in body:
+            body["tool_choice"] = with_mode(body["tool_choice"])
         if _name(candidate) not in self._unencrypted:
             body["include"] = _with_encrypted(body.get("include"))
         return body

@@ -8,7 +8,7 @@ from typing import Any, Final
 from llm import usage_forms
 from llm.translate.fields import Json
 from llm.translate.items import Status
-from llm.translate.tools import ALLOWED_MODE
+from llm.translate.tools import with_mode
 
 # How a chat ended -> why its Response is incomplete. All other ends are complete.
 CUT_SHORT: Final[Mapping[str, str]] = MappingProxyType(
@@ -96,7 +96,7 @@ def echo(request: Json) -> Json:
         # Whatever was asked: it can't be fetched again by its id.
         "store": False,
         "text": _text(request.get("text") or {}),
-        "tool_choice": _choice(request.get("tool_choice") or "auto"),
+        "tool_choice": with_mode(request.get("tool_choice") or "auto"),
         "tools": [_tool(tool) for tool in request.get("tools") or ()],
         "truncation": request.get("truncation") or "disabled",
     }
@@ -135,12 +135,6 @@ def _text(text: Json) -> Json:
         shape = {"description": None, **shape, "strict": shape.get("strict") is True}
     verbosity = _one_of(_VERBOSITIES, text.get("verbosity"), None)
     return {"format": shape, **({"verbosity": verbosity} if verbosity else {})}
-
-
-def _choice(choice: Any) -> Any:
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-        return {**choice, "mode": choice.get("mode") or ALLOWED_MODE}
-    return choice
 
 
 def _tool(tool: Json) -> Json:

@@ -20,6 +20,13 @@ ALLOWED_MODE = "auto"
 MODES = ("auto", "none", "required")
 
 
+def with_mode(choice: Any) -> Any:
+    """A `tool_choice`; of allowed tools with the mode that is meant where it has none."""
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        return {**choice, "mode": choice.get("mode") or ALLOWED_MODE}
+    return choice
+
+
 def chat_tools(body: Json) -> Json:
     """`tools`, `tool_choice` and `parallel_tool_calls` of the chat request.
 

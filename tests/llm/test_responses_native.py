@@ -70,12 +70,14 @@ def test_stream__provider_says_failed__is_passed_on_as_it_is() -> None:
         "ids": 2**70,
     }
     said["response"]["error"] = {"code": "image_parse_error", "message": "Blurred."}
+    said["response"]["usage"] = {"input_tokens": 3}
     raw = b'{"ids":%d,' % 2**70 + orjson.dumps({**said, "ids": None})[1:]
     read(one, delta())
     piece = read(one, raw)
     assert piece.sort is Sort.ERROR
     assert piece.error == {"code": "image_parse_error", "message": "Blurred."}
     assert one.failed(ERROR) == b"data: " + raw + b"\n\n"
+    assert one.usage == {"input_tokens": 3}
 
 
 def test_stream__failed_with_a_number_that_goes_back__gets_another() -> None:
@@ -180,6 +182,16 @@ def _without_null_id(item: Any) -> Any:
     if not isinstance(item, dict):
         return item
     return {name: value for name, value in item.items() if value or name != "id"}
+
+
+def test_body__allowed_tools_without_a_mode__get_the_specified_one() -> None:
+    named = {"type": "allowed_tools", "tools": [{"type": "function", "name": "f"}]}
+    assert body(input="x", tool_choice=named)["tool_choice"] == {
+        **named,
+        "mode": "auto",
+    }
+    for choice in ("required", None, {**named, "mode": "required"}):
+        assert body(input="x", tool_choice=choice)["tool_choice"] == choice
 
 
 def refused(verdict: Verdict = Verdict.CLIENT, **error: Any) -> Failed:

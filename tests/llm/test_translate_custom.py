@@ -1,5 +1,8 @@
-"""Custom tools, whose input is any text, go to a chat and back."""
+"""Custom tools, whose input is any text, go to a chat and back; and other contents."""
 
+from typing import Any
+
+import pytest
 from openai.types.responses import Response
 
 from llm.translate import to_chat, to_response
@@ -35,6 +38,34 @@ def test_to_chat__choice_of_a_custom_tool__is_that_of_a_chat() -> None:
     chat = to_chat(body)
     assert [tool["type"] for tool in chat["tools"]] == ["custom"]
     assert chat["tool_choice"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (
+            {"type": "input_video", "video_url": "data:video/mp4;base64,AA"},
+            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AA"}},
+        ),
+        (
+            {"type": "input_image", "image_url": "data:x", "detail": "low"},
+            {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}},
+        ),
+        ({"type": "image_url", "image_url": {"url": "x"}, "cache_control": {}}, None),
+        ({"type": "text", "text": "x"}, None),
+    ],
+)
+def test_to_chat__part_of_any_message__is_one_of_a_chat(
+    part: dict[str, Any], sent: dict[str, Any] | None
+) -> None:
+    first = {"type": "input_text", "text": "Look:"}
+    parts = [first, part]
+    items = [
+        {"role": "system", "content": parts},
+        {"type": "function_call_output", "call_id": "1", "output": parts},
+    ]
+    for message in to_chat({"input": items})["messages"]:
+        assert message["content"] == [{"type": "text", "text": "Look:"}, sent or part]
 
 
 def test_to_response__custom_call__is_an_item_that_can_be_sent_back() -> None:
