@@ -7,6 +7,8 @@ from django.contrib.admin.apps import AdminConfig
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+from django.utils.module_loading import import_string
 from unfold.sites import UnfoldAdminSite
 
 MOST_RESULTS = 100
@@ -16,6 +18,11 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
     """The site behind /admin/."""
 
     index_title = "Dashboard"
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        # Its module needs the models first.
+        page = self.admin_view(import_string("valuecanvas.metrics.page"))
+        return [path("metrics/", page, name="metrics"), *super().get_urls()]
 
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

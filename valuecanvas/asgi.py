@@ -16,12 +16,13 @@ django_application = get_asgi_application()
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
 from valuecanvas import hot, paths  # noqa: E402
+from valuecanvas.cold import ColdPath  # noqa: E402
 from valuecanvas.core.db_patience import patience  # noqa: E402
 from valuecanvas.patience import Send  # noqa: E402
 from valuecanvas.shutdown import Shutdown  # noqa: E402
 
 # Where clients fetch prompts; the rest under /api/prompts/ is for people and scripts.
-HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/api/prompts/[^/]+/fetch\Z")
+HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")
 # New objects before a pass over the youngest, and passes before the older generations.
 GC_THRESHOLDS = (10_000, 20, 20)
 
@@ -33,6 +34,7 @@ class Application:
         self._runtime: Runtime | None = None
         self._starting = asyncio.Lock()
         self._shutdown = Shutdown(self._end_streams)
+        self._cold = ColdPath(django_application)  # type: ignore[arg-type]
 
     async def __call__(
         self, scope: dict[str, Any], receive: hot.Receive, send: Send
@@ -50,7 +52,7 @@ class Application:
         else:
             # Whoever looks at a page does not wait for ever, as a command may.
             with patience(settings.DB_PAGE_TIMEOUT_S):
-                await django_application(scope, receive, send)  # type: ignore[arg-type]
+                await self._cold.handle(scope, receive, send)
 
     async def _started(self) -> Runtime:
         async with self._starting:

@@ -36,7 +36,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 URLCONF = "valuecanvas.hot_urls"
 # Answered however busy the process is.
-PROBES = "/health/"
+PROBES = ("/health/", "/metrics")
 # Of these a length would tell of the answer with a body, which nobody has.
 BODILESS = (204, 304)
 # A whole answer is handed on in pieces of this size: what a client does not read must
@@ -102,7 +102,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             await _send_stream(response, watch, patience)
         else:
             watch.stop()
-            await _send_whole(response, patience)
+            await send_whole(response, patience)
     except ClientGone:
         return
     except asyncio.CancelledError:
@@ -147,9 +147,7 @@ async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBa
     if response.status_code == 401:
         await scope["valuecanvas.runtime"].strangers.note(scope)
     response["x-request-id"] = str(request_id)
-    if settings.CORS_ALLOWED_ORIGINS:
-        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
-        cors.allow(origin, response, asked=_headers_asked_for(scope))
+    allow_origin(scope, response)
     return response
 
 
@@ -158,6 +156,12 @@ def _unknown(scope: Scope, request_id: uuid.UUID) -> HttpResponseBase:
     if scope["method"] == "OPTIONS":
         return HttpResponse(status=204)
     return error_response(paths.unknown(scope["path"]), request_id)
+
+
+def allow_origin(scope: Scope, response: HttpResponseBase) -> None:
+    if settings.CORS_ALLOWED_ORIGINS:
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        cors.allow(origin, response, asked=_headers_asked_for(scope))
 
 
 def _headers_asked_for(scope: Scope) -> str | None:
@@ -215,7 +219,7 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
 
 
-async def _send_whole(response: HttpResponseBase, patience: Patience) -> None:
+async def send_whole(response: HttpResponseBase, patience: Patience) -> None:
     body = response.content if isinstance(response, HttpResponse) else b""
     if response.status_code not in BODILESS:
         response["Content-Length"] = str(len(body))

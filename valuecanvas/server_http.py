@@ -16,8 +16,8 @@ from valuecanvas import request_head
 from valuecanvas.core.errors import (
     GatewayError,
     HeadTooLarge,
-    HeadTooLate,
     InvalidRequest,
+    RequestTooLate,
 )
 
 # Request line and headers of one request, as of uvicorn's other implementation (h11);
@@ -173,7 +173,7 @@ class HttpProtocol(HttpToolsProtocol):
             # The request before this one is being answered: not in the middle of that.
             self._start()
         elif self._begun or self._size:
-            self._refuse(HeadTooLate("The request's head did not arrive in time."))
+            self._refuse(RequestTooLate("The request's head did not arrive in time."))
         else:
             # Somebody connected in advance, as browsers do: there is nothing to answer.
             self.transport.close()

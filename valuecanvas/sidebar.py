@@ -119,7 +119,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("Forgotten answers", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
-            Item("Metrics", "monitoring", "/metrics"),
+            Item("Metrics", "monitoring", "metrics"),
             Item("API documentation", "menu_book", "/api/docs"),
         ),
     ),

@@ -3,13 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import (
-    SpectacularAPIView,
-    SpectacularRedocView,
-    SpectacularSwaggerSplitView,
-)
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
 from valuecanvas.bad_paths import unknown
+from valuecanvas.schema import Schema
 
 handler400 = "valuecanvas.bad_paths.bad_request"
 handler404 = "valuecanvas.bad_paths.not_found"
@@ -18,7 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),
     path("admin/", admin.site.urls),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema", Schema.as_view(), name="schema"),
     path(
         "api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"
     ),
@@ -26,7 +23,6 @@ urlpatterns = [
     path("api/", include("prompts.api.urls")),
     path("api/", include("flags.api.urls")),
     path("api/", include("llm.urls_cold")),
-    path("", include("django_prometheus.urls")),
     path("", include("valuecanvas.hot_urls")),
     path("api/<path:rest>", unknown),
 ]

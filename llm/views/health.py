@@ -1,5 +1,7 @@
 """How the gateway fares: breakers, providers, ledger, Redis."""
 
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -7,12 +9,27 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
+from billing import proof
 from llm.breaker.types import Name, State
 from llm.responses import json_response
 from llm.runtime import Runtime
 from llm.snapshot import Snapshot
+from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, runtime
+from llm.views.base import HotView, request_id, runtime
+from valuecanvas.core import monitor_access
+
+MOST_AGE_S = 1.0
+
+
+@dataclass
+class _Recent:
+    of: Runtime | None = None
+    status: str = ""
+    due: float = 0.0
+
+
+_recent = _Recent()
 
 
 async def _providers(of: Runtime, snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -41,6 +58,29 @@ async def _providers(of: Runtime, snapshot: Snapshot) -> list[dict[str, Any]]:
     return found
 
 
+async def _may_see(request: ASGIRequest) -> bool:
+    """Raises NotAuthenticated, NotPermitted for a wrong key."""
+    if monitor_access.is_allowed(request):
+        return True
+    authorization = proof.authorization(request.META)
+    if not authorization:
+        return False
+    call = Call(
+        id=request_id(request), endpoint="health", body={}, authorization=authorization
+    )
+    principal = await runtime(request).admission.identify(call)
+    return bool(principal.key)
+
+
+async def _recent_status(of: Runtime, snapshot: Snapshot) -> str:
+    """As of MOST_AGE_S ago at most: anybody may ask, and the breakers are in Redis."""
+    if _recent.of is not of or time.monotonic() >= _recent.due:
+        status = _status(of, await _providers(of, snapshot))
+        _recent.of, _recent.status = of, status
+        _recent.due = time.monotonic() + MOST_AGE_S
+    return _recent.status
+
+
 def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
     shut = [one for one in providers if one["breaker"] == State.OPEN]
     if not of.ledger.healthy or (providers and len(shut) == len(providers)):
@@ -57,11 +97,17 @@ def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
     )
 )
 class Health(HotView):
-    """Breakers, providers, ledger queue and Redis, for people and dashboards."""
+    """Breakers, providers, ledger queue and Redis, for people and dashboards.
+
+    Whoever has neither a key nor the right to see the metrics is told the status alone.
+    """
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
         snapshot = await of.admission.snapshot()
+        if not await _may_see(request):
+            status = await _recent_status(of, snapshot)
+            return json_response(orjson.dumps({"status": status}))
         providers = await _providers(of, snapshot)
         body = {
             "status": _status(of, providers),

@@ -130,11 +130,14 @@ class CompleteResponse(s.Serializer):
 
 
 class Health(s.Serializer):
-    status = s.ChoiceField(["ok", "degraded", "down"])
-    providers = s.ListField(child=s.DictField())
-    ledger = s.DictField()
-    cache = s.DictField()
-    queue = s.DictField()
+    status = s.ChoiceField(
+        ["ok", "degraded", "down"], help_text="All that is told without a key."
+    )
+    epoch = s.IntegerField(required=False)
+    providers = s.ListField(child=s.DictField(), required=False)
+    ledger = s.DictField(required=False)
+    cache = s.DictField(required=False)
+    queue = s.DictField(required=False)
 
 
 _REFUSALS = {

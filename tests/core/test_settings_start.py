@@ -71,6 +71,7 @@ REFUSED = [
         "not both",
     ),
     ({"VALUECANVAS_ENV": "prod"}, "VALUECANVAS_ENV must be one of"),
+    ({"METRICS_NETWORKS": "10.0.0.1/8"}, "METRICS_NETWORKS must be networks"),
     ({"BATCH_MAX": "0"}, "BATCH_MAX must be a whole number from 1 to 5000"),
 ]
 

@@ -79,7 +79,7 @@ def test_arm__its_model_is_removed__the_clients_answers_and_it_is_logged(
     assert len(told) == 1
     assert experiment.prompt.key in told[0]
     counted = f'valuecanvas_models_passed_over_total{{model="{arms.model}",named_by="experiment"}} 3.0'
-    assert counted in world.request("/metrics").body.decode()
+    assert counted in world.metrics()
 
 
 def test_arm__its_model_is_removed__the_versions_answers_where_none_is_asked(
@@ -134,7 +134,7 @@ def test_flag__its_model_is_removed__the_clients_answers(
     row = world.usage(answer.headers["x-request-id"])
     assert row.model == served.model
     named = f'valuecanvas_models_passed_over_total{{model="{other.model}",named_by="flag"}} 1.0'
-    assert named in world.request("/metrics").body.decode()
+    assert named in world.metrics()
 
 
 def test_flag__model_of_another_kind__is_not_meant_for_it(world: World) -> None:
@@ -142,5 +142,5 @@ def test_flag__model_of_another_kind__is_not_meant_for_it(world: World) -> None:
     answer = flagged(world, served, other.model)
     assert world.usage(answer.headers["x-request-id"]).model == served.model
     named = f'model="{other.model}",named_by="flag"'
-    assert named not in world.request("/metrics").body.decode()
+    assert named not in world.metrics()
     assert Variant.objects.exists()

@@ -185,6 +185,13 @@ class World:
         found: dict[str, Any] = next(p for p in shown if p["provider"] == provider)
         return found
 
+    def metrics(self) -> str:
+        """The figures as of now: those that are in memory are a second old at most."""
+        old = found = self.request("/metrics", key="").body
+        while found == old:
+            found = self.request("/metrics", key="").body
+        return found.decode()
+
     def server_log(self) -> str:
         """All that the gateway has written."""
         return self.log_path.read_text()

@@ -48,7 +48,7 @@ def test_body__of_another_type__is_415():
 
 
 def test_body__over_the_limit__is_413(settings):
-    settings.LLM_MAX_BODY_BYTES = 1024
+    settings.PAGE_MAX_BODY_BYTES = 1024
     response = post(orjson.dumps({"key": "a", "description": "x" * 2000}))
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"

@@ -8,8 +8,11 @@ from django.conf import settings
 _IPV6_PREFIX = 64
 
 
-def of(peer: str, forwarded: str) -> str:
-    """The client's address; of IPv6 its network. Unknown ones are all the same: ''.
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def client(peer: str, forwarded: str) -> Address | None:
+    """The client's address; None: it is not known.
 
     `peer` is who is connected. Behind a proxy that we trust (TRUST_PROXY) it is the last
     of X-Forwarded-For, `forwarded`, which that proxy wrote: the others anybody could.
@@ -18,9 +21,13 @@ def of(peer: str, forwarded: str) -> str:
     try:
         found = ipaddress.ip_address(named or peer)
     except ValueError:
-        return ""
-    if found.version == 4:
-        return str(found)
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def of(peer: str, forwarded: str) -> str:
+    """The client's address; of IPv6 its network. Unknown ones are all the same: ''."""
+    found = client(peer, forwarded)
+    if found is None or found.version == 4:
+        return str(found or "")
     return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))

@@ -2,7 +2,7 @@
 
 GatewayError                  500 api_error
 ├── InvalidRequest            400 invalid_request_error
-│   ├── HeadTooLate           408
+│   ├── RequestTooLate        408
 │   ├── BodyTooLarge          413
 │   ├── UnsupportedMedia      415
 │   ├── Unprocessable         422
@@ -86,7 +86,7 @@ class Unprocessable(InvalidRequest):
     default_code = "unprocessable"
 
 
-class HeadTooLate(InvalidRequest):
+class RequestTooLate(InvalidRequest):
     status = 408
     default_code = "request_timeout"
 

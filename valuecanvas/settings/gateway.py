@@ -142,6 +142,11 @@ LLM_ALLOW_HTTP_PROVIDERS = env.flag(
 BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
+PAGE_MAX_BODY_BYTES = env.integer("PAGE_MAX_BODY_BYTES", "Largest body of a page's form or a management call, in bytes.", 1_048_576, low=1024, high=67_108_864)  # fmt: skip
+# Else Django would refuse by its own bound what the door lets through.
+DATA_UPLOAD_MAX_MEMORY_SIZE = PAGE_MAX_BODY_BYTES
+PAGE_MAX_RUNNING = env.integer("PAGE_MAX_RUNNING", "Pages and management calls worked on at once by one process, each with a database connection.", 4, low=1, high=1000)  # fmt: skip
+PAGE_MAX_WAITING = env.integer("PAGE_MAX_WAITING", "Pages and management calls that wait for their turn; more are answered 503.", 100, low=1, high=10_000)  # fmt: skip
 DB_PAGE_TIMEOUT_S = env.integer("DB_PAGE_TIMEOUT_S", "Longest database statement of a page or a management call, in seconds.", 15, low=1, high=600)  # fmt: skip
 DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
 DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip

@@ -1,5 +1,9 @@
 """Logs as JSON lines on standard error."""
 
+import ipaddress
+
+from django.core.exceptions import ImproperlyConfigured
+
 from valuecanvas import env
 
 LOG_LEVEL = env.choice(
@@ -21,3 +25,17 @@ LOGGING = {
     },
 }
 PROMETHEUS_EXPORT_MIGRATIONS = False
+METRICS_TOKEN = env.text("METRICS_TOKEN", "Bearer token for /metrics and the detail of /api/llm/health; set, it alone counts.")  # fmt: skip
+try:
+    METRICS_NETWORKS = [
+        ipaddress.ip_network(one)
+        for one in env.words(
+            "METRICS_NETWORKS",
+            "Networks that may read them without METRICS_TOKEN, with commas.",
+            "127.0.0.0/8,::1/128",
+        )
+    ]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "METRICS_NETWORKS must be networks with commas, e.g. 10.0.0.0/8."
+    ) from error

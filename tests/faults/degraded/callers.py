@@ -154,7 +154,10 @@ class MinuteLimits(Control):
 
     async def alone(self, web: Web) -> float:
         """How often the process has counted by itself: what the alarm looks at."""
-        found = ALONE.search((await self.get(web, "/metrics")).body.decode())
+        old = text = (await self.get(web, "/metrics")).body
+        while text == old:  # written a second ago at most, so not after what just was
+            text = (await self.get(web, "/metrics")).body
+        found = ALONE.search(text.decode())
         return float(found.group(1)) if found else 0.0
 
     async def open_anew(self) -> None:

@@ -25,7 +25,7 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        most = settings.LLM_MAX_BODY_BYTES
+        most = settings.PAGE_MAX_BODY_BYTES
         raw = stream.read(most + 1)
         if len(raw) > most:
             raise BodyTooLarge(f"The body may have at most {most} bytes.")
