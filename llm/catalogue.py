@@ -51,6 +51,8 @@ class ModelRow:
     between_tokens_s: int = 15
     total_stream_s: int = 300
     total_s: int = 120
+    # What it takes; empty: it does not say.
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ MODELS = (
         context_tokens=local_model.CONTEXT_TOKENS,
         first_token_s=60,
         total_s=300,
+        # llama.cpp holds it to a schema, but its template has no place for tools.
+        takes=("text", "schema"),
     ),
     ModelRow(DEMO_MODEL, 4096, ((DEMO, DEMO_MODEL),)),
 )

@@ -40,6 +40,8 @@ class ModelFacts:
     total_stream_s: float
     total_s: float
     created: int
+    # Empty: it does not say, so all is sent on.
+    takes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
             row.total_stream_s,
             row.total_s,
             int(row.created_at.timestamp()),
+            frozenset(row.takes),
         )
         for row in rows
     }

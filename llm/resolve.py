@@ -11,7 +11,8 @@ from django.conf import settings
 from billing.config import Rate, TierFacts
 from billing.ledger import Limit, Party
 from billing.principal import Principal
-from llm import tokens
+from llm import needs, tokens
+from llm.choice import translation
 from llm.config import ModelFacts, RouteFacts
 from llm.limits.types import subjects
 from llm.snapshot import Snapshot
@@ -57,7 +58,12 @@ def resolve(
         max_output = most if asked is None else min(asked, most)
     if shape.asked_output is not None and max_output < shape.asked_output:
         body = {**body, **{name: max_output for name in CAPS if body.get(name)}}
-    candidates = _candidates(model, snapshot, chosen.off)
+    routes = _routes(model, snapshot, chosen.off)
+    try:
+        routes = needs.able(model, routes, snapshot.models, endpoint, body)
+    except InvalidRequest as error:
+        translation.blame(error, chosen.given)
+    candidates = _candidates(model, routes, snapshot, chosen.off)
     return Plan(
         epoch=snapshot.epoch,
         body=body,
@@ -175,10 +181,9 @@ def _room(model: ModelFacts, tier: TierFacts, shape: Shape) -> int:
     return most
 
 
-def _candidates(
+def _routes(
     model: ModelFacts, snapshot: Snapshot, off: frozenset[str]
-) -> tuple[Candidate, ...]:
-    now = dt.datetime.now(dt.UTC)
+) -> Sequence[RouteFacts]:
     routes: Sequence[RouteFacts] = snapshot.routes.get(model.name, ())
     if off:
         routes = [one for one in routes if f"provider.{one.provider}" not in off]
@@ -187,6 +192,16 @@ def _candidates(
             f"No provider serves '{model.name}' now: an operator must enable a route.",
             code="no_route",
         )
+    return routes
+
+
+def _candidates(
+    model: ModelFacts,
+    routes: Sequence[RouteFacts],
+    snapshot: Snapshot,
+    off: frozenset[str],
+) -> tuple[Candidate, ...]:
+    now = dt.datetime.now(dt.UTC)
     found = [
         candidate
         for route in _ordered(routes)

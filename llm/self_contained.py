@@ -39,7 +39,7 @@ def check(
     if endpoint in _TOOLS:
         _check_tools(endpoint, body.get("tools"))
         listed = "input" if endpoint == "responses" else "messages"
-        for item, param in _items(body.get(listed), listed):
+        for item, param in objects_in(body.get(listed), listed):
             _check_item(endpoint, item, param)
 
 
@@ -49,7 +49,7 @@ def _is_plain(item: dict[str, Any]) -> bool:
 
 
 def _check_tools(endpoint: str, tools: Any) -> None:
-    for tool, param in _items(tools, "tools"):
+    for tool, param in objects_in(tools, "tools"):
         field_names.check_inside(tool, param)
         kind = tool.get("type")
         # One without a type is told by what it holds.
@@ -67,7 +67,7 @@ def _check_item(endpoint: str, item: dict[str, Any], param: str) -> None:
     for name in ("content", "output"):
         if isinstance(item.get(name), dict):
             _check_part(item[name], f"{param}.{name}")
-        for part, where in _items(item.get(name), f"{param}.{name}"):
+        for part, where in objects_in(item.get(name), f"{param}.{name}"):
             _check_part(part, where)
 
 
@@ -96,7 +96,7 @@ def _of(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _items(listed: Any, param: str) -> Iterator[tuple[dict[str, Any], str]]:
+def objects_in(listed: Any, param: str) -> Iterator[tuple[dict[str, Any], str]]:
     """The objects in a list that need a look, each with its place in the body."""
     if isinstance(listed, list):
         for index, item in enumerate(listed):

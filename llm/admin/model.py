@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
@@ -16,6 +17,13 @@ from valuecanvas.core.admin import Admin, Inline, display
 
 
 class ModelForm(forms.ModelForm):
+    takes = forms.MultipleChoiceField(
+        choices=Model.Takes.choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=Model._meta.get_field("takes").help_text,
+    )
+
     class Meta:
         model = Model
         fields = "__all__"  # noqa: DJ007 (the admin's fieldsets choose)
@@ -57,6 +65,7 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
                     "kind",
                     "max_output_tokens",
                     "context_tokens",
+                    "takes",
                     "enabled",
                 )
             },

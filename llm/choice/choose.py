@@ -97,7 +97,13 @@ def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
 
 
 def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> bool:
-    return models.usable(name, call.endpoint, principal=principal, snapshot=snapshot)
+    return models.usable(
+        name,
+        call.endpoint,
+        principal=principal,
+        snapshot=snapshot,
+        body=call.body,
+    )
 
 
 def _refuse_missing(picked: render.Chosen, endpoint: str, snapshot: Snapshot) -> None:

@@ -1,12 +1,16 @@
 """Which of the models that operators name can answer a request."""
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 
 from billing.principal import Principal
+from llm import needs
 from llm.resolve import KIND_OF, may_use
 from llm.snapshot import Snapshot
+from valuecanvas.core.errors import InvalidRequest
 
 
 def exists(name: str, endpoint: str, snapshot: Snapshot) -> bool:
@@ -16,17 +20,34 @@ def exists(name: str, endpoint: str, snapshot: Snapshot) -> bool:
 
 
 def usable(
-    name: str, endpoint: str, *, principal: Principal, snapshot: Snapshot
+    name: str,
+    endpoint: str,
+    *,
+    principal: Principal,
+    snapshot: Snapshot,
+    body: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Whether it could answer this caller. What an operator named may be gone since.
+    """Whether it could answer this caller, and takes what is in the `body`.
 
-    A provider that fails just now changes nothing here.
+    What an operator named may be gone since. A provider that fails just now changes nothing here.
     """
     return (
         exists(name, endpoint, snapshot)
         and may_use(principal, name)
         and _can_be_billed(name, snapshot)
+        and (body is None or _takes(name, endpoint, body, snapshot))
     )
+
+
+def _takes(
+    name: str, endpoint: str, body: Mapping[str, Any], snapshot: Snapshot
+) -> bool:
+    model, routes = snapshot.models[name], snapshot.routes[name]
+    try:
+        needs.able(model, routes, snapshot.models, endpoint, body)
+    except InvalidRequest:
+        return False
+    return True
 
 
 def _can_be_billed(name: str, snapshot: Snapshot) -> bool:

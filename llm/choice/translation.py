@@ -1,5 +1,7 @@
 """Whether a request can be sent to its providers, whichever API they have."""
 
+from typing import NoReturn
+
 from llm import self_contained
 from llm.translate import to_chat
 from llm.types import Plan
@@ -18,9 +20,14 @@ def check(endpoint: str, plan: Plan) -> None:
             to_chat(plan.body)
         self_contained.check(endpoint, plan.body, given=plan.chosen.given)
     except InvalidRequest as error:
-        field = (error.param or "").partition(".")[0].partition("[")[0]
-        if field not in plan.chosen.given:
-            raise
-        raise BrokenPrompt(
-            f"What an operator set for this request does not fit: {error.message}"
-        ) from error
+        blame(error, plan.chosen.given)
+
+
+def blame(error: InvalidRequest, given: frozenset[str]) -> NoReturn:
+    """Raises what is wrong as the client's fault, or the operator's who has set it."""
+    field = (error.param or "").partition(".")[0].partition("[")[0]
+    if field not in given:
+        raise error
+    raise BrokenPrompt(
+        f"What an operator set for this request does not fit: {error.message}"
+    ) from error

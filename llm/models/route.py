@@ -1,5 +1,6 @@
 """Models that clients ask for, and the routes that serve them."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -30,6 +31,14 @@ class Model(ConfigModel):
         TEAM = "team", "The customer's team"
         GLOBAL = "global", "Everyone"
 
+    class Takes(models.TextChoices):
+        TEXT = "text", "Text"
+        PICTURES = "pictures", "Pictures"
+        SOUND = "sound", "Sound"
+        FILES = "files", "Files"
+        TOOLS = "tools", "Tools"
+        SCHEMA = "schema", "Schema of the answer"
+
     name = models.CharField(
         primary_key=True, max_length=200, help_text="As clients write it."
     )
@@ -50,6 +59,13 @@ class Model(ConfigModel):
             "takes. Answers are asked for no longer than what a prompt leaves of it. "
             "Empty: not known."
         ),
+    )
+    takes = ArrayField(
+        models.CharField(max_length=10, choices=Takes.choices),
+        default=list,
+        blank=True,
+        help_text="A request for more is refused. None ticked: all is sent on. It holds "
+        "also where a route of another model leads to an upstream model of this name.",
     )
     cache_enabled = models.BooleanField(
         "cache answers",
@@ -79,6 +95,8 @@ class Model(ConfigModel):
         least = self.first_token_s + self.between_tokens_s
         wrong = f"At least first token + between tokens: {least} s."
         names = ("total_stream_s", "total_s")
+        if self.takes and self.Takes.TEXT not in self.takes:
+            raise ValidationError({"takes": "Tick text too, or nothing at all."})
         if short := {name: wrong for name in names if getattr(self, name) < least}:
             raise ValidationError(short)
 

@@ -67,6 +67,12 @@ def test_first_run__every_row__passes_its_own_validation():
             row.full_clean()
 
 
+def test_first_run__models__only_the_local_one_says_what_it_takes():
+    seed.first_run()
+    said = dict(Model.objects.exclude(takes=[]).values_list("name", "takes"))
+    assert said == {catalogue.LOCAL_MODEL: ["text", "schema"]}
+
+
 def test_first_run__every_route__has_a_price():
     seed.first_run()
     priced = set(Price.objects.values_list("provider", "upstream_model"))
