@@ -106,7 +106,8 @@ def test_translated_stream__every_form_and_place__is_billed_and_told(
     for event in events(placed, form.told):
         read_event(reader, event)
     check(form, reader.usage)
-    last = reader.ending().split(b"data: ")[-1]
+    *_, last, done = reader.ending().split(b"data: ")
+    assert done.strip() == b"[DONE]"
     told(form, orjson.loads(last)["response"]["usage"])
 
 
