@@ -81,7 +81,7 @@ def _is_thought(part: Any) -> bool:
 
 def _is_logprob(token: Json) -> bool:
     said, likely = token.get("token"), token.get("logprob")
-    return isinstance(said, str) and isinstance(likely, int | float)
+    return isinstance(said, str) and type(likely) in (int, float)
 
 
 def _tops(token: Json) -> list[Json]:
@@ -91,8 +91,9 @@ def _tops(token: Json) -> list[Json]:
 def _logprob(token: Json) -> Json:
     # A chat may have null where the Responses API has a list.
     spelt = token.get("bytes")
+    whole = isinstance(spelt, list) and all(type(one) is int for one in spelt)
     return {
         "token": token["token"],
         "logprob": token["logprob"],
-        "bytes": spelt if isinstance(spelt, list) else [],
+        "bytes": spelt if whole else [],
     }

@@ -162,18 +162,18 @@ def test_to_chat__a_bad_value__is_refused_by_name(body, param):
     assert (error.status, error.param) == (400, param)
 
 
-def _spoiled(value, dice):
+def spoiled(value, dice):
     """`value` with one place in it replaced by junk."""
     junk = dice.choice([None, 0, "", "x", [], {}, [1], {"type": "x"}, True, 1.5])
     if dice.random() < 0.25 or not isinstance(value, dict | list) or not value:
         return junk
     copy = value.copy()
     key = dice.choice(list(copy)) if isinstance(copy, dict) else 0
-    copy[key] = _spoiled(copy[key], dice)
+    copy[key] = spoiled(copy[key], dice)
     return copy
 
 
-def test_to_chat__spoiled_requests__are_translated_or_refused_never_a_crash():
+def test_to_chat_spoiled_requests__are_translated_or_refused_never_a_crash():
     good = {
         "model": "m",
         "instructions": "i",
@@ -202,10 +202,10 @@ def test_to_chat__spoiled_requests__are_translated_or_refused_never_a_crash():
     dice = random.Random(7)
     refusals = 0
     for _ in range(3000):
-        body = _spoiled(good, dice)
+        body = spoiled(good, dice)
         if not isinstance(body, dict):
             continue
-        body["input"] = _spoiled(good["input"], dice)
+        body["input"] = spoiled(good["input"], dice)
         try:
             assert to_chat(body)["messages"]
         except InvalidRequest as error:
