@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from llm import admission, runtime
+from llm import hold, runtime
 from llm.runtime import Runtime
 from tests.invariants import assert_books_balance
 from tests.live.faucet import Faucet, open_faucet
@@ -77,7 +77,7 @@ async def gathering(
     settings.REDIS_PREFIX = unique("inside")
     settings.REDIS_TIMEOUT_MS = 5000
     settings.DB_LOCK_TIMEOUT_MS = settings.DB_STATEMENT_TIMEOUT_MS = 20_000
-    patched.setattr(admission, "ADMIT_WITHIN_S", 20)
+    patched.setattr(hold, "ADMIT_WITHIN_S", 20)
     settings.JOURNAL_DIR = folder / "journal"
     left, right = await runtime.start(), await runtime.start()
     async with open_faucet() as faucet:

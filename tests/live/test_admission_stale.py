@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from pytest_django import Settings
 
-from llm import admission
+from llm import hold
 from llm.runtime import Runtime
 from tests.live.faucet import open_faucet
 from tests.live.inside import CHAT, Exchange, chat_body
@@ -28,7 +28,7 @@ AND datname = current_database()
 @pytest.fixture(autouse=True)
 def patience(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.DB_LOCK_TIMEOUT_MS = settings.DB_STATEMENT_TIMEOUT_MS = 60_000
-    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 60.0)
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 60.0)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from billing.callers import Callers
 from billing.ledger.connection import connect
 from billing.principal import Principal
-from llm import admission, records, settlement
+from llm import admission, hold, records, settlement
 from llm.runtime import Runtime
 from llm.types import Call
 from tests.fixtures_billing import make_tier
@@ -42,7 +42,7 @@ async def test_admission__ledger_does_not_answer__is_503_and_undone_later(
 ) -> None:
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model, text="First.")
-    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 0.2)
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.2)
     with locked(COUNTERS):
         answer = await ask(indoors, gateway, served.model, text="Second.")
     assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
@@ -146,7 +146,7 @@ async def test_admission__new_configuration_cannot_be_read__is_503(
 ) -> None:
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model)
-    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 0.3)
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.3)
     indoors.db(make_tier)
     with locked("LOCK TABLE core_change IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, served.model, text="Again.")
@@ -161,7 +161,7 @@ async def test_admission__refusal_cannot_be_confirmed__is_503(
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model)
     later = indoors.serve("ok")
-    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 0.1)
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.1)
     with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, later.model)
     assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
@@ -176,7 +176,7 @@ async def test_models__database_away_once_loaded__lists_from_memory(
     served = indoors.serve("ok")
     path = "/v1/models"
     await Exchange(gateway, path, method="GET", key=indoors.key).run()
-    monkeypatch.setattr(admission, "ADMIT_WITHIN_S", 0.1)
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.1)
     with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
         answer = await Exchange(gateway, path, method="GET", key=indoors.key).run()
     assert served.model in [one["id"] for one in answer.json["data"]]
@@ -213,7 +213,9 @@ async def test_health__ledger_fails__is_down_and_not_ready(
 ) -> None:
     with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
         ready = await Exchange(gateway, "/health/ready", method="GET").run()
-        health = await Exchange(gateway, "/api/llm/health", method="GET").run()
+        asked = Exchange(gateway, "/api/llm/health", method="GET")
+        asked.scope["client"] = ("127.0.0.1", 1)
+        health = await asked.run()
     assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
     assert health.json["status"] == "down"
     assert health.json["ledger"] == {"healthy": False}
