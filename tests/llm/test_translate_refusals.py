@@ -173,7 +173,7 @@ def spoiled(value, dice):
     return copy
 
 
-def test_to_chat_spoiled_requests__are_translated_or_refused_never_a_crash():
+def test_to_chat__spoiled_requests__are_translated_or_refused_never_a_crash():
     good = {
         "model": "m",
         "instructions": "i",
