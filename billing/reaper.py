@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,18 @@ class Known:
     route: int
     tokens: int
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the dead process of `journal` left: so many reservations, of these subjects
+    of minute limits, on their way to these providers and models.
+    """
+
+    journal: str
+    ended: int
+    subjects: AbstractSet[str]
+    routes: AbstractSet[tuple[str, str]]
 
 
 # (number of the route, tokens passed on) of each request that a process sent upstream.
@@ -82,19 +95,22 @@ def _known(row: Reservation, came: Came) -> Known:
     return Known(*found, source="journal") if found else Known(0, 0, "reaper")
 
 
-def settle_estate(journal: str, progress: Came) -> int:
-    """End what the dead process of `journal` left open; how many this call ended.
+def settle_estate(journal: str, progress: Came) -> Left:
+    """End what the dead process of `journal` left open; what that was.
 
     `progress` has how far each request came that it sent upstream. What it never sent
     is given back.
     """
-    left = Reservation.objects.filter(facts__journal=journal).order_by("id")
+    rows = list(Reservation.objects.filter(facts__journal=journal).order_by("id"))
     items = []
-    for row in left:
+    for row in rows:
         came = progress.get(row.id)
         known = Known(*came, source="journal") if came else None
         items.append(_settlement(row, known))
-    return _commit(items)
+    customers = {f"c:{row.customer_id}" for row in rows}
+    keys = {f"k:{row.key}" for row in rows if row.key}
+    routes = {(one[0], one[1]) for row in rows for one in row.facts.get("routes", ())}
+    return Left(journal, _commit(items), customers | keys, routes)
 
 
 def _commit(items: Iterable[Settle]) -> int:

@@ -7,22 +7,32 @@ from pathlib import Path
 import psycopg
 import structlog
 from django.db import Error as DatabaseError
+from redis.exceptions import RedisError
 
 from billing import reaper
+from billing.reaper import Left
+from llm.breaker import board
+from llm.breaker.types import Name
 from llm.journal import Estate, inherit, last_known, living
+from llm.limits import limiter
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ending import end
+from valuecanvas.core.store import Store, StoreDown, open_store
 
 log = structlog.get_logger("llm.heir")
 EVERY_S = 10.0
+_PASSING = (StoreDown, RedisError)
 
 
 class Heir:
     """One per process. Every process looks; a lock decides who settles."""
 
-    def __init__(self, db: DbThread, folder: Path) -> None:
+    def __init__(self, db: DbThread, store: Store, folder: Path) -> None:
         self._db = db
+        self._store = store
         self._folder = folder
+        # What is still held in Redis in the name of a dead process.
+        self._held: list[Left] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -35,27 +45,40 @@ class Heir:
 
     async def look(self) -> int:
         """Settle what the dead left; how many reservations ended."""
-        return await self._db.run(settle_all, self._folder)
+        left = await self._db.run(settle_all, self._folder)
+        self._held += left
+        while self._held:
+            await free(self._store, self._held[-1])
+            self._held.pop()
+        return sum(one.ended for one in left)
 
     async def _run(self) -> None:
         while True:
             try:
                 await self.look()
-            except (DatabaseError, psycopg.Error, OSError) as error:
+            except (*_PASSING, DatabaseError, psycopg.Error, OSError) as error:
                 log.warning("heir.waiting", error=type(error).__name__)
             await asyncio.sleep(EVERY_S)
 
 
-def settle_all(folder: Path) -> int:
+async def free(store: Store, left: Left) -> None:
+    """Free the slots and probes that a dead process held in Redis.
+
+    Raises StoreDown, RedisError.
+    """
+    for subject in left.subjects:
+        await limiter.free(store, subject, left.journal)
+    for provider, model in left.routes:
+        await board.free(store, Name(provider, model), left.journal)
+
+
+def settle_all(folder: Path) -> list[Left]:
     """Settle the estate of every dead process with a journal in `folder`.
 
     Raises database errors: the journals are then kept for the next try.
     """
-    ended = 0
     with inherit(folder) as estates:
-        for estate in estates:
-            ended += _settle(estate)
-    return ended
+        return [_settle(estate) for estate in estates]
 
 
 def reap(folder: Path) -> int:
@@ -63,11 +86,26 @@ def reap(folder: Path) -> int:
 
     What a living process of this machine holds is left to it.
     """
-    ended = 0
+    left: list[Left] = []
     # Another account's journals are left to its own processes.
     with suppress(PermissionError):
-        ended = settle_all(folder)
+        left = settle_all(folder)
+    if left:
+        asyncio.run(_free_all(left))
+    ended = sum(one.ended for one in left)
     return ended + reaper.reap(living(folder), lambda name: _came(folder, name))
+
+
+async def _free_all(left: list[Left]) -> None:
+    """From a process that is no gateway. What is not freed ends with its lease."""
+    store = open_store()
+    try:
+        for one in left:
+            await free(store, one)
+    except _PASSING as error:
+        log.warning("heir.not_freed", error=type(error).__name__)
+    finally:
+        await store.close()
 
 
 def _came(folder: Path, name: str) -> reaper.Came:
@@ -75,9 +113,9 @@ def _came(folder: Path, name: str) -> reaper.Came:
     return {key: (one.route, one.tokens) for key, one in found.items()}
 
 
-def _settle(estate: Estate) -> int:
+def _settle(estate: Estate) -> Left:
     came = {key: (one.route, one.tokens) for key, one in estate.progress.items()}
-    ended = reaper.settle_estate(estate.name, came)
-    if ended:
-        log.warning("heir.settled", journal=estate.name, count=ended)
-    return ended
+    left = reaper.settle_estate(estate.name, came)
+    if left.ended:
+        log.warning("heir.settled", journal=estate.name, count=left.ended)
+    return left

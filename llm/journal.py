@@ -25,6 +25,8 @@ log = structlog.get_logger("llm.journal")
 SUFFIX = ".journal"
 # Reservation, number of the route in its facts, tokens passed on so far.
 _RECORD = struct.Struct(">16sBI")
+# In place of a route: nothing of the request is with a provider any more.
+_WITHDRAWN = 255
 # A longer file is begun anew with what is still open.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
@@ -80,8 +82,20 @@ class Journal:
 
         Raises JournalFull.
         """
-        progress = Progress(min(route, 255), min(tokens, 2**32 - 1))
+        progress = Progress(min(route, _WITHDRAWN - 1), min(tokens, 2**32 - 1))
         self._open[request_id] = progress
+        self._append(request_id, progress)
+
+    def withdraw(self, request_id: uuid.UUID) -> None:
+        """Note that the attempt failed: until the next one there is nothing to bill."""
+        if request_id not in self._open:
+            return
+        nothing = self._open[request_id] = Progress(_WITHDRAWN, 0)
+        # A full disk: the file that is begun then has what is open now.
+        with suppress(JournalFull):
+            self._append(request_id, nothing)
+
+    def _append(self, request_id: uuid.UUID, progress: Progress) -> None:
         if self._broken_until is not None:
             # The file may end in half a record: only a new one can be trusted.
             if not self.ready():
@@ -275,5 +289,8 @@ def _read_all(fds: list[int]) -> dict[uuid.UUID, Progress]:
         for raw, route, tokens in _RECORD.iter_unpack(data[:whole]):
             key = uuid.UUID(bytes=raw)
             # Records are in order, and files are read in order: the last one counts.
-            found[key] = Progress(route, tokens)
+            if route == _WITHDRAWN:
+                found.pop(key, None)
+            else:
+                found[key] = Progress(route, tokens)
     return found

@@ -32,6 +32,8 @@ class Journey:
     soonest_ms: int | None = None
     # Routes that were not tried: (provider, why).
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    # Why a request could not be sent: the journal did not take it down.
+    unrecorded: GatewayError | None = None
 
     def begin_sending(self) -> None:
         """Note that a provider is about to get the request."""

@@ -19,7 +19,7 @@ from llm.cache.assembly import Assembly
 from llm.client_errors import passed_through, words
 from llm.dialects.base import Dialect, Malformed, ProviderError, Whole
 from llm.flow import Flow
-from llm.journal import Journal
+from llm.journal import Journal, JournalFull
 from llm.journey import Journey
 from llm.metrics import ATTEMPTS
 from llm.outcomes import Outcomes, name_of
@@ -169,10 +169,10 @@ class Relay:
         journey.attempts += 1
         began = time.monotonic()
         try:
-            self._journal.record(journey.held.call.id, journey.route, 0)
             return await once(candidate, leave)
         except Failed as failure:
             journey.under_way = False
+            self._journal.withdraw(journey.held.call.id)
             ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
             journey.timed_out = failure.timeout
             if failure.verdict is Verdict.THROTTLED:
@@ -246,15 +246,29 @@ class Relay:
         self, journey: Journey, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         held = journey.held
-        return await upstream.post(
-            self._pool,
-            candidate,
-            dialect.path,
-            upstream.Body(
-                orjson.dumps(dialect.body(held, candidate)), journey.begin_sending
-            ),
-            attempt_id=f"{held.call.id}.{journey.attempts}",
-        )
+        body = orjson.dumps(dialect.body(held, candidate))
+        try:
+            return await upstream.post(
+                self._pool,
+                candidate,
+                dialect.path,
+                upstream.Body(body, lambda: self._begin_sending(journey)),
+                attempt_id=f"{held.call.id}.{journey.attempts}",
+            )
+        except Failed:
+            if journey.unrecorded is not None:
+                raise journey.unrecorded from None
+            raise
+
+    def _begin_sending(self, journey: Journey) -> None:
+        """Connected: from here on the provider may bill. Raises JournalFull."""
+        try:
+            self._journal.record(journey.held.call.id, journey.route, 0)
+        except JournalFull as error:
+            # The pool makes an error of its own of it.
+            journey.unrecorded = error
+            raise
+        journey.begin_sending()
 
 
 def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Whole:

@@ -36,7 +36,7 @@ from llm.strangers import Strangers
 from llm.tokenizer import Tokenizer
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.epoch import Changed
-from valuecanvas.core.store import Store
+from valuecanvas.core.store import Store, open_store
 
 log = structlog.get_logger("llm.runtime")
 
@@ -92,15 +92,10 @@ async def start() -> Runtime:
     loop = asyncio.get_running_loop()
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     db = DbThread()
-    store = Store(
-        settings.REDIS_URL,
-        timeout_s=settings.REDIS_TIMEOUT_MS / 1000,
-        prefix=settings.REDIS_PREFIX,
-    )
+    store = open_store()
     ledger = Ledger()
     callers = Callers(db)
     records = Records(db)
-    board = Board(store, records.transition)
 
     def changed(changes: Iterable[Changed] | None) -> None:
         if changes is None:
@@ -110,10 +105,11 @@ async def start() -> Runtime:
 
     config = LiveConfig(db, changed)
     pool = upstream.session()
-    outcomes = Outcomes(board, KeyProbe(pool))
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
-    limiter = Limiter(store)
+    board = Board(store, records.transition, journal.name)
+    outcomes = Outcomes(board, KeyProbe(pool))
+    limiter = Limiter(store, journal.name)
     tokenizer = Tokenizer()
     tokenizer.load()
     flights = Flights(store, cache, settings.REDIS_URL, journal.name)
@@ -142,7 +138,7 @@ async def start() -> Runtime:
         exposures=exposures,
         note=records.attempts,
     )
-    heir = Heir(db, settings.JOURNAL_DIR)
+    heir = Heir(db, store, settings.JOURNAL_DIR)
     heir.start()
     try:
         await config.refresh()

@@ -37,6 +37,14 @@ def redis_key(prefix: str, name: Name) -> str:
     return f"{prefix}:{{breaker:{name.provider}:{name.model}}}"
 
 
+async def free(store: Store, name: Name, owner: str) -> None:
+    """Let others probe, if the dead process `owner` was at it.
+
+    Raises StoreDown, RedisError.
+    """
+    await store.run(SCRIPT, redis_key(store.prefix, name), "free", owner)
+
+
 def read_look(reply: list[Any]) -> Look:
     state, _, reason, completed, failures, retry, throttled, _ = reply
     return Look(
@@ -45,10 +53,16 @@ def read_look(reply: list[Any]) -> Look:
 
 
 class Board:
-    """Ask `acquire` before a call and tell its outcome by `ok` or `tell`."""
+    """Ask `acquire` before a call and tell its outcome by `ok` or `tell`.
 
-    def __init__(self, store: Store, on_transition: OnTransition) -> None:
+    `owner` names the process: a probe that it makes when it dies is freed by that name.
+    """
+
+    def __init__(
+        self, store: Store, on_transition: OnTransition, owner: str = ""
+    ) -> None:
         self._store = store
+        self._owner = owner
         self._on_transition = on_transition
         self._views: dict[Name, _View] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +148,11 @@ class Board:
 
     async def _acquire_redis(self, name: Name, lease_ms: int) -> Pass | Rejected:
         reply = await self._store.run(
-            SCRIPT, redis_key(self._store.prefix, name), "acquire", lease_ms
+            SCRIPT,
+            redis_key(self._store.prefix, name),
+            "acquire",
+            lease_ms,
+            self._owner,
         )
         if reply[0] == b"pass":
             return Pass(reply[1], probe=bool(reply[2]))

@@ -1,5 +1,6 @@
 -- One breaker in one hash; the twin of machine.py. Times are milliseconds by Redis' clock.
--- ARGV: 'acquire', lease_ms
+-- ARGV: 'acquire', lease_ms, the process that asks
+--   or  'free', a process that died
 --   or  'tell', event, generation, successes, wait_ms, jitter
 --   or  'look'
 local BUCKETS, BUCKET_MS, LEAST, ROW = 10, 3000, 10, 5
@@ -60,7 +61,16 @@ if ARGV[1] == 'acquire' then
   gen = gen + 1
   lease = now + tonumber(ARGV[2])
   save()
+  redis.call('HSET', key, 'holder', ARGV[3])
   return {'pass', gen, 1}
+end
+
+if ARGV[1] == 'free' then
+  if state == 'half_open' and redis.call('HGET', key, 'holder') == ARGV[2] then
+    lease = 0
+    save()
+  end
+  return 0
 end
 
 local event, told, successes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -24,10 +24,14 @@ CLOSE_WITHIN_S = 1.0
 
 
 class Limiter:
-    """Ask `take` before a request, and `give_back` when it has ended. One per process."""
+    """Ask `take` before a request, and `give_back` when it has ended. One per process.
 
-    def __init__(self, store: Store) -> None:
+    `owner` names the process: what it holds when it dies is freed by that name.
+    """
+
+    def __init__(self, store: Store, owner: str = "") -> None:
         self._store = store
+        self._owner = owner
         self._windows = Windows()
         self._alone = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,6 +50,7 @@ class Limiter:
         `request_id` must be new. If it is never given back, it counts as under way for
         `lease_s` seconds.
         """
+        request_id = f"{self._owner}:{request_id}"
         if not subjects:
             return Taken(request_id, tokens)
         for subject in subjects:
@@ -195,14 +200,26 @@ class Limiter:
         self._later(self._pay())
 
     def _key(self, name: str) -> str:
-        # In braces: a cluster keeps all keys of a subject in one slot.
-        return f"{self._store.prefix}:limits:{{{name}}}"
+        return redis_key(self._store.prefix, name)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def redis_key(prefix: str, name: str) -> str:
+    # In braces: a cluster keeps all keys of a subject in one slot.
+    return f"{prefix}:limits:{{{name}}}"
+
+
+async def free(store: Store, name: str, owner: str) -> None:
+    """Free what the dead process `owner` held of the subject `name`.
+
+    Raises StoreDown, RedisError.
+    """
+    await store.run(SCRIPT, redis_key(store.prefix, name), "free", f"{owner}:")
 
 
 def _read(subject: Subject, reply: Reply | list[int], *, local: bool) -> Hold | Refused:

@@ -3,6 +3,7 @@
 -- the same cluster slot by its tag, a sorted set of the requests under way, by lease.
 -- ARGV: 'take', request id, tokens, lease_ms, most requests, tokens, at once (-1: any)
 --   or  'give', request id, bucket (0: none), change of its requests, of its tokens
+--   or  'free', what the ids of the requests of a dead process begin with
 -- Replies: {0, bucket, left of each (-1: any), ms until more is left, until all is}
 --       or {1 requests | 2 tokens | 3 at once, left of it, ms until it may fit}
 local BUCKET_MS, BUCKETS, BUSY_MS = 2000, 31, 1000
@@ -35,6 +36,13 @@ if ARGV[1] == 'give' then
     redis.call('PEXPIRE', key, (BUCKETS + 1) * BUCKET_MS)
   end
   redis.call('ZREM', held, id)
+  return 0
+end
+
+if ARGV[1] == 'free' then
+  for _, one in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+    if string.sub(one, 1, #id) == id then redis.call('ZREM', held, one) end
+  end
   return 0
 end
 

@@ -102,7 +102,7 @@ async def test_web__killed_and_its_journal_lost__is_billed_once_the_lease_is_ove
     for path in lost:
         path.unlink()
     seen = await cut_off(rig, doomed[0], offer)
-    assert rig.db(settle_all, Path(doomed[0].env["JOURNAL_DIR"])) == 0
+    assert rig.db(settle_all, Path(doomed[0].env["JOURNAL_DIR"])) == []
     open_now = len([row for row in seen if not row.whole])
     # A whole stream is settled once its last byte is out.
     rig.db(invariants.eventually, lambda: Reservation.objects.count() - open_now)

@@ -1,8 +1,11 @@
 """kill -9 of a gateway: what it left open is settled by the next one, within seconds."""
 
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,59 @@ def test_kill__before_anything_was_sent__gives_it_all_back(
             ended(world)
     assert world.counter() == (0, 0, 0)
     assert not world.db(Usage.objects.filter(customer_id=world.customer.pk).exists)
+
+
+@contextmanager
+def connecting() -> Iterator[tuple[str, threading.Event]]:
+    """A URL where connections are taken and never become TLS; and when one was."""
+    taken = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):
+                kept.append(listener.accept()[0])
+                taken.set()
+
+        kept: list[socket.socket] = []
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1", taken
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for one in kept:
+            one.close()
+
+
+@pytest.mark.parametrize("before", [[], ["status-500"]])
+def test_kill__while_connecting__bills_nothing(
+    world: World, start: Start, before: list[str]
+) -> None:
+    """Also where another provider had the request, and failed."""
+    with connecting() as (url, taken):
+        routes = [(world.demo.url, one) for one in before]
+        served = world.serve_at(*routes, (url, "ok"))
+        with start(LLM_CONNECT_TIMEOUT_S="30") as first, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(world.chat, served.model)
+            assert taken.wait(30)
+            assert world.reserved() == 1
+            kill(first)
+            with pytest.raises(OSError):
+                asked.result()
+        with start():
+            ended(world)
+    assert world.counter() == (0, 0, 0)
+    assert not world.usage_rows()
+
+
+def test_kill__with_slots_taken__frees_them_once_settled(
+    world: World, start: Start
+) -> None:
+    world.customer.concurrent_requests = 1
+    world.db(world.customer.save)
+    served, quick = world.serve("drip@20ms:3000"), world.serve("ok")
+    with start() as first, OpenStream(world, served.model) as stream:
+        stream.event_with(b'"content":"')
+        assert world.chat(quick.model).status == 429
+        kill(first)
+    with start():
+        world.eventually(lambda: world.chat(quick.model).status == 200)

@@ -58,10 +58,14 @@ async def open_process() -> AsyncIterator[OpenLimiter]:
     prefix, opened = unique("limits"), []
 
     def open_one(
-        url: str = "", *, timeout_s: float = 5.0, kind: type[Limiter] = Limiter
+        url: str = "",
+        *,
+        timeout_s: float = 5.0,
+        kind: type[Limiter] = Limiter,
+        owner: str = "",
     ) -> Process:
         store = Store(url or settings.REDIS_URL, timeout_s=timeout_s, prefix=prefix)
-        opened.append(Process(kind(store), store))
+        opened.append(Process(kind(store, owner), store))
         return opened[-1]
 
     yield open_one

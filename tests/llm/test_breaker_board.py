@@ -23,10 +23,10 @@ PROBING = (NAME, State.OPEN, State.HALF_OPEN, "probing")
 class Process:
     """One process's board, and the transitions that it reported."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, owner: str = "") -> None:
         self.reported: Transitions = []
         self.store = store
-        self.board = Board(store, lambda *told: self.reported.append(told))
+        self.board = Board(store, lambda *told: self.reported.append(told), owner)
 
     async def fail(self, count: int = 1) -> None:
         for _ in range(count):
@@ -49,8 +49,8 @@ async def start(prefix: str) -> AsyncIterator[Callable[..., Process]]:
     """Starts processes, on the run's Valkey unless told another URL."""
     started: list[Process] = []
 
-    def one(url: str = settings.REDIS_URL) -> Process:
-        started.append(Process(Store(url, timeout_s=5, prefix=prefix)))
+    def one(url: str = settings.REDIS_URL, *, owner: str = "") -> Process:
+        started.append(Process(Store(url, timeout_s=5, prefix=prefix), owner))
         return started[-1]
 
     yield one
@@ -275,3 +275,20 @@ async def test_tell__redis_back_after_a_local_call__is_told_to_the_local_state(
     assert process.board._views[NAME].machine.consecutive == 1
     assert await process.leave() == Pass(0)
     await process.board._store.close()
+
+
+async def test_free__a_process_that_died_probing__lets_the_next_one_probe(
+    start: Callable[..., Process], minute_later: Callable[[], Any]
+) -> None:
+    dead, living = start(owner="dead"), start(owner="living")
+    await dead.fail(5)
+    minute_later()
+    assert (await dead.leave()).probe
+    assert (await living.rejected()).reason == "probing"
+    await module.free(living.store, NAME, "living")
+    await living.rejected()
+    await module.free(living.store, NAME, "dead")
+    assert (await living.leave()).probe
+    # The probe is the living one's by now.
+    await module.free(living.store, NAME, "dead")
+    await dead.rejected()

@@ -22,8 +22,13 @@ from tests.billing.sessions import locked_counters
 from tests.fixtures_ledger import Desk, make_party
 from tests.invariants import assert_nothing_held
 from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.store import Store
 
 Leave = Callable[..., list[Admitted]]
+
+
+def ended(folder: Path) -> int:
+    return sum(one.ended for one in settle_all(folder))
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_settle_all__open_requests__bills_what_was_passed_on(
     leave: Leave, tmp_path: Path
 ) -> None:
     held = leave(50, 0, None)
-    assert settle_all(tmp_path) == 3
+    assert ended(tmp_path) == 3
     rows = {row.id: row for row in Usage.objects.all()}
     assert {one.id for one in held[:2]} == set(rows)
     assert [rows[one.id].completion_tokens for one in held[:2]] == [50, 0]
@@ -61,7 +66,7 @@ def test_settle_all__open_requests__bills_what_was_passed_on(
         ("journal", "abandoned")
     }
     assert_nothing_held()
-    assert settle_all(tmp_path) == 0
+    assert ended(tmp_path) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,7 +78,7 @@ def test_settle_all__two_heirs_at_once__each_request_ends_once(
 
     def inherit(_: int) -> int:
         try:
-            return settle_all(tmp_path)
+            return ended(tmp_path)
         finally:
             connections.close_all()
 
@@ -91,7 +96,7 @@ def test_settle_all__ledger_locked__keeps_the_journal_for_the_next_try(
     with locked_counters(), pytest.raises(psycopg.errors.LockNotAvailable):
         settle_all(tmp_path)
     assert Reservation.objects.count() == 1
-    assert settle_all(tmp_path) == 1
+    assert ended(tmp_path) == 1
     assert_nothing_held()
 
 
@@ -142,6 +147,7 @@ def test_reap__no_journal_on_this_machine__bills_the_prompt(
 async def test_heir__ledger_locked_at_first__settles_later(
     leave: Leave,
     db_thread: DbThread,
+    store: Store,
     tmp_path: Path,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -149,7 +155,7 @@ async def test_heir__ledger_locked_at_first__settles_later(
     monkeypatch.setattr(module, "EVERY_S", 0.01)
     settings.DB_LOCK_TIMEOUT_MS = 50
     await db_thread.run(leave, 5, 6)
-    heir = Heir(db_thread, tmp_path)
+    heir = Heir(db_thread, store, tmp_path)
     with locked_counters():
         heir.start()
         with structlog.testing.capture_logs() as lines:
@@ -164,6 +170,6 @@ async def test_heir__ledger_locked_at_first__settles_later(
 
 
 async def test_heir__stopped_before_it_began__does_nothing(
-    db_thread: DbThread, tmp_path: Path
+    db_thread: DbThread, store: Store, tmp_path: Path
 ) -> None:
-    await Heir(db_thread, tmp_path).stop()
+    await Heir(db_thread, store, tmp_path).stop()

@@ -132,7 +132,22 @@ def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
     journal.record(key, 300, 2**40)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress[key] == Progress(255, 2**32 - 1)
+    assert estate.progress[key] == Progress(254, 2**32 - 1)
+
+
+def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
+    tmp_path: Path,
+) -> None:
+    journal, failed, again, unsent = Journal(tmp_path), *(uuid.uuid4() for _ in "abc")
+    journal.record(failed, 0, 0)
+    journal.withdraw(failed)
+    journal.record(again, 0, 0)
+    journal.withdraw(again)
+    journal.record(again, 1, 7)
+    journal.withdraw(unsent)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert estate.progress == {again: Progress(1, 7)}
 
 
 def test_journal__turned_again_and_again__loses_nothing_and_stays_small(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from llm.limits.limiter import free
 from llm.limits.types import Kind, Left, Taken
 from llm.limits.window import BUCKET_MS, BUCKETS
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process, process
@@ -205,3 +206,16 @@ async def test_keys__of_one_subject__expire_and_share_a_cluster_slot(process: Pr
     for key in keys:
         assert tag in key
         assert 0 < await process.store.run(ttl, key) <= 64_000
+
+
+async def test_free__a_process_that_died__frees_its_slots_and_no_others(
+    open_process: OpenLimiter,
+):
+    who = customer(concurrent=3)
+    dead, living = open_process(owner="7-ab"), open_process(owner="7-abc")
+    await dead.taken(who)
+    await dead.taken(who)
+    await living.taken(who)
+    await living.refused(who)
+    await free(living.store, who.name, "7-ab")
+    assert (await living.taken(who)).left(Kind.CONCURRENT) == Left(3, 1)

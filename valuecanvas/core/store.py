@@ -14,6 +14,7 @@ from typing import Any
 
 import redis.asyncio as redis
 import structlog
+from django.conf import settings
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -52,6 +53,15 @@ class _Call:
     command: tuple[Any, ...]
     script: Script | None
     future: asyncio.Future[Any]
+
+
+def open_store() -> "Store":
+    """The store of the settings, for one event loop."""
+    return Store(
+        settings.REDIS_URL,
+        timeout_s=settings.REDIS_TIMEOUT_MS / 1000,
+        prefix=settings.REDIS_PREFIX,
+    )
 
 
 def _heard(answer: "asyncio.Future[Any]") -> None:
