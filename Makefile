@@ -10,9 +10,9 @@ LOCK = $(RUN) -m uv pip compile --quiet --no-strip-extras --generate-hashes --py
 # Enough for Django's own deployment checks; nothing connects anywhere.
 DUMMY_PRODUCTION = VALUECANVAS_ENV=production DEBUG=off ALLOWED_HOSTS=llm.example.com \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 \
-	SECRET_KEY=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
-	KEY_PEPPER=not-a-secret-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
-	FIELD_KEY=bm90LWEtc2VjcmV0LW9ubHktMzItYnl0ZXMtbG9uZyE=
+	SECRET_KEY=no_use-kW7vR2mXq9LzT4bYcN8sHdJ3fGpA6uE1xQwZr5oV_MtKy0iBnDhS \
+	KEY_PEPPER=no_use-pZ4cK9wYtB7nQ2xLrV6mJ8sDfH3gTaE5uWkX1oRyN0iCqMbGhPzS \
+	FIELD_KEY=7Q2kVx9mZp4RwLc8TnYb3HsJd6GfAu5EoXqWv1iKz0M=
 # Arguments for pytest or the bench, e.g. make test ARGS="tests/billing -x".
 ARGS ?=
 

@@ -115,6 +115,11 @@ def _claims(payload: dict[str, Any]) -> Claims:
     # The role at the top is the provider's word; user_metadata is the user's own.
     if payload.get("role") != ROLE:
         raise _invalid()
+    # Supabase gives an anonymous user that role as well.
+    if payload.get("is_anonymous") and not settings.JWT_ALLOW_ANONYMOUS:
+        raise NotAuthenticated(
+            "Anonymous users may not call this; sign in.", code="anonymous_user"
+        )
     return Claims(payload["sub"], float(int(payload["exp"])) + settings.JWT_LEEWAY_S)
 
 

@@ -12,6 +12,7 @@ from flags.actor import Actor
 from flags.changes import lines
 from flags.document import Document
 from flags.models import Flag
+from valuecanvas.core import yaml_loader
 from valuecanvas.core.models import ConfigQuerySet
 from valuecanvas.core.transfer import Exported, Imported, write
 
@@ -69,7 +70,7 @@ def _read(file: Path) -> list[Document]:
 def parsed(text: str) -> list[Document]:
     """The flags of a file. Raises ValidationError."""
     try:
-        told = yaml.safe_load(text)
+        told = yaml_loader.load(text)
     except yaml.YAMLError as error:
         raise ValidationError(f"This is no YAML: {error}") from error
     rows = told.get("flags") if isinstance(told, dict) else None

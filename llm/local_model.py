@@ -29,6 +29,9 @@ MIN_P = 0.1
 # Less and it goes round in circles; more and it wanders off the subject.
 REPEAT_PENALTY = 1.1
 REPEAT_WINDOW = 256
+# llama.cpp lets pages of every origin read its answers, and leaves out a header whose value
+# HTTP does not allow.
+NO_HEADER = "\n"
 # The model's own template with our default system message: it answers straighter.
 TEMPLATE = (
     "{% for message in messages %}"
@@ -82,6 +85,8 @@ def start(port: int) -> Any:
     params.chat_template = TEMPLATE
     params.cache_ram_mib = 64
     params.ui = params.endpoint_slots = False
+    params.cors_origins = params.cors_methods = params.cors_headers = NO_HEADER
+    params.cors_credentials = False
     params.verbosity = 0
     params.sampling.temp = TEMPERATURE
     params.sampling.min_p = MIN_P

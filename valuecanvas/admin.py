@@ -70,7 +70,7 @@ class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
+class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):  # type: ignore[misc]
     empty_text = (
         "A group is a set of rights. `Operators` and `Auditors` come by themselves."
     )

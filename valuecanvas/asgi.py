@@ -42,6 +42,10 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            # Not accepted, so the server answers 403.
+            await send({"type": "websocket.close"})
+            return
         path = paths.canonical(scope["path"])
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode()}

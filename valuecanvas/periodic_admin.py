@@ -27,6 +27,11 @@ for _model in (
     admin.site.unregister(_model)
 
 
+# Their tasks are in the database from the first migration on.
+OURS = ("billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
+FIXED = ("name", "regtask", "task")
+
+
 class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]
     """The registered tasks, in unfold's dress."""
 
@@ -34,8 +39,14 @@ class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignor
 class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["task"].widget = UnfoldAdminTextInputWidget()
-        self.fields["regtask"].widget = TaskSelect()
+        if "task" in self.fields:
+            self.fields["task"].widget = UnfoldAdminTextInputWidget()
+            self.fields["regtask"].widget = TaskSelect()
+
+    def clean(self) -> Any:
+        if "task" not in self.fields:
+            self.cleaned_data["task"] = self.instance.task
+        return super().clean()
 
 
 @admin.register(PeriodicTask)
@@ -55,6 +66,25 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     date_hierarchy = None
     actions = ("enable_tasks", "disable_tasks", "run_tasks")
     empty_text = "The periodic work is added at the first start. Nothing here: start the server once."
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: PeriodicTask | None = None
+    ) -> tuple[str, ...]:
+        """What the product itself runs keeps its name and its task."""
+        fixed = FIXED if obj is not None and obj.task.startswith(OURS) else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def get_fieldsets(
+        self, request: HttpRequest, obj: PeriodicTask | None = None
+    ) -> Any:
+        """Without the choice of another task, where it is fixed."""
+        found = super().get_fieldsets(request, obj)
+        if "regtask" not in self.get_readonly_fields(request, obj):
+            return found
+        return [
+            (title, {**said, "fields": [one for one in said["fields"] if one != "regtask"]})
+            for title, said in found
+        ]  # fmt: skip
 
     @display(description="When")
     def when(self, task: PeriodicTask) -> str:

@@ -27,6 +27,16 @@ def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
             raise InvalidRequest(fault, code="invalid_http")
 
 
+def check_offer(method: bytes, headers: Headers) -> None:
+    """Of a request that offers another protocol. Raises InvalidRequest."""
+    offered = b",".join(_values(headers, b"upgrade")).lower()
+    if method == b"GET" and b"websocket" in offered:
+        raise InvalidRequest(
+            "There are no WebSockets here; send plain HTTP requests.",
+            code="websocket_unsupported",
+        )
+
+
 def _values(headers: Headers, wanted: bytes) -> list[bytes]:
     return [value for name, value in headers if name == wanted]
 

@@ -92,6 +92,7 @@ class HttpProtocol(HttpToolsProtocol):
         version = parser.get_http_version()
         request_head.check(parser.get_method(), version, self.url, self.headers)
         if parser.should_upgrade():
+            request_head.check_offer(parser.get_method(), self.headers)
             return  # it is read once more, see _feed
         if len(self.pipeline) >= MOST_WAITING:
             raise InvalidRequest("Read the answers before you send more requests.")

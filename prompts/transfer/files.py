@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from prompts.services import words
 from prompts.services.version import check_remarks
 from prompts.services.words import Words
+from valuecanvas.core import yaml_loader
 
 PROMPT = "prompt.yaml"
 # YAML takes these for ends of lines, or drops them, unless they are escaped.
@@ -186,7 +187,7 @@ def _version(path: Path, number: int, kind: str) -> VersionFile:
 
 def _loaded(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     try:
-        row = yaml.safe_load(path.read_bytes())
+        row = yaml_loader.load(path.read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: not YAML: {error}") from None
     if not isinstance(row, dict):

@@ -45,6 +45,18 @@ async def test_verify__a_valid_token__gives_its_user_and_end():
     assert found == tokens.Claims(claims()["sub"], end + 30)
 
 
+@pytest.mark.parametrize("told", [True, "true", 1])
+async def test_verify__anonymous_user_of_supabase__is_refused_unless_allowed(
+    settings, told
+):
+    token = hs256(is_anonymous=told)
+    with pytest.raises(NotAuthenticated) as caught:
+        await Tokens().verify(token)
+    assert caught.value.code == "anonymous_user"
+    settings.JWT_ALLOW_ANONYMOUS = True
+    assert await Tokens().verify(token)
+
+
 async def test_verify__audience_among_several__is_valid():
     assert await Tokens().verify(hs256(aud=["other", AUDIENCE]))
 

@@ -1,6 +1,7 @@
 """A process with a bad or unsafe setting does not start, and says which and why."""
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -12,13 +13,13 @@ import pytest
 
 from valuecanvas import env
 
-KEY = base64.b64encode(bytes(32)).decode()
+KEY = base64.b64encode(hashlib.sha256(b"field").digest()).decode()
 SAFE = {
     "VALUECANVAS_ENV": "production",
     "DATABASE_URL": "postgresql://u:p@db.example/vc",
     "REDIS_URL": "rediss://cache.example/0",
-    "SECRET_KEY": "x" * 50,
-    "KEY_PEPPER": "y" * 50,
+    "SECRET_KEY": hashlib.sha256(b"sign").hexdigest(),
+    "KEY_PEPPER": hashlib.sha256(b"pepper").hexdigest(),
     "FIELD_KEY": KEY,
     "ALLOWED_HOSTS": "llm.example.com",
 }
@@ -64,7 +65,27 @@ REFUSED = [
     ({"FIELD_KEY": "not base64"}, "FIELD_KEY must be the base64 of 32 bytes"),
     ({"FIELD_KEY": "ü"}, "FIELD_KEY must be the base64 of 32 bytes"),
     ({"FIELD_KEY": KEY[4:]}, "FIELD_KEY must be the base64 of 32 bytes"),
+    ({"SECRET_KEY": "x" * 50}, "SECRET_KEY is made of too few different"),
+    ({"KEY_PEPPER": "a"}, "KEY_PEPPER has fewer than 32 characters"),
+    ({"FIELD_KEY": base64.b64encode(bytes(32)).decode()}, "FIELD_KEY is made of"),
+    ({"FIELD_KEY": base64.b64encode(bytes(range(32))).decode()}, "FIELD_KEY counts"),
+    (
+        {"JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long", "JWT_ISSUER": "i"},
+        "JWT_SECRET is an example",
+    ),
+    ({"JWT_JWKS_URL": "http://a.example/jwks", "JWT_ISSUER": "i"}, "JWT_JWKS_URL must be a URL that begins with https"),
+    ({"UPGRADE_URL": "http://a.example"}, "UPGRADE_URL must be a URL that begins with https"),
+    ({"TOGETHER_BASE_URL": "http://a.example/v1"}, "TOGETHER_BASE_URL must begin with https"),
+    ({"OPENAI_BASE_URL": "HTTP://a.example/v1"}, "OPENAI_BASE_URL must begin with https"),
+    ({"LOCAL_MODEL_URL": "http://127.0.0.1:1/v1"}, "LOCAL_MODEL_URL must begin with https"),
+    ({"DEMO_PROVIDER_URL": "http://127.0.0.1:1/v1"}, "DEMO_PROVIDER_URL must begin with https"),
     ({"ALLOWED_HOSTS": ""}, "Set ALLOWED_HOSTS in production"),
+    ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS must name hosts"),
+    ({"ALLOWED_HOSTS": "llm.example.com,*"}, "ALLOWED_HOSTS must name hosts"),
+    ({"ALLOWED_HOSTS": "*.example.com"}, "ALLOWED_HOSTS must name hosts"),
+    ({"ALLOWED_HOSTS": ".com"}, "ALLOWED_HOSTS must name hosts"),
+    ({"ALLOWED_HOSTS": "."}, "ALLOWED_HOSTS must name hosts"),
+    ({"ALLOWED_HOSTS": "https://llm.example.com"}, "ALLOWED_HOSTS must name hosts"),
     ({"JWT_SECRET": "z"}, "Set JWT_ISSUER"),
     (
         {"JWT_SECRET": "z", "JWT_JWKS_URL": "https://a", "JWT_ISSUER": "i"},
@@ -73,7 +94,7 @@ REFUSED = [
     ({"VALUECANVAS_ENV": "prod"}, "VALUECANVAS_ENV must be one of"),
     ({"METRICS_NETWORKS": "10.0.0.1/8"}, "METRICS_NETWORKS must be networks"),
     ({"BATCH_MAX": "0"}, "BATCH_MAX must be a whole number from 1 to 5000"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("variables", "complaint"), REFUSED)

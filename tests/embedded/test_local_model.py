@@ -68,6 +68,21 @@ def test_local_model__models__has_its_name(model: Model) -> None:
     assert [one.id for one in model.client.models.list()] == [local_model.MODEL]
 
 
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://localhost:3000", "null"]
+)
+def test_local_model__asked_by_a_page__grants_it_nothing(
+    model: Model, method: str, origin: str
+) -> None:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    url = model.client.base_url.join("models")
+    found = model.client._client.request(method, url, headers=headers).headers
+    granted = {k: v for k, v in found.items() if k.startswith("access-control-")}
+    assert set(granted) <= {"access-control-allow-credentials"}
+    assert set(granted.values()) <= {"false"}
+
+
 def test_local_model__chat__answers_with_usage(model: Model) -> None:
     answer = model.client.chat.completions.create(
         model=local_model.MODEL,

@@ -17,6 +17,8 @@ ENVIRONMENT = env.choice(
     ("embedded", "production", "test"),
 )
 PRODUCTION = ENVIRONMENT == "production"
+# Of URLs that carry secrets, or are shown to callers.
+WEB_SCHEMES = ("https",) if PRODUCTION else ("https", "http")
 VAR_DIR = Path(
     env.text("VALUECANVAS_VAR", "Folder for embedded data and the disk snapshot.")
     or BASE_DIR / "var"

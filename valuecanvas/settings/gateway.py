@@ -5,7 +5,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
-from valuecanvas.settings.base import PRODUCTION, VAR_DIR
+from valuecanvas.settings.base import PRODUCTION, VAR_DIR, WEB_SCHEMES
 
 HOST = env.text("HOST", "Address that `make run` listens on.", "127.0.0.1")
 PORT = env.integer("PORT", "Web port of `make run`.", 8000, low=1, high=65535)
@@ -13,7 +13,7 @@ UPGRADE_URL = env.url(
     "UPGRADE_URL",
     "Where a caller out of quota can upgrade; sent with the 429.",
     "https://example.com/upgrade",
-    schemes=("https", "http"),
+    schemes=WEB_SCHEMES,
 )
 
 TOGETHER_API_KEY = env.text("TOGETHER_API_KEY", "Key of Together.ai, the primary.")
@@ -139,6 +139,16 @@ LLM_ALLOW_HTTP_PROVIDERS = env.flag(
     "Let providers be at plain http:// or private addresses; production: off.",
     default=not PRODUCTION,
 )
+for _name, _url in {
+    "TOGETHER_BASE_URL": TOGETHER_BASE_URL,
+    "OPENAI_BASE_URL": OPENAI_BASE_URL,
+    "LOCAL_MODEL_URL": LOCAL_MODEL_URL,
+    "DEMO_PROVIDER_URL": DEMO_PROVIDER_URL,
+}.items():
+    if not LLM_ALLOW_HTTP_PROVIDERS and _url.lower().startswith("http:"):
+        raise ImproperlyConfigured(
+            f"{_name} must begin with https, or set LLM_ALLOW_HTTP_PROVIDERS=on."
+        )
 BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip

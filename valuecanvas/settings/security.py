@@ -1,13 +1,26 @@
 """Secrets, hosts, cookies and headers."""
 
 import base64
+import re
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
 from valuecanvas.embedded import secrets
-from valuecanvas.settings.base import PRODUCTION, VAR_DIR
+from valuecanvas.settings import secret_strength
+from valuecanvas.settings.base import PRODUCTION, VAR_DIR, WEB_SCHEMES
+
+# A name, an address, or the domain above them (`.example.com`), but not of everybody.
+_HOST_NAME = re.compile(r"[\w-]+|\.?[\w-]+(\.[\w-]+)+|\[[0-9A-Fa-f:.]+\]")
+
+
+def _refuse_weak(name: str, value: str) -> None:
+    weakness = secret_strength.weakness(value) if PRODUCTION and value else ""
+    if weakness:
+        raise ImproperlyConfigured(
+            f"{name} {weakness}. Make one with: openssl rand -base64 32"
+        )
 
 
 def _secret(name: str, help_text: str) -> str:
@@ -32,6 +45,9 @@ except ValueError:
     _field_key = b""
 if len(_field_key) != 32:
     raise ImproperlyConfigured("FIELD_KEY must be the base64 of 32 bytes.")
+_refuse_weak("SECRET_KEY", SECRET_KEY)
+_refuse_weak("KEY_PEPPER", KEY_PEPPER)
+_refuse_weak("FIELD_KEY", _field_key.decode("latin-1"))
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS",
     "Host names that this server answers to, with commas.",
@@ -39,6 +55,11 @@ ALLOWED_HOSTS = env.words(
 )
 if PRODUCTION and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("Set ALLOWED_HOSTS in production, e.g. llm.example.com.")
+for _host in ALLOWED_HOSTS if PRODUCTION else ():
+    if not _HOST_NAME.fullmatch(_host):
+        raise ImproperlyConfigured(
+            f"ALLOWED_HOSTS must name hosts, without scheme or port; {_host!r} is none."
+        )
 CSRF_TRUSTED_ORIGINS = env.words(
     "CSRF_TRUSTED_ORIGINS", "Origins of the admin behind a proxy: https://host."
 )
@@ -157,11 +178,16 @@ JWT_SECRET = env.text("JWT_SECRET", "HS256 secret of your Supabase project's tok
 JWT_JWKS_URL = env.url(
     "JWT_JWKS_URL",
     "Where the identity provider publishes its RS256 or ES256 keys.",
-    schemes=("https", "http"),
+    schemes=WEB_SCHEMES,
 )
 JWT_ISSUER = env.text("JWT_ISSUER", "The `iss` that bearer tokens must carry.")
 JWT_AUDIENCE = env.text(
     "JWT_AUDIENCE", "The `aud` that bearer tokens must carry.", "authenticated"
+)
+JWT_ALLOW_ANONYMOUS = env.flag(
+    "JWT_ALLOW_ANONYMOUS",
+    "Accept Supabase's anonymous users (`is_anonymous`): anybody can make himself one.",
+    default=False,
 )
 JWT_LEEWAY_S = env.integer(
     "JWT_LEEWAY_S", "Clock skew allowed on exp and nbf, in seconds.", 30, high=300
@@ -172,3 +198,4 @@ if JWT_SECRET and JWT_JWKS_URL:
     raise ImproperlyConfigured(
         "Set JWT_SECRET or JWT_JWKS_URL, not both: one kind of token is accepted."
     )
+_refuse_weak("JWT_SECRET", JWT_SECRET)

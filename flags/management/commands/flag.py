@@ -13,6 +13,7 @@ from flags import changes as told
 from flags import document, listing, services
 from flags.actor import COMMAND
 from flags.models import Flag, Kind
+from valuecanvas.core import yaml_loader
 
 # What --set takes besides the fields of an edit.
 KILLED = "killed"
@@ -125,7 +126,7 @@ def _change(text: str) -> tuple[str, Any]:
     if not mark:
         raise CommandError(f"'{text}' is not FIELD=VALUE.")
     try:
-        read = yaml.safe_load(value)
+        read = yaml_loader.load(value)
     except yaml.YAMLError as error:
         raise CommandError(f"'{value}' is no value: {error}") from error
     return field, read.isoformat() if isinstance(read, dt.date) else read
