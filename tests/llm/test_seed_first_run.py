@@ -1,9 +1,11 @@
 """What a new installation begins with."""
 
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -71,6 +73,18 @@ def test_first_run__models__only_the_local_one_says_what_it_takes():
     seed.first_run()
     said = dict(Model.objects.exclude(takes=[]).values_list("name", "takes"))
     assert said == {catalogue.LOCAL_MODEL: ["text", "schema"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([], ["text", "schema"]), (["text"], ["text"])]
+)
+def test_migration__local_model_of_an_older_release__says_what_it_takes(before, after):
+    seed.first_run()
+    Model.objects.update(takes=before)
+    migration = importlib.import_module("llm.migrations.0010_models_takes")
+    migration.say_of_the_local_model(apps, None)
+    assert Model.objects.get(name=catalogue.LOCAL_MODEL).takes == after
+    assert Model.objects.get(name="gpt-4o-mini").takes == before
 
 
 def test_first_run__every_route__has_a_price():
