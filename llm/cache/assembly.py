@@ -75,6 +75,8 @@ class Assembly:
 
     def _add_choice(self, part: dict[str, Any]) -> None:
         index = part.get("index", 0)
+        if not isinstance(index, int):
+            raise TypeError("An index is no number.")
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Choice(index)

@@ -24,6 +24,8 @@ WHOLE = {
     ],
 }
 
+NO_KEY = {"error": {"message": "Incorrect API key.", "code": "invalid_api_key"}}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -83,5 +85,15 @@ async def provider(answer: Answer = healthy) -> AsyncIterator[str]:
         server.close()
 
 
-__all__ = ["DONE", "END", "HELLO", "ROLE", "WHOLE", "Asked", "event", "healthy"]
+__all__ = [
+    "DONE",
+    "END",
+    "HELLO",
+    "NO_KEY",
+    "ROLE",
+    "WHOLE",
+    "Asked",
+    "event",
+    "healthy",
+]
 __all__ += ["provider", "said"]

@@ -8,12 +8,11 @@ import pytest
 from llm.breaker.types import Look, Name, State
 from llm.runtime import Runtime
 from tests.live.inside import ask
-from tests.live.scripted import Asked, healthy, provider, said
+from tests.live.scripted import NO_KEY, Asked, healthy, provider, said
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
 
-NO_KEY = {"error": {"message": "Incorrect API key.", "code": "invalid_api_key"}}
 FLAGGED = {"error": {"message": "Your input was flagged.", "code": "flagged_input"}}
 
 

@@ -1,0 +1,75 @@
+"""What a caller is told where no route delivered: why, for each, and when to come back."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from llm.journey import Journey
+from llm.providers.base import Verdict
+from llm.types import Failure
+
+HELD: Any = None
+
+
+def journey(*failures: Failure) -> Journey:
+    return Journey(HELD, 0.0, failures=list(failures))
+
+
+def failed(provider: str, verdict: Verdict, message: str, words: str = "") -> Failure:
+    at = dt.datetime.now(dt.UTC)
+    return Failure(provider, "m", verdict.value, None, message, words, 1, at)
+
+
+SLOW = failed("a", Verdict.THROTTLED, "The provider answered 429.", "Slow down.")
+BROKEN = failed("b", Verdict.FAILURE, "The provider answered 500.", "Oh no.")
+
+
+def test_exhausted__every_route_throttled__is_429_with_the_shortest_wait() -> None:
+    tried = journey(SLOW)
+    tried.back_in(30_000)
+    tried.reject("b", "throttled")
+    tried.back_in(6_001)
+    error = tried.exhausted()
+    assert (error.status, error.type) == (429, "rate_limit_error")
+    assert error.code == "providers_throttled"
+    assert error.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("wait", [0, 1, 999])
+def test_exhausted__a_route_is_back_at_once__is_a_second(wait: int) -> None:
+    tried = journey()
+    tried.reject("a", "throttled")
+    tried.back_in(wait)
+    tried.back_in(9_000)
+    assert tried.exhausted().headers["Retry-After"] == "1"
+
+
+def test_exhausted__throttled_and_open__is_503() -> None:
+    tried = journey()
+    tried.reject("a", "throttled")
+    tried.reject("b", "auth")
+    error = tried.exhausted()
+    assert (error.status, error.code) == (503, "no_provider_available")
+    assert "a: it asks us to slow down. b: its breaker is open (auth)." in error.message
+
+
+def test_exhausted__some_failed__says_of_each_route_why() -> None:
+    tried = journey(SLOW, BROKEN, BROKEN)
+    tried.skip("c", "its breaker is held open by an operator")
+    error = tried.exhausted()
+    assert error.status == 502
+    assert error.message == (
+        "No provider of this model could answer. "
+        "a: The provider answered 429. Slow down. "
+        "b: The provider answered 500. Oh no. "
+        "c: its breaker is held open by an operator."
+    )
+
+
+def test_exhausted__last_one_timed_out__says_of_each_route_why() -> None:
+    tried = journey(BROKEN)
+    tried.timed_out = True
+    error = tried.exhausted()
+    assert error.status == 504
+    assert error.message.endswith("in time. b: The provider answered 500. Oh no.")
