@@ -154,7 +154,7 @@ class Admission:
         """
         asked = asked_prompt.parse(call.endpoint, call.body)
         # With a prompt, only its words make the request whole.
-        shape = None if asked else checks.SHAPES[call.endpoint](call.body)
+        shape = None if asked else await checks.shape_of(call, call.body)
         if not self._config.loaded:
             await self.snapshot()
         for _ in range(TRIES):
@@ -204,7 +204,7 @@ class Admission:
         principal = await self.identify(call)
         body, chosen = choose(call, asked, principal, snapshot)
         if shape is None or body is not call.body:
-            shape = checks.SHAPES[call.endpoint](body)
+            shape = await checks.shape_of(call, body)
         plan = resolve(
             call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
         )

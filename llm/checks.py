@@ -1,5 +1,6 @@
 """Whether a request body can be served at all; refusals name the field."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +8,14 @@ import orjson
 from django.conf import settings
 
 from llm import attachments, tokens
-from llm.types import Shape
+from llm.types import Call, Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
 
 MOST_MESSAGES = 10_000
+# Larger bodies are read and looked through in a thread: a piece of work at a time, and
+# not all in one.
+LARGE_BYTES = 262_144
 
 
 def _refuse_forbidden(body: dict[str, Any]) -> None:
@@ -195,3 +199,11 @@ SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {
     "responses": responses,
     "embeddings": embeddings,
 }
+
+
+async def shape_of(call: Call, body: dict[str, Any]) -> Shape:
+    """The shape of `body`, which is that of the call or made of it."""
+    check = SHAPES[call.endpoint]
+    if call.size > LARGE_BYTES:
+        return await asyncio.to_thread(check, body)
+    return check(body)

@@ -167,7 +167,7 @@ async def start() -> Runtime:
         exposures=exposures,
         keeper=keeper,
         reader=Reader(admission=admission, config=config, keeper=keeper),
-        room=Room(settings.LLM_MAX_IN_FLIGHT),
+        room=Room(settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES),
         strangers=Strangers(limiter, callers),
         standings=Standings(admission, db),
         tokenizer=tokenizer,

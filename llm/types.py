@@ -66,6 +66,8 @@ class Call:
     # The way it came in, where several lead to the endpoint: each has its own keys.
     door: str = ""
     trace_id: str = ""
+    # Bytes of the body as it came.
+    size: int = 0
     started: float = field(default_factory=time.monotonic)
 
 

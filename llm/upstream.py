@@ -19,6 +19,8 @@ from llm.providers.redaction import redact_error
 from llm.types import Candidate
 from valuecanvas.core import failpoints
 
+# A body goes to the socket in parts: the rest waits here, once, and not in its buffers.
+PIECE_BYTES = 65_536
 MOST_ERROR_BYTES = 65_536
 ERROR_WITHIN_S = 5.0
 MOST_RETRY_AFTER_S = 60.0
@@ -85,14 +87,20 @@ class Body(aiohttp.BytesPayload):
     """The bytes of a request; `sending` is called when they are about to be sent."""
 
     def __init__(self, value: bytes, sending: Callable[[], None]) -> None:
-        super().__init__(value, content_type="application/json")
+        # Not BytesPayload's own, which warns of large bodies: it writes them at once.
+        super(aiohttp.BytesPayload, self).__init__(
+            value, content_type="application/json"
+        )
+        self._size = len(value)
         self._sending = sending
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
         self._sending()
-        await super().write_with_length(writer, content_length)
+        whole = memoryview(self._value)
+        for at in range(0, len(whole), PIECE_BYTES):
+            await writer.write(whole[at : at + PIECE_BYTES])
 
 
 async def post(

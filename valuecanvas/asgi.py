@@ -18,6 +18,7 @@ from llm.runtime import Runtime  # noqa: E402
 from valuecanvas import hot, paths  # noqa: E402
 from valuecanvas.cold import ColdPath  # noqa: E402
 from valuecanvas.core.db_patience import patience  # noqa: E402
+from valuecanvas.hot_body import Receive  # noqa: E402
 from valuecanvas.patience import Send  # noqa: E402
 from valuecanvas.shutdown import Shutdown  # noqa: E402
 
@@ -37,7 +38,7 @@ class Application:
         self._cold = ColdPath(django_application)  # type: ignore[arg-type]
 
     async def __call__(
-        self, scope: dict[str, Any], receive: hot.Receive, send: Send
+        self, scope: dict[str, Any], receive: Receive, send: Send
     ) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -67,7 +68,7 @@ class Application:
     def _end_streams(self) -> int:
         return self._runtime.pipeline.end_streams() if self._runtime else 0
 
-    async def _lifespan(self, receive: hot.Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":

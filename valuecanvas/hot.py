@@ -22,17 +22,13 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 from llm.responses import EventStream, error_response
 from llm.room import Seat
 from llm.types import CLIENT_GONE
-from valuecanvas import cors, paths
+from valuecanvas import cors, hot_body, paths
 from valuecanvas.core.errors import (
-    BodyTooLarge,
     GatewayError,
-    InvalidRequest,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.hot_body import ClientGone, Receive, Scope
 from valuecanvas.patience import Patience, Send, cut
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 URLCONF = "valuecanvas.hot_urls"
 # Answered however busy the process is.
@@ -43,10 +39,6 @@ BODILESS = (204, 304)
 # not pile up behind a connection that nobody looks at any more.
 PIECE_BYTES = 65_536
 log = structlog.get_logger("hot")
-
-
-class ClientGone(Exception):
-    """The client closed its connection."""
 
 
 class Watch:
@@ -119,7 +111,7 @@ async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBa
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
-        body = await _body(scope, receive)
+        body = await hot_body.read(scope, receive, seat)
         # Not before: whoever sends slowly would keep others out.
         if not scope["path"].startswith(PROBES):
             seat.take(scope["valuecanvas.runtime"].room)
@@ -176,35 +168,6 @@ def _headers_asked_for(scope: Scope) -> str | None:
 def _resolved(path: str) -> ResolverMatch:
     """The view of a path. Raises Resolver404."""
     return get_resolver(URLCONF).resolve(path)
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises BodyTooLarge, InvalidRequest, ClientGone."""
-    try:
-        async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S):
-            return await _parts(receive, settings.LLM_MAX_BODY_BYTES)
-    except TimeoutError as error:
-        raise InvalidRequest(
-            "The body did not arrive in time.",
-            code="request_timeout",
-            # The rest of it may still come, and is no request.
-            headers={"Connection": "close"},
-        ) from error
-
-
-async def _parts(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
-            raise BodyTooLarge(f"The body may have at most {most} bytes.")
-        more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _start(response: HttpResponseBase) -> dict[str, Any]:

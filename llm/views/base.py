@@ -1,5 +1,6 @@
 """What the views of the hot path share: parsing, the runtime, and plain answers."""
 
+import asyncio
 import json
 import re
 import uuid
@@ -13,12 +14,14 @@ from rest_framework.views import APIView
 from billing import acting, proof
 from llm import idempotency
 from llm.cache import directives
+from llm.checks import LARGE_BYTES
 from llm.choice import context
 from llm.responses import EventStream, json_response
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
 from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import (
+    BodyTooLarge,
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
@@ -30,6 +33,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 # orjson writes 254 levels; a translated request may be a few deeper than it came.
 _MARGIN = 10
 _DEPTH = 254 - _MARGIN
+MOST_VALUES = 1_000_000
+_TEXT = re.compile(rb'"[^"]*"?')
 
 
 class HotView(APIView):
@@ -72,7 +77,10 @@ class PaidView(HotView):
             authorization=proof.authorization(request.META),
         )
         try:
-            call = self.call(request)
+            if len(request.body) > LARGE_BYTES:
+                call = await asyncio.to_thread(self.call, request)
+            else:
+                call = self.call(request)
             return await self.served(request, call)
         except GatewayError as error:
             await runtime(request).standings.tell(call, error)
@@ -104,6 +112,8 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
         raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
     if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMedia("Send the body uncompressed.")
+    if len(request.body) > LARGE_BYTES:
+        _refuse_too_many_values(request.body)
     try:
         body = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
@@ -119,6 +129,24 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
         _refuse_repeated_names(request.body)
         json_numbers.refuse_over_64_bits(request.body)
     return body
+
+
+def _refuse_too_many_values(raw: bytes) -> None:
+    """Small values take some fifty bytes each, and time that stops all other requests.
+
+    Raises BodyTooLarge.
+    """
+    if _separators(raw) <= MOST_VALUES:
+        return
+    # Those in texts are none. Escapes go first: then a text ends at the next quote.
+    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    texts = bare.count(b'"') // 2
+    if texts > 2 * MOST_VALUES or _separators(_TEXT.sub(b"", bare)) > MOST_VALUES:
+        raise BodyTooLarge(f"The body may hold at most {MOST_VALUES} values.")
+
+
+def _separators(raw: bytes) -> int:
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _refuse_repeated_names(raw: bytes) -> None:
@@ -183,6 +211,7 @@ def call_of(
         user=user,
         door=door,
         trace_id=trace_id(request),
+        size=len(request.body),
         directives=directives.parse(sent),
         context=context.parse(sent.get("HTTP_X_VALUECANVAS_CONTEXT")),
         idempotency_key=idempotency.parse(sent.get("HTTP_IDEMPOTENCY_KEY")),

@@ -93,6 +93,10 @@ REFUSED = [
     ),
     ({"VALUECANVAS_ENV": "prod"}, "VALUECANVAS_ENV must be one of"),
     ({"METRICS_NETWORKS": "10.0.0.1/8"}, "METRICS_NETWORKS must be networks"),
+    (
+        {"LLM_MAX_IN_FLIGHT_BYTES": "1048576"},
+        "LLM_MAX_IN_FLIGHT_BYTES must be at least LLM_MAX_BODY_BYTES",
+    ),
     ({"BATCH_MAX": "0"}, "BATCH_MAX must be a whole number from 1 to 5000"),
 ]  # fmt: skip
 

@@ -31,7 +31,8 @@ def hostile(offer: Offer) -> dict[str, tuple[bytes, dict[str, str]]]:
     items = json.dumps([{"role": "user", "content": ""}] * 100_000)
     bare = f'{{"model":"{offer.model}"'
     plain: dict[str, bytes] = {
-        "10 MB": body(offer, orjson.dumps("x" * 10_000_000).decode()),
+        "25 MB": body(offer, orjson.dumps("x" * 25_000_000).decode()),
+        "4 million values": body(offer, "[" + "[]," * 2_000_000 + "[]]"),
         "deep array": deep.encode(),
         "deep object": b'{"a":' * 100_000,
         "deep content": body(offer, "[" * 2000 + "]" * 2000),

@@ -102,7 +102,7 @@ async def test_overload__errors_of_all_kinds__give_their_seats_back(
 
 
 def test_seat__freed_twice_or_never_taken__counts_once() -> None:
-    room = Room(1)
+    room = Room(1, 0)
     first, second, third = Seat(), Seat(), Seat()
     second.free()
     first.take(room)

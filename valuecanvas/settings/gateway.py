@@ -51,10 +51,21 @@ DEFAULT_TIER = env.text("DEFAULT_TIER", "Tier of customers first seen.", "free")
 LLM_MAX_BODY_BYTES = env.integer(
     "LLM_MAX_BODY_BYTES",
     "Largest request body, in bytes.",
-    1_048_576,
+    20_971_520,
     low=1024,
     high=67_108_864,
 )
+LLM_MAX_IN_FLIGHT_BYTES = env.integer(
+    "LLM_MAX_IN_FLIGHT_BYTES",
+    "Most bytes of bodies under way in one process, 64 KiB of each apart; more: 503.",
+    134_217_728,
+    low=65_536,
+    high=17_179_869_184,
+)
+if LLM_MAX_IN_FLIGHT_BYTES < LLM_MAX_BODY_BYTES:
+    raise ImproperlyConfigured(
+        "LLM_MAX_IN_FLIGHT_BYTES must be at least LLM_MAX_BODY_BYTES."
+    )
 LLM_MAX_REPLY_BYTES = env.integer(
     "LLM_MAX_REPLY_BYTES",
     "Largest reply taken from a provider, in bytes.",
