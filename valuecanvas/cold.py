@@ -26,9 +26,10 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.hot_body import ClientGone, Receive, Scope
 from valuecanvas.patience import Patience, Send, cut
 
-Application = Callable[[hot.Scope, hot.Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Bodies, and answers that clients have not taken yet, in one process.
 MOST_HELD_BYTES = 67_108_864
@@ -54,7 +55,7 @@ class ColdPath:
         self._held = 0
         self._switch_s = sys.getswitchinterval()
 
-    async def handle(self, scope: hot.Scope, receive: hot.Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         held = _Held(self)
         patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
@@ -63,14 +64,14 @@ class ColdPath:
                 await patience.send(message)
         except GatewayError as error:
             await hot.send_whole(_refusal(scope, error), patience)
-        except hot.ClientGone:
+        except ClientGone:
             return
         finally:
             patience.close()
             held.free()
 
     async def _answer(
-        self, scope: hot.Scope, receive: hot.Receive, held: "_Held"
+        self, scope: Scope, receive: Receive, held: "_Held"
     ) -> list[dict[str, Any]]:
         """Django's messages. Raises GatewayError, ClientGone."""
         body = await _body(scope, receive, held)
@@ -139,7 +140,7 @@ class _Held:
             raise _busy()
 
 
-async def _body(scope: hot.Scope, receive: hot.Receive, held: _Held) -> bytes:
+async def _body(scope: Scope, receive: Receive, held: _Held) -> bytes:
     """The whole body. Raises BodyTooLarge, RequestTooLate, Unavailable, ClientGone."""
     held.check()
     if int(dict(scope["headers"]).get(b"content-length", 0)) > _most():
@@ -153,12 +154,12 @@ async def _body(scope: hot.Scope, receive: hot.Receive, held: _Held) -> bytes:
         ) from error
 
 
-async def _parts(receive: hot.Receive, held: _Held) -> bytes:
+async def _parts(receive: Receive, held: _Held) -> bytes:
     found, more = bytearray(), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise hot.ClientGone
+            raise ClientGone
         found += message.get("body", b"")
         if len(found) > _most():
             raise _too_large()
@@ -168,7 +169,7 @@ async def _parts(receive: hot.Receive, held: _Held) -> bytes:
     return bytes(found)
 
 
-def _headers(scope: hot.Scope, length: int) -> list[tuple[bytes, bytes]]:
+def _headers(scope: Scope, length: int) -> list[tuple[bytes, bytes]]:
     """Those of a body with a length: without one, DRF would see no body."""
     found = [one for one in scope["headers"] if one[0] != b"transfer-encoding"]
     if len(found) < len(scope["headers"]):
@@ -176,7 +177,7 @@ def _headers(scope: hot.Scope, length: int) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def _replay(body: bytes) -> hot.Receive:
+def _replay(body: bytes) -> Receive:
     """Gives the body once. It never tells that the client has gone.
 
     Django would leave then, and its thread would run on without a seat.
@@ -209,7 +210,7 @@ def _busy() -> Unavailable:
     )
 
 
-def _refusal(scope: hot.Scope, error: GatewayError) -> HttpResponse:
+def _refusal(scope: Scope, error: GatewayError) -> HttpResponse:
     """JSON for programs, a page for people."""
     response: HttpResponse
     if paths.API.match(scope["path"]):
