@@ -12,13 +12,19 @@ Json = dict[str, Any]
 
 # No context is as long. A claim of more tells nothing, not even of the cost.
 CREDIBLE = 10_000_000
+# Of the prompt and the answer together.
+_MOST = 2 * CREDIBLE
 _PROMPT = ("prompt_tokens", "input_tokens")
 _COMPLETION = ("completion_tokens", "output_tokens")
-_READ = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens",
-         "cache_read_tokens", "num_cached_tokens")  # fmt: skip
-_WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens",
-            "cache_creation_tokens", "cache_write_input_tokens")  # fmt: skip
-_REASONING = ("reasoning_tokens", "thinking_tokens")
+_READ = frozenset(
+    {"cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens",
+     "cache_read_tokens", "num_cached_tokens"}
+)  # fmt: skip
+_WRITTEN = frozenset(
+    {"cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens",
+     "cache_write_input_tokens"}
+)  # fmt: skip
+_REASONING = frozenset({"reasoning_tokens", "thinking_tokens"})
 # In Anthropic's own form these two are counted besides the input.
 _BESIDES = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -42,7 +48,11 @@ class Reported:
 
 def find(answer: Json) -> Any:
     """The usage in a whole answer or in a chunk of a stream."""
-    return answer.get("usage") or beside(answer)
+    usage, choices = answer.get("usage"), answer.get("choices")
+    # Most chunks have none: they are not looked at any closer.
+    if usage or not ("x_groq" in answer or (choices and "usage" in choices[0])):
+        return usage
+    return beside(answer)
 
 
 def beside(answer: Json) -> Any:
@@ -90,11 +100,10 @@ def _counts(usage: Json, *, answers: bool) -> tuple[int | None, int | None, int 
 
 def count(value: Any) -> int | None:
     """A count of tokens; None for what is none. Some write 12.0 for 12."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= 2 * CREDIBLE else None
+    # Exactly: true is an int as well.
+    return value if type(value) is int and 0 <= value <= _MOST else None
 
 
 def _rest(total: int | None, other: int | None) -> int:
@@ -164,11 +173,11 @@ def _largest(usage: Json, names: tuple[str, ...]) -> int | None:
     return max(found, default=None)
 
 
-def _part(usage: Json, kind: str, names: tuple[str, ...]) -> int:
+def _part(usage: Json, kind: str, names: frozenset[str]) -> int:
     """A part of the prompt or completion: told in its details, or beside them."""
     for place in (*_details(usage, kind), usage):
-        for name in names:
-            if found := _within(place.get(name)):
+        for name, value in place.items():
+            if name in names and (found := _within(value)):
                 return found
     return 0
 
@@ -182,5 +191,5 @@ def _details(usage: Json, kind: str) -> Iterator[Json]:
 
 def _within(value: Any) -> int:
     """A part, if it may be one."""
-    found = count(value) or 0
+    found = (count(value) or 0) if value else 0
     return found if found <= CREDIBLE else 0
