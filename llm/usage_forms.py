@@ -48,11 +48,7 @@ class Reported:
 
 def find(answer: Json) -> Any:
     """The usage in a whole answer or in a chunk of a stream."""
-    usage, choices = answer.get("usage"), answer.get("choices")
-    # Most chunks have none: they are not looked at any closer.
-    if usage or not ("x_groq" in answer or (choices and "usage" in choices[0])):
-        return usage
-    return beside(answer)
+    return answer.get("usage") or beside(answer)
 
 
 def beside(answer: Json) -> Any:
@@ -61,9 +57,11 @@ def beside(answer: Json) -> Any:
     if isinstance(groq, dict) and groq.get("usage"):
         return groq["usage"]
     choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (usage := choice.get("usage")):
-            return usage
+    if type(choices) is not list:
+        return None
+    for choice in choices:
+        if type(choice) is dict and choice.get("usage"):
+            return choice["usage"]
     return None
 
 
