@@ -4,11 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from llm.breaker.types import Look, Name, State
+from llm.config import ProviderFacts
+from llm.providers import key_probe
+from llm.providers.key_probe import KeyProbe
+from llm.providers.registry import KINDS
 from llm.runtime import Runtime
 from tests.live.inside import ask
 from tests.live.scripted import NO_KEY, Asked, healthy, provider, said
+from tests.live.test_inside_streams import acquired, half_open
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
@@ -103,6 +109,45 @@ async def test_flagged_prompt__403__is_the_callers_with_the_providers_words(
         answer = await ask(indoors, gateway, served.model, text="bad")
     assert (answer.status, answer.error["code"]) == (400, "flagged_input")
     assert answer.error["message"] == "Your input was flagged."
+
+
+async def test_probe_of_the_breaker__refused_for_one_prompt__frees_its_slot(
+    indoors: World, gateway: Runtime
+) -> None:
+    async with provider(refusing(401, NO_KEY, GOOD)) as url:
+        served = indoors.serve_at((url, "m"))
+        name = await half_open(gateway, served.providers[0])
+        assert (await ask(indoors, gateway, served.model, text="bad")).status == 502
+        assert (await settled(gateway, served.providers[0])).state is State.HALF_OPEN
+        assert (await acquired(gateway, name)).probe
+
+
+async def test_question__provider_at_an_address_that_is_refused__is_not_asked(
+    gateway: Runtime, settings: Settings
+) -> None:
+    settings.LLM_ALLOW_HTTP_PROVIDERS = False
+    probe = KeyProbe(gateway.pool)
+    kind = KINDS["compatible"]
+    where = ProviderFacts("p", kind, "http://127.0.0.1:1/v1", "a-key", enabled=True)
+    assert await probe.is_refused(where) is None
+
+
+async def test_question__old_answer__is_asked_again(
+    gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_probe, "FRESH_S", -key_probe.WITHIN_S)
+    asked: list[str] = []
+
+    def answer(question: Asked) -> bytes:
+        asked.append(question.key)
+        return BAD if len(asked) == 1 else GOOD
+
+    probe = KeyProbe(gateway.pool)
+    async with provider(answer) as url:
+        where = ProviderFacts("p", KINDS["compatible"], url, "a-key", enabled=True)
+        assert await probe.is_refused(where) is True
+        assert await probe.is_refused(where) is False
+    assert asked == ["a-key"] * 2
 
 
 async def test_question__many_refused_at_once__is_asked_once_and_with_the_key(
