@@ -96,3 +96,16 @@ async def test_budget__one_of_blanks__is_counted_too(
         served = indoors.serve_at((url, "gpt-4o"))
         row = billed(indoors, await ask(indoors, gateway, served, blanks))
     assert row.prompt_tokens == 7_050
+
+
+async def test_minute__refuses_what_the_budget_could_bear__is_what_is_told(
+    indoors: World, gateway: Runtime
+) -> None:
+    indoors.key = indoors.new_customer(requests_per_minute=1)[1]
+    indoors.budget(target=None, limit=str((TRUE + 5 * SPARE) / MILLION))
+    async with upstream(honest(TRUE + 10)) as url:
+        served = indoors.serve_at((url, "gpt-4o"))
+        first = await send(indoors, gateway, model=served.model, messages=[user()], max_tokens=1)  # fmt: skip
+        answer = await ask(indoors, gateway, served)
+    assert (first.status, answer.status) == (200, 429)
+    assert answer.error["code"] == "rate_limit_exceeded"
