@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from billing.ledger import Stored
 from llm import headers, stored
-from llm.cache import replay
-from llm.cache.entry import Entry
+from llm.cache.entry import Entry, Form
 from llm.coalesce.flight import Flight, State
 from llm.journey import Journey
 from llm.resume import CannotResume, Resume, error_event
@@ -46,14 +46,16 @@ class Followers:
             flight.leave()
             await self._left(held, error)
             raise
-        if streamed and (flight.events or flight.entry):
+        entry = flight.entry
+        other = Form.WHOLE if streamed else Form.STREAM
+        if streamed and (flight.events or (entry and entry.form is not other)):
             sent = _headers(held, flight.entry)
             parts = FollowedStream(self._settler, self._run, held, flight, sent)
             return StreamReply(sent, parts)
         flight.leave()
-        if flight.entry is None:
+        if streamed or entry is None or entry.form is other:
             return await self._without(held, flight)
-        return await self._whole(held, flight.entry)
+        return await self._whole(held, entry)
 
     async def _whole(self, held: Held, entry: Entry) -> Answer:
         sent = _headers(held, entry)
@@ -76,7 +78,7 @@ class Followers:
         await self._settler.give_back(held)
         if flight.error is not None:
             raise flight.error.copy()
-        return await self._run(held.call)
+        return await self._run(asked_anew(held.call, flight))
 
     async def _settled(
         self, held: Held, entry: Entry, *, answer: Stored | None
@@ -84,6 +86,13 @@ class Followers:
         return await self._settler.settle(
             Journey(held, held.call.started), _shared(entry), answer=answer
         )
+
+
+def asked_anew(call: Call, flight: Flight) -> Call:
+    """The call as its follower makes it after all; alone, where sharing is in vain."""
+    if flight.state is State.LOST:
+        return call
+    return replace(call, directives=replace(call.directives, read=False))
 
 
 class FollowedStream:
@@ -138,15 +147,18 @@ class FollowedStream:
 
     async def _finished(self, entry: Entry) -> bytes:
         """The end, as the leader got it, with the usage if it was asked for."""
-        wants_usage = self._held.plan.shape.include_usage
-        events = replay.events(entry.body, include_usage=wants_usage)
-        rest = events[-1:] if wants_usage else []
-        if not self._passed:
-            rest = events
-        ending = b"".join(rest) + stored.with_cost(stored.DONE, 0)
+        held, passed = self._held, b"".join(self._passed)
+        events = stored.events_of(held.call, held.plan, entry)
+        if held.call.endpoint == "responses":
+            ending = stored.with_cost(entry.body.removeprefix(passed), 0)
+        elif passed:
+            # The rest is the usage, if it was asked for, and the end.
+            ending = b"".join(events[-2 if held.plan.shape.include_usage else -1 :])
+        else:
+            ending = b"".join(events)
         answer = None
         if self._held.claim is not None:
-            body = b"".join(self._passed) + ending
+            body = passed + ending
             sent = {**stored.EVENTS, **self._headers}
             answer = Stored(200, sent, body)
         self._ended = True
@@ -159,9 +171,9 @@ class FollowedStream:
         self._ended = True
         try:
             await self._settler.give_back(self._held)
-            reply = await self._run_anew(self._held.call)
+            reply = await self._run_anew(asked_anew(self._held.call, self._flight))
         except GatewayError as error:
-            yield error_event(str(self._held.call.id), error.code)
+            yield self._error(error.code)
             return
         if not isinstance(reply, StreamReply):
             parts: AsyncIterator[bytes] = _one(reply.body)
@@ -169,6 +181,9 @@ class FollowedStream:
             self.deadline = reply.parts.deadline
             parts = reply.parts.__aiter__()
         try:
+            if self._passed and self._held.call.endpoint == "responses":
+                # Its events are numbered, and carry ids of the first answer.
+                raise CannotResume
             resume = Resume(self._passed)
             async for part in parts:
                 out = resume.feed(part)
@@ -176,10 +191,14 @@ class FollowedStream:
                     yield out
             resume.end()
         except CannotResume:
-            yield error_event(str(self._held.call.id))
+            yield self._error()
         finally:
             if isinstance(reply, StreamReply):
                 await reply.parts.aclose()
+
+    def _error(self, code: str | None = None) -> bytes:
+        call = self._held.call
+        return error_event(str(call.id), code, self._passed, endpoint=call.endpoint)
 
     async def _gone(self) -> None:
         """The client left early: its unit of quota stays taken, and it costs nothing."""

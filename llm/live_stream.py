@@ -14,8 +14,9 @@ from llm.dialects.base import Piece, Sort
 from llm.flow import Flow
 from llm.journal import Journal, JournalFull
 from llm.journey import Journey
+from llm.recording import Recording
 from llm.relay import Relay
-from llm.settlement import Outcome, Settler, cost_of, counted, entry_of
+from llm.settlement import Outcome, Settler, cost_of, counted
 from llm.stored import EVENTS, with_cost
 from llm.types import Summary
 from llm.upstream import Failed
@@ -51,6 +52,7 @@ class LiveStream:
         self._headers = headers
         # All that was passed on, where an idempotency key asks for it again.
         self._sent: list[bytes] | None = [] if journey.held.claim else None
+        self._recording = Recording(journey.held, flow.reader)
         self._began = time.monotonic()
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
         self._probing = flow.leave.probe
@@ -152,7 +154,7 @@ class LiveStream:
         if flight is not None and out:
             flight.add([one for one in out if one not in untold] if untold else out)
             if flight.is_too_large:
-                self._lose()
+                self._flights.unshared(flight)
                 flight.forget()
         return b"".join(out)
 
@@ -170,6 +172,7 @@ class LiveStream:
         )
         if self._sent is not None:
             self._sent.append(out)
+        self._recording.add(out)
         return out
 
     async def _pieces(self) -> list[Piece] | None:
@@ -222,9 +225,9 @@ class LiveStream:
             await self._relay.outcomes.ended(
                 flow.candidate, flow.leave, filtered=flow.reader.filtered
             )
-        outcome = self._outcome("ok")
-        self._land(outcome)
-        return await self._end(outcome, flow.reader.ending())
+        outcome, ending = self._outcome("ok"), flow.reader.ending()
+        self._land(outcome, ending)
+        return await self._end(outcome, ending)
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
@@ -258,23 +261,17 @@ class LiveStream:
         if flight is not None:
             self._flights.failed(flight, None)
 
-    def _land(self, outcome: Outcome) -> None:
+    def _land(self, outcome: Outcome, ending: bytes) -> None:
         """Give the whole answer to those who wait, and to the next who asks the same."""
-        held, assembly = self._journey.held, self._flow.reader.assembly
-        used = outcome.tokens
-        usage = {
-            "prompt_tokens": used.prompt,
-            "completion_tokens": used.completion,
-            "total_tokens": used.prompt + used.completion,
-        }
-        body = None if assembly is None else assembly.whole(usage)
-        if held.place is None or assembly is None or body is None:
-            self._lose()
-            return
-        entry = entry_of(body, outcome)
-        if assembly.natural:
+        held = self._journey.held
+        entry = self._recording.entry(outcome, ending)
+        if held.place is not None and entry is not None and self._recording.natural:
             self._cache.put(held.place, held.call.directives, entry)
-        if held.flight is not None:
+        if held.flight is None:
+            return
+        if entry is None:
+            self._flights.unshared(held.flight)
+        else:
             self._flights.landed(held.flight, entry)
 
     async def _gone(self) -> None:

@@ -146,7 +146,7 @@ class Pipeline:
         """Give the answer to those who wait, and to the next who asks the same."""
         if held.place is None:
             return
-        entry = entry_of(delivery.whole.body, outcome)
+        entry = entry_of(delivery.whole.body, outcome, delivery.whole.form)
         if delivery.whole.natural:
             self._cache.put(held.place, held.call.directives, entry)
         if held.flight is not None:

@@ -218,7 +218,7 @@ class Relay:
             async with asyncio.timeout(within):
                 response = await self._post(journey, candidate, dialect)
                 flow = Flow(candidate, dialect.reader(held), leave, response)
-                if held.place is not None:
+                if held.place is not None and held.call.endpoint == "chat":
                     flow.reader.assembly = Assembly()
                 await flow.begin()
         except BaseException as error:

@@ -1,14 +1,17 @@
 """Going on with a stream that was begun by another call: the same beginning is skipped."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from llm.dialects.responses import NativeStream
 from llm.sse import Splitter, TooLarge, is_done
 
-# What a delta may have besides text: skipping it would need more than a comparison.
-_MORE = ("tool_calls", "function_call", "refusal", "reasoning_content", "reasoning",
-         "audio")  # fmt: skip
+# What is skipped by comparing texts may have nothing else: members that say more.
+_PLAIN = frozenset({"role", "content"})
+_PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason"})
+_PLAIN_CHUNK = frozenset({"choices", "usage", "error"})
 SHUTDOWN = "server_shutdown"
 
 
@@ -84,11 +87,15 @@ def _read(payload: bytes) -> dict[str, Any]:
 def _text(chunk: dict[str, Any]) -> str:
     """The text of a chunk with one choice. Raises CannotResume for anything else."""
     choices: list[dict[str, Any]] = chunk.get("choices") or []
+    if any(isinstance(value, dict | list) and value for name, value in chunk.items()
+           if name not in _PLAIN_CHUNK):  # fmt: skip
+        raise CannotResume
     if not choices:
         return ""
-    delta = choices[0].get("delta") or {}
-    more = any(delta.get(name) for name in _MORE)
-    if len(choices) > 1 or choices[0].get("index", 0) or more:
+    choice = choices[0]
+    delta = choice.get("delta") or {}
+    more = _says_more(delta, _PLAIN) or _says_more(choice, _PLAIN_CHOICE)
+    if len(choices) > 1 or choice.get("index", 0) or more:
         raise CannotResume
     text = delta.get("content") or ""
     if not isinstance(text, str):
@@ -96,8 +103,18 @@ def _text(chunk: dict[str, Any]) -> str:
     return text
 
 
-def error_event(request_id: str, code: str | None = None) -> bytes:
-    """What a follower gets whose stream cannot go on."""
+def _says_more(part: dict[str, Any], plain: frozenset[str]) -> bool:
+    return any(value for name, value in part.items() if value and name not in plain)
+
+
+def error_event(
+    request_id: str,
+    code: str | None = None,
+    passed: Sequence[bytes] = (),
+    *,
+    endpoint: str = "chat",
+) -> bytes:
+    """What a follower gets whose stream cannot go on after what was `passed`."""
     error = {
         "message": "The stream broke off and could not go on; the answer is incomplete.",
         "type": "upstream_error",
@@ -105,4 +122,10 @@ def error_event(request_id: str, code: str | None = None) -> bytes:
         "code": SHUTDOWN if code == SHUTDOWN else "stream_interrupted",
         "request_id": request_id,
     }
-    return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+    if endpoint != "responses":
+        return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+    # Its events are numbered.
+    reader = NativeStream()
+    for raw, payload in Splitter().feed(b"".join(passed)):
+        reader.read(raw, payload)
+    return reader.failed(error)

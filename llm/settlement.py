@@ -11,7 +11,7 @@ import structlog
 from billing.customers import label
 from billing.ledger import Charge, Ledger, Settle, Settled, Stored
 from llm import tokens, usage
-from llm.cache.entry import Entry
+from llm.cache.entry import Entry, Form
 from llm.journal import Journal
 from llm.journey import Journey
 from llm.limits.limiter import Limiter
@@ -280,7 +280,7 @@ def _summary(journey: Journey, outcome: Outcome, charge: Charge, cost: int) -> S
     )
 
 
-def entry_of(body: bytes, outcome: Outcome) -> Entry:
+def entry_of(body: bytes, outcome: Outcome, form: Form = Form.ANY) -> Entry:
     """The answer as the cache keeps it."""
     candidate, used = outcome.candidate, outcome.tokens
     return Entry(
@@ -292,6 +292,7 @@ def entry_of(body: bytes, outcome: Outcome) -> Entry:
         prompt_tokens=used.prompt,
         completion_tokens=used.completion,
         cached_tokens=used.cached,
+        form=form,
     )
 
 

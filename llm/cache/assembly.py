@@ -1,14 +1,25 @@
-"""From the chunks of a chat stream to the whole answer that they spell."""
+"""From the chunks of a chat stream to the whole answer that they spell.
+
+What cannot be joined without loss is not joined: the answer is then `lossy`.
+"""
 
 from typing import Any
 
 import orjson
 
-_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
+from llm.cache.calls import Calls
+from llm.cache.merge import merge, put_once
+from valuecanvas.core import json_numbers
+
+_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning", "thinking"})
 _NOTHING: dict[str, Any] = {}
-# More calls at once than this are nonsense, and must not fill memory.
-_MOST_CALLS = 128
+# Members of a chunk that are not the answer's: its form, and random padding.
+_LEFT_OUT = frozenset({"choices", "usage", "object", "obfuscation"})
+# Some providers change these from chunk to chunk: the first ones are kept.
+_FIRST = frozenset({"id", "created", "model"})
 NATURAL = frozenset({"stop", "tool_calls", "function_call"})
+# A longer stream is not joined: its parts must not fill memory.
+MOST_BYTES = 8_388_608
 
 
 class _Choice:
@@ -16,37 +27,79 @@ class _Choice:
 
     def __init__(self, index: int) -> None:
         self.finish: str | None = None
-        self.logprobs: dict[str, Any] | None = None
+        self._logprobs: dict[str, Any] | None = None
         self._index = index
         self._message: dict[str, Any] = {"role": "assistant", "content": None}
         self._texts: dict[str, list[str]] = {}
+        self._calls = Calls()
+        self._more: dict[str, Any] = {}
 
-    def add(self, name: str, value: Any) -> None:
-        """One member of a delta. Raises as Assembly.add does."""
-        if name in _TEXTS:
-            if not isinstance(value, str):
-                raise TypeError("A text is no text.")
-            pieces = self._texts.get(name)
-            if pieces is None:
-                pieces = self._texts[name] = []
-                self._message.setdefault(name, None)
-            pieces.append(value)
-        elif name == "tool_calls":
+    def add(self, part: dict[str, Any]) -> None:
+        """One more part of it. Raises what Assembly.add catches."""
+        for name, value in part.items():
+            if value is None or name == "index":
+                continue
+            if name == "delta":
+                self._add_delta(value)
+            elif name == "finish_reason":
+                self._end(value)
+            elif name == "logprobs":
+                self._add_logprobs(value)
+            elif name == "message":
+                raise ValueError("A chunk has a message.")
+            else:
+                merge(self._more, name, value)
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        for name, value in delta.items():
+            if name in _TEXTS and isinstance(value, str):
+                self._add_text(name, value)
+            elif value is not None:
+                self._add_member(name, value)
+
+    def _add_text(self, name: str, text: str) -> None:
+        pieces = self._texts.get(name)
+        if pieces is None:
+            if self._message.get(name):
+                raise ValueError("A text goes on after something else.")
+            pieces = self._texts[name] = []
+        pieces.append(text)
+
+    def _add_member(self, name: str, value: Any) -> None:
+        if name == "tool_calls":
             for call in value:
-                _join_call(self._message, call)
-        elif name == "function_call":
-            named = {"name": "", "arguments": ""}
-            _join_function(self._message.setdefault(name, named), value)
-        elif name == "audio":
-            raise ValueError("Sound is not joined.")
+                self._calls.add(call)
+        elif name == "role":
+            merge(self._message, name, value)
+        elif name in self._texts or name == "audio":
+            raise ValueError("A text goes on as something else, or it is sound.")
+        elif name == "function_call" and value:
+            self._calls.add_function(value)
+        else:
+            put_once(self._message, name, value)
+
+    def _end(self, reason: Any) -> None:
+        if not isinstance(reason, str) or self.finish not in (None, reason):
+            raise ValueError("A choice ends twice, or for no reason that is a text.")
+        self.finish = reason
+
+    def _add_logprobs(self, more: dict[str, Any]) -> None:
+        if self._logprobs is None:
+            self._logprobs = {}
+        for name, value in more.items():
+            if name in ("content", "refusal") and isinstance(value, list):
+                self._logprobs.setdefault(name, []).extend(value)
+            elif value is not None:
+                put_once(self._logprobs, name, value)
 
     def whole(self) -> dict[str, Any]:
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
         return {
             "index": self._index,
-            "message": {**self._message, **texts},
-            "logprobs": self.logprobs,
+            "message": {**self._message, **texts, **self._calls.members()},
+            "logprobs": self._logprobs,
             "finish_reason": self.finish,
+            **self._more,
         }
 
 
@@ -54,41 +107,47 @@ class Assembly:
     """Takes parsed chunks in order; `whole` is the answer once the stream is done."""
 
     def __init__(self) -> None:
+        # Whether a part of the answer could not be joined with the rest.
+        self.lossy = False
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
+        self._size = 0
 
-    def add(self, chunk: dict[str, Any]) -> None:
-        """One more chunk.
-
-        Raises ValueError, TypeError or AttributeError for one that cannot be joined.
-        """
-        if not self._head:
-            self._head = {
-                name: chunk[name]
-                for name in ("id", "created", "model", "system_fingerprint")
-                if chunk.get(name) is not None
-            }
+    def add(self, chunk: dict[str, Any], raw: bytes = b"") -> None:
+        """One more chunk, as it was read from `raw`."""
+        self._size += len(raw)
         self._usage = chunk.get("usage") or self._usage
-        for part in chunk.get("choices") or ():
-            self._add_choice(part)
+        if self.lossy:
+            return
+        try:
+            self._add(chunk)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self._give_up()
+        if self._size > MOST_BYTES or json_numbers.rounds(raw):
+            self._give_up()
 
-    def _add_choice(self, part: dict[str, Any]) -> None:
-        index = part.get("index", 0)
-        if not isinstance(index, int):
-            raise TypeError("An index is no number.")
-        choice = self._choices.get(index)
-        if choice is None:
-            choice = self._choices[index] = _Choice(index)
-        if finish := part.get("finish_reason"):
-            if not isinstance(finish, str):
-                raise TypeError("A reason is no text.")
-            choice.finish = finish
-        if logprobs := part.get("logprobs"):
-            choice.logprobs = _joined_logprobs(choice.logprobs, logprobs)
-        for name, value in (part.get("delta") or _NOTHING).items():
-            if value or (value == "" and name in _TEXTS):
-                choice.add(name, value)
+    def _give_up(self) -> None:
+        self.lossy = True
+        self._choices.clear()
+
+    def _add(self, chunk: dict[str, Any]) -> None:
+        head = self._head
+        for name, value in chunk.items():
+            if value is None or name in _LEFT_OUT or head.get(name) == value:
+                continue
+            if not (name in _FIRST and head.get(name)):
+                merge(head, name, value)
+        seen = set()
+        for part in chunk.get("choices") or ():
+            index = part.get("index", 0)
+            if type(index) is not int or index in seen:
+                raise ValueError("A choice has no number of its own.")
+            seen.add(index)
+            choice = self._choices.get(index)
+            if choice is None:
+                choice = self._choices[index] = _Choice(index)
+            choice.add(part)
 
     @property
     def natural(self) -> bool:
@@ -100,7 +159,8 @@ class Assembly:
     def whole(self, usage: dict[str, int]) -> bytes | None:
         """The answer as if it had not been streamed; `usage` where none was sent.
 
-        None where a part of it cannot be written: it is too deep, say.
+        Of a lossy one its choices are left out. None where a part of it cannot be
+        written: it is too deep, say.
         """
         answer = {
             **self._head,
@@ -114,35 +174,6 @@ class Assembly:
             return orjson.dumps(answer)
         except TypeError:
             return None
-
-
-def _joined_logprobs(
-    joined: dict[str, Any] | None, more: dict[str, Any]
-) -> dict[str, Any]:
-    joined = joined or {}
-    for name, value in more.items():
-        if isinstance(value, list):
-            joined[name] = [*(joined.get(name) or []), *value]
-    return joined
-
-
-def _join_call(message: dict[str, Any], call: dict[str, Any]) -> None:
-    """Merge one piece of a tool call into the message's list."""
-    calls: list[dict[str, Any]] = message.setdefault("tool_calls", [])
-    index = call.get("index", len(calls))
-    if not 0 <= index < _MOST_CALLS:
-        raise ValueError("A tool call's index is out of bounds.")
-    while len(calls) <= index:
-        calls.append({"type": "function", "function": {"name": "", "arguments": ""}})
-    found = calls[index]
-    if call.get("id"):
-        found["id"] = call["id"]
-    _join_function(found["function"], call.get("function") or {})
-
-
-def _join_function(joined: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name in ("name", "arguments"):
-        joined[name] += piece.get(name) or ""
 
 
 def natural(body: dict[str, Any]) -> bool:

@@ -9,12 +9,12 @@ from redis.exceptions import RedisError
 
 from llm.cache import entry, key
 from llm.cache.directives import Directives
-from llm.cache.entry import Entry
+from llm.cache.entry import Entry, Form
 from llm.types import Call, Place, Plan
 from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
-ENDPOINTS = frozenset({"chat", "embeddings"})
+ENDPOINTS = frozenset({"chat", "embeddings", "responses"})
 TTL_JITTER = 0.1
 # The flag `gateway.cache`.
 SWITCH = "cache"
@@ -61,6 +61,8 @@ class Cache:
     def put(self, place: Place, wanted: Directives, answer: Entry) -> None:
         """Store the answer in the background."""
         if not wanted.write or len(answer.body) > entry.MOST_BYTES:
+            return
+        if answer.form is not Form.ANY:
             return
         ttl = wanted.ttl_s or settings.LLM_CACHE_TTL_S
         # Spread, so that what was stored together does not expire together.

@@ -6,6 +6,7 @@ or have code run here.
 
 import hmac
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -21,6 +22,15 @@ _COMPRESSOR = zstandard.ZstdCompressor(level=1)
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
 
 
+class Form(Enum):
+    """In which form an answer can be given without loss."""
+
+    ANY = ""
+    WHOLE = "whole"
+    # Only as the events that were passed on live; the body has no more than the usage.
+    STREAM = "stream"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An answer as it was delivered, with its bill."""
@@ -33,6 +43,7 @@ class Entry:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
+    form: Form = Form.ANY
 
 
 def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
@@ -46,6 +57,7 @@ def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
         "cost": entry.cost,
         "tokens": [entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens],
         "body": entry.body.decode(),
+        "form": entry.form.value,
     }
     envelope["mac"] = _mac(envelope)
     return _COMPRESSOR.compress(orjson.dumps(envelope))
@@ -77,6 +89,7 @@ def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached_tokens=cached,
+        form=Form(envelope.get("form", "")),
     )
 
 

@@ -9,7 +9,7 @@ from llm.cache.secret import secret
 from llm.types import Plan
 
 # Raise it when the meaning of a stored value changes: older ones are then misses.
-SCHEMA = 2
+SCHEMA = 3
 # What changes how an answer is delivered, or who is told, but not what is answered.
 LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 
@@ -27,10 +27,13 @@ def tenant(plan: Plan) -> str:
 
 def digest(endpoint: str, plan: Plan) -> str:
     """The full digest, in hex."""
-    body = {name: value for name, value in plan.body.items() if name not in LEFT_OUT}
-    # Whatever the client called it, the cap that is sent decides.
-    body.pop("max_tokens", None)
-    body.pop("max_completion_tokens", None)
+    body = plan.body
+    # A Response repeats its request, and is stored in the form in which it came.
+    if endpoint != "responses":
+        body = {name: value for name, value in body.items() if name not in LEFT_OUT}
+        # Whatever the client called it, the cap that is sent decides.
+        body.pop("max_tokens", None)
+        body.pop("max_completion_tokens", None)
     canonical = orjson.dumps(
         [
             SCHEMA,

@@ -7,19 +7,38 @@ import orjson
 
 # About what a provider sends an event; a client shows it as fast as it likes.
 PIECE = 48
-# What comes in one piece, where there is any.
-_WHOLES = ("function_call", "annotations", "audio")
-_TEXTS = ("reasoning_content", "reasoning", "content", "refusal")
+_TEXTS = ("reasoning_content", "reasoning", "thinking", "content", "refusal")
+# What each chunk repeats; the rest comes once.
+_HEAD = ("id", "created", "model", "system_fingerprint", "service_tier")
+_LEFT_OUT = frozenset({*_HEAD, "object", "choices", "usage"})
+_OWN = frozenset({"index", "message", "logprobs", "finish_reason"})
+
+
+def is_streamable(whole: dict[str, Any]) -> bool:
+    """Whether `events` can say all that an answer says."""
+    choices = whole.get("choices")
+    if not isinstance(choices, list):
+        return False
+    numbers = [choice.get("index", 0) for choice in choices]
+    return (
+        all(type(number) is int for number in numbers)
+        and len(set(numbers)) == len(numbers)
+        and not any("delta" in choice for choice in choices)
+        and all(_has_calls(choice.get("message")) for choice in choices)
+    )
+
+
+def _has_calls(message: Any) -> bool:
+    if not isinstance(message, dict):
+        return False
+    calls = message.get("tool_calls") or []
+    return isinstance(calls, list) and all(isinstance(one, dict) for one in calls)
 
 
 def events(body: bytes, *, include_usage: bool) -> list[bytes]:
     """The SSE events of a stored answer, without the final [DONE]."""
     whole = orjson.loads(body)
-    head = {
-        name: whole[name]
-        for name in ("id", "created", "model", "system_fingerprint")
-        if name in whole
-    }
+    head = {name: whole[name] for name in _HEAD if name in whole}
     head["object"] = "chat.completion.chunk"
     if include_usage:
         head["usage"] = None
@@ -28,13 +47,16 @@ def events(body: bytes, *, include_usage: bool) -> list[bytes]:
         for choice in whole["choices"]
         for part in _parts(choice)
     ]
+    more = {name: whole[name] for name in whole if name not in _LEFT_OUT}
+    if more and chunks:
+        chunks[0] |= more
     if include_usage:
         chunks.append({**head, "choices": [], "usage": whole.get("usage")})
     return [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
 
 
 def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The pieces of one choice: its role, its texts, its calls, its end."""
+    """The pieces of one choice: its role, its texts, its calls, the rest, its end."""
     message, index = choice["message"], choice.get("index", 0)
 
     def part(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
@@ -45,16 +67,33 @@ def _parts(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "finish_reason": finish,
         }
 
-    yield part({"role": "assistant", "content": ""})
-    for name in _TEXTS:
-        text = message.get(name) or ""
-        for start in range(0, len(text), PIECE):
-            yield part({name: text[start : start + PIECE]})
-    for number, call in enumerate(message.get("tool_calls") or ()):
-        yield part({"tool_calls": [{"index": number, **call}]})
-    for name in _WHOLES:
-        if message.get(name):
-            yield part({name: message[name]})
+    yield part(_opening(message))
+    for delta in _deltas(message):
+        yield part(delta)
     if choice.get("logprobs"):
         yield {**part({}), "logprobs": choice["logprobs"]}
-    yield part({}, choice.get("finish_reason"))
+    more = {name: choice[name] for name in choice if name not in _OWN}
+    yield {**part({}, choice.get("finish_reason")), **more}
+
+
+def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Texts in pieces, then one call at a time, then what cannot be cut."""
+    for name in _TEXTS:
+        text = message.get(name)
+        if isinstance(text, str):
+            for start in range(0, len(text), PIECE):
+                yield {name: text[start : start + PIECE]}
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        yield {"tool_calls": [{**call, "index": number}]}
+    for name, value in message.items():
+        cut = name in _TEXTS and isinstance(value, str)
+        if value and not cut and name not in ("role", "tool_calls"):
+            yield {name: value}
+
+
+def _opening(message: dict[str, Any]) -> dict[str, Any]:
+    """The first delta: the role, and all that is empty."""
+    empty = {name: value for name, value in message.items() if not value}
+    content = "" if isinstance(message.get("content"), str) else None
+    role = message.get("role") or "assistant"
+    return {"role": role, "content": content, **empty} | {"role": role}

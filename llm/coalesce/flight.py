@@ -43,6 +43,8 @@ class State(Enum):
     FAILED = "failed"
     # Its leader died or gave up: whoever waits starts anew.
     LOST = "lost"
+    # It has an answer that cannot be given to others: whoever waits asks by itself.
+    UNSHARED = "unshared"
 
 
 @dataclass(eq=False, slots=True)
@@ -87,13 +89,17 @@ class Flight:
         """There is no leader any more."""
         self._end(State.LOST)
 
+    def unshare(self) -> None:
+        """The answer cannot be shared."""
+        self._end(State.UNSHARED)
+
     @property
     def is_too_large(self) -> bool:
         """Whether more has come than is kept for those who follow."""
         return self.size > MOST_BYTES
 
     def forget(self) -> None:
-        """Keep the events no longer. After `lose`."""
+        """Keep the events no longer. After its end."""
         self.events.clear()
 
     def join(self) -> None:

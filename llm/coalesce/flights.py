@@ -114,6 +114,11 @@ class Flights:
             flight.fail(SharedFailure(told, error.headers))
         self._forget(flight)
 
+    def unshared(self, flight: Flight) -> None:
+        """The leader's answer cannot be given to others: they ask by themselves."""
+        flight.unshare()
+        self._forget(flight)
+
     def passed_by(self, flight: Flight) -> None:
         """Somebody found it, but does not follow."""
         if not flight.followers:
@@ -287,6 +292,8 @@ class Flights:
         elif state == State.FAILED.value:
             error, sent = message.get("error"), message.get("headers")
             flight.fail(SharedFailure(error or {}, sent))
+        elif state == State.UNSHARED.value:
+            flight.unshare()
         else:
             flight.lose()
 

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from llm.cache.assembly import Assembly
+from llm.cache.entry import Form
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.types import Candidate, Held
@@ -80,6 +81,8 @@ class Whole:
     texts: tuple[str, ...] = ()
     # Cut by the provider's content filter, which tells nothing of its health.
     filtered: bool = False
+    # In which forms it can be given to others.
+    form: Form = Form.ANY
 
 
 class StreamReader(ABC):
@@ -92,6 +95,8 @@ class StreamReader(ABC):
     finished: bool = False
     # Whether a content filter cut it.
     filtered: bool = False
+    # Whether all that has ended did so of its own accord.
+    natural: bool = True
     # Set where the whole answer is wanted as well as its parts.
     assembly: Assembly | None = None
 

@@ -5,7 +5,9 @@ from typing import Any
 import orjson
 
 from llm import usage_forms
-from llm.cache.assembly import Assembly, natural
+from llm.cache.assembly import NATURAL, natural
+from llm.cache.entry import Form
+from llm.cache.replay import is_streamable
 from llm.dialects.base import (
     Dialect,
     Malformed,
@@ -109,7 +111,7 @@ class ChatStream(StreamReader):
         if chunk.get("error") or (not choices and is_error(chunk, "choices")):
             return Piece(Sort.ERROR, error=chunk)
         if self.assembly is not None:
-            self._assemble(self.assembly, chunk)
+            self.assembly.add(chunk, payload)
         return self._chunk(chunk, raw, payload)
 
     def _chunk(self, chunk: dict[str, Any], raw: bytes, payload: bytes) -> Piece:
@@ -129,13 +131,6 @@ class ChatStream(StreamReader):
         if not isinstance(choices, list):
             raise Malformed("A stream chunk has no list of choices.")
         return self._piece(choices, raw)
-
-    def _assemble(self, assembly: Assembly, chunk: dict[str, Any]) -> None:
-        try:
-            assembly.add(chunk)
-        except (AttributeError, TypeError, ValueError):
-            # In a form that we cannot join: it is passed on, but not shared.
-            self.assembly = None
 
     def _piece(self, choices: list[dict[str, Any]], raw: bytes) -> Piece:
         sort = Sort.HELD
@@ -176,6 +171,7 @@ class ChatStream(StreamReader):
         self._ended.add(index)
         self.finished = len(self._ended) >= self._choices
         self.filtered = self.filtered or reason == FILTERED
+        self.natural = self.natural and reason in NATURAL
 
     def ending(self) -> bytes:
         return b"data: [DONE]\n\n"
@@ -230,7 +226,7 @@ def filtered(parsed: dict[str, Any]) -> bool:
     return any(one.get("finish_reason") == FILTERED for one in parsed["choices"])
 
 
-def as_whole(body: bytes, parsed: dict[str, Any]) -> Whole:
+def as_whole(body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY) -> Whole:
     """A parsed chat reply, to be passed on as `body`. Raises as read_choices does."""
     texts = read_choices(parsed)
     return Whole(
@@ -240,6 +236,7 @@ def as_whole(body: bytes, parsed: dict[str, Any]) -> Whole:
         natural(parsed),
         texts,
         filtered(parsed),
+        form,
     )
 
 
@@ -250,7 +247,8 @@ class Chat(Dialect):
         return capped(held.plan.body, held, candidate)
 
     def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
-        return as_whole(raw, parsed)
+        streamable = is_streamable(parsed) and not json_numbers.rounds(raw)
+        return as_whole(raw, parsed, form=Form.ANY if streamable else Form.WHOLE)
 
     def reader(self, held: Held) -> ChatStream:
         shape = held.plan.shape

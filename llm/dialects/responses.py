@@ -66,6 +66,7 @@ class NativeStream(StreamReader):
         if kind in _ENDINGS:
             response = event.get("response") or {}
             self.usage, self.finished = response.get("usage"), True
+            self.natural = kind == "response.completed"
             self.filtered = _filtered(response)
             self._final = raw
             return Piece(Sort.DONE)

@@ -31,7 +31,7 @@ class TranslatedStream(StreamReader):
         piece = self._chat.read(raw, payload)
         self.usage, self.size = self._chat.usage, self._chat.size
         self.pieces, self.finished = self._chat.pieces, self._chat.finished
-        self.filtered = self._chat.filtered
+        self.filtered, self.natural = self._chat.filtered, self._chat.natural
         if piece.sort in (Sort.DONE, Sort.ERROR):
             return piece
         return Piece(piece.sort, b"".join(self._events.feed(parse(payload))))

@@ -132,6 +132,15 @@ def test_digest__whatever_changes_the_answer__makes_another() -> None:
     assert {len(one) for one in found} == {64}
 
 
+def test_digest__of_a_response__has_all_that_it_repeats() -> None:
+    """It repeats its request, and is stored in the form in which it came."""
+    fields: list[dict[str, Any]] = [
+        {}, {"stream": True}, {"user": "a"}, {"metadata": {}}, {"max_output_tokens": 9}
+    ]  # fmt: skip
+    found = {digest(make_call("responses", **one), make_plan()) for one in fields}
+    assert len(found) == len(fields)
+
+
 @pytest.mark.parametrize(
     ("scope", "team", "tenant"),
     [
@@ -152,7 +161,7 @@ def test_place__what_may_not_be_cached__has_none(
 ) -> None:
     assert place_of(cache, make_call(), make_plan()) is not None
     assert place_of(cache, make_call(endpoint="embeddings"), make_plan()) is not None
-    assert place_of(cache, make_call(endpoint="responses"), make_plan()) is None
+    assert place_of(cache, make_call(endpoint="responses"), make_plan()) is not None
     assert place_of(cache, make_call(wanted=OFF), make_plan()) is None
     assert place_of(cache, make_call(), make_plan(enabled=False)) is None
     for chosen in (Chosen(cache_enabled=False), Chosen(off=frozenset({"cache"}))):
@@ -296,11 +305,13 @@ def test_open__another_deployments_secret__is_a_miss(
         {"choices": [{"index": [], "delta": {}}]},
     ],
 )
-def test_assembly__what_cannot_be_joined__raises(chunk: dict[str, Any]) -> None:
+def test_assembly__what_cannot_be_joined__is_lossy(chunk: dict[str, Any]) -> None:
     assembly = Assembly()
     assembly.add({"id": "1", "choices": [{"delta": {"content": "x"}}]})
-    with pytest.raises((ValueError, TypeError, AttributeError)):
-        assembly.add(chunk)
+    assert not assembly.lossy
+    assembly.add(chunk)
+    assert assembly.lossy
+    assert orjson.loads(assembly.whole({}) or b"")["choices"] == []
 
 
 def test_entry__replaced_in_part__is_refused() -> None:

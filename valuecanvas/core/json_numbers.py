@@ -38,6 +38,17 @@ def may_round(raw: bytes) -> bool:
     return _RUN in raw.translate(_DIGITS)
 
 
+def rounds(raw: bytes) -> bool:
+    """May orjson round a number in this JSON?"""
+    if not may_round(raw):
+        return False
+    try:
+        return over_64_bits(json.loads(raw)) is not None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or too deep to look.
+        return True
+
+
 def loads(raw: bytes) -> Any:
     """As orjson.loads, but whole numbers stay whole, however long they are."""
     found = orjson.loads(raw)

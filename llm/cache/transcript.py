@@ -1,0 +1,30 @@
+"""A stream's events as they were passed on, for answers that are kept as they came."""
+
+# A longer stream is not kept: its parts must not fill memory.
+MOST_BYTES = 8_388_608
+
+
+class Transcript:
+    """Takes what is passed on, in order; `whole` is all of it once the stream is done."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > MOST_BYTES:
+            self._parts.clear()
+        else:
+            self._parts.append(part)
+
+    def whole(self, ending: bytes) -> bytes | None:
+        """The stream with its `ending`; None where it was too long, or is no text."""
+        if self._size > MOST_BYTES:
+            return None
+        body = b"".join(self._parts) + ending
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            return None
+        return body
