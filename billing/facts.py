@@ -121,6 +121,7 @@ def _key_facts(row: ApiKey) -> KeyFacts:
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
             own_limits=customer.minute_limits,
             key_limits=row.minute_limits,
+            cache_policy=row.cache_policy,
         ),
     )
 

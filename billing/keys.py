@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from billing.minute_limits import NO_LIMITS, MinuteLimits
 from billing.models import ApiKey, Budget, Customer
+from valuecanvas.core.cache_policy import CachePolicy
 
 PREFIX_LENGTH = 12
 SECRET_BYTES = 32
@@ -52,6 +53,7 @@ def issue(
     expires_at: datetime | None = None,
     replaces: ApiKey | None = None,
     limits: MinuteLimits = NO_LIMITS,
+    cache_policy: str = CachePolicy.AUTO.value,
 ) -> tuple[ApiKey, str]:
     """Create a key: the row, and the text that is shown once. Raises ValidationError."""
     text, prefix, kept = generate()
@@ -64,6 +66,7 @@ def issue(
         allowed_models=sorted(set(allowed_models)),
         expires_at=expires_at,
         replaces=replaces,
+        cache_policy=cache_policy,
         requests_per_minute=limits.requests,
         tokens_per_minute=limits.tokens,
         concurrent_requests=limits.concurrent,
@@ -102,6 +105,7 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
             expires_at=_same_life(old, now),
             replaces=old,
             limits=old.minute_limits,
+            cache_policy=old.cache_policy,
         )
         _copy_budgets(old, new)
         old.expires_at = min(old.expires_at or now + overlap, now + overlap)

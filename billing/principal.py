@@ -21,3 +21,4 @@ class Principal:
     expires_at: float | None  # Unix seconds
     own_limits: MinuteLimits = NO_LIMITS  # the customer's, before the tier's
     key_limits: MinuteLimits = NO_LIMITS  # the key's, besides those
+    cache_policy: str = "auto"  # the key's

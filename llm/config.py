@@ -33,7 +33,7 @@ class ModelFacts:
     max_output_tokens: int
     # Of prompt and answer together; None: not known.
     context_tokens: int | None
-    cache_enabled: bool
+    cache_policy: str
     cache_scope: str
     first_token_s: float
     between_tokens_s: float
@@ -92,7 +92,7 @@ def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
             row.enabled,
             row.max_output_tokens,
             row.context_tokens,
-            row.cache_enabled,
+            row.cache_policy,
             row.cache_scope,
             row.first_token_s,
             row.between_tokens_s,

@@ -119,7 +119,7 @@ class Chosen:
     subject: int | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     # The prompt's own say on stored answers; '' leaves the scope to the model.
-    cache_enabled: bool = True
+    cache_policy: str = "auto"
     cache_scope: str = ""
     # The parts of the gateway that an operator's flag has switched off.
     off: frozenset[str] = frozenset()

@@ -80,7 +80,7 @@ class PromptFacts:
     key: str
     kind: str
     archived: bool
-    cache_enabled: bool
+    cache_policy: str
     cache_scope: str
     versions: Mapping[int, VersionFacts]
     labels: Mapping[str, int]
@@ -144,7 +144,7 @@ def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:
     labels = _labels(_some(Label.objects, keys, "prompt_id"))
     rollouts = _rollouts(_some(Rollout.objects, keys, "prompt_id"))
     rows = _some(Prompt.objects, keys, "id").values_list(
-        "id", "key", "kind", "archived", "cache_enabled", "cache_scope"
+        "id", "key", "kind", "archived", "cache_policy", "cache_scope"
     )
     return {
         str(pk): PromptFacts(
@@ -152,13 +152,13 @@ def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:
             key,
             kind,
             archived,
-            cache_enabled,
+            cache_policy,
             cache_scope,
             versions.get(pk, {}),
             labels.get(pk, {}),
             rollouts.get(pk),
         )
-        for pk, key, kind, archived, cache_enabled, cache_scope in rows
+        for pk, key, kind, archived, cache_policy, cache_scope in rows
     }
 
 

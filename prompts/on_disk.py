@@ -44,7 +44,7 @@ def _prompt(facts: PromptFacts) -> bytes:
         "key": facts.key,
         "kind": facts.kind,
         "archived": facts.archived,
-        "cache_enabled": facts.cache_enabled,
+        "cache_policy": facts.cache_policy,
         "cache_scope": facts.cache_scope,
         "versions": [_version(one) for one in facts.versions.values()],
         "labels": facts.labels,

@@ -67,12 +67,12 @@ class ApiKeyAdmin(Admin):
     actions_detail = ("rotate_page", "revoke_page")
     add_fieldsets = (
         (None, {"fields": ("name", "customer", "expires_at")}),
-        ("Rights", {"fields": ("scopes", "allowed_models")}),
+        ("Rights", {"fields": ("scopes", "allowed_models", "cache_policy")}),
         KEY_LIMITS,
     )
     fieldsets = (
         (None, {"fields": ("name", "shown", "customer", "state", "expires_at")}),
-        ("Rights", {"fields": ("scopes", "allowed_models")}),
+        ("Rights", {"fields": ("scopes", "allowed_models", "cache_policy")}),
         KEY_LIMITS,
         ("History", {"fields": ("replaces", "revoked_at", "created_at")}),
     )
@@ -149,6 +149,7 @@ class ApiKeyAdmin(Admin):
             allowed_models=obj.allowed_models,
             expires_at=obj.expires_at,
             limits=obj.minute_limits,
+            cache_policy=obj.cache_policy,
         )
         vars(obj).update(vars(key))
         obj.text_shown_once = text

@@ -61,6 +61,7 @@ class ApiKeyForm(forms.ModelForm):
             "scopes",
             "allowed_models",
             "expires_at",
+            "cache_policy",
             "requests_per_minute",
             "tokens_per_minute",
             "concurrent_requests",

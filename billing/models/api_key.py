@@ -8,6 +8,7 @@ from django.db import models, transaction
 
 from billing.models.customer import Customer
 from billing.models.minute_limited import MinuteLimited
+from valuecanvas.core.cache_policy import policy_field
 
 
 class Scope(models.TextChoices):
@@ -52,6 +53,7 @@ class ApiKey(MinuteLimited):
         blank=True,
         help_text="Model names, with commas. Empty: every model.",
     )
+    cache_policy = policy_field("Of answers to this key.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, editable=False)
     replaces = models.ForeignKey(

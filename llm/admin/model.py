@@ -70,7 +70,7 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
                 )
             },
         ),
-        ("Response cache", {"fields": ("cache_enabled", "cache_scope")}),
+        ("Response cache", {"fields": ("cache_policy", "cache_scope")}),
         (
             "Timeouts, in seconds",
             {

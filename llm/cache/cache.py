@@ -11,6 +11,7 @@ from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry, Form
 from llm.types import Call, Place, Plan
+from valuecanvas.core.cache_policy import CachePolicy, join_policies, wants_variety
 from valuecanvas.core.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
@@ -31,9 +32,9 @@ class Cache:
         wanted = call.directives
         if not (wanted.read or wanted.write) or call.endpoint not in ENDPOINTS:
             return None
-        if not settings.LLM_CACHE_ENABLED or not plan.model.cache_enabled:
+        if not settings.LLM_CACHE_ENABLED or SWITCH in plan.chosen.off:
             return None
-        if not plan.chosen.cache_enabled or SWITCH in plan.chosen.off:
+        if not _may_repeat(plan):
             return None
         return Place(key.digest(call.endpoint, plan), key.tenant(plan))
 
@@ -74,3 +75,13 @@ class Cache:
     def name(self, place: Place) -> str:
         """The answer's name in Redis; its lead has the same hash tag."""
         return f"{self._store.prefix}:cache:{{{place.key}}}"
+
+
+def _may_repeat(plan: Plan) -> bool:
+    """Whether one answer may serve several such requests."""
+    policy = join_policies(
+        plan.model.cache_policy, plan.chosen.cache_policy, plan.principal.cache_policy
+    )
+    if policy == CachePolicy.AUTO:
+        return not wants_variety(plan.body)
+    return policy == CachePolicy.ALWAYS

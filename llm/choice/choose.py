@@ -57,7 +57,7 @@ def choose(
         variant=picked.variant,
         subject=bucketing.digest(known[context.SUBJECT]) if picked.variant else None,
         flags=found.values,
-        cache_enabled=picked.prompt.cache_enabled,
+        cache_policy=picked.prompt.cache_policy,
         cache_scope=picked.prompt.cache_scope,
         off=found.off,
         given=changed.given,

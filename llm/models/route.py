@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from llm.models.provider import Provider
+from valuecanvas.core.cache_policy import policy_field
 from valuecanvas.core.models import ConfigModel
 
 
@@ -67,10 +68,9 @@ class Model(ConfigModel):
         help_text="A request for more is refused. None ticked: all is sent on. It holds "
         "also where a route of another model leads to an upstream model of this name.",
     )
-    cache_enabled = models.BooleanField(
-        "cache answers",
-        default=True,
-        help_text="Identical requests are answered again.",
+    cache_policy = policy_field(
+        "Identical requests are answered again, and share one call. Variety is asked for "
+        "by a temperature above 0, or more than one answer."
     )
     cache_scope = models.CharField(
         max_length=10,

@@ -43,7 +43,7 @@ class DetailsForm(ModelForm):
 
     class Meta:
         model = Prompt
-        fields = (*DETAILS, "cache_enabled", "cache_scope")
+        fields = (*DETAILS, "cache_policy", "cache_scope")
         widgets = {
             "description": UnfoldAdminTextareaWidget({"rows": 3}),
             "tags": UnfoldAdminTextInputWidget,
@@ -77,7 +77,7 @@ class PromptAdmin(
     ordering = ("key",)
     fieldsets = (
         (None, {"fields": DETAILS}),
-        ("Stored answers", {"fields": ("cache_enabled", "cache_scope")}),
+        ("Stored answers", {"fields": ("cache_policy", "cache_scope")}),
     )
 
     class Media:

@@ -11,6 +11,7 @@ from valuecanvas.core.api.bodies import (
     StrictSerializer,
 )
 from valuecanvas.core.bucketing import BUCKETS
+from valuecanvas.core.cache_policy import CachePolicy
 
 REASON = "Why; kept in the history."
 # Far more than any prompt has, and few enough for one transaction.
@@ -93,7 +94,7 @@ class Details(StrictSerializer):
         help_text="The name of a user here, whom to ask about it; null: nobody.",
     )
     tags = Tags(required=False)
-    cache_enabled = s.BooleanField(required=False)
+    cache_policy = Choice(CachePolicy.choices, required=False)
     cache_scope = Choice(CacheScope.choices, required=False, allow_blank=True)
 
     def validate_owner(self, name: str | None) -> User | None:

@@ -33,7 +33,7 @@ class ShownPrompt(s.ModelSerializer):
         model = Prompt
         fields = (
             "key", "kind", "folder", "description", "owner", "tags", "archived",
-            "cache_enabled", "cache_scope", "created_at", "production", "latest",
+            "cache_policy", "cache_scope", "created_at", "production", "latest",
         )  # fmt: skip
 
 

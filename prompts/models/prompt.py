@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 
+from valuecanvas.core.cache_policy import policy_field
 from valuecanvas.core.models import ConfigModel
 
 KEY = RegexValidator(
@@ -80,10 +81,8 @@ class Prompt(ConfigModel):
         default=False,
         help_text="Answered with an error that says so, and left out of lists.",
     )
-    cache_enabled = models.BooleanField(
-        "answers may be stored",
-        default=True,
-        help_text="Off: no answer made from this prompt is stored or reused.",
+    cache_policy = policy_field(
+        "Of answers made from this prompt. “Never” of the model or the key holds here too."
     )
     cache_scope = models.CharField(
         "stored answers are",

@@ -13,6 +13,7 @@ from prompts.models.event import Action
 from prompts.services import composition
 from prompts.services.actor import Actor, require_move
 from prompts.services.audit import lock, record
+from valuecanvas.core.cache_policy import CachePolicy
 
 
 class Unset(enum.Enum):
@@ -33,7 +34,7 @@ def create_prompt(
     description: str = "",
     owner: User | None = None,
     tags: Sequence[str] = (),
-    cache_enabled: bool = True,
+    cache_policy: str = CachePolicy.AUTO.value,
     cache_scope: str = "",
     reason: str = "",
 ) -> Prompt:
@@ -45,7 +46,7 @@ def create_prompt(
         description=description,
         owner=owner,
         tags=list(tags),
-        cache_enabled=cache_enabled,
+        cache_policy=cache_policy,
         cache_scope=cache_scope,
     )
     prompt.full_clean()
@@ -68,7 +69,7 @@ def edit_prompt(
     owner: User | None | Unset = KEEP,
     tags: Sequence[str] | Unset = KEEP,
     archived: bool | Unset = KEEP,
-    cache_enabled: bool | Unset = KEEP,
+    cache_policy: str | Unset = KEEP,
     cache_scope: str | Unset = KEEP,
     reason: str = "",
 ) -> Prompt:
@@ -83,7 +84,7 @@ def edit_prompt(
         "owner": owner,
         "tags": tags if isinstance(tags, Unset) else list(tags),
         "archived": archived,
-        "cache_enabled": cache_enabled,
+        "cache_policy": cache_policy,
         "cache_scope": cache_scope,
     }
     with transaction.atomic():

@@ -11,7 +11,7 @@ from prompts.transfer.export import stored
 from prompts.transfer.files import PromptFile, VersionFile
 
 FIELDS = (
-    "folder", "description", "tags", "archived", "cache_enabled", "cache_scope",
+    "folder", "description", "tags", "archived", "cache_policy", "cache_scope",
 )  # fmt: skip
 
 

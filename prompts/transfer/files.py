@@ -22,7 +22,7 @@ _FRAGILE = re.compile("[\x85\u2028\u2029\ufeff]")
 _VERSION = re.compile(r"v(\d{1,9})\.yaml\Z")
 _PROMPT_FIELDS = (
     "key", "kind", "folder", "description", "owner", "tags", "archived",
-    "cache_enabled", "cache_scope", "labels",
+    "cache_policy", "cache_scope", "labels",
 )  # fmt: skip
 _VERSION_FIELDS = (
     "template", "messages", "variables", "model", "parameters", "note", "tags",
@@ -55,7 +55,7 @@ class PromptFile:
     owner: str = ""
     tags: list[str] = field(default_factory=list)
     archived: bool = False
-    cache_enabled: bool = True
+    cache_policy: str = "auto"
     cache_scope: str = ""
     labels: dict[str, int] = field(default_factory=dict)
     versions: dict[int, VersionFile] = field(default_factory=dict)
@@ -157,7 +157,7 @@ def _prompt(path: Path) -> PromptFile:
         owner=_of(path, row, "owner", str, ""),
         tags=_of(path, row, "tags", list, []),
         archived=_of(path, row, "archived", bool, False),
-        cache_enabled=_of(path, row, "cache_enabled", bool, True),
+        cache_policy=_of(path, row, "cache_policy", str, "auto"),
         cache_scope=_of(path, row, "cache_scope", str, ""),
         labels=labels,
         versions=versions,

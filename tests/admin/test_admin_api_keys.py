@@ -28,6 +28,7 @@ def form(**fields: Any) -> dict[str, Any]:
         "name": "web shop",
         "customer": str(make_customer().pk),
         "scopes": ["llm"],
+        "cache_policy": "auto",
         "allowed_models": "",
         "expires_at_0": "",
         "expires_at_1": "",

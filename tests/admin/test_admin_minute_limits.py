@@ -61,6 +61,7 @@ def test_key__issued_with_limits__has_them(boss: Client) -> None:
         "name": "shop",
         "customer": str(make_customer().pk),
         "scopes": ["llm"],
+        "cache_policy": "auto",
         "allowed_models": "",
         "expires_at_0": "",
         "expires_at_1": "",

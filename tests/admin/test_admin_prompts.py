@@ -138,7 +138,7 @@ def details(**fields: str) -> dict[str, str]:
         "description": "Makes canvases.",
         "owner": "",
         "tags": "a, b",
-        "cache_enabled": "on",
+        "cache_policy": "auto",
         "cache_scope": "",
         **fields,
     }

@@ -28,7 +28,7 @@ def flag_form(name: str) -> dict[str, str]:
 
 
 def prompt_form(key: str) -> dict[str, str]:
-    return {"key": key, "kind": "text", "cache_enabled": "on"}
+    return {"key": key, "kind": "text", "cache_policy": "auto"}
 
 
 def refused(answer: HttpResponse, said: str) -> None:

@@ -31,7 +31,7 @@ async def twins(rig: Rig, client: Client, offer: Offer, *, stream: bool) -> list
 
 async def judge(rig: Rig, *, stream: bool) -> None:
     # Not cached: nothing but the key keeps the twins from the provider.
-    offer = rig.provide("slow@100ms+ok-12", cache_enabled=False)
+    offer = rig.provide("slow@100ms+ok-12", cache_policy="never")
     async with Client() as client:
         for number in range(ROUNDS):
             seen = await twins(rig, client, offer, stream=stream)
@@ -69,7 +69,7 @@ async def test_key__without_its_claim__is_seen_to_be_paid_again(
     """The twin with the guard off: the races above can fail."""
     env = {**stage.env, "UNGUARDED": "claim", "REDIS_PREFIX": "unclaimed"}
     door = "tests.faults.unguarded:application"
-    offer = rig.provide("slow@100ms+ok-12", cache_enabled=False)
+    offer = rig.provide("slow@100ms+ok-12", cache_policy="never")
     with webs([Web(stage.folder, env, door)]) as running:
         rig.webs = running
         async with Client() as client:

@@ -238,7 +238,7 @@ def test_chat__prompt_not_to_be_stored__is_never_a_hit(world: World) -> None:
     caches = [
         ask(world, served, prompt).headers["x-valuecanvas-cache"] for _ in range(2)
     ]
-    Prompt.objects.filter(pk=prompt.pk).update(cache_enabled=False)
+    Prompt.objects.filter(pk=prompt.pk).update(cache_policy="never")
     raw = ask(world, served, prompt)
     assert [*caches, raw.headers["x-valuecanvas-cache"]] == ["miss", "hit", "bypass"]
 

@@ -42,7 +42,7 @@ def heads(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, max_examples=100, deadline=None)
 @given(streams())
 def test_answer__any_stream__is_joined_and_replayed_alike_or_not_at_all(
     chunks: list[dict[str, Any]],

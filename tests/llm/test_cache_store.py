@@ -3,6 +3,7 @@
 import random
 import secrets
 import uuid
+from itertools import product
 from typing import Any
 
 import orjson
@@ -35,12 +36,13 @@ class Fake:
 
 
 def make_plan(**fields: Any) -> Any:
-    """A plan; `customer`, `team`, `scope`, `enabled` and `model` say the rest."""
+    """A plan; `customer`, `team`, `scope`, `policy` and `model` say the rest."""
     values = {
         "customer": uuid.UUID(int=1),
         "team": "",
         "scope": "customer",
-        "enabled": True,
+        "policy": "auto",
+        "key_policy": "auto",
         "model": "m",
         "cache_epochs": (0, 0, 0, 0),
         "max_output": 100,
@@ -48,11 +50,15 @@ def make_plan(**fields: Any) -> Any:
         **fields,
     }
     return Fake(
-        principal=Fake(customer_id=values["customer"], team=values["team"]),
+        principal=Fake(
+            customer_id=values["customer"],
+            team=values["team"],
+            cache_policy=values["key_policy"],
+        ),
         model=Fake(
             name=values["model"],
             cache_scope=values["scope"],
-            cache_enabled=values["enabled"],
+            cache_policy=values["policy"],
         ),
         cache_epochs=values["cache_epochs"],
         max_output=values["max_output"],
@@ -163,11 +169,36 @@ def test_place__what_may_not_be_cached__has_none(
     assert place_of(cache, make_call(endpoint="embeddings"), make_plan()) is not None
     assert place_of(cache, make_call(endpoint="responses"), make_plan()) is not None
     assert place_of(cache, make_call(wanted=OFF), make_plan()) is None
-    assert place_of(cache, make_call(), make_plan(enabled=False)) is None
-    for chosen in (Chosen(cache_enabled=False), Chosen(off=frozenset({"cache"}))):
+    for chosen in (Chosen(cache_policy="never"), Chosen(off=frozenset({"cache"}))):
         assert place_of(cache, make_call(), make_plan(chosen=chosen)) is None
     settings.LLM_CACHE_ENABLED = False
     assert place_of(cache, make_call(), make_plan()) is None
+
+
+VARIETY: list[dict[str, Any]] = [
+    {"temperature": 1}, {"temperature": 0.1}, {"n": 2}, {"temperature": 0, "n": 3}
+]  # fmt: skip
+ONE_ANSWER: list[dict[str, Any]] = [
+    {}, {"temperature": 0}, {"temperature": None}, {"n": 1}, {"top_p": 0.5}
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [*VARIETY, *ONE_ANSWER])
+@pytest.mark.parametrize(
+    "policies", list(product(("auto", "always", "never"), repeat=3))
+)
+def test_place__by_policies__never_beats_always_and_auto_leaves_out_variety(
+    cache: Cache, body: dict[str, Any], policies: tuple[str, str, str]
+) -> None:
+    model, prompt, api_key = policies
+    chosen = Chosen(cache_policy=prompt)
+    plan = make_plan(policy=model, chosen=chosen, key_policy=api_key)
+    call = make_call(**{**BODY, "temperature": None, **body})
+    stored = place_of(cache, call, plan) is not None
+    if "never" in policies:
+        assert not stored
+    else:
+        assert stored is ("always" in policies or body in ONE_ANSWER)
 
 
 @pytest.mark.parametrize("scope", ["customer", "team", "global"])

@@ -18,7 +18,7 @@ MANY, EACH = 2000, 20
 
 def test_prompts__with_all_that_belongs_to_them__are_facts():
     prompt = make_prompt(
-        "one", "two {{x}}", key="p", cache_enabled=False, cache_scope="team"
+        "one", "two {{x}}", key="p", cache_policy="never", cache_scope="team"
     )
     move(prompt, 1)
     move(prompt, 2, "staging")
@@ -30,7 +30,7 @@ def test_prompts__with_all_that_belongs_to_them__are_facts():
     facts = found[str(prompt.pk)]
     assert len(found) == 2
     assert (facts.id, facts.key, facts.kind, facts.is_chat) == (str(prompt.pk), "p", "text", False)  # fmt: skip
-    assert (facts.archived, facts.cache_enabled, facts.cache_scope) == (False, False, "team")  # fmt: skip
+    assert (facts.archived, facts.cache_policy, facts.cache_scope) == (False, "never", "team")  # fmt: skip
     assert (facts.labels, facts.latest) == ({"production": 1, "staging": 2}, 2)
     assert facts.rollout == RolloutFacts(str(rollout.pk), 2, 700, rollout.salt)
     assert facts.versions[2].words.declared[0].name == "x"

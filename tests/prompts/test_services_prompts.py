@@ -24,7 +24,7 @@ def test_create__a_prompt__is_there_with_its_event():
         description="d",
         owner=owner,
         tags=["a"],
-        cache_enabled=False,
+        cache_policy="never",
         cache_scope="team",
         actor=Actor.of(owner),
         reason="Needed",
@@ -33,7 +33,7 @@ def test_create__a_prompt__is_there_with_its_event():
     found = Prompt.objects.get(key="canvas.generate")
     assert found == made
     assert (found.kind, found.folder, found.tags) == ("chat", "canvas/drafts", ["a"])
-    assert (found.cache_enabled, found.cache_scope) == (False, "team")
+    assert (found.cache_policy, found.cache_scope) == ("never", "team")
     (event,) = events(found)
     assert (event.action, event.actor, event.reason) == ("created", owner, "Needed")
 

@@ -47,7 +47,7 @@ def shop():
     move(tone, 1, "spare")
     talk = services.create_prompt(
         key="talk", kind="chat", folder="a/b", description="d\ne", owner=owner,
-        tags=["x"], cache_enabled=False, cache_scope="team", actor=ANN,
+        tags=["x"], cache_policy="never", cache_scope="team", actor=ANN,
     )  # fmt: skip
     services.add_version(
         talk,

@@ -60,7 +60,7 @@ def test_files__of_a_prompt__are_one_for_it_and_one_for_each_version():
     assert list(found) == ["prompt.yaml", "v0001.yaml", "v0002.yaml"]
     assert found["prompt.yaml"] == (
         "key: canvas.generate\nkind: text\nfolder: canvas\ndescription: ''\nowner: ''\n"
-        "tags:\n- a\narchived: false\ncache_enabled: true\ncache_scope: ''\n"
+        "tags:\n- a\narchived: false\ncache_policy: auto\ncache_scope: ''\n"
         "labels:\n  production: 1\n  staging: 2\n"
     )
     assert found["v0002.yaml"] == (

@@ -118,7 +118,7 @@ def test_create__by_a_key__is_in_the_audit_under_its_name(writer):
         "labels": [],
         "rollout": None,
         "archived": False,
-        "cache_enabled": True,
+        "cache_policy": "auto",
     }
     event = PromptEvent.objects.get()
     assert event.actor_name == f"key vc-{writer.key.prefix}-…"

@@ -60,7 +60,7 @@ VERSION: dict[str, Any] = {
 }  # fmt: skip
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 DETAILS: dict[str, Any] = {
-    "folder": "a/b", "description": "d", "tags": ["a"], "cache_enabled": True,
+    "folder": "a/b", "description": "d", "tags": ["a"], "cache_policy": "always",
     "cache_scope": "team", "owner": None,
 }  # fmt: skip
 Body = dict[str, Any]

@@ -1,0 +1,43 @@
+"""Whether answers are stored and shared: said by the model, the prompt and the key."""
+
+from typing import Any
+
+from django.db import models
+
+
+class CachePolicy(models.TextChoices):
+    AUTO = "auto", "Unless variety is asked for"
+    ALWAYS = "always", "Always"
+    NEVER = "never", "Never"
+
+
+def cache_policies() -> list[tuple[str, str]]:
+    return CachePolicy.choices
+
+
+def policy_field(help_text: str) -> "models.CharField[str, str]":
+    """The field of a model, a prompt or a key."""
+    return models.CharField(
+        "answers are reused",
+        max_length=6,
+        choices=cache_policies,
+        default=CachePolicy.AUTO,
+        help_text=help_text,
+    )
+
+
+def join_policies(*policies: str) -> str:
+    """What several of them come to: a 'never' decides, else an 'always'."""
+    for decisive in (CachePolicy.NEVER.value, CachePolicy.ALWAYS.value):
+        if decisive in policies:
+            return decisive
+    return CachePolicy.AUTO.value
+
+
+def wants_variety(body: dict[str, Any]) -> bool:
+    """Whether a request asks for another answer each time, or for several."""
+    return _above(body.get("temperature"), 0) or _above(body.get("n"), 1)
+
+
+def _above(value: Any, least: int) -> bool:
+    return isinstance(value, int | float) and value > least
