@@ -111,7 +111,7 @@ async def test_submit__after_a_large_batch__waits_a_moment_for_company(
     desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "BUSY", 2)
-    monkeypatch.setattr(batch, "LINGER_S", 0.5)
+    monkeypatch.setattr(batch, "LINGER_S", 2.0)
     desk.go.clear()
     first = group.submit("a")
     await until_busy(desk)

@@ -132,7 +132,7 @@ def test_local_model__told_to_end_while_it_writes__ends(tmp_path: Path) -> None:
         )
         next(iter(stream))
         model.process.send_signal(signal.SIGTERM)
-        assert model.process.wait(20) == 0
+        assert model.process.wait(60) == 0
         stream.close()
 
 

@@ -117,7 +117,7 @@ def test_up__first_run__printed_lines_work_and_a_second_run_keeps_all(
     family = run.family()
     code, rest = run.end()
     assert code == 0, rest
-    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not psutil.wait_procs(family, timeout=60)[1]
 
     again = Run(run.var)
     try:
@@ -141,7 +141,7 @@ def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
     for process in family:
         process.kill()
     run.end()
-    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not psutil.wait_procs(family, timeout=60)[1]
     again = Run(run.var)
     try:
         assert rows(run.var, "SELECT count(*) FROM llm_usage") == [(1,)]
@@ -169,5 +169,5 @@ def test_up__children_are_killed__only_the_local_model_can_be_missed(
     code, rest = run.end()
     assert code == 1
     assert "web ended by itself" in rest
-    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not psutil.wait_procs(family, timeout=60)[1]
     assert not processes.port_is_taken("127.0.0.1", run.port)

@@ -10,7 +10,7 @@ from django.db import connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from llm import runtime
+from llm import hold, runtime
 from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.runtime import Runtime
@@ -88,9 +88,13 @@ def indoors(transactional_db: None, demo_provider: DemoProcess) -> Iterator[Worl
 
 @pytest.fixture
 async def gateway(
-    transactional_db: None, settings: Settings, tmp_path: Path
+    transactional_db: None,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Runtime]:
-    """A gateway's runtime in the test's own event loop."""
+    """A gateway's runtime in the test's own event loop, on a machine that may be busy."""
+    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 60.0)
     settings.REDIS_PREFIX = unique("inside")
     settings.JOURNAL_DIR = tmp_path / "journal"
     started = await runtime.start()

@@ -114,16 +114,21 @@ DONE = b"data: [DONE]\n\n"
 
 
 @asynccontextmanager
-async def upstream(*script: bytes | float, status: int = 200) -> AsyncIterator[str]:
+async def upstream(
+    *script: bytes | float, status: int = 200, heard: asyncio.Event | None = None
+) -> AsyncIterator[str]:
     """A server that answers every request with `script`; a number is a pause in seconds.
 
     Gives its base URL. Each part is a write of its own; the end closes the connection.
+    `heard` is set once it has a whole request.
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split()[0])
         await reader.readexactly(length)
+        if heard is not None:
+            heard.set()
         writer.write(b"HTTP/1.1 %d Said\r\nConnection: close\r\n\r\n" % status)
         try:
             for part in script:

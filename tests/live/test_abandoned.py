@@ -18,16 +18,25 @@ PROMPT = "word " * 4000
 ROLE = chunk(role="assistant")
 
 
-async def abandoned(world: World, gateway: Runtime, url: str, **fields: Any) -> Any:
-    """The ledger row of a request whose client leaves while it waits for content."""
+async def abandoned(
+    world: World,
+    gateway: Runtime,
+    url: str,
+    heard: asyncio.Event | None = None,
+    **fields: Any,
+) -> Any:
+    """The ledger row of a request whose client leaves while it waits for content.
+
+    It leaves once the provider has `heard` it; without, nobody ever does.
+    """
     served = world.serve_at((url, "m"), prices=("10",))
     exchange = Exchange(
         gateway, CHAT, chat_body(served.model, PROMPT, **fields), key=world.key
     )
     serving = exchange.start()
     await asyncio.to_thread(world.eventually, world.reserved_now)
-    while not gateway.journal._open:
-        await asyncio.sleep(0.002)
+    if heard is not None:
+        await heard.wait()
     await asyncio.sleep(0.05)
     exchange.leave()
     await serving
@@ -40,8 +49,9 @@ async def abandoned(world: World, gateway: Runtime, url: str, **fields: Any) -> 
 async def test_stream__client_leaves_before_the_first_token__pays_for_the_prompt(
     indoors: World, gateway: Runtime
 ) -> None:
-    async with upstream(ROLE, 20.0) as url:
-        row = await abandoned(indoors, gateway, url, stream=True)
+    heard = asyncio.Event()
+    async with upstream(ROLE, 20.0, heard=heard) as url:
+        row = await abandoned(indoors, gateway, url, heard, stream=True)
     assert (row.status, row.marks, row.source) == (
         "client_gone",
         ["estimated"],
@@ -67,12 +77,12 @@ async def test_stream__client_leaves_before_anything_was_sent__pays_nothing(
 async def test_stream__given_up_by_us__costs_us_the_prompt_and_the_caller_nothing(
     indoors: World, gateway: Runtime
 ) -> None:
-    async with upstream(ROLE, 20.0) as url:
+    heard = asyncio.Event()
+    async with upstream(ROLE, 20.0, heard=heard) as url:
         served = indoors.serve_at((url, "m"), prices=("10",))
         body = chat_body(served.model, PROMPT, stream=True)
         serving = Exchange(gateway, CHAT, body, key=indoors.key).start()
-        while not gateway.journal._open:
-            await asyncio.sleep(0.002)
+        await heard.wait()
         await asyncio.sleep(0.1)
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):

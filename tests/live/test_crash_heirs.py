@@ -43,7 +43,7 @@ def start(server_env: dict[str, str], tmp_path: Path, world: World) -> Start:
 
 def kill(server: LiveServer) -> None:
     server.process.kill()
-    assert server.process.wait(10) == -signal.SIGKILL
+    assert server.process.wait(60) == -signal.SIGKILL
 
 
 def ended(world: World) -> None:
@@ -108,7 +108,7 @@ def test_kill__before_anything_was_sent__gives_it_all_back(
         with start(VALUECANVAS_FAILPOINT="after_reserve_commit") as first:
             with pytest.raises(OSError):
                 offer.ask()
-            assert first.process.wait(10) == -signal.SIGKILL
+            assert first.process.wait(60) == -signal.SIGKILL
         assert world.reserved() == 1
         assert offer.calls == 0
         with start():

@@ -40,7 +40,7 @@ async def test_stream__client_stops_reading__is_cut_at_its_deadline_and_billed(
 ) -> None:
     async with upstream(*FLOOD, END, DONE) as url:
         served = world.serve_at(
-            (url, "m"), total_stream_s=2, first_token_s=1, between_tokens_s=1
+            (url, "m"), total_stream_s=4, first_token_s=2, between_tokens_s=2
         )
         body = chat_body(served.model, stream=True)
         client = socket.socket()

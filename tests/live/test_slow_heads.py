@@ -17,7 +17,7 @@ WHOLE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 def line(world: World) -> Iterator[socket.socket]:
     """A connection to the gateway, whose limit for a head is 1 s."""
     with socket.create_connection(("127.0.0.1", world.port)) as made:
-        made.settimeout(10)
+        made.settimeout(60)
         yield made
 
 

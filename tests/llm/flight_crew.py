@@ -116,6 +116,22 @@ async def gone(process: Process, place: Place) -> None:
         await asyncio.sleep(0)
 
 
+async def renewed(process: Process, place: Place) -> None:
+    """Return once the leader's lease has been made longer again."""
+    name, before = f"{process.prefix}:lead:{{{place.key}}}", 2**62
+    while (left := await process.store.command("PTTL", name)) <= before:
+        before = left
+        await asyncio.sleep(0.01)
+
+
+async def heard(follower: Process) -> None:
+    """Return once the one whom it follows has said something."""
+    [followed] = follower.flights._followed.values()
+    before = followed.heard_at
+    while followed.heard_at == before:
+        await asyncio.sleep(0.01)
+
+
 def redis_url() -> str:
     url: str = settings.REDIS_URL
     return url

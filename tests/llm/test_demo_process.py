@@ -19,7 +19,7 @@ from llm.management.commands import demo_provider as command
 
 def models_status(port, host="127.0.0.1"):
     """The status of GET /v1/models."""
-    connection = HTTPConnection(host, port, timeout=10)
+    connection = HTTPConnection(host, port, timeout=60)
     try:
         connection.request("GET", "/v1/models")
         return connection.getresponse().status
@@ -105,7 +105,7 @@ def test_main__told_to_stop__exits_cleanly(end):
             started.stdin.close()
         else:
             started.send_signal(getattr(signal, end.upper()))
-        assert started.wait(30) == 0
+        assert started.wait(60) == 0
 
 
 def test_main__host_off_loopback__is_a_usage_error(capsys):

@@ -12,9 +12,11 @@ from llm.coalesce.flight import State
 from tests.llm.flight_crew import (
     Process,
     gone,
+    heard,
     make_entry,
     make_place,
     redis_url,
+    renewed,
     until,
 )
 from valuecanvas.core.errors import Unavailable, UpstreamError
@@ -239,7 +241,7 @@ async def test_watch__this_process_is_not_heard_either__declares_nobody_dead(
 async def test_follow__leader_was_killed__is_lost_after_the_lease(
     start: Start, prefix: str, settings: Settings
 ) -> None:
-    settings.COALESCE_LEASE_S = 0.3
+    settings.COALESCE_LEASE_S = 2
     dead = Process(redis_url(), prefix)
     follower, place = await start(), make_place()
     # It never started to listen or to beat: as after kill -9.
@@ -254,12 +256,15 @@ async def test_follow__leader_was_killed__is_lost_after_the_lease(
 async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
     start: Start, settings: Settings
 ) -> None:
-    settings.COALESCE_LEASE_S = 0.3
+    settings.COALESCE_LEASE_S = 5
     leader, follower = await start(), await start()
     place = make_place()
     led = await leader.lead(place)
     followed = await follower.follow(place)
-    await asyncio.sleep(1)
+    # Longer than a lease is no more than several beats, each of which renews it.
+    for _ in range(2):
+        await renewed(leader, place)
+        await heard(follower)
     assert followed.state is State.FLYING
     assert await leader.leader(place) == leader.name
     leader.flights.landed(led, make_entry())
@@ -269,7 +274,7 @@ async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
 async def test_follow__leader_was_deaf_when_asked__is_asked_again(
     start: Start, prefix: str, settings: Settings
 ) -> None:
-    settings.COALESCE_LEASE_S = 1.2
+    settings.COALESCE_LEASE_S = 6
     leader = Process(redis_url(), prefix)
     follower, place = await start(), make_place()
     led = await leader.lead(place)
