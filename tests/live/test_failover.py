@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import openai
 import pytest
 
 from tests.live.world import World
@@ -115,6 +116,10 @@ def test_throttled__retry_after__is_obeyed_and_passed_on(world: World) -> None:
     assert (second.status, second.error["code"]) == (429, "providers_throttled")
     assert 1 <= int(second.headers["retry-after"]) <= 7
     assert world.usage(second.headers["x-request-id"]).attempts == 0
+    with world.sdk() as client, pytest.raises(openai.RateLimitError):
+        client.chat.completions.create(
+            model=served.model, messages=[{"role": "user", "content": "Hi."}]
+        )
     assert world.counter() == (0, 0, 0)
 
 
