@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from django.db import Error as DatabaseError
 
@@ -209,7 +210,9 @@ class Admission:
             call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
         )
         if most := crowd(plan):
-            shape = await self._tokenizer.closer(call.endpoint, body, shape, most)
+            closer = await self._tokenizer.closer(call.endpoint, body, shape, most)
+            # For room alone: what is held, and may be billed, stays bounded by bytes.
+            shape = replace(shape, prompt_tokens=closer.prompt_tokens)
             plan = resolve(
                 call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
             )

@@ -137,6 +137,18 @@ async def test_cap__client_asks_for_less_than_is_left__is_kept(
     assert (cap, LOWERED in answer.headers) == (100, False)
 
 
+async def test_cap__counted_for_room_alone__leaves_what_may_be_billed(
+    indoors: World, gateway: Runtime
+) -> None:
+    # Twice our count, and fewer than bytes: as some tokenizers have it.
+    async with upstream(honest(6000)) as url:
+        served = indoors.serve_at((url, "m"), context_tokens=4000)
+        body = orjson.dumps({"model": served.model, **words(CHAT, WORD * 3000)})
+        answer = await Exchange(gateway, CHAT, body, key=indoors.key).run()
+    row = indoors.usage(answer.headers["x-request-id"])
+    assert (row.prompt_tokens, row.marks) == (6000, [])
+
+
 async def test_embedding__longer_than_the_context__is_the_providers_to_refuse(
     indoors: World, gateway: Runtime
 ) -> None:

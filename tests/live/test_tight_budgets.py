@@ -101,8 +101,8 @@ async def test_budget__one_of_blanks__is_counted_too(
 async def test_minute__refuses_what_the_budget_could_bear__is_what_is_told(
     indoors: World, gateway: Runtime
 ) -> None:
-    indoors.key = indoors.new_customer(requests_per_minute=1)[1]
-    indoors.budget(target=None, limit=str((TRUE + 5 * SPARE) / MILLION))
+    customer, indoors.key = indoors.new_customer(requests_per_minute=1)
+    indoors.budget(target=customer, limit=str((TRUE + 5 * SPARE) / MILLION))
     async with upstream(honest(TRUE + 10)) as url:
         served = indoors.serve_at((url, "gpt-4o"))
         first = await send(indoors, gateway, model=served.model, messages=[user()], max_tokens=1)  # fmt: skip
