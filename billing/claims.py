@@ -1,13 +1,30 @@
 """Idempotency keys, read outside the group commit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.utils import timezone
 
-from billing.ledger import Busy, Claim, Mismatch, Replay, Stored
+from billing.ledger import Busy, Claim, Mismatch, Stored
 from billing.models import IdempotencyKey, Usage
 
-Used = Replay | Busy | Mismatch
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a key's first use."""
+
+    request_id: str
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """The first use was answered, but that answer was too large to be kept."""
+
+    request_id: str
+
+
+Used = Answered | Unkept | Busy | Mismatch
 
 
 def first_uses(wanted: Sequence[Claim]) -> dict[Claim, Used]:
@@ -24,8 +41,10 @@ def _use(claim: Claim, row: IdempotencyKey) -> Used:
         return Mismatch()
     if not row.done or row.status is None:
         return Busy()
-    stored = Stored(row.status, row.headers or {}, bytes(row.body or b""))
-    return Replay(str(row.request_id), stored)
+    if row.body is None:
+        return Unkept(str(row.request_id))
+    stored = Stored(row.status, row.headers or {}, bytes(row.body))
+    return Answered(str(row.request_id), stored)
 
 
 def bills(request_ids: Sequence[str]) -> dict[str, Usage]:

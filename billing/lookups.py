@@ -24,8 +24,14 @@ class Lookups(Generic[K, V]):
     unknown keys costs a few large queries, not one each. Belongs to one event loop.
     """
 
-    def __init__(self, load: Callable[[list[K]], dict[K, V]], db: DbThread) -> None:
+    def __init__(
+        self,
+        load: Callable[[list[K]], dict[K, V]],
+        db: DbThread,
+        most: int = BATCH_MAX,
+    ) -> None:
         self._load = load
+        self._most = most
         self._db = db
         self._flights: dict[K, asyncio.Future[V | None]] = {}
         self._waiting: list[tuple[K, asyncio.Future[V | None]]] = []
@@ -58,8 +64,8 @@ class Lookups(Generic[K, V]):
 
     async def _run(self) -> None:
         while self._waiting:
-            batch = self._waiting[:BATCH_MAX]
-            del self._waiting[:BATCH_MAX]
+            batch = self._waiting[: self._most]
+            del self._waiting[: self._most]
             keys = list(dict.fromkeys(key for key, _ in batch))
             query = asyncio.ensure_future(self._db.run(_guarded, self._load, keys))
             await asyncio.wait([query])

@@ -25,7 +25,9 @@ COUNTERS = """
 WITH parts AS (
     SELECT customer_id, team, key, day,
            count(*) FILTER (WHERE status <> 'correction'
-                            AND NOT marks @> ARRAY['refunded']::varchar[]) AS used,
+                            AND NOT marks @> ARRAY['refunded']::varchar[])
+           - count(*) FILTER (WHERE status = 'correction'
+                              AND marks @> ARRAY['refunded']::varchar[]) AS used,
            sum(cost_usd) * 1000000 AS spent, 0 AS reserved
     FROM llm_usage WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4
     UNION ALL

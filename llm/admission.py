@@ -192,11 +192,7 @@ class Admission:
         except GatewayError:
             return None
         used = await self._first_uses.of(idempotency.claim(call, principal))
-        if used is None:
-            return None
-        if isinstance(used, Replay):
-            return await self._first_uses.repeated(used)
-        raise clash(used)
+        return None if used is None else await self._first_uses.repeated(used)
 
     async def _plan(
         self, call: Call, asked: Asked | None, shape: Shape | None, snapshot: Snapshot
@@ -278,7 +274,10 @@ class Admission:
         if isinstance(answer, Admitted):
             return _entered(call, plan, answer, claim, look)
         if isinstance(answer, Replay):
-            return await self._first_uses.repeated(answer)
+            used = await self._first_uses.of(claim)
+            if used is None:
+                raise unavailable()
+            return await self._first_uses.repeated(used)
         if isinstance(answer, Stale):
             return answer
         if isinstance(answer, Busy | Mismatch):

@@ -3,22 +3,25 @@
 import asyncio
 
 from billing import claims
-from billing.claims import Used
-from billing.ledger import Claim, Replay
+from billing.claims import Answered, Used
+from billing.ledger import Claim
 from billing.lookups import Lookups
+from llm.refusals import clash
 from llm.types import Repeated
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.errors import Unavailable
 
 # As an admission: a refusal is promised within 2 s.
 WITHIN_S = 1.8
+# Answers may be large, and all of one query are in memory at once.
+AT_ONCE = 20
 
 
 class FirstUses:
     """Reads claims and bills. Whoever asks often shares a few large queries."""
 
     def __init__(self, db: DbThread) -> None:
-        self._claims = Lookups(claims.first_uses, db)
+        self._claims = Lookups(claims.first_uses, db, most=AT_ONCE)
         self._bills = Lookups(claims.bills, db)
 
     async def of(self, claim: Claim | None) -> Used | None:
@@ -33,7 +36,9 @@ class FirstUses:
         except (Unavailable, TimeoutError):
             return None
 
-    async def repeated(self, replay: Replay) -> Repeated:
-        """The first answer, with its bill. Raises Unavailable."""
-        bill = await self._bills.get(replay.request_id)
-        return Repeated(replay.request_id, replay.stored, bill)
+    async def repeated(self, used: Used) -> Repeated:
+        """The first answer, with its bill. Raises GatewayError: there is none to give."""
+        if not isinstance(used, Answered):
+            raise clash(used)
+        bill = await self._bills.get(used.request_id)
+        return Repeated(used.request_id, used.stored, bill)

@@ -54,6 +54,10 @@ LIMITS_ALONE = Counter(
     "valuecanvas_limits_alone_total",
     "Requests whose minute limits a process decided by itself, without Redis.",
 )
+ANSWERS_UNKEPT = Counter(
+    "valuecanvas_idempotency_unkept_total",
+    "Answers above LLM_IDEMPOTENCY_MAX_BYTES: their keys guard, but have nothing to replay.",
+)
 OVERLOADED = Counter(
     "valuecanvas_overloaded_total",
     "Requests refused because the process had LLM_MAX_IN_FLIGHT under way.",

@@ -50,7 +50,9 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
             refund=not plan.tier.hits_take_quota,
         ),
         claim=claim,
-        answer=stored.of_entry(call, plan, entry) if claim else None,
+        answer=settlement.keepable(
+            stored.of_entry(call, plan, entry) if claim else None
+        ),
     )
 
 

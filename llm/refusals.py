@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from billing.claims import Unkept
 from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from llm import headers
 from llm.resolve import output_within
@@ -16,7 +17,7 @@ from valuecanvas.core.errors import (
 )
 
 
-def clash(answer: Busy | Mismatch) -> GatewayError:
+def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
     """The error for a key that was used before, and has no answer for this request."""
     if isinstance(answer, Busy):
         return Conflict(
@@ -24,6 +25,18 @@ def clash(answer: Busy | Mismatch) -> GatewayError:
             param="Idempotency-Key",
             code="idempotency_key_in_use",
             headers={"Retry-After": "1"},
+        )
+    if isinstance(answer, Unkept):
+        return Conflict(
+            f"The first request with this Idempotency-Key ({answer.request_id}) was "
+            "answered, but its answer was too large to be kept. It is not carried out "
+            "again; take a new key to ask again.",
+            param="Idempotency-Key",
+            code="idempotency_answer_not_kept",
+            headers={
+                "x-should-retry": "false",
+                "x-valuecanvas-original-request-id": answer.request_id,
+            },
         )
     return Unprocessable(
         "This Idempotency-Key was used with another body; take a new key.",

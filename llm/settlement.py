@@ -3,14 +3,15 @@
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
+from django.conf import settings
 
 from billing.customers import label
 from billing.ledger import Charge, Ledger, Settle, Settled, Stored
-from llm import tokens, usage
+from llm import metrics, tokens, usage
 from llm.cache.entry import Entry, Form
 from llm.journal import Journal
 from llm.journey import Journey
@@ -129,6 +130,7 @@ class Settler:
         The settlement is queued at once and is not cancelled with its caller. Without
         `answer` the request's idempotency key is free again.
         """
+        answer = keepable(answer)
         held = journey.held
         charge = _charge(journey, outcome)
         item = Settle(
@@ -294,6 +296,16 @@ def entry_of(body: bytes, outcome: Outcome, form: Form = Form.ANY) -> Entry:
         cached_tokens=used.cached,
         form=form,
     )
+
+
+def keepable(answer: Stored | None) -> Stored | None:
+    """`answer` as an idempotency key may keep it: without its body if that is too large."""
+    most = settings.LLM_IDEMPOTENCY_MAX_BYTES
+    if answer is None or len(answer.body) <= most:
+        return answer
+    metrics.ANSWERS_UNKEPT.inc()
+    log.info("answer.not_kept", bytes=len(answer.body))
+    return replace(answer, body=b"", kept=False)
 
 
 def refused(error: GatewayError) -> Outcome:

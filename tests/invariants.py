@@ -11,7 +11,8 @@ WITH moves AS (
     FROM billing_reservation
     UNION ALL
     SELECT customer_id, team, key, day,
-           (NOT 'refunded' = ANY (marks) AND status <> 'correction')::int,
+           CASE WHEN status <> 'correction' THEN 1 - ('refunded' = ANY (marks))::int
+                ELSE -('refunded' = ANY (marks))::int END,
            cost_usd * 1000000, 0
     FROM llm_usage
 ), scoped AS (

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 import structlog
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.defaults import server_error
 
+from valuecanvas.core import sqlstate
 from valuecanvas.core.errors import Unavailable
 
 log = structlog.get_logger("database_away")
@@ -40,7 +40,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def _is_away(error: BaseException | None) -> TypeGuard[Exception]:
-    return isinstance(error, OperationalError | InterfaceError)
+    return sqlstate.database_away(error)
 
 
 def _said(request: HttpRequest, error: Exception) -> HttpResponse:

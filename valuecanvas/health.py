@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from billing.ledger import Peek
+from billing.ledger import Probe
 from llm.responses import json_response
 from llm.views.base import HotView, runtime
 from valuecanvas.core.batch import BatchUnavailable
@@ -26,7 +26,7 @@ class Live(HotView):
 
 @extend_schema_view(get=extend_schema(exclude=True))
 class Ready(HotView):
-    """This process can admit requests: the ledger answers, the configuration is loaded."""
+    """This process can admit requests: what it writes lands, the configuration is loaded."""
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
@@ -34,9 +34,9 @@ class Ready(HotView):
             return json_response(b'{"status":"draining"}', status=503)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                epoch = await of.ledger.put(Peek())
+                epoch = await of.ledger.put(Probe())
                 await of.config.refresh(epoch)
-            database = "ok"
+            database = "ok" if of.ledger.landing else "unavailable"
         except (TimeoutError, BatchUnavailable, DatabaseError):
             database = "unavailable"
         checks = {"database": database, "redis": "ok" if of.store.up else "passed by"}

@@ -1,8 +1,7 @@
 """The decisions of a batch: pure functions of the locked counters."""
 
-import datetime as dt
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from billing.ledger.types import (
@@ -22,6 +21,7 @@ from billing.ledger.types import (
     Limit,
     Mismatch,
     Peek,
+    Probe,
     QuotaRefused,
     Refusal,
     Replay,
@@ -29,6 +29,7 @@ from billing.ledger.types import (
     Settled,
     Stale,
     Stored,
+    Unhit,
 )
 from billing.ledger.writes import Writes
 from valuecanvas.core import money
@@ -47,7 +48,10 @@ def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
             answers.append(_hit(item, books, writes))
         elif isinstance(item, Settle):
             answers.append(_settle(item, books, writes))
-        elif isinstance(item, Peek):
+        elif isinstance(item, Unhit):
+            _unhit(item, writes)
+            answers.append(None)
+        elif isinstance(item, Peek | Probe):
             answers.append(books.epoch)
         elif isinstance(item, Check):
             current = item.epoch == books.epoch
@@ -88,6 +92,26 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
     row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
     writes.billed.append({**row, "direct": True})
     return admitted
+
+
+def _unhit(item: Unhit, writes: Writes) -> None:
+    """Undo a hit by a correction: what is in the ledger stays there."""
+    hit, request_id = item.hit, str(item.hit.id)
+    writes.undone.append({"id": request_id, "correction": str(item.id)})
+    if hit.claim is not None:
+        claim = {"id": hit.claim.id, "request_id": request_id, "done": True}
+        writes.freed.append(claim)
+    for scope in hit.party.scopes:
+        writes.moves.append(
+            {
+                "reservation": request_id,
+                "scope": scope,
+                "day": item.day,
+                "used": -1,
+                "spent": 0,
+                "reserved": 0,
+            }
+        )
 
 
 def _unusable(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
@@ -134,20 +158,21 @@ def _used_before(
         return None
     if found.fingerprint != claim.fingerprint:
         return Mismatch()
-    return Busy() if found.stored is None else Replay(found.request_id, found.stored)
+    return Replay(found.request_id) if found.done else Busy()
 
 
 def _claim(item: Admit | Hit, answer: Stored | None, writes: Writes) -> None:
     if item.claim is None:
         return
     claim, request_id = item.claim, str(item.id)
-    writes.taken[claim.id] = Claimed(claim.fingerprint, request_id, answer)
+    done = answer is not None
+    writes.taken[claim.id] = Claimed(claim.fingerprint, request_id, done)
     row = {
         "id": claim.id,
         "customer_id": str(item.party.customer_id),
         "fingerprint": claim.fingerprint,
         "request_id": request_id,
-        "done": answer is not None,
+        "done": done,
     }
     writes.claimed.append(row if answer is None else {**row, **_stored(answer)})
 
@@ -156,7 +181,7 @@ def _stored(answer: Stored) -> dict[str, Any]:
     return {
         "status": answer.status,
         "headers": answer.headers,
-        "body": b64encode(answer.body).decode(),
+        "body": b64encode(answer.body).decode() if answer.kept else None,
     }
 
 
@@ -224,7 +249,7 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
     if item.claim is not None:
         claim = {"id": item.claim.id, "request_id": reservation}
         if item.answer is None:
-            writes.freed.append(claim)
+            writes.freed.append({**claim, "done": False})
         else:
             writes.kept.append({**claim, **_stored(item.answer)})
     return Settled(first=True, cost=cost)
@@ -282,31 +307,3 @@ def _usage_row(
         "source": charge.source,
         "marks": "{" + ",".join(marks) + "}",
     }
-
-
-def long_scopes(items: Sequence[Item]) -> set[str]:
-    """The scopes that have budgets of more than a day in a batch."""
-    return {
-        limit.scope
-        for item in items
-        if isinstance(item, Admit | Settle | Check)
-        for limit in (item.admitted if isinstance(item, Settle) else item).limits
-        if limit.period != "day"
-    }
-
-
-def keys(items: Sequence[Item], today: dt.date, fresh: Iterable[str] = ()) -> list[str]:
-    """The counter rows that a batch needs, in the order in which they are locked.
-
-    `fresh` are scopes whose past days were not read today: yesterday's row is locked
-    too, for a batch that began before midnight may still be adding to it.
-    """
-    yesterday = today - dt.timedelta(days=1)
-    wanted = {f"{scope}:{yesterday}" for scope in fresh}
-    for item in items:
-        if isinstance(item, Admit | Hit | Check):
-            wanted.update(f"{scope}:{today}" for scope in item.party.scopes)
-        elif isinstance(item, Settle):
-            day = item.admitted.day
-            wanted.update(f"{scope}:{day}" for scope in item.admitted.party.scopes)
-    return sorted(wanted)

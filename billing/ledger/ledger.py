@@ -13,8 +13,9 @@ from django.conf import settings
 
 from billing.ledger import sql
 from billing.ledger.connection import connect
-from billing.ledger.decide import decide, keys, long_scopes
-from billing.ledger.plain import plainer
+from billing.ledger.counter_keys import keys, long_scopes
+from billing.ledger.decide import decide
+from billing.ledger.plain import lighter, plainer, weight
 from billing.ledger.types import (
     Admit,
     Admitted,
@@ -25,14 +26,16 @@ from billing.ledger.types import (
     Hit,
     Item,
     Peek,
+    Probe,
     Settle,
     Settled,
     Standing,
-    Stored,
+    Unhit,
 )
 from billing.ledger.writes import Writes
 from valuecanvas.core import failpoints
 from valuecanvas.core.batch import GroupCommit, Policy
+from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
 # Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
@@ -52,7 +55,9 @@ class Clerk:
     ) -> list[Answer]:
         """Commit `items` in one transaction: two round trips, four statements."""
         with connection.cursor() as cursor:
-            if all(isinstance(item, Peek) for item in items):
+            if all(isinstance(item, Peek | Probe) for item in items):
+                if not all(isinstance(item, Peek) for item in items):
+                    probe(connection)
                 return [self._epoch(cursor)] * len(items)
             books = self._lock(cursor, items)
             self._recall(cursor, items, books)
@@ -63,6 +68,8 @@ class Clerk:
                 books.rows = self._reread(cursor, items)
                 answers, writes = decide(items, books)
             gone = self._write(cursor, writes)
+        if not writes and any(isinstance(item, Probe) for item in items):
+            probe(connection)
         return [
             _late(answer, item, gone)
             for item, answer in zip(items, answers, strict=True)
@@ -144,9 +151,8 @@ class Clerk:
         if not ids:
             return
         cursor.execute(sql.CLAIMS, [ids])
-        for claim, fingerprint, request_id, done, status, headers, body in cursor:
-            stored = Stored(status, headers, body) if done else None
-            books.claims[claim] = Claimed(fingerprint, str(request_id), stored)
+        for claim, fingerprint, request_id, done in cursor:
+            books.claims[claim] = Claimed(fingerprint, str(request_id), done)
 
     def _refused_on_memory(self, answers: list[Answer]) -> bool:
         """Was anybody refused on a sum that was not read in this very batch?"""
@@ -199,6 +205,11 @@ def _late(answer: Answer, item: Item, gone: set[str]) -> Answer:
     return answer
 
 
+def probe(connection: psycopg.Connection) -> None:
+    """Write a row and take it away again. Raises what a write would."""
+    connection.execute(sql.PROBE, {"id": str(uuid7())})
+
+
 def commit_now(items: Sequence[Item]) -> list[Answer]:
     """Commit `items` on a connection of one's own: for tasks and commands."""
     with connect() as connection:
@@ -207,6 +218,8 @@ def commit_now(items: Sequence[Item]) -> list[Answer]:
 
 def undo(item: Item, day: dt.date) -> Item | None:
     """What gives an admission of `day` back, whether it was committed or not."""
+    if isinstance(item, Hit) and not item.charge.refund:
+        return Unhit(uuid7(), item, day)
     if not isinstance(item, Admit):
         return None
     held = Admitted(
@@ -231,10 +244,14 @@ class Ledger:
             Policy(
                 connect=connect,
                 work=clerk.commit,
-                must_land=lambda item: isinstance(item, Settle),
+                must_land=lambda item: isinstance(item, Settle | Unhit),
                 undo=lambda item: undo(item, clerk.today),
                 plainer=plainer,
+                lighter=lighter,
+                weigh=weight,
+                probe=probe,
                 size=settings.BATCH_MAX,
+                max_bytes=settings.BATCH_MAX_BYTES,
                 capacity=settings.BATCH_QUEUE_MAX,
                 observe=_observe,
             )
@@ -256,8 +273,14 @@ class Ledger:
     def healthy(self) -> bool:
         return self._batch.healthy
 
-    def close(self) -> None:
-        self._batch.close()
+    @property
+    def landing(self) -> bool:
+        """False while settlements cannot be committed."""
+        return self._batch.landing
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Commit what is queued; what the database does not take in time is lost."""
+        self._batch.close(timeout_s)
 
 
 def _observe(count: int, waited: float) -> None:

@@ -1,43 +1,99 @@
-"""A settlement in words that the database takes, whatever they were before."""
+"""A settlement in a form that the database takes, whatever it was before."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
-from billing.ledger.types import Charge, Item, Settle, Stored
+from django.db.backends.base.operations import BaseDatabaseOperations
+from django.db.models import IntegerField
+
+from billing.ledger.types import Charge, Hit, Item, Settle, Stored
 from billing.models import Usage
 
+# The mark of a row from which something was left out, so that it could be written.
+MARK = "reduced"
+_COLUMNS = {field.column: field for field in Usage._meta.concrete_fields}
 # The columns of a row that are text, and how much each holds.
 _MOST = {
-    field.column: field.max_length
-    for field in Usage._meta.concrete_fields
+    name: field.max_length
+    for name, field in _COLUMNS.items()
     if getattr(field, "max_length", None)
 }
+# The columns of a row that are whole numbers, and their bounds.
+_RANGES = {
+    name: BaseDatabaseOperations.integer_field_ranges[field.get_internal_type()]
+    for name, field in _COLUMNS.items()
+    if isinstance(field, IntegerField)
+}
+# Money: 18 digits in micro-dollars.
+_MOST_MONEY = 10**18 - 1
+_MONEY = ("cost", "provider_cost", "saved")
+# Without these there is no row.
+_NEEDED = ("user_id", "model", "endpoint", "trace_id")
 _NUL = "\0"
 
 
-def plainer(item: Item) -> Item | None:
-    """`item` with nothing in it that its columns do not take; None: it has nothing.
+def weight(item: Item) -> int:
+    """Bytes of the kept answer, which may be far larger than all the rest."""
+    answer = item.answer if isinstance(item, Settle | Hit) else None
+    return len(answer.body) if answer else 0
 
-    A bill must land: better a word shorter than a request that was never paid.
+
+def lighter(item: Item) -> Item | None:
+    """`item` without the body of its kept answer; None: it has none.
+
+    Its key still guards against a second call.
+    """
+    if not weight(item) or not isinstance(item, Settle | Hit) or item.answer is None:
+        return None
+    answer = replace(item.answer, body=b"", kept=False)
+    if isinstance(item, Hit):
+        return replace(item, answer=answer, charge=_marked(item.charge))
+    return replace(item, answer=answer, charge=item.charge and _marked(item.charge))
+
+
+def plainer(item: Item) -> Item | None:
+    """`item` with less in it that its columns may not take; None: there is no less.
+
+    First without odd characters and numbers, then without the kept answer, then with
+    what a row needs. A bill must land: better a word shorter than never paid.
     """
     if not isinstance(item, Settle):
         return None
-    found = replace(
+    clean = replace(
         item,
         facts={name: _column(name, value) for name, value in item.facts.items()},
         charge=_charge(item.charge),
         answer=_answer(item.answer),
     )
-    return None if found == item else found
+    if clean != item:
+        return replace(clean, charge=clean.charge and _marked(clean.charge))
+    bare = {name: str(item.facts.get(name) or "") for name in _NEEDED}
+    if weight(item):
+        return lighter(item)
+    if item.facts not in ({}, bare):
+        return replace(item, facts=bare, charge=item.charge and _marked(item.charge))
+    return None
+
+
+def _marked(charge: Charge) -> Charge:
+    if MARK in charge.marks:
+        return charge
+    return replace(charge, marks=(*charge.marks, MARK))
 
 
 def _charge(charge: Charge | None) -> Charge | None:
     if charge is None:
         return None
-    texts = ("provider", "upstream_model", "status", "error_code", "source")
-    return replace(
-        charge, **{name: _column(name, getattr(charge, name)) for name in texts}
-    )
+    clean = {
+        field.name: _column(field.name, getattr(charge, field.name))
+        for field in fields(Charge)
+        if field.name not in ("marks", *_MONEY)
+    }
+    money = {
+        name: max(-_MOST_MONEY, min(getattr(charge, name), _MOST_MONEY))
+        for name in _MONEY
+    }
+    return replace(charge, **clean, **money)
 
 
 def _answer(answer: Stored | None) -> Stored | None:
@@ -47,8 +103,14 @@ def _answer(answer: Stored | None) -> Stored | None:
 
 
 def _column(name: str, value: Any) -> Any:
+    """`value` as its column takes it."""
     value = _clean(value)
-    return value[: _MOST.get(name)] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value[: _MOST.get(name)]
+    if isinstance(value, int) and name in _RANGES:
+        low, high = _RANGES[name]
+        return max(low, min(value, high))
+    return value
 
 
 def _clean(value: Any) -> Any:

@@ -43,8 +43,7 @@ GROUP BY 1
 """
 
 CLAIMS = """
-SELECT id, fingerprint, request_id, done, status, headers, body
-FROM billing_idempotency WHERE id = ANY(%s) AND expires_at > now()
+SELECT id, fingerprint, request_id, done FROM billing_idempotency WHERE id = ANY(%s) AND expires_at > now()
 """
 
 _USAGE = {
@@ -99,6 +98,31 @@ _TYPES = ", ".join(
     ]
 )
 
+# What a correction does not copy of the row whose unit it gives back.
+_UNDONE = {
+    "id": "x.correction",
+    "prompt_tokens": "0",
+    "completion_tokens": "0",
+    "cached_tokens": "0",
+    "cached": "false",
+    "saved_usd": "-u.saved_usd",
+    "status": "'correction'",
+    "latency_ms": "0",
+    "source": "'gateway'",
+    "marks": "'{refunded}'",
+}
+_COPIED = ", ".join(_UNDONE.get(name, f"u.{name}") for name in [*_USAGE, *_CHOSEN])
+
+# Nothing is left of it, but it needs all that a write needs: a row, WAL, a commit.
+PROBE = """
+BEGIN;
+INSERT INTO billing_idempotency
+    (id, customer_id, fingerprint, request_id, done, created_at, expires_at)
+VALUES (%(id)s, %(id)s, '', %(id)s, false, now(), now());
+DELETE FROM billing_idempotency WHERE id = %(id)s::text;
+COMMIT
+"""
+
 # A reservation knows its own day best: whoever undoes one may have slept past midnight.
 # The names are constants of this file, never input.
 WRITE = f"""
@@ -120,6 +144,15 @@ WITH gone AS (
     SELECT {_VALUES}, '', now()
     FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
     WHERE u.direct OR u.id IN (SELECT id FROM gone)
+), undone AS (
+    INSERT INTO llm_usage ({_NAMES}, job, created_at, corrects)
+    SELECT {_COPIED}, '', now(), u.id
+    FROM json_to_recordset($1->'undone') AS x (id uuid, correction uuid)
+    JOIN llm_usage u ON u.id = x.id
+    WHERE NOT EXISTS (SELECT FROM llm_usage c WHERE c.corrects = u.id)
+    RETURNING corrects AS id, day
+), ended AS (
+    SELECT id, day FROM gone UNION ALL SELECT id, day FROM undone
 ), claimed AS (
     -- The customer's counter row is locked, so a row that is here has expired.
     INSERT INTO billing_idempotency (id, customer_id, fingerprint, request_id, done,
@@ -143,20 +176,21 @@ WITH gone AS (
     WHERE c.id = k.id AND c.request_id = k.request_id
 ), freed AS (
     DELETE FROM billing_idempotency c
-    USING json_to_recordset($1->'freed') AS f (id text, request_id uuid)
-    WHERE c.id = f.id AND c.request_id = f.request_id AND NOT c.done
+    USING json_to_recordset($1->'freed') AS f (
+        id text, request_id uuid, done boolean)
+    WHERE c.id = f.id AND c.request_id = f.request_id AND (f.done OR NOT c.done)
 ), moved AS (
     UPDATE billing_counter c
     SET used = c.used + d.used, spent = c.spent + d.spent,
         reserved = c.reserved + d.reserved
     FROM (
-        SELECT scope || ':' || to_char(coalesce(gone.day, m.day), 'YYYY-MM-DD') AS key,
+        SELECT scope || ':' || to_char(coalesce(ended.day, m.day), 'YYYY-MM-DD') AS key,
                sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
         FROM json_to_recordset($1->'moves') AS m (
             reservation uuid, scope text, day date,
             used bigint, spent bigint, reserved bigint)
-        LEFT JOIN gone ON gone.id = m.reservation
-        WHERE m.reservation IS NULL OR gone.id IS NOT NULL
+        LEFT JOIN ended ON ended.id = m.reservation
+        WHERE m.reservation IS NULL OR ended.id IS NOT NULL
         GROUP BY 1
     ) d
     WHERE c.key = d.key

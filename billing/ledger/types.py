@@ -47,20 +47,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An answer kept under an idempotency key."""
+    """An answer under an idempotency key. One that is not `kept` was too large."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A key that somebody used; `stored` is None while that request is under way."""
+    """A key that somebody used; `done` once that request was answered."""
 
     fingerprint: str
     request_id: str
-    stored: Stored | None
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,9 @@ class BudgetRefused:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The key was used before by the same request, and this is its answer."""
+    """The key was used before by the same request, which was answered."""
 
     request_id: str
-    stored: Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,22 @@ class Peek:
     """Ask for the committed epoch."""
 
 
-Item = Admit | Hit | Settle | Peek | Check
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask whether a write would land; the answer is the committed epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unhit:
+    """Give back the unit of a hit that may or may not have been committed."""
+
+    # Of the correction that says so.
+    id: uuid.UUID
+    hit: Hit
+    day: dt.date
+
+
+Item = Admit | Hit | Settle | Unhit | Peek | Probe | Check
 Refusal = QuotaRefused | BudgetRefused
 Admission = Admitted | Stale | QuotaRefused | BudgetRefused | Replay | Busy | Mismatch
 Answer = Admission | Settled | int | None

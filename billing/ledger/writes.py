@@ -16,6 +16,7 @@ class Writes:
         self.claimed: list[dict[str, Any]] = []
         self.kept: list[dict[str, Any]] = []
         self.freed: list[dict[str, Any]] = []
+        self.undone: list[dict[str, str]] = []
         # Claims of this very batch, which no statement has seen yet.
         self.taken: dict[str, Claimed] = {}
 
@@ -28,6 +29,7 @@ class Writes:
             "claimed": self.claimed,
             "kept": self.kept,
             "freed": self.freed,
+            "undone": self.undone,
         }
 
     def __bool__(self) -> bool:

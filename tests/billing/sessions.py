@@ -51,3 +51,12 @@ def end_ledger(ledger: Ledger) -> bool:
             "SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid]
         ).fetchone()
     return bool(ended and ended[0])
+
+
+def wait_for_end(pid: int) -> None:
+    """Return once the session of this backend is gone."""
+    deadline = time.monotonic() + 60
+    with connect() as session:
+        statement = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        while session.execute(statement, [pid]).fetchone():
+            assert time.monotonic() < deadline

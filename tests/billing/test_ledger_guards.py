@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from psycopg import sql
 from billing.ledger import Admit, Admitted, Charge, Ledger, Settle, Stored, commit_now
 from billing.ledger.connection import connect
 from billing.ledger.plain import plainer
-from billing.models import Reservation, Usage
+from billing.models import Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held
 
@@ -56,13 +57,41 @@ async def test_submit__words_that_postgresql_refuses__are_billed_without_them(
     assert row.flags == {"a": [""]}
 
 
-async def test_submit__refused_for_another_reason__is_told(
-    desk: Desk, ledger: Ledger, db_thread: Any
+COUNTS = ("latency_ms", "ttft_ms", "attempts", "prompt_tokens", "cached_tokens")
+# What a row cannot have, in any of its parts: the row lands without it.
+WRONG: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    *(({name: value}, {}) for name in COUNTS for value in (2**40, 2**70, -(2**70))),
+    ({"provider_cost": 2**70}, {}),
+    ({"saved": -(2**80)}, {}),
+    ({}, {"prompt_version": 2**40}),
+    ({}, {"prompt_version": "three"}),
+    ({}, {"subject": 2**70}),
+    ({}, {"flags": {"a": 2**70}}),
+    ({}, {"model": None, "user_id": None}),
+    ({"source": "a" * 100, "provider": "p" * 300}, {"trace_id": "\ud800" * 90}),
+]
+
+
+@pytest.mark.parametrize(("charge", "facts"), WRONG)
+async def test_submit__row_that_no_database_takes__lands_plainer_with_a_mark(
+    desk: Desk,
+    ledger: Ledger,
+    db_thread: Any,
+    charge: dict[str, Any],
+    facts: dict[str, Any],
 ) -> None:
     (one,) = await held(ledger, desk.admit())
-    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
-        await ledger.submit(make_settle(one, 1, latency_ms=2**40))
-    assert await db_thread.run(Reservation.objects.count) == 1
+    wrong = replace(make_settle(one, 40, **charge), facts={**COLUMNS, **facts})
+    assert (await ledger.submit(wrong)).first
+    assert ledger.healthy
+
+    def look() -> Usage:
+        assert_nothing_held()
+        return Usage.objects.get(pk=one.id)
+
+    row = await db_thread.run(look)
+    assert (row.cost_usd * 1_000_000, row.status) == (40, "ok")
+    assert "reduced" in row.marks
 
 
 def test_plainer__nothing_to_leave_out__is_none(desk: Desk) -> None:

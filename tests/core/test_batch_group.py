@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connections
 
-from valuecanvas.core import batch
+from valuecanvas.core import batch, batch_retries
 from valuecanvas.core.batch import BatchUnavailable, GroupCommit, Policy
 
 Work = Callable[[psycopg.Connection, Sequence[str]], Sequence[object]]
@@ -73,7 +73,7 @@ class Desk:
 
 @pytest.fixture
 def desk(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(batch, "BACKOFF", (0.001, 0.002))
+    monkeypatch.setattr(batch_retries, "BACKOFF", (0.001, 0.002))
     one = Desk()
     yield one
     one.go.set()
@@ -128,13 +128,13 @@ async def test_put__cancelled_when_the_answer_had_just_come__is_undone(
     desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asking: asyncio.Task[Any] = asyncio.create_task(group.put("a"))
-    deliver = group._deliver
+    deliver = group._answers._deliver
 
     def deliver_and_cancel(pairs: Any) -> None:
         deliver(pairs)
         asking.cancel()
 
-    monkeypatch.setattr(group, "_deliver", deliver_and_cancel)
+    monkeypatch.setattr(group._answers, "_deliver", deliver_and_cancel)
     with pytest.raises(asyncio.CancelledError):
         await asking
     monkeypatch.undo()
@@ -244,14 +244,14 @@ async def test_submit__queue_full_or_closing__takes_only_what_must_land(
     assert await asyncio.gather(*waiting) == ["A", "B", "C", "KEEP"]
 
 
-async def test_close__database_away__gives_up_at_once(desk: Desk) -> None:
+async def test_close__database_away__gives_up_in_time(desk: Desk) -> None:
     group = GroupCommit(desk.policy())
     desk.go.clear()
     kept = group.submit("keep")
     await until_busy(desk)
     asked = group.submit("a")
-    desk.faults = [psycopg.OperationalError("away")] * 2
-    closing = asyncio.create_task(asyncio.to_thread(group.close))
+    desk.faults = [psycopg.OperationalError("away")] * 1_000_000
+    closing = asyncio.create_task(asyncio.to_thread(group.close, 0.1))
     while not group._closing:
         await asyncio.sleep(0)
     desk.go.set()
@@ -260,7 +260,20 @@ async def test_close__database_away__gives_up_at_once(desk: Desk) -> None:
         with pytest.raises(BatchUnavailable):
             await one
     assert not group.healthy
-    assert group.depth == 0
+
+
+async def test_close__database_back_in_time__commits_what_must_land(desk: Desk) -> None:
+    group = GroupCommit(desk.policy())
+    desk.go.clear()
+    kept = group.submit("keep")
+    await until_busy(desk)
+    desk.faults = [psycopg.OperationalError("away")] * 3
+    closing = asyncio.create_task(asyncio.to_thread(group.close, 60))
+    while not group._closing:
+        await asyncio.sleep(0)
+    desk.go.set()
+    await closing
+    assert await kept == "KEEP"
 
 
 async def test_deliver__loop_closed_meanwhile__thread_goes_on(desk: Desk) -> None:

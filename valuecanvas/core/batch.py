@@ -5,64 +5,39 @@ cost of a write falls as load rises and connections stay at one a process.
 """
 
 import asyncio
+import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import psycopg
 import structlog
 
+from valuecanvas.core import sqlstate
+from valuecanvas.core.batch_answers import Answers
+from valuecanvas.core.batch_policy import BatchUnavailable, Policy
+from valuecanvas.core.batch_reduction import Reduction
+from valuecanvas.core.batch_retries import Retries, Waiting, backoff
+from valuecanvas.core.metrics import BATCH_FAILED, BATCH_THREADS
+
+__all__ = ["BatchUnavailable", "GroupCommit", "Policy"]
+
 Item = TypeVar("Item")
 log = structlog.get_logger("core.batch")
 
-# Waits between tries while the database is away, in seconds; the last one repeats.
-BACKOFF = (0.05, 0.1, 0.2, 0.5)
 # After a batch of so many items the next one waits a moment for company: a transaction
 # for a few costs nearly what one for many does. Who comes alone never waits.
 BUSY = 4
 LINGER_S = 0.001
-
-
-class BatchUnavailable(Exception):
-    """The item was not committed: the database is away or the queue is full."""
+# An item that failed so often alone, while the database takes writes, is itself to blame.
+ALONE = 2
 
 
 class _Unreached(psycopg.OperationalError):
     """No connection: nothing of the batch can have been committed."""
-
-
-@dataclass(slots=True)
-class Waiting(Generic[Item]):
-    """One queued item and who waits for it."""
-
-    item: Item
-    future: asyncio.Future[Any]
-    queued_at: float
-
-
-# Commits `items` in one transaction on the connection and answers each in order.
-Work = Callable[[psycopg.Connection, Sequence[Item]], Sequence[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy(Generic[Item]):
-    """What differs between uses of the group commit."""
-
-    connect: Callable[[], psycopg.Connection]
-    work: Work[Item]
-    # True for items that must be committed in the end, however long it takes.
-    must_land: Callable[[Item], bool]
-    # What undoes an item whose commit may or may not have happened; None: nothing.
-    undo: Callable[[Item], Item | None]
-    # An item that the database refused, without what it may have been refused for;
-    # None: there is nothing to leave out.
-    plainer: Callable[[Item], Item | None] = lambda item: None
-    size: int = 200
-    capacity: int = 5000
-    observe: Callable[[int, float], None] = lambda count, waited: None
 
 
 class GroupCommit(Generic[Item]):
@@ -71,14 +46,24 @@ class GroupCommit(Generic[Item]):
     def __init__(self, policy: Policy[Item]) -> None:
         self._policy = policy
         self._queue: queue.SimpleQueue[Waiting[Item] | None] = queue.SimpleQueue()
-        self._retry: list[Waiting[Item]] = []
+        # Taken from the queue, and too heavy for the batch that was being filled.
+        self._next: Waiting[Item] | None = None
+        # Has all that waits, wherever it does: it outlives the thread.
+        self._answers: Answers[Item] = Answers(self._orphaned)
+        self._reduction = Reduction(policy)
+        # Halves of a batch that one of its items broke.
+        self._halves: list[list[Waiting[Item]]] = []
+        self._retries = Retries(policy.size, policy.max_bytes, policy.weigh)
+        self._retried = False
         self._closing = False
+        self._give_up_at = math.inf
         self._failures = 0
-        # Items in the last batch.
-        self._taken = 0
+        # Does the database refuse to write what must land?
+        self._refusing = False
+        # The batch that is being committed.
+        self._batch: list[Waiting[Item]] = []
         self._connection: psycopg.Connection | None = None
-        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
-        self._thread.start()
+        self._start()
 
     def submit(self, item: Item) -> asyncio.Future[Any]:
         """Queue `item`; the future has the work's answer or raises its error.
@@ -91,7 +76,10 @@ class GroupCommit(Generic[Item]):
         ):
             raise BatchUnavailable("The ledger's queue is full.")
         future = asyncio.get_running_loop().create_future()
-        self._queue.put(Waiting(item, future, time.monotonic()))
+        self._queue.put(self._answers.expect(item, future))
+        if not self._thread.is_alive() and not self._closing:
+            # It died and could not start another: out of memory or of threads.
+            self._start()
         return future
 
     async def put(self, item: Item) -> Any:
@@ -112,159 +100,233 @@ class GroupCommit(Generic[Item]):
     @property
     def depth(self) -> int:
         """Items waiting, about."""
-        return self._queue.qsize() + len(self._retry)
+        return self._queue.qsize() + len(self._retries)
 
     @property
     def healthy(self) -> bool:
         """False while the last transaction failed for want of the database."""
-        return self._failures == 0
+        return self._failures == 0 and self._thread.is_alive()
+
+    @property
+    def landing(self) -> bool:
+        """False while what must be committed cannot be."""
+        return self._thread.is_alive() and not (self._refusing and len(self._retries))
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Commit what is queued, then end the thread; waits at most `timeout_s`."""
+        """Commit what is queued, then end the thread; waits about `timeout_s` at most."""
+        self._give_up_at = time.monotonic() + timeout_s
         self._closing = True
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s + 0.5)
+
+    # The thread
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            batch = self._take()
-            if batch:
-                self._commit(batch)
-            if self._closing and self._queue.empty() and not self._retry:
-                break
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001 - without the thread nobody is served
+            self._replace(error)
+
+    def _replace(self, error: BaseException) -> None:
+        """This thread ends: another takes over all that has no answer yet."""
+        BATCH_THREADS.inc()
+        said = f"{type(error).__name__}: {error}".split("\n")[0]
+        log.critical("batch.thread_died", error=said, waiting=len(self._answers))
+        self._failures += 1
+        with suppress(Exception):
+            self._drop_connection()
+        with suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        batch, self._batch, self._halves, self._next = self._batch, [], [], None
+        self._retries.clear()
+        for one in batch:
+            one.company = max(1, len(batch) // 2)
+        for one in self._answers.waiting():
+            one.failed_alone += [one] == batch
+            if one.failed_alone >= ALONE:
+                self._refused(one, error)
+            else:
+                self._keep_or_refuse(one, error)
+        self._retries.failed(0, again=self._retried)
+        self._start()
+
+    def _serve(self) -> None:
+        while not self._ended():
+            self._batch = self._take()
+            if self._batch:
+                self._commit(self._batch)
+        failure = BatchUnavailable("The process ended before the database took it.")
+        self._answers.give([(waiting, failure) for waiting in self._answers.waiting()])
         self._drop_connection()
 
+    def _ended(self) -> bool:
+        if not self._closing:
+            return False
+        return not self._answers or time.monotonic() >= self._give_up_at
+
+    # What is committed next
+
     def _take(self) -> list[Waiting[Item]]:
-        """What is to be committed next; blocks until there is something."""
-        size = self._policy.size
-        busy = self._taken >= BUSY
-        batch, self._retry = self._retry[:size], self._retry[size:]
-        # However much is to be tried again, who comes now is answered now.
-        most = len(batch) + size
-        if not batch:
-            first = self._queue.get()
-            if first is not None:
-                batch.append(first)
-                if busy:
-                    time.sleep(LINGER_S)
-        self._pause()
-        while len(batch) < most:
-            try:
-                one = self._queue.get_nowait()
-            except queue.Empty:
+        """What is to be committed next; waits until there is something."""
+        if self._halves:
+            return self._halves.pop()
+        # Turn by turn: however much is to be tried again, who comes now is answered now.
+        again = [] if self._retried else self._retries.take()
+        self._retried = bool(again)
+        return again or self._fresh()
+
+    def _fresh(self) -> list[Waiting[Item]]:
+        """What has queued up, as much as fits into a batch."""
+        busy = len(self._batch) >= BUSY
+        wait_s = self._retries.wait_s
+        first = self._one(wait_s)
+        if first is None:
+            return []
+        if busy:
+            time.sleep(LINGER_S)
+        if not self._closing:
+            time.sleep(backoff(self._failures))
+        batch, room = [first], self._policy.max_bytes - self._policy.weigh(first.item)
+        while len(batch) < self._policy.size and (one := self._one(0)):
+            room -= self._policy.weigh(one.item)
+            if room < 0:
+                self._next = one
                 break
-            if one is not None:
-                batch.append(one)
-        self._taken = len(batch)
+            batch.append(one)
         return batch
 
-    def _pause(self) -> None:
-        index = min(self._failures, len(BACKOFF)) - 1
-        if index >= 0 and not self._closing:
-            time.sleep(BACKOFF[index])
+    def _one(self, wait_s: float | None) -> Waiting[Item] | None:
+        """The next item of the queue. None: it is empty, or it is time to look again."""
+        one, self._next = self._next, None
+        if one is None:
+            with suppress(queue.Empty):
+                one = self._queue.get(timeout=wait_s)
+        # One that a dead thread had queued was passed on to the retries, or refused.
+        return one if one is not None and one in self._answers else None
+
+    # What becomes of a batch
 
     def _commit(self, batch: list[Waiting[Item]]) -> None:
-        self._policy.observe(len(batch), time.monotonic() - batch[0].queued_at)
+        self._reduction.lighten(batch)
+        began = time.monotonic()
+        self._policy.observe(len(batch), began - batch[0].queued_at)
         try:
             answers = self._work(batch)
-        except psycopg.OperationalError as error:
-            self._away(batch, error)
         except Exception as error:  # noqa: BLE001 - the thread serves all the others
-            self._one_by_one(batch, error)
-        else:
-            self._failures = 0
-            self._resolve(zip(batch, answers, strict=True))
+            self._failed(batch, error, time.monotonic() - began)
+            return
+        self._failures = 0
+        if self._retried:
+            self._refusing = False
+            self._retries.landed()
+        self._answers.give(zip(batch, answers, strict=True))
 
     def _work(self, batch: list[Waiting[Item]]) -> Sequence[object]:
-        if self._connection is None or self._connection.closed:
-            try:
-                self._connection = self._policy.connect()
-            except psycopg.OperationalError as error:
-                raise _Unreached(str(error)) from error
+        connection = self._connected()
         try:
-            return self._policy.work(
-                self._connection, [waiting.item for waiting in batch]
-            )
+            return self._policy.work(connection, [waiting.item for waiting in batch])
         except BaseException:
             # Whatever it was, the transaction is open and holds locks.
             self._drop_connection()
             raise
 
-    def _away(self, batch: list[Waiting[Item]], error: Exception) -> None:
-        """The database is away, slow or locked: refuse, but keep what must land."""
-        self._failures += 1
-        log.warning("batch.failed", items=len(batch), error=type(error).__name__)
-        refused: list[Waiting[Item]] = []
-        for waiting in batch:
-            if self._policy.must_land(waiting.item):
-                self._retry.append(waiting)
-                continue
-            refused.append(waiting)
-            undo = self._policy.undo(waiting.item)
-            if undo is not None and not isinstance(error, _Unreached):
-                self._retry.append(Waiting(undo, waiting.future, waiting.queued_at))
-        failure = BatchUnavailable("The database did not answer.")
-        self._resolve([(waiting, failure) for waiting in refused])
-        if self._closing:
-            # Nobody waits any more; the reaper ends what is left.
-            self._resolve([(waiting, failure) for waiting in self._retry])
-            self._retry = []
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = self._policy.connect()
+            except Exception as error:
+                raise _Unreached(str(error)) from error
+        return self._connection
 
-    def _one_by_one(self, batch: list[Waiting[Item]], error: Exception) -> None:
-        """One bad item must not take the others with it."""
-        if len(batch) == 1:
+    def _failed(
+        self, batch: list[Waiting[Item]], error: Exception, took_s: float
+    ) -> None:
+        if not sqlstate.row_at_fault(error):
+            self._away(batch, error, took_s)
+        elif len(batch) == 1:
             self._refused(batch[0], error)
-            return
-        for waiting in batch:
-            self._commit([waiting])
-
-    def _refused(self, waiting: Waiting[Item], error: Exception) -> None:
-        """What must land is tried once more, in plainer words."""
-        plainer = None
-        if self._policy.must_land(waiting.item):
-            plainer = self._policy.plainer(waiting.item)
-        said = {"error": str(error).split("\n")[0], "retried": plainer is not None}
-        log.error("batch.refused", **said)
-        if plainer is None:
-            self._resolve([(waiting, error)])
         else:
-            self._commit([Waiting(plainer, waiting.future, waiting.queued_at)])
+            # One bad item must not take the others with it.
+            half = len(batch) // 2
+            self._halves += [batch[half:], batch[:half]]
+
+    def _away(
+        self, batch: list[Waiting[Item]], error: Exception, took_s: float
+    ) -> None:
+        """The database is away, slow or locked: refuse, but keep what must land."""
+        unreached = isinstance(error, _Unreached)
+        if unreached or not self._retried:
+            self._failures += 1
+        kind = "unreached" if unreached else sqlstate.of(error)[:2] or "lost"
+        BATCH_FAILED.labels(kind).inc()
+        log.warning("batch.failed", items=len(batch), error=type(error).__name__)
+        if len(batch) == 1 and not unreached and self._to_blame(batch[0], error):
+            self._reduction.blame(batch[0], error)
+        for waiting in batch:
+            if not unreached:
+                waiting.company = max(1, len(batch) // 2)
+            self._keep_or_refuse(waiting, error)
+        self._refusing = sqlstate.refuses_writes(error)
+        rest_s = 0 if self._closing else took_s
+        self._retries.failed(rest_s, again=self._retried)
+
+    def _keep_or_refuse(self, waiting: Waiting[Item], error: BaseException) -> None:
+        """What must land is tried again; others are refused, and undone if need be."""
+        if self._policy.must_land(waiting.item):
+            self._retries.add(waiting)
+            return
+        self._answers.give(
+            [(waiting, BatchUnavailable("The database did not answer."))]
+        )
+        self._undo_unheard(waiting, error)
+
+    def _undo_unheard(self, waiting: Waiting[Item], error: BaseException) -> None:
+        """Nobody heard whether it was committed: give it back if it was."""
+        if isinstance(error, _Unreached) or not sqlstate.maybe_committed(error):
+            return
+        undo = self._policy.undo(waiting.item)
+        if undo is not None:
+            self._retries.add(self._answers.expect(undo, waiting.future))
+
+    def _to_blame(self, waiting: Waiting[Item], error: Exception) -> bool:
+        """Does it fail again and again, alone, while the database takes other writes?"""
+        if not self._policy.must_land(waiting.item):
+            return False
+        waiting.failed_alone += 1
+        often = self._closing or waiting.failed_alone >= ALONE
+        if not often or not sqlstate.row_suspected(error):
+            return False
+        try:
+            self._policy.probe(self._connected())
+        except psycopg.Error:
+            self._drop_connection()
+            return False
+        return True
+
+    def _refused(self, waiting: Waiting[Item], error: BaseException) -> None:
+        """Its own fault: what must land is tried once more, in plainer words."""
+        if self._reduction.simplify(waiting, error):
+            self._halves.append([waiting])
+            return
+        self._answers.give([(waiting, error)])
+        self._undo_unheard(waiting, error)
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _resolve(self, answers: Iterable[tuple[Waiting[Item], object]]) -> None:
-        """Hand the answers to the event loops that wait, one wake-up a loop."""
-        by_loop: dict[
-            asyncio.AbstractEventLoop, list[tuple[Waiting[Item], object]]
-        ] = {}
-        for waiting, answer in answers:
-            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, answer))
-        for loop, pairs in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(self._deliver, pairs)
-            except RuntimeError:
-                # The loop is closed: its process is ending and nobody waits.
-                log.info("batch.loop_closed", answers=len(pairs))
-
-    def _deliver(self, pairs: list[tuple[Waiting[Item], object]]) -> None:
-        for waiting, answer in pairs:
-            if waiting.future.done():
-                self._orphaned(waiting)
-            elif isinstance(answer, BaseException):
-                waiting.future.set_exception(answer)
-            else:
-                waiting.future.set_result(answer)
+    # Whoever asked has gone: what was committed for it is given back
 
     def _orphaned(self, waiting: Waiting[Item]) -> None:
-        """Whoever asked has gone: what was committed for it is given back."""
-        if not waiting.future.cancelled():
-            return
         self._undo(waiting.item, waiting.future)
 
     def _undo(self, item: Item, future: asyncio.Future[Any]) -> None:
         undo = self._policy.undo(item)
         if undo is not None:
-            self._queue.put(Waiting(undo, future, time.monotonic()))
+            self._queue.put(self._answers.expect(undo, future))

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections, connections
@@ -42,15 +43,16 @@ class DbThread:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             call, loop, future = job
-            _keep()
-            close_old_connections()
             result: Any = None
             error: BaseException | None = None
             try:
+                _keep()
+                close_old_connections()
                 result = call()
             except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
                 error = caught
-            if not loop.is_closed():
+            # Closed, its process is ending and nobody waits.
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_deliver, future, result, error)
         connections.close_all()
 

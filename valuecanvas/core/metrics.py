@@ -12,6 +12,23 @@ BATCH_WAIT = Histogram(
     "Longest wait in the queue before a group commit began.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
+BATCH_FAILED = Counter(
+    "valuecanvas_batch_failed_total",
+    "Group commits that failed for the database's state: class of SQLSTATE, lost, unreached.",
+    ("reason",),
+)
+BATCH_REDUCED = Counter(
+    "valuecanvas_batch_reduced_total",
+    "Settlements that the database took only without a part, such as the kept answer.",
+)
+BATCH_GIVEN_UP = Counter(
+    "valuecanvas_batch_given_up_total",
+    "Settlements that the database refused in every form: see the log.",
+)
+BATCH_THREADS = Counter(
+    "valuecanvas_batch_threads_replaced_total",
+    "Threads of the group commit that died and were replaced.",
+)
 STORE_UP = Gauge(
     "valuecanvas_redis_up",
     "1 while Redis serves the hot path, 0 while it is passed by.",

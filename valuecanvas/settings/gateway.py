@@ -102,6 +102,12 @@ LLM_CACHE_ENABLED = env.flag(
     "Answer identical requests again from the response cache.",
     default=True,
 )
+LLM_IDEMPOTENCY_MAX_BYTES = env.integer(
+    "LLM_IDEMPOTENCY_MAX_BYTES",
+    "Largest answer kept for an Idempotency-Key, in bytes; repeats of a larger one get 409.",
+    1_048_576,
+    high=16_777_216,
+)
 LLM_CACHE_TTL_S = env.integer("LLM_CACHE_TTL_S", "How long answers are stored, in seconds.", 86_400, low=1, high=2_592_000)  # fmt: skip
 FAILPOINT = env.text(
     "VALUECANVAS_FAILPOINT",
@@ -161,6 +167,7 @@ for _name, _url in {
             f"{_name} must begin with https, or set LLM_ALLOW_HTTP_PROVIDERS=on."
         )
 BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
+BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", "Most bytes of kept answers in one commit; a larger one goes alone.", 2_097_152, low=65_536, high=67_108_864)  # fmt: skip
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
 PAGE_MAX_BODY_BYTES = env.integer("PAGE_MAX_BODY_BYTES", "Largest body of a page's form or a management call, in bytes.", 1_048_576, low=1024, high=67_108_864)  # fmt: skip

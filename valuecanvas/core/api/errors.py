@@ -5,12 +5,13 @@ from typing import Any
 
 import structlog
 from django.core import exceptions as django_errors
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from valuecanvas.core import sqlstate
 from valuecanvas.core.errors import (
     Conflict,
     GatewayError,
@@ -74,7 +75,7 @@ def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
         return error
     if isinstance(error, drf.APIException):
         return _of_drf(error)
-    if isinstance(error, OperationalError | InterfaceError):
+    if sqlstate.database_away(error):
         log.warning("request.database", error=type(error).__name__)
         return Unavailable(
             "The database cannot answer now; try again shortly.",
