@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import AsyncIterator
 
+from django.conf import settings
+
 from billing.ledger import Stored
 from llm import stream_error, tokens, upstream
 from llm.breaker.types import Event
@@ -52,6 +54,7 @@ class LiveStream:
         self._headers = headers
         # All that was passed on, where an idempotency key asks for it again.
         self._sent: list[bytes] | None = [] if journey.held.claim else None
+        self._sent_bytes = 0
         self._recording = Recording(journey.held, flow.reader)
         self._began = time.monotonic()
         self._ttft_ms = int((self._began - journey.held.call.started) * 1000)
@@ -170,8 +173,13 @@ class LiveStream:
             self._journey.route,
             tokens.delivered(reader.size, reader.pieces),
         )
-        if self._sent is not None:
+        if (
+            self._sent is not None
+            and self._sent_bytes <= settings.LLM_IDEMPOTENCY_MAX_BYTES
+        ):
+            # Past that it is not kept: see Settler.
             self._sent.append(out)
+            self._sent_bytes += len(out)
         self._recording.add(out)
         return out
 

@@ -25,6 +25,7 @@ MARKS = {
     "mismatch": "mismatch: the provider's parts and total disagree; the larger was billed",
     "suspect": "suspect: the provider's usage was not believed",
     "capped": "capped: billed less, to stay within a budget",
+    "reduced": "reduced: the database took the row only without a part of it",
     "refunded": "refunded: no unit of quota was taken, or it was given back",
 }
 

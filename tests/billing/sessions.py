@@ -60,3 +60,17 @@ def wait_for_end(pid: int) -> None:
         statement = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
         while session.execute(statement, [pid]).fetchone():
             assert time.monotonic() < deadline
+
+
+def set_read_only(on: bool) -> None:
+    """Turn the test's database read-only, or back; the ledgers' sessions are ended."""
+    with connect() as session:
+        session.execute("SET default_transaction_read_only = off")
+        session.execute(
+            f'ALTER DATABASE "{session.info.dbname}" '
+            f"SET default_transaction_read_only = {'on' if on else 'off'}"
+        )
+        session.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+            "application_name = 'valuecanvas-ledger' AND datname = current_database()"
+        )

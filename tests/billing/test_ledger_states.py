@@ -123,24 +123,8 @@ async def test_row_at_fault__any_class__is_told_while_others_land(
 
 @pytest.fixture
 def read_only(desk: Desk) -> Iterator[Callable[[bool], None]]:
-    """Turns the database of the test read-only, for sessions that begin or are ended."""
-
-    def turn(on: bool) -> None:
-        with sessions.connect() as session:
-            session.execute("SET default_transaction_read_only = off")
-            name = session.info.dbname
-            value = "on" if on else "off"
-            session.execute(
-                f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'
-            )
-            session.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                "WHERE application_name = 'valuecanvas-ledger' "
-                "AND datname = current_database()"
-            )
-
-    yield turn
-    turn(False)
+    yield sessions.set_read_only
+    sessions.set_read_only(False)
 
 
 async def test_read_only__like_a_full_managed_disk__loses_no_bill(

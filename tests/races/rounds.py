@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import psycopg
 
 from billing.ledger import Admit
-from billing.ledger.decide import decide, keys
+from billing.ledger.counter_keys import keys
+from billing.ledger.decide import decide
 from billing.ledger.ledger import Clerk
 from billing.ledger.types import Answer, Books, Item, Standing
 
