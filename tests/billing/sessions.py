@@ -62,15 +62,15 @@ def wait_for_end(pid: int) -> None:
             assert time.monotonic() < deadline
 
 
-def set_read_only(on: bool) -> None:
-    """Turn the test's database read-only, or back; the ledgers' sessions are ended."""
+def set_read_only(on: bool, *ledgers: Ledger) -> None:
+    """Turn the test's database read-only, or back; sessions of `ledgers` begin anew."""
     with connect() as session:
         session.execute("SET default_transaction_read_only = off")
         session.execute(
             f'ALTER DATABASE "{session.info.dbname}" '
             f"SET default_transaction_read_only = {'on' if on else 'off'}"
         )
-        session.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
-            "application_name = 'valuecanvas-ledger' AND datname = current_database()"
-        )
+    for ledger in ledgers:
+        own = ledger._batch._connection
+        if own is not None and not own.closed:
+            end_ledger(ledger)

@@ -60,7 +60,9 @@ async def test_submit__words_that_postgresql_refuses__are_billed_without_them(
 COUNTS = ("latency_ms", "ttft_ms", "attempts", "prompt_tokens", "cached_tokens")
 # What a row cannot have, in any of its parts: the row lands without it.
 WRONG: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    *(({name: value}, {}) for name in COUNTS for value in (2**40, 2**70, -(2**70))),
+    *(({name: value}, {}) for name in COUNTS for value in (2**70, -(2**70))),
+    ({"latency_ms": 2**40}, {}),
+    ({"attempts": 2**20}, {}),
     ({"provider_cost": 2**70}, {}),
     ({"saved": -(2**80)}, {}),
     ({}, {"prompt_version": 2**40}),

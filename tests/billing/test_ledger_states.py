@@ -122,7 +122,7 @@ async def test_row_at_fault__any_class__is_told_while_others_land(
 
 
 @pytest.fixture
-def read_only(desk: Desk) -> Iterator[Callable[[bool], None]]:
+def read_only(desk: Desk) -> Iterator[Callable[..., None]]:
     yield sessions.set_read_only
     sessions.set_read_only(False)
 
@@ -131,19 +131,19 @@ async def test_read_only__like_a_full_managed_disk__loses_no_bill(
     desk: Desk,
     ledger: Ledger,
     db_thread: DbThread,
-    read_only: Callable[[bool], None],
+    read_only: Callable[..., None],
 ) -> None:
     party = make_party()
     held = [await ledger.put(desk.admit(party, quota=20)) for _ in range(20)]
     assert await ledger.put(Probe())
-    read_only(True)
+    read_only(True, ledger)
     bills = [ledger.submit(make_settle(one, 7)) for one in held]
     for item in (desk.admit(), desk.hit(), Probe()):
         with pytest.raises(BatchUnavailable):
             await ledger.put(item)
     assert not ledger.landing
     assert not any(one.done() for one in bills)
-    read_only(False)
+    read_only(False, ledger)
     assert all([(await one).first for one in bills])
     await until(lambda: ledger.landing)
     await ledger.put(Probe())

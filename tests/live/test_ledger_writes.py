@@ -75,13 +75,13 @@ async def test_read_only__calls_and_probes__get_503_until_it_is_back(
     served = indoors.serve("ok")
     assert (await ask(indoors, gateway, served.model)).status == 200
     used = indoors.counter()[0]
-    await asyncio.to_thread(sessions.set_read_only, True)
+    await asyncio.to_thread(sessions.set_read_only, True, gateway.ledger)
     for _ in range(3):
         answer = await ask(indoors, gateway, served.model)
         assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
         ready = await Exchange(gateway, "/health/ready", method="GET").run()
         assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
-    await asyncio.to_thread(sessions.set_read_only, False)
+    await asyncio.to_thread(sessions.set_read_only, False, gateway.ledger)
     async with asyncio.timeout(60):
         while (await ask(indoors, gateway, served.model)).status != 200:
             await asyncio.sleep(0.01)

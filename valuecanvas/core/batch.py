@@ -53,6 +53,8 @@ class GroupCommit(Generic[Item]):
         self._reduction = Reduction(policy)
         # Halves of a batch that one of its items broke.
         self._halves: list[list[Waiting[Item]]] = []
+        # Go first: whoever was refused may ask again at once.
+        self._undos: list[Waiting[Item]] = []
         self._retries = Retries(policy.size, policy.max_bytes, policy.weigh)
         self._retried = False
         self._closing = False
@@ -143,6 +145,7 @@ class GroupCommit(Generic[Item]):
             while True:
                 self._queue.get_nowait()
         batch, self._batch, self._halves, self._next = self._batch, [], [], None
+        self._undos = []
         self._retries.clear()
         for one in batch:
             one.company = max(1, len(batch) // 2)
@@ -173,6 +176,9 @@ class GroupCommit(Generic[Item]):
 
     def _take(self) -> list[Waiting[Item]]:
         """What is to be committed next; waits until there is something."""
+        if self._undos:
+            undos, self._undos = self._undos, []
+            return undos
         if self._halves:
             return self._halves.pop()
         # Turn by turn: however much is to be tried again, who comes now is answered now.
@@ -291,7 +297,7 @@ class GroupCommit(Generic[Item]):
             return
         undo = self._policy.undo(waiting.item)
         if undo is not None:
-            self._retries.add(self._answers.expect(undo, waiting.future))
+            self._undos.append(self._answers.expect(undo, waiting.future))
 
     def _to_blame(self, waiting: Waiting[Item], error: Exception) -> bool:
         """Does it fail again and again, alone, while the database takes other writes?"""
