@@ -143,7 +143,7 @@ async def test_read_only__like_a_full_managed_disk__loses_no_bill(
             await ledger.put(item)
     assert not ledger.landing
     assert not any(one.done() for one in bills)
-    read_only(False, ledger)
+    read_only(False)
     assert all([(await one).first for one in bills])
     await until(lambda: ledger.landing)
     await ledger.put(Probe())

@@ -81,7 +81,7 @@ async def test_read_only__calls_and_probes__get_503_until_it_is_back(
         assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
         ready = await Exchange(gateway, "/health/ready", method="GET").run()
         assert (ready.status, ready.json["checks"]["database"]) == (503, "unavailable")
-    await asyncio.to_thread(sessions.set_read_only, False, gateway.ledger)
+    await asyncio.to_thread(sessions.set_read_only, False)
     async with asyncio.timeout(60):
         while (await ask(indoors, gateway, served.model)).status != 200:
             await asyncio.sleep(0.01)
