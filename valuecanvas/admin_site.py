@@ -24,6 +24,16 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
         page = self.admin_view(import_string("valuecanvas.metrics.page"))
         return [path("metrics/", page, name="metrics"), *super().get_urls()]
 
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer: HttpResponse = super().login(request, extra_context)
+        form = (getattr(answer, "context_data", None) or {}).get("form")
+        if locked_s := getattr(form, "locked_s", 0):
+            answer.status_code = 429
+            answer["Retry-After"] = str(locked_s)
+        return answer
+
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -3,6 +3,7 @@
 import ipaddress
 
 from django.conf import settings
+from django.http import HttpRequest
 
 # What one subscriber has: of IPv6 a whole network, not an address.
 _IPV6_PREFIX = 64
@@ -31,3 +32,9 @@ def of(peer: str, forwarded: str) -> str:
     if found is None or found.version == 4:
         return str(found or "")
     return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
+
+
+def of_request(request: HttpRequest) -> str:
+    """The same, of one of Django's requests."""
+    sent = request.META
+    return of(sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", ""))

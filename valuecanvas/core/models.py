@@ -64,6 +64,22 @@ class GivenRight(models.Model):
         return self.right
 
 
+class LoginFailure(models.Model):
+    """How often logging in failed, of late, to one account or from one address."""
+
+    name = models.CharField(max_length=160, primary_key=True)
+    failures = models.PositiveIntegerField()
+    # Then nothing is held against it any more.
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "core_login_failure"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ConfigQuerySet(models.QuerySet):
     """A queryset whose bulk writes bump the epoch as single saves do."""
 

@@ -1,5 +1,7 @@
 """The look of the admin; its content is in valuecanvas/admin.py and the apps."""
 
+from valuecanvas import env
+
 # Teal, in unfold's scale; the greys are unfold's own.
 _PRIMARY = {
     "50": "oklch(98.4% .014 180.7)",
@@ -15,6 +17,8 @@ _PRIMARY = {
     "950": "oklch(26% .046 193)",
 }
 
+LOGIN_FAILURES = env.integer("LOGIN_FAILURES", "Failed logins to an account or from an address until it is locked.", 10, low=1, high=1000)  # fmt: skip
+LOGIN_LOCKOUT_S = env.integer("LOGIN_LOCKOUT_S", "How long logging in is locked then, in seconds.", 900, low=1, high=86_400)  # fmt: skip
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 FORMAT_MODULE_PATH = ["valuecanvas.formats"]
@@ -28,6 +32,7 @@ UNFOLD: dict[str, object] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "LOGIN": {"form": "valuecanvas.login.LoginForm"},
     "COLORS": {"primary": _PRIMARY},
     "ENVIRONMENT": "valuecanvas.sidebar.environment",
     "DASHBOARD_CALLBACK": "valuecanvas.dashboard.fill",

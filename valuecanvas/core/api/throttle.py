@@ -20,7 +20,9 @@ def _who(request: Request) -> str:
     user = request.user
     if prefix := getattr(user, "prefix", ""):
         return f"k:{prefix}"
-    return f"u:{user.pk}" if user.is_authenticated else f"a:{address_of(request)}"
+    return (
+        f"u:{user.pk}" if user.is_authenticated else f"a:{address.of_request(request)}"
+    )
 
 
 class MinuteThrottle(BaseThrottle):
@@ -44,11 +46,6 @@ def count(request: Request) -> None:
         )
 
 
-def address_of(request: Request) -> str:
-    sent = request.META
-    return address.of(sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", ""))
-
-
 class Strangers:
     """Wrong keys from one address, in this minute.
 
@@ -57,7 +54,7 @@ class Strangers:
     """
 
     def __init__(self, request: Request, prefix: str) -> None:
-        self._address = f"strangers:{address_of(request)}"
+        self._address = f"strangers:{address.of_request(request)}"
         self._key = f"{self._address}:{prefix}"
 
     def refuse(self) -> None:

@@ -1,0 +1,110 @@
+"""Failed logins, counted by account and by address; too many lock it for a while.
+
+A try is counted before the password is looked at, and given back if it was right: else
+tries that come at once would all pass before the first of them is counted.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from valuecanvas.core.models import LoginFailure
+
+log = structlog.get_logger("login")
+MOST_NAME = 150
+MOST_PURGED = 1000
+# No row comes back for what is locked: it is neither counted nor locked for longer.
+_COUNT = """
+INSERT INTO core_login_failure AS held (name, failures, until)
+VALUES (%(name)s, 1, clock_timestamp() + %(seconds)s * interval '1 second')
+ON CONFLICT (name) DO UPDATE SET
+    failures = CASE WHEN held.until <= clock_timestamp() THEN 1
+                    ELSE held.failures + 1 END,
+    until = excluded.until
+WHERE held.until <= clock_timestamp() OR held.failures < %(most)s
+RETURNING failures
+"""
+_LEFT = """
+SELECT ceil(extract(epoch FROM until - clock_timestamp()))
+FROM core_login_failure WHERE name = %s
+"""
+_PURGE = """
+DELETE FROM core_login_failure WHERE name IN (
+    SELECT name FROM core_login_failure WHERE until <= clock_timestamp()
+    LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+
+class Locked(Exception):
+    """Too many failed logins to this account, or from this address."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to log in: `begin` it, then say how it ended."""
+
+    username: str
+    address: str
+
+    def begin(self) -> None:
+        """Raises Locked. Then nothing is counted: a refused try tells nobody anything."""
+        try:
+            with transaction.atomic():
+                # An address that is locked must not lock accounts.
+                _count(_address(self.address))
+                _count(_account(self.username))
+        except Locked as error:
+            self._log("login.locked", seconds=error.seconds)
+            raise
+
+    def succeeded(self) -> None:
+        """The account starts anew; the address gets back this try alone."""
+        spent = LoginFailure.objects.filter(name=_address(self.address))
+        spent.filter(failures__gt=0).update(failures=F("failures") - 1)
+        LoginFailure.objects.filter(name=_account(self.username)).delete()
+
+    def failed(self) -> None:
+        self._log("login.failed")
+        with connection.cursor() as cursor:
+            cursor.execute(_PURGE, [MOST_PURGED])
+
+    def _log(self, event: str, **more: int) -> None:
+        name = self.username[:MOST_NAME]
+        log.warning(event, username=name, address=self.address, **more)
+
+
+def unlock(name: str) -> int:
+    """Forget the failed logins of a user name or an address; how many were locked."""
+    rows = LoginFailure.objects.filter(Q(name=_account(name)) | Q(name=_address(name)))
+    return rows.delete()[0]
+
+
+def _account(username: str) -> str:
+    return f"account:{username.casefold()[:MOST_NAME]}"
+
+
+def _address(address: str) -> str:
+    return f"address:{address}"[: MOST_NAME + 8]
+
+
+def _count(name: str) -> None:
+    """One more failure. Raises Locked."""
+    values: dict[str, str | int] = {
+        "name": name,
+        "most": settings.LOGIN_FAILURES,
+        "seconds": settings.LOGIN_LOCKOUT_S,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, values)
+        if cursor.fetchone():
+            return
+        cursor.execute(_LEFT, [name])
+        row = cursor.fetchone()
+    raise Locked(max(1, int(row[0])) if row else 1)
