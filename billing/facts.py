@@ -65,6 +65,7 @@ class KeyFacts:
     digest: str
     revoked: bool
     principal: Principal
+    issuer: str = ""
     loaded_at: float = field(default_factory=time.monotonic)
 
     def refuses(self, now: float) -> bool:
@@ -109,6 +110,7 @@ def _key_facts(row: ApiKey) -> KeyFacts:
     return KeyFacts(
         digest=row.digest,
         revoked=row.revoked_at is not None,
+        issuer=row.issuer,
         principal=Principal(
             customer_id=customer.pk,
             user_id=customer.user_id,

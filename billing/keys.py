@@ -54,8 +54,12 @@ def issue(
     replaces: ApiKey | None = None,
     limits: MinuteLimits = NO_LIMITS,
     cache_policy: str = CachePolicy.AUTO.value,
+    issuer: str = "",
 ) -> tuple[ApiKey, str]:
-    """Create a key: the row, and the text that is shown once. Raises ValidationError."""
+    """Create a key: the row, and the text that is shown once. Raises ValidationError.
+
+    `issuer` is the person's user name; empty: somebody with a shell.
+    """
     text, prefix, kept = generate()
     key = ApiKey(
         prefix=prefix,
@@ -70,6 +74,7 @@ def issue(
         requests_per_minute=limits.requests,
         tokens_per_minute=limits.tokens,
         concurrent_requests=limits.concurrent,
+        issuer=issuer,
     )
     key.full_clean()
     key.save(force_insert=True)
@@ -82,7 +87,7 @@ def revoke(key: ApiKey) -> None:
     key.refresh_from_db(fields=["revoked_at"])
 
 
-def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+def rotate(key: ApiKey, overlap: timedelta, *, issuer: str = "") -> tuple[ApiKey, str]:
     """Replace a key: its successor, and the text that is shown once.
 
     Both keys work until `overlap` has passed, then the old one expires. The new key has
@@ -106,6 +111,7 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
             replaces=old,
             limits=old.minute_limits,
             cache_policy=old.cache_policy,
+            issuer=issuer,
         )
         _copy_budgets(old, new)
         old.expires_at = min(old.expires_at or now + overlap, now + overlap)

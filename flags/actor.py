@@ -15,6 +15,8 @@ class Actor:
     scopes: frozenset[str] | None = None
     # Works on the machine itself, or was asked for rights when it was planned.
     trusted: bool = False
+    # Who issued the API key; '' for somebody with a shell.
+    issuer: str = ""
 
 
 def of_user(user: User) -> Actor:

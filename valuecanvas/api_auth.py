@@ -31,10 +31,12 @@ class KeyAuthentication(BaseAuthentication):
         strangers = Strangers(request, prefix)
         strangers.refuse()
         try:
-            who = proof.prove(text, facts.load_keys([prefix]).get(prefix))
+            found = facts.load_keys([prefix]).get(prefix)
+            who = proof.prove(text, found)
         except NotAuthenticated as error:
             raise strangers.note(error) from None
-        return KeyUser(who.key, who.scopes), who
+        issuer = found.issuer if found else ""
+        return KeyUser(who.key, who.scopes, issuer), who
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -19,6 +19,7 @@ from billing import keys
 from billing.admin.api_key_form import ApiKeyForm, RotateForm
 from billing.admin.minute_limits import minute_limits
 from billing.models import ApiKey
+from billing.models.api_key import scopes_beyond
 from valuecanvas.core.admin import (
     NO_STORE,
     Admin,
@@ -74,7 +75,7 @@ class ApiKeyAdmin(Admin):
         (None, {"fields": ("name", "shown", "customer", "state", "expires_at")}),
         ("Rights", {"fields": ("scopes", "allowed_models", "cache_policy")}),
         KEY_LIMITS,
-        ("History", {"fields": ("replaces", "revoked_at", "created_at")}),
+        ("History", {"fields": ("issuer", "replaces", "revoked_at", "created_at")}),
     )
     empty_text = "Issue a key: its text is shown once, right after you save."
 
@@ -89,8 +90,22 @@ class ApiKeyAdmin(Admin):
         found = Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
         return queryset.filter(found), False
 
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ApiKeyForm]:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.user = request.user
+        return form  # type: ignore[no-any-return]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        computed = ["shown", "state", "replaces", "revoked_at", "created_at"]
+        computed = [
+            "shown",
+            "state",
+            "issuer",
+            "replaces",
+            "revoked_at",
+            "created_at",
+        ]
         return [*computed, "customer"] if obj else computed
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -150,6 +165,7 @@ class ApiKeyAdmin(Admin):
             expires_at=obj.expires_at,
             limits=obj.minute_limits,
             cache_policy=obj.cache_policy,
+            issuer=request.user.get_username(),
         )
         vars(obj).update(vars(key))
         obj.text_shown_once = text
@@ -188,6 +204,11 @@ class ApiKeyAdmin(Admin):
     )
     def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.one(request, object_id)
+        if beyond := scopes_beyond(request.user, key.scopes):
+            # Its text would be theirs.
+            text = f"This key may do what you may not: {', '.join(beyond)}."
+            messages.error(request, f"{text} Ask somebody with these rights.")
+            return redirect(self._change_url(key))
         form = RotateForm(request.POST or None)
         if request.method != "POST" or not form.is_valid():
             return self.page(
@@ -203,7 +224,7 @@ class ApiKeyAdmin(Admin):
             )
         overlap = timedelta(hours=form.cleaned_data["overlap"])
         try:
-            new, text = keys.rotate(key, overlap)
+            new, text = keys.rotate(key, overlap, issuer=request.user.get_username())
         except ValidationError as error:
             messages.error(request, error.messages[0])
             return redirect(self._change_url(key))

@@ -12,6 +12,7 @@ from unfold.widgets import (
 )
 
 from billing.models import ApiKey, Scope
+from billing.models.api_key import scopes_beyond
 
 OVERLAPS = (
     (24, "1 day: replace it where it is used until then"),
@@ -66,6 +67,19 @@ class ApiKeyForm(forms.ModelForm):
             "tokens_per_minute",
             "concurrent_requests",
         )
+
+    # Set by the admin: who fills it in.
+    user: Any = None
+
+    def clean_scopes(self) -> list[str]:
+        """Nobody gives a key more than they may do themselves."""
+        scopes: list[str] = self.cleaned_data["scopes"]
+        added = set(scopes) - set(self.instance.scopes if self.instance.pk else ())
+        if beyond := scopes_beyond(self.user, sorted(added)):
+            raise ValidationError(f"Beyond your own rights: {', '.join(beyond)}.")
+        if Scope.BILL_USER in scopes and Scope.ACT_AS not in scopes:
+            raise ValidationError("'bill_user' needs 'act_as' beside it.")
+        return scopes
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]

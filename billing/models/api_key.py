@@ -1,5 +1,6 @@
 """API keys: shown once, kept as an HMAC."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,29 @@ class Scope(models.TextChoices):
     FLAGS_EVALUATE = "flags:evaluate", "Ask for the values of flags"
     FLAGS_READ = "flags:read", "Read how flags are set"
     FLAGS_WRITE = "flags:write", "Change flags"
+
+
+# What a person must be allowed to issue a key that is; the rights are those that the
+# endpoints ask of people (a test compares them).
+SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
+    Scope.ACT_AS: ("billing.change_customer",),
+    Scope.BILL_USER: ("billing.change_customer",),
+    Scope.PROMPTS_READ: ("prompts.view_prompt", "prompts.view_experiment"),
+    Scope.PROMPTS_WRITE: ("prompts.add_prompt", "prompts.change_prompt"),
+    Scope.PROMPTS_PUBLISH: ("prompts.publish_prompt",),
+    Scope.FLAGS_READ: ("flags.view_flag",),
+    Scope.FLAGS_WRITE: (
+        "flags.add_flag",
+        "flags.change_flag",
+        "flags.kill_flag",
+        "flags.delete_flag",
+    ),
+}
+
+
+def scopes_beyond(user: Any, scopes: Iterable[str]) -> list[str]:
+    """Those of `scopes` that `user` may not give to a key."""
+    return [one for one in scopes if not user.has_perms(SCOPE_RIGHTS.get(one, ()))]
 
 
 def scope_choices() -> list[tuple[str, str]]:
@@ -62,6 +86,12 @@ class ApiKey(MinuteLimited):
         editable=False,
         on_delete=models.SET_NULL,
         related_name="replaced_by",
+    )
+    issuer = models.CharField(
+        max_length=150,
+        blank=True,
+        editable=False,
+        help_text="Who issued it, in the admin. What is kept from them is kept from it.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -18,7 +18,7 @@ def actor(request: Request) -> Actor:
     """Who is written into the audit."""
     user = request.user
     if isinstance(user, KeyUser):
-        return Actor(str(user), scopes=user.scopes)
+        return Actor(str(user), scopes=user.scopes, issuer=user.issuer)
     return of_user(user)  # type: ignore[arg-type]
 
 

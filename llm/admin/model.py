@@ -34,6 +34,23 @@ class ModelForm(forms.ModelForm):
             "total_s": "Whole answer, not streamed",
         }
 
+    # Set by the admin: who fills it in.
+    user: Any = None
+
+    def clean_cache_scope(self) -> str:
+        scope: str = self.cleaned_data["cache_scope"]
+        before = (
+            self.instance.cache_scope if self.instance.pk else Model.CacheScope.CUSTOMER
+        )
+        widths = list(Model.CacheScope.values)
+        wider = widths.index(scope) > widths.index(before)
+        if wider and not self.user.has_perm("llm.share_answers"):
+            raise forms.ValidationError(
+                "Stored answers would be shared by more callers: that needs the right "
+                "“Can share stored answers beyond one customer”."
+            )
+        return scope
+
 
 class RouteInline(Inline):
     model = Route
@@ -87,6 +104,13 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         "A model is a name that clients send. Discover models on a provider's page, or "
         "add one here with its routes."
     )
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ModelForm]:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.user = request.user
+        return form  # type: ignore[no-any-return]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         usable = Count(

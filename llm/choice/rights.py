@@ -1,5 +1,7 @@
 """Whoever lets a flag choose a prompt's version must be one who may publish it."""
 
+from dataclasses import replace
+
 from flags.actor import Actor
 from prompts.models.label import PRODUCTION
 from prompts.services import actor as movers
@@ -21,7 +23,7 @@ def require_publish(actor: Actor) -> None:
             raise NotPermitted(
                 f"{_WHAT} needs a key with the scope '{SCOPE}'.", code="missing_scope"
             )
-        mover = movers.Actor(actor.name, is_key=True)
+        mover = replace(movers.Actor.of_key("", actor.issuer), name=actor.name)
     elif actor.user is not None and actor.user.has_perm(RIGHT):
         mover = movers.Actor.of(actor.user)
     else:

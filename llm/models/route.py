@@ -86,7 +86,10 @@ class Model(ConfigModel):
 
     class Meta:
         ordering = ["name"]
-        permissions = [("use_playground", "Can send requests from the playground")]
+        permissions = [
+            ("use_playground", "Can send requests from the playground"),
+            ("share_answers", "Can share stored answers beyond one customer"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -16,7 +16,7 @@ PUBLISH = Need("prompts:publish", "prompts.publish_prompt")
 def actor(request: Request) -> Actor:
     """Who is written into the audit."""
     if isinstance(request.user, KeyUser):
-        return Actor.of_key(request.user.prefix)
+        return Actor.of_key(request.user.prefix, request.user.issuer)
     return Actor.of(request.user)
 
 

@@ -95,7 +95,10 @@ class Prompt(ConfigModel):
 
     class Meta:
         ordering = ["key"]
-        permissions = [("publish_prompt", "Can move labels and roll prompts out")]
+        permissions = [
+            ("publish_prompt", "Can move labels and roll prompts out"),
+            ("share_answers", "Can share stored answers beyond one customer"),
+        ]
 
     def __str__(self) -> str:
         return self.key

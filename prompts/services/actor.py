@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.contrib.auth.models import User
 
 from prompts.models import ProtectedLabel
+from prompts.models.prompt import CacheScope
 from valuecanvas.core.errors import NotPermitted
 
 
@@ -18,6 +19,8 @@ class Actor:
     groups: frozenset[str] = frozenset()
     is_superuser: bool = False
     is_key: bool = False
+    # Of a key: a person issued it, who is no superuser.
+    limited: bool = False
 
     @classmethod
     def of(cls, user: Any) -> Self:
@@ -28,11 +31,25 @@ class Actor:
         return cls(user.get_username(), user, groups, user.is_superuser)
 
     @classmethod
-    def of_key(cls, prefix: str) -> Self:
-        """An API key; its scopes are for the door to check."""
-        return cls(f"key vc-{prefix}-…", is_key=True)
+    def of_key(cls, prefix: str, issuer: str = "") -> Self:
+        """An API key; its scopes are for the door to check.
+
+        It is of the groups of its `issuer`, as far as that is still somebody.
+        """
+        name = f"key vc-{prefix}-…"
+        if not issuer:
+            return cls(name, is_key=True)
+        people = User.objects.filter(username=issuer, is_active=True)
+        groups = people.values_list("groups__name", flat=True)
+        return cls(
+            name,
+            groups=frozenset(filter(None, groups)),
+            is_key=True,
+            limited=not people.filter(is_superuser=True).exists(),
+        )
 
 
+SHARE = "prompts.share_answers"
 # Does what people have planned: they were asked for their rights at that time.
 GATEWAY = Actor("ValueCanvas", is_superuser=True)
 
@@ -44,9 +61,22 @@ def may_move(actor: Actor, label: str) -> bool:
     rule = ProtectedLabel.objects.filter(pk=label).first()
     if rule is None:
         return True
-    if actor.is_key:
+    if actor.is_key and not (rule.keys_may_move and actor.limited):
         return rule.keys_may_move
     return rule.groups.filter(name__in=actor.groups).exists()
+
+
+def require_share(actor: Actor, before: str, after: str) -> None:
+    """For the scope of stored answers. Raises NotPermitted where it gets wider."""
+    widths = list(CacheScope.values)
+    if actor.is_superuser or widths.index(after) <= max(1, widths.index(before)):
+        return
+    if actor.user is None or not actor.user.has_perm(SHARE):
+        raise NotPermitted(
+            f"Stored answers would be shared by more callers: that needs the right "
+            f"'{SHARE}'.",
+            param="cache_scope",
+        )
 
 
 def require_move(actor: Actor, label: str) -> None:

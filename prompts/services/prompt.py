@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 
 from prompts.models import Prompt
 from prompts.models.event import Action
+from prompts.models.prompt import CacheScope
 from prompts.services import composition
-from prompts.services.actor import Actor, require_move
+from prompts.services.actor import Actor, require_move, require_share
 from prompts.services.audit import lock, record
 from valuecanvas.core.cache_policy import CachePolicy
 
@@ -50,6 +51,7 @@ def create_prompt(
         cache_scope=cache_scope,
     )
     prompt.full_clean()
+    require_share(actor, CacheScope.MODEL, cache_scope)
     try:
         with transaction.atomic():
             prompt.save(force_insert=True)
@@ -99,6 +101,8 @@ def edit_prompt(
         for name, (_, value) in changes.items():
             setattr(found, name, value)
         found.full_clean()
+        if "cache_scope" in changes:
+            require_share(actor, *map(str, changes["cache_scope"]))
         if "archived" in changes:
             for label in found.labels.values_list("name", flat=True):
                 require_move(actor, label)

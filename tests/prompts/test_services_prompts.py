@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_create__a_prompt__is_there_with_its_event():
-    owner = make_user()
+    owner = make_user(is_superuser=True)
 
     made = services.create_prompt(
         key="canvas.generate",

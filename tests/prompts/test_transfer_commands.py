@@ -1,6 +1,7 @@
 """export_prompts, import_prompts and rollback_prompt, as an operator runs them."""
 
 import shutil
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -47,7 +48,8 @@ def shop():
     move(tone, 1, "spare")
     talk = services.create_prompt(
         key="talk", kind="chat", folder="a/b", description="d\ne", owner=owner,
-        tags=["x"], cache_policy="never", cache_scope="team", actor=ANN,
+        tags=["x"], cache_policy="never", cache_scope="team",
+        actor=replace(ANN, is_superuser=True),
     )  # fmt: skip
     services.add_version(
         talk,

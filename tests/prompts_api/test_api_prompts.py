@@ -187,12 +187,12 @@ def test_patch__some_fields__leaves_the_others(writer):
     make_prompt(key="a", folder="canvas", tags=["x"])
     response = writer.patch(
         f"{PROMPTS}/a",
-        {"description": "What for", "cache_scope": "team"},
+        {"description": "What for", "cache_scope": "customer"},
         format="json",
     )
     assert response.status_code == 200
     found = response.json()
-    assert (found["description"], found["cache_scope"]) == ("What for", "team")
+    assert (found["description"], found["cache_scope"]) == ("What for", "customer")
     assert (found["folder"], found["tags"]) == ("canvas", ["x"])
 
 

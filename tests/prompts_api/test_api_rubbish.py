@@ -61,7 +61,7 @@ VERSION: dict[str, Any] = {
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 DETAILS: dict[str, Any] = {
     "folder": "a/b", "description": "d", "tags": ["a"], "cache_policy": "always",
-    "cache_scope": "team", "owner": None,
+    "cache_scope": "customer", "owner": None,
 }  # fmt: skip
 Body = dict[str, Any]
 ENDPOINTS: dict[str, tuple[str, str, Body]] = {

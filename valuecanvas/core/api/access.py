@@ -41,6 +41,8 @@ class KeyUser:
 
     prefix: str
     scopes: frozenset[str]
+    # The person who issued it; '' for somebody with a shell.
+    issuer: str = ""
     pk: None = field(default=None, init=False)
     is_authenticated: bool = field(default=True, init=False)
     is_anonymous: bool = field(default=False, init=False)
