@@ -40,7 +40,13 @@ def entered(user: User) -> Client:
 
 
 def form(**fields: Any) -> dict[str, Any]:
-    return {"name": "a key", "allowed_models": "", "scopes": ["llm"], **fields}
+    return {
+        "name": "a key",
+        "allowed_models": "",
+        "cache_policy": "auto",
+        "scopes": ["llm"],
+        **fields,
+    }
 
 
 @pytest.mark.parametrize("scope", GUARDED)
