@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from billing import keys
 from billing.models import ApiKey, Usage
+from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
 from prompts.models import Prompt
@@ -160,10 +161,17 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        found = Attempt.objects.none()
-        if _uuid(object_id):
-            found = Attempt.objects.filter(request_id=object_id).order_by("number")
-        context = {**(extra_context or {}), "attempts": found[:MOST_ATTEMPTS]}
+        found: list[Attempt] = []
+        usage = self.get_object(request, object_id) if _uuid(object_id) else None
+        if usage is not None:
+            rows = Attempt.objects.filter(request_id=object_id).order_by("number")
+            found = list(rows[:MOST_ATTEMPTS])
+        context = {
+            **(extra_context or {}),
+            "attempts": found,
+            "cause": cause(usage, found) if usage else "",
+            "corrects": usage is not None and usage.corrects,
+        }
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
 
     @display(description="Served by", ordering="provider")

@@ -204,6 +204,37 @@ def test_detail__answered_at_once__says_so(boss: Client, db: None) -> None:
     assert "the first provider that was tried" in boss.get(page).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("fields", "tried", "said"),
+    [
+        ({"error_code": "process_died", "status": "abandoned"}, False, ("process ended", "some-provider")),
+        ({"error_code": "client_gone", "status": "client_gone"}, False, ("closed its connection",)),
+        ({"error_code": "stream_interrupted", "status": "interrupted"}, True, ("broke off", "503: overloaded")),
+        ({"error_code": "upstream_timeout"}, True, ("upstream_timeout", "some-provider", "503: overloaded", "too slow")),
+        ({"error_code": "model_unpriced", "provider": ""}, False, ("model_unpriced", "No provider was tried", "Add a price")),
+        ({"error_code": "<b>odd</b>", "provider": ""}, False, ("&lt;b&gt;odd", "No provider was tried")),
+        ({"error_code": ""}, False, ("told: error",)),
+    ],
+)  # fmt: skip
+def test_detail__failed_request__says_what_failed(
+    boss: Client, db: None, fields: dict[str, str], tried: bool, said: tuple[str, ...]
+) -> None:
+    usage = make_usage(**{"status": "error", **fields})
+    if tried:
+        make_attempt(request_id=usage.pk)
+    text = boss.get(reverse("admin:billing_usage_change", args=[usage.pk])).content
+    assert "first provider that was tried" not in text.decode()
+    shown = text.decode().split("Why it was not answered")[1].split("</section>")[0]
+    assert [one for one in said if one not in shown] == []
+
+
+def test_detail__correction__says_that_nothing_was_sent(boss: Client, db: None) -> None:
+    row = make_usage(status="correction", corrects=make_usage().pk)
+    text = boss.get(reverse("admin:billing_usage_change", args=[row.pk])).content
+    assert b"nothing was sent" in text
+    assert b"Why it was not answered" not in text
+
+
 @pytest.mark.parametrize("wrong", ["nothing", "0f3c2d1e-1111-4222-8333-123456789abc"])
 def test_detail__unknown_id__back_to_the_start(boss: Client, wrong: str) -> None:
     answer = boss.get(reverse("admin:billing_usage_change", args=[wrong]))
