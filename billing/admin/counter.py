@@ -1,6 +1,5 @@
 """Counters in the admin: what each scope used, spent and holds in a day."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +10,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateFilter
 
-from billing.models import Counter, Customer
+from billing.admin.customer_name import names_of
+from billing.models import Counter
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin_filters import NamesFilter
 from valuecanvas.core.templatetags import figures
@@ -26,12 +26,6 @@ class ScopeFilter(NamesFilter):
 
     def names(self) -> list[tuple[str, str]]:
         return [(letter, name.capitalize()) for letter, name in SCOPES.items()]
-
-
-def _customers(ids: Iterable[str]) -> dict[str, str]:
-    """The user ids of customers that still are, by their own ids."""
-    rows = Customer.objects.filter(pk__in=list(ids)).values_list("pk", "user_id")
-    return {str(pk): user_id for pk, user_id in rows}
 
 
 @admin.register(Counter)
@@ -56,7 +50,7 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
         return queryset, False
 
     def attach(self, rows: list[Any]) -> None:
-        named = _customers([one.scope_id for one in rows if one.scope == "c"])
+        named = names_of([one.scope_id for one in rows if one.scope == "c"])
         for counter in rows:
             counter.called = named.get(counter.scope_id, "")
 
@@ -69,7 +63,7 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin):
         """A link to whose it is; a page of one counter looks the name up itself."""
         known = getattr(counter, "called", None)
         if known is None and counter.scope == "c":
-            known = _customers([counter.scope_id]).get(counter.scope_id)
+            known = names_of([counter.scope_id]).get(counter.scope_id)
         page = PAGES.get(counter.scope)
         if page is None:
             return "everyone"

@@ -103,9 +103,9 @@ class CustomerAdmin(LargeTableAdmin):
             '<a class="vc-link" href="{}?{}">Requests</a> · '
             '<a class="vc-link" href="{}?{}">API keys</a>',
             requests,
-            urlencode({"q": customer.user_id}),
+            urlencode({"customer_id": customer.pk}),
             keys,
-            urlencode({"q": customer.user_id}),
+            urlencode({"customer__id__exact": customer.pk}),
         )
 
     @admin.action(description="Suspend: refuse their requests", permissions=["change"])

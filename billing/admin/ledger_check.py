@@ -16,7 +16,8 @@ from django.views.decorators.http import require_http_methods
 
 from billing import reconcile
 from billing.admin.counter import SCOPES
-from billing.models import Customer, LedgerCheck
+from billing.admin.customer_name import names_of
+from billing.models import LedgerCheck
 from billing.reconcile import Drift, Finding
 from valuecanvas.core import money
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
@@ -151,10 +152,8 @@ def shown(check: LedgerCheck | None) -> list[dict[str, Any]]:
 
 
 def _names(findings: list[Finding]) -> dict[str, str]:
-    """The user ids of the customers that rows name, by the customers' ids."""
     ids = {row.scope_id for one in findings for row in one.rows if row.scope == "c"}
-    found = Customer.objects.filter(pk__in=ids).values_list("pk", "user_id")
-    return {str(pk): user_id for pk, user_id in found}
+    return names_of(ids)
 
 
 def _row(finding: Finding, drift: Drift, names: dict[str, str]) -> dict[str, Any]:

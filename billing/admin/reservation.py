@@ -5,7 +5,9 @@ from typing import Any
 from django.contrib import admin
 from django.utils import timezone
 
+from billing.admin.customer_name import customer_link
 from billing.models import Reservation
+from billing.models.customer import full_name
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.templatetags import figures
 
@@ -49,7 +51,8 @@ class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     @display(description="User")
     def user(self, reservation: Reservation) -> Any:
-        return reservation.facts.get("user_id", "")
+        name = full_name(reservation.facts.get("user_id", ""), reservation.team)
+        return customer_link(reservation.customer_id, name)
 
     @display(description="Model")
     def model_name(self, reservation: Reservation) -> Any:

@@ -47,4 +47,9 @@ class Customer(MinuteLimited):
         ]
 
     def __str__(self) -> str:
-        return self.user_id
+        return full_name(self.user_id, self.team_id)
+
+
+def full_name(user_id: str, team: str | None) -> str:
+    """For people: with the team, because two teams may have a user of the same id."""
+    return f"{user_id} ({team})" if team else user_id

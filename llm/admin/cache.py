@@ -1,19 +1,25 @@
 """Forgetting stored answers, in the admin."""
 
+import re
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from billing.admin.customer_name import customer_link, names_of
 from billing.models import Customer
 from llm.cache import purge
 from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
 from valuecanvas.core.admin import Admin, display
+
+
+UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+MOST_NAMED = 10
 
 
 class PurgeForm(forms.ModelForm):
@@ -30,7 +36,8 @@ class PurgeForm(forms.ModelForm):
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Or the answers of one customer: the user id. Leave all empty to "
+        help_text="Or the answers of one customer: the user id, or the customer's own id. "
+        "Leave all empty to "
         "forget every stored answer.",
     )
 
@@ -64,11 +71,15 @@ class PurgeForm(forms.ModelForm):
         return data
 
     def _customer_id(self, user_id: str) -> object:
-        found = list(Customer.objects.filter(user_id=user_id).values("pk")[:2])
+        own_id = Q(pk=user_id) if UUID.fullmatch(user_id) else Q()
+        found = list(Customer.objects.filter(Q(user_id=user_id) | own_id)[:MOST_NAMED])
         if len(found) == 1:
-            return found[0]["pk"]
-        problem = "several teams have" if found else "there is no"
-        self.add_error("customer", f"Not done: {problem} a customer '{user_id}'.")
+            return found[0].pk
+        problem = f"there is no customer '{user_id}'."
+        if found:
+            ids = ", ".join(f"{one.pk} for {one}" for one in found)
+            problem = f"several teams have a customer '{user_id}'. Give an id: {ids}."
+        self.add_error("customer", f"Not done: {problem}")
         return ""
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -101,8 +112,7 @@ class CacheEpochAdmin(Admin):
 
     def attach(self, rows: list[Any]) -> None:
         ids = [row.target.partition(":")[2] for row in rows if _of_customer(row)]
-        found = Customer.objects.filter(pk__in=ids).values_list("pk", "user_id")
-        named = {str(pk): user_id for pk, user_id in found}
+        named = names_of(ids)
         for row in rows:
             row.called = named.get(row.target.partition(":")[2], "")
 
@@ -116,10 +126,7 @@ class CacheEpochAdmin(Admin):
             return "All"
         kind, _, name = row.target.partition(":")
         if _of_customer(row):
-            page = reverse("admin:billing_customer_change", args=[name])
-            return format_html(
-                'Customer <a class="vc-link" href="{}">{}</a>', page, row.called or name
-            )
+            return format_html("Customer {}", customer_link(name, row.called or name))
         return f"{kind.capitalize()} {name}"
 
 

@@ -1,11 +1,14 @@
 """What callers said of their answers, in the admin."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from billing.admin.customer_name import customer_link, names_of
 from llm.models import Feedback
 from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
@@ -30,7 +33,7 @@ class ScoreFilter(NamesFilter):
 class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = (
         "created_at",
-        "user_id",
+        "user",
         "shown_score",
         "comment",
         "prompt",
@@ -43,15 +46,26 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ("created_at", "updated_at"),
         "score",
         "comment",
-        ("user_id", "rated"),
+        ("user", "rated"),
         ("prompt_key", "prompt_version"),
         ("variant", "model"),
     )
-    readonly_fields = ("rated",)
+    readonly_fields = ("user", "rated")
     empty_text = (
         "Callers rate answers by POST /v1/feedback, with the request id that came with "
         "the answer. What they say is listed here, and counts in experiments."
     )
+
+    def attach(self, rows: list[Any]) -> None:
+        named = names_of({row.customer_id for row in rows})
+        for row in rows:
+            row.called = named.get(str(row.customer_id), row.user_id)
+
+    @display(description="User")
+    def user(self, one: Any) -> str:
+        if not hasattr(one, "called"):
+            self.attach([one])
+        return customer_link(one.customer_id, one.called)
 
     @display(
         description="Score",

@@ -10,7 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from billing import keys
+from billing.admin.customer_name import customer_link
 from billing.models import ApiKey, Usage
+from billing.models.customer import full_name
 from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
@@ -66,7 +68,7 @@ class CachedFilter(NamesFilter):
 class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = (
         "created_at",
-        "user_id",
+        "user",
         "model",
         "served_by",
         "tokens",
@@ -97,7 +99,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
     ordering = ("-created_at", "-id")
     fieldsets = (
         (None, {"fields": (("id", "created_at"), ("outcome_text", "marks_text"))}),
-        ("Who", {"fields": (("user_id", "team"), ("customer_id", "key"), "end_user")}),
+        ("Who", {"fields": (("user_id", "team"), ("customer", "key"), "end_user")}),
         (
             "Where",
             {
@@ -133,6 +135,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ),
     )
     readonly_fields = (
+        "customer",
         "outcome_text",
         "marks_text",
         "cost",
@@ -173,6 +176,14 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
             "corrects": usage is not None and usage.corrects,
         }
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    @display(description="User")
+    def user(self, usage: Usage) -> str:
+        return full_name(usage.user_id, usage.team)
+
+    @display(description="Customer")
+    def customer(self, usage: Usage) -> str:
+        return customer_link(usage.customer_id, self.user(usage))
 
     @display(description="Served by", ordering="provider")
     def served_by(self, usage: Usage) -> str:

@@ -1,0 +1,22 @@
+"""How customers are named and linked: two teams may have a user of the same id."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html
+
+from billing.models import Customer
+from billing.models.customer import full_name
+
+
+def names_of(ids: Iterable[Any]) -> dict[str, str]:
+    """The names of those customers that still are, by their ids."""
+    rows = Customer.objects.filter(pk__in=list(ids))
+    found = rows.values_list("pk", "user_id", "team_id")
+    return {str(pk): full_name(user_id, team) for pk, user_id, team in found}
+
+
+def customer_link(customer_id: Any, name: str) -> str:
+    url = reverse("admin:billing_customer_change", args=[customer_id])
+    return format_html('<a class="vc-link" href="{}">{}</a>', url, name)
