@@ -26,6 +26,9 @@ GREY = "#9ca3af"  # reads on white and on black
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What this user may see; each part by the right to see its rows."""
     user = request.user
+    context["groups"] = list(
+        user.groups.order_by("name").values_list("name", flat=True)
+    )
     if user.has_perm("billing.view_usage"):
         context.update(_traffic())
     if user.has_perm("billing.view_budget"):

@@ -17,7 +17,6 @@ from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
 from valuecanvas.core.admin import Admin, display
 
-
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 MOST_NAMED = 10
 

@@ -3,17 +3,22 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from billing.models import Price
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
 from llm.models import Model, Route
 from valuecanvas.core.admin import Admin, Inline, display
+
+NO_PRICE = "no price: all requests are refused"
 
 
 class ModelForm(forms.ModelForm):
@@ -113,10 +118,20 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         return form  # type: ignore[no-any-return]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        usable = Count(
-            "routes", filter=Q(routes__enabled=True, routes__provider__enabled=True)
+        usable = Q(routes__enabled=True, routes__provider__enabled=True)
+        price = Price.objects.filter(
+            provider=OuterRef("routes__provider_id"),
+            upstream_model=OuterRef("routes__upstream_model"),
+            effective_from__lte=Now(),
         )
-        return super().get_queryset(request).annotate(usable=usable)  # type: ignore[no-any-return]
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(  # type: ignore[no-any-return]
+                usable=Count("routes", filter=usable),
+                priced=Count("routes", filter=usable & Q(Exists(price))),
+            )
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["name"] if obj else []
@@ -139,7 +154,10 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
     @display(
         description="Usable routes",
         ordering="usable",
-        label={"none": "danger"},
+        label={"none": "danger", NO_PRICE: "danger"},
     )
     def routes_count(self, model: Any) -> str:
-        return str(model.usable) if model.usable else "none"
+        if not model.usable:
+            return "none"
+        blocked = settings.LLM_UNPRICED == "block" and not model.priced
+        return NO_PRICE if blocked else str(model.usable)

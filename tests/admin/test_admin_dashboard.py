@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -187,6 +188,22 @@ def test_dashboard__quick_figures__are_live(boss: Client) -> None:
     first = boss.get(INDEX).context["cards"]
     make_usage()
     assert boss.get(INDEX).context["cards"] != first
+
+
+@pytest.mark.parametrize("rights", [(), ("flags.view_flag", "prompts.view_prompt")])
+def test_dashboard__member_of_a_group__is_not_told_to_ask_for_one(
+    newcomer: Client, rights: tuple[str, ...]
+) -> None:
+    group = Group.objects.create(name="<Flag> keepers")
+    for right in rights:
+        app, codename = right.split(".")
+        group.permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    User.objects.get(username="nora").groups.add(group)
+    text = newcomer.get(INDEX).content.decode()
+    assert "put you into a group" not in text
+    assert "&lt;Flag&gt; keepers" in text
 
 
 def test_dashboard__no_rights__says_whom_to_ask(newcomer: Client) -> None:
