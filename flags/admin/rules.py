@@ -93,7 +93,7 @@ class RulesMixin:
     def order_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         flag = self.one(request, object_id)
         form = OrderForm(flag, request.POST)
-        done, conflict = self.save(request, form)
+        done, conflict = self.save(request, form, "rules")
         if done:
             return redirect(f"{page_of(flag)}#rules")
         for text in form.non_field_errors():

@@ -115,6 +115,7 @@ class RampForm(Section):
     """A percentage that grows, or shrinks, by itself."""
 
     key = "ramp"
+    anchor = "schedule"
 
     step = percentage(label="Points each time", initial=5)
     number = forms.IntegerField(

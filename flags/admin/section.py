@@ -14,8 +14,10 @@ from flags.models import Flag
 class Section(forms.Form):
     """Saved by `apply`, unless somebody else changed the flag since it was shown."""
 
-    # The name of the form on its page, and the anchor to come back to.
+    # The name of the form on its page.
     key: ClassVar[str] = ""
+    # Of the part of the page to come back to; empty: `key`.
+    anchor: ClassVar[str] = ""
     data: Any
 
     reason = forms.CharField(

@@ -66,9 +66,10 @@ class WorkspaceMixin:
         if made is None:
             return self.show(request, flag, code=422)
         form = made(flag, request.POST)
-        done, conflict = self.save(request, form)
+        anchor = form.anchor or form.key
+        done, conflict = self.save(request, form, anchor)
         if done:
-            return redirect(f"{page_of(flag)}#{form.key}")
+            return redirect(f"{page_of(flag)}#{anchor}")
         fresh = Flag.objects.get(pk=flag.pk)
         if conflict:
             form.renew(fresh)
@@ -76,8 +77,13 @@ class WorkspaceMixin:
             request, fresh, bound=form, conflict=conflict, code=409 if conflict else 422
         )
 
-    def save(self, request: HttpRequest, form: Section) -> tuple[bool, bool]:
-        """Whether it is saved, and whether somebody else was faster."""
+    def save(
+        self, request: HttpRequest, form: Section, anchor: str
+    ) -> tuple[bool, bool]:
+        """Whether it is saved, and whether somebody else was faster.
+
+        It is confirmed in the part of the page that is scrolled to.
+        """
         if not form.is_valid():
             return False, False
         try:
@@ -91,7 +97,7 @@ class WorkspaceMixin:
         except Conflict:
             return False, True
         self.record(request, [form.flag], said)
-        messages.success(request, said)
+        messages.success(request, said, extra_tags=anchor)
         return True, False
 
     def details_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -115,7 +121,7 @@ class WorkspaceMixin:
         """A page with one form of its own; done, back to the flag."""
         flag, conflict = form.flag, False
         if request.method == "POST":
-            done, conflict = self.save(request, form)
+            done, conflict = self.save(request, form, anchor)
             if done:
                 return redirect(f"{page_of(flag)}#{anchor}")
             if conflict:
