@@ -17,15 +17,11 @@ from unfold.enums import ActionVariant
 
 from billing import keys
 from billing.admin.api_key_form import ApiKeyForm, RotateForm
+from billing.admin.issued import IssuedAdmin
 from billing.admin.minute_limits import minute_limits
 from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
-from valuecanvas.core.admin import (
-    NO_STORE,
-    Admin,
-    action,
-    display,
-)
+from valuecanvas.core.admin import action, display
 from valuecanvas.core.admin_filters import NamesFilter
 
 KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
@@ -48,7 +44,7 @@ class StateFilter(NamesFilter):
         return queryset.filter(of_state.get(self.value(), Q()))
 
 
-class ApiKeyAdmin(Admin):
+class ApiKeyAdmin(IssuedAdmin):
     form = ApiKeyForm
     list_display = (
         "name",
@@ -180,19 +176,7 @@ class ApiKeyAdmin(Admin):
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        return self._show_once(request, obj, obj.text_shown_once)
-
-    def _show_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
-        # In this answer's body and nowhere else: no message, no session, no URL.
-        answer = self.page(
-            request,
-            "admin/billing/apikey/issued.html",
-            title="Copy the key now",
-            key=key,
-            text=text,
-        )
-        answer["Cache-Control"] = NO_STORE
-        return answer
+        return self.show_once(request, obj, obj.text_shown_once)
 
     # -- rotate and revoke ---------------------------------------------------
 
@@ -230,7 +214,7 @@ class ApiKeyAdmin(Admin):
             return redirect(self._change_url(key))
         self.record(request, [key], f"Rotated: replaced by {self.shown(new)}.")
         self.log_addition(request, new, f"Issued in place of {self.shown(key)}.")
-        return self._show_once(request, new, text)
+        return self.show_once(request, new, text)
 
     @action(
         description="Revoke",

@@ -124,14 +124,12 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
             upstream_model=OuterRef("routes__upstream_model"),
             effective_from__lte=Now(),
         )
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(  # type: ignore[no-any-return]
-                usable=Count("routes", filter=usable),
-                priced=Count("routes", filter=usable & Q(Exists(price))),
-            )
+        rows: QuerySet = super().get_queryset(request)
+        rows = rows.annotate(
+            usable=Count("routes", filter=usable),
+            priced=Count("routes", filter=usable & Q(Exists(price))),
         )
+        return rows
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["name"] if obj else []

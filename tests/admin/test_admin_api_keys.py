@@ -37,7 +37,7 @@ def form(**fields: Any) -> dict[str, Any]:
 
 
 def issue(client: Client, **fields: Any) -> Any:
-    answer = client.post(ADD, form(**fields))
+    answer = client.post(ADD, form(**fields), follow=True)
     assert answer.status_code == 200
     return answer
 
@@ -59,6 +59,7 @@ def test_issue__shown_key__is_nowhere_else(boss: Client) -> None:
     assert "no-store" in answer["Cache-Control"]
     assert not list(get_messages(answer.wsgi_request))
     assert all(secret not in str(one.get_decoded()) for one in Session.objects.all())
+    assert [secret in place for place, _ in answer.redirect_chain] == [False]
     logged = [
         f"{one.object_repr} {one.change_message}" for one in LogEntry.objects.all()
     ]
@@ -69,6 +70,39 @@ def test_issue__shown_key__is_nowhere_else(boss: Client) -> None:
         shown = boss.get(page).content.decode()
         assert secret not in shown
         assert key.digest not in shown
+
+
+@pytest.mark.parametrize("how", ["issue", "rotate"])
+def test_new_key__its_page_loaded_again__issues_and_shows_no_other(
+    boss: Client, how: str
+) -> None:
+    if how == "issue":
+        answer = boss.post(ADD, form())
+    else:
+        answer = boss.post(url(make_api_key()[0], "rotate_page"), {"overlap": 1})
+    assert answer.status_code == 302
+    issued = ApiKey.objects.count()
+    key = ApiKey.objects.latest("created_at")
+    kept = str([one.get_decoded() for one in Session.objects.all()])
+    first, again = boss.get(answer["Location"]), boss.get(answer["Location"])
+    text = first.context["text"]
+    assert keys.digest(text) == key.digest
+    assert text.rsplit("-", 1)[-1] not in kept + answer["Location"] + str(
+        answer.cookies
+    )
+    assert again.context["text"] == ""
+    assert "was shown once" in again.content.decode()
+    assert {"no-store" in one["Cache-Control"] for one in (first, again)} == {True}
+    assert ApiKey.objects.count() == issued
+
+
+def test_new_key__page_opened_by_somebody_else__shows_no_text(
+    boss: Client, operator: Client, newcomer: Client
+) -> None:
+    page = boss.post(ADD, form())["Location"]
+    assert operator.get(page).context["text"] == ""
+    assert newcomer.get(page).status_code == 403
+    assert boss.get(page).context["text"]
 
 
 def test_form__scopes__explain_whom_a_key_may_name(boss: Client) -> None:
@@ -183,7 +217,7 @@ def test_rotate__post__shows_the_new_key_and_ends_the_old(operator: Client) -> N
     key, _ = make_api_key(name="notebook")
     asked = operator.get(url(key, "rotate_page")).content.decode()
     assert "The old key works on for" in asked
-    answer = operator.post(url(key, "rotate_page"), {"overlap": 1})
+    answer = operator.post(url(key, "rotate_page"), {"overlap": 1}, follow=True)
     new = ApiKey.objects.exclude(pk=key.pk).get()
     assert keys.digest(answer.context["text"]) == new.digest
     assert "no-store" in answer["Cache-Control"]

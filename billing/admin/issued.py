@@ -1,0 +1,55 @@
+"""The page that shows a new key's text, once."""
+
+import base64
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+
+from billing.models import ApiKey
+from valuecanvas.core.admin import NO_STORE, Admin
+from valuecanvas.core.crypto import seal, unseal
+
+# Of the session; its name in the database says nothing of what is in it.
+KEPT = "issued_keys"
+
+
+class IssuedAdmin(Admin):
+    """Goes from the form that issues a key to the page with its text."""
+
+    def get_urls(self) -> list[URLPattern]:
+        show = self.route(
+            "<path:object_id>/issued/", self.issued_view, "billing_apikey_issued"
+        )
+        return [show, *super().get_urls()]
+
+    def show_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
+        """Go to the page that shows it: loaded again, it issues no other key.
+
+        Until then the text is in the session of who issued it, sealed.
+        """
+        sealed = base64.b64encode(seal(text, _owner(key))).decode()
+        request.session[KEPT] = {**request.session.get(KEPT, {}), key.pk: sealed}
+        return redirect("admin:billing_apikey_issued", key.pk)
+
+    def issued_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = self.one(request, object_id, "view")
+        kept = request.session.get(KEPT, {})
+        sealed = kept.pop(key.pk, None)
+        if sealed:
+            request.session[KEPT] = kept
+        text = unseal(base64.b64decode(sealed), _owner(key)) if sealed else ""
+        answer = self.page(
+            request,
+            "admin/billing/apikey/issued.html",
+            title="Copy the key now" if text else "The key was shown",
+            original=key,
+            key=key,
+            text=text,
+        )
+        answer["Cache-Control"] = NO_STORE
+        return answer
+
+
+def _owner(key: ApiKey) -> str:
+    return f"issued key {key.pk}"
