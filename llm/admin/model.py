@@ -124,10 +124,13 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
             upstream_model=OuterRef("routes__upstream_model"),
             effective_from__lte=Now(),
         )
-        rows: QuerySet = super().get_queryset(request)
-        rows = rows.annotate(
-            usable=Count("routes", filter=usable),
-            priced=Count("routes", filter=usable & Q(Exists(price))),
+        rows: QuerySet = (
+            super()
+            .get_queryset(request)
+            .annotate(
+                usable=Count("routes", filter=usable),
+                priced=Count("routes", filter=usable & Q(Exists(price))),
+            )
         )
         return rows
 
