@@ -27,10 +27,13 @@ _COLUMNS = ("user_id", "model", "endpoint", "trace_id")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an open request: its route, and the tokens that it passed on."""
+    """What is known of an open request: its route, the tokens that it passed on, and
+    whether they were the whole answer.
+    """
 
     route: int
     tokens: int
+    complete: bool
     source: str
 
 
@@ -46,8 +49,9 @@ class Left:
     routes: AbstractSet[tuple[str, str]]
 
 
-# (number of the route, tokens passed on) of each request that a process sent upstream.
-Came = Mapping[uuid.UUID, tuple[int, int]]
+# (number of the route, tokens passed on, whether they were all) of each request that a
+# process sent upstream.
+Came = Mapping[uuid.UUID, tuple[int, int, bool]]
 
 
 def _nothing(journal: str) -> Came:
@@ -92,7 +96,7 @@ def _journal(row: Reservation) -> str:
 
 def _known(row: Reservation, came: Came) -> Known:
     found = came.get(row.id)
-    return Known(*found, source="journal") if found else Known(0, 0, "reaper")
+    return Known(*found, source="journal") if found else Known(0, 0, False, "reaper")
 
 
 def settle_estate(journal: str, progress: Came) -> Left:
@@ -173,8 +177,8 @@ def _charge(row: Reservation, known: Known) -> Charge:
         completion_tokens=known.tokens,
         provider=provider,
         upstream_model=upstream_model,
-        status="abandoned",
-        error_code="process_died",
+        status="ok" if known.complete else "abandoned",
+        error_code="" if known.complete else "process_died",
         latency_ms=int(elapsed.total_seconds() * 1000),
         source=known.source,
         marks=("estimated", "unpriced") if _unpriced(row, known) else ("estimated",),

@@ -75,10 +75,12 @@ class Followers:
 
     async def _without(self, held: Held, flight: Flight) -> Answer:
         """The leader has no answer: share its error, or start anew."""
-        await self._settler.give_back(held)
         if flight.error is not None:
-            raise flight.error.copy()
-        return await self._run(asked_anew(held.call, flight))
+            error = flight.error.copy()
+            journey = Journey(held, held.call.started)
+            await self._settler.settle(journey, refused(error))
+            raise error
+        return await _ask_anew(self._settler, self._run, held, flight)
 
     async def _settled(
         self, held: Held, entry: Entry, *, answer: Stored | None
@@ -93,6 +95,22 @@ def asked_anew(call: Call, flight: Flight) -> Call:
     if flight.state is State.LOST:
         return call
     return replace(call, directives=replace(call.directives, read=False))
+
+
+async def _ask_anew(
+    settler: Settler, run: Run, held: Held, flight: Flight, *, delivered: int = 0
+) -> Answer:
+    """Serve a request from the start. Raises GatewayError, and leaves a row then.
+
+    The unit that it holds goes back first: it may have been the last one.
+    """
+    try:
+        await settler.give_back(held)
+        return await run(asked_anew(held.call, flight))
+    except GatewayError as error:
+        tokens = Tokens(completion=delivered, source="gateway")
+        settler.note(held, replace(refused(error), tokens=tokens))
+        raise
 
 
 class FollowedStream:
@@ -170,8 +188,13 @@ class FollowedStream:
         """The leader is lost: ask again, and go on where the stream broke off."""
         self._ended = True
         try:
-            await self._settler.give_back(self._held)
-            reply = await self._run_anew(asked_anew(self._held.call, self._flight))
+            reply = await _ask_anew(
+                self._settler,
+                self._run_anew,
+                self._held,
+                self._flight,
+                delivered=len(self._passed),
+            )
         except GatewayError as error:
             yield self._error(error.code)
             return

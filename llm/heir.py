@@ -1,6 +1,8 @@
 """Looks for processes of this machine that died, and settles what they left open."""
 
 import asyncio
+import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from billing import reaper
 from billing.reaper import Left
 from llm.breaker import board
 from llm.breaker.types import Name
-from llm.journal import Estate, inherit, last_known, living
+from llm.journal import Estate, Progress, inherit, last_known, living
 from llm.limits import limiter
 from valuecanvas.core.db_thread import DbThread
 from valuecanvas.core.ending import end
@@ -109,12 +111,15 @@ async def _free_all(left: list[Left]) -> None:
 
 
 def _came(folder: Path, name: str) -> reaper.Came:
-    found = last_known(folder, name)
-    return {key: (one.route, one.tokens) for key, one in found.items()}
+    return _came_of(last_known(folder, name))
+
+
+def _came_of(progress: Mapping[uuid.UUID, Progress]) -> reaper.Came:
+    return {key: (one.route, one.tokens, one.complete) for key, one in progress.items()}
 
 
 def _settle(estate: Estate) -> Left:
-    came = {key: (one.route, one.tokens) for key, one in estate.progress.items()}
+    came = _came_of(estate.progress)
     left = reaper.settle_estate(estate.name, came)
     if left.ended:
         log.warning("heir.settled", journal=estate.name, count=left.ended)

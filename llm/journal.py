@@ -27,6 +27,8 @@ SUFFIX = ".journal"
 _RECORD = struct.Struct(">16sBI")
 # In place of a route: nothing of the request is with a provider any more.
 _WITHDRAWN = 255
+# Added to the route of an answer that was complete.
+_COMPLETE = 128
 # A longer file is begun anew with what is still open.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
@@ -35,10 +37,14 @@ _NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a request had come: `tokens` passed on from the route number `route`."""
+    """How far a request had come: `tokens` passed on from the route number `route`.
+
+    `complete`: that was the whole answer, though it was not settled yet.
+    """
 
     route: int
     tokens: int
+    complete: bool = False
 
 
 class JournalFull(Unavailable):
@@ -77,12 +83,20 @@ class Journal:
         log.info("journal.back")
         return True
 
-    def record(self, request_id: uuid.UUID, route: int, tokens: int) -> None:
+    def record(
+        self,
+        request_id: uuid.UUID,
+        route: int,
+        tokens: int,
+        *,
+        complete: bool = False,
+    ) -> None:
         """Note that `tokens` are about to be passed on; 0: about to be sent upstream.
 
         Raises JournalFull.
         """
-        progress = Progress(min(route, _WITHDRAWN - 1), min(tokens, 2**32 - 1))
+        most = _WITHDRAWN - _COMPLETE - 1
+        progress = Progress(min(route, most), min(tokens, 2**32 - 1), complete)
         self._open[request_id] = progress
         self._append(request_id, progress)
 
@@ -173,7 +187,8 @@ class Journal:
 
 
 def _packed(request_id: uuid.UUID, progress: Progress) -> bytes:
-    return _RECORD.pack(request_id.bytes, progress.route, progress.tokens)
+    route = progress.route + (_COMPLETE if progress.complete else 0)
+    return _RECORD.pack(request_id.bytes, route, progress.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,5 +307,6 @@ def _read_all(fds: list[int]) -> dict[uuid.UUID, Progress]:
             if route == _WITHDRAWN:
                 found.pop(key, None)
             else:
-                found[key] = Progress(route, tokens)
+                complete = route >= _COMPLETE
+                found[key] = Progress(route % _COMPLETE, tokens, complete)
     return found

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from django.conf import settings
 
@@ -167,12 +168,7 @@ class LiveStream:
 
     def _passed(self, out: bytes) -> bytes:
         """Note what is about to be passed on, before it is."""
-        reader = self._flow.reader
-        self._journal.record(
-            self._journey.held.call.id,
-            self._journey.route,
-            tokens.delivered(reader.size, reader.pieces),
-        )
+        self._record()
         if (
             self._sent is not None
             and self._sent_bytes <= settings.LLM_IDEMPOTENCY_MAX_BYTES
@@ -182,6 +178,16 @@ class LiveStream:
             self._sent_bytes += len(out)
         self._recording.add(out)
         return out
+
+    def _record(self, *, complete: bool = False) -> None:
+        """Raises JournalFull."""
+        reader = self._flow.reader
+        self._journal.record(
+            self._journey.held.call.id,
+            self._journey.route,
+            tokens.delivered(reader.size, reader.pieces),
+            complete=complete,
+        )
 
     async def _pieces(self) -> list[Piece] | None:
         """The stream's next events; None at its end. Raises Failed."""
@@ -229,6 +235,9 @@ class LiveStream:
     async def _finished(self) -> bytes:
         failpoints.hit("after_last_token")
         flow = self._flow
+        with suppress(JournalFull):
+            # It was all passed on: a disk that is full now changes nothing of the bill.
+            self._record(complete=True)
         if not flow.leave.probe or self._probing:
             await self._relay.outcomes.ended(
                 flow.candidate, flow.leave, filtered=flow.reader.filtered

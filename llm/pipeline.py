@@ -130,7 +130,9 @@ class Pipeline:
             candidate=delivery.candidate,
             tokens=counted(held, whole.usage, whole.size, texts=whole.texts),
         )
-        self._journal.record(held.call.id, journey.route, outcome.tokens.completion)
+        self._journal.record(
+            held.call.id, journey.route, outcome.tokens.completion, complete=True
+        )
         sent = _headers(held, delivery.candidate.provider.key)
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = money.text(cost_of(outcome))

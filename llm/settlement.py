@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 
 from billing.customers import label
-from billing.ledger import Charge, Ledger, Settle, Settled, Stored
+from billing.ledger import Charge, Ledger, Note, Settle, Settled, Stored
 from llm import metrics, tokens, usage
 from llm.cache.entry import Entry, Form
 from llm.journal import Journal
@@ -179,6 +179,12 @@ class Settler:
                 "The gateway cannot reach its ledger now; try again shortly.",
                 headers={"Retry-After": "1"},
             )
+
+    def note(self, held: Held, outcome: Outcome) -> None:
+        """Leave a row of a request that was given back, asked again, and refused."""
+        charge = _charge(Journey(held, held.call.started), outcome)
+        known = facts(held.call, held.plan)
+        self._ledger.submit(Note(held.admitted, known, held.plan.epoch, charge))
 
     def _queued(self, held: Held, item: Settle) -> "asyncio.Future[Any]":
         queued = self._ledger.submit(item)

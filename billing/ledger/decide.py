@@ -1,7 +1,7 @@
 """The decisions of a batch: pure functions of the locked counters."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from billing.ledger.types import (
@@ -20,6 +20,7 @@ from billing.ledger.types import (
     Item,
     Limit,
     Mismatch,
+    Note,
     Peek,
     Probe,
     QuotaRefused,
@@ -40,23 +41,7 @@ def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
     settlement of the same batch sets free: that settlement may find itself late.
     """
     writes = Writes()
-    answers: list[Answer] = []
-    for item in items:
-        if isinstance(item, Admit):
-            answers.append(_admit(item, books, writes))
-        elif isinstance(item, Hit):
-            answers.append(_hit(item, books, writes))
-        elif isinstance(item, Settle):
-            answers.append(_settle(item, books, writes))
-        elif isinstance(item, Unhit):
-            _unhit(item, writes)
-            answers.append(None)
-        elif isinstance(item, Peek | Probe):
-            answers.append(books.epoch)
-        elif isinstance(item, Check):
-            current = item.epoch == books.epoch
-            answers.append(_limit_refusal(item, books) if current else None)
-    return answers, writes
+    return [_DECISIONS[type(item)](item, books, writes) for item in items], writes
 
 
 def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
@@ -94,7 +79,7 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
     return admitted
 
 
-def _unhit(item: Unhit, writes: Writes) -> None:
+def _unhit(item: Unhit, _: Books, writes: Writes) -> None:
     """Undo a hit by a correction: what is in the ledger stays there."""
     hit, request_id = item.hit, str(item.hit.id)
     writes.undone.append({"id": request_id, "correction": str(item.id)})
@@ -112,6 +97,19 @@ def _unhit(item: Unhit, writes: Writes) -> None:
                 "reserved": 0,
             }
         )
+
+
+def _note(item: Note, _: Books, writes: Writes) -> None:
+    row = _usage_row(item.admitted, item.facts, item.epoch, item.charge, 0)
+    writes.billed.append({**row, "direct": True})
+
+
+def _epoch(_item: Peek | Probe, books: Books, _: Writes) -> int:
+    return books.epoch
+
+
+def _check(item: Check, books: Books, _: Writes) -> Refusal | None:
+    return _limit_refusal(item, books) if item.epoch == books.epoch else None
 
 
 def _unusable(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
@@ -307,3 +305,15 @@ def _usage_row(
         "source": charge.source,
         "marks": "{" + ",".join(marks) + "}",
     }
+
+
+_DECISIONS: dict[type, Callable[[Any, Books, Writes], Any]] = {
+    Admit: _admit,
+    Hit: _hit,
+    Settle: _settle,
+    Unhit: _unhit,
+    Note: _note,
+    Peek: _epoch,
+    Probe: _epoch,
+    Check: _check,
+}

@@ -25,6 +25,7 @@ from billing.ledger.types import (
     Claimed,
     Hit,
     Item,
+    Note,
     Peek,
     Probe,
     Settle,
@@ -244,7 +245,7 @@ class Ledger:
             Policy(
                 connect=connect,
                 work=clerk.commit,
-                must_land=lambda item: isinstance(item, Settle | Unhit),
+                must_land=lambda item: isinstance(item, Settle | Unhit | Note),
                 undo=lambda item: undo(item, clerk.today),
                 plainer=plainer,
                 lighter=lighter,

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import IntegerField
 
-from billing.ledger.types import Charge, Hit, Item, Settle, Stored
+from billing.ledger.types import Charge, Hit, Item, Note, Settle, Stored
 from billing.models import Usage
 
 # The mark of a row from which something was left out, so that it could be written.
@@ -57,6 +57,8 @@ def plainer(item: Item) -> Item | None:
     First without odd characters and numbers, then without the kept answer, then with
     what a row needs. A bill must land: better a word shorter than never paid.
     """
+    if isinstance(item, Note):
+        return _plainer_note(item)
     if not isinstance(item, Settle):
         return None
     clean = replace(
@@ -73,6 +75,13 @@ def plainer(item: Item) -> Item | None:
     if item.facts not in ({}, bare):
         return replace(item, facts=bare, charge=item.charge and _marked(item.charge))
     return None
+
+
+def _plainer_note(item: Note) -> Note | None:
+    facts = {name: _column(name, value) for name, value in item.facts.items()}
+    charge = _charge(item.charge) or item.charge
+    clean = replace(item, facts=facts, charge=charge)
+    return None if clean == item else replace(clean, charge=_marked(charge))
 
 
 def _marked(charge: Charge) -> Charge:

@@ -143,7 +143,8 @@ WITH gone AS (
     INSERT INTO llm_usage ({_NAMES}, job, created_at)
     SELECT {_VALUES}, '', now()
     FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
-    WHERE u.direct OR u.id IN (SELECT id FROM gone)
+    WHERE u.id IN (SELECT id FROM gone)
+        OR u.direct AND NOT EXISTS (SELECT FROM llm_usage x WHERE x.id = u.id)
 ), undone AS (
     INSERT INTO llm_usage ({_NAMES}, job, created_at, corrects)
     SELECT {_COPIED}, '', now(), u.id

@@ -94,6 +94,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Write the row of a request whose reservation was given back before it failed.
+
+    The charge is a refund: it moves no counter. Nothing, where there is a row already.
+    """
+
+    admitted: "Admitted"
+    facts: dict[str, Any]
+    epoch: int
+    charge: "Charge"
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """Admit and settle in one: an answer that costs nothing, but a unit of quota.
 
@@ -234,7 +247,7 @@ class Unhit:
     day: dt.date
 
 
-Item = Admit | Hit | Settle | Unhit | Peek | Probe | Check
+Item = Admit | Hit | Settle | Unhit | Peek | Probe | Check | Note
 Refusal = QuotaRefused | BudgetRefused
 Admission = Admitted | Stale | QuotaRefused | BudgetRefused | Replay | Busy | Mismatch
 Answer = Admission | Settled | int | None

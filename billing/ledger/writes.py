@@ -33,4 +33,4 @@ class Writes:
         }
 
     def __bool__(self) -> bool:
-        return bool(self.moves)
+        return bool(self.moves or self.billed)

@@ -54,7 +54,7 @@ def test_settle_estate__sent_upstream__bills_what_was_passed_on(desk: Desk) -> N
         *(desk.admit(estimate=10**6, journal="j1") for _ in range(3)),
         desk.admit(journal="j2"),
     )
-    came = {held[0].id: (0, 50), held[1].id: (1, 50)}
+    came = {held[0].id: (0, 50, False), held[1].id: (1, 50, False)}
     assert reaper.settle_estate("j1", came).ended == 3
     first, second = (Usage.objects.get(pk=one.id) for one in held[:2])
     assert (first.provider, first.completion_tokens, first.source) == (
@@ -73,7 +73,7 @@ def test_settle_estate__sent_upstream__bills_what_was_passed_on(desk: Desk) -> N
 
 def test_settle_estate__route_past_the_last__is_billed_as_the_last(desk: Desk) -> None:
     (held,) = admit(desk.admit(estimate=10**6, journal="j"))
-    reaper.settle_estate("j", {held.id: (7, 0)})
+    reaper.settle_estate("j", {held.id: (7, 0, False)})
     assert Usage.objects.get().upstream_model == "um2"
 
 
@@ -159,7 +159,7 @@ def test_reap__its_process_lives_but_lost_it__is_billed_by_what_is_known(
         desk.admit(lease_s=lost, estimate=10**6, journal="living"),
         desk.admit(lease_s=lost, estimate=10**6, journal="living"),
     )
-    came = {"living": {held[0].id: (1, 50)}}
+    came = {"living": {held[0].id: (1, 50, True)}}
     assert reaper.reap({"living"}, came.__getitem__) == 2
     known, unknown = (Usage.objects.get(pk=one.id) for one in held)
     assert (known.source, known.upstream_model) == ("journal", "um2")

@@ -1,7 +1,7 @@
 """Followers of a stream that broke off: they ask again, and go on where it ended."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ async def party(
         yield made
 
 
-async def broken_off(party: Party, *, key: str = "") -> tuple[Exchange, asyncio.Task]:
+async def broken_off(
+    party: Party, *, key: str = "", meanwhile: Callable[[], Any] = lambda: None
+) -> tuple[Exchange, asyncio.Task]:
     """A follower on the right whose leader's stream broke off after 'Hel'."""
     leader = party.exchange(party.left, stream=True)
     led = leader.start()
@@ -37,6 +39,7 @@ async def broken_off(party: Party, *, key: str = "") -> tuple[Exchange, asyncio.
     await pour.send(ROLE)
     await pour.say("Hel")
     await follower.until(b"Hel")
+    meanwhile()
     pour.close()
     await led
     assert data_events(leader.body)[-1]["error"]["code"] == "stream_interrupted"
@@ -139,3 +142,50 @@ async def test_resume__its_client_leaves_meanwhile__ends_the_new_call(
     await following
     await pour.left()
     assert rows(indoors, follower.answer)[0].status == "client_gone"
+
+
+async def test_resume__refused_when_it_asks_again__leaves_a_row_all_the_same(
+    indoors: World, party: Party
+) -> None:
+    def lower_the_quota() -> None:
+        indoors.tier.daily_requests = 1
+        indoors.db(indoors.tier.save)
+
+    follower, following = await broken_off(party, meanwhile=lower_the_quota)
+    await following
+    assert data_events(follower.body)[-1]["error"]["code"] == "stream_interrupted"
+    [row] = rows(indoors, follower.answer)
+    assert (row.status, row.error_code) == ("error", "insufficient_quota")
+    assert (row.cost_usd, "refunded" in row.marks) == (0, True)
+    assert row.completion_tokens > 0
+    assert indoors.counter()[0] == 1
+    assert indoors.reserved() == 0
+
+
+async def test_resume__asked_again_and_failed__leaves_one_row(
+    indoors: World, party: Party
+) -> None:
+    follower, following = await broken_off(party)
+    await (await party.faucet.call(2)).refuse(500)
+    await following
+    [row] = rows(indoors, follower.answer)
+    assert row.status == "error"
+    assert indoors.reserved() == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_follow__leader_failed__each_leaves_a_row(
+    indoors: World, party: Party, stream: bool
+) -> None:
+    led = party.ask(party.left, stream=stream)
+    pour = await party.faucet.call()
+    follower = party.exchange(party.right, stream=stream)
+    following = follower.start()
+    await party.told()
+    await pour.refuse(500)
+    await led
+    await following
+    assert follower.answer.status == 502
+    [row] = rows(indoors, follower.answer)
+    assert (row.status, row.cost_usd) == ("error", 0)
+    assert indoors.counter() == (0, 0, 0)

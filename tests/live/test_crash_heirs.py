@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,20 @@ def test_kill__with_slots_taken__frees_them_once_settled(
         kill(first)
     with start():
         world.eventually(lambda: world.chat(quick.model).status == 200)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_kill__while_a_whole_answer_is_settled__is_no_abandoned_one(
+    world: World, start: Start, stream: bool
+) -> None:
+    served = world.serve("ok")
+    with start(VALUECANVAS_FAILPOINT="inside_settle") as first:
+        with suppress(OSError, HTTPException):
+            world.chat(served.model, stream=stream)
+        assert first.process.wait(60) == -signal.SIGKILL
+    with start():
+        ended(world)
+    [row] = world.usage_rows()
+    assert (row.status, row.error_code, row.source) == ("ok", "", "journal")
+    assert row.marks == ["estimated"]
+    assert row.completion_tokens > 0

@@ -132,7 +132,7 @@ def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
     journal.record(key, 300, 2**40)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress[key] == Progress(254, 2**32 - 1)
+    assert estate.progress[key] == Progress(126, 2**32 - 1)
 
 
 def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
@@ -357,3 +357,12 @@ def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
     monkeypatch.setattr(module, "_groups", lambda folder: {"1-a": [path]})
     assert living(tmp_path) == {"1-a"}
     assert last_known(tmp_path, "1-a") == {}
+
+
+def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) -> None:
+    journal, whole, part = Journal(tmp_path), uuid.uuid4(), uuid.uuid4()
+    journal.record(part, 2, 7)
+    journal.record(whole, 2, 9, complete=True)
+    journal.close()
+    (estate,) = estates(tmp_path)
+    assert estate.progress == {part: Progress(2, 7), whole: Progress(2, 9, True)}
