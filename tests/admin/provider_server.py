@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Lister(ThreadingHTTPServer):
-    """Answers GET with `status`, `body` and `headers`; remembers what it was asked."""
+    """Answers each request with `status`, `body` and `headers`; remembers what it was asked."""
 
     daemon_threads = True
 
@@ -34,6 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Lister
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.server.asked.append((self.path, self.headers["Authorization"]))
         self.server.release.wait()
         self.send_response(self.server.status)
@@ -42,6 +43,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.server.body.encode())
+
+    do_POST = do_GET
 
     def log_message(self, *args: Any) -> None:
         """Quiet."""
