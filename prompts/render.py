@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
-
 from prompts import variables as values
 from prompts.config import (
     ArmFacts,
@@ -29,6 +27,8 @@ DEEPEST = 5
 # Characters that all inclusions of a message may come to: a prompt that includes ten
 # times one that includes ten times another grows faster than anybody sees.
 LARGEST = 1_000_000
+# What values may add by standing in more than one place.
+REPEATED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def render(
 
 def _refuse_too_long(body: Body, texts: Mapping[str, str]) -> None:
     """A long value that stands in many places would fill the memory."""
-    most = LARGEST + settings.LLM_MAX_BODY_BYTES
+    most = LARGEST + max(REPEATED, sum(map(len, texts.values())))
     if sum(words.length(texts) for _, words in body.messages) > most:
         raise InvalidRequest(
             f"The prompt with its variables has more than {most:,} characters.",

@@ -185,14 +185,16 @@ def test_include__what_is_not_there__is_broken_and_says_what():
     assert "not a text prompt" in broken(prompt("p", version(1, "{{> in}}")), chat)
 
 
-def test_render__a_long_value_in_many_places__is_refused_before_it_is_made(settings):
-    settings.LLM_MAX_BODY_BYTES = 1_000_000
+def test_render__a_long_value_in_many_places__is_refused_before_it_is_made():
     shelf = library(prompt("p", version(1, "{{x}}" * 300)))
 
     assert len(said(shelf, {"x": "y" * 6000}).messages[0]["content"]) == 1_800_000
     with pytest.raises(InvalidRequest, match="2,000,000 characters") as caught:
         said(shelf, {"x": "y" * 1_000_000})
     assert caught.value.code == "prompt_too_long"
+    # A value that is long by itself, as a body may be, stands once.
+    once = library(prompt("p", version(1, "{{x}}")))
+    assert len(said(once, {"x": "y" * 5_000_000}).messages[0]["content"]) == 5_000_000
 
 
 def test_include__tenfold_of_tenfold__is_broken_before_it_is_made():
