@@ -1,15 +1,20 @@
 """The admin site: unfold's, with what this product changes in it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.admin.apps import AdminConfig
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.module_loading import import_string
 from unfold.sites import UnfoldAdminSite
+
+from valuecanvas.lost_form import keep_typed
 
 MOST_RESULTS = 100
 
@@ -32,6 +37,20 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
         if locked_s := getattr(form, "locked_s", 0):
             answer.status_code = 429
             answer["Retry-After"] = str(locked_s)
+        return answer
+
+    def admin_view(
+        self, view: Callable[..., HttpResponseBase], cacheable: bool = False
+    ) -> Callable[..., Any]:
+        return keep_typed(super().admin_view(view, cacheable))
+
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        # An old link does not sign anybody out, and ends on no empty page.
+        if request.method in ("GET", "HEAD"):
+            return redirect("admin:index")
+        answer: HttpResponseBase = super().logout(request, extra_context)
         return answer
 
     def search(

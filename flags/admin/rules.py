@@ -7,13 +7,13 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
-from django.views.decorators.http import require_POST
 
 from flags import services, words
 from flags.admin.rule_form import TYPES, USUAL, OrderForm, Row, RuleForm
 from flags.admin.section import Section
 from flags.admin.status import page_of, rule_text
 from flags.models import Flag, Rule
+from valuecanvas.core.admin import post_only
 
 
 class RemoveForm(Section):
@@ -40,8 +40,16 @@ class RulesMixin:
     def rule_urls(self) -> list[URLPattern]:
         views = (
             ("rules/add/", self.rule_view, "rule_add"),
-            ("rules/preview/", require_POST(self.rule_preview_view), "rule_preview"),
-            ("rules/order/", require_POST(self.order_view), "rule_order"),
+            (
+                "rules/preview/",
+                post_only(self.rule_preview_view, "flags_flag_change"),
+                "rule_preview",
+            ),
+            (
+                "rules/order/",
+                post_only(self.order_view, "flags_flag_change"),
+                "rule_order",
+            ),
             ("rules/<int:rule_id>/", self.rule_view, "rule"),
             ("rules/<int:rule_id>/remove/", self.remove_view, "rule_remove"),
         )

@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from flags.admin.schedule_forms import moment
 from flags.evaluation import Evaluation, evaluate
 from flags.plan import TARGETING_KEY
+from valuecanvas.core.admin import post_only
 
 _REASONS = {
     "STATIC": "the same for everybody",
@@ -79,7 +79,7 @@ class TesterMixin:
     route: Any
 
     def tester_urls(self) -> list[URLPattern]:
-        show = require_POST(self.tester_view)
+        show = post_only(self.tester_view, "flags_flag_change")
         return [self.route("<path:object_id>/try/", show, "flags_flag_try")]
 
     def tester_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from llm.admin import prompt_cost, prompt_usage
 from llm.admin.prompt_try import TryMixin
@@ -15,6 +15,7 @@ from prompts.admin import preview
 from prompts.admin.rights import VIEW, refuse_unless
 from prompts.admin.version_form import VersionForm
 from prompts.models import Prompt
+from valuecanvas.core.admin import post_only
 
 LEDGER = "billing.view_usage"
 MOST_MODELS = 300
@@ -34,7 +35,7 @@ class PromptToolsMixin(TryMixin):
             ),
             self.route(
                 "prompts/<int:prompt_id>/estimate/",
-                require_POST(self.prompt_estimate_view),
+                post_only(self.prompt_estimate_view, "prompts_prompt_change"),
                 "llm_prompt_estimate",
             ),
             self.route(

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -15,7 +15,7 @@ from llm.admin.discovered import add_models, already_routed
 from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
 from llm.providers import discovery
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin import Admin, display, post_only
 from valuecanvas.core.templatetags import figures
 
 # Whoever may change these decides where keys are sent.
@@ -68,15 +68,19 @@ class ProviderAdmin(Admin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            self.route("<path:object_id>/test/", self.test_view, "llm_provider_test"),
+            self.route(
+                "<path:object_id>/test/",
+                post_only(self.test_view, "llm_provider_change"),
+                "llm_provider_test",
+            ),
             self.route(
                 "<path:object_id>/discover/",
-                self.discover_view,
+                post_only(self.discover_view, "llm_provider_change"),
                 "llm_provider_discover",
             ),
             self.route(
                 "<path:object_id>/discover/add/",
-                self.add_models_view,
+                post_only(self.add_models_view, "llm_provider_change"),
                 "llm_provider_add_models",
             ),
             *super().get_urls(),
@@ -147,8 +151,6 @@ class ProviderAdmin(Admin):
     # -- test connection, discover models ---------------------------------------
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         provider = self.one(request, object_id)
         result = discovery.check(provider)
         text = f"{provider}: {result.message} ({figures.duration(result.latency_ms)})"
@@ -157,8 +159,6 @@ class ProviderAdmin(Admin):
         return redirect(self._change_url(provider))
 
     def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         provider = self.one(request, object_id)
         try:
             names = list(discovery.discover(provider))
@@ -178,8 +178,6 @@ class ProviderAdmin(Admin):
         )
 
     def add_models_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         provider = self.one(request, object_id)
         if not request.user.has_perms(ADDING_RIGHTS):
             raise PermissionDenied

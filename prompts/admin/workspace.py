@@ -9,7 +9,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST
 
 from prompts import services
 from prompts.admin import diff, preview
@@ -18,6 +17,7 @@ from prompts.admin.status import status
 from prompts.admin.value_rules import KINDS
 from prompts.admin.version_form import MUST, ROLES, VersionForm
 from prompts.models import Prompt, PromptVersion
+from valuecanvas.core.admin import post_only
 from valuecanvas.core.errors import Conflict
 
 
@@ -31,7 +31,7 @@ class WorkspaceMixin:
     has_change_permission: Any
 
     def workspace_urls(self) -> list[URLPattern]:
-        show = require_POST(self.preview_view)
+        show = post_only(self.preview_view, "prompts_prompt_change")
         return [
             self.route("<path:object_id>/preview/", show, "prompts_prompt_preview"),
         ]

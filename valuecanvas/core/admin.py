@@ -1,6 +1,7 @@
 """What every admin page here is made of."""
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, TypeVar
 
 from django.contrib.admin import ShowFacets
@@ -9,9 +10,12 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
+from django.views.decorators.http import require_POST
 from unfold import decorators
 from unfold.admin import ModelAdmin, TabularInline
 
@@ -24,6 +28,23 @@ display: Callable[..., Callable[[F], F]] = decorators.display
 action: Callable[..., Callable[[F], F]] = decorators.action
 
 NO_STORE = "no-store, private"
+
+
+def post_only(view: Callable[..., HttpResponse], page: str) -> Callable[..., Any]:
+    """Only POST reaches `view`; who looks, after a log-in or by an old link, goes to `page`.
+
+    `page` is named, and takes the first argument of the view's URL.
+    """
+
+    @wraps(view)
+    def only(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method in ("GET", "HEAD"):
+            return redirect(f"admin:{page}", *[*args, *kwargs.values()][:1])
+        return require_POST(view)(request, *args, **kwargs)
+
+    return only
+
+
 # Fields of which nobody may learn a letter by asking for rows that begin with it.
 SECRETS = frozenset(
     {"api_key_sealed", "body", "digest", "fingerprint", "password", "session_key"}

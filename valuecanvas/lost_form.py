@@ -1,0 +1,72 @@
+"""A form that came too late, after the session or the CSRF token: nothing typed is lost."""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+
+TOKEN = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
+# Never sent back to a page.
+SECRET = re.compile(r"password|secret|token|api_key", re.IGNORECASE)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return _page(request, signed_in=_signed_in(request))
+
+
+def keep_typed(view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
+    """A page of the admin that would send a POST without a session to the log-in."""
+
+    @wraps(view)
+    def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        typed = request.method == "POST" and set(request.POST) - {TOKEN}
+        if not typed or _signed_in(request) or "HX-Request" in request.headers:
+            return view(request, *args, **kwargs)
+        return _page(request, signed_in=False)
+
+    return kept
+
+
+def _signed_in(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and user.is_active and user.is_staff
+
+
+def _page(request: HttpRequest, *, signed_in: bool) -> HttpResponse:
+    typed = [
+        (name, value)
+        for name, values in request.POST.lists()
+        if name != TOKEN and not SECRET.search(name)
+        for value in values
+    ]
+    login = reverse("admin:login")
+    # Another site's form must not be sent by a click on a page of ours.
+    ours = _same_origin(request) and request.path != login
+    context = {
+        "typed": typed if ours else [],
+        "seen": [(name, value) for name, value in typed if value] if ours else [],
+        "again": sorted(
+            one for one in request.POST if one != TOKEN and SECRET.search(one)
+        ),
+        "signed_in": signed_in,
+        "login": login,
+        "action": request.get_full_path(),
+    }
+    answer = render(request, "lost_form.html", context, status=403)
+    add_never_cache_headers(answer)
+    return answer
+
+
+def _same_origin(request: HttpRequest) -> bool:
+    """By the browser's own word."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
