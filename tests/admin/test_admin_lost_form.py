@@ -83,7 +83,7 @@ def test_session_ended__form_sent__is_kept_until_after_the_log_in(
         {},
     ],
 )
-def test_form_of_another_site__is_not_offered_again(
+def test_csrf_failure__form_of_another_site__is_not_offered_again(
     strict: Client, headers: dict[str, str]
 ) -> None:
     text = strict.post(ADD, {"key": "k", "name": "n"}, headers=headers).content.decode()

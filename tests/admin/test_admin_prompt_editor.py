@@ -379,7 +379,7 @@ def test_preview__wrong_rule__is_said(operator: Client) -> None:
 
 def test_preview__get_or_stranger__refused(operator: Client, newcomer: Client) -> None:
     prompt = make_prompt()
-    assert operator.get(url_of(prompt, "preview")).status_code == 405
+    assert operator.get(url_of(prompt, "preview")).status_code == 302
     assert newcomer.post(url_of(prompt, "preview"), sent()).status_code == 403
 
 

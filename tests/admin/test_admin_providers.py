@@ -168,10 +168,10 @@ def test_change__operator__cannot_say_where_keys_are_sent(
     "name",
     ["llm_provider_test", "llm_provider_discover", "llm_provider_add_models"],
 )
-def test_provider_action__get__refused(
+def test_provider_action__get__asks_nothing(
     boss: Client, provider: Provider, server: Lister, name: str
 ) -> None:
-    assert boss.get(url(provider, name)).status_code == 405
+    assert boss.get(url(provider, name)).status_code == 302
     assert not server.asked
 
 
