@@ -53,9 +53,10 @@ def find(answer: Json) -> Any:
 
 def beside(answer: Json) -> Any:
     """Where Groq (`x_groq`) and Moonshot (in a choice) tell the usage of a stream."""
-    groq = answer.get("x_groq")
-    if isinstance(groq, dict) and groq.get("usage"):
-        return groq["usage"]
+    if "x_groq" in answer:
+        groq = answer["x_groq"]
+        if isinstance(groq, dict) and groq.get("usage"):
+            return groq["usage"]
     choices = answer.get("choices")
     if type(choices) is not list:
         return None

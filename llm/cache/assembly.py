@@ -11,7 +11,7 @@ from llm.cache.calls import Calls
 from llm.cache.merge import merge, put_once
 from valuecanvas.core import json_numbers
 
-_TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning", "thinking"})
+TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning", "thinking"})
 _NOTHING: dict[str, Any] = {}
 # Members of a chunk that are not the answer's: its form, and random padding.
 _LEFT_OUT = frozenset({"choices", "usage", "object", "obfuscation"})
@@ -52,12 +52,12 @@ class _Choice:
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         for name, value in delta.items():
-            if name in _TEXTS and isinstance(value, str):
-                self._add_text(name, value)
+            if name in TEXTS and isinstance(value, str):
+                self.add_text(name, value)
             elif value is not None:
                 self._add_member(name, value)
 
-    def _add_text(self, name: str, text: str) -> None:
+    def add_text(self, name: str, text: str) -> None:
         pieces = self._texts.get(name)
         if pieces is None:
             if self._message.get(name):
@@ -127,6 +127,14 @@ class Assembly:
         if self._size > MOST_BYTES or json_numbers.rounds(raw):
             self._give_up()
 
+    def add_text(self, index: int, name: str, text: str, size: int) -> None:
+        """As `add`, for a chunk of this size that repeats an earlier one but for a text."""
+        self._size += size
+        if not self.lossy:
+            self._choices[index].add_text(name, text)
+        if self._size > MOST_BYTES:
+            self._give_up()
+
     def _give_up(self) -> None:
         self.lossy = True
         self._choices.clear()
@@ -178,7 +186,8 @@ class Assembly:
 
 def natural(body: dict[str, Any]) -> bool:
     """Did every choice of a whole answer end of its own accord?"""
-    choices = body.get("choices")
-    return bool(choices) and all(
-        choice.get("finish_reason") in NATURAL for choice in choices or ()
-    )
+    choices = body.get("choices") or ()
+    for choice in choices:
+        if choice.get("finish_reason") not in NATURAL:
+            return False
+    return bool(choices)

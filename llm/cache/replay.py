@@ -19,19 +19,23 @@ def is_streamable(whole: dict[str, Any]) -> bool:
     choices = whole.get("choices")
     if not isinstance(choices, list):
         return False
-    numbers = [choice.get("index", 0) for choice in choices]
-    return (
-        all(type(number) is int for number in numbers)
-        and len(set(numbers)) == len(numbers)
-        and not any("delta" in choice for choice in choices)
-        and all(_has_calls(choice.get("message")) for choice in choices)
-    )
+    numbers = set()
+    for choice in choices:
+        number = choice.get("index", 0)
+        if type(number) is not int or number in numbers or "delta" in choice:
+            return False
+        if not _has_calls(choice.get("message")):
+            return False
+        numbers.add(number)
+    return True
 
 
 def _has_calls(message: Any) -> bool:
     if not isinstance(message, dict):
         return False
-    calls = message.get("tool_calls") or []
+    calls = message.get("tool_calls")
+    if not calls:
+        return True
     return isinstance(calls, list) and all(isinstance(one, dict) for one in calls)
 
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm.cache.assembly import Assembly
 from llm.cache.entry import Form
@@ -67,8 +67,7 @@ class Piece:
     usage: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """One whole answer as the client is to see it."""
 
     body: bytes

@@ -17,6 +17,7 @@ from llm.dialects.base import (
     StreamReader,
     Whole,
 )
+from llm.dialects.chunk_pattern import ChunkPattern
 from llm.providers.error_body import is_error
 from llm.reasoning import is_reasoning, reasoning_text
 from llm.sse import is_done
@@ -29,6 +30,8 @@ _CONTENT = frozenset(
 )
 _NOTHING: dict[str, Any] = {}
 FILTERED = "content_filter"
+# How events begin that have no name, and are not the end.
+_COMMON = b"data: {"
 
 
 def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, Any]:
@@ -56,13 +59,16 @@ def text_size(value: Any) -> int:
 
 def generated(message: dict[str, Any]) -> tuple[str, ...]:
     """The texts that a model wrote into a message."""
-    texts = [
-        text
-        for name, value in message.items()
-        if value and name in _CONTENT
-        for text in _generated(name, value)
-    ]
-    if thoughts := reasoning_text(message):
+    texts: list[str] = []
+    reasoning = False
+    for name, value in message.items():
+        if not value or name == "role":
+            continue
+        if name in _CONTENT:
+            texts += _generated(name, value)
+        elif is_reasoning(name):
+            reasoning = True
+    if reasoning and (thoughts := reasoning_text(message)):
         texts.append(thoughts)
     return tuple(texts)
 
@@ -100,11 +106,15 @@ class ChatStream(StreamReader):
         self._choices = choices
         # The choices that have ended.
         self._ended: set[int] = set()
+        self._pattern = ChunkPattern()
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
-        if is_done(payload):
+        if raw.startswith(_COMMON):
+            if text := self._pattern.text(payload):
+                return self._text(text, raw, payload)
+        elif is_done(payload):
             return Piece(Sort.DONE)
-        if is_error_event(raw):
+        elif is_error_event(raw):
             return Piece(Sort.ERROR, error=payload.decode("utf-8", "replace"))
         chunk = parse(payload)
         choices = chunk.get("choices")
@@ -112,11 +122,23 @@ class ChatStream(StreamReader):
             return Piece(Sort.ERROR, error=chunk)
         if self.assembly is not None:
             self.assembly.add(chunk, payload)
-        return self._chunk(chunk, raw, payload)
+        piece = self._chunk(chunk, raw, payload)
+        if piece.sort is Sort.CONTENT:
+            self._pattern.learn(payload, chunk)
+        return piece
+
+    def _text(self, text: str, raw: bytes, payload: bytes) -> Piece:
+        """A chunk that repeats an earlier one but for its text."""
+        self.size += text_size(text)
+        self.pieces += 1
+        if self.assembly is not None:
+            known = self._pattern
+            self.assembly.add_text(known.index, known.name, text, len(payload))
+        return Piece(Sort.CONTENT, raw)
 
     def _chunk(self, chunk: dict[str, Any], raw: bytes, payload: bytes) -> Piece:
         choices = chunk.get("choices")
-        usage = usage_forms.find(chunk)
+        usage = chunk.get("usage") or usage_forms.beside(chunk)
         if usage:
             self.usage = usage
         if not choices:
@@ -217,13 +239,15 @@ def check_choices(parsed: dict[str, Any]) -> list[Any]:
 
 def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
     """The generated texts. Raises as check_choices, and what Dialect.whole makes of others."""
-    choices = check_choices(parsed)
-    return tuple(text for choice in choices for text in generated(choice["message"]))
+    texts: tuple[str, ...] = ()
+    for choice in check_choices(parsed):
+        texts += generated(choice["message"])
+    return texts
 
 
 def filtered(parsed: dict[str, Any]) -> bool:
     """Did a content filter cut an answer?"""
-    return any(one.get("finish_reason") == FILTERED for one in parsed["choices"])
+    return FILTERED in [one.get("finish_reason") for one in parsed["choices"]]
 
 
 def as_whole(body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY) -> Whole:

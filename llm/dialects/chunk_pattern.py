@@ -1,0 +1,92 @@
+"""Most chunks of a chat stream differ from the one before in their text alone.
+
+Such a one is known by its bytes: the rest of it was read and checked before.
+"""
+
+from typing import Any
+
+import orjson
+
+from llm import usage_forms
+from llm.cache.assembly import TEXTS
+
+# Random, so that the size of an event does not tell what it says.
+_PAD = "obfuscation"
+# Where no chunk is like the one before, it is not worth to look on.
+_MOST_LOOKS = 4
+_NOTHING = "", ""
+
+
+class ChunkPattern:
+    """The bytes of a chunk around its text, and around its padding if it has some."""
+
+    def __init__(self) -> None:
+        # Of which choice the text is, and which of its texts.
+        self.index = 0
+        self.name = ""
+        self._before = b""
+        self._between = b""
+        self._end = b""
+        self._looks = 0
+
+    def text(self, payload: bytes) -> str:
+        """The text of a chunk that else is the same as the one learned; '' if it is not."""
+        before, end = self._before, self._end
+        if not before or not payload.startswith(before):
+            return ""
+        literal, _, pad = payload[len(before) :].rpartition(self._between)
+        if end and not (pad.endswith(end) and _text(pad[: -len(end)])):
+            return ""
+        if pad and not end:
+            return ""
+        self._looks = 0
+        return _text(literal)
+
+    def learn(self, payload: bytes, chunk: dict[str, Any]) -> None:
+        """Take a chunk for the pattern, if it has one text and tells nothing else."""
+        if self._looks == _MOST_LOOKS:
+            return
+        self._looks += 1
+        name, text = _only_text(chunk)
+        pad = chunk.get(_PAD)
+        before, _, between = payload.rpartition(orjson.dumps(text))
+        end = b""
+        # Another text in its place must be read as the text, and so for the padding.
+        parts, other = [before, orjson.dumps(f"{text}."), between], pad
+        if pad and isinstance(pad, str):
+            between, _, end = between.rpartition(orjson.dumps(pad))
+            other = f"{pad}."
+            parts[2:] = between, orjson.dumps(other), end
+        try:
+            read = orjson.loads(b"".join(parts))
+        except orjson.JSONDecodeError:
+            return
+        if name and _only_text(read) == (name, f"{text}.") and read.get(_PAD) == other:
+            self._before, self._between, self._end = before, between, end
+            self.name, self.index = name, chunk["choices"][0]["index"]
+
+
+def _text(literal: bytes) -> str:
+    try:
+        text = orjson.loads(literal)
+    except orjson.JSONDecodeError:
+        return ""
+    return text if isinstance(text, str) else ""
+
+
+def _only_text(chunk: dict[str, Any]) -> tuple[str, str]:
+    """The name of the text and the text, of a chunk that tells no more; else nothing."""
+    choices = chunk.get("choices")
+    if not choices or len(choices) != 1 or usage_forms.find(chunk):
+        return _NOTHING
+    part = choices[0]
+    if {name for name, value in part.items() if value is not None} != {
+        "index",
+        "delta",
+    }:
+        return _NOTHING
+    said = [one for one in part["delta"].items() if one[1] and one[0] != "role"]
+    if len(said) != 1 or type(part["index"]) is not int:
+        return _NOTHING
+    name, text = said[0]
+    return (name, text) if name in TEXTS and isinstance(text, str) else _NOTHING
