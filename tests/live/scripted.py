@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,29 +60,44 @@ def healthy(asked: Asked) -> bytes:
     return said(200, WHOLE)
 
 
+async def _read(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+    body = await reader.readexactly(int(fields.get("content-length", "0")))
+    key = fields.get("authorization", "").removeprefix("bearer ")
+    return Asked(head.split(" ")[1], key, orjson.loads(body) if body else {})
+
+
 @asynccontextmanager
 async def provider(answer: Answer = healthy) -> AsyncIterator[str]:
     """The base URL of a provider that closes each connection after its answer."""
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        body = await reader.readexactly(int(fields.get("content-length", "0")))
-        key = fields.get("authorization", "").removeprefix("bearer ")
-        asked = Asked(head.split(" ")[1], key, orjson.loads(body) if body else {})
         try:
-            writer.write(answer(asked))
+            writer.write(answer(await _read(reader)))
             await writer.drain()
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # it left
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 __all__ = [
