@@ -31,6 +31,7 @@ CLOCK = "SELECT clock_timestamp() AT TIME ZONE 'utc'"
 # What a correction takes over from its request: who, where, and for which prompt.
 COPIED = (
     "user_id",
+    "end_user",
     "customer_id",
     "key",
     "team",

@@ -25,6 +25,9 @@ from valuecanvas.core.errors import GatewayError, Unavailable
 
 Answer = Reply | StreamReply
 Run = Callable[[Call], Awaitable[Answer]]
+# Whoever lost so many leaders asks alone: where a budget refuses one after the other,
+# each would start all the rest anew.
+MOST_LEADERS = 3
 
 
 class Followers:
@@ -92,8 +95,8 @@ class Followers:
 
 def asked_anew(call: Call, flight: Flight) -> Call:
     """The call as its follower makes it after all; alone, where sharing is in vain."""
-    if flight.state is State.LOST:
-        return call
+    if flight.state is State.LOST and call.leaders_lost < MOST_LEADERS:
+        return replace(call, leaders_lost=call.leaders_lost + 1)
     return replace(call, directives=replace(call.directives, read=False))
 
 

@@ -324,7 +324,8 @@ class LiveStream:
         answer = None
         if self._sent is not None:
             body = b"".join(self._sent) + ending
-            answer = Stored(200, {**EVENTS, **self._headers}, body)
+            # Of what nobody got a byte, the key is free for another try.
+            answer = Stored(200, {**EVENTS, **self._headers}, body) if body else None
         return await self._settler.settle(
             self._journey, outcome, answer=answer, wait=wait
         )

@@ -68,6 +68,8 @@ class Call:
     trace_id: str = ""
     # Bytes of the body as it came.
     size: int = 0
+    # How many calls it followed that broke off.
+    leaders_lost: int = 0
     started: float = field(default_factory=time.monotonic)
 
 

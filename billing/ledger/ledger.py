@@ -41,6 +41,7 @@ from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
 # Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
 HISTORY_TTL_S = 5.0
+MOST_SCOPES = 50_000
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ class Clerk:
 
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
         """Begin, lock the counters in order, and read them with the epoch and clock."""
+        if len(self._read_at) > MOST_SCOPES:
+            self._forget()
         while True:
             wanted = keys(items, self.today, long_scopes(items) - self._read_at.keys())
             rows, epoch, at = _locked(cursor, wanted)
@@ -94,9 +97,13 @@ class Clerk:
             # Midnight by the database's clock: other rows are needed.
             cursor.execute("ROLLBACK")
             self.today = at.date()
-            self._history.clear()
-            self._read_at.clear()
+            self._forget()
         return Books(epoch=epoch, at=at, rows=_standings(rows))
+
+    def _forget(self) -> None:
+        """Before a batch only: in mid-batch, its scopes would count as unspent."""
+        self._history.clear()
+        self._read_at.clear()
 
     def _reread(
         self, cursor: psycopg.Cursor, items: Sequence[Item]
@@ -129,9 +136,6 @@ class Clerk:
     def _read_history(
         self, cursor: psycopg.Cursor, scopes: list[str], now: float
     ) -> None:
-        if len(self._read_at) > 50_000:
-            self._history.clear()
-            self._read_at.clear()
         cursor.execute(sql.HISTORY, {"today": self.today, "scopes": scopes})
         sums = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in cursor}
         for scope in scopes:

@@ -250,3 +250,34 @@ async def test_key__while_the_first_is_under_way__is_409_then_the_answer(
     else:
         assert again.body == first.body
     assert len(faucet.calls) == 1
+
+
+async def test_key__of_a_stream_whose_client_left_before_it_began__is_free_again(
+    indoors: World, gateway: Runtime
+) -> None:
+    """Nothing was heard of the answer: there is nothing to say again."""
+
+    class Deaf(Exchange):
+        async def send(self, message: dict[str, Any]) -> None:
+            self.leave()
+            await asyncio.Event().wait()
+
+    async with open_faucet() as faucet:
+        model = indoors.serve_at((faucet.url, "m")).model
+        body = chat_body(model, "Hi.", stream=True)
+        first, second = (
+            kind(gateway, CHAT, body, key=indoors.key) for kind in (Deaf, Exchange)
+        )
+        for exchange in (first, second):
+            exchange.scope["headers"] += [(b"idempotency-key", b"k")]
+        running = first.start()
+        await (await faucet.call()).answer("Hello.")
+        await running
+        await asyncio.to_thread(indoors.eventually, indoors.rows_now)
+        running, called = second.start(), asyncio.ensure_future(faucet.call(2))
+        await asyncio.wait((running, called), return_when="FIRST_COMPLETED")
+        assert called.done(), second.answer
+        await called.result().answer("Hello.")
+        await running
+    assert "idempotent-replayed" not in second.answer.headers
+    assert said(second.answer) == "Hello."
