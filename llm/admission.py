@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from django.db import Error as DatabaseError
 
@@ -202,17 +203,17 @@ class Admission:
         body, chosen = choose(call, asked, principal, snapshot)
         if shape is None or body is not call.body:
             shape = await checks.shape_of(call, body)
-        plan = resolve(
-            call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
-        )
+        plan_by = partial(
+            resolve, call.endpoint,
+            principal=principal, snapshot=snapshot, body=body, chosen=chosen,
+        )  # fmt: skip
+        plan = await checks.look_through(call, plan_by, shape=shape)
         if most := crowd(plan):
             closer = await self._tokenizer.closer(call.endpoint, body, shape, most)
             # For room alone: what is held, and may be billed, stays bounded by bytes.
             shape = replace(shape, prompt_tokens=closer.prompt_tokens)
-            plan = resolve(
-                call.endpoint, shape, principal, snapshot, body=body, chosen=chosen
-            )
-        translation.check(call.endpoint, plan)
+            plan = await checks.look_through(call, plan_by, shape=shape)
+        await checks.look_through(call, translation.check, call.endpoint, plan)
         return plan
 
     async def _refresh(self, epoch: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 from django.conf import settings
@@ -12,6 +12,8 @@ from llm.types import Call, Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MOST_MESSAGES = 10_000
 # Larger bodies are read and looked through in a thread: a piece of work at a time, and
 # not all in one.
@@ -203,7 +205,13 @@ SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {
 
 async def shape_of(call: Call, body: dict[str, Any]) -> Shape:
     """The shape of `body`, which is that of the call or made of it."""
-    check = SHAPES[call.endpoint]
+    return await look_through(call, SHAPES[call.endpoint], body)
+
+
+async def look_through(
+    call: Call, look: Callable[P, T], *given: P.args, **named: P.kwargs
+) -> T:
+    """What `look` finds; where the call is large, in a thread: others need not wait."""
     if call.size > LARGE_BYTES:
-        return await asyncio.to_thread(check, body)
-    return check(body)
+        return await asyncio.to_thread(look, *given, **named)
+    return look(*given, **named)

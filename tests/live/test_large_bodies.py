@@ -2,16 +2,18 @@
 
 import base64
 import random
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from pytest_django import Settings
 
-from llm import runtime
+from llm import admission, runtime
+from llm.choice import translation
 from llm.room import FREE_BYTES, Room, Seat
 from llm.runtime import Runtime
 from llm.views import base
@@ -179,6 +181,37 @@ def test_seat__bytes__count_beyond_what_is_free_and_once() -> None:
     first.free()
     second.free()
     room.hold(100)
+
+
+@pytest.mark.parametrize(("parts", "beside"), [(1, False), (30_000, True)])
+async def test_objects__many__are_looked_through_beside_the_event_loop(
+    indoors: World,
+    gateway: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: int,
+    beside: bool,
+) -> None:
+    threads: dict[str, bool] = {}
+
+    def watch(module: ModuleType, name: str) -> None:
+        real = getattr(module, name)
+
+        def watched(*given: Any, **named: Any) -> Any:
+            threads[name] = threading.current_thread() is not threading.main_thread()
+            return real(*given, **named)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(admission, "resolve")
+    watch(translation, "check")
+    async with upstream(honest(300)) as url:
+        served = indoors.serve_at((url, "m"))
+        content = [{"type": "text", "text": "a"}] * parts
+        messages = [{"role": "user", "content": content}]
+        body = orjson.dumps({"model": served.model, "messages": messages})
+        answer = await Exchange(gateway, CHAT, pieces(body), key=indoors.key).run()
+    assert answer.status == 200
+    assert threads == {"resolve": beside, "check": beside}
 
 
 VALUES = {

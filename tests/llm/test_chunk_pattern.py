@@ -109,6 +109,22 @@ def test_stream__other_bytes_in_the_place_of_a_text__are_read_as_they_are(
     assert read(payloads, known=True) == read(payloads, known=False)
 
 
+ODD: dict[str, list[bytes]] = {
+    "bytes after the end": [orjson.dumps(chunk("a")), orjson.dumps(chunk("b")) + b"{}"],
+    "a member that is the same text": [
+        orjson.dumps(chunk("a", tier=tier)) for tier in ("a", "b", "c")
+    ],
+    "a name that is the same text": [
+        orjson.dumps({**chunk("x_x"), name: None}) for name in ("x_x", "usage", "y")
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_stream__text_that_is_elsewhere_too__is_read_as_it_is(name: str) -> None:
+    assert read(ODD[name], known=True) == read(ODD[name], known=False)
+
+
 FORMS: dict[str, list[Any]] = {
     "plain": [chunk(text) for text in "abcdef"],
     "padded": [chunk(text, obfuscation=text * 3) for text in "abcdef"],
