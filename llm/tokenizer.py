@@ -112,7 +112,7 @@ def _counted(
     inside = None if around is None else count(texts, enough - around, until)
     if around is None or inside is None:
         return None
-    digits = sum(text.count(digit) for text in texts for digit in "0123456789")
+    digits = sum(one.count(digit) for one in (*texts, rest) for digit in "0123456789")
     return Counted(inside, around, digits)
 
 

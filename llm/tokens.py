@@ -67,7 +67,7 @@ class Counted:
 
     texts: int
     rest: int
-    # Digits in the texts.
+    # Digits in both.
     digits: int = 0
 
     def most(self, upstream_model: str) -> int:
@@ -76,7 +76,8 @@ class Counted:
         if name.startswith(_OWN):
             return self.rest + self.texts
         alone = self.digits if any(one in name for one in _DIGITS) else 0
-        return self.rest + math.ceil(self.texts * OTHERS) + alone
+        # Schemas of tools are in the rest: they are texts to a tokenizer as well.
+        return math.ceil((self.rest + self.texts) * OTHERS) + alone
 
 
 def page(upstream_model: str) -> Picture:

@@ -5,6 +5,7 @@ import inspect
 import json
 import random
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,9 +170,24 @@ async def test_closer__cannot_be_told_in_time__leaves_the_bound(
     ],
 )  # fmt: skip
 def test_counted__of_other_families__is_more(model: str, factor: float) -> None:
-    assert tokens.Counted(1000, 7, digits=50).most(model) == 7 + int(1000 * factor)
+    assert tokens.Counted(1000, 7, digits=50).most(model) == ceil(1007 * factor)
 
 
 @pytest.mark.parametrize("model", ["Qwen/Qwen2.5-7B", "mistral-small", "smollm2-135m"])
 def test_counted__of_models_with_a_token_for_each_digit__has_them(model: str) -> None:
     assert held(TEXTS["digits"][0], model) >= len(TEXTS["digits"][0])
+
+
+@pytest.mark.parametrize("model", ["llama", "qwen"])
+@pytest.mark.parametrize("name", ["German", "digits"])
+def test_hold__text_in_a_tool__is_no_less_than_others_make_of_it(
+    name: str, model: str
+) -> None:
+    """Where a text stands changes nothing of how other tokenizers part it."""
+    text = TEXTS[name][0]
+    tool = {"type": "function", "function": {"name": "f", "description": text}}
+    whole = {**body("Hi."), "tools": [tool]}
+    found = tokenizer._counted("chat", whole, checks.chat(whole), 10**9, float("inf"))
+    assert found is not None
+    alone = len(text) if (name, model) == ("digits", "qwen") else 0
+    assert found.most(model) >= max(tokens.OTHERS * real(text), alone)
