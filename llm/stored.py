@@ -93,10 +93,23 @@ def repeated(found: Repeated) -> Reply:
         "x-valuecanvas-original-request-id": found.request_id,
     }
     cost = 0 if bill is None else money.to_micros(bill.cost_usd)
-    if bill is not None and COST in sent:
+    body = stored.body
+    if bill is not None:
         # Of a bill above what was held, only what fitted was charged in the end.
-        sent[COST] = money.text(cost)
-    return Reply(stored.status, sent, stored.body, _summary(found, cost))
+        if COST in sent:
+            sent[COST] = money.text(cost)
+        else:
+            body = _at_cost(body, cost)
+    return Reply(stored.status, sent, body, _summary(found, cost))
+
+
+def _at_cost(events: bytes, micros: int) -> bytes:
+    """A stream whose comment, if it has one, says what was charged."""
+    before, mark, after = events.rpartition(f"\n: {COST}=".encode())
+    if not mark:
+        return events
+    _, end, rest = after.partition(b"\n")
+    return b"%b%b%b%b%b" % (before, mark, money.text(micros).encode(), end, rest)
 
 
 def _summary(found: Repeated, cost: int) -> Summary:

@@ -6,7 +6,7 @@ import pytest
 
 from llm.runtime import Runtime
 from llm.tokenizer import encoding
-from tests.live.inside import upstream
+from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
 from tests.live.test_usage_bounds import billed, honest, send, user
 from tests.live.world import Answer, Served, World
 
@@ -109,3 +109,25 @@ async def test_minute__refuses_what_the_budget_could_bear__is_what_is_told(
         answer = await ask(indoors, gateway, served)
     assert (first.status, answer.status) == (200, 429)
     assert answer.error["code"] == "rate_limit_exceeded"
+
+
+async def test_budget__caps_the_bill_of_a_stream__its_replay_says_the_same_cost(
+    indoors: World, gateway: Runtime
+) -> None:
+    indoors.budget(limit="0.000175")
+    counts = {"prompt_tokens": 55, "completion_tokens": 68, "total_tokens": 123}
+    usage = event({"choices": [], "usage": counts})
+    async with upstream(chunk(content="Hi."), chunk(), usage, DONE) as url:
+        model = indoors.serve_at((url, "gpt-4o")).model
+        body = chat_body(model, "Hi.", stream=True, max_tokens=50)
+        answers = []
+        for _ in range(2):
+            exchange = Exchange(gateway, CHAT, body, key=indoors.key)
+            exchange.scope["headers"].append((b"idempotency-key", b"k"))
+            answers.append(await exchange.run())
+    row = billed(indoors, answers[0])
+    assert "capped" in row.marks
+    assert row.cost_usd == Decimal("0.000175")
+    assert b"cost-usd=0.000175\n" in answers[0].body
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert answers[1].body == answers[0].body
