@@ -14,12 +14,19 @@ from tests.flags.rows import make_flag
 pytestmark = pytest.mark.django_db
 
 
+UNSEEN = ("hidden", "submit", "button", "image", "reset")
+
+
 class Parts(HTMLParser):
-    """The landmarks, and where the first link leads."""
+    """The landmarks, where the first link leads, and fields with their labels."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.mains = 0
+        self.labelled: set[str] = set()
+        self._inside_label = 0
+        # Fields that only a <label for> can name: id -> what to call it here.
+        self.bare: list[tuple[str, str]] = []
         self.links: list[str] = []
         self.ids: set[str] = set()
         self.feed(text)
@@ -30,6 +37,25 @@ class Parts(HTMLParser):
         self.mains += tag == "main"
         if tag == "a":
             self.links.append(found.get("href") or "")
+        if tag == "label":
+            self._inside_label += 1
+            self.labelled.add(found.get("for") or "")
+        if tag in ("input", "select", "textarea"):
+            self._field(found)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside_label -= tag == "label"
+
+    def _field(self, found: dict[str, str | None]) -> None:
+        named = found.get("aria-label") or found.get("aria-labelledby")
+        unseen = found.get("type") in UNSEEN or found.get("class") == "hidden"
+        if not (named or unseen or self._inside_label):
+            name = found.get("name") or found.get("id") or "?"
+            self.bare.append((found.get("id") or "", name))
+
+    @property
+    def unlabelled(self) -> set[str]:
+        return {name for own, name in self.bare if own not in self.labelled}
 
 
 def _faults(text: str) -> list[str]:
@@ -40,7 +66,7 @@ def _faults(text: str) -> list[str]:
     first = parts.links[0] if parts.links else ""
     if not first.startswith("#") or first[1:] not in parts.ids:
         faults.append("no skip link")
-    return faults
+    return [*faults, *(f"no label: {name}" for name in sorted(parts.unlabelled))]
 
 
 def _is_page(answer: Any) -> bool:
@@ -62,7 +88,9 @@ def test_every_page__looked_at__has_a_landmark_and_a_skip_link(
             seen += 1
             found = _faults(answer.content.decode())
             faults |= dict.fromkeys(found, path)
-    assert faults == {}
+    assert not faults, "\n".join(
+        f"{path}  {one}" for one, path in sorted(faults.items())
+    )
     assert seen > 80
 
 

@@ -75,6 +75,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "valuecanvas.urls"
 ASGI_APPLICATION = "valuecanvas.asgi.application"
+FORM_RENDERER = "valuecanvas.core.form_renderer.Renderer"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
