@@ -67,7 +67,7 @@ def test_key__issued_with_limits__has_them(boss: Client) -> None:
         "expires_at_1": "",
         **LIMITS,
     }
-    assert boss.post("/admin/billing/apikey/add/", form).status_code == 200
+    assert boss.post("/admin/billing/apikey/add/", form).status_code == 302
     assert ApiKey.objects.get().minute_limits == SAVED
 
 

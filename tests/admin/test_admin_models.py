@@ -23,6 +23,7 @@ FORM = {
     "kind": "chat",
     "max_output_tokens": "100",
     "enabled": "on",
+    "cache_policy": "auto",
     "cache_scope": "customer",
     "first_token_s": "20",
     "between_tokens_s": "15",

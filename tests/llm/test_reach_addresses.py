@@ -223,7 +223,7 @@ def test_discovery__pinned_address__still_proves_the_name_by_tls(
         where = f"localhost:{server.server_port}"
         row = make_provider(base_url=f"https://{where}/v1")
         if name == "localhost":
-            assert discovery.discover(row) == [where]
+            assert list(discovery.discover(row)) == [where]
         else:
             assert not discovery.check(row).ok
     finally:
