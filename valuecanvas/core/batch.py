@@ -124,8 +124,10 @@ class GroupCommit(Generic[Item]):
     # The thread
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="batch", daemon=True)
+        thread.start()
+        # Only now: whoever closes meanwhile can wait for no thread that has not begun.
+        self._thread = thread
 
     def _run(self) -> None:
         try:

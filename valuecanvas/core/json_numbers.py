@@ -99,4 +99,5 @@ def over_64_bits(value: Any, place: str = "") -> str | None:
     else:
         whole = isinstance(value, int)
         return place if whole and not _LEAST_64 <= value <= _MOST_64 else None
-    return next((at for where, v in inside if (at := over_64_bits(v, where))), None)
+    found = (over_64_bits(one, where) for where, one in inside)
+    return next((at for at in found if at is not None), None)
