@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.tcp import tcp_server
+
 Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -26,22 +28,10 @@ def _length(head: bytes) -> int:
 
 @contextlib.asynccontextmanager
 async def serving(reply: Reply) -> AsyncIterator[str]:
-    talks: set[asyncio.Task[None] | None] = set()
-
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talks.add(asyncio.current_task())
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while not writer.is_closing():
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reply(await reader.readexactly(_length(head)), writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        while not writer.is_closing():
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reply(await reader.readexactly(_length(head)), writer)
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        # The client has hung up by now, so each of them ends by itself.
-        await asyncio.gather(*(talk for talk in talks if talk))
+    async with tcp_server(talk) as port:
+        yield f"http://127.0.0.1:{port}"

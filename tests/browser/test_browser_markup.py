@@ -34,6 +34,7 @@ from tests.fixtures_billing import (
     make_route,
 )
 from tests.flags.rows import ADA, make_colours
+from valuecanvas.core.management.commands.flush import SCHEDULES
 
 pytestmark = pytest.mark.browser
 FOUND = """() => [
@@ -119,10 +120,16 @@ def pages(rows: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.fixture
-def planted(site: Site) -> Site:
+def planted(site: Site) -> Iterator[Site]:
     site.page.context.on("request", lambda one: site.complaints.append(one.url))
     without_looks(site)
-    return site
+    kept = [[*model.objects.all()] for model in SCHEDULES]
+    yield site
+    # No flush takes schedules away, and the next tests want them without markup.
+    for model in reversed(SCHEDULES):
+        model.objects.all().delete()
+    for model, rows in zip(SCHEDULES, kept, strict=True):
+        model.objects.bulk_create(rows)
 
 
 def without_looks(site: Site) -> None:

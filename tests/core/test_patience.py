@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from tests.tcp import tcp_server
 from valuecanvas.patience import Patience, cut
 
 
@@ -101,15 +102,14 @@ async def test_cut__connection_with_unread_data__is_closed_at_once() -> None:
         # Far more than the kernel takes for a client that does not read.
         writer.write(b"x" * 50_000_000)
         served.set()
+        await asyncio.Event().wait()  # it stays open
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = server.sockets[0].getsockname()
-    reader, writer = await asyncio.open_connection(*address, limit=1024)
-    await served.wait()
-    assert cycle.transport.get_write_buffer_size() > 0
-    assert cut(cycle.send)
-    assert cycle.transport.get_write_buffer_size() == 0
-    with suppress(ConnectionResetError):
-        assert len(await reader.read()) < 50_000_000
-    writer.close()
-    server.close()
+    async with tcp_server(serve) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        await served.wait()
+        assert cycle.transport.get_write_buffer_size() > 0
+        assert cut(cycle.send)
+        assert cycle.transport.get_write_buffer_size() == 0
+        with suppress(ConnectionResetError):
+            assert len(await reader.read()) < 50_000_000
+        writer.close()

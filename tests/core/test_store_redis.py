@@ -11,6 +11,7 @@ import redis
 from prometheus_client import REGISTRY
 from redis.exceptions import NoScriptError, ResponseError
 
+from tests.tcp import tcp_server
 from valuecanvas.core import store as module
 from valuecanvas.core.store import SLOW_ROUNDS, Script, Store, StoreDown
 from valuecanvas.embedded.processes import Engine, free_port
@@ -156,16 +157,12 @@ async def test_command__server_that_never_answers__costs_the_limit_and_no_more()
     async def swallow(reader: asyncio.StreamReader, writer: Any) -> None:
         await reader.read(-1)
         gone.set()
-        writer.close()
 
-    hole = await asyncio.start_server(swallow, "127.0.0.1", 0)
-    port = hole.sockets[0].getsockname()[1]
-    store = Counted(f"redis://127.0.0.1:{port}", timeout_s=0.02)
-    assert isinstance((await answers(store, 1))[0], StoreDown)
-    await gone.wait()  # the connection with the unread reply is not kept
-    await store.close()
-    hole.close()
-    await hole.wait_closed()
+    async with tcp_server(swallow) as port:
+        store = Counted(f"redis://127.0.0.1:{port}", timeout_s=0.02)
+        assert isinstance((await answers(store, 1))[0], StoreDown)
+        await gone.wait()  # the connection with the unread reply is not kept
+        await store.close()
 
 
 async def test_command__redis_killed_and_another_in_its_place__goes_on(

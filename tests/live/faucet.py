@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from tests.live.inside import DONE, chunk
+from tests.tcp import tcp_server
 
 ROLE, END = chunk(role="assistant", content=""), chunk()
 USAGE = {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14}
@@ -107,11 +108,6 @@ class Faucet:
 @asynccontextmanager
 async def open_faucet() -> AsyncIterator[Faucet]:
     faucet = Faucet()
-    server = await asyncio.start_server(faucet.serve, "127.0.0.1", 0)
-    faucet.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
+    async with tcp_server(faucet.serve) as port:
+        faucet.url = f"http://127.0.0.1:{port}/v1"
         yield faucet
-    finally:
-        for pour in faucet.calls:
-            pour.close()
-        server.close()

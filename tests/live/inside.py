@@ -12,6 +12,7 @@ import orjson
 
 from llm.runtime import Runtime
 from tests.live.world import Answer, World, unique
+from tests.tcp import tcp_server
 from valuecanvas import hot
 
 CHAT = "/v1/chat/completions"
@@ -130,20 +131,12 @@ async def upstream(
         if heard is not None:
             heard.set()
         writer.write(b"HTTP/1.1 %d Said\r\nConnection: close\r\n\r\n" % status)
-        try:
-            for part in script:
-                if isinstance(part, float):
-                    await asyncio.sleep(part)
-                else:
-                    writer.write(part)
-                    await writer.drain()
-        except ConnectionError:
-            return
-        finally:
-            writer.close()
+        for part in script:
+            if isinstance(part, float):
+                await asyncio.sleep(part)
+            else:
+                writer.write(part)
+                await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    finally:
-        server.close()
+    async with tcp_server(serve) as port:
+        yield f"http://127.0.0.1:{port}/v1"

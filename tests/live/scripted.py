@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import orjson
 
 from tests.live.inside import DONE as DONE
 from tests.live.inside import chunk, event
+from tests.tcp import tcp_server
 
 ROLE, HELLO, END = chunk(role="assistant"), chunk(content="Hello."), chunk()
 WHOLE = {
@@ -72,32 +73,12 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 async def provider(answer: Answer = healthy) -> AsyncIterator[str]:
     """The base URL of a provider that closes each connection after its answer."""
 
-    serving: set[asyncio.Task[None]] = set()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.write(answer(await _read(reader)))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # it left
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
+        writer.write(answer(await _read(reader)))
+        await writer.drain()
 
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(serve(reader, writer))
-        serving.add(task)
-        task.add_done_callback(serving.discard)
-
-    server = await asyncio.start_server(begin, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    finally:
-        server.close()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
+    async with tcp_server(serve) as port:
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 __all__ = [

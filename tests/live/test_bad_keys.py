@@ -16,6 +16,7 @@ from tests.live.inside import ask
 from tests.live.scripted import NO_KEY, Asked, healthy, provider, said
 from tests.live.test_inside_streams import acquired, half_open
 from tests.live.world import World
+from tests.tcp import tcp_server
 
 pytestmark = pytest.mark.live
 
@@ -181,14 +182,9 @@ async def test_question__under_way__keeps_no_answer_waiting(
         if (await reader.readline()).startswith(b"GET"):
             await never.wait()
         writer.write(BAD)
-        writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    async with provider() as good:
-        served = indoors.serve_at((url, "m"), (good, "m"))
+    async with tcp_server(silent) as port, provider() as good:
+        served = indoors.serve_at((f"http://127.0.0.1:{port}/v1", "m"), (good, "m"))
         answer = await ask(indoors, gateway, served.model)
-    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
-    assert gateway.outcomes.checks
-    never.set()
-    server.close()
+        assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
+        assert gateway.outcomes.checks
