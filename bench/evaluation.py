@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from bench.plan import FLAG_RULES
-from flags.evaluation import evaluate, flag_set
-from flags.facts import FlagFacts, RuleFacts
+from flags.engine.evaluation import evaluate, flag_set
+from flags.engine.facts import FlagFacts, RuleFacts
 
 ROUNDS, TIMES = 5, 20_000
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from bench.plan import FLAG_RULES, FLAGS, PROMPT, PROMPT_TEXT, VARIANT
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from flags.models import Flag, Rule
 from llm.models import Model, Provider, Route

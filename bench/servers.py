@@ -178,5 +178,11 @@ def floor(upstream: str) -> Program:
 
 def upstream() -> Program:
     """The fake upstream: answers by model name, at once and always the same."""
-    command = [sys.executable, "-m", "llm.demo", "--port", "{port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "valuecanvas.embedded.demo_provider",
+        "--port",
+        "{port}",
+    ]
     return Program("upstream", command, "/v1/models")

@@ -3,7 +3,7 @@
 import structlog
 from celery import shared_task
 
-from billing import purge, reconcile
+from billing.accounting import purge, reconcile
 
 log = structlog.get_logger("billing.tasks")
 

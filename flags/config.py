@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from flags import facts as plain
-from flags.evaluation import FlagSet, flag_set
-from flags.facts import (
+from flags.engine import facts as plain
+from flags.engine.evaluation import FlagSet, flag_set
+from flags.engine.facts import (
     ChangeFacts,
     FlagFacts,
     RuleFacts,
@@ -23,8 +23,8 @@ from flags.models import (
     ScheduledChange,
     Variant,
 )
-from valuecanvas.core import bucketing
-from valuecanvas.core.bucketing import BUCKETS
+from valuecanvas.core.targeting import bucketing
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 __all__ = ["FlagSet", "dump_flags", "flag_set", "load_flags", "restore_flags"]
 

@@ -11,10 +11,11 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flags import config
-from flags.evaluation import FlagSet, flag_set
-from flags.facts import FlagFacts
+from flags.engine.evaluation import FlagSet, flag_set
+from flags.engine.facts import FlagFacts
 from flags.metrics import AGE, LOADED
-from valuecanvas.core import disk_snapshot, epoch
+from valuecanvas.core.db import epoch
+from valuecanvas.core.storage import disk_snapshot
 
 log = structlog.get_logger("flags")
 

@@ -16,7 +16,7 @@ from django.apps import apps
 
 from billing.models import Customer
 from llm import runtime
-from llm.completion import Completion, read_completion
+from llm.replies.completion import Completion, read_completion
 from llm.runtime import Runtime
 from llm.types import Call, Reply
 from valuecanvas.core.errors import InvalidRequest

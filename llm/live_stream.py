@@ -9,20 +9,21 @@ from contextlib import suppress
 from django.conf import settings
 
 from billing.ledger import Stored
-from llm import stream_error, tokens, upstream
 from llm.breaker.types import Event
 from llm.cache.cache import Cache
+from llm.cache.recording import Recording
 from llm.coalesce.flights import Flights
 from llm.dialects.base import Piece, Sort
-from llm.flow import Flow
-from llm.journal import Journal, JournalFull
-from llm.journey import Journey
-from llm.recording import Recording
-from llm.relay import Relay
-from llm.settlement import Outcome, Settler, cost_of, counted
-from llm.stored import EVENTS, with_cost
+from llm.journal.journal import Journal, JournalFull
+from llm.metering import tokens
+from llm.replies.stored import EVENTS, with_cost
+from llm.settlement.settlement import Outcome, Settler, cost_of, counted
 from llm.types import Summary
-from llm.upstream import Failed
+from llm.upstream import http, stream_error
+from llm.upstream.attempts import Journey
+from llm.upstream.failover import Relay
+from llm.upstream.http import Failed
+from llm.upstream.stream import Flow
 from valuecanvas.core import failpoints
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
@@ -164,7 +165,7 @@ class LiveStream:
 
     def _note_error(self, piece: Piece) -> None:
         if piece.sort is Sort.ERROR:
-            self._failure = upstream.in_band(self._flow.candidate, piece.error)
+            self._failure = http.in_band(self._flow.candidate, piece.error)
 
     def _passed(self, out: bytes) -> bytes:
         """Note what is about to be passed on, before it is."""

@@ -6,20 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from billing.ledger import Stored
-from llm import headers, metrics, stored
-from llm.admission import Admission
+from llm import metrics
+from llm.admission.admission import Admission
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
-from llm.exposures import Exposures
-from llm.follow import Followers
-from llm.journal import Journal
-from llm.journey import Journey
-from llm.limits.headers import headers as limit_headers
-from llm.limits.headers import merge
+from llm.coalesce.follower import Followers
+from llm.journal.journal import Journal
 from llm.live_stream import LiveStream
-from llm.observe import observe_hit, passed_over
-from llm.relay import Delivery, Relay
-from llm.settlement import Outcome, Settler, cost_of, counted, entry_of, refused
+from llm.replies import headers, stored
+from llm.replies.limit_headers import headers as limit_headers
+from llm.replies.limit_headers import merge
+from llm.settlement.exposures import Exposures
+from llm.settlement.request_log import observe_hit, passed_over
+from llm.settlement.settlement import (
+    Outcome,
+    Settler,
+    cost_of,
+    counted,
+    entry_of,
+    refused,
+)
 from llm.types import (
     CLIENT_GONE,
     Call,
@@ -30,6 +36,8 @@ from llm.types import (
     Reply,
     StreamReply,
 )
+from llm.upstream.attempts import Journey
+from llm.upstream.failover import Delivery, Relay
 from valuecanvas.core import failpoints, money
 from valuecanvas.core.errors import GatewayError, Unavailable
 

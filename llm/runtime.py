@@ -9,34 +9,35 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from billing.callers import Callers
+from billing.auth.callers import Callers
 from billing.ledger import Ledger
-from llm import metrics, upstream
-from llm.admission import Admission
+from llm import metrics
+from llm.admission.admission import Admission
+from llm.admission.auth_throttle import Strangers
+from llm.admission.free_reads import Reader
+from llm.admission.load_shedding import Room
+from llm.admission.quota_denials import Denials
+from llm.admission.quota_headers import Standings
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
-from llm.denials import Denials
-from llm.exposures import Exposures
-from llm.heir import Heir
-from llm.journal import Journal
-from llm.keeper import Keeper
+from llm.configuration.disk_writer import Keeper
+from llm.configuration.live import LiveConfig
+from llm.journal.journal import Journal
+from llm.journal.recovery import Heir
 from llm.limits.limiter import Limiter
-from llm.live_config import LiveConfig
-from llm.outcomes import Outcomes
+from llm.metering.tokenizer import Tokenizer
 from llm.pipeline import Pipeline
 from llm.providers.key_probe import KeyProbe
-from llm.reader import Reader
-from llm.records import Records
-from llm.relay import Relay
-from llm.room import Room
-from llm.settlement import Settler
-from llm.standings import Standings
-from llm.strangers import Strangers
-from llm.tokenizer import Tokenizer
-from valuecanvas.core.db_thread import DbThread
-from valuecanvas.core.epoch import Changed
-from valuecanvas.core.store import Store, open_store
+from llm.settlement.event_rows import Records
+from llm.settlement.exposures import Exposures
+from llm.settlement.settlement import Settler
+from llm.upstream import http
+from llm.upstream.failover import Relay
+from llm.upstream.outcomes import Outcomes
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.storage.store import Store, open_store
 
 log = structlog.get_logger("llm.runtime")
 
@@ -104,7 +105,7 @@ async def start() -> Runtime:
             callers.drop(changes)
 
     config = LiveConfig(db, changed)
-    pool = upstream.session()
+    pool = http.session()
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
     board = Board(store, records.transition, journal.name)

@@ -4,7 +4,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from llm import heir
+from llm.journal import recovery
 
 log = structlog.get_logger("llm.tasks")
 
@@ -12,7 +12,7 @@ log = structlog.get_logger("llm.tasks")
 @shared_task(name="billing.reap")
 def reap() -> int:
     """End reservations past their lease, and those of dead processes."""
-    ended = heir.reap(settings.JOURNAL_DIR)
+    ended = recovery.reap(settings.JOURNAL_DIR)
     if ended:
         log.warning("reservations.reaped", count=ended)
     return ended

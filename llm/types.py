@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from billing.callers import Callers
+from billing.auth.callers import Callers
+from billing.auth.principal import Principal
 from billing.config import Rate, TierFacts
 from billing.ledger import Admitted, Claim, Limit, Stored
 from billing.models import Usage
-from billing.principal import Principal
-from llm.attachments import NOTHING as NO_ATTACHMENT
-from llm.attachments import Attached
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
-from llm.coalesce.flight import Flight
-from llm.config import ModelFacts, ProviderFacts
+from llm.configuration.facts import ModelFacts, ProviderFacts
 from llm.limits.types import Taken
-from llm.tokens import Counted
+from llm.metering.attachments import NOTHING as NO_ATTACHMENT
+from llm.metering.attachments import Attached
+from llm.metering.tokens import Counted
+from llm.shared_call import Flight
 
 # Says why a request's task is cancelled.
 CLIENT_GONE = "client_gone"
@@ -57,7 +57,7 @@ class Call:
     # The user to be billed instead, and where the request names that one.
     on_behalf: str | None = None
     named_in: str = "user"
-    # Whom the client says that it is for: a label, see billing/acting.py.
+    # Whom the client says that it is for: a label, see billing/auth/act_as.py.
     user: str = ""
     directives: Directives = DEFAULT
     # What the client tells of itself, for flags and experiments.

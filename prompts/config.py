@@ -8,16 +8,16 @@ import orjson
 from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from prompts import grammar, variables
 from prompts.experiments import targeting
 from prompts.experiments.targeting import Condition
-from prompts.grammar import Template
 from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollout
 from prompts.models.experiment import ExperimentState
 from prompts.models.prompt import Kind
 from prompts.models.rollout import LIVE
-from prompts.variables import Declared
-from valuecanvas.core.bucketing import Allocation, loaded
+from prompts.rendering import grammar, variables
+from prompts.rendering.grammar import Template
+from prompts.rendering.variables import Declared
+from valuecanvas.core.targeting.bucketing import Allocation, loaded
 
 Keys = Iterable[str] | None
 

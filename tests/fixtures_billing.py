@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from billing import keys
-from billing.callers import Callers
+from billing.auth import keys
+from billing.auth.callers import Callers
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from llm.models import Model, Provider, Route
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from llm.demo.process import DemoProcess, demo_process
-from llm.demo.referee import Attempt, read_attempts
-from llm.demo.server import start
+from valuecanvas.embedded.demo_provider.process import DemoProcess, demo_process
+from valuecanvas.embedded.demo_provider.send_log import Attempt, read_attempts
+from valuecanvas.embedded.demo_provider.server import start
 
 
 @pytest.fixture(scope="session")

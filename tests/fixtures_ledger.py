@@ -18,8 +18,8 @@ from billing.ledger import (
     Party,
     Settle,
 )
-from valuecanvas.core import epoch
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
 
 COLUMNS = {"user_id": "u", "model": "m", "endpoint": "chat", "trace_id": ""}

@@ -8,7 +8,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 from valuecanvas.embedded import valkey
 from valuecanvas.embedded.processes import Engine
 

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "billing": {"valuecanvas.core"},
     "flags": {"valuecanvas.core"},
     "prompts": {"valuecanvas.core"},
-    "llm": {"valuecanvas.core", "billing", "flags", "prompts"},
+    "llm": {"valuecanvas.core", "valuecanvas.embedded", "billing", "flags", "prompts"},
     "valuecanvas": {
         "valuecanvas.core", "valuecanvas.embedded", "valuecanvas.env",
         "valuecanvas.settings", "billing", "flags", "prompts", "llm",
@@ -31,7 +31,7 @@ DOORS = (
     "llm.admin",
     "llm.management",
     "llm.urls",
-    "llm.urls_cold",
+    "llm.api_urls",
     "llm.gateway",
 )
 

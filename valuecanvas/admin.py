@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from valuecanvas import periodic_admin
-from valuecanvas.core.admin import Admin, LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import TimeFilter
+from valuecanvas.core.admin.bases import Admin, LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import TimeFilter
+from valuecanvas.site import periodic_admin
 
 __all__ = ["periodic_admin"]
 

@@ -15,12 +15,12 @@ django_application = get_asgi_application()
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-from valuecanvas import hot, paths  # noqa: E402
-from valuecanvas.cold import ColdPath  # noqa: E402
-from valuecanvas.core.db_patience import patience  # noqa: E402
-from valuecanvas.hot_body import Receive  # noqa: E402
-from valuecanvas.patience import Send  # noqa: E402
-from valuecanvas.shutdown import Shutdown  # noqa: E402
+from valuecanvas.core.db.statement_timeout import patience  # noqa: E402
+from valuecanvas.http import hot, paths  # noqa: E402
+from valuecanvas.http.cold_path import ColdPath  # noqa: E402
+from valuecanvas.http.hot_body import Receive  # noqa: E402
+from valuecanvas.http.protocol.write_timeout import Send  # noqa: E402
+from valuecanvas.http.shutdown import Shutdown  # noqa: E402
 
 # Where clients fetch prompts; the rest under /api/prompts/ is for people and scripts.
 HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")

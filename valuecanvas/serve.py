@@ -10,7 +10,7 @@ import sys
 APPLICATION = "valuecanvas.asgi:application"
 ARGUMENTS = (
     # Bounds what a client sends outside of bodies.
-    *("--http", "valuecanvas.server_http:HttpProtocol"),
+    *("--http", "valuecanvas.http.protocol.uvicorn_protocol:HttpProtocol"),
     *("--lifespan", "on"),
     "--no-access-log",
     # Nobody's X-Forwarded-For is believed but by TRUST_PROXY.

@@ -5,12 +5,12 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
-from valuecanvas.bad_paths import unknown
-from valuecanvas.schema import Schema
+from valuecanvas.http.error_handlers import unknown
+from valuecanvas.http.openapi_document import Schema
 
-handler400 = "valuecanvas.bad_paths.bad_request"
-handler404 = "valuecanvas.bad_paths.not_found"
-handler500 = "valuecanvas.database_away.broken"
+handler400 = "valuecanvas.http.error_handlers.bad_request"
+handler404 = "valuecanvas.http.error_handlers.not_found"
+handler500 = "valuecanvas.http.database_down.broken"
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),
@@ -22,7 +22,7 @@ urlpatterns = [
     path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("prompts.api.urls")),
     path("api/", include("flags.api.urls")),
-    path("api/", include("llm.urls_cold")),
-    path("", include("valuecanvas.hot_urls")),
+    path("api/", include("llm.api_urls")),
+    path("", include("valuecanvas.http.hot_urls")),
     path("api/<path:rest>", unknown),
 ]

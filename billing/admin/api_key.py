@@ -15,14 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.enums import ActionVariant
 
-from billing import keys
 from billing.admin.api_key_form import ApiKeyForm, RotateForm
 from billing.admin.issued import IssuedAdmin
 from billing.admin.minute_limits import minute_limits
+from billing.auth import keys
 from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
-from valuecanvas.core.admin import action, display
-from valuecanvas.core.admin_filters import NamesFilter
+from valuecanvas.core.admin.bases import action, display
+from valuecanvas.core.admin.filters import NamesFilter
 
 KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
 

@@ -7,9 +7,9 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from billing import spend
+from billing.accounting import spend
 from billing.models import Budget
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.templatetags import figures
 
 TARGETS = {"team": "team", "customer": "customer", "api_key": "key"}

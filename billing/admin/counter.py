@@ -12,8 +12,8 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 from billing.admin.customer_name import names_of
 from billing.models import Counter
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import NamesFilter
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import NamesFilter
 from valuecanvas.core.templatetags import figures
 
 PAGES = {"t": "team", "c": "customer", "k": "apikey"}

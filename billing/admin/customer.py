@@ -13,11 +13,11 @@ from unfold.contrib.filters.admin import (
     RelatedDropdownFilter,
 )
 
-from billing import spend
+from billing.accounting import spend
 from billing.admin.minute_limits import minute_limits
 from billing.models import Customer
-from valuecanvas.core.admin import LargeTableAdmin, display
-from valuecanvas.core.admin_filters import TimeFilter
+from valuecanvas.core.admin.bases import LargeTableAdmin, display
+from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 
 

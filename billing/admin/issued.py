@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 
 from billing.models import ApiKey
-from valuecanvas.core.admin import NO_STORE, Admin
+from valuecanvas.core.admin.bases import NO_STORE, Admin
 from valuecanvas.core.crypto import seal, unseal
 
 # Of the session; its name in the database says nothing of what is in it.

@@ -14,14 +14,14 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_http_methods
 
-from billing import reconcile
+from billing.accounting import reconcile
+from billing.accounting.reconcile import Drift, Finding
 from billing.admin.counter import SCOPES
 from billing.admin.customer_name import names_of
 from billing.models import LedgerCheck
-from billing.reconcile import Drift, Finding
 from valuecanvas.core import money
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.db_patience import patience
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.db.statement_timeout import patience
 from valuecanvas.core.templatetags import figures
 
 RIGHT = "billing.run_ledgercheck"

@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from billing import reprice
 from billing.models import Price
+from billing.pricing import reprice
 from valuecanvas.core.templatetags import figures
 
 # One click does no more: the command `reprice --apply` has no limit.

@@ -8,7 +8,7 @@ from django.utils import timezone
 from billing.admin.customer_name import customer_link
 from billing.models import Reservation
 from billing.models.customer import full_name
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.templatetags import figures
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from billing import spend
+from billing.accounting import spend
 from billing.models import Team
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.templatetags import figures
 
 

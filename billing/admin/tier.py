@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from billing.admin.minute_limits import minute_limits
 from billing.models import Tier
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 
 
 @admin.register(Tier)

@@ -15,7 +15,7 @@ from billing.ledger import sql
 from billing.ledger.connection import connect
 from billing.ledger.counter_keys import keys, long_scopes
 from billing.ledger.decide import decide
-from billing.ledger.plain import lighter, plainer, weight
+from billing.ledger.sanitize import lighter, plainer, weight
 from billing.ledger.types import (
     Admit,
     Admitted,
@@ -35,7 +35,7 @@ from billing.ledger.types import (
 )
 from billing.ledger.writes import Writes
 from valuecanvas.core import failpoints
-from valuecanvas.core.batch import GroupCommit, Policy
+from valuecanvas.core.db.group_commit import GroupCommit, Policy
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 

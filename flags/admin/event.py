@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from flags import words
-from flags.changes import changed
 from flags.models import FlagEvent
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import TimeFilter
+from flags.wording import words
+from flags.wording.changes import changed
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import TimeFilter
 
 
 @admin.register(FlagEvent)

@@ -26,9 +26,9 @@ from flags.admin.schedule import ScheduleMixin
 from flags.admin.switches import SwitchesMixin
 from flags.admin.tester import TesterMixin
 from flags.admin.workspace import WorkspaceMixin
-from flags.listing import is_expired
 from flags.models import ChangeState, Flag, Kind, Rule, ScheduledChange
-from valuecanvas.core.admin import Admin, display
+from flags.wording.listing import is_expired
+from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.templatetags.figures import ago
 
 FIELDS = ("name", "kind", "note", "percent", "purpose", "owner", "expires_on", "tags", "in_gateway")  # fmt: skip

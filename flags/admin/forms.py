@@ -15,9 +15,10 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from flags import integrity, services
+from flags import services
 from flags.actor import Actor
 from flags.admin.section import Section, lines
+from flags.documents import integrity
 from flags.models import Flag, Purpose
 
 EVERYONE = (

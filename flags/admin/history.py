@@ -7,11 +7,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern
 
-from flags import document, services
+from flags import services
 from flags.admin.exposures import chart
 from flags.admin.section import Section
-from flags.changes import changed
+from flags.documents import document
 from flags.models import Flag, FlagEvent
+from flags.wording.changes import changed
 
 
 class RevertForm(Section):

@@ -14,11 +14,12 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from flags import services, words
+from flags import services
 from flags.actor import Actor
 from flags.admin.forms import variant_choices
 from flags.admin.section import Section
 from flags.models import Flag, Kind, Rule
+from flags.wording import words
 from valuecanvas.core.targeting.conditions import check_conditions
 
 TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"

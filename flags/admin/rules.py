@@ -8,12 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 
-from flags import services, words
+from flags import services
 from flags.admin.rule_form import TYPES, USUAL, OrderForm, Row, RuleForm
 from flags.admin.section import Section
 from flags.admin.status import page_of, rule_text
 from flags.models import Flag, Rule
-from valuecanvas.core.admin import post_only
+from flags.wording import words
+from valuecanvas.core.admin.bases import post_only
 
 
 class RemoveForm(Section):

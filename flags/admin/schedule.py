@@ -6,9 +6,10 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 
-from flags import services, words
+from flags import services
 from flags.admin.section import Section
 from flags.models import ChangeState, Flag, ScheduledChange
+from flags.wording import words
 
 
 class CancelForm(Section):

@@ -13,11 +13,12 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from flags import services, words
+from flags import services
 from flags.actor import Actor
 from flags.admin.section import Section
 from flags.models import ChangeKind, Flag
-from valuecanvas.core.bucketing import BUCKETS
+from flags.wording import words
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 UNITS = (("hours", "hours"), ("days", "days"), ("weeks", "weeks"))
 KINDS = (

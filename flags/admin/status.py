@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils import timezone
 
-from flags import exposure, words
+from flags import exposure
 from flags.admin.filters import stale_names
-from flags.changes import Changed, changed
-from flags.listing import is_expired
 from flags.models import ChangeState, Flag, FlagEvent, Rule, ScheduledChange
+from flags.wording import words
+from flags.wording.changes import Changed, changed
+from flags.wording.listing import is_expired
 
 EVENTS, PAST = 12, 6
 # Read of what has ended: more than a ramp has as a rule.

@@ -17,7 +17,7 @@ from flags.admin.rights import actor_of
 from flags.admin.section import text_of
 from flags.admin.verbs import VERBS, Verb
 from flags.models import Flag
-from valuecanvas.core.admin import action
+from valuecanvas.core.admin.bases import action
 from valuecanvas.core.errors import Conflict, NotPermitted
 
 

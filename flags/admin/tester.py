@@ -13,9 +13,9 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from flags.admin.schedule_forms import moment
-from flags.evaluation import Evaluation, evaluate
-from flags.plan import TARGETING_KEY
-from valuecanvas.core.admin import post_only
+from flags.engine.compiled import TARGETING_KEY
+from flags.engine.evaluation import Evaluation, evaluate
+from valuecanvas.core.admin.bases import post_only
 
 _REASONS = {
     "STATIC": "the same for everybody",

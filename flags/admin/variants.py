@@ -14,9 +14,9 @@ from flags import services
 from flags.actor import Actor
 from flags.admin.forms import variant_choices
 from flags.admin.section import Section
+from flags.documents.validation import check_value
 from flags.models import Flag, Kind
-from flags.validation import check_value
-from valuecanvas.core.bucketing import BUCKETS
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 _COLUMNS = ("name", "value", "weight", "label", "model", "parameters", "description")
 

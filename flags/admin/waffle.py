@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from waffle import admin as waffle_admin
 from waffle.models import Sample, Switch
 
-from valuecanvas.core.admin import Admin
+from valuecanvas.core.admin.bases import Admin
 
 for _model in (Switch, Sample):
     admin.site.unregister(_model)

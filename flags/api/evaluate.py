@@ -8,7 +8,7 @@ from rest_framework.views import APIView
 
 from flags.api import access, shapes
 from flags.api.flags import TAGS
-from flags.evaluation import evaluate
+from flags.engine.evaluation import evaluate
 from valuecanvas.core.api.access import Access
 from valuecanvas.core.api.schema import answers
 

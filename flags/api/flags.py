@@ -10,8 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from flags import document, services
+from flags import services
 from flags.api import access, shapes
+from flags.documents import document
 from flags.models import Flag, FlagEvent
 from valuecanvas.core.api.access import Access
 from valuecanvas.core.api.bodies import StrictSerializer

@@ -5,8 +5,9 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers as s
 
-from flags import document, listing
+from flags.documents import document
 from flags.models import ChangeKind, Flag, FlagEvent, Kind, Purpose, ScheduledChange
+from flags.wording import listing
 from valuecanvas.core.api.bodies import (
     Choice,
     JsonField,

@@ -17,9 +17,9 @@ from django.utils import timezone
 from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
-from flags.evaluation import Evaluation, evaluate
-from flags.visitor import context_of, context_of_request, forced
-from valuecanvas.core import epoch
+from flags.engine.evaluation import Evaluation, evaluate
+from flags.engine.visitor import context_of, context_of_request, forced
+from valuecanvas.core.db import epoch
 from valuecanvas.core.models import ConfigModel, ConfigQuerySet
 
 NAME = RegexValidator(

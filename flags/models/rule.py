@@ -5,8 +5,8 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 
 from flags.models.flag import Flag
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.targeting.bucketing import BUCKETS
 from valuecanvas.core.targeting.conditions import check_conditions
 
 

@@ -4,10 +4,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
+from flags.documents.validation import check_effect, check_value
 from flags.models.flag import Flag
-from flags.validation import check_effect, check_value
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",

@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from flags import document, guard, integrity, limits
+from flags import guard
 from flags.actor import Actor
-from flags.document import Document
+from flags.documents import document, integrity, limits
+from flags.documents.document import Document
 from flags.models import ChangeState, Flag, FlagEvent
 from flags.models.event import Action
 from valuecanvas.core.errors import Conflict

@@ -2,8 +2,8 @@
 
 from django.core.exceptions import ValidationError
 
-from flags import document
 from flags.actor import Actor
+from flags.documents import document
 from flags.models import Flag, FlagEvent
 from flags.models.event import Action
 from flags.services.change import changing

@@ -7,8 +7,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from flags import document, guard, integrity, limits
+from flags import guard
 from flags.actor import Actor
+from flags.documents import document, integrity, limits
 from flags.models import Flag, Kind
 from flags.models.event import Action
 from flags.services.change import Change, changing, conflict, lock, record

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from flags import parts
 from flags.actor import Actor
-from flags.document import percent as checked_percent
+from flags.documents import parts
+from flags.documents.document import percent as checked_percent
 from flags.models import Flag
 from flags.models.event import Action
 from flags.services.change import Change, changing

@@ -11,14 +11,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from flags import document, guard, limits
+from flags import guard
 from flags.actor import Actor
-from flags.integrity import variants
+from flags.documents import document, limits
+from flags.documents.integrity import variants
 from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
 from flags.models.event import Action
 from flags.services.change import Change, changing
 from flags.services.rollout import check_weights, put_percent, put_weights
-from valuecanvas.core import locks
+from valuecanvas.core.db import locks
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.ids import uuid7
 

@@ -2,8 +2,8 @@
 
 from django import template
 
-from flags import words
 from flags.models import ScheduledChange
+from flags.wording import words
 from valuecanvas.core.templatetags.figures import ago, percent, point
 
 register = template.Library()

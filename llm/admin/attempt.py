@@ -6,8 +6,8 @@ from django.utils.html import format_html
 
 from llm.admin.filters import ProviderFilter
 from llm.models import Attempt
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import TimeFilter
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 
 

@@ -17,14 +17,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from llm.admin.filters import ProviderFilter, upstream_models
 from llm.breaker import report
 from llm.models import BreakerEvent, BreakerOverride
-from valuecanvas.core.admin import (
-    Admin,
-    LargeTableAdmin,
-    ReadOnlyAdmin,
-    display,
-)
-from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
-from valuecanvas.core.widgets import SuggestedText
+from valuecanvas.core.admin.bases import Admin, LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.widgets import SuggestedText
 
 LAST_EVENTS = 15
 FIRST_EXPIRY = timedelta(hours=1)

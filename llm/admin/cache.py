@@ -15,7 +15,7 @@ from billing.models import Customer
 from llm.cache import purge
 from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 MOST_NAMED = 10

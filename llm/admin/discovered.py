@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 
-from billing import prices
-from llm import catalogue
+from billing.pricing import prices
 from llm.models import Model, Provider, Route
+from llm.setup import catalogue
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from django.utils.html import format_html
 
 from billing.admin.customer_name import customer_link, names_of
 from llm.models import Feedback
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
 
 
 class ScoreFilter(NamesFilter):

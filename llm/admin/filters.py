@@ -3,7 +3,7 @@
 from billing.models import Team
 from llm.models import Model, Provider, Route
 from prompts.models import Prompt
-from valuecanvas.core.admin_filters import NamesFilter
+from valuecanvas.core.admin.filters import NamesFilter
 
 MOST_NAMES = 300
 

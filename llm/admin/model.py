@@ -16,7 +16,7 @@ from billing.models import Price
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
 from llm.models import Model, Route
-from valuecanvas.core.admin import Admin, Inline, display
+from valuecanvas.core.admin.bases import Admin, Inline, display
 
 NO_PRICE = "no price: all requests are refused"
 

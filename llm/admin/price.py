@@ -12,10 +12,10 @@ from billing.admin.reprice import RepriceMixin
 from billing.models import Price
 from llm.admin.filters import ProviderFilter, upstream_models
 from llm.models import Provider
-from valuecanvas.core.admin import Admin, display
-from valuecanvas.core.admin_filters import TimeFilter
+from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.filters import TimeFilter
+from valuecanvas.core.admin.widgets import SuggestedText
 from valuecanvas.core.templatetags import figures
-from valuecanvas.core.widgets import SuggestedText
 
 
 class PriceForm(forms.ModelForm):

@@ -8,7 +8,7 @@ import orjson
 from django.utils import timezone
 
 from billing.models import Price, Tier
-from llm import tokens
+from llm.metering import tokens
 from llm.models import Model, Route
 
 # English has about four bytes a token; the gateway holds back more, to be safe.

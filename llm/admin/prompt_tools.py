@@ -15,7 +15,7 @@ from prompts.admin import preview
 from prompts.admin.rights import VIEW, refuse_unless
 from prompts.admin.version_form import VersionForm
 from prompts.models import Prompt
-from valuecanvas.core.admin import post_only
+from valuecanvas.core.admin.bases import post_only
 
 LEDGER = "billing.view_usage"
 MOST_MODELS = 300

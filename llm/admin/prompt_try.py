@@ -18,8 +18,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from billing.models import ApiKey, Customer
 from llm import gateway
 from llm.admin.playground import REMEDIES, REMEDY, RIGHT, PlaygroundForm
-from llm.completion import Completion
 from llm.models import Model
+from llm.replies.completion import Completion
 from prompts.admin.included import variables_of
 from prompts.admin.status import HEAVY
 from prompts.admin.value_rules import typed

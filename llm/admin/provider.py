@@ -15,7 +15,7 @@ from llm.admin.discovered import add_models, already_routed
 from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
 from llm.providers import discovery
-from valuecanvas.core.admin import Admin, display, post_only
+from valuecanvas.core.admin.bases import Admin, display, post_only
 from valuecanvas.core.templatetags import figures
 
 # Whoever may change these decides where keys are sent.

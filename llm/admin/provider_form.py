@@ -11,7 +11,7 @@ from unfold.widgets import (
 )
 
 from llm.models import Provider
-from llm.providers.reach import origin
+from llm.providers.address_guard import origin
 
 
 class ProviderForm(forms.ModelForm):

@@ -4,7 +4,7 @@ from django.contrib import admin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RelatedDropdownFilter
 
 from llm.models import Route
-from valuecanvas.core.admin import Admin
+from valuecanvas.core.admin.bases import Admin
 
 
 @admin.register(Route)

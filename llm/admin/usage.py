@@ -9,16 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from billing import keys
 from billing.admin.customer_name import customer_link
+from billing.auth import keys
 from billing.models import ApiKey, Usage
 from billing.models.customer import full_name
 from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
 from prompts.models import Prompt
-from valuecanvas.core.admin import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin_filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
 from valuecanvas.core.templatetags import figures
 
 MOST_ATTEMPTS = 50

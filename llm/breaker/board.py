@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from llm.breaker.machine import Machine
 from llm.breaker.types import Event, Look, Name, Pass, Rejected, Report, State, Told
-from valuecanvas.core.store import Script, Store, StoreDown
+from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
 # A closed breaker is believed closed this long before Redis is asked again, in seconds.

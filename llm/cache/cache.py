@@ -12,7 +12,7 @@ from llm.cache.directives import Directives
 from llm.cache.entry import Entry, Form
 from llm.types import Call, Place, Plan
 from valuecanvas.core.cache_policy import CachePolicy, join_policies, wants_variety
-from valuecanvas.core.store import Store, StoreDown
+from valuecanvas.core.storage.store import Store, StoreDown
 
 log = structlog.get_logger("llm.cache")
 ENDPOINTS = frozenset({"chat", "embeddings", "responses"})

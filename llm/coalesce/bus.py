@@ -15,8 +15,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from llm.cache.secret import secret
-from valuecanvas.core.ending import end
-from valuecanvas.core.store import Store, StoreDown
+from valuecanvas.core.cancel import end
+from valuecanvas.core.storage.store import Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
 RETRY_S = 1.0

@@ -13,13 +13,13 @@ from llm.cache.cache import Cache
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.coalesce.bus import Bus
-from llm.coalesce.flight import Flight, SharedFailure, State
 from llm.coalesce.sides import Followed, Led
 from llm.coalesce.watch import Watch
+from llm.shared_call import Flight, SharedFailure, State
 from llm.types import Place
-from valuecanvas.core.ending import end
+from valuecanvas.core.cancel import end
 from valuecanvas.core.errors import GatewayError
-from valuecanvas.core.store import Script, Store, StoreDown
+from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
 LOOK = Script.of(Path(__file__).with_name("look.lua").read_text())

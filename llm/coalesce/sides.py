@@ -7,7 +7,7 @@ from typing import Any
 
 from llm.cache import entry as entries
 from llm.cache.entry import Entry
-from llm.coalesce.flight import Flight, State
+from llm.shared_call import Flight, State
 from llm.types import Place
 
 

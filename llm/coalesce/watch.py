@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import RedisError
 
 from llm.coalesce.bus import Bus
-from valuecanvas.core.ending import end
-from valuecanvas.core.store import StoreDown
+from valuecanvas.core.cancel import end
+from valuecanvas.core.storage.store import StoreDown
 
 # More than a process that lost its connection needs to listen again.
 WATCH_S = 2.0

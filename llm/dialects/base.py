@@ -10,7 +10,7 @@ from llm.cache.entry import Form
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.types import Candidate, Held
-from llm.upstream import Failed
+from llm.upstream.http import Failed
 
 
 class Malformed(Exception):

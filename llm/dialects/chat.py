@@ -4,7 +4,6 @@ from typing import Any
 
 import orjson
 
-from llm import usage_forms
 from llm.cache.assembly import NATURAL, natural
 from llm.cache.entry import Form
 from llm.cache.replay import is_streamable
@@ -18,10 +17,11 @@ from llm.dialects.base import (
     Whole,
 )
 from llm.dialects.chunk_pattern import ChunkPattern
+from llm.dialects.reasoning import is_reasoning, reasoning_text
+from llm.metering import usage_forms
 from llm.providers.error_body import is_error
-from llm.reasoning import is_reasoning, reasoning_text
-from llm.sse import is_done
 from llm.types import Candidate, Held
+from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers
 
 # Content besides reasoning, which has many names.

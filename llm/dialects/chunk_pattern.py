@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from llm import usage_forms
 from llm.cache.assembly import TEXTS
+from llm.metering import usage_forms
 
 # Random, so that the size of an event does not tell what it says.
 _PAD = "obfuscation"

@@ -6,11 +6,11 @@ from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Who
 from llm.dialects.chat import FILTERED, is_error_event, parse, text_size
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
-from llm.sse import is_done
-from llm.stored import DONE
+from llm.replies.stored import DONE
 from llm.translate.tools import with_mode
 from llm.types import Candidate, Held
-from llm.upstream import Failed
+from llm.upstream.http import Failed
+from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers
 
 _ENDINGS = ("response.completed", "response.incomplete")

@@ -5,7 +5,7 @@ from typing import Any
 
 from llm.dialects.base import Dialect, Piece, Sort, StreamReader, Unreadable, Whole
 from llm.dialects.chat import ChatStream, as_whole, capped, check_choices, parse
-from llm.stored import DONE
+from llm.replies.stored import DONE
 from llm.translate import ResponseStream, to_chat, to_response
 from llm.types import Candidate, Held
 from valuecanvas.core import json_numbers

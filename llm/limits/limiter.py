@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from llm.limits.types import Hold, Kind, Refused, Subject, Taken
 from llm.limits.window import Reply, Windows, now_ms
 from llm.metrics import LIMITS_ALONE
-from valuecanvas.core.store import Script, Store, StoreDown
+from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.limits")
 

@@ -2,8 +2,8 @@
 
 import math
 
-from llm.limits.headers import headers
 from llm.limits.types import Kind, Refused
+from llm.replies.limit_headers import headers
 from valuecanvas.core.errors import TooManyRequests
 
 WHOSE = {"c": "this user", "k": "this API key", "f": "ratings"}

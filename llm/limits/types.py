@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from billing.auth.principal import Principal
 from billing.config import TierFacts
 from billing.minute_limits import MinuteLimits
-from billing.principal import Principal
 
 
 class Kind(StrEnum):

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-from billing.lru import Lru
 from billing.minute_limits import MinuteLimits
+from valuecanvas.core.storage.lru import Lru
 
 # A minute is counted in buckets of 2 seconds, the newest one under way and 30 before it.
 # A bucket leaves as a whole, so no 60 seconds ever see more than the limit, a request

@@ -2,7 +2,7 @@
 
 import django.core.validators
 import llm.models.provider
-import llm.providers.reach
+import llm.providers.address_guard
 from django.db import migrations, models
 
 
@@ -21,6 +21,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='provider',
             name='base_url',
-            field=models.CharField(help_text='Up to and with /v1. Another scheme, host or port clears the key.', max_length=300, validators=[django.core.validators.URLValidator(schemes=['http', 'https']), llm.providers.reach.check_url], verbose_name='base URL'),
+            field=models.CharField(help_text='Up to and with /v1. Another scheme, host or port clears the key.', max_length=300, validators=[django.core.validators.URLValidator(schemes=['http', 'https']), llm.providers.address_guard.check_url], verbose_name='base URL'),
         ),
     ]

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from django.db import migrations
 from django.db.models import Model
 
-from llm.providers.reach import origin
+from llm.providers.address_guard import origin
 from valuecanvas.core import crypto
 
 

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
 
-from llm.providers import reach
+from llm.providers import address_guard
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
 from valuecanvas.core.models import ConfigModel
@@ -39,7 +39,7 @@ class Provider(ConfigModel):
     base_url = models.CharField(
         "base URL",
         max_length=300,
-        validators=[URLValidator(schemes=["http", "https"]), reach.check_url],
+        validators=[URLValidator(schemes=["http", "https"]), address_guard.check_url],
         help_text="Up to and with /v1. Another scheme, host or port clears the key.",
     )
     api_key_env = models.CharField(
@@ -79,4 +79,4 @@ class Provider(ConfigModel):
         return str(settings.PROVIDER_KEYS.get(self.api_key_env, ""))
 
     def _bound_to(self) -> str:
-        return f"provider:{self.key}:{reach.origin(self.base_url)}"
+        return f"provider:{self.key}:{address_guard.origin(self.base_url)}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from billing.acting import may_act_for_customer
+from billing.auth.act_as import may_act_for_customer
+from billing.auth.principal import Principal
 from billing.models import Reservation, Scope, Usage
-from billing.principal import Principal
 from llm.models import Feedback
 from valuecanvas.core.errors import Conflict, NotFound, Unavailable
 

@@ -6,7 +6,7 @@ import httpx2
 import openai
 from django.conf import settings
 
-from llm.providers import reach
+from llm.providers import address_guard
 
 if TYPE_CHECKING:
     from llm.models import Provider
@@ -33,9 +33,11 @@ class Transport(httpx2.HTTPTransport):
 def _pin(request: httpx2.Request) -> None:
     """Raises OffLimits, OSError."""
     if request.url.scheme != "https":
-        raise reach.OffLimits(reach.PLAIN)
+        raise address_guard.OffLimits(address_guard.PLAIN)
     host = request.url.host
-    address = reach.resolved(host, request.url.port or reach.PORTS["https"])
+    address = address_guard.resolved(
+        host, request.url.port or address_guard.PORTS["https"]
+    )
     # TLS and the header Host still have the name.
     request.extensions = {**request.extensions, "sni_hostname": host}
     request.url = request.url.copy_with(host=address)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
-from llm.providers import reach
+from llm.providers import address_guard
 from llm.providers.client import sdk
 from valuecanvas.core import crypto
 
@@ -100,7 +100,7 @@ _BY_STATUS = {
 
 def _explain(error: openai.OpenAIError) -> str:
     cause = error.__cause__ and error.__cause__.__cause__
-    if isinstance(cause, reach.OffLimits):
+    if isinstance(cause, address_guard.OffLimits):
         return str(cause)
     if isinstance(error, openai.APITimeoutError):
         return "It did not answer in time: check the base URL and the network."

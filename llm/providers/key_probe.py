@@ -8,8 +8,8 @@ import aiohttp
 import structlog
 from django.conf import settings
 
-from llm.config import ProviderFacts
-from llm.providers import reach
+from llm.configuration.facts import ProviderFacts
+from llm.providers import address_guard
 from llm.providers.base import Verdict
 from llm.providers.error_body import read_error
 
@@ -72,7 +72,7 @@ class KeyProbe:
         if not settings.LLM_ALLOW_HTTP_PROVIDERS and not provider.base_url.startswith(
             "https:"
         ):
-            raise reach.OffLimits(reach.PLAIN)
+            raise address_guard.OffLimits(address_guard.PLAIN)
         headers = {"Accept-Encoding": "identity", "User-Agent": "valuecanvas"}
         if provider.api_key:
             headers["Authorization"] = f"Bearer {provider.api_key}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm.reasoning import reasoning_text
+from llm.dialects.reasoning import reasoning_text
 from llm.translate.fields import Json
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from valuecanvas.core import json_numbers

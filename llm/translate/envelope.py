@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from llm import usage_forms
+from llm.metering import usage_forms
 from llm.translate.fields import Json
 from llm.translate.items import Status
 from llm.translate.tools import with_mode

@@ -1,6 +1,6 @@
 """A chat completion as a Response object."""
 
-from llm import usage_forms
+from llm.metering import usage_forms
 from llm.translate.chat import (
     call_in,
     calls_in,

@@ -4,7 +4,7 @@ from typing import Final
 
 import orjson
 
-from llm import usage_forms
+from llm.metering import usage_forms
 from llm.translate.chat import (
     calls_in,
     logprobs_in,

@@ -11,12 +11,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
-from billing import acting, proof
-from llm import idempotency
+from billing.auth import act_as, key_check
 from llm.cache import directives
-from llm.checks import LARGE_BYTES
-from llm.choice import context
-from llm.responses import EventStream, json_response
+from llm.replies.http import EventStream, json_response
+from llm.request import idempotency
+from llm.request.shape import LARGE_BYTES
+from llm.resolve import context
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
 from valuecanvas.core import json_numbers
@@ -41,7 +41,7 @@ class HotView(APIView):
     """A DRF view whose handlers are coroutines, run without a thread hop.
 
     The pipeline authenticates, so DRF's own authentication and permissions are off;
-    errors of the tree become HTTP in valuecanvas/hot.py.
+    errors of the tree become HTTP in valuecanvas/http/hot.py.
     """
 
     authentication_classes = ()
@@ -74,7 +74,7 @@ class PaidView(HotView):
             id=request_id(request),
             endpoint="",
             body={},
-            authorization=proof.authorization(request.META),
+            authorization=key_check.authorization(request.META),
         )
         try:
             if len(request.body) > LARGE_BYTES:
@@ -205,7 +205,7 @@ def call_of(
         id=request_id(request),
         endpoint=endpoint,
         body=body,
-        authorization=proof.authorization(sent),
+        authorization=key_check.authorization(sent),
         on_behalf=on_behalf,
         named_in=named_in,
         user=user,
@@ -230,10 +230,10 @@ def named_user(request: ASGIRequest, user_id: str | None) -> tuple[str | None, s
     found = header.encode("latin-1").decode("utf-8", "replace")
     if user_id not in (None, found):
         raise InvalidRequest(
-            f"'userId' and the header '{acting.HEADER}' name different users.",
+            f"'userId' and the header '{act_as.HEADER}' name different users.",
             param="userId",
         )
-    return found, acting.HEADER
+    return found, act_as.HEADER
 
 
 async def answer(request: ASGIRequest, call: Call) -> HttpResponseBase:

@@ -10,15 +10,15 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers as s
 
-from billing import proof
+from billing.auth import key_check
+from billing.auth.principal import Principal
 from billing.minute_limits import MinuteLimits
-from billing.principal import Principal
 from llm.limits.refusal import error as limit_error
 from llm.limits.types import Refused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Opinion
-from llm.responses import json_response
+from llm.replies.http import json_response
 from llm.runtime import Runtime
 from llm.types import Call
 from llm.views import schemas
@@ -118,7 +118,7 @@ class FeedbackView(HotView):
                 id=request_id(request),
                 endpoint="feedback",
                 body={},
-                authorization=proof.authorization(request.META),
+                authorization=key_check.authorization(request.META),
             )
         )
         await _count(gateway, principal, str(request_id(request)))

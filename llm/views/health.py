@@ -9,15 +9,15 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from billing import proof
+from billing.auth import key_check
 from llm.breaker.types import Name, State
-from llm.responses import json_response
+from llm.configuration.snapshot import Snapshot
+from llm.replies.http import json_response
 from llm.runtime import Runtime
-from llm.snapshot import Snapshot
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import HotView, request_id, runtime
-from valuecanvas.core import monitor_access
+from valuecanvas.core.access import monitor_access
 
 MOST_AGE_S = 1.0
 
@@ -62,7 +62,7 @@ async def _may_see(request: ASGIRequest) -> bool:
     """Raises NotAuthenticated, NotPermitted for a wrong key."""
     if monitor_access.is_allowed(request):
         return True
-    authorization = proof.authorization(request.META)
+    authorization = key_check.authorization(request.META)
     if not authorization:
         return False
     call = Call(

@@ -7,11 +7,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from billing import proof
-from llm.config import ModelFacts
-from llm.resolve import may_use
-from llm.responses import json_response
-from llm.snapshot import Snapshot
+from billing.auth import key_check
+from llm.configuration.facts import ModelFacts
+from llm.configuration.snapshot import Snapshot
+from llm.replies.http import json_response
+from llm.resolve.plan import may_use
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import HotView, request_id, runtime
@@ -36,7 +36,7 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
         id=request_id(request),
         endpoint="models",
         body={},
-        authorization=proof.authorization(request.META),
+        authorization=key_check.authorization(request.META),
     )
     principal = await admission.identify(call)
     return [

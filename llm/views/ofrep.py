@@ -14,12 +14,12 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from billing import proof
+from billing.auth import key_check
+from billing.auth.principal import Principal
 from billing.models import Scope
-from billing.principal import Principal
-from flags import evaluation
-from flags.evaluation import Evaluation, FlagSet, evaluate, evaluate_all
-from llm.responses import json_response
+from flags.engine import evaluation
+from flags.engine.evaluation import Evaluation, FlagSet, evaluate, evaluate_all
+from llm.replies.http import json_response
 from llm.types import Call
 from llm.views import ofrep_schemas as schemas
 from llm.views.base import HotView, json_body, request_id, runtime
@@ -164,7 +164,7 @@ def shown(found: Evaluation) -> dict[str, Any]:
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     """The flags as committed now or last known, and who asks. Raises GatewayError."""
-    header = proof.authorization(request.META)
+    header = key_check.authorization(request.META)
     call = Call(request_id(request), "flags", {}, authorization=header)
     snapshot, principal = await runtime(request).reader.open(call)
     if Scope.FLAGS_EVALUATE.value not in principal.scopes:

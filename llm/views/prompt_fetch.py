@@ -19,19 +19,19 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from drf_spectacular.utils import extend_schema_view as described
 from rest_framework import serializers as s
 
-from billing.principal import Principal
-from llm.choice import context, effects, models
-from llm.choice.asked import Asked
-from llm.choice.effects import Effects
-from llm.choice.pick import pick
-from llm.choice.words import laid_over
-from llm.reader import Readable
-from llm.responses import json_response
-from llm.snapshot import Snapshot
+from billing.auth.principal import Principal
+from llm.admission.free_reads import Readable
+from llm.configuration.snapshot import Snapshot
+from llm.replies.http import json_response
+from llm.resolve import context, flag_effects, usable_models
+from llm.resolve.flag_effects import Effects
+from llm.resolve.prompt_body import laid_over
+from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_version import pick
 from llm.views.base import HotView, call_of, runtime
-from prompts.grammar import Template, Variable
 from prompts.models.prompt import Kind
-from prompts.render import Chosen, Library
+from prompts.rendering.grammar import Template, Variable
+from prompts.rendering.render import Chosen, Library
 from valuecanvas.core.api.schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotPermitted
 
@@ -106,7 +106,7 @@ class FetchPrompt(HotView):
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
             )
         known = context.build(principal, {"user": asked.get("user")}, call.context)
-        found = effects.of(snapshot.flags, known, time.time())
+        found = flag_effects.of(snapshot.flags, known, time.time())
         chosen = pick(snapshot.prompt_library, _named(key, asked), known, found)
         told = shown(snapshot.prompt_library, chosen, found)
         told["model"] = _model(chosen, found, principal, snapshot)
@@ -150,7 +150,9 @@ def _model(
         # What was last known of prompts on disk comes without the models.
         if name and (
             not isinstance(snapshot, Snapshot)
-            or models.usable(name, "chat", principal=principal, snapshot=snapshot)
+            or usable_models.usable(
+                name, "chat", principal=principal, snapshot=snapshot
+            )
         ):
             return name
     return chosen.version.model or None

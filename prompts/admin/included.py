@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from prompts import grammar
 from prompts.models import PromptVersion
 from prompts.models.label import LATEST, PRODUCTION
+from prompts.rendering import grammar
 
 DEEPEST = 5
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from prompts import grammar
 from prompts.admin.included import DEEPEST, declared, referred
 from prompts.admin.version_form import VersionForm, shown
+from prompts.rendering import grammar
 
 
 @dataclass(frozen=True, slots=True)

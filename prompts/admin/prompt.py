@@ -32,7 +32,7 @@ from prompts.models import (
 from prompts.models.experiment import ExperimentState
 from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.templatetags.figures import ago
 
 DETAILS = ("key", "kind", "folder", "description", "owner", "tags")

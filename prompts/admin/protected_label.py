@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from prompts.models import ProtectedLabel
-from valuecanvas.core.admin import Admin, display
+from valuecanvas.core.admin.bases import Admin, display
 
 
 @admin.register(ProtectedLabel)

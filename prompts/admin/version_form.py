@@ -13,10 +13,10 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from prompts import grammar
 from prompts.admin.value_rules import ANY, KINDS, Rule, rule_of, schema_of, typed
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompt import Kind
+from prompts.rendering import grammar
 
 ROLES = (
     ("system", "System"),

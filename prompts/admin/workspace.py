@@ -17,7 +17,7 @@ from prompts.admin.status import status
 from prompts.admin.value_rules import KINDS
 from prompts.admin.version_form import MUST, ROLES, VersionForm
 from prompts.models import Prompt, PromptVersion
-from valuecanvas.core.admin import post_only
+from valuecanvas.core.admin.bases import post_only
 from valuecanvas.core.errors import Conflict
 
 

@@ -7,14 +7,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from prompts import render
 from prompts.api import access, given, shown
 from prompts.api.prompts import TAGS
 from prompts.config import ExperimentFacts, experiments_by_prompt, load_experiments
 from prompts.models import Experiment, Prompt
 from prompts.models.experiment import ExperimentState
 from prompts.models.label import PRODUCTION
-from prompts.render import Chosen, Library
+from prompts.rendering import render
+from prompts.rendering.render import Chosen, Library
 from prompts.services.composition import Stored
 from valuecanvas.core.api.access import Access
 from valuecanvas.core.api.schema import answers

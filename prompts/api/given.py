@@ -10,8 +10,8 @@ from valuecanvas.core.api.bodies import (
     JsonObjectField,
     StrictSerializer,
 )
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.cache_policy import CachePolicy
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 REASON = "Why; kept in the history."
 # Far more than any prompt has, and few enough for one transaction.

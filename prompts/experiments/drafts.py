@@ -10,8 +10,8 @@ from django.db import transaction
 from prompts.experiments import targeting
 from prompts.models import Arm, Experiment, Prompt, PromptVersion
 from prompts.models.experiment import ExperimentState, Metric
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.errors import Conflict
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 MOST_ARMS = 10
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")

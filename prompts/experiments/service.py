@@ -18,8 +18,8 @@ from prompts.services import Actor, add_version, move_label
 from prompts.services.actor import require_move
 from prompts.services.audit import lock, record
 from prompts.services.composition import check_use
-from valuecanvas.core.bucketing import allocate, dumped, loaded
 from valuecanvas.core.errors import Conflict
+from valuecanvas.core.targeting.bucketing import allocate, dumped, loaded
 
 # Whether the models that arms name can answer, which is not for prompts to know.
 # Raises ValidationError for 'arms'.

@@ -6,8 +6,8 @@ from django.db import models
 
 from prompts.models.prompt import KEY, Prompt
 from prompts.models.version import PromptVersion
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 
 class ExperimentState(models.TextChoices):

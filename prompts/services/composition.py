@@ -16,8 +16,8 @@ from prompts.config import PromptFacts, VersionFacts
 from prompts.models import Prompt, PromptVersion
 from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE
-from prompts.render import BrokenPrompt, Library
-from valuecanvas.core import locks
+from prompts.rendering.render import BrokenPrompt, Library
+from valuecanvas.core.db import locks
 
 # In JSON a tab is written as \t.
 _INCLUDES = r"\{\{(?:[ \t]|\\t)*>"

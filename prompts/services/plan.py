@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from valuecanvas.core.bucketing import BUCKETS
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 MOST_STEPS = 50
 LONGEST_WAIT = 60 * 24 * 90

@@ -27,8 +27,8 @@ from prompts.services.actor import GATEWAY, Actor, require_move
 from prompts.services.audit import lock, record
 from prompts.services.endings import close, end
 from prompts.services.label import point, version_of
-from valuecanvas.core.bucketing import BUCKETS
 from valuecanvas.core.errors import Conflict, GatewayError
+from valuecanvas.core.targeting.bucketing import BUCKETS
 
 log = structlog.get_logger("prompts.rollout")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from prompts import grammar, schema_rules, variables
 from prompts.config import VersionFacts
 from prompts.models.prompt import Kind
-from prompts.patterns import HEAVIEST
+from prompts.rendering import grammar, schema_rules, variables
+from prompts.rendering.patterns import HEAVIEST
 from valuecanvas.core.json_numbers import REMEDY, too_large
 from valuecanvas.core.parameters import RESERVED, wrong
 

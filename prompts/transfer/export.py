@@ -8,7 +8,7 @@ from django.db.models import Prefetch
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.services.words import Words
 from prompts.transfer.files import PromptFile, VersionFile, texts
-from valuecanvas.core.transfer import Exported, write
+from valuecanvas.core.transfer.commands import Exported, write
 
 
 def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Exported:

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from prompts.services import words
 from prompts.services.version import check_remarks
 from prompts.services.words import Words
-from valuecanvas.core import yaml_loader
+from valuecanvas.core.transfer import yaml_loader
 
 PROMPT = "prompt.yaml"
 # YAML takes these for ends of lines, or drops them, unless they are escaped.

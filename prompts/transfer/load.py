@@ -16,7 +16,7 @@ from prompts.services.label import point
 from prompts.services.version import columns
 from prompts.transfer.changes import Changes, Refused, compare, rows_of
 from prompts.transfer.files import PromptFile
-from valuecanvas.core.transfer import REASON
+from valuecanvas.core.transfer.commands import REASON
 
 
 @dataclass(frozen=True, slots=True)

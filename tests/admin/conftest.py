@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 
-from valuecanvas.groups import AUDITORS, OPERATORS, ensure_groups
+from valuecanvas.site.groups import AUDITORS, OPERATORS, ensure_groups
 
 
 @pytest.fixture(autouse=True)

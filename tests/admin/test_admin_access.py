@@ -8,8 +8,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from tests.fixtures_billing import make_team
-from valuecanvas import groups as the_groups
-from valuecanvas.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
+from valuecanvas.site import groups as the_groups
+from valuecanvas.site.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
 
 USERS = "/admin/auth/user/"
 CHANGES = ("add_user", "change_user", "delete_user", "view_user", "add_group", "change_group", "view_group")  # fmt: skip

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey
 from tests.fixtures_billing import make_api_key, make_customer, make_model
 

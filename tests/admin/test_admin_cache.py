@@ -8,7 +8,7 @@ from llm.cache import purge
 from llm.models import CacheEpoch
 from prompts.models import Prompt
 from tests.fixtures_billing import make_customer, make_model, make_team
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 ADD = "admin:llm_cacheepoch_add"
 

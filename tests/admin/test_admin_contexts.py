@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from billing.prices import package_context
-from llm import catalogue
+from billing.pricing.prices import package_context
 from llm.models import Model
 from llm.providers import discovery
+from llm.setup import catalogue
 from tests.admin.provider_server import Lister, listening
 from tests.fixtures_billing import make_provider
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing import traffic
+from billing.accounting import traffic
 from billing.models import Customer
 from llm.models import Model
 from tests.admin.rows import make_counter, make_override, make_usage
@@ -24,7 +24,7 @@ from tests.fixtures_billing import (
     make_route,
     make_team,
 )
-from valuecanvas import dashboard
+from valuecanvas.site import dashboard
 
 INDEX = "/admin/"
 

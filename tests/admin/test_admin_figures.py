@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 
 from llm.models import Model
-from valuecanvas.core.admin_filters import NamesFilter
+from valuecanvas.core.admin.filters import NamesFilter
 from valuecanvas.core.templatetags import figures
 
 

@@ -159,7 +159,7 @@ def test_crash__as_a_page__says_so_without_a_traceback(
     boss: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boss.raise_request_exception = False
-    monkeypatch.setattr("valuecanvas.dashboard.fill", None)
+    monkeypatch.setattr("valuecanvas.site.dashboard.fill", None)
     page = boss.get("/admin/")
     assert page.status_code == 500
     assert b"Something broke here" in page.content

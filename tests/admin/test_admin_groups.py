@@ -9,9 +9,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 
 from billing.models import Team
-from valuecanvas import groups as the_groups
 from valuecanvas.core.models import GivenRight
-from valuecanvas.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
+from valuecanvas.site import groups as the_groups
+from valuecanvas.site.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
 
 KILL, ADD_KEY = "flags.kill_flag", "billing.add_apikey"
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Scope
 from billing.models.api_key import SCOPE_RIGHTS
 from llm.models import Model

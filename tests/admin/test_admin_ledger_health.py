@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 
-from billing import invariants, reconcile
+from billing.accounting import invariants, reconcile
 from billing.models import Counter, LedgerCheck, Usage
 from tests.admin.rows import (
     make_counter,

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests.admin.rows import MAKE
-from valuecanvas.core.admin import Admin, ReadOnlyAdmin
-from valuecanvas.groups import VIEWED
+from valuecanvas.core.admin.bases import Admin, ReadOnlyAdmin
+from valuecanvas.site.groups import VIEWED
 
 LABELS = sorted(MAKE)
 WRITABLE = [

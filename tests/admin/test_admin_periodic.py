@@ -7,7 +7,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from tests.admin.rows import make_task
 from valuecanvas.celery import app
-from valuecanvas.periodic_admin import OURS
+from valuecanvas.site.periodic_admin import OURS
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,6 @@ from django.test import Client
 
 from billing.models import Customer, Usage
 from llm.admin.playground import SAMPLES
-from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.models import Provider
 from tests.fixtures_billing import (
@@ -22,6 +21,7 @@ from tests.fixtures_billing import (
     make_route,
     make_tier,
 )
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 PAGE = "/admin/llm/model/playground/"
 # The pipeline has a thread and connections of its own: it must see committed rows.

@@ -12,7 +12,6 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import Customer, Usage
-from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.models import Model
 from llm.prompting import metrics
@@ -27,6 +26,7 @@ from tests.fixtures_billing import (
     make_route,
     make_tier,
 )
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 def url_of(prompt: Prompt, name: str) -> str:

@@ -9,10 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import reconcile, traffic
+from billing.accounting import reconcile, traffic
 from billing.admin import reprice as door
 from billing.models import Price, Usage
-from billing.reprice import apply
+from billing.pricing.reprice import apply
 from tests.admin.rows import make_usage
 from tests.fixtures_billing import make_budget, make_price
 
@@ -90,7 +90,7 @@ def test_action__more_than_one_click_takes__says_so(
     for _ in range(3):
         make_usage(marks=["unpriced"])
     monkeypatch.setattr(door, "MOST", 1)
-    monkeypatch.setattr("billing.reprice.AT_A_TIME", 1)
+    monkeypatch.setattr("billing.pricing.reprice.AT_A_TIME", 1)
     assert "do it again for the rest" in act(operator, price, confirmed="1")
     assert Usage.objects.exclude(corrects=None).count() == 1
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from tests.admin.rows import MAKE
 from tests.fixtures_billing import make_api_key
-from valuecanvas.core.admin import SECRETS
+from valuecanvas.core.admin.bases import SECRETS
 
 pytestmark = pytest.mark.django_db
 SECRET_NAME = re.compile(r"digest|password|secret|sealed|fingerprint|session_key")

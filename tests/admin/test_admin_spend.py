@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import spend
+from billing.accounting import spend
 from billing.models import Budget, Customer, Price
 from tests.admin.rows import make_counter
 from tests.fixtures_billing import (

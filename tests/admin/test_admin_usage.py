@@ -21,7 +21,7 @@ from tests.fixtures_billing import (
     make_provider,
     make_team,
 )
-from valuecanvas.core import large_table
+from valuecanvas.core.admin import large_table
 
 LIST = "/admin/billing/usage/"
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from billing import callers as module
-from billing import keys
-from billing.callers import Callers
+from billing.auth import callers as module
+from billing.auth import keys
+from billing.auth.callers import Callers
 from billing.models import ApiKey, Customer
 from tests.billing.watch import Watch
 from tests.fixtures_billing import make_tier
-from valuecanvas.core import epoch
-from valuecanvas.core.db_thread import DbThread
-from valuecanvas.core.epoch import Changed
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.epoch import Changed
 from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import callers as module
-from billing import keys
-from billing.callers import Callers
+from billing.auth import callers as module
+from billing.auth import keys
+from billing.auth.callers import Callers
 from billing.models import ApiKey, Customer
 from tests.billing.watch import Watch
 from tests.fixtures_billing import make_api_key, make_customer, make_team

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from django.db import connection
 
-from billing import lookups
-from billing.callers import Callers
+from billing.auth import lookups
+from billing.auth.callers import Callers
 from billing.models import Customer, Team, Tier
 from tests.billing.issuer import AUDIENCE, ISSUER, SECRET, hs256
 from tests.billing.watch import Watch
 from tests.fixtures_billing import make_api_key, make_customer, make_team, make_tier
-from valuecanvas.core import epoch
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import (
     InvalidRequest,
     NotAuthenticated,

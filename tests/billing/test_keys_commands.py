@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Customer
 from tests.fixtures_billing import make_api_key, make_customer
 

@@ -7,9 +7,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Customer
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 
 def test_generate__called__gives_text_that_parses_to_its_prefix():

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 
 def test_revoke__an_active_key__is_revoked_with_a_change_row(api_key):

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Budget
 from tests.fixtures_billing import make_api_key, make_budget
 

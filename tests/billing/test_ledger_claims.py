@@ -22,7 +22,7 @@ from billing.models import IdempotencyKey, Usage
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held, rows
 from tests.races.rounds import ROUNDS
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 CLAIM = Claim("c" * 64, "f" * 64)
 ANSWER = Stored(200, {"x-a": "b"}, b'{"a": "\xff"}')

@@ -14,8 +14,8 @@ from billing.ledger.types import Answer, Item
 from tests.billing import sessions
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held, rows
-from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.group_commit import BatchUnavailable
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from billing.ledger import Admit, Admitted, Charge, Ledger, Settle, Stored, commit_now
 from billing.ledger.connection import connect
-from billing.ledger.plain import plainer
+from billing.ledger.sanitize import plainer
 from billing.models import Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held

@@ -8,7 +8,7 @@ from billing.ledger import Admitted, BudgetRefused, Ledger, Limit
 from billing.ledger import ledger as module
 from billing.models import Counter
 from tests.fixtures_ledger import Desk, make_party
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 
 async def test_memory__is_full_in_mid_batch__no_budget_counts_as_unspent(

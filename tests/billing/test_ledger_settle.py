@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+from billing.accounting.reaper import reap
 from billing.ledger import (
     Admitted,
     Ledger,
@@ -17,11 +18,10 @@ from billing.ledger import (
 )
 from billing.ledger.ledger import undo
 from billing.models import Usage
-from billing.reaper import reap
 from tests.billing import days
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held, rows, total
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 
 def counters(scope: str) -> list[tuple[int, ...]]:

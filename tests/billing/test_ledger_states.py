@@ -17,8 +17,8 @@ from billing.models import IdempotencyKey, Usage
 from tests.billing import sessions
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_nothing_held
-from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.group_commit import BatchUnavailable
 
 CLAIM = Claim("c" * 64, "f" * 64)
 ANSWER = Stored(200, {}, b"Hello.")

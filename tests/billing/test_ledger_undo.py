@@ -8,15 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from billing import reconcile
+from billing.accounting import reconcile
 from billing.ledger import Admit, Admitted, Claim, Hit, Ledger, Peek, Stored
 from billing.ledger import ledger as module
 from billing.ledger.types import Answer, Item, Unhit
 from billing.models import IdempotencyKey, Usage
 from tests.fixtures_ledger import Desk, make_party
 from tests.invariants import assert_nothing_held, rows
-from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.group_commit import BatchUnavailable
 
 CLAIM = Claim("c" * 64, "f" * 64)
 ANSWER = Stored(200, {}, b"Hello.")

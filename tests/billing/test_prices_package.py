@@ -7,9 +7,9 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from billing import prices
 from billing.models import Price
-from billing.prices import PackagePrice, package_price
+from billing.pricing import prices
+from billing.pricing.prices import PackagePrice, package_price
 from tests.fixtures_billing import make_model, make_price, make_provider, make_route
 
 LLAMA = "meta-llama/Llama-3-70b-chat-hf"

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import purge, tasks
+from billing import tasks
+from billing.accounting import purge
 from billing.models import Counter, LedgerCheck
 from valuecanvas.core.models import Change
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing import reaper
+from billing.accounting import reaper
 from billing.ledger import Admit, Admitted, Claim, commit_now
 from billing.models import IdempotencyKey, Reservation, Usage
 from tests.fixtures_ledger import FACTS, Desk, make_party, make_settle

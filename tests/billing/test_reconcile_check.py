@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from billing import invariants, reaper, reconcile
+from billing.accounting import invariants, reaper, reconcile
 from billing.ledger import Admitted, Settle, commit_now
 from billing.models import Counter, Reservation, Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_party, make_settle

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from prometheus_client import REGISTRY
 
-from billing import invariants, metrics, purge, reconcile, tasks
+from billing import metrics, tasks
+from billing.accounting import invariants, purge, reconcile
 from billing.ledger import commit_now
 from billing.models import Counter, LedgerCheck
 from tests.fixtures_ledger import Desk, make_settle

@@ -10,13 +10,15 @@ from django.conf import LazySettings
 from django.db import IntegrityError, connections
 from django.utils import timezone
 
-from billing import corrections, reconcile, reprice
+from billing.accounting import reconcile
 from billing.ledger import Admitted, commit_now
 from billing.models import Counter, Usage
+from billing.pricing import corrections, reprice
 from tests.fixtures_billing import LONG_AGO, make_budget, make_price
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.tampering import tampering
-from valuecanvas.core import epoch, money
+from valuecanvas.core import money
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAIR = ("somewhere", "a-model")

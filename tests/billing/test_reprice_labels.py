@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from billing import corrections, reprice
 from billing.ledger import Admitted, commit_now
 from billing.ledger.sql import CHOSEN
 from billing.models import Usage
+from billing.pricing import corrections, reprice
 from tests.fixtures_billing import make_price
 from tests.fixtures_ledger import Desk, make_settle
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from billing import facts, keys, seen_keys
-from billing.seen_keys import SeenKeys
+from billing.auth import facts, keys, offline_keys
+from billing.auth.offline_keys import SeenKeys
 from tests.fixtures_billing import make_api_key, make_customer, make_team
 from valuecanvas.core.errors import NotAuthenticated, Unavailable
 
@@ -19,9 +19,9 @@ READS = ["flags:evaluate", "prompts:read"]
 def on_disk(*texts: str, saved_at: float = 0) -> SeenKeys:
     """The keys as a process finds them that starts now."""
     prefixes = [keys.parse(one) or "" for one in texts]
-    rows = seen_keys.dump(facts.load_keys(prefixes), prefixes)
+    rows = offline_keys.dump(facts.load_keys(prefixes), prefixes)
     rows = orjson.loads(orjson.dumps(rows))
-    return SeenKeys(seen_keys.restore(rows), saved_at or time.time())
+    return SeenKeys(offline_keys.restore(rows), saved_at or time.time())
 
 
 def test_key__that_was_saved__proves_its_caller():
@@ -41,7 +41,7 @@ def test_key__that_was_saved__proves_its_caller():
 def test_keys__saved__are_no_secrets():
     row, text = make_api_key(scopes=READS)
 
-    told = seen_keys.dump(facts.load_keys([row.prefix]), [row.prefix])
+    told = offline_keys.dump(facts.load_keys([row.prefix]), [row.prefix])
 
     assert text.rpartition(row.prefix)[2] not in str(told)
     assert told[row.prefix]["digest"] == row.digest
@@ -59,7 +59,7 @@ def test_keys__that_may_not_read_or_are_worth_nothing__are_not_saved():
     first, last = make_api_key(scopes=READS), make_api_key(scopes=READS[:1])
     prefixes = [row.prefix for row, _ in (last, *useless, first)]
 
-    told = seen_keys.dump(facts.load_keys(prefixes), [*prefixes, "unknown"])
+    told = offline_keys.dump(facts.load_keys(prefixes), [*prefixes, "unknown"])
 
     assert list(told) == [last[0].prefix, first[0].prefix]
 
@@ -98,7 +98,7 @@ def test_key__that_expires_after_it_was_saved__is_refused(monkeypatch):
 
 def test_key__in_a_file_of_yesterday__is_not_believed():
     _, text = make_api_key(scopes=READS)
-    found = on_disk(text, saved_at=time.time() - seen_keys.BELIEVED_S)
+    found = on_disk(text, saved_at=time.time() - offline_keys.BELIEVED_S)
 
     with pytest.raises(Unavailable):
         found.caller(f"Bearer {text}", None)
@@ -118,4 +118,4 @@ def test_user__named_by_a_key__counts_only_where_it_may_act_for_others():
 
 def test_keys__of_another_release__are_an_error():
     with pytest.raises((KeyError, TypeError, ValueError)):
-        seen_keys.restore({"a": {"digest": "x"}})
+        offline_keys.restore({"a": {"digest": "x"}})

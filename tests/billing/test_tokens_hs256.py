@@ -7,8 +7,8 @@ import orjson
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from billing import tokens
-from billing.tokens import Tokens
+from billing.auth import jwt as tokens
+from billing.auth.jwt import Tokens
 from tests.billing.issuer import (
     AUDIENCE,
     ISSUER,

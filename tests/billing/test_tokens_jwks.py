@@ -11,8 +11,8 @@ import pytest_asyncio
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from billing import jwks
-from billing.tokens import Tokens
+from billing.auth import jwks
+from billing.auth.jwt import Tokens
 from tests.billing.issuer import AUDIENCE, ISSUER, Issuer, claims, hmac_under, raw
 from valuecanvas.core.errors import NotAuthenticated, Unavailable
 

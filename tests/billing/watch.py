@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection
 
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 
 class Watch:

@@ -3,12 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey
 from tests.admin.rows import MAKE, make_usage
 from tests.browser.conftest import Site
 from tests.fixtures_billing import make_customer, make_route, make_team
-from valuecanvas.sidebar import GROUPS, Item
+from valuecanvas.site.sidebar import GROUPS, Item
 
 pytestmark = pytest.mark.browser
 PAGES = [item for _, items in GROUPS for item in items if not item.url.startswith("/")]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from llm.demo.process import DemoProcess
 from tests.admin.provider_server import Lister, listening
 from tests.browser.conftest import Site
 from tests.fixtures_billing import (
@@ -15,6 +14,7 @@ from tests.fixtures_billing import (
     make_provider,
     make_route,
 )
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 pytestmark = pytest.mark.browser
 PAGE = "/admin/llm/model/playground/"

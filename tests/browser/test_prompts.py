@@ -15,7 +15,6 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Dialog, Page, expect
 
-from llm.demo.process import DemoProcess
 from prompts import services
 from prompts.models import Prompt
 from prompts.services import Actor
@@ -29,6 +28,7 @@ from tests.fixtures_billing import (
     make_provider,
     make_route,
 )
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 pytestmark = pytest.mark.browser
 Shoot = Callable[[str], None]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import psycopg
 
-from valuecanvas.core.batch import GroupCommit, Policy
+from valuecanvas.core.db.group_commit import GroupCommit, Policy
 
 Error = Callable[[], BaseException]
 

@@ -5,7 +5,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from valuecanvas import bad_paths
+from valuecanvas.http import error_handlers
 
 
 @pytest.mark.parametrize("path", ["/api/prompts", "//v1/chat/completions", "//api/x"])
@@ -45,7 +45,7 @@ def test_path__of_no_page__is_a_page(settings: Settings) -> None:
 
 def test_suspicious__anything_else_on_an_api_path__is_json_without_its_text() -> None:
     request = RequestFactory().get("/v1")
-    answer = bad_paths.bad_request(request, SuspiciousOperation("a secret"))
+    answer = error_handlers.bad_request(request, SuspiciousOperation("a secret"))
     assert answer.status_code == 400
     assert b"invalid_request" in answer.content  # type: ignore[attr-defined]
     assert b"secret" not in answer.content  # type: ignore[attr-defined]

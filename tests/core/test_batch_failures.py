@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from psycopg import errors
 
 from tests.core.broken_desk import BrokenDesk, Thing, outcomes, serving
-from valuecanvas.core import batch_retries
-from valuecanvas.core.batch import BatchUnavailable
-from valuecanvas.core.batch_retries import Retries, Waiting
+from valuecanvas.core.db import commit_retries
+from valuecanvas.core.db.commit_retries import Retries, Waiting
+from valuecanvas.core.db.group_commit import BatchUnavailable
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_retries, "BACKOFF", (0.001,))
+    monkeypatch.setattr(commit_retries, "BACKOFF", (0.001,))
 
 
 def slow(name: str, weight: int = 100, **fields: object) -> Thing:
@@ -191,7 +191,7 @@ def test_retries__try_that_took_long__leaves_the_locks_to_others_for_twice_as_lo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SimpleNamespace(monotonic=lambda: 0.0)
-    monkeypatch.setattr("valuecanvas.core.batch_retries.time", clock)
+    monkeypatch.setattr("valuecanvas.core.db.commit_retries.time", clock)
     retries = line(0)
     retries.failed(2.0, again=True)
     assert retries.wait_s == 4.0

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from django.db import connections
 
-from valuecanvas.core import batch, batch_retries
-from valuecanvas.core.batch import BatchUnavailable, GroupCommit, Policy
+from valuecanvas.core.db import commit_retries, group_commit
+from valuecanvas.core.db.group_commit import BatchUnavailable, GroupCommit, Policy
 
 Work = Callable[[psycopg.Connection, Sequence[str]], Sequence[object]]
 
@@ -73,7 +73,7 @@ class Desk:
 
 @pytest.fixture
 def desk(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(batch_retries, "BACKOFF", (0.001, 0.002))
+    monkeypatch.setattr(commit_retries, "BACKOFF", (0.001, 0.002))
     one = Desk()
     yield one
     one.go.set()
@@ -110,8 +110,8 @@ async def test_submit__others_while_one_is_committed__go_together(
 async def test_submit__after_a_large_batch__waits_a_moment_for_company(
     desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "BUSY", 2)
-    monkeypatch.setattr(batch, "LINGER_S", 2.0)
+    monkeypatch.setattr(group_commit, "BUSY", 2)
+    monkeypatch.setattr(group_commit, "LINGER_S", 2.0)
     desk.go.clear()
     first = group.submit("a")
     await until_busy(desk)

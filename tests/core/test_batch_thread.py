@@ -8,14 +8,14 @@ import pytest
 import structlog
 
 from tests.core.broken_desk import BrokenDesk, Thing, outcomes, serving
-from valuecanvas.core import batch_retries
-from valuecanvas.core.batch import BatchUnavailable, GroupCommit
+from valuecanvas.core.db import commit_retries
+from valuecanvas.core.db.group_commit import BatchUnavailable, GroupCommit
 from valuecanvas.core.metrics import BATCH_GIVEN_UP, BATCH_THREADS
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_retries, "BACKOFF", (0.001,))
+    monkeypatch.setattr(commit_retries, "BACKOFF", (0.001,))
 
 
 def replaced() -> float:

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from valuecanvas.core import bucketing
-from valuecanvas.core.bucketing import BUCKETS, Allocation, Span
+from valuecanvas.core.targeting import bucketing
+from valuecanvas.core.targeting.bucketing import BUCKETS, Allocation, Span
 
 SUBJECTS = [f"user-{number}" for number in range(100_000)]
 

@@ -1,6 +1,6 @@
 """A subject as the ledger keeps it."""
 
-from valuecanvas.core.bucketing import digest
+from valuecanvas.core.targeting.bucketing import digest
 
 
 def test_digest__of_a_subject__is_the_same_for_ever() -> None:

@@ -23,8 +23,8 @@ from tests.fixtures_billing import (
     make_team,
     make_tier,
 )
-from valuecanvas.core import epoch
-from valuecanvas.core.epoch import Changed
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.epoch import Changed
 from valuecanvas.core.models import Change, Epoch
 
 pytestmark = pytest.mark.django_db

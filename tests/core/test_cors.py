@@ -3,7 +3,7 @@
 import pytest
 from django.http import HttpResponse
 
-from valuecanvas import cors
+from valuecanvas.http import cors
 
 ORIGIN = "https://app.example.com"
 

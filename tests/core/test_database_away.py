@@ -6,7 +6,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from valuecanvas.database_away import DatabaseAway
+from valuecanvas.http.database_down import DatabaseAway
 
 AWAY = [OperationalError("gone: secret-host"), InterfaceError("closed")]
 

@@ -10,10 +10,10 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import OperationalError, connection
 from django.test import RequestFactory
 
-from valuecanvas.core import db_patience
-from valuecanvas.core.db_patience import patience
+from valuecanvas.core.db import statement_timeout
+from valuecanvas.core.db.statement_timeout import patience
 from valuecanvas.core.postgresql.base import DatabaseWrapper
-from valuecanvas.database_away import broken
+from valuecanvas.http.database_down import broken
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def limit(of: DatabaseWrapper) -> str:
 
 
 def test_connection__of_a_command__has_no_bound(transactional_db: None) -> None:
-    assert db_patience.seconds() is None
+    assert statement_timeout.seconds() is None
     with another() as made:
         assert limit(made) == "0"
 
@@ -43,13 +43,13 @@ def test_connection__of_a_page__is_bounded_in_the_server_too(
     options = {**connection.settings_dict["OPTIONS"], "options": "-c timezone=UTC"}
     with patience(7), another(OPTIONS=options) as made:
         assert limit(made) == "7s"
-    assert db_patience.seconds() is None
+    assert statement_timeout.seconds() is None
 
 
 def test_statement__slower_than_the_patience__is_given_up_and_the_connection(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db_patience, "GRACE_S", 0.1)
+    monkeypatch.setattr(statement_timeout, "GRACE_S", 0.1)
     with another() as made, made.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         number = cursor.fetchone()[0]
@@ -86,8 +86,8 @@ def test_connect__server_takes_it_and_says_nothing__is_given_up(
 def test_patience__within_another__holds_until_its_end() -> None:
     with patience(5):
         with patience(20):
-            assert db_patience.seconds() == 20
-        assert db_patience.seconds() == 5
+            assert statement_timeout.seconds() == 20
+        assert statement_timeout.seconds() == 5
 
 
 def _broken_by(error: Exception, request: WSGIRequest) -> Any:

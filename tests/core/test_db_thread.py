@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
-from valuecanvas.core import disk_snapshot
+from valuecanvas.core.storage import disk_snapshot
 
 SECTIONS = {"flag": {"1": {"name": "a-flag", "share": 2500}}}
 

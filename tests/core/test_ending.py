@@ -2,7 +2,7 @@
 
 import asyncio
 
-from valuecanvas.core.ending import end
+from valuecanvas.core.cancel import end
 
 
 async def test_end__cancellation_swallowed_twice__ends_all_the_same() -> None:

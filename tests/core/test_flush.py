@@ -7,7 +7,7 @@ from django_celery_beat.models import PeriodicTask
 
 from billing.models import Tier
 from tests.fixtures_billing import make_tier, unique
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from valuecanvas.core.models import LoginFailure
-from valuecanvas.login import LoginForm
+from valuecanvas.site.login import LoginForm
 
 RIGHT, WRONG = "a-right-password", "guess"
 LIMIT = 10

@@ -8,8 +8,9 @@ from django.core.cache import caches
 
 from tests.fixtures_billing import make_api_key, unique
 from tests.prompts_api.conftest import Caller, key_client, person
-from valuecanvas.core import address, minutes
-from valuecanvas.core.minutes import Minutes
+from valuecanvas.core.access import address
+from valuecanvas.core.storage import minute_counter
+from valuecanvas.core.storage.minute_counter import Minutes
 
 HERE = "/api/prompts"
 
@@ -40,17 +41,17 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(minutes, "time", found)
-    minutes.minutes.cache_clear()
+    monkeypatch.setattr(minute_counter, "time", found)
+    minute_counter.minutes.cache_clear()
     return found
 
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
     broken = Broken()
-    monkeypatch.setattr(minutes, "cache", broken)
+    monkeypatch.setattr(minute_counter, "cache", broken)
     yield broken
-    minutes.minutes.cache_clear()
+    minute_counter.minutes.cache_clear()
 
 
 def test_count__of_one_name__goes_up_in_all_processes() -> None:
@@ -63,7 +64,7 @@ def test_count__the_minute_is_over__begins_anew(clock: Clock) -> None:
     one, name = Minutes(), unique("name")
     one.count(name)
     clock.now += 20
-    assert (one.count(name), minutes.left_s()) == (1, 60)
+    assert (one.count(name), minute_counter.left_s()) == (1, 60)
 
 
 def test_count__redis_forgets_in_between__is_unknown_and_goes_on(
@@ -80,7 +81,7 @@ def test_count__redis_forgets_in_between__is_unknown_and_goes_on(
             return int(real.incr(key))
 
     with monkeypatch.context() as patched:
-        patched.setattr(minutes, "cache", Forgetful())
+        patched.setattr(minute_counter, "cache", Forgetful())
         assert one.count(name) == 0
     assert one.count(name) == 1
 
@@ -92,7 +93,7 @@ def test_count__redis_is_away__knows_nothing_and_asks_no_more_for_a_while(
     assert [one.count("x") for _ in range(3)] == [0, 0, 0]
     assert one.used("x", "y") == [0, 0]
     assert away.asked == 1
-    clock.ticks += minutes.PASS_BY_S
+    clock.ticks += minute_counter.PASS_BY_S
     one.count("x")
     assert away.asked == 2
 
@@ -104,7 +105,7 @@ def test_used__redis_is_slow__is_not_asked_for_a_while(
     asked = away.get_many
 
     def slowly(*args: Any) -> dict[str, int]:
-        clock.ticks += 2 * minutes.SLOW_S
+        clock.ticks += 2 * minute_counter.SLOW_S
         return asked(*args)
 
     monkeypatch.setattr(away, "get_many", slowly, raising=False)

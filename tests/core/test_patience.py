@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from tests.tcp import tcp_server
-from valuecanvas.patience import Patience, cut
+from valuecanvas.http.protocol.write_timeout import Patience, cut
 
 
 class Client:

@@ -18,7 +18,7 @@ def test_command__for_anybody__believes_no_header_and_bounds_heads() -> None:
     assert command[1:4] == ["-m", "uvicorn", "valuecanvas.asgi:application"]
     assert "--no-proxy-headers" in command
     http = command[command.index("--http") + 1]
-    assert http == "valuecanvas.server_http:HttpProtocol"
+    assert http == "valuecanvas.http.protocol.uvicorn_protocol:HttpProtocol"
     assert command[-2:] == ["--workers", "2"]
 
 

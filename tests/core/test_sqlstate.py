@@ -11,7 +11,7 @@ from django.db import (
 )
 from psycopg import errors
 
-from valuecanvas.core import sqlstate
+from valuecanvas.core.db import sqlstate
 
 # SQLSTATE, is the row at fault, may it be, does the database take nobody's writes?
 TABLE = [

@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 from redis.exceptions import NoScriptError, ResponseError
 
 from tests.tcp import tcp_server
-from valuecanvas.core import store as module
-from valuecanvas.core.store import SLOW_ROUNDS, Script, Store, StoreDown
+from valuecanvas.core.storage import store as module
+from valuecanvas.core.storage.store import SLOW_ROUNDS, Script, Store, StoreDown
 from valuecanvas.embedded.processes import Engine, free_port
 
 PUT = Script.of("return redis.call('SET', KEYS[1], ARGV[1])")

@@ -8,8 +8,8 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
-from flags import exchange
-from valuecanvas.core import yaml_loader
+from flags.documents import yaml_files
+from valuecanvas.core.transfer import yaml_loader
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUGHS = "\n".join(
@@ -68,7 +68,7 @@ def test_readers__given_a_bomb__refuse_in_words(bomb: str, tmp_path: Path) -> No
     with pytest.raises(CommandError, match="not YAML"):
         call_command("import_prompts", str(tmp_path))
     with pytest.raises(ValidationError, match="no YAML"):
-        exchange.parsed(text)
+        yaml_files.parsed(text)
     with pytest.raises(CommandError, match="is no value"):
         call_command("flag", "a-flag", "--create", "--set", f"note={text}")
 
@@ -81,4 +81,4 @@ def test_code__that_reads_yaml__does_it_by_the_bounded_loader() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"yaml\.(safe_|full_|unsafe_)?load(_all)?\(", path.read_text())
     ]
-    assert reading == ["valuecanvas/core/yaml_loader.py"]
+    assert reading == ["valuecanvas/core/transfer/yaml_loader.py"]

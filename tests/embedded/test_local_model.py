@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError
 from openai.types.chat import ChatCompletionMessageParam
 
-from llm import local_model
+from valuecanvas.embedded import local_model
 
 from .test_embedded_launch import ROOT, environment
 

@@ -13,8 +13,8 @@ from prompts.experiments.drafts import ArmSpec, Draft, create_draft
 from prompts.models import Experiment, Label, Prompt, PromptVersion
 from prompts.services import Actor
 from tests.fixtures_billing import unique
-from valuecanvas.core.bucketing import digest
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.targeting.bucketing import digest
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HALVES = (

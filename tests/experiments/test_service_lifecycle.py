@@ -24,9 +24,15 @@ from tests.experiments.rows import (
     make_prompt,
     make_version,
 )
-from valuecanvas.core import epoch
-from valuecanvas.core.bucketing import BUCKETS, bucket, loaded, owner, weights_of
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict, NotPermitted
+from valuecanvas.core.targeting.bucketing import (
+    BUCKETS,
+    bucket,
+    loaded,
+    owner,
+    weights_of,
+)
 
 pytestmark = pytest.mark.django_db
 SUBJECTS = [f"user-{number}" for number in range(10_000)]

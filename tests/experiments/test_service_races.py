@@ -13,8 +13,8 @@ from prompts.experiments import service
 from prompts.models import Experiment, Label
 from prompts.services import Actor, move_label
 from tests.experiments.rows import make_actor, make_draft, make_prompt
-from valuecanvas.core.bucketing import loaded, weights_of
 from valuecanvas.core.errors import Conflict
+from valuecanvas.core.targeting.bucketing import loaded, weights_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 20

@@ -15,7 +15,7 @@ CALLERS = [f"user-{number}" for number in range(100)]
 
 def answers(store: Any, names: list[str]) -> dict[str, Any]:
     """What each caller gets of each flag, and the CPU seconds of each answer."""
-    evaluate = import_string("flags.evaluation.evaluate")
+    evaluate = import_string("flags.engine.evaluation.evaluate")
     values, seconds = [], []
     for name in names:
         for caller in CALLERS:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from billing.accounting.reaper import reap
 from billing.models import Reservation, Usage
-from billing.reaper import reap
-from llm.heir import settle_all
+from llm.journal.recovery import settle_all
 from tests.faults import invariants
 from tests.faults.conftest import Stage
 from tests.faults.counts import either

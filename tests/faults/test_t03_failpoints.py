@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from billing.models import Usage
-from llm.heir import settle_all
+from llm.journal.recovery import settle_all
 from tests.faults import invariants
 from tests.faults.conftest import Stage
 from tests.faults.counts import either

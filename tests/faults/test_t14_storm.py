@@ -9,7 +9,6 @@ import pytest
 
 from billing.models import Reservation
 from llm import runtime
-from llm.demo.process import DemoProcess
 from llm.live_stream import LiveStream
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
@@ -18,6 +17,7 @@ from tests.faults.report import Case
 from tests.invariants import assert_books_balance
 from tests.live.world import Served, World
 from valuecanvas.core.ids import uuid7
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 STORM = [asyncio.CancelledError, GeneratorExit, SystemExit, MemoryError]
 TIMES = either(2, 50)

@@ -11,11 +11,11 @@ import orjson
 import pytest
 from pytest_django import Settings
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey
 from flags import services as flag_services
 from flags.models import Flag
-from llm import last_known
+from llm.configuration import last_known
 from prompts import services
 from prompts.experiments import service as experiments
 from prompts.models import Prompt
@@ -30,7 +30,7 @@ from tests.faults.web import Web, webs
 from tests.flags.rows import ADA as FLAG_ADA
 from tests.flags.rows import make_colours, make_flag
 from tests.live.world import Answer, unique
-from valuecanvas.core import disk_snapshot
+from valuecanvas.core.storage import disk_snapshot
 
 USERS = [f"user-{number}" for number in range(either(24, 200))]
 READS = ["flags:evaluate", "prompts:read"]

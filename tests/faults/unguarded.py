@@ -19,13 +19,14 @@ from tests.faults.inside import application
 # The application must be there before its modules are changed.
 from billing.ledger import ledger  # isort: skip
 from billing.ledger.types import Admit, Answer, Item  # isort: skip
-from llm import idempotency  # isort: skip
+from llm.request import idempotency
+
 from llm.cache import entry, key  # isort: skip
 from llm.coalesce.flights import Flights  # isort: skip
 from llm.live_stream import LiveStream  # isort: skip
 from tests.faults.leaks import LEAKS  # isort: skip
 from tests.races.rounds import Careless  # isort: skip
-from valuecanvas import hot  # isort: skip
+from valuecanvas.http import hot
 
 
 class _Pause(threading.Barrier):

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from flags.evaluation import FlagSet, flag_set
-from flags.facts import FlagFacts, RuleFacts, VariantFacts
-from valuecanvas.core.bucketing import BUCKETS, allocate
+from flags.engine.evaluation import FlagSet, flag_set
+from flags.engine.facts import FlagFacts, RuleFacts, VariantFacts
+from valuecanvas.core.targeting.bucketing import BUCKETS, allocate
 
 
 def make_facts(name: str = "a-flag", **fields: Any) -> FlagFacts:

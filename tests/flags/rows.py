@@ -5,10 +5,10 @@ from typing import Any
 from flags import services
 from flags.actor import Actor
 from flags.config import load_flags
-from flags.evaluation import Evaluation, FlagSet, evaluate, flag_set
+from flags.engine.evaluation import Evaluation, FlagSet, evaluate, flag_set
 from flags.models import Flag
 from tests.fixtures_billing import unique
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 ADA, BOB = Actor("ada", trusted=True), Actor("bob", trusted=True)
 

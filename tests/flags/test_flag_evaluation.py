@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from flags.evaluation import evaluate, evaluate_all
-from flags.facts import ChangeFacts, VariantFacts
+from flags.engine.evaluation import evaluate, evaluate_all
+from flags.engine.facts import ChangeFacts, VariantFacts
 from tests.flags.facts import colours, make_facts, make_rule, make_set
-from valuecanvas.core.bucketing import BUCKETS, allocate, bucket, loaded
+from valuecanvas.core.targeting.bucketing import BUCKETS, allocate, bucket, loaded
 
 SUBJECTS = [f"user-{number}" for number in range(100_000)]
 ALICE = {"targetingKey": "alice", "user": "alice", "tier": "pro", "team": "blue"}

@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from flags import limits, services
+from flags import services
+from flags.documents import limits
 from flags.models import Flag, Rule, ScheduledChange
 from tests.fixtures_billing import unique
 from tests.flags.rows import BOB, ask, make_flag

@@ -10,11 +10,11 @@ from django.db.utils import IntegrityError
 from django.utils import timezone
 
 from flags import services
-from flags.document import state
+from flags.documents.document import state
+from flags.documents.validation import check_value
 from flags.models import Flag, FlagEvent, Rule, Variant
-from flags.validation import check_value
 from tests.flags.rows import ADA, BOB, ask, current, make_colours, make_flag
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict
 
 pytestmark = pytest.mark.django_db

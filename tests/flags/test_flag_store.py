@@ -12,8 +12,8 @@ from flags.models import Flag
 from flags.store import FlagStore
 from tests.fixtures_billing import make_tier
 from tests.flags.rows import ADA, make_colours, make_flag
-from valuecanvas.core import disk_snapshot
 from valuecanvas.core.models import Change
+from valuecanvas.core.storage import disk_snapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from flags import services
-from flags.evaluation import evaluate
+from flags.engine.evaluation import evaluate
 from flags.models import Rule
 from tests.flags.facts import make_facts, make_rule, make_set
 from tests.flags.rows import ADA, ask, make_flag

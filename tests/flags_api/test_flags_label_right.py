@@ -9,8 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from flags import exchange, services
+from flags import services
 from flags.actor import COMMAND, Actor, of_user
+from flags.documents import yaml_files
 from flags.models import ChangeState, Flag
 from prompts.models import ProtectedLabel
 from tests.fixtures_billing import unique
@@ -169,9 +170,9 @@ def test_unknown_author__nobody_to_ask__is_refused() -> None:
 
 def test_import__from_the_command_line__may() -> None:
     rows = [{"name": "f", "kind": "string", "in_gateway": True, "variants": LEADING}]
-    assert exchange.imported(rows, actor=COMMAND).created == 1
+    assert yaml_files.imported(rows, actor=COMMAND).created == 1
     with pytest.raises(NotPermitted):
-        exchange.imported([{**rows[0], "percent": 1}], actor=Actor("x"))
+        yaml_files.imported([{**rows[0], "percent": 1}], actor=Actor("x"))
 
 
 def test_admin__page_and_switch__say_what_is_missing() -> None:

@@ -10,13 +10,14 @@ from django.db import connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from llm import hold, runtime
-from llm.demo.process import DemoProcess
+from llm import runtime
+from llm.admission import hold
 from llm.gateway import door
 from llm.runtime import Runtime
 from tests.fixtures_billing import unique
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import orjson
 from llm.runtime import Runtime
 from tests.live.world import Answer, World, unique
 from tests.tcp import tcp_server
-from valuecanvas import hot
+from valuecanvas.http import hot
 
 CHAT = "/v1/chat/completions"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from llm import hold, runtime
+from llm import runtime
+from llm.admission import hold
 from llm.runtime import Runtime
 from tests.invariants import assert_books_balance
 from tests.live.faucet import Faucet, open_faucet

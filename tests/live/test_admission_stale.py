@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from pytest_django import Settings
 
-from llm import hold
+from llm.admission import hold
 from llm.runtime import Runtime
 from tests.live.faucet import open_faucet
 from tests.live.inside import CHAT, Exchange, chat_body

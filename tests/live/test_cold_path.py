@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from valuecanvas import cold
-from valuecanvas.cold import ColdPath
+from valuecanvas.http import cold_path
+from valuecanvas.http.cold_path import ColdPath
 
 PAGE = b"x" * 200_000
 
@@ -107,7 +107,7 @@ async def test_bytes__of_all_requests__are_bounded_and_free_again(
     pages: Pages, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.LLM_SEND_TIMEOUT_S = 600
-    monkeypatch.setattr(cold, "MOST_HELD_BYTES", 100_000)
+    monkeypatch.setattr(cold_path, "MOST_HELD_BYTES", 100_000)
     path, stuck, late = ColdPath(pages), Visitor(stuck=True), Visitor()
     pages.open.set()
     first = stuck.visit(path)
@@ -130,7 +130,7 @@ async def test_interpreter__while_pages_are_made__is_passed_on_sooner(
     before = sys.getswitchinterval()
     task = Visitor().visit(ColdPath(pages))
     await until(lambda: pages.running)
-    assert sys.getswitchinterval() == pytest.approx(cold.SWITCH_S)
+    assert sys.getswitchinterval() == pytest.approx(cold_path.SWITCH_S)
     pages.open.set()
     await task
     assert sys.getswitchinterval() == before

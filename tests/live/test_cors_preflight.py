@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.live.world import World
-from valuecanvas import paths
+from valuecanvas.http import paths
 
 ORIGIN = "https://app.example.com"
 ENDPOINTS = [re.sub(r"\{\w+\}", "x", one) for one in paths._endpoints()]

@@ -5,12 +5,12 @@ import pytest
 import redis
 from django.conf import settings
 
-from llm import denials
+from llm.admission import quota_denials
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.server import database_url
 from tests.live.world import Answer, World
-from valuecanvas.core.epoch import hint_key
+from valuecanvas.core.db.epoch import hint_key
 
 pytestmark = pytest.mark.live
 
@@ -20,7 +20,7 @@ LOCK = "LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE"
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may be busy: a refusal is remembered for as long as a test takes."""
-    monkeypatch.setattr(denials, "KEPT_S", 600.0)
+    monkeypatch.setattr(quota_denials, "KEPT_S", 600.0)
 
 
 class Hammer:

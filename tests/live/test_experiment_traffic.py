@@ -14,7 +14,7 @@ from prompts.services import Actor
 from tests.experiments.rows import make_actor, make_draft, make_prompt, make_version
 from tests.fixtures_billing import unique
 from tests.live.world import Answer, Served, World, request_id
-from valuecanvas.core.bucketing import bucket, digest, loaded, owner
+from valuecanvas.core.targeting.bucketing import bucket, digest, loaded, owner
 
 pytestmark = pytest.mark.live
 USERS = [f"user-{number}" for number in range(40)]

@@ -4,7 +4,7 @@ import orjson
 import psycopg
 import pytest
 
-from llm import denials, first_uses
+from llm.admission import idempotent_replay, quota_denials
 from llm.runtime import Runtime
 from tests.live.faucet import ROLE, open_faucet
 from tests.live.inside import CHAT, Exchange, chat_body
@@ -34,7 +34,7 @@ async def wear_out(world: World, gateway: Runtime, model: str, key: str) -> None
 async def test_key__quota_used_up_and_remembered__replays_all_the_same(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(denials, "KEPT_S", 600.0)
+    monkeypatch.setattr(quota_denials, "KEPT_S", 600.0)
     model = indoors.serve("ok").model
     _, key = indoors.new_customer(daily_requests=1)
     body = chat_body(model)
@@ -52,7 +52,7 @@ async def test_key__quota_used_up_and_remembered__replays_all_the_same(
 async def test_key__quota_used_up_by_the_first_under_way__is_409(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(denials, "KEPT_S", 600.0)
+    monkeypatch.setattr(quota_denials, "KEPT_S", 600.0)
     _, key = indoors.new_customer(daily_requests=1)
     async with open_faucet() as faucet:
         model = indoors.serve_at((faucet.url, "m")).model
@@ -73,8 +73,8 @@ async def test_key__quota_used_up_by_the_first_under_way__is_409(
 async def test_key__first_use_cannot_be_read_in_time__is_refused_as_it_would_be(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(denials, "KEPT_S", 600.0)
-    monkeypatch.setattr(first_uses, "WITHIN_S", 0.05)
+    monkeypatch.setattr(quota_denials, "KEPT_S", 600.0)
+    monkeypatch.setattr(idempotent_replay, "WITHIN_S", 0.05)
     model = indoors.serve("ok").model
     _, key = indoors.new_customer(daily_requests=1)
     body = chat_body(model)

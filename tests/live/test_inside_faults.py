@@ -9,11 +9,12 @@ import pytest
 from django.db import DatabaseError, connection
 from pytest_django import Settings
 
-from billing.callers import Callers
+from billing.auth.callers import Callers
+from billing.auth.principal import Principal
 from billing.ledger.connection import connect
-from billing.principal import Principal
-from llm import admission, hold, records, settlement
+from llm.admission import admission, hold
 from llm.runtime import Runtime
+from llm.settlement import event_rows, settlement
 from llm.types import Call
 from tests.fixtures_billing import make_tier
 from tests.live.inside import CHAT, DONE, Exchange, ask, chat_body, chunk, upstream
@@ -81,7 +82,7 @@ async def test_settlement__ledger_is_slow__answers_and_lands_later(
 async def test_records__database_fails_while_writing__tries_again(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "RETRY_S", 0.05)
+    monkeypatch.setattr(event_rows, "RETRY_S", 0.05)
     served = indoors.serve("status-500", "ok")
     with locked("LOCK TABLE llm_attempt IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, served.model)

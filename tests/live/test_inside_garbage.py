@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm.flow import Flow
 from llm.live_stream import LiveStream
 from llm.runtime import Runtime
 from llm.types import Call, Held, Known
+from llm.upstream.stream import Flow
 from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.world import World
-from valuecanvas.hot import Watch
+from valuecanvas.http.hot import Watch
 
 pytestmark = pytest.mark.live
 

@@ -10,7 +10,7 @@ from llm import live_stream
 from llm.breaker.board import redis_key
 from llm.breaker.types import Event, Name, Pass, State
 from llm.runtime import Runtime
-from llm.sse import MOST_EVENT_BYTES
+from llm.upstream.sse import MOST_EVENT_BYTES
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
 from tests.live.wire import content, data_events
 from tests.live.world import Answer, World

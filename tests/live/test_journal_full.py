@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm import journal
+from llm.journal import journal
 from llm.runtime import Runtime
 from tests.live.faucet import ROLE, open_faucet
 from tests.live.inside import CHAT, Exchange, ask, chat_body

@@ -12,9 +12,10 @@ import orjson
 import pytest
 from pytest_django import Settings
 
-from llm import admission, runtime
-from llm.choice import translation
-from llm.room import FREE_BYTES, Room, Seat
+from llm import runtime
+from llm.admission import admission
+from llm.admission.load_shedding import FREE_BYTES, Room, Seat
+from llm.resolve import checks
 from llm.runtime import Runtime
 from llm.views import base
 from tests.live.faucet import open_faucet
@@ -23,8 +24,8 @@ from tests.live.test_usage_bounds import billed, honest, user
 from tests.live.wire import Wire, head
 from tests.live.world import World
 from tests.llm.test_attachments_counts import SOUNDS, b64, pdf
-from valuecanvas import hot_body
 from valuecanvas.core.errors import BodyTooLarge, Unavailable
+from valuecanvas.http import hot_body
 
 pytestmark = pytest.mark.live
 
@@ -203,7 +204,7 @@ async def test_objects__many__are_looked_through_beside_the_event_loop(
         monkeypatch.setattr(module, name, watched)
 
     watch(admission, "resolve")
-    watch(translation, "check")
+    watch(checks, "check")
     async with upstream(honest(300)) as url:
         served = indoors.serve_at((url, "m"))
         content = [{"type": "text", "text": "a"}] * parts

@@ -11,7 +11,7 @@ from prompts.models import Arm, Experiment, PromptVersion
 from tests.live.test_gateway_flags import make_flag
 from tests.live.test_stored_prompts import HELLO, make_prompt
 from tests.live.world import Answer, Served, World, unique
-from valuecanvas.core import bucketing
+from valuecanvas.core.targeting import bucketing
 
 pytestmark = pytest.mark.live
 PATHS = ["/v1/chat/completions", "/v1/responses"]

@@ -17,7 +17,7 @@ from flags.models import Exposure, Flag, Variant
 from tests.fixtures_billing import unique
 from tests.live.conftest import FIXED_ENV
 from tests.live.world import Answer, World
-from valuecanvas.core import bucketing
+from valuecanvas.core.targeting import bucketing
 
 pytestmark = pytest.mark.live
 BULK = "/ofrep/v1/evaluate/flags"

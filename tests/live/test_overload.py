@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from llm import metrics, runtime
-from llm.room import Room, Seat
+from llm.admission.load_shedding import Room, Seat
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, ask, chat_body
 from tests.live.world import World

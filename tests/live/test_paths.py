@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.live.world import Answer, World
-from valuecanvas import paths
+from valuecanvas.http import paths
 
 SLIPS = [
     "/chat/completions",

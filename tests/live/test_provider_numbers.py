@@ -10,7 +10,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from llm.runtime import Runtime
-from llm.upstream import MOST_RETRY_AFTER_S, retry_after
+from llm.upstream.http import MOST_RETRY_AFTER_S, retry_after
 from tests.live.inside import Exchange, ask
 from tests.live.scripted import DONE, HELLO, Asked, event, provider, said
 from tests.live.world import World

@@ -4,7 +4,7 @@ import orjson
 import psycopg
 import pytest
 
-from llm import standings
+from llm.admission import quota_headers
 from llm.runtime import Runtime
 from tests.fixtures_billing import make_customer
 from tests.live.inside import CHAT, Exchange, chat_body
@@ -102,7 +102,7 @@ async def test_refusal__again_at_once__is_told_from_memory(
 async def test_refusal__counters_cannot_be_read_in_time__goes_without(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standings, "WITHIN_S", 0.05)
+    monkeypatch.setattr(quota_headers, "WITHIN_S", 0.05)
     with psycopg.connect(indoors.db(database_url)) as holder:
         holder.execute("LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE")
         answer = await Exchange(gateway, CHAT, b"{}", key=indoors.key).run()

@@ -11,7 +11,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 
 from llm.runtime import Runtime
 from tests.live.inside import Exchange
-from valuecanvas import metrics, schema
+from valuecanvas.http import metrics_view, openapi_document
 
 pytestmark = pytest.mark.live
 
@@ -43,25 +43,28 @@ def together(ask: Callable[[], Any], slow: Slow) -> list[Any]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
-    monkeypatch.setattr(metrics, "generate_latest", made)
-    monkeypatch.setattr(metrics, "TEXT", metrics.Text())
+    monkeypatch.setattr(metrics_view, "generate_latest", made)
+    monkeypatch.setattr(metrics_view, "TEXT", metrics_view.Text())
     return made
 
 
 def test_metrics__asked_by_many_at_once__are_written_once(
     slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "MOST_AGE_S", 600)
-    assert together(metrics.TEXT.read, slow) == [b"text 1"] * 8
+    monkeypatch.setattr(metrics_view, "MOST_AGE_S", 600)
+    assert together(metrics_view.TEXT.read, slow) == [b"text 1"] * 8
     assert slow.calls == 1
 
 
 def test_metrics__older_than_they_may_be__are_written_anew(
     slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "MOST_AGE_S", 0)
+    monkeypatch.setattr(metrics_view, "MOST_AGE_S", 0)
     slow.go.set()
-    assert [metrics.TEXT.read(), metrics.TEXT.read()] == [b"text 1", b"text 2"]
+    assert [metrics_view.TEXT.read(), metrics_view.TEXT.read()] == [
+        b"text 1",
+        b"text 2",
+    ]
 
 
 async def test_metrics__being_written__leave_the_event_loop_to_others(
@@ -82,10 +85,10 @@ def test_schema__asked_by_many_at_once__is_made_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slow = Slow()
-    monkeypatch.setattr(schema, "_TEXTS", {})
-    monkeypatch.setattr(schema, "_document", slow)
+    monkeypatch.setattr(openapi_document, "_TEXTS", {})
+    monkeypatch.setattr(openapi_document, "_document", slow)
     monkeypatch.setattr(OpenApiJsonRenderer, "render", lambda self, data: data)
     monkeypatch.setattr(OpenApiYamlRenderer, "render", lambda self, data: data)
-    ask = lambda: schema.text(OpenApiJsonRenderer)  # noqa: E731
+    ask = lambda: openapi_document.text(OpenApiJsonRenderer)  # noqa: E731
     assert together(ask, slow) == [b"text 1"] * 8
-    assert schema.text(OpenApiYamlRenderer) == b"text 2"
+    assert openapi_document.text(OpenApiYamlRenderer) == b"text 2"

@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 from pytest_django import Settings
 
-from valuecanvas.shutdown import SIGNALS, Shutdown
+from valuecanvas.http.shutdown import SIGNALS, Shutdown
 
 
 class Server:

@@ -16,8 +16,8 @@ from llm.types import Call, StreamReply
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, upstream
 from tests.live.wire import head
 from tests.live.world import World
-from valuecanvas import hot
 from valuecanvas.core.ids import uuid7
+from valuecanvas.http import hot
 
 pytestmark = pytest.mark.live
 

@@ -10,7 +10,7 @@ from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollou
 from tests.fixtures_billing import unique
 from tests.live.world import Served, World
 from tests.prompts.payloads import PAYLOADS
-from valuecanvas.core import bucketing
+from valuecanvas.core.targeting import bucketing
 
 pytestmark = pytest.mark.live
 

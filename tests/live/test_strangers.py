@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from billing.models import ApiKey
+from llm.admission.auth_throttle import Strangers
 from llm.runtime import Runtime
-from llm.strangers import Strangers
 from tests.fixtures_billing import unique
 from tests.live.inside import Exchange
 from tests.live.world import Answer, World

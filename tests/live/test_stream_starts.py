@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from llm import flow
-from llm.coalesce import flight
+from llm import shared_call
 from llm.runtime import Runtime
+from llm.upstream import stream
 from tests.live.inside import (
     CHAT,
     DONE,
@@ -68,7 +68,7 @@ async def test_stream__reasoning_first__is_passed_on_at_once(
 async def test_stream__too_much_before_the_first_content__fails_over(
     indoors: World, gateway: Runtime, held: bytes
 ) -> None:
-    flood = held * (flow.MOST_HELD_BYTES // len(held) + 1)
+    flood = held * (stream.MOST_HELD_BYTES // len(held) + 1)
     async with (
         upstream(flood, HELLO, END, DONE) as bad,
         upstream(ROLE, HELLO, END, DONE) as good,
@@ -91,15 +91,15 @@ async def test_stream__usual_events_before_the_first_content__are_held(
 async def test_flight__more_than_is_kept__is_left_by_its_leader(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flight, "MOST_BYTES", 100)
+    monkeypatch.setattr(shared_call, "MOST_BYTES", 100)
     kept: list[int] = []
-    add = flight.Flight.add
+    add = shared_call.Flight.add
 
-    def noted(self: flight.Flight, events: list[bytes]) -> None:
+    def noted(self: shared_call.Flight, events: list[bytes]) -> None:
         add(self, events)
         kept.append(self.size)
 
-    monkeypatch.setattr(flight.Flight, "add", noted)
+    monkeypatch.setattr(shared_call.Flight, "add", noted)
     async with upstream(*[HELLO, 0.01] * 20, END, DONE) as url:
         served = indoors.serve_at((url, "m"))
         answer = await ask(indoors, gateway, served.model, stream=True)

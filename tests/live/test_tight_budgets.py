@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from llm.metering.tokenizer import encoding
 from llm.runtime import Runtime
-from llm.tokenizer import encoding
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
 from tests.live.test_usage_bounds import billed, honest, send, user
 from tests.live.world import Answer, Served, World

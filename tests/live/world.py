@@ -16,8 +16,6 @@ from django.db import connections
 from django.utils import timezone
 
 from billing.models import Counter, Customer, Reservation, Tier, Usage
-from llm.demo import referee as refereed
-from llm.demo.process import DemoProcess
 from llm.models import Attempt, BreakerEvent, BreakerOverride, Model
 from tests.fixtures_billing import (
     make_api_key,
@@ -30,6 +28,8 @@ from tests.fixtures_billing import (
     make_tier,
     unique,
 )
+from valuecanvas.embedded.demo_provider import send_log as refereed
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 T = TypeVar("T")
 PATIENCE_S = 60.0

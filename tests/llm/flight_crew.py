@@ -12,10 +12,10 @@ from django.conf import settings
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
-from llm.coalesce.flight import Flight, State
 from llm.coalesce.flights import Flights
+from llm.shared_call import Flight, State
 from llm.types import Place
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 
 BODY = b'{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]}'
 

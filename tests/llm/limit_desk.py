@@ -11,7 +11,7 @@ from llm.limits.limiter import Limiter
 from llm.limits.types import Refused, Subject, Taken
 from tests.fixtures_billing import unique
 from valuecanvas.core.ids import uuid7
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 
 LEASE_S = 60.0
 Answer = Taken | Refused

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm import checks, media, tokens
+from llm.metering import media, tokens
+from llm.request import shape as checks
 
 TIER_TOKENS = 20_000  # a minute of the free tier
 

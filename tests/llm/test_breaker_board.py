@@ -11,7 +11,7 @@ from django.conf import settings
 from llm.breaker import board as module
 from llm.breaker.board import Board, redis_key
 from llm.breaker.types import Event, Name, Pass, Rejected, State
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 from valuecanvas.embedded.processes import free_port
 
 NAME = Name("together", "llama")

@@ -13,7 +13,7 @@ from llm.breaker.board import Board
 from llm.breaker.types import Event, Name, State
 from llm.models import BreakerOverride
 from tests.fixtures_billing import make_model, make_provider, make_route
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, OFF, Directives
 from llm.types import NOTHING, Call, Chosen, Place
 from tests.llm.flight_crew import make_entry, make_place
-from valuecanvas.core.store import Store
+from valuecanvas.core.storage.store import Store
 
 PLANTED = 100
 BODY: dict[str, Any] = {

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm import checks, prompt_text, tokens
-from llm.checks import SHAPES
+from llm.metering import prompt_text, tokens
+from llm.request import shape as checks
+from llm.request.shape import SHAPES
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
 

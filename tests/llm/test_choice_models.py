@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from llm.choice import models, translation
+from llm.resolve import checks, usable_models
 from llm.types import Chosen
-from prompts.render import BrokenPrompt
+from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core.errors import InvalidRequest
 
 
@@ -24,7 +24,7 @@ def snapshot(*, priced: bool = True, routed: bool = True, **model: Any) -> Any:
 
 def usable(name: str, found: Any, allowed: tuple[str, ...] = ()) -> bool:
     who: Any = SimpleNamespace(allowed_models=frozenset(allowed))
-    return models.usable(name, "chat", principal=who, snapshot=found)
+    return usable_models.usable(name, "chat", principal=who, snapshot=found)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ SEARCH = {"tools": [{"type": "web_search"}]}
 
 def test_translation__what_no_chat_can__is_the_fault_of_who_set_it() -> None:
     with pytest.raises(InvalidRequest):
-        translation.check("responses", plan(**SEARCH))
+        checks.check("responses", plan(**SEARCH))
     with pytest.raises(BrokenPrompt, match="operator"):
-        translation.check("responses", plan(**SEARCH, given=("tools",)))
+        checks.check("responses", plan(**SEARCH, given=("tools",)))
     with pytest.raises(InvalidRequest):
-        translation.check("responses", plan(**SEARCH, given=("stop",)))
+        checks.check("responses", plan(**SEARCH, given=("stop",)))
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_translation__what_no_chat_can__is_the_fault_of_who_set_it() -> None:
 def test_translation__not_needed_or_possible__is_passed(
     endpoint: str, found: Any
 ) -> None:
-    translation.check(endpoint, found)
+    checks.check(endpoint, found)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from openai.types.responses import response_create_params
 
-from llm.choice.parameters import LOGPROBS, spoken
-from llm.choice.words import Filled, Words, filled, overruled
 from llm.dialects.responses import FIELDS
+from llm.resolve.parameters import LOGPROBS, spoken
+from llm.resolve.prompt_body import Filled, Words, filled, overruled
 from valuecanvas.core.parameters import RESERVED
 
 SCHEMA = {"type": "object"}

@@ -12,7 +12,7 @@ from llm.cache.assembly import Assembly
 from llm.dialects import chat
 from llm.dialects.base import Malformed
 from llm.dialects.chat import ChatStream
-from llm.sse import Splitter
+from llm.upstream.sse import Splitter
 from tests.llm.answer_streams import streams
 
 HEAD = {"id": "c", "created": 1, "model": "m", "choices": []}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from llm.demo.behaviours import (
+from valuecanvas.embedded.demo_provider.behaviours import (
     TABLE,
     Behaviour,
     Cut,

@@ -7,9 +7,9 @@ import aiohttp
 import jsonschema
 import pytest
 
-from llm.demo import tokens
-from llm.demo.industries import BLOCKS
 from tests.fixtures_demo import content_of
+from valuecanvas.embedded.demo_provider import tokens
+from valuecanvas.embedded.demo_provider.industries import BLOCKS
 
 CANVAS = "Generate a business model canvas for a SaaS platform"
 WEATHER = {

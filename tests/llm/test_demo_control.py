@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from llm.demo import server
-from llm.demo.server import is_loopback, start
+from valuecanvas.embedded.demo_provider import server
+from valuecanvas.embedded.demo_provider.server import is_loopback, start
 
 
 async def call(demo_server, method, path, **fields):

@@ -10,11 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from openai import OpenAI
 
-from llm.demo import __main__ as entry
-from llm.demo import process
-from llm.demo.options import Options
-from llm.demo.process import demo_process
 from llm.management.commands import demo_provider as command
+from valuecanvas.embedded.demo_provider import __main__ as entry
+from valuecanvas.embedded.demo_provider import process
+from valuecanvas.embedded.demo_provider.options import Options
+from valuecanvas.embedded.demo_provider.process import demo_process
 
 
 def models_status(port, host="127.0.0.1"):
@@ -87,7 +87,14 @@ def test_process__that_does_not_heed_sigterm__is_killed(monkeypatch):
 def test_main__told_to_stop__exits_cleanly(end):
     options = ["--exit-with-stdin"] if end == "stdin" else []
     with subprocess.Popen(
-        [sys.executable, "-m", "llm.demo", "--host", "::1", *options],
+        [
+            sys.executable,
+            "-m",
+            "valuecanvas.embedded.demo_provider",
+            "--host",
+            "::1",
+            *options,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

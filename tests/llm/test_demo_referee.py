@@ -7,7 +7,11 @@ import struct
 
 import pytest
 
-from llm.demo.referee import FileRecord, file_name, read_attempts
+from valuecanvas.embedded.demo_provider.send_log import (
+    FileRecord,
+    file_name,
+    read_attempts,
+)
 
 START = {
     "attempt": "a",

@@ -3,7 +3,7 @@
 import jsonschema
 import pytest
 
-from llm.demo.schema import example, plain
+from valuecanvas.embedded.demo_provider.schema import example, plain
 
 TREE = {
     "$defs": {

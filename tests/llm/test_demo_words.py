@@ -2,9 +2,9 @@
 
 import pytest
 
-from llm.demo import canvas, tokens
-from llm.demo.industries import BLOCKS, GENERAL, INDUSTRIES
-from llm.demo.words import key_words, subject
+from valuecanvas.embedded.demo_provider import canvas, tokens
+from valuecanvas.embedded.demo_provider.industries import BLOCKS, GENERAL, INDUSTRIES
+from valuecanvas.embedded.demo_provider.words import key_words, subject
 
 TEXTS = [
     "",

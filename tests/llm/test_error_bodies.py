@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.client_errors import MOST_MESSAGE, words
 from llm.providers.error_body import MOST_TEXT, error_of, error_within, read_error
 from llm.providers.redaction import HIDDEN, redact, redact_error
+from llm.upstream.client_errors import MOST_MESSAGE, words
 
 SAID = "The prompt is too long."
 PAGE = f"""<!DOCTYPE html><html><head><title>413 Too Large</title>

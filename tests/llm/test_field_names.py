@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm import field_names, self_contained
+from llm.request import field_names, unsupported
 from valuecanvas.core.errors import InvalidRequest
 
 REFUSED = sorted(field_names.ROUTING | field_names.UNPRICED | field_names.CAPS)
@@ -21,7 +21,7 @@ HARMLESS = [
 
 def refusal(endpoint: str, body: dict[str, Any], **more: Any) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as raised:
-        self_contained.check(endpoint, body, **more)
+        unsupported.check(endpoint, body, **more)
     assert raised.value.code == "unsupported_parameter"
     return raised.value
 
@@ -49,12 +49,12 @@ def test_check__another_service_tier__is_refused(value: Any) -> None:
 @pytest.mark.parametrize("name", sorted(field_names.KNOWN))
 def test_check__field_of_openai_is_null__is_let_through(name: str) -> None:
     for endpoint in ("chat", "responses", "embeddings"):
-        self_contained.check(endpoint, {name: None})
+        unsupported.check(endpoint, {name: None})
 
 
 @pytest.mark.parametrize("name", [*HARMLESS, "x" * 10_000])
 def test_check__unknown_field__is_let_through(name: str) -> None:
-    self_contained.check("chat", {name: 1})
+    unsupported.check("chat", {name: 1})
 
 
 SEPARATORS = ["", "_", "-", " ", ".", "__"]
@@ -144,12 +144,12 @@ def test_check__name_inside_in_another_spelling__is_refused(
 
 @pytest.mark.parametrize("tool", [{"function": {"name": "f"}}, {"name": "f"}])
 def test_check__function_without_a_type__is_let_through(tool: dict[str, Any]) -> None:
-    self_contained.check("chat", {"tools": [tool]})
+    unsupported.check("chat", {"tools": [tool]})
 
 
 def test_check__routing_by_an_operator__is_let_through() -> None:
     body = {"provider": {"order": ["a"]}, "transforms": []}
-    self_contained.check("chat", body, given=frozenset(body))
+    unsupported.check("chat", body, given=frozenset(body))
     assert refusal("chat", body, given=frozenset({"provider"})).param == "transforms"
 
 
@@ -162,5 +162,5 @@ def test_check__too_many_fields__is_refused() -> None:
     fields = {f"x{number}": 1 for number in range(201)}
     for body in (fields, {"messages": [fields]}, {"tools": [fields]}):
         with pytest.raises(InvalidRequest) as raised:
-            self_contained.check("chat", body)
+            unsupported.check("chat", body)
         assert "at most 200 fields" in raised.value.message

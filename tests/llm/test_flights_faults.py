@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from llm.cache import entry as entries
 from llm.coalesce import bus
-from llm.coalesce.flight import State
+from llm.shared_call import State
 from tests.llm.flight_crew import (
     Process,
     make_entry,
@@ -23,7 +23,7 @@ from tests.llm.flight_crew import (
     redis_url,
     until,
 )
-from valuecanvas.core.store import StoreDown
+from valuecanvas.core.storage.store import StoreDown
 from valuecanvas.embedded import valkey
 from valuecanvas.embedded.processes import Engine
 

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from llm.cache.directives import Directives
 from llm.coalesce import watch
-from llm.coalesce.flight import State
+from llm.shared_call import State
 from tests.llm.flight_crew import (
     Process,
     gone,

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from billing.ledger import Admitted, BudgetRefused, Limit, Party, QuotaRefused
-from llm import headers
+from llm.replies import headers
 
 NOON = dt.datetime(2026, 2, 27, 12, 0, tzinfo=dt.UTC)
 LAST = dt.datetime(2026, 12, 31, 23, 59, 59, 900_000, tzinfo=dt.UTC)

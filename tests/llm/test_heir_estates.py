@@ -11,18 +11,18 @@ import structlog
 from django.db import connections
 from pytest_django import Settings
 
-from billing import reaper
+from billing.accounting import reaper
 from billing.ledger import Admitted, commit_now
 from billing.models import Reservation, Usage
-from llm import heir as module
 from llm import tasks
-from llm.heir import Heir, settle_all
-from llm.journal import Journal
+from llm.journal import recovery as module
+from llm.journal.journal import Journal
+from llm.journal.recovery import Heir, settle_all
 from tests.billing.sessions import locked_counters
 from tests.fixtures_ledger import Desk, make_party
 from tests.invariants import assert_nothing_held
-from valuecanvas.core.db_thread import DbThread
-from valuecanvas.core.store import Store
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.storage.store import Store
 
 Leave = Callable[..., list[Admitted]]
 

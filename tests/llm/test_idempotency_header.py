@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from billing.auth.principal import Principal
 from billing.ledger import Claim
-from billing.principal import Principal
-from llm.idempotency import MOST, claim, parse
+from llm.request.idempotency import MOST, claim, parse
 from llm.types import Call
 from valuecanvas.core.errors import InvalidRequest
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from llm import journal as module
-from llm.journal import (
+from llm.journal import journal as module
+from llm.journal.journal import (
     SUFFIX,
     Estate,
     Journal,

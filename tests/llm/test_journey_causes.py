@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from llm.journey import Journey
 from llm.providers.base import Verdict
 from llm.types import Failure
+from llm.upstream.attempts import Journey
 
 HELD: Any = None
 

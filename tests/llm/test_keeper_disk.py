@@ -9,22 +9,22 @@ import pytest
 from django.db import connections
 from structlog.testing import capture_logs
 
-from billing.callers import Callers
+from billing.auth.callers import Callers
 from billing.models import ApiKey
 from flags import services as flag_services
-from llm import keeper as module
-from llm import last_known
-from llm.keeper import Keeper
-from llm.live_config import LiveConfig
+from llm.configuration import disk_writer as module
+from llm.configuration import last_known
+from llm.configuration.disk_writer import Keeper
+from llm.configuration.live import LiveConfig
 from prompts import services
 from tests.faults.cold_flags import reading
 from tests.fixtures_billing import make_api_key, make_tier
 from tests.flags.rows import ADA, make_flag
 from tests.prompts.rows import ANN, make_prompt
-from valuecanvas.core import disk_snapshot
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import Unavailable
 from valuecanvas.core.metrics import SNAPSHOT_LOADED
+from valuecanvas.core.storage import disk_snapshot
 from valuecanvas.embedded.processes import free_port
 
 READS = ["flags:evaluate", "prompts:read"]

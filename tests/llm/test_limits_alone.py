@@ -11,7 +11,7 @@ from llm.limits.types import Hold, Kind, Refused, Taken
 from llm.metrics import LIMITS_ALONE
 from tests.faults.toxic import Down, LimitData, Timeout, Toxic
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process
-from valuecanvas.core.store import SLOW_ROUNDS
+from valuecanvas.core.storage.store import SLOW_ROUNDS
 
 __all__ = ["open_process"]
 FAST_S = 0.05

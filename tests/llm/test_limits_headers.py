@@ -3,10 +3,10 @@
 import pytest
 
 from billing.minute_limits import MinuteLimits
-from llm.headers import quota
-from llm.limits.headers import headers, merge
 from llm.limits.refusal import error
 from llm.limits.types import Hold, Kind, Refused, Subject, Taken
+from llm.replies.headers import quota
+from llm.replies.limit_headers import headers, merge
 from tests.fixtures_billing import LONG_AGO
 
 ALL = Subject("c:1", MinuteLimits(10, 20_000, 2))

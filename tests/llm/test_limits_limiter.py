@@ -9,7 +9,7 @@ from llm.limits.limiter import free
 from llm.limits.types import Kind, Left, Taken
 from llm.limits.window import BUCKET_MS, BUCKETS
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process, process
-from valuecanvas.core.store import Script, Store
+from valuecanvas.core.storage.store import Script, Store
 
 __all__ = ["open_process", "process"]
 ALL_S = BUCKETS * BUCKET_MS / 1000

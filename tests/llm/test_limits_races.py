@@ -7,7 +7,7 @@ import pytest
 from llm.limits.limiter import SCRIPT, Limiter
 from llm.limits.types import Hold, Kind, Refused, Subject, Taken
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process
-from valuecanvas.core.store import Script
+from valuecanvas.core.storage.store import Script
 
 __all__ = ["open_process"]
 RUNNERS = 200

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from billing import keys
-from billing.callers import Callers
+from billing.auth import keys
+from billing.auth.callers import Callers
 from billing.config import load_tiers
 from billing.minute_limits import NO_LIMITS, MinuteLimits
 from billing.models import ApiKey, Tier
-from llm import seed
 from llm.limits.types import Subject, subjects
+from llm.setup import seed
 from tests.fixtures_billing import (
     make_api_key,
     make_customer,
@@ -19,7 +19,7 @@ from tests.fixtures_billing import (
     make_tier,
 )
 from tests.llm.seeding import configure
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 TIER = {"requests_per_minute": 10, "tokens_per_minute": 1000, "concurrent_requests": 2}
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import pytest
 from django.db import DatabaseError, connections
 
-from llm.live_config import LiveConfig
+from llm.configuration.live import LiveConfig
 from tests.fixtures_billing import make_tier
-from valuecanvas.core import epoch
-from valuecanvas.core.db_thread import DbThread
-from valuecanvas.core.epoch import Changed
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.epoch import Changed
 from valuecanvas.embedded.processes import free_port
 
 

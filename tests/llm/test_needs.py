@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from llm import needs
-from llm.choice import models
 from llm.models import Model
+from llm.request import model_needs
+from llm.resolve import usable_models
 from valuecanvas.core.errors import InvalidRequest
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -76,7 +76,7 @@ NEEDS = [
 def test_of__a_request__names_what_is_more_than_text(
     asked: tuple[str, dict[str, Any]], wanted: dict[str, str]
 ) -> None:
-    assert needs.of(*asked) == wanted
+    assert model_needs.of(*asked) == wanted
 
 
 def facts(*takes: str) -> Any:
@@ -113,10 +113,10 @@ def test_able__routes__are_those_on_which_all_is_taken(
     model: Any, upstream: dict[str, Any], asked: Any, wanted: list[Any]
 ) -> None:
     if wanted:
-        assert needs.able(model, [A, B], upstream, *asked) == wanted
+        assert model_needs.able(model, [A, B], upstream, *asked) == wanted
         return
     with pytest.raises(InvalidRequest) as raised:
-        needs.able(model, [A, B], upstream, *asked)
+        model_needs.able(model, [A, B], upstream, *asked)
     assert (raised.value.param, raised.value.code) == (PLACE, "not_taken_by_model")
     assert "takes no pictures" in raised.value.message
 
@@ -130,7 +130,9 @@ def test_usable__model_that_an_operator_names__must_take_the_request(
     snapshot: Any = SimpleNamespace(models={"m": model}, routes={"m": [A]})
     who: Any = SimpleNamespace(allowed_models=())
     endpoint, body = PICTURE
-    found = models.usable("m", endpoint, principal=who, snapshot=snapshot, body=body)
+    found = usable_models.usable(
+        "m", endpoint, principal=who, snapshot=snapshot, body=body
+    )
     assert found is wanted
 
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
-from llm.providers import discovery, reach
+from llm.providers import address_guard, discovery
 from tests.fixtures_billing import make_provider
 from valuecanvas.core import crypto
 
@@ -78,11 +78,11 @@ def test_save__private_where_they_are_allowed__is_taken(url: str) -> None:
 
 def test_save__no_such_port__is_refused() -> None:
     with pytest.raises(ValidationError, match="65535"):
-        reach.check_url("https://api.example:99999/v1")
+        address_guard.check_url("https://api.example:99999/v1")
 
 
 def test_public__no_address_at_all__is_not() -> None:
-    assert not reach.is_public("api.example")
+    assert not address_guard.is_public("api.example")
 
 
 @pytest.mark.django_db
@@ -109,7 +109,7 @@ def test_form__field_that_may_not_be_edited__is_not_checked(safe: None) -> None:
 def test_origin__two_urls__are_one_by_scheme_host_and_port(
     one: str, other: str, same: bool
 ) -> None:
-    assert (reach.origin(one) == reach.origin(other)) is same
+    assert (address_guard.origin(one) == address_guard.origin(other)) is same
 
 
 def test_key__downgraded_to_http__does_not_open() -> None:
@@ -151,7 +151,7 @@ def test_discovery__private_address__is_refused_before_it_connects(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         result = discovery.check(make_provider(base_url=f"https://{host}:{port}/v1"))
-        assert (result.ok, result.message) == (False, reach.PRIVATE)
+        assert (result.ok, result.message) == (False, address_guard.PRIVATE)
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -160,7 +160,7 @@ def test_discovery__private_address__is_refused_before_it_connects(
 @pytest.mark.django_db
 def test_discovery__plain_http__is_refused(safe: None) -> None:
     result = discovery.check(make_provider(base_url="http://api.example/v1"))
-    assert result.message == reach.PLAIN
+    assert result.message == address_guard.PLAIN
 
 
 def certificate(folder: Path, name: str) -> Path:
@@ -212,7 +212,7 @@ def test_discovery__pinned_address__still_proves_the_name_by_tls(
     pem = certificate(tmp_path, name)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     # There is no public address here: this once, the loopback passes for one.
-    monkeypatch.setattr(reach, "is_public", lambda address: True)
+    monkeypatch.setattr(address_guard, "is_public", lambda address: True)
     server = HTTPServer(("127.0.0.1", 0), Listed)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem)

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 
 from llm import runtime
-from llm.last_known import LastKnown
+from llm.configuration.last_known import LastKnown
+from llm.configuration.snapshot import Snapshot
 from llm.runtime import Runtime
-from llm.snapshot import Snapshot
 from llm.types import Call
 from tests.fixtures_billing import make_api_key
 from tests.flags.rows import make_flag

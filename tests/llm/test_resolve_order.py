@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from llm.config import RouteFacts
-from llm.resolve import _ordered
+from llm.configuration.facts import RouteFacts
+from llm.resolve.plan import _ordered
 
 
 def route(name: str, priority: int = 1, weight: int = 100) -> RouteFacts:

@@ -10,7 +10,7 @@ from llm import dialects
 from llm.dialects.base import Dialect, Sort, StreamReader
 from llm.dialects.responses import Responses
 from llm.providers.base import Verdict
-from llm.upstream import Failed
+from llm.upstream.http import Failed
 from tests.llm.test_dialects_readers import candidate, held, read
 from tests.open_responses import check_stream
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from llm.resume import CannotResume, Resume, error_event
-from llm.sse import MOST_EVENT_BYTES
+from llm.coalesce.resume import CannotResume, Resume, error_event
+from llm.upstream.sse import MOST_EVENT_BYTES
 
 DONE = b"data: [DONE]\n\n"
 COST = b": x-valuecanvas-cost-usd=0.000001\n\n"

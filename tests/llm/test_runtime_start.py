@@ -10,7 +10,7 @@ from llm.breaker.types import Event, Name
 from llm.models import BreakerEvent
 from tests.fixtures_billing import make_api_key, make_tier
 from tests.fixtures_ledger import Desk
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import NotAuthenticated
 from valuecanvas.core.models import Change
 from valuecanvas.embedded.processes import free_port

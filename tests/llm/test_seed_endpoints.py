@@ -2,10 +2,10 @@
 
 import pytest
 
-from llm import endpoints, seed
 from llm.models import Provider, Route
+from llm.setup import env_sync, seed
 from tests.llm.seeding import LLAMA, configure, live
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db
 
@@ -94,4 +94,4 @@ def test_follow__an_operator_sealed_a_key__the_provider_is_on():
     ],
 )
 def test_with_version__any_spelling__is_up_to_and_with_the_version(url, expected):
-    assert endpoints.with_version(url) == expected
+    assert env_sync.with_version(url) == expected

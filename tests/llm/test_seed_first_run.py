@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connections
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Customer, Price, Tier
-from llm import catalogue, seed
 from llm.models import Model, Provider, Route
+from llm.setup import catalogue, seed
 from tests.fixtures_billing import make_api_key, make_provider, make_tier
 from tests.llm.seeding import LLAMA, configure, live
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db
 

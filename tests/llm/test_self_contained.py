@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm import self_contained
+from llm.request import unsupported
 from valuecanvas.core.errors import InvalidRequest
 
 DATA = "data:video/mp4;base64,AAAA"
@@ -56,7 +56,7 @@ def test_check__response_reaches_for_more__is_refused_by_name(
     body: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        self_contained.check("responses", body)
+        unsupported.check("responses", body)
     assert (raised.value.param, raised.value.code) == (param, "unsupported_parameter")
     assert param in raised.value.message
 
@@ -87,7 +87,7 @@ def test_check__chat_reaches_for_more__is_refused_by_name(
     body: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        self_contained.check("chat", body)
+        unsupported.check("chat", body)
     assert raised.value.param == param
 
 
@@ -118,9 +118,9 @@ SCHEMA = {"properties": {"file_id": {"type": "string"}}}
 def test_check__all_that_a_request_needs__is_let_through(
     endpoint: str, body: dict[str, Any]
 ) -> None:
-    self_contained.check(endpoint, body)
+    unsupported.check(endpoint, body)
 
 
 def test_check__embeddings_of_another_tier__are_refused() -> None:
     with pytest.raises(InvalidRequest):
-        self_contained.check("embeddings", {"service_tier": "priority"})
+        unsupported.check("embeddings", {"service_tier": "priority"})

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.models import Budget, Price, Tier
-from llm import snapshot
+from llm.configuration import snapshot
+from llm.configuration.snapshot import Snapshot
 from llm.models import BreakerOverride, CacheEpoch, Model, Provider, Route
-from llm.snapshot import Snapshot
 from tests.fixtures_billing import (
     make_budget,
     make_customer,
@@ -22,8 +22,8 @@ from tests.fixtures_billing import (
     make_team,
     make_tier,
 )
-from valuecanvas.core import epoch
-from valuecanvas.core.epoch import Changed
+from valuecanvas.core.db import epoch
+from valuecanvas.core.db.epoch import Changed
 from valuecanvas.core.models import Change
 
 # It reads in a transaction of its own, on what was committed.

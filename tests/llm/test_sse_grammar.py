@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.sse import Splitter
+from llm.upstream.sse import Splitter
 from tests.sse_reference import (
     Event,
     Unreadable,

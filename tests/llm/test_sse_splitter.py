@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm.sse import MOST_EVENT_BYTES, Splitter, TooLarge
+from llm.upstream.sse import MOST_EVENT_BYTES, Splitter, TooLarge
 
 
 def fed(*parts: bytes) -> list[tuple[bytes, bytes]]:

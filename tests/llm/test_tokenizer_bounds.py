@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm import checks, resolve, tokenizer, tokens
-from llm.prompt_text import parted
-from llm.tokenizer import Tokenizer, count, encoding
+from llm.metering import tokenizer, tokens
+from llm.metering.prompt_text import parted
+from llm.metering.tokenizer import Tokenizer, count, encoding
+from llm.request import shape as checks
+from llm.resolve import plan
 
 dice = random.Random(7)
 ENGLISH = (
@@ -62,7 +64,7 @@ def held(text: str, model: str, *, counted: bool = True) -> int:
         found = tokenizer._counted("chat", body(text), shape, 10**9, float("inf"))
         shape = replace(shape, counted=found)
     candidate: Any = SimpleNamespace(upstream_model=model)
-    return resolve.most_prompt(shape, candidate)
+    return plan.most_prompt(shape, candidate)
 
 
 def real(text: str) -> int:

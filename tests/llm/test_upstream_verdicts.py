@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from llm.client_errors import MOST_MESSAGE, passed_through
 from llm.providers.base import Verdict
 from llm.providers.registry import KINDS
-from llm.upstream import Failed, retry_after
+from llm.upstream.client_errors import MOST_MESSAGE, passed_through
+from llm.upstream.http import Failed, retry_after
 
 QUOTA = {"code": "insufficient_quota"}
 

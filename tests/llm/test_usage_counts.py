@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from llm.metering.provider_usage import CREDIBLE, Own, read
 from llm.types import Tokens
-from llm.usage import CREDIBLE, Own, read
 
 PROMPT = Own(count=100, most=450, enough=50, least=lambda: 30)
 COMPLETION = Own(count=50, most=100, enough=45, least=lambda: 45)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm import dialects, usage_forms
+from llm import dialects
+from llm.metering import usage_forms
+from llm.metering.provider_usage import Own, read
 from llm.types import Tokens
-from llm.usage import Own, read
 from tests.llm.test_dialects_readers import candidate, chat_reader, held
 from tests.llm.test_dialects_readers import read as read_event
 from tests.llm.usage_table import FORMS, Form, Json, chat

@@ -13,8 +13,8 @@ from prompts.config import (
     VersionFacts,
 )
 from prompts.experiments.targeting import Condition
-from prompts.render import Library
-from valuecanvas.core.bucketing import allocate
+from prompts.rendering.render import Library
+from valuecanvas.core.targeting.bucketing import allocate
 
 
 def version(

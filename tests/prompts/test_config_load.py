@@ -10,7 +10,7 @@ from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
 from prompts.models import Experiment, Prompt, PromptVersion
 from tests.prompts.rows import ANN, make_prompt, move
-from valuecanvas.core.bucketing import allocate, dumped
+from valuecanvas.core.targeting.bucketing import allocate, dumped
 
 pytestmark = pytest.mark.django_db
 MANY, EACH = 2000, 20

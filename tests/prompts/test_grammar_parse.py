@@ -5,7 +5,14 @@ import time
 
 import pytest
 
-from prompts.grammar import Reference, Template, Variable, is_name, oddities, parse
+from prompts.rendering.grammar import (
+    Reference,
+    Template,
+    Variable,
+    is_name,
+    oddities,
+    parse,
+)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.db import connection
 
 from prompts import config, services
 from prompts.models import Label, Prompt
-from prompts.render import Library, choose, render
+from prompts.rendering.render import Library, choose, render
 from prompts.services import Actor
 from tests.collision import faster
 from tests.prompts.rows import ANN, events, make_prompt, move, pointed_at

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from prompts import config, on_disk, services
+from prompts import config, config_on_disk, services
 from prompts.experiments import service as experiments
 from prompts.models import Experiment
-from prompts.render import Library, choose, render
+from prompts.rendering.render import Library, choose, render
 from tests.experiments.rows import make_draft
 from tests.experiments.rows import make_prompt as make_numbered
 from tests.prompts.rows import ANN, make_prompt
@@ -21,7 +21,9 @@ def through_disk(section: dict, dump, restore) -> dict:
 
 def restored_prompts() -> dict[str, config.PromptFacts]:
     section = config.load_prompts()
-    return through_disk(section, on_disk.dump_prompts, on_disk.restore_prompts)
+    return through_disk(
+        section, config_on_disk.dump_prompts, config_on_disk.restore_prompts
+    )
 
 
 def test_prompts__saved_and_read__say_the_same():
@@ -62,7 +64,7 @@ def test_experiments__saved_and_read__are_equal():
     experiments.start(draft, actor=ANN)
     before = config.load_experiments()
 
-    dump, restore = on_disk.dump_experiments, on_disk.restore_experiments
+    dump, restore = config_on_disk.dump_experiments, config_on_disk.restore_experiments
     after = through_disk(before, dump, restore)
 
     assert Experiment.objects.get().key in {one.key for one in before.values()}
@@ -72,6 +74,6 @@ def test_experiments__saved_and_read__are_equal():
 @pytest.mark.parametrize("row", [{}, {"versions": [{}], "rollout": None}, {"more": 1}])
 def test_prompts__of_another_release__are_an_error(row):
     with pytest.raises((KeyError, TypeError, ValueError)):
-        on_disk.restore_prompts({"1": row})
+        config_on_disk.restore_prompts({"1": row})
     with pytest.raises((KeyError, TypeError, ValueError)):
-        on_disk.restore_experiments({"1": row})
+        config_on_disk.restore_experiments({"1": row})

@@ -2,8 +2,8 @@
 
 import pytest
 
-from prompts import patterns
-from prompts.patterns import BadPattern, compiled
+from prompts.rendering import patterns
+from prompts.rendering.patterns import BadPattern, compiled
 
 
 def refusal(pattern: str) -> str:

@@ -4,10 +4,10 @@ import pytest
 
 from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
-from prompts.render import Library, choose, find, labelled
+from prompts.rendering.render import Library, choose, find, labelled
 from tests.prompts.shelf import experiment, library, prompt, version
-from valuecanvas.core.bucketing import bucket
 from valuecanvas.core.errors import InvalidRequest, NotFound
+from valuecanvas.core.targeting.bucketing import bucket
 
 V1, V2, V3 = version(1, "one"), version(2, "two"), version(3, "three")
 LABELS = {"production": 2, "staging": 3}

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from prompts.config import read_words
-from prompts.render import DEEPEST, BrokenPrompt, Rendered, choose, render
+from prompts.rendering.render import DEEPEST, BrokenPrompt, Rendered, choose, render
 from tests.prompts.payloads import PAYLOADS
 from tests.prompts.shelf import library, prompt, version
 from valuecanvas.core.errors import InvalidRequest

@@ -4,7 +4,7 @@ import pytest
 
 from prompts import config, samples, services
 from prompts.models import Prompt
-from prompts.render import Library, choose, render
+from prompts.rendering.render import Library, choose, render
 from tests.prompts.rows import ANN, pointed_at
 
 pytestmark = pytest.mark.django_db

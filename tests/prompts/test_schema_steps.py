@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prompts.schema import MOST_STEPS, Steps, mismatch, validator
+from prompts.rendering.schema import MOST_STEPS, Steps, mismatch, validator
 
 FEW = 3_000
 # Calls of functions, Python's and C's, that one step may stand for.

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from prompts import config, services
 from prompts.models import Experiment
-from prompts.render import Library, choose, render
+from prompts.rendering.render import Library, choose, render
 from prompts.services import composition
 from tests.prompts.rows import ANN, make_prompt, move
 

@@ -20,7 +20,7 @@ from tests.prompts.rows import (
     pointed_at,
     told,
 )
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict, NotPermitted
 
 pytestmark = pytest.mark.django_db

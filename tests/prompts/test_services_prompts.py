@@ -8,7 +8,7 @@ from prompts import services
 from prompts.models import Prompt
 from prompts.services import Actor
 from tests.prompts.rows import ANN, BOB, events, make_prompt, make_user, told
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import NotPermitted
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from prompts import services, tasks
 from prompts.models import Experiment, ProtectedLabel, Rollout
 from tests.prompts.rows import ANN, BOB, events, make_prompt, move, pointed_at, told
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict, NotPermitted
 
 pytestmark = pytest.mark.django_db

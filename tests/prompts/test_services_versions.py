@@ -11,7 +11,7 @@ from prompts.models import PromptVersion
 from prompts.models.version import Immutable
 from prompts.services import Actor
 from tests.prompts.rows import ANN, BOB, events, make_prompt, make_user, told
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict
 
 pytestmark = pytest.mark.django_db

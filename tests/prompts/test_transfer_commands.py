@@ -22,7 +22,7 @@ from tests.prompts.rows import (
     told,
 )
 from tests.tampering import tampering
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 pytestmark = pytest.mark.django_db
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from prompts import variables
-from prompts.variables import Declared, check
+from prompts.rendering import variables
+from prompts.rendering.variables import Declared, check
 from valuecanvas.core.errors import InvalidRequest
 
 NAME = Declared("name")

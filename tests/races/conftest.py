@@ -8,11 +8,11 @@ from django.core.management import call_command
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
-from llm.demo.process import DemoProcess
 from tests.faults.web import Web, webs
 from tests.live.server import database_url
 from tests.live.world import World, unique
 from tests.races.fleet import PROCESSES, Fleet
+from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 @pytest.fixture(scope="module")

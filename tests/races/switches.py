@@ -15,9 +15,9 @@ from valuecanvas.asgi import application as gateway
 # The application must be there before its modules are changed.
 from billing.ledger.ledger import Clerk  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
-from llm import hold  # isort: skip
-from prompts import render  # isort: skip
-from prompts.render import Chosen, Library, Rendered  # isort: skip
+from llm.admission import hold
+from prompts.rendering import render
+from prompts.rendering.render import Chosen, Library, Rendered
 
 # However busy the machine is, nobody is refused or answered from memory for it.
 hold.ADMIT_WITHIN_S = 60.0

@@ -15,7 +15,7 @@ from billing.ledger.connection import connect
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held, total
 from tests.races.rounds import ROUNDS, Careless
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 RUNNERS = 200
 Pair = tuple[Ledger, Ledger]

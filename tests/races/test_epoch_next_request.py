@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from billing import keys
+from billing.auth import keys
 from billing.models import ApiKey, Budget, Customer, Price, Tier
 from llm.models import Model, Route
 from tests.fixtures_billing import (
@@ -29,7 +29,7 @@ from tests.fixtures_billing import (
 )
 from tests.invariants import assert_nothing_held
 from tests.races.rounds import ROUNDS
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 START = "import django; django.setup(); from tests.races import second_process as p; p.main()"
 Asked = dict[str, Any]

@@ -11,7 +11,7 @@ from billing.ledger import ledger as module
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_nothing_held, assert_quota_kept
 from tests.races.rounds import ROUNDS, Careless
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 RUNNERS = 200
 Pair = tuple[Ledger, Ledger]

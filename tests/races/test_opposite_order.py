@@ -3,12 +3,12 @@
 import asyncio
 import random
 
+from billing.accounting.purge import purge
 from billing.ledger import Ledger, Party
-from billing.purge import purge
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_nothing_held, rows
 from tests.races.rounds import ROUNDS
-from valuecanvas.core.db_thread import DbThread
+from valuecanvas.core.db.db_thread import DbThread
 
 SETTLES = 20 * ROUNDS
 

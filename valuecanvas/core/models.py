@@ -7,7 +7,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
 
-from valuecanvas.core import epoch
+from valuecanvas.core.db import epoch
 
 
 class Epoch(models.Model):

@@ -32,22 +32,22 @@ UNFOLD: dict[str, object] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "LOGIN": {"form": "valuecanvas.login.LoginForm"},
+    "LOGIN": {"form": "valuecanvas.site.login.LoginForm"},
     "COLORS": {"primary": _PRIMARY},
-    "ENVIRONMENT": "valuecanvas.sidebar.environment",
-    "DASHBOARD_CALLBACK": "valuecanvas.dashboard.fill",
-    "STYLES": ["valuecanvas.sidebar.stylesheet"],
-    "SCRIPTS": ["valuecanvas.sidebar.script"],
+    "ENVIRONMENT": "valuecanvas.site.sidebar.environment",
+    "DASHBOARD_CALLBACK": "valuecanvas.site.dashboard.fill",
+    "STYLES": ["valuecanvas.site.sidebar.stylesheet"],
+    "SCRIPTS": ["valuecanvas.site.sidebar.script"],
     "SITE_FAVICONS": [
         {
             "rel": "icon",
             "type": "image/svg+xml",
-            "href": "valuecanvas.sidebar.favicon",
+            "href": "valuecanvas.site.sidebar.favicon",
         }
     ],
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,
-        "navigation": "valuecanvas.sidebar.navigation",
+        "navigation": "valuecanvas.site.sidebar.navigation",
     },
 }

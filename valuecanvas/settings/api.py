@@ -3,7 +3,7 @@
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "valuecanvas.api_auth.KeyAuthentication",
+        "valuecanvas.http.api_auth.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["valuecanvas.core.api.throttle.MinuteThrottle"],

@@ -31,7 +31,7 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "valuecanvas.admin_site.ControlRoomConfig",
+    "valuecanvas.site.admin_site.ControlRoomConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -54,15 +54,15 @@ INSTALLED_APPS = [
     "valuecanvas",
 ]
 
-# The cold path only. The hot path (valuecanvas/hot.py) runs none of these.
+# The cold path only. The hot path (valuecanvas/http/hot.py) runs none of these.
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "valuecanvas.compression.CompressedPages",
+    "valuecanvas.http.protocol.compression.CompressedPages",
     "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "valuecanvas.cors.Options",
+    "valuecanvas.http.cors.Options",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -70,12 +70,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "waffle.middleware.WaffleMiddleware",
-    "valuecanvas.database_away.DatabaseAway",
+    "valuecanvas.http.database_down.DatabaseAway",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "valuecanvas.urls"
 ASGI_APPLICATION = "valuecanvas.asgi.application"
-FORM_RENDERER = "valuecanvas.core.form_renderer.Renderer"
+FORM_RENDERER = "valuecanvas.core.admin.form_renderer.Renderer"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -107,7 +107,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Asked before a flag is saved that chooses prompts' versions; flags know no prompts.
-FLAGS_LABEL_RIGHT = "llm.choice.rights.require_publish"
+FLAGS_LABEL_RIGHT = "llm.flag_guard.require_publish"
 WAFFLE_FLAG_MODEL = "flags.Flag"
 # Rows are not JSON, and a flag that is switched must count at once.
 WAFFLE_CACHE_NAME = "none"

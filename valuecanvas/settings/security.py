@@ -66,7 +66,7 @@ CSRF_TRUSTED_ORIGINS = env.words(
 CORS_ALLOWED_ORIGINS = env.words(
     "CORS_ALLOWED_ORIGINS", "Browser origins that may call the API, with commas."
 )
-# For both HTTP paths; the hot one also allows whole families (valuecanvas/cors.py).
+# For both HTTP paths; the hot one also allows whole families (valuecanvas/http/cors.py).
 CORS_ALLOW_HEADERS = (
     "authorization",
     "x-api-key",
@@ -139,7 +139,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_FAILURE_VIEW = "valuecanvas.lost_form.csrf_failure"
+CSRF_FAILURE_VIEW = "valuecanvas.site.lost_form.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

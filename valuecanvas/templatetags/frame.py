@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import Truncator, capfirst
 
-from valuecanvas import sidebar
 from valuecanvas.core.templatetags import figures
+from valuecanvas.site import sidebar
 
 register = template.Library()
 MOST_LETTERS = 60

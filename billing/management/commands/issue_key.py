@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from billing import customers, keys
+from billing.auth import customers, keys
 from billing.models import Scope
 
 

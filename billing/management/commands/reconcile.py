@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import reconcile
+from billing.accounting import reconcile
 from billing.models import LedgerCheck
 
 SHOWN = 10

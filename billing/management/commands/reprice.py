@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from billing import reprice
+from billing.pricing import reprice
 from valuecanvas.core import money
 
 

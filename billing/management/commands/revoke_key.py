@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from billing import keys
+from billing.auth import keys
 from billing.management.named_key import named_key
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import keys
+from billing.auth import keys
 from billing.management.named_key import named_key
 
 

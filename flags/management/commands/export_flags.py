@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from flags import exchange
+from flags.documents import yaml_files
 from flags.models import Flag
-from valuecanvas.core.transfer import ExportCommand, Exported
+from valuecanvas.core.transfer.commands import ExportCommand, Exported
 
 
 class Command(ExportCommand):
@@ -23,4 +23,4 @@ class Command(ExportCommand):
     def export(self, folder: Path, keys: Sequence[str], *, dry: bool) -> Exported:
         flags = Flag.objects.filter(archived=False)
         wanted = flags.filter(name__in=keys) if keys else flags
-        return exchange.export(folder, wanted, dry=dry)
+        return yaml_files.export(folder, wanted, dry=dry)

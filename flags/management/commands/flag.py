@@ -9,11 +9,13 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from flags import changes as told
-from flags import document, listing, services
+from flags import services
 from flags.actor import COMMAND
+from flags.documents import document
 from flags.models import Flag, Kind
-from valuecanvas.core import yaml_loader
+from flags.wording import changes as told
+from flags.wording import listing
+from valuecanvas.core.transfer import yaml_loader
 
 # What --set takes besides the fields of an edit.
 KILLED = "killed"

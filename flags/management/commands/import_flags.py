@@ -4,9 +4,9 @@ from pathlib import Path
 
 from django.core.exceptions import ValidationError
 
-from flags import exchange
 from flags.actor import COMMAND
-from valuecanvas.core.transfer import ImportCommand, Imported
+from flags.documents import yaml_files
+from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 
 class Command(ImportCommand):
@@ -18,5 +18,5 @@ class Command(ImportCommand):
     refusals = (ValidationError,)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
-        rows = exchange.read(folder)
-        return exchange.imported(rows, actor=COMMAND, reason=reason, dry=dry)
+        rows = yaml_files.read(folder)
+        return yaml_files.imported(rows, actor=COMMAND, reason=reason, dry=dry)

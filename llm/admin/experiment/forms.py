@@ -19,7 +19,7 @@ from llm.models import Model
 from llm.prompting.arms import faults
 from prompts.experiments.drafts import ArmSpec, Draft, check_arms, check_weights
 from prompts.models import Arm, Experiment
-from valuecanvas.core.widgets import SuggestedText
+from valuecanvas.core.admin.widgets import SuggestedText
 
 LONGEST_REASON = 2000
 

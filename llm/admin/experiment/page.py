@@ -18,7 +18,7 @@ from llm.prompting.results import results
 from prompts.experiments.drafts import create_draft, edit_draft
 from prompts.models import Arm, Experiment
 from prompts.models.experiment import ExperimentState
-from valuecanvas.core.admin import Admin, Inline, display
+from valuecanvas.core.admin.bases import Admin, Inline, display
 
 STATES = {"Draft": "default", "Running": "success", "Stopped": "info"}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from llm.demo.options import add_arguments, options_from
-from llm.demo.server import serve
+from valuecanvas.embedded.demo_provider.options import add_arguments, options_from
+from valuecanvas.embedded.demo_provider.server import serve
 
 
 class Command(BaseCommand):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from billing import prices
-from llm import catalogue
+from billing.pricing import prices
 from llm.models import Route
+from llm.setup import catalogue
 
 
 class Command(BaseCommand):

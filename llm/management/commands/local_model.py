@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from llm import local_model
+from valuecanvas.embedded import local_model
 
 
 class Command(BaseCommand):

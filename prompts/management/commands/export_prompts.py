@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prompts.models import Prompt
 from prompts.transfer.export import export
-from valuecanvas.core.transfer import ExportCommand, Exported
+from valuecanvas.core.transfer.commands import ExportCommand, Exported
 
 
 class Command(ExportCommand):

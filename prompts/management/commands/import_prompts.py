@@ -6,7 +6,7 @@ from prompts.management.operator import operator
 from prompts.transfer.changes import Refused, compare
 from prompts.transfer.files import BadFile, read
 from prompts.transfer.load import load
-from valuecanvas.core.transfer import ImportCommand, Imported
+from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 
 class Command(ImportCommand):

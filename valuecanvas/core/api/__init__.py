@@ -2,5 +2,5 @@
 
 Who may: `access`. How errors look: `errors`. Lists: `paging`. Bodies: `bodies`.
 URLs: `routes`. The OpenAPI document: `schema`. Keys are proven in
-valuecanvas/api_auth.py; settings/api.py puts it all in force for every DRF view.
+valuecanvas/http/api_auth.py; settings/api.py puts it all in force for every DRF view.
 """

@@ -11,7 +11,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from valuecanvas.core import sqlstate
+from valuecanvas.core.db import sqlstate
 from valuecanvas.core.errors import (
     Conflict,
     GatewayError,

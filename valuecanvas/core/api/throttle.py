@@ -6,9 +6,9 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from valuecanvas.core import address
+from valuecanvas.core.access import address
 from valuecanvas.core.errors import NotAuthenticated, TooManyRequests
-from valuecanvas.core.minutes import left_s, minutes
+from valuecanvas.core.storage.minute_counter import left_s, minutes
 
 if TYPE_CHECKING:
     # DRF's settings name this class, which is read while that is imported.

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from valuecanvas.core import db_patience
+from valuecanvas.core.db import statement_timeout
 from valuecanvas.core.postgresql import driver
 
 
@@ -15,7 +15,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         found: dict[str, Any] = super().get_connection_params()
-        bound = db_patience.seconds()
+        bound = statement_timeout.seconds()
         if bound is not None:
             given = found.get("options", "")
             limit = f"-c statement_timeout={round(bound * 1000)}"

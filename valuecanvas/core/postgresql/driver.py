@@ -17,7 +17,7 @@ from psycopg import (
     pq,
 )
 
-from valuecanvas.core import db_patience
+from valuecanvas.core.db import statement_timeout
 
 __all__ = [
     "Binary",
@@ -52,9 +52,9 @@ class PatientConnection(psycopg.Connection[Any]):
         interval: float = INTERVAL_S,
         timeout: float | None = None,
     ) -> Any:
-        bound = db_patience.seconds()
+        bound = statement_timeout.seconds()
         if timeout is None and bound is not None:
-            timeout = bound + db_patience.GRACE_S
+            timeout = bound + statement_timeout.GRACE_S
         try:
             return super().wait(gen, interval, timeout)
         except psycopg.OperationalError:

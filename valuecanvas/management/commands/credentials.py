@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from llm import seed
+from llm.setup import seed
 
 
 class Command(BaseCommand):

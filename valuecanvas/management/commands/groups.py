@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from valuecanvas.groups import ensure_groups
+from valuecanvas.site.groups import ensure_groups
 
 
 class Command(BaseCommand):

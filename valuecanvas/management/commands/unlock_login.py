@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from valuecanvas.core import login_failures
+from valuecanvas.core.access import login_failures
 
 
 class Command(BaseCommand):

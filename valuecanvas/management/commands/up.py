@@ -11,12 +11,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from llm import catalogue, seed
-from llm.seed import FirstRun
+from llm.setup import catalogue, seed
+from llm.setup.seed import FirstRun
 from valuecanvas.embedded import ports
 from valuecanvas.embedded.readiness import Question, reachable, wait_ready
 from valuecanvas.embedded.supervisor import Supervisor, commands
-from valuecanvas.groups import ensure_groups
+from valuecanvas.site.groups import ensure_groups
 
 WEB = "web"
 WORKER = "worker"

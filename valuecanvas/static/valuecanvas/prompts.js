@@ -23,7 +23,7 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
   const editor = document.querySelector("[data-vp-editor]");
   if (!editor) return;
 
-  // As prompts/grammar.py reads it.
+  // As prompts/rendering/grammar.py reads it.
   const NAME = /\{\{[ \t]*([A-Za-z_][A-Za-z0-9_.-]{0,63})[ \t]*\}\}/g;
   const variables = editor.querySelector("#variables");
   const chips = editor.querySelector("#chips");

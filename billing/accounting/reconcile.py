@@ -1,0 +1,252 @@
+"""Checks the books: counters, reservations and ledger must tell the same story."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from billing.accounting.invariants import INVARIANTS, OVERDUE_S, Invariant
+from billing.models import LedgerCheck
+
+log = structlog.get_logger("billing.ledger")
+
+DAYS = 2  # today and yesterday
+MOST_ROWS = 100  # drifting rows kept for each invariant
+TIMEOUT_S = 900
+
+# One pass over the ledger of the span, summed before it is spread over the scopes.
+# Past the retention, counters without money are purged: their absence is no drift.
+COUNTERS = """
+WITH parts AS (
+    SELECT customer_id, team, key, day,
+           count(*) FILTER (WHERE status <> 'correction'
+                            AND NOT marks @> ARRAY['refunded']::varchar[])
+           - count(*) FILTER (WHERE status = 'correction'
+                              AND marks @> ARRAY['refunded']::varchar[]) AS used,
+           sum(cost_usd) * 1000000 AS spent, 0 AS reserved
+    FROM llm_usage WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT customer_id, team, key, day, count(*), 0, sum(estimate)
+    FROM billing_reservation
+    WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4
+), wanted AS (
+    SELECT s.scope, s.scope_id, day,
+           sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
+    FROM parts, LATERAL (VALUES
+        ('g', ''), ('t', team), ('c', customer_id::text), ('k', key)
+    ) AS s (scope, scope_id)
+    WHERE s.scope = 'g' OR s.scope_id <> ''
+    GROUP BY 1, 2, 3
+), books AS MATERIALIZED (
+    SELECT scope, scope_id, day,
+           coalesce(w.spent, 0) AS wanted_spent, coalesce(c.spent, 0) AS spent,
+           coalesce(w.used, 0) AS wanted_used, coalesce(c.used, 0) AS used,
+           coalesce(w.reserved, 0) AS wanted_reserved,
+           coalesce(c.reserved, 0) AS reserved
+    FROM (
+        SELECT * FROM billing_counter WHERE day BETWEEN %(first)s AND %(last)s
+    ) c FULL JOIN wanted w USING (scope, scope_id, day)
+    WHERE c.key IS NOT NULL OR day >= %(kept)s OR w.spent <> 0 OR w.reserved <> 0
+), drifting AS (
+    SELECT d.*, scope, scope_id, day,
+           count(*) OVER (PARTITION BY name) AS drifted,
+           row_number() OVER (
+               PARTITION BY name ORDER BY abs(found - expected) DESC, scope, scope_id, day
+           ) AS place
+    FROM books, LATERAL (VALUES
+        ('spent', wanted_spent, spent),
+        ('used', wanted_used, used),
+        ('reserved', wanted_reserved, reserved)
+    ) AS d (name, expected, found)
+    WHERE expected <> found
+)
+SELECT name, drifted, scope, scope_id, day, expected, found, '' FROM drifting
+WHERE place <= %(most)s
+UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM books
+"""
+# The others: their drifting rows, and before them how many were looked at.
+RESERVATIONS = "SELECT count(*) FROM billing_reservation"
+ENDED_TWICE = """
+SELECT 'ended_once', count(*) OVER (), 'c', r.customer_id, r.day, 1, 2, r.id
+FROM billing_reservation r JOIN llm_usage u ON u.id = r.id LIMIT %(most)s
+"""
+OVERDUE = """
+SELECT 'overdue', count(*) OVER (), 'c', customer_id, day, 0,
+       extract(epoch FROM now() - lease_until)::bigint, id
+FROM billing_reservation
+WHERE lease_until < now() - %(overdue)s * interval '1 second'
+ORDER BY lease_until LIMIT %(most)s
+"""
+CORRECTIONS = "SELECT count(*) FROM llm_usage WHERE corrects IS NOT NULL"
+ORPHANED = """
+SELECT 'corrections', count(*) OVER (), 'c', c.customer_id, c.day, 1, 0, c.id
+FROM llm_usage c LEFT JOIN llm_usage u
+  ON u.id = c.corrects AND u.corrects IS NULL AND u.customer_id = c.customer_id
+WHERE c.corrects IS NOT NULL AND (u.id IS NULL OR c.status <> 'correction')
+LIMIT %(most)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One place where the books disagree. `row` is a reservation's or a ledger row's id.
+
+    `scope` is g (everyone), t (team), c (customer) or k (key); `day` is ISO text.
+    """
+
+    scope: str
+    scope_id: str
+    day: str
+    expected: int
+    found: int
+    row: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant: rows checked, how many drift, and the worst MOST_ROWS of them."""
+
+    invariant: Invariant
+    checked: int
+    drifted: int = 0
+    rows: tuple[Drift, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.drifted == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One check. `first` is None where it began with the first day."""
+
+    first: dt.date | None
+    last: dt.date
+    started: dt.datetime
+    finished: dt.datetime
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(finding.ok for finding in self.findings)
+
+
+def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> Report:
+    """Check the last `days` UTC days, today's included; None: all.
+
+    Everything is read from one snapshot, so requests under way are no drift. Call it
+    outside any transaction. Raises DatabaseError where a statement passes `timeout_s`.
+    """
+    started = timezone.now()
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(f"SET LOCAL statement_timeout = {timeout_s * 1000:d}")
+        cursor.execute("SELECT (now() AT TIME ZONE 'utc')::date")
+        today: dt.date = cursor.fetchone()[0]
+        first = None if days is None else today - dt.timedelta(days=days - 1)
+        findings = _findings(cursor, first, today)
+    return Report(first, today, started, timezone.now(), findings)
+
+
+def run(by: str, days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerCheck:
+    """Check, keep the result for the admin and the metrics, and log any drift."""
+    report = check(days, timeout_s=timeout_s)
+    for finding in report.findings:
+        if not finding.ok:
+            log.error(
+                "ledger.drift",
+                invariant=finding.invariant.name,
+                drifted=finding.drifted,
+                first=[asdict(row) for row in finding.rows[:3]],
+            )
+    took = report.finished - report.started
+    log.info("ledger.checked", ok=report.ok, seconds=round(took.total_seconds(), 3))
+    return LedgerCheck.objects.create(
+        started_at=report.started,
+        finished_at=report.finished,
+        first_day=report.first,
+        last_day=report.last,
+        ok=report.ok,
+        findings=[_document(finding) for finding in report.findings],
+        by=by,
+    )
+
+
+def findings_of(kept: LedgerCheck) -> list[Finding]:
+    """The findings of a check as it was kept, in this version's words."""
+    known = {invariant.name: invariant for invariant in INVARIANTS}
+    return [
+        Finding(
+            known.get(one["name"]) or Invariant(one["name"], one["name"], "", "rows"),
+            one["checked"],
+            one["drifted"],
+            tuple(Drift(**row) for row in one["rows"]),
+        )
+        for one in kept.findings
+    ]
+
+
+def _document(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.invariant.name,
+        "checked": finding.checked,
+        "drifted": finding.drifted,
+        "rows": [asdict(row) for row in finding.rows],
+    }
+
+
+def _findings(cursor: Any, first: dt.date | None, last: dt.date) -> tuple[Finding, ...]:
+    values = {
+        "first": first or dt.date.min,
+        # Nothing is ever of a later day: if it is, that is to be seen too.
+        "last": dt.date.max,
+        "kept": last - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
+        "most": MOST_ROWS,
+        "overdue": OVERDUE_S,
+    }
+    checked: dict[str, int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for looked_at, statement, names in _STATEMENTS:
+        if looked_at:
+            cursor.execute(looked_at)
+            checked |= dict.fromkeys(names, cursor.fetchone()[0])
+        cursor.execute(statement, values)
+        for row in cursor.fetchall():
+            if row[0]:
+                rows.append(row)
+            else:
+                checked |= dict.fromkeys(names, row[1])
+    return tuple(_finding(one, checked[one.name], rows) for one in INVARIANTS)
+
+
+_STATEMENTS = (
+    ("", COUNTERS, ("spent", "used", "reserved")),
+    (RESERVATIONS, ENDED_TWICE, ("ended_once",)),
+    (RESERVATIONS, OVERDUE, ("overdue",)),
+    (CORRECTIONS, ORPHANED, ("corrections",)),
+)
+
+
+def _finding(
+    invariant: Invariant, checked: int, rows: list[tuple[Any, ...]]
+) -> Finding:
+    mine = [row for row in rows if row[0] == invariant.name]
+    drifted = mine[0][1] if mine else 0
+    return Finding(invariant, checked, drifted, tuple(_drifts(mine)))
+
+
+def _drifts(rows: list[tuple[Any, ...]]) -> Iterator[Drift]:
+    for _, _, scope, scope_id, day, expected, found, row in rows:
+        yield Drift(
+            scope,
+            str(scope_id),
+            day.isoformat(),
+            int(expected),
+            int(found),
+            str(row),
+        )

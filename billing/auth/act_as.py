@@ -1,0 +1,40 @@
+"""Whom a key with the scope `act_as` may act for: one rule for calls and ratings."""
+
+import uuid
+from collections.abc import Set as AbstractSet
+
+from billing.auth.principal import Principal
+from billing.models import ApiKey, Customer, Scope
+
+# The header that names the user to bill.
+HEADER = "x-valuecanvas-user"
+
+
+def user_to_bill(scopes: AbstractSet[str], named: str | None, field: str) -> str | None:
+    """Who is billed in place of the key's own customer, if anybody.
+
+    `named` comes from the header or from `userId`. The body's `field` user is OpenAI's
+    label for people: it is billed only where the key says so.
+    """
+    if named is None and field and Scope.BILL_USER.value in scopes:
+        return field
+    return named
+
+
+def may_act_for(principal: Principal, *, team: str, has_key: bool) -> bool:
+    """Whether the caller may name another user, who is of `team` ('' for none).
+
+    A team trusts its own keys. Where there is no team, users are the caller's own names
+    for people, but whoever holds an API key is a caller of ours by itself.
+    """
+    return principal.team == team and (bool(team) or not has_key)
+
+
+def may_act_for_customer(principal: Principal, customer_id: uuid.UUID) -> bool:
+    """The same of a customer as it is now. Blocks: not for an event loop."""
+    teams = Customer.objects.filter(pk=customer_id).values_list("team_id", flat=True)
+    # Also a key that was revoked: what it was used for is nobody else's.
+    has_key = ApiKey.objects.filter(customer_id=customer_id).exists()
+    return any(
+        may_act_for(principal, team=team or "", has_key=has_key) for team in teams
+    )

@@ -1,0 +1,219 @@
+"""Callers: from an Authorization header to a principal, from memory where possible.
+
+What keeps a cached caller from outliving a change, in any process:
+- whoever learns of changes calls `drop` *before* it publishes the snapshot they led to;
+- whoever serves a request takes its snapshot *before* it asks for the caller, and asks
+  again whenever admission says that the snapshot is old;
+- a row that was being read while `drop` ran is read again, never kept (`_drops`).
+Then a principal is never older than the epoch that its request is admitted under.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from billing.auth import facts, key_check
+from billing.auth.act_as import may_act_for
+from billing.auth.customers import is_user_id
+from billing.auth.facts import CustomerFacts, KeyFacts, UserKey
+from billing.auth.jwt import Tokens
+from billing.auth.lookups import Lookups
+from billing.auth.principal import Principal
+from billing.models import Scope
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.errors import (
+    InvalidRequest,
+    NotAuthenticated,
+    NotPermitted,
+    Unavailable,
+)
+from valuecanvas.core.storage.lru import Lru
+
+SIZE = 20_000
+# A caller refused from memory never reaches admission, so no epoch would tell this
+# process that it has been let in again: refusals are believed this long, no longer.
+REFUSED_S = 1.0
+UNKNOWN_S = 5.0
+TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
+ACT_AS = Scope.ACT_AS.value
+HAS_KEY = (
+    "This key may not name this '{param}', who has an API key: a key without a team acts "
+    "only for users that have none. Call with that user's own key, or have an operator "
+    "put both into one team."
+)
+
+
+class Callers:
+    """The callers that this process knows. One per process, on one event loop.
+
+    What it doesn't know it reads by `db`. Raises ImproperlyConfigured (JWT_SECRET).
+    """
+
+    def __init__(self, db: DbThread, *, size: int = SIZE) -> None:
+        self._tokens = Tokens()
+        self._keys: Lru[str, KeyFacts] = Lru(size)
+        self._unknown: Lru[str, float] = Lru(size)  # prefix -> until, monotonic
+        self._customers: Lru[UserKey, CustomerFacts] = Lru(size)
+        self._key_lookups = Lookups(facts.load_keys, db)
+        self._customer_lookups = Lookups(facts.load_customers, db)
+        self._drops = 0
+
+    async def by_bearer(self, authorization: str | None) -> Principal:
+        """The caller who sent this Authorization header.
+
+        Raises NotAuthenticated, NotPermitted (suspended) or Unavailable.
+        """
+        text = key_check.bearer(authorization)
+        if text.startswith("vc-"):
+            return await self._by_key(text)
+        if self._tokens.enabled and text.count(".") == 2:
+            return await self._by_token(text)
+        raise key_check.unknown_key()
+
+    async def by_user(self, user_id: str, *, team: str = "") -> Principal:
+        """A user as if by a token: for jobs, commands and the admin, which have no key.
+
+        Raises InvalidRequest, NotPermitted (suspended) or Unavailable.
+        """
+        return await self._principal((team, _checked(user_id)))
+
+    async def acting_for(
+        self, principal: Principal, user_id: str, *, param: str = "user"
+    ) -> Principal:
+        """The user in whose name the caller asks: see billing/auth/act_as.py.
+
+        `param` is where the request names that user, for the errors. Raises InvalidRequest, NotPermitted (no such right; suspended) or Unavailable.
+        """
+        if user_id == principal.user_id:
+            return principal
+        if ACT_AS not in principal.scopes:
+            raise NotPermitted(
+                "This key may not name another user: it lacks the scope 'act_as'.",
+                param=param,
+            )
+        other = await self._customer((principal.team, _checked(user_id, param)))
+        if not may_act_for(principal, team=principal.team, has_key=other.has_key):
+            raise NotPermitted(
+                HAS_KEY.format(param=param), param=param, code="user_has_key"
+            )
+        if other.suspended:
+            raise key_check.suspended()
+        return replace(
+            principal,
+            customer_id=other.id,
+            user_id=user_id,
+            tier=other.tier,
+            own_limits=other.own_limits,
+        )
+
+    def knows(self, prefix: str) -> bool:
+        """Whether this key is in memory: then its proof asks nobody."""
+        return self._keys.get(prefix) is not None
+
+    def drop(self, changes: Iterable[Changed]) -> None:
+        """Forget what changed. Call before the snapshot after the change is published."""
+        changed = list(changes)
+        prefixes = {one.key for one in changed if one.kind == "api_key"}
+        customers = {one.key for one in changed if one.kind == "customer"}
+        if not (prefixes or customers):
+            return
+        self._begin_anew()
+        for prefix in prefixes:
+            self._keys.drop(prefix)
+            self._unknown.drop(prefix)
+        if customers:
+            self._keys.drop_where(lambda f: str(f.principal.customer_id) in customers)
+        # Whose a key is its prefix does not say: it may be anybody's first, or last.
+        self._customers.drop_where(lambda f: bool(prefixes) or str(f.id) in customers)
+
+    def clear(self) -> None:
+        """Forget every key and customer."""
+        self._begin_anew()
+        self._keys.clear()
+        self._unknown.clear()
+        self._customers.clear()
+
+    def _begin_anew(self) -> None:
+        self._drops += 1
+        self._key_lookups.forget()
+        self._customer_lookups.forget()
+
+    async def _by_key(self, text: str) -> Principal:
+        prefix = key_check.prefix(text)
+        found = self._keys.get(prefix)
+        if found is None or (
+            found.refuses(time.time()) and _older(found.loaded_at, REFUSED_S)
+        ):
+            found = await self._find_key(prefix)
+        return key_check.prove(text, found)
+
+    async def _find_key(self, prefix: str) -> KeyFacts | None:
+        until = self._unknown.get(prefix)
+        if until is not None and time.monotonic() < until:
+            return None
+        while True:
+            drops = self._drops
+            found = await self._key_lookups.get(prefix)
+            if drops == self._drops:
+                break
+        if found is None:
+            self._keys.drop(prefix)
+            self._unknown.put(prefix, time.monotonic() + UNKNOWN_S)
+        else:
+            self._keys.put(prefix, found)
+        return found
+
+    async def _by_token(self, token: str) -> Principal:
+        claims = await self._tokens.verify(token)
+        if not is_user_id(claims.sub):
+            raise NotAuthenticated(
+                "This token names no usable user (sub).", code="invalid_token"
+            )
+        who = await self._principal(("", claims.sub))
+        return replace(who, expires_at=claims.expires_at)
+
+    async def _principal(self, user: UserKey) -> Principal:
+        found = await self._customer(user)
+        if found.suspended:
+            raise key_check.suspended()
+        team, user_id = user
+        return Principal(
+            customer_id=found.id,
+            user_id=user_id,
+            tier=found.tier,
+            team=team,
+            key="",
+            scopes=TOKEN_SCOPES,
+            allowed_models=frozenset(),
+            suspended=False,
+            expires_at=None,
+            own_limits=found.own_limits,
+        )
+
+    async def _customer(self, user: UserKey) -> CustomerFacts:
+        found = self._customers.get(user)
+        if found and not (found.suspended and _older(found.loaded_at, REFUSED_S)):
+            return found
+        while True:
+            drops = self._drops
+            found = await self._customer_lookups.get(user)
+            if drops == self._drops:
+                break
+        if found is None:
+            raise Unavailable("New users cannot be added now: no tier is set for them.")
+        self._customers.put(user, found)
+        return found
+
+
+def _checked(user_id: str, param: str = "user") -> str:
+    if not is_user_id(user_id):
+        raise InvalidRequest(
+            f"'{param}' must be text of 1 to 200 characters without control characters.",
+            param=param,
+        )
+    return user_id
+
+
+def _older(loaded_at: float, seconds: float) -> bool:
+    return time.monotonic() - loaded_at > seconds

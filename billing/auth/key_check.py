@@ -1,0 +1,67 @@
+"""The proof of an API key: the one place that decides who a key's text stands for."""
+
+import hmac
+import time
+from collections.abc import Mapping
+
+from billing.auth import keys
+from billing.auth.facts import KeyFacts
+from billing.auth.principal import Principal
+from valuecanvas.core.errors import NotAuthenticated, NotPermitted
+
+# Compared with where there is no key, so that both cases take the same time.
+_NOBODY = "-" * 64
+
+
+def authorization(sent: Mapping[str, str]) -> str | None:
+    """The header Authorization of a request's META, or the same made of `x-api-key`."""
+    key = sent.get("HTTP_X_API_KEY")
+    return sent.get("HTTP_AUTHORIZATION") or (f"Bearer {key}" if key else None)
+
+
+def bearer(authorization: str | None) -> str:
+    """What an Authorization header carries. Raises NotAuthenticated."""
+    if not authorization:
+        raise NotAuthenticated(
+            "Send your API key in the header 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
+            code="missing_api_key",
+        )
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated("Use the scheme Bearer: 'Authorization: Bearer KEY'.")
+    return text.strip()
+
+
+def prefix(text: str) -> str:
+    """By what the key is looked up. Raises NotAuthenticated."""
+    found = keys.parse(text)
+    if found is None:
+        raise unknown_key()
+    return found
+
+
+def prove(text: str, found: KeyFacts | None) -> Principal:
+    """The caller with the key `text`, of whose prefix the database knows `found`.
+
+    Raises NotAuthenticated, NotPermitted (suspended).
+    """
+    kept = found.digest if found else _NOBODY
+    proven = hmac.compare_digest(kept, keys.digest(text))
+    if found is None or not proven:
+        raise unknown_key()
+    who = found.principal
+    if found.revoked:
+        raise NotAuthenticated("This API key was revoked.", code="api_key_revoked")
+    if who.expires_at is not None and who.expires_at <= time.time():
+        raise NotAuthenticated("This API key has expired.", code="api_key_expired")
+    if who.suspended:
+        raise suspended()
+    return who
+
+
+def unknown_key() -> NotAuthenticated:
+    return NotAuthenticated("Incorrect API key provided.")
+
+
+def suspended() -> NotPermitted:
+    return NotPermitted("This customer is suspended.", code="customer_suspended")

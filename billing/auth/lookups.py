@@ -1,0 +1,101 @@
+"""Lookups in the database off the event loop: many waiting callers, one query."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from django.db import Error
+
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.errors import Unavailable
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+BATCH_MAX = 500
+WAITING_MAX = 10_000
+WAIT_S = 5.0
+
+
+class Lookups(Generic[K, V]):
+    """Answers by `load`, which is given many keys at once and runs on `db`.
+
+    One query runs at a time, and what queues up meanwhile goes into the next: a flood of
+    unknown keys costs a few large queries, not one each. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[list[K]], dict[K, V]],
+        db: DbThread,
+        most: int = BATCH_MAX,
+    ) -> None:
+        self._load = load
+        self._most = most
+        self._db = db
+        self._flights: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: list[tuple[K, asyncio.Future[V | None]]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def get(self, key: K) -> V | None:
+        """The value of `key`, or None. Raises Unavailable."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._take_off(key)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await asyncio.shield(flight)
+        except TimeoutError as error:
+            raise _unavailable() from error
+
+    def forget(self) -> None:
+        """Let no later `get` share a query that has begun before now."""
+        self._flights.clear()
+
+    def _take_off(self, key: K) -> "asyncio.Future[V | None]":
+        if len(self._waiting) >= WAITING_MAX:
+            raise _unavailable()
+        flight: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._flights[key] = flight
+        self._waiting.append((key, flight))
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run())
+        return flight
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch = self._waiting[: self._most]
+            del self._waiting[: self._most]
+            keys = list(dict.fromkeys(key for key, _ in batch))
+            query = asyncio.ensure_future(self._db.run(_guarded, self._load, keys))
+            await asyncio.wait([query])
+            self._land(batch, query)
+
+    def _land(
+        self,
+        batch: list[tuple[K, "asyncio.Future[V | None]"]],
+        query: "asyncio.Future[dict[K, V]]",
+    ) -> None:
+        error = query.exception()
+        for key, flight in batch:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            if error is None:
+                flight.set_result(query.result().get(key))
+            else:
+                flight.set_exception(error)
+                flight.exception()  # seen, even if every waiter has left
+
+
+def _guarded(load: Callable[[list[K]], dict[K, V]], keys: list[K]) -> dict[K, V]:
+    try:
+        return load(keys)
+    except Error as error:
+        raise _unavailable() from error
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        "Callers cannot be looked up now. Please try again.",
+        headers={"Retry-After": "1"},
+    )

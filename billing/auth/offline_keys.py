@@ -1,0 +1,102 @@
+"""Keys that were used to read flags or prompts, for processes without a database.
+
+They are kept on disk as the database keeps them: a digest under KEY_PEPPER, never the
+key. What they prove is enough for reading only; the rights to more are left out.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from billing.auth import key_check
+from billing.auth.act_as import user_to_bill
+from billing.auth.facts import KeyFacts
+from billing.auth.principal import Principal
+from billing.models import Scope
+from valuecanvas.core.errors import Unavailable
+
+MOST = 1000
+# A key may have been revoked since: on the word of an older file nobody is let in.
+BELIEVED_S = 86_400.0
+READING = frozenset({Scope.FLAGS_EVALUATE.value, Scope.PROMPTS_READ.value})
+# To read does not need it; but whoever has it may ask as others, of whom we know nothing.
+_ACT_AS = Scope.ACT_AS.value
+_KEPT = READING | {_ACT_AS, Scope.BILL_USER.value}
+
+
+class SeenKeys:
+    """The keys of a file that was written at `saved_at`, Unix time."""
+
+    def __init__(self, keys: Mapping[str, KeyFacts], saved_at: float) -> None:
+        self._keys = keys
+        self._saved_at = saved_at
+
+    def caller(
+        self, authorization: str | None, on_behalf: str | None, user: str = ""
+    ) -> Principal:
+        """The caller who sent this Authorization header, fit for reading.
+
+        Raises NotAuthenticated (a wrong, expired or missing key), or Unavailable for
+        whom only the database knows: other keys, tokens, users acted for.
+        """
+        text = key_check.bearer(authorization)
+        found = None
+        if text.startswith("vc-") and time.time() - self._saved_at < BELIEVED_S:
+            found = self._keys.get(key_check.prefix(text))
+        if found is None:
+            raise _unknown()
+        who = key_check.prove(text, found)
+        billed = user_to_bill(who.scopes, on_behalf, user)
+        if billed not in (None, who.user_id) and _ACT_AS in who.scopes:
+            raise _unknown()
+        return who
+
+
+def dump(found: Mapping[str, KeyFacts], prefixes: Iterable[str]) -> dict[str, Any]:
+    """The keys `found` that may read, in the order of `prefixes`, as JSON keeps them."""
+    now = time.time()
+    rows = ((prefix, found[prefix]) for prefix in prefixes if prefix in found)
+    return {
+        prefix: _row(facts)
+        for prefix, facts in rows
+        if facts.principal.scopes & READING and not facts.refuses(now)
+    }
+
+
+def restore(section: Mapping[str, Any]) -> dict[str, KeyFacts]:
+    """What `dump` gave. Raises KeyError, TypeError or ValueError."""
+    return {key: _facts(**row) for key, row in section.items()}
+
+
+def _row(facts: KeyFacts) -> dict[str, Any]:
+    who = facts.principal
+    return {
+        "digest": facts.digest,
+        "customer_id": str(who.customer_id),
+        "user_id": who.user_id,
+        "tier": who.tier,
+        "team": who.team,
+        "key": who.key,
+        "scopes": sorted(who.scopes & _KEPT),
+        "expires_at": who.expires_at,
+    }
+
+
+def _facts(digest: str, customer_id: str, **row: Any) -> KeyFacts:
+    who = Principal(
+        **row,
+        customer_id=uuid.UUID(customer_id),
+        allowed_models=frozenset(),
+        suspended=False,
+    )
+    who = replace(who, scopes=frozenset(who.scopes))
+    return KeyFacts(digest, revoked=False, principal=who)
+
+
+def _unknown() -> Unavailable:
+    return Unavailable(
+        "Callers cannot be looked up now. Please try again.",
+        headers={"Retry-After": "1"},
+    )

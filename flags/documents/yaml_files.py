@@ -1,0 +1,155 @@
+"""Flags as YAML: the same file makes the same flags in another database."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from flags import services
+from flags.actor import Actor
+from flags.documents import document
+from flags.documents.document import Document
+from flags.models import Flag
+from flags.wording.changes import lines
+from valuecanvas.core.models import ConfigQuerySet
+from valuecanvas.core.transfer import yaml_loader
+from valuecanvas.core.transfer.commands import Exported, Imported, write
+
+FORMAT = 1
+
+
+class Dry(Exception):
+    """Ends the transaction of a dry run."""
+
+
+def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exported:
+    """Write a file for each of `flags`; those that say the same are left alone.
+
+    Raises OSError.
+    """
+    rows = document.with_parts(flags.order_by("name"))
+    written = [
+        name
+        for name, text in map(_file, rows)
+        if write(folder / name, text.encode(), dry=dry)
+    ]
+    return Exported(len(rows), written)
+
+
+def _file(flag: Flag) -> tuple[str, str]:
+    told = {"format": FORMAT, "flags": [document.exported(flag)]}
+    text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+    return f"{flag.name}.yaml", text
+
+
+def read(path: Path) -> list[Document]:
+    """The flags of a folder's files, or of one file. Raises ValidationError, OSError."""
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise ValidationError(f"{path}: there is no file of flags in it.")
+    found: dict[str, Document] = {}
+    for file in files:
+        for row in _read(file):
+            name = str(row.get("name", ""))
+            if name in found:
+                raise ValidationError(f"{file}: '{name}' is there twice.")
+            found[name] = row
+    return list(found.values())
+
+
+def _read(file: Path) -> list[Document]:
+    try:
+        return parsed(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValidationError(f"{file}: This is no text in UTF-8.") from None
+    except ValidationError as error:
+        raise ValidationError(f"{file}: {' '.join(error.messages)}") from None
+
+
+def parsed(text: str) -> list[Document]:
+    """The flags of a file. Raises ValidationError."""
+    try:
+        told = yaml_loader.load(text)
+    except yaml.YAMLError as error:
+        raise ValidationError(f"This is no YAML: {error}") from error
+    rows = told.get("flags") if isinstance(told, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValidationError("This is no file of flags: it has no list 'flags'.")
+    if told.get("format") != FORMAT:
+        raise ValidationError(f"Only format {FORMAT} is known.")
+    return rows
+
+
+def imported(
+    rows: Iterable[Document], *, actor: Actor, reason: str = "", dry: bool = False
+) -> Imported:
+    """Make or edit each flag of `rows`, all or none; flags that are not named stay.
+
+    Raises ValidationError, whose text names the flag.
+    """
+    ordered = _in_order(list(rows))
+    done: dict[str, list[str]] = {}
+    new: set[str] = set()
+    try:
+        with transaction.atomic():
+            for row in ordered:
+                name = str(row.get("name", ""))
+                before = _before(name)
+                flag = _one(row, name, actor=actor, reason=reason)
+                if before is None:
+                    new.add(name)
+                done[name] = _lines(before, flag)
+            if dry:
+                raise Dry
+    except Dry:
+        pass
+    changed = sum(map(bool, done.values())) - len(new)
+    return Imported(
+        [f"{name}: {line}" for name, told in done.items() for line in told],
+        len(new),
+        changed,
+        len(done) - len(new) - changed,
+    )
+
+
+def _before(name: str) -> Document | None:
+    flag = Flag.objects.filter(name=name).first()
+    return None if flag is None else document.state(flag)
+
+
+def _lines(before: Document | None, flag: Flag) -> list[str]:
+    return ["new"] if before is None else lines(before, document.state(flag))
+
+
+def _one(row: Document, name: str, *, actor: Actor, reason: str) -> Flag:
+    try:
+        # YAML reads 2026-12-31 as a date.
+        if row.get("expires_on"):
+            row = {**row, "expires_on": str(row["expires_on"])}
+        return services.import_flag(row, actor=actor, reason=reason)
+    except ValidationError as error:
+        texts = " ".join(error.messages)
+        raise ValidationError(f"{name or 'A flag without a name'}: {texts}") from error
+
+
+def _in_order(rows: list[Document]) -> list[Document]:
+    """Flags after those that they depend on; circles stay, and are refused later."""
+    names = {str(row.get("name")) for row in rows}
+    ordered: list[Document] = []
+    done: set[str] = set()
+    left = rows
+    while left:
+        ready = [row for row in left if not (_needs(row) & names) - done] or left
+        ordered += ready
+        done |= {str(row.get("name")) for row in ready}
+        left = [row for row in left if row not in ready]
+    return ordered
+
+
+def _needs(row: Document) -> set[str]:
+    given = row.get("prerequisites")
+    if not isinstance(given, list):
+        return set()
+    return {str(one.get("flag")) for one in given if isinstance(one, dict)}

@@ -1,0 +1,137 @@
+"""Evaluation: a flag and a caller's attributes give a value, a variant and a reason.
+
+Pure: the same flags, attributes and time give the same answer in every process.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from flags.engine.facts import FlagFacts
+
+Context = Mapping[str, object]
+
+# Of OpenFeature.
+STATIC = "STATIC"
+TARGETING_MATCH = "TARGETING_MATCH"
+SPLIT = "SPLIT"
+DISABLED = "DISABLED"
+DEFAULT = "DEFAULT"
+ERROR = "ERROR"
+# What the gateway's own flags begin with.
+OWN = "gateway."
+FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
+TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
+
+
+class Evaluation(NamedTuple):
+    """What a caller gets of a flag.
+
+    An empty `variant`: `value` is the caller's own default. `bucket` (of shares) and
+    `variant_bucket` (of weights) are 0 to 9,999, None where neither was asked. `error`
+    is an error code of OpenFeature, or empty.
+    """
+
+    key: str
+    value: Any
+    variant: str
+    reason: str
+    rule: str | None
+    bucket: int | None
+    variant_bucket: int | None
+    why: str
+    error: str
+
+    @property
+    def given(self) -> bool:
+        """Whether the caller is in: someone decided that they get it."""
+        return self.reason in (STATIC, TARGETING_MATCH, SPLIT) and self.variant != ""
+
+    @property
+    def explanation(self) -> str:
+        """Why, for people."""
+        parts = [self.why]
+        if self.bucket is not None:
+            parts.append(f"Bucket {self.bucket} of 10,000.")
+        if self.variant_bucket is not None:
+            parts.append(f"Bucket {self.variant_bucket} of the weights.")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class FlagSet:
+    """All flags at one epoch, by name."""
+
+    epoch: int
+    flags: Mapping[str, FlagFacts]
+
+    def get(self, name: str) -> FlagFacts | None:
+        return self.flags.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.flags)
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+    @cached_property
+    def in_gateway(self) -> tuple[str, ...]:
+        """Those that are evaluated for each LLM request; the gateway's own always."""
+        return tuple(
+            name
+            for name, one in self.flags.items()
+            if one.in_gateway or name.startswith(OWN)
+        )
+
+    @cached_property
+    def _times(self) -> tuple[float, ...]:
+        return tuple(sorted(c.at for one in self.flags.values() for c in one.schedule))
+
+    def mark(self, now: float) -> str:
+        """Changes whenever an evaluation may: with the epoch and each due change.
+
+        `now` is Unix time. It is the heart of an ETag.
+        """
+        return f"{self.epoch}.{bisect_right(self._times, now)}"
+
+
+def flag_set(epoch: int, facts: Mapping[str, FlagFacts]) -> FlagSet:
+    """The set of flags of `facts`, which are by primary key."""
+    by_name = {one.name: one for one in facts.values()}
+    return FlagSet(epoch, dict(sorted(by_name.items())))
+
+
+def evaluate(
+    flags: FlagSet,
+    key: str,
+    context: Context,
+    default: Any = None,
+    *,
+    now: float | None = None,
+) -> Evaluation:
+    """What the caller of `context` gets of the flag `key` at `now` (Unix time).
+
+    Never raises: a missing flag gives `default`.
+    """
+    facts = flags.flags.get(key)
+    if facts is None:
+        return Evaluation(
+            key, default, "", ERROR, None, None, None, "No such flag.", FLAG_NOT_FOUND
+        )
+    answer = facts.timeline.at(now).decide(flags, context, default, now=now)
+    variant, value, reason, why, rule, at, variant_at, error = answer
+    return Evaluation(key, value, variant, reason, rule, at, variant_at, why, error)
+
+
+def evaluate_all(
+    flags: FlagSet,
+    context: Context,
+    keys: Iterable[str] | None = None,
+    *,
+    now: float | None = None,
+) -> list[Evaluation]:
+    """Of `keys`, or of all flags, in the order of their names."""
+    names = flags if keys is None else keys
+    return [evaluate(flags, name, context, now=now) for name in names]

@@ -1,0 +1,155 @@
+"""What evaluating a flag needs to know of it: plain values, no models."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from flags.engine.compiled import Plan, Timeline
+from valuecanvas.core.targeting import bucketing
+from valuecanvas.core.targeting.bucketing import Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFacts:
+    name: str
+    value: Any
+    effect: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """`share` in hundredths of a percent; an empty `variant`: by the weights."""
+
+    label: str
+    conditions: tuple[Mapping[str, Any], ...]
+    variant: str
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorFacts:
+    """Waffle's own targeting: users of the Django site, by primary keys."""
+
+    superusers: bool = False
+    staff: bool = False
+    authenticated: bool = False
+    languages: tuple[str, ...] = ()
+    users: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """A pending change, which counts from `at` on, Unix time."""
+
+    at: float
+    kind: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FlagFacts:
+    """A flag that is not archived. `share` in hundredths of a percent."""
+
+    pk: int
+    name: str
+    kind: str
+    enabled: bool
+    kill: str | None
+    everyone: bool | None
+    share: int
+    sticky: str
+    default_variant: str
+    off_variant: str
+    target_variant: str
+    in_gateway: bool
+    testing: bool
+    user_ids: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+    visitors: VisitorFacts = VisitorFacts()
+    variants: tuple[VariantFacts, ...] = ()
+    rules: tuple[RuleFacts, ...] = ()
+    prerequisites: tuple[tuple[str, str], ...] = ()
+    allocation: Allocation = ()
+    schedule: tuple[ChangeFacts, ...] = ()
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Compiled once, and kept as long as these facts are."""
+        times, plans, facts = [], [Plan(self)], self
+        for change in sorted(self.schedule, key=lambda one: one.at):
+            facts = applied(facts, change)
+            times.append(change.at)
+            # No change touches the rules.
+            plans.append(Plan(facts, plans[0].rules))
+        return Timeline(tuple(times), tuple(plans))
+
+    def compile(self) -> None:
+        """Do it now, in the thread that loads, and not in a request."""
+        _ = self.timeline
+
+    def effect(self, variant: str) -> Mapping[str, Any]:
+        """What `variant` changes in the gateway."""
+        for one in self.variants:
+            if one.name == variant:
+                return one.effect
+        return {}
+
+
+def applied(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
+    """The flag once `change` counts. A killed flag stays as it is.
+
+    So does one that the change does not fit: the worker will say so.
+    """
+    if facts.kill is not None:
+        return facts
+    try:
+        return _applied(facts, change)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        return facts
+
+
+def _applied(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
+    if change.kind == "set_percent":
+        return replace(facts, share=int(Decimal(change.payload["percent"]) * 100))
+    if change.kind == "kill":
+        return replace(facts, kill="by schedule")
+    if change.kind == "set_weights":
+        return _weighted(facts, change.payload["weights"])
+    return replace(facts, enabled=change.kind == "enable")
+
+
+def _weighted(facts: FlagFacts, weights: Mapping[str, int]) -> FlagFacts:
+    if unknown := weights.keys() - {one.name for one in facts.variants}:
+        raise KeyError(*unknown)
+    allocation = bucketing.allocate(weights, facts.allocation)
+    return replace(facts, allocation=allocation)
+
+
+def dumped(facts: FlagFacts) -> dict[str, Any]:
+    """As JSON keeps it."""
+    return {**asdict(facts), "allocation": bucketing.dumped(facts.allocation)}
+
+
+def loaded(row: Mapping[str, Any]) -> FlagFacts:
+    """What `dumped` wrote. Raises KeyError, TypeError, ValueError for anything else."""
+    rules = [{**one, "conditions": tuple(one["conditions"])} for one in row["rules"]]
+    visitors: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row["visitors"].items()
+    }
+    return FlagFacts(
+        **{
+            **row,
+            "user_ids": tuple(row["user_ids"]),
+            "tiers": tuple(row["tiers"]),
+            "visitors": VisitorFacts(**visitors),
+            "variants": tuple(VariantFacts(**one) for one in row["variants"]),
+            "rules": tuple(RuleFacts(**one) for one in rules),
+            "prerequisites": tuple((on, wanted) for on, wanted in row["prerequisites"]),
+            "allocation": bucketing.loaded(row["allocation"]),
+            "schedule": tuple(ChangeFacts(**one) for one in row["schedule"]),
+        }
+    )

@@ -1,0 +1,101 @@
+"""What an event changed: each field before and after, in words."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flags.wording import words
+from valuecanvas.core.json_numbers import differ
+
+Told = Callable[[Any], str]
+# Characters of a value on a line of a terminal.
+SHORT = 100
+_TITLES: dict[str, str] = {
+    "percent": "Percentage",
+    "enabled": "Turned on",
+    "killed": "Killed",
+    "archived": "Archived",
+    "everyone": "Everyone",
+    "variants": "Variants",
+    "rules": "Rules",
+    "prerequisites": "Needs",
+    "default_variant": "Others get",
+    "off_variant": "While off",
+    "target_variant": "The named get",
+    "user_ids": "Named users",
+    "tiers": "Named tiers",
+    "users": "Users of this site",
+    "groups": "Groups of this site",
+    "superusers": "Superusers",
+    "staff": "Staff",
+    "authenticated": "Whoever has logged in",
+    "languages": "Languages",
+    "testing": "Testers may switch it",
+    "note": "Note",
+    "owner": "Owner",
+    "purpose": "Purpose",
+    "tags": "Tags",
+    "expires_on": "Expires on",
+    "in_gateway": "Evaluated in the gateway",
+    "sticky": "Bucketed by",
+}
+
+
+class Changed(NamedTuple):
+    """One field of a flag, before and after."""
+
+    title: str
+    before: str
+    after: str
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Changed]:
+    """The fields that differ between two documents of a flag."""
+    return [
+        Changed(title, _told(name, before[name]), _told(name, after[name]))
+        for name, title in _TITLES.items()
+        if name in before and name in after and differ(before[name], after[name])
+    ]
+
+
+def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The same for a terminal: 'percentage 5 % -> 10 %'."""
+    return [
+        f"{one.title[0].lower()}{one.title[1:]} {short(one.before)} -> {short(one.after)}"
+        for one in changed(before, after)
+    ]
+
+
+def short(text: str) -> str:
+    """On a part of a line."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= SHORT else f"{plain[: SHORT - 2]} …"
+
+
+def _told(name: str, value: Any) -> str:
+    if name in _WORDS:
+        return _WORDS[name](value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nobody"
+    return "–" if value in (None, "") else str(value)
+
+
+def _everyone(value: bool | None) -> str:
+    return "by the rules" if value is None else ("yes" if value else "no")
+
+
+def _percent(value: float | None) -> str:
+    return "nobody" if value is None else f"{value:g}\u00a0%"
+
+
+_WORDS: Mapping[str, Told] = {
+    "percent": _percent,
+    "everyone": _everyone,
+    "variants": lambda rows: words.joined([words.variant(row) for row in rows]),
+    "rules": lambda rows: " ".join(words.rule(row) for row in rows) or "none",
+    "prerequisites": lambda rows: words.joined(
+        [f"{row['flag']} is {row['variant']}" for row in rows]
+    ),
+    "tags": lambda rows: ", ".join(rows) or "none",
+}

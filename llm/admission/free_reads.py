@@ -1,0 +1,51 @@
+"""For answers that cost nothing: what they are read from, and who asks."""
+
+from billing.auth.principal import Principal
+from llm.admission.admission import Admission
+from llm.configuration.disk_writer import Keeper
+from llm.configuration.last_known import LastKnown
+from llm.configuration.live import LiveConfig
+from llm.configuration.snapshot import Snapshot
+from llm.types import Call
+from valuecanvas.core.errors import Unavailable
+
+Readable = Snapshot | LastKnown
+
+
+class Reader:
+    """Serves flags and prompts, also in a process that never reached the database.
+
+    That one answers from what the last ones left on disk, until it is loaded.
+    """
+
+    def __init__(
+        self, *, admission: Admission, config: LiveConfig, keeper: Keeper
+    ) -> None:
+        self._admission = admission
+        self._config = config
+        self._keeper = keeper
+
+    async def open(self, call: Call) -> tuple[Readable, Principal]:
+        """The configuration as it is committed now, or else the last one known; and the
+        caller, proven by the same. Raises GatewayError.
+        """
+        # The configuration first: see billing/auth/callers.py.
+        found = await self._readable()
+        if isinstance(found, LastKnown):
+            return found, found.keys.caller(
+                call.authorization, call.on_behalf, call.user
+            )
+        principal = await self._admission.identify(call)
+        self._keeper.note(principal)
+        return found, principal
+
+    async def _readable(self) -> Readable:
+        known = self._config.last_known
+        if known is None:
+            return await self._admission.snapshot()
+        if self._admission.looks_again():
+            return known
+        try:
+            return await self._admission.snapshot()
+        except Unavailable:
+            return known

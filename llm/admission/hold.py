@@ -1,0 +1,77 @@
+"""Step 4 of a request: the ledger holds quota and money for it, or refuses."""
+
+import asyncio
+from dataclasses import replace
+
+from billing.ledger import Admission as LedgerAnswer
+from billing.ledger import Admit, BudgetRefused, Claim, Hit, Ledger
+from llm.admission import ledger_items
+from llm.journal.journal import Journal, JournalFull
+from llm.metering.tokenizer import Tokenizer
+from llm.resolve.plan import dearest, prompt_within
+from llm.types import Call, Plan
+from valuecanvas.core.db.group_commit import BatchUnavailable
+from valuecanvas.core.errors import Unavailable
+
+# The refusal is promised within 2 s: the lock's wait (1 s), and most of another's.
+ADMIT_WITHIN_S = 1.8
+
+
+def unavailable() -> Unavailable:
+    """The answer while the database cannot decide: money never fails open."""
+    return Unavailable(
+        "The gateway cannot reach its ledger now; try again shortly.",
+        code="ledger_unavailable",
+        headers={"Retry-After": "1"},
+    )
+
+
+class Holder:
+    """Asks the ledger. One per process."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, tokenizer: Tokenizer) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._tokenizer = tokenizer
+
+    async def hold(
+        self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
+    ) -> tuple[Plan, LedgerAnswer]:
+        """Hold what the plan may cost by its bytes; where a budget cannot bear that,
+        count the prompt and ask once more. Raises Unavailable.
+        """
+        name = self._journal.name
+        item = ledger_items.admit(call, plan, claim, free=free, journal=name)
+        answer = await self.put(item)
+        if not isinstance(answer, BudgetRefused):
+            return plan, answer
+        closer, fits = await self.counted(call, plan, answer)
+        if fits:
+            item = ledger_items.admit(call, closer, claim, free=free, journal=name)
+            answer = await self.put(item)
+        return closer, answer
+
+    async def counted(
+        self, call: Call, plan: Plan, refused: BudgetRefused
+    ) -> tuple[Plan, bool]:
+        """`plan` by a count of its prompt, and whether the budget can bear that."""
+        room = refused.limit.micros - refused.spent - refused.reserved
+        if room <= 0:
+            return plan, False
+        enough = prompt_within(plan, refused.limit.micros)
+        shape = await self._tokenizer.closer(
+            call.endpoint, plan.body, plan.shape, enough
+        )
+        estimate = dearest(plan.candidates, shape, plan.max_output)
+        return replace(plan, shape=shape, estimate=estimate), estimate <= room
+
+    async def put(self, item: Admit | Hit) -> LedgerAnswer:
+        """The ledger's answer, in time. Raises Unavailable."""
+        if not self._journal.ready():
+            raise JournalFull
+        try:
+            async with asyncio.timeout(ADMIT_WITHIN_S):
+                answer: LedgerAnswer = await self._ledger.put(item)
+        except (BatchUnavailable, TimeoutError) as error:
+            raise unavailable() from error
+        return answer

@@ -1,0 +1,43 @@
+"""What an idempotency key's first use came to, read apart from the ledger's queue."""
+
+import asyncio
+
+from billing.auth.lookups import Lookups
+from billing.ledger import Claim, claims
+from billing.ledger.claims import Answered, Used
+from llm.admission.refusals import clash
+from llm.types import Repeated
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.errors import Unavailable
+
+# As an admission: a refusal is promised within 2 s.
+WITHIN_S = 1.8
+# Answers may be large, and all of one query are in memory at once.
+AT_ONCE = 20
+
+
+class FirstUses:
+    """Reads claims and bills. Whoever asks often shares a few large queries."""
+
+    def __init__(self, db: DbThread) -> None:
+        self._claims = Lookups(claims.first_uses, db, most=AT_ONCE)
+        self._bills = Lookups(claims.bills, db)
+
+    async def of(self, claim: Claim | None) -> Used | None:
+        """What `claim` was used for before; None: nothing, or it is not known now."""
+        if claim is None:
+            return None
+        # One that is being read may be from before the first use ended.
+        self._claims.forget()
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                return await self._claims.get(claim)
+        except (Unavailable, TimeoutError):
+            return None
+
+    async def repeated(self, used: Used) -> Repeated:
+        """The first answer, with its bill. Raises GatewayError: there is none to give."""
+        if not isinstance(used, Answered):
+            raise clash(used)
+        bill = await self._bills.get(used.request_id)
+        return Repeated(used.request_id, used.stored, bill)

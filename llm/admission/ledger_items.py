@@ -1,0 +1,79 @@
+"""What a request that begins puts to the ledger."""
+
+import time
+
+from billing.ledger import Admit, Charge, Claim, Hit
+from llm.cache.entry import Entry
+from llm.replies import stored
+from llm.resolve.plan import party
+from llm.settlement import settlement
+from llm.types import Call, Plan
+
+# Added to the model's total timeout: settling may wait for the database.
+LEASE_SLACK_S = 60.0
+
+
+def admit(
+    call: Call, plan: Plan, claim: Claim | None, *, free: bool, journal: str
+) -> Admit:
+    """A reservation; `free` where another request pays for the answer."""
+    return Admit(
+        id=call.id,
+        party=party(plan.principal),
+        quota=plan.tier.daily_requests,
+        limits=() if free else plan.limits,
+        estimate=0 if free else plan.estimate,
+        epoch=plan.epoch,
+        lease_s=plan.longest_s + LEASE_SLACK_S,
+        facts=_facts(call, plan, claim, journal),
+        claim=claim,
+    )
+
+
+def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
+    """A stored answer's one place in the ledger: admitted and settled at cost 0."""
+    return Hit(
+        id=call.id,
+        party=party(plan.principal),
+        quota=plan.tier.daily_requests,
+        epoch=plan.epoch,
+        facts=settlement.facts(call, plan),
+        charge=Charge(
+            saved=entry.cost,
+            cached=True,
+            prompt_tokens=entry.prompt_tokens,
+            completion_tokens=entry.completion_tokens,
+            cached_tokens=entry.cached_tokens,
+            provider=entry.provider,
+            upstream_model=entry.upstream_model,
+            latency_ms=int((time.monotonic() - call.started) * 1000),
+            source="cache",
+            refund=not plan.tier.hits_take_quota,
+        ),
+        claim=claim,
+        answer=settlement.keepable(
+            stored.of_entry(call, plan, entry) if claim else None
+        ),
+    )
+
+
+def _facts(
+    call: Call, plan: Plan, claim: Claim | None, journal: str
+) -> dict[str, object]:
+    """What the living need to bill this request if our process dies."""
+    return {
+        **settlement.facts(call, plan),
+        "journal": journal,
+        "claim": claim.id if claim else None,
+        "unpriced": [one.unpriced for one in plan.candidates],
+        "prompt_tokens": settlement.own_prompt(plan),
+        "routes": [
+            [
+                one.provider.key,
+                one.upstream_model,
+                one.rate.input,
+                one.rate.output,
+            ]
+            for one in plan.candidates
+        ],
+    }

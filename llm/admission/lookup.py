@@ -1,0 +1,110 @@
+"""Step 3 of a request: what is there already, and may one more be made this minute?"""
+
+import asyncio
+from dataclasses import dataclass
+
+from llm.admission.ledger_items import LEASE_SLACK_S
+from llm.cache.cache import Cache
+from llm.cache.entry import Entry
+from llm.coalesce.flights import Flights
+from llm.limits.limiter import Limiter
+from llm.limits.refusal import error as limit_error
+from llm.limits.types import Refused, Subject, Taken, subjects
+from llm.shared_call import Flight
+from llm.types import Call, Place, Plan
+from valuecanvas.core.ids import uuid7
+
+# The flag `gateway.coalescing`.
+COALESCING = "coalescing"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is there already: a stored answer, or a call under way."""
+
+    place: Place | None = None
+    entry: Entry | None = None
+    flight: Flight | None = None
+    leading: bool = False
+    taken: Taken | None = None
+
+
+class Looker:
+    """Asks Redis, in one round trip, before a request is admitted."""
+
+    def __init__(self, cache: Cache, flights: Flights, limiter: Limiter) -> None:
+        self._cache = cache
+        self._flights = flights
+        self._limiter = limiter
+
+    async def look(self, call: Call, plan: Plan) -> Look:
+        """Step 3: minute limits and what is stored, in one round trip to Redis.
+
+        Raises TooManyRequests.
+        """
+        place = self._cache.place(call, plan)
+        limited = subjects(plan.principal, plan.tier)
+        if place is None:
+            return Look(taken=await self._count(plan, limited))
+        if not limited:
+            found = await self._stored(call, plan, place)
+            return Look(place, *found)
+        looking = asyncio.create_task(self._stored(call, plan, place))
+        try:
+            counted = await self._count(plan, limited)
+        except BaseException:
+            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
+            raise
+        try:
+            return Look(place, *await looking, counted)
+        except BaseException:
+            # Cancelled, perhaps when the look was done already.
+            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
+            if counted is not None:
+                self._limiter.give_back_soon(counted, used_tokens=None)
+            raise
+
+    async def _stored(
+        self, call: Call, plan: Plan, place: Place
+    ) -> tuple[Entry | None, Flight | None, bool]:
+        """A stored answer, or a call under way, and whether this one leads it."""
+        if COALESCING in plan.chosen.off:
+            return await self._cache.read(place, call.directives), None, False
+        return await self._flights.look(place, call.directives)
+
+    def _looked_in_vain(
+        self,
+        place: Place,
+        looking: "asyncio.Task[tuple[Entry | None, Flight | None, bool]]",
+    ) -> None:
+        if not looking.cancelled() and looking.exception() is None:
+            self.let_go(Look(place, *looking.result()))
+
+    async def _count(self, plan: Plan, limited: tuple[Subject, ...]) -> Taken | None:
+        """Count the request in its minute. Raises TooManyRequests."""
+        if not limited:
+            return None
+        shape = plan.shape
+        taken = await self._limiter.take(
+            limited,
+            request_id=str(uuid7()),
+            tokens=shape.prompt_tokens + plan.max_output * shape.choices,
+            lease_s=plan.longest_s + LEASE_SLACK_S,
+        )
+        if isinstance(taken, Refused):
+            raise limit_error(taken, shape.prompt_tokens, shape.choices)
+        return taken
+
+    def let_go(self, look: Look, *, answered: bool = False) -> None:
+        """The request goes no further: whoever waits for it starts anew."""
+        if look.leading and look.flight is not None:
+            self._flights.failed(look.flight, None)
+        elif look.flight is not None:
+            self._flights.passed_by(look.flight)
+        if look.taken is not None:
+            used = 0 if answered else None
+            self._limiter.give_back_soon(look.taken, used_tokens=used)
+
+    async def gone(self) -> None:
+        """Wait until Redis has heard of all that was let go."""
+        await asyncio.gather(self._flights.given_up(), self._limiter.given_back())

@@ -1,0 +1,45 @@
+"""What is kept of a stream under way, to be stored and given to others."""
+
+from llm.cache.entry import Entry, Form
+from llm.cache.transcript import Transcript
+from llm.dialects.base import StreamReader
+from llm.settlement.settlement import Outcome, entry_of
+from llm.types import Held
+
+
+class Recording:
+    """A chat is joined to a whole answer; a Response is kept as it came."""
+
+    def __init__(self, held: Held, reader: StreamReader) -> None:
+        self._reader = reader
+        as_it_came = held.place is not None and held.call.endpoint == "responses"
+        self._transcript = Transcript() if as_it_came else None
+
+    def add(self, part: bytes) -> None:
+        """This is passed on."""
+        if self._transcript is not None:
+            self._transcript.add(part)
+
+    @property
+    def natural(self) -> bool:
+        """Did the answer end of its own accord?"""
+        assembly = self._reader.assembly
+        return self._reader.natural and (assembly is None or assembly.natural)
+
+    def entry(self, outcome: Outcome, ending: bytes) -> Entry | None:
+        """The answer that ended with `ending`; None where it cannot be kept."""
+        if self._transcript is not None:
+            body = self._transcript.whole(ending)
+            return None if body is None else entry_of(body, outcome)
+        assembly, used = self._reader.assembly, outcome.tokens
+        if assembly is None:
+            return None
+        usage = {
+            "prompt_tokens": used.prompt,
+            "completion_tokens": used.completion,
+            "total_tokens": used.prompt + used.completion,
+        }
+        body = assembly.whole(usage)
+        if body is None:
+            return None
+        return entry_of(body, outcome, Form.STREAM if assembly.lossy else Form.ANY)

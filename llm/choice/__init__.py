@@ -1,1 +1,0 @@
-"""What prompts and flags make of a request, before it is priced and admitted."""

@@ -1,0 +1,79 @@
+"""Minute limits as response headers, by OpenAI's and the IETF's names.
+
+RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
+"""
+
+import math
+from collections.abc import Mapping
+
+from llm.limits.types import Kind, Left, Refused, Taken
+from llm.replies.headers import duration
+
+LISTS = ("RateLimit-Policy", "RateLimit")
+# Name and parameters of each policy. No token unit is registered: hence our own.
+POLICIES = {
+    Kind.REQUESTS: ("minute", ";w=60"),
+    Kind.TOKENS: ("tokens", ';w=60;vc-unit="tokens"'),
+    Kind.CONCURRENT: ("concurrent", ';qu="concurrent-requests"'),
+}
+
+
+def headers(answer: Taken | Refused) -> dict[str, str]:
+    """What to tell of the tightest limits; `merge` them with the daily quota's."""
+    if isinstance(answer, Refused):
+        return _refused(answer)
+    lefts = {kind: answer.left(kind) for kind in POLICIES}
+    found = {kind: left for kind, left in lefts.items() if left is not None}
+    sent = _items(found)
+    if Kind.TOKENS in found:
+        sent |= _openai(Kind.TOKENS, found[Kind.TOKENS])
+    return sent
+
+
+def merge(*parts: Mapping[str, str]) -> dict[str, str]:
+    """All headers; the lists are joined, of others the later one holds."""
+    sent: dict[str, str] = {}
+    for part in parts:
+        for name, value in part.items():
+            joined = name in LISTS and name in sent
+            sent[name] = f"{sent[name]}, {value}" if joined else value
+    return sent
+
+
+def _refused(answer: Refused) -> dict[str, str]:
+    wait = answer.retry_after_s
+    left = Left(answer.limit, answer.left, wait, wait)
+    sent = _items({answer.kind: left})
+    if answer.kind is not Kind.CONCURRENT:
+        sent |= _openai(answer.kind, left)
+    if wait is None:
+        sent["x-should-retry"] = "false"
+    else:
+        sent["Retry-After"] = str(_seconds(wait))
+    return sent
+
+
+def _items(lefts: Mapping[Kind, Left]) -> dict[str, str]:
+    if not lefts:
+        return {}
+    policies, items = [], []
+    for kind, left in lefts.items():
+        name, parameters = POLICIES[kind]
+        policies.append(f'"{name}";q={left.limit}{parameters}')
+        more = "" if left.more_s is None else f";t={_seconds(left.more_s)}"
+        items.append(f'"{name}";r={left.left}{more}')
+    return dict(zip(LISTS, (", ".join(policies), ", ".join(items)), strict=True))
+
+
+def _openai(kind: Kind, left: Left) -> dict[str, str]:
+    sent = {
+        f"x-ratelimit-limit-{kind}": str(left.limit),
+        f"x-ratelimit-remaining-{kind}": str(left.left),
+    }
+    if left.full_s is not None:
+        sent[f"x-ratelimit-reset-{kind}"] = duration(_seconds(left.full_s))
+    return sent
+
+
+def _seconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds))

@@ -1,0 +1,129 @@
+"""Answers that need no provider: from the cache, or kept under an idempotency key."""
+
+import time
+
+from billing.ledger import Stored
+from billing.models import Usage
+from llm.cache import replay
+from llm.cache.entry import Entry
+from llm.replies import headers
+from llm.types import Call, Known, Plan, Repeated, Reply, Summary, Tokens
+from valuecanvas.core import money
+
+JSON = "application/json"
+DONE = b"data: [DONE]\n\n"
+COST = "x-valuecanvas-cost-usd"
+PROVIDER = "x-valuecanvas-provider"
+EVENTS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    # nginx would hold the events back.
+    "X-Accel-Buffering": "no",
+}
+
+
+def with_cost(ending: bytes, micros: int) -> bytes:
+    """The `ending` of a stream, with what it cost as a comment in its last event.
+
+    A comment by itself would be a block without data, which some clients take for an
+    empty event.
+    """
+    before, gap, last = ending.removesuffix(b"\n\n").rpartition(b"\n\n")
+    comment = f": {COST}={money.text(micros)}\n".encode()
+    return b"%b%b%b%b\n\n" % (before, gap, comment, last)
+
+
+def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
+    """A stored answer in the form that this call asked for."""
+    sent = {
+        "Content-Type": JSON,
+        PROVIDER: entry.provider,
+        "x-valuecanvas-cache": "hit",
+        **headers.planned(plan),
+    }
+    if not plan.shape.stream:
+        sent[COST] = money.text(0)
+        return Stored(200, sent, entry.body)
+    sent |= EVENTS
+    return Stored(200, sent, b"".join(events_of(call, plan, entry)))
+
+
+def events_of(call: Call, plan: Plan, entry: Entry) -> list[bytes]:
+    """A stored answer as the events of a stream; a Response is stored as such."""
+    if call.endpoint == "responses":
+        return [with_cost(entry.body, 0)]
+    events = replay.events(entry.body, include_usage=plan.shape.include_usage)
+    return [*events, with_cost(DONE, 0)]
+
+
+def known(found: Known) -> Reply:
+    """The reply to a cache hit."""
+    call, plan, entry = found.call, found.plan, found.entry
+    answer = of_entry(call, plan, entry)
+    sent = {
+        **headers.admitted(found.admitted),
+        **answer.headers,
+        "x-valuecanvas-epoch": str(plan.epoch),
+        "Age": str(max(0, int(time.time() - entry.at))),
+    }
+    summary = Summary(
+        request_id=str(call.id),
+        provider=entry.provider,
+        model=plan.model.name,
+        upstream_model=entry.upstream_model,
+        cost=0,
+        cached=True,
+        tokens=Tokens(
+            entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens
+        ),
+        latency_ms=int((time.monotonic() - call.started) * 1000),
+        ttft_ms=None,
+        attempts=0,
+        epoch=plan.epoch,
+    )
+    return Reply(200, sent, answer.body, summary)
+
+
+def repeated(found: Repeated) -> Reply:
+    """The reply to the second use of an idempotency key: the first one's, again."""
+    stored, bill = found.stored, found.bill
+    sent = {
+        **stored.headers,
+        "Idempotent-Replayed": "true",
+        "x-valuecanvas-original-request-id": found.request_id,
+    }
+    cost = 0 if bill is None else money.to_micros(bill.cost_usd)
+    body = stored.body
+    if bill is not None:
+        # Of a bill above what was held, only what fitted was charged in the end.
+        if COST in sent:
+            sent[COST] = money.text(cost)
+        else:
+            body = _at_cost(body, cost)
+    return Reply(stored.status, sent, body, _summary(found, cost))
+
+
+def _at_cost(events: bytes, micros: int) -> bytes:
+    """A stream whose comment, if it has one, says what was charged."""
+    before, mark, after = events.rpartition(f"\n: {COST}=".encode())
+    if not mark:
+        return events
+    _, end, rest = after.partition(b"\n")
+    return b"%b%b%b%b%b" % (before, mark, money.text(micros).encode(), end, rest)
+
+
+def _summary(found: Repeated, cost: int) -> Summary:
+    bill = found.bill or Usage(epoch=0)
+    return Summary(
+        request_id=found.request_id,
+        provider=bill.provider or found.stored.headers.get(PROVIDER, ""),
+        model=bill.model,
+        upstream_model=bill.upstream_model,
+        cost=cost,
+        cached=bill.cached,
+        tokens=Tokens(bill.prompt_tokens, bill.completion_tokens, bill.cached_tokens),
+        latency_ms=bill.latency_ms,
+        ttft_ms=bill.ttft_ms,
+        attempts=bill.attempts,
+        epoch=bill.epoch,
+    )

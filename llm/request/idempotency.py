@@ -1,0 +1,40 @@
+"""The Idempotency-Key header (IETF draft-ietf-httpapi-idempotency-key-header)."""
+
+import hashlib
+
+import orjson
+
+from billing.auth.principal import Principal
+from billing.ledger import Claim
+from llm.types import Call
+from valuecanvas.core.errors import InvalidRequest
+
+MOST = 255
+
+
+def parse(header: str | None) -> str | None:
+    """The key, from a quoted or a bare value. Raises InvalidRequest."""
+    if header is None:
+        return None
+    value = header.strip()
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if not 1 <= len(value) <= MOST or not value.isascii() or not value.isprintable():
+        raise InvalidRequest(
+            f"'Idempotency-Key' must be 1 to {MOST} printable ASCII characters.",
+            param="Idempotency-Key",
+        )
+    return value
+
+
+def claim(call: Call, principal: Principal) -> Claim | None:
+    """The claim of the call's key by this customer on its path; None without a key."""
+    if call.idempotency_key is None:
+        return None
+    path = call.door or call.endpoint
+    parts = [str(principal.customer_id), "POST", path, call.idempotency_key]
+    scope = orjson.dumps(parts)
+    canonical = orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
+    return Claim(
+        hashlib.sha256(scope).hexdigest(), hashlib.sha256(canonical).hexdigest()
+    )

@@ -1,0 +1,117 @@
+"""Which words, model and parameters a request gets, all from one snapshot."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from billing.auth.principal import Principal
+from llm.configuration.snapshot import Snapshot
+from llm.resolve import context, flag_effects, usable_models
+from llm.resolve.flag_effects import Effects
+from llm.resolve.plan import KIND_OF
+from llm.resolve.prompt_body import Filled, Words, filled, overruled
+from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_version import pick
+from llm.types import NOTHING, Call, Chosen
+from prompts.rendering import render
+from prompts.rendering.render import BrokenPrompt
+from valuecanvas.core.targeting import bucketing
+
+
+def choose(
+    call: Call, asked: Asked | None, principal: Principal, snapshot: Snapshot
+) -> tuple[dict[str, Any], Chosen]:
+    """The body to be answered, and what made it so; the call's own, if nothing did.
+
+    The model is the flag's, else the experiment's, else the client's, else the
+    version's; a model of a flag or experiment that can't answer is passed over. Of
+    parameters the flag's count before the client's, and those before the version's.
+    Raises NotFound, InvalidRequest, BrokenPrompt.
+    """
+    if asked is None and not snapshot.flags.in_gateway:
+        return call.body, NOTHING
+    known = context.build(principal, call.body, call.context)
+    said = flag_effects.of(snapshot.flags, known, time.time())
+    found, passed_over = _served(said, call, principal, snapshot)
+    if asked is None:
+        if not (found.values or found.off):
+            return call.body, NOTHING
+        changed = _changed(call.endpoint, Filled(call.body), found)
+        return changed.body, Chosen(
+            flags=found.values,
+            off=found.off,
+            given=changed.given,
+            passed_over=passed_over,
+        )
+    picked = pick(snapshot.prompt_library, asked, known, found)
+    if picked.model and not _usable(picked.model, call, principal, snapshot):
+        passed_over = (*passed_over, ("experiment", picked.model))
+        picked = replace(picked, model="")
+    if not (found.model or picked.model or call.body.get("model")):
+        _refuse_missing(picked, call.endpoint, snapshot)
+    before = filled(call.endpoint, call.body, _words(picked, asked, snapshot))
+    changed = _changed(call.endpoint, before, found)
+    return changed.body, Chosen(
+        prompt_key=picked.key,
+        prompt_version=picked.number,
+        variant=picked.variant,
+        subject=bucketing.digest(known[context.SUBJECT]) if picked.variant else None,
+        flags=found.values,
+        cache_policy=picked.prompt.cache_policy,
+        cache_scope=picked.prompt.cache_scope,
+        off=found.off,
+        given=changed.given,
+        passed_over=passed_over,
+    )
+
+
+def _served(
+    found: Effects, call: Call, principal: Principal, snapshot: Snapshot
+) -> tuple[Effects, tuple[tuple[str, str], ...]]:
+    """The effects without a model that can't answer, and that model."""
+    name = found.model
+    if not name or _usable(name, call, principal, snapshot):
+        return found, ()
+    model = snapshot.models.get(name)
+    # A flag is asked for chats and embeddings alike: it changes what it fits.
+    meant = model is None or model.kind == KIND_OF[call.endpoint]
+    return replace(found, model=None), (("flag", name),) if meant else ()
+
+
+def _words(picked: render.Chosen, asked: Asked, snapshot: Snapshot) -> Words:
+    rendered = render.render(snapshot.prompt_library, picked, asked.variables)
+    return Words(
+        messages=rendered.messages,
+        parameters=rendered.parameters,
+        model=rendered.model,
+        model_stands=bool(picked.model),
+    )
+
+
+def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
+    parameters = {} if endpoint == "embeddings" else found.parameters
+    changed = overruled(endpoint, before, parameters) if parameters else before
+    if not found.model:
+        return changed
+    return replace(changed, body={**changed.body, "model": found.model})
+
+
+def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> bool:
+    return usable_models.usable(
+        name,
+        call.endpoint,
+        principal=principal,
+        snapshot=snapshot,
+        body=call.body,
+    )
+
+
+def _refuse_missing(picked: render.Chosen, endpoint: str, snapshot: Snapshot) -> None:
+    """Nobody named a model but the version, and that is gone. Raises BrokenPrompt."""
+    name = picked.version.model
+    if name and not usable_models.exists(name, endpoint, snapshot):
+        raise BrokenPrompt(
+            f"Version {picked.number} of the prompt '{picked.key}' is for the model "
+            f"'{name}', which is not in use any more. Name a 'model' in the request; "
+            "an operator must correct the prompt."
+        )

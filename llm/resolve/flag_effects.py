@@ -1,0 +1,43 @@
+"""What the flags of a request change in it: the gateway's own parts, label and model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flags.engine.evaluation import FlagSet, evaluate
+
+# The gateway asks for these flags itself; without one, or with any but false, it is on.
+OWN = "gateway."
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What all flags together said. Of two that disagree the later name stands."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    off: frozenset[str] = frozenset()
+    prompt_label: str | None = None
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def of(flags: FlagSet, context: Mapping[str, Any], now: float) -> Effects:
+    """Each flag of the gateway, evaluated once for the caller of `context`."""
+    values: dict[str, Any] = {}
+    off = set()
+    label = model = None
+    parameters: dict[str, Any] = {}
+    for name in flags.in_gateway:
+        found = evaluate(flags, name, context, now=now)
+        if name.startswith(OWN):
+            if found.value is False:
+                off.add(name.removeprefix(OWN))
+                values[name] = "off"
+            continue
+        values[name] = found.variant or found.value
+        effect = flags.flags[name].effect(found.variant)
+        if effect:
+            label = effect.get("prompt_label", label)
+            model = effect.get("model", model)
+            parameters |= effect.get("parameters", {})
+    return Effects(values, frozenset(off), label, model, parameters)

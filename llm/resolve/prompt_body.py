@@ -1,0 +1,88 @@
+"""A stored prompt's words and settings, put into the body of a request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llm.resolve.parameters import joined, spoken
+from valuecanvas.core.parameters import CAPS
+
+# Objects of which each field counts by itself.
+_IN_FIELDS = ("text", "reasoning")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A version, rendered. With `model_stands` its model beats the client's."""
+
+    messages: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+    model: str | None
+    model_stands: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A body, and those of its fields that an operator set, not the client."""
+
+    body: dict[str, Any]
+    given: frozenset[str] = frozenset()
+
+
+def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> Filled:
+    """`body` with the prompt's words first and the client's own after them."""
+    own = {name: value for name, value in body.items() if name != "prompt"}
+    given = spoken(endpoint, words.parameters)
+    if any(own.get(name) for name in CAPS):
+        given = _uncapped(given)
+    found = _over(own, given)
+    if words.model and (words.model_stands or not own.get("model")):
+        found["model"] = words.model
+    messages = [dict(message) for message in words.messages]
+    name = "input" if endpoint == "responses" else "messages"
+    found[name] = _joined(messages, own.get(name))
+    return Filled(found, frozenset(given.keys() - own.keys()))
+
+
+def overruled(endpoint: str, before: Filled, wanted: Mapping[str, Any]) -> Filled:
+    """`before` with the parameters `wanted` in place of its own."""
+    given = spoken(endpoint, wanted)
+    kept = before.body
+    if any(name in given for name in CAPS):
+        kept = _uncapped(kept)
+    return Filled(_over(given, kept), before.given | given.keys())
+
+
+def laid_over(
+    parameters: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """A version's parameters with a flag's in their place, as they were written."""
+    if not wanted:
+        return parameters
+    kept = _uncapped(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
+    return {**kept, **wanted}
+
+
+def _over(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, of which `first` counts before."""
+    found = {**others, **first}
+    for name in _IN_FIELDS:
+        one, other = first.get(name), others.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found[name] = {**other, **one}
+    if "include" in first and "include" in others:
+        found["include"] = joined(first["include"], others["include"])
+    return found
+
+
+def _uncapped(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: value for n, value in parameters.items() if n not in CAPS}
+
+
+def _joined(messages: list[Any], given: Any) -> Any:
+    """What is neither words nor a list of them is left for the checks to refuse."""
+    if given is None or given == "":
+        return messages
+    if isinstance(given, str):
+        return [*messages, {"role": "user", "content": given}]
+    return [*messages, *given] if isinstance(given, list) else given

@@ -1,0 +1,39 @@
+"""Which version of a prompt a caller gets: of those who render and those who fetch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm.resolve import context
+from llm.resolve.flag_effects import Effects
+from llm.resolve.prompt_field import Asked
+from prompts.models.label import LATEST, PRODUCTION
+from prompts.rendering import render
+from prompts.rendering.render import Chosen, Library
+
+
+def pick(
+    library: Library, asked: Asked, known: Mapping[str, Any], found: Effects
+) -> Chosen:
+    """The version for the caller with the attributes `known`, whose flags said `found`.
+
+    Raises NotFound, InvalidRequest.
+    """
+    return render.choose(
+        library,
+        asked.key,
+        version=asked.version,
+        label=_label(library, asked, found),
+        subject=known[context.SUBJECT],
+        context=known,
+    )
+
+
+def _label(library: Library, asked: Asked, found: Effects) -> str | None:
+    """A flag may lead those who ask for production to another label."""
+    if asked.version is not None or asked.label not in (None, PRODUCTION):
+        return asked.label
+    prompt = library.prompts.get(asked.key)
+    # Of other prompts, that have no such label, nothing is changed.
+    if prompt and found.prompt_label in (LATEST, *prompt.labels):
+        return found.prompt_label
+    return asked.label

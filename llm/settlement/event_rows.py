@@ -1,0 +1,101 @@
+"""Rows that tell what happened but that no request waits for: attempts, transitions."""
+
+import asyncio
+import datetime as dt
+from collections import deque
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import models
+
+from llm.breaker.types import Name, State
+from llm.metrics import BREAKER
+from llm.models import Attempt, BreakerEvent
+from llm.upstream.attempts import Journey
+from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.ids import uuid7
+
+log = structlog.get_logger("llm.records")
+# Kept while the database is away; the oldest give way.
+MOST_WAITING = 10_000
+RETRY_S = 1.0
+_LEVEL = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+class Records:
+    """Writes rows in the background, in bulk; tries again while the database is away."""
+
+    def __init__(self, db: DbThread) -> None:
+        self._db = db
+        self._waiting: deque[models.Model] = deque(maxlen=MOST_WAITING)
+        self._task: asyncio.Task[None] | None = None
+
+    def attempts(self, journey: Journey) -> None:
+        """Note the attempts of a request that were not delivered."""
+        for number, failure in enumerate(journey.failures, start=1):
+            self._add(
+                Attempt(
+                    id=uuid7(),
+                    request_id=journey.held.call.id,
+                    number=number,
+                    provider=failure.provider,
+                    upstream_model=failure.upstream_model,
+                    outcome=failure.verdict,
+                    status=failure.status,
+                    error=failure.message[:300],
+                    latency_ms=failure.latency_ms,
+                    created_at=failure.at,
+                )
+            )
+
+    def transition(self, name: Name, before: State, after: State, reason: str) -> None:
+        """Note that a breaker changed its state."""
+        log.warning(
+            "breaker.transition",
+            provider=name.provider,
+            upstream_model=name.model,
+            from_state=before.value,
+            to_state=after.value,
+            reason=reason,
+        )
+        BREAKER.labels(name.provider, name.model).set(_LEVEL.get(after, 0))
+        self._add(
+            BreakerEvent(
+                provider=name.provider,
+                upstream_model=name.model,
+                from_state=before.value,
+                to_state=after.value,
+                reason=reason[:200],
+                created_at=dt.datetime.now(dt.UTC),
+            )
+        )
+
+    async def flush(self) -> None:
+        """Write what waits; returns when it is written or cannot be."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=RETRY_S)
+
+    def _add(self, row: models.Model) -> None:
+        self._waiting.append(row)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._waiting:
+            rows = list(self._waiting)
+            try:
+                await self._db.run(_save, rows)
+            except DatabaseError as error:
+                log.warning("records.waiting", rows=len(rows), error=str(error)[:100])
+                await asyncio.sleep(RETRY_S)
+                continue
+            for _ in rows:
+                if self._waiting:
+                    self._waiting.popleft()
+
+
+def _save(rows: list[models.Model]) -> None:
+    attempts = [row for row in rows if isinstance(row, Attempt)]
+    Attempt.objects.bulk_create(attempts, ignore_conflicts=True)
+    events = [row for row in rows if isinstance(row, BreakerEvent)]
+    BreakerEvent.objects.bulk_create(events)

@@ -1,0 +1,66 @@
+"""How often each flag gave each variant, counted in memory and written now and then."""
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import Error as DatabaseError
+
+from flags import exposure
+from flags.exposure import Seen
+from valuecanvas.core.cancel import end
+from valuecanvas.core.db.db_thread import DbThread
+
+log = structlog.get_logger("llm.exposures")
+EVERY_S = 10.0
+# Flags are few; a client cannot make more of them by asking for what is not there.
+MOST_WAITING = 50_000
+
+
+class Exposures:
+    """The counts of one process. What a killed process had not written is lost: they
+    are for charts, and experiments count the ledger's rows.
+    """
+
+    def __init__(self, db: DbThread) -> None:
+        self._db = db
+        self._waiting: Counter[Seen] = Counter()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._write())
+
+    async def stop(self) -> None:
+        """Write what waits, if the database takes it."""
+        if self._task is not None:
+            await end(self._task)
+            await self._flush()
+
+    def note(self, flag: str, variant: str) -> None:
+        """One caller got `variant` of `flag`. Without one nothing was given."""
+        if variant and len(self._waiting) < MOST_WAITING:
+            self._waiting[Seen(flag, variant)] += 1
+
+    def note_all(self, given: Mapping[str, Any]) -> None:
+        """A request's flags, by name."""
+        for flag, variant in given.items():
+            if isinstance(variant, str):
+                self.note(flag, variant)
+
+    async def _write(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, Counter()
+        try:
+            await self._db.run(exposure.add, waiting, dt.datetime.now(dt.UTC))
+        except DatabaseError as error:
+            log.warning("exposures.waiting", error=type(error).__name__)
+            self._waiting.update(waiting)

@@ -1,0 +1,270 @@
+"""One HTTP call to a provider; whatever goes wrong becomes one exception."""
+
+import asyncio
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from django.conf import settings
+
+from llm.providers import address_guard
+from llm.providers.base import Verdict
+from llm.providers.error_body import error_within, read_error
+from llm.providers.redaction import redact_error
+from llm.types import Candidate
+from valuecanvas.core import failpoints
+
+# A body goes to the socket in parts: the rest waits here, once, and not in its buffers.
+PIECE_BYTES = 65_536
+MOST_ERROR_BYTES = 65_536
+ERROR_WITHIN_S = 5.0
+MOST_RETRY_AFTER_S = 60.0
+DEFAULT_RETRY_AFTER_S = 1.0
+# The statuses that gRPC's numbers stand for: some send these under 200.
+_GRPC = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500,
+         14: 503, 16: 401}  # fmt: skip
+_STATUS = re.compile(r"[45][0-9][0-9]")
+
+
+@dataclass(slots=True)
+class Failed(Exception):
+    """The attempt brought nothing to deliver. `message` is ours: safe to show."""
+
+    verdict: Verdict
+    message: str
+    status: int | None = None
+    error: dict[str, Any] | None = None
+    retry_after_s: float = 0.0
+    # True if nothing can have reached the provider: the same one may be tried again.
+    unsent: bool = False
+    timeout: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def session() -> aiohttp.ClientSession:
+    """The process's pool of upstream connections."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=settings.LLM_POOL_SIZE,
+            ttl_dns_cache=30,
+            socket_factory=address_guard.open_socket,
+        ),
+        timeout=aiohttp.ClientTimeout(
+            total=None,
+            # Waiting for a free connection, and making one.
+            connect=settings.LLM_POOL_TIMEOUT_S + settings.LLM_CONNECT_TIMEOUT_S,
+            sock_connect=settings.LLM_CONNECT_TIMEOUT_S,
+        ),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        read_bufsize=262_144,
+    )
+
+
+def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
+    """The headers sent upstream: ours alone, none of the client's."""
+    sent = {
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "valuecanvas",
+        "x-valuecanvas-attempt": attempt_id,
+    }
+    if candidate.provider.api_key:
+        sent["Authorization"] = f"Bearer {candidate.provider.api_key}"
+    return sent
+
+
+class Body(aiohttp.BytesPayload):
+    """The bytes of a request; `sending` is called when they are about to be sent."""
+
+    def __init__(self, value: bytes, sending: Callable[[], None]) -> None:
+        # Not BytesPayload's own, which warns of large bodies: it writes them at once.
+        super(aiohttp.BytesPayload, self).__init__(
+            value, content_type="application/json"
+        )
+        self._size = len(value)
+        self._sending = sending
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._sending()
+        whole = memoryview(self._value)
+        for at in range(0, len(whole), PIECE_BYTES):
+            await writer.write(whole[at : at + PIECE_BYTES])
+
+
+async def post(
+    pool: aiohttp.ClientSession,
+    candidate: Candidate,
+    path: str,
+    body: Body,
+    *,
+    attempt_id: str,
+) -> aiohttp.ClientResponse:
+    """POST and give the response once its headers are a success. Raises Failed.
+
+    The caller sets the limit of time, and lets the response go.
+    """
+    url = candidate.provider.base_url + path
+    if not settings.LLM_ALLOW_HTTP_PROVIDERS and not url.startswith("https:"):
+        raise Failed(Verdict.FAILURE, address_guard.PLAIN, unsent=True)
+    try:
+        response = await pool.post(
+            url,
+            data=body,
+            headers=headers(candidate, attempt_id),
+            allow_redirects=False,
+        )
+    except aiohttp.ConnectionTimeoutError as error:
+        raise Failed(
+            Verdict.FAILURE,
+            "The provider cannot be reached in time.",
+            unsent=True,
+            timeout=True,
+        ) from error
+    except aiohttp.ClientConnectorError as error:
+        refused = isinstance(error.os_error, address_guard.OffLimits)
+        message = str(error.os_error) if refused else "The provider cannot be reached."
+        raise Failed(Verdict.FAILURE, message, unsent=True) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise Failed(
+            Verdict.FAILURE, "The connection to the provider broke."
+        ) from error
+    try:
+        await _check(response, candidate)
+    except BaseException:
+        let_go(response)
+        raise
+    return response
+
+
+async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None:
+    """Raises Failed unless the headers are a success."""
+    if response.status != 200:
+        raise await _refusal(response, candidate)
+    if not is_plain(response):
+        raise Failed(Verdict.FAILURE, "The provider sent a compressed reply.", 200)
+    failpoints.hit("after_connect")
+
+
+def let_go(response: aiohttp.ClientResponse) -> None:
+    """Done with it: the connection is reused only if the body was read to its end."""
+    if response.content.at_eof():
+        response.release()
+    else:
+        response.close()
+
+
+def in_band(candidate: Candidate, body: Any) -> Failed:
+    """The failure that an error inside an answer of status 200 stands for."""
+    error = _safe(candidate, error_within(body))
+    status = next(
+        filter(None, map(_status, (error.get("code"), error.get("status")))), 0
+    )
+    verdict = candidate.provider.kind.classify(status or 200, error)
+    return Failed(
+        verdict,
+        "The provider sent an error in its answer.",
+        status or 200,
+        error,
+        retry_after_s=DEFAULT_RETRY_AFTER_S,
+    )
+
+
+def _status(code: Any) -> int:
+    """The HTTP status that a code within an error stands for; 0: none."""
+    if isinstance(code, int) and code in _GRPC:
+        return _GRPC[code]
+    return int(code) if _STATUS.fullmatch(str(code)[:4]) else 0
+
+
+async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:
+    """The failure that a status other than 200 stands for."""
+    status = response.status
+    error = _safe(candidate, read_error(await _error_bytes(response)))
+    verdict = candidate.provider.kind.classify(status, error)
+    return Failed(
+        verdict,
+        f"The provider answered {status}.",
+        status,
+        error,
+        retry_after_s=retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _safe(candidate: Candidate, error: dict[str, Any]) -> dict[str, Any]:
+    return redact_error(error, candidate.provider.api_key)
+
+
+async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of a refusal's body, as far as it comes; compressed, it is of no use."""
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(ERROR_WITHIN_S):
+            async for part in response.content.iter_any():
+                parts.append(part)
+                if sum(map(len, parts)) >= MOST_ERROR_BYTES:
+                    break
+    except (aiohttp.ClientError, OSError):
+        pass
+    return b"".join(parts)[:MOST_ERROR_BYTES] if is_plain(response) else b""
+
+
+def is_plain(response: aiohttp.ClientResponse) -> bool:
+    """Is the body sent as it is, not compressed?"""
+    coding = response.headers.get("Content-Encoding", "")
+    return coding.strip().lower() in ("", "identity")
+
+
+async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body. Raises Failed if it is larger than `most` or cut short."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > most:
+                # A limit of ours, which another provider's answer may meet.
+                raise Failed(
+                    Verdict.UNUSABLE, "The provider's reply is too large.", 200
+                )
+            parts.append(part)
+    except (aiohttp.ClientError, OSError) as error:
+        raise Failed(
+            Verdict.FAILURE, "The provider's reply was cut short.", 200
+        ) from error
+    return b"".join(parts)
+
+
+def retry_after(value: str | None) -> float:
+    """Seconds that Retry-After asks for: 0 to 60; 1 where it makes no sense."""
+    if not value:
+        return DEFAULT_RETRY_AFTER_S
+    try:
+        wait = float(value)
+    except ValueError:
+        wait = _until(value)
+    if not 0 <= wait < float("inf"):
+        return DEFAULT_RETRY_AFTER_S
+    return min(wait, MOST_RETRY_AFTER_S)
+
+
+def _until(date: str) -> float:
+    """Seconds until an HTTP date; -1 for what is none, or is out of all bounds."""
+    try:
+        when = parsedate_to_datetime(date)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=dt.UTC)
+        return (when - dt.datetime.now(dt.UTC)).total_seconds()
+    except (ValueError, OverflowError, TypeError, IndexError, AttributeError):
+        return -1.0

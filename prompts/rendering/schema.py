@@ -1,0 +1,254 @@
+"""JSON Schema for values that anybody may send: each check has steps to spend.
+
+A schema that refers to itself, or combines choices of choices, may take exponentially
+long. So every keyword that is looked at costs steps, and a request has a number of them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from prompts.rendering import patterns
+from prompts.rendering.patterns import BadPattern, Pattern
+
+# Of one request, about 2 microseconds each: a list of 10,000 small objects is checked.
+MOST_STEPS = 100_000
+# The most telling of the first that are found is told.
+MOST_ERRORS = 20
+TOO_DEEP = "It is nested too deeply."
+# Keywords within keywords. jsonschema recurses, and what it is built on breaks at Python's
+# own limit instead of telling of it.
+DEEPEST = 80
+# Following a reference, with its address to be read; one by name searches the schema.
+_REFERENCE, _NAMED_REFERENCE = 4, 1_000
+# Schemas are read from the prompt only: an empty registry fetches nothing.
+_REGISTRY: Registry = Registry()
+
+Errors = Iterator[ValidationError]
+Keyword = Callable[[Any, Any, Any, Mapping[str, Any]], Errors]
+
+
+class TooManySteps(Exception):
+    """A value and a schema that would take too long together."""
+
+
+class TooDeep(Exception):
+    """A value and a schema that are nested too deeply."""
+
+
+class Steps:
+    """What the checks of one request may take together."""
+
+    __slots__ = ("depth", "left")
+
+    def __init__(self, left: int = MOST_STEPS) -> None:
+        self.left = left
+        self.depth = 0
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """One keyword deeper. Raises TooDeep."""
+        if self.depth >= DEEPEST:
+            raise TooDeep
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def take(self, number: int) -> None:
+        """Raises TooManySteps when there are none left."""
+        self.left -= number
+        if self.left < 0:
+            raise TooManySteps
+
+
+# jsonschema hands nothing of ours to its keywords.
+_STEPS: ContextVar[Steps] = ContextVar("prompts.rendering.schema.steps")
+
+
+def validator(schema: Mapping[str, Any]) -> Any:
+    """What `mismatch` needs of `schema`: to be kept."""
+    return Validator(dict(schema), registry=_REGISTRY)
+
+
+def mismatch(validator: Any, value: object, steps: Steps) -> str | None:
+    """Why `value` doesn't fit; None: it fits. At most `steps` are taken.
+
+    A value that can't be checked within them, or at all, doesn't fit.
+    """
+    outer = _STEPS.set(steps)
+    try:
+        error = best_match(islice(validator.iter_errors(value), MOST_ERRORS))
+    except Unresolvable as unknown:
+        return f"Its schema refers to something unknown: {unknown}"
+    except (TooDeep, RecursionError):
+        return TOO_DEEP
+    except TooManySteps:
+        return (
+            "Checking it takes too long: send a smaller value, or give it a simpler "
+            "schema."
+        )
+    finally:
+        _STEPS.reset(outer)
+    return None if error is None else str(error.message)
+
+
+def _counted(keyword: Keyword) -> Keyword:
+    def counted(
+        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Errors:
+        steps = _STEPS.get()
+        steps.take(1 + _breadth(value) // 4 + _breadth(instance))
+        with steps.within():
+            for error in keyword(validator, value, instance, schema):
+                # It quotes the value, and is handed up through all that is around.
+                steps.take(1 + len(error.message) // 100)
+                yield error
+
+    return counted
+
+
+def _breadth(value: object) -> int:
+    return len(value) if isinstance(value, list | dict) else 0
+
+
+def _nodes(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(map(_nodes, value.values()))
+    return 1 + sum(map(_nodes, value)) if isinstance(value, list) else 1
+
+
+def _compared(keyword: Keyword) -> Keyword:
+    """For keywords that go through the whole of what the schema says."""
+
+    def compared(
+        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Errors:
+        if isinstance(instance, list | dict):
+            _STEPS.get().take(_nodes(value) // 2)
+        yield from keyword(validator, value, instance, schema)
+
+    return compared
+
+
+def _reference(keyword: Keyword) -> Keyword:
+    def followed(
+        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Errors:
+        plain = value == "#" or value.startswith("#/")
+        _STEPS.get().take(_REFERENCE if plain else _NAMED_REFERENCE)
+        yield from keyword(validator, value, instance, schema)
+
+    return followed
+
+
+def _unsupported(name: str) -> Keyword:
+    """Of versions that were saved by another hand: its steps can't be counted."""
+
+    def unsupported(
+        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Errors:
+        yield ValidationError(f"its schema has '{name}', which is not supported.")
+
+    return unsupported
+
+
+def _pattern(
+    validator: Any, value: str, instance: Any, schema: Mapping[str, Any]
+) -> Errors:
+    if not isinstance(instance, str):
+        return
+    try:
+        found = _found(patterns.compiled(value), instance)
+    except BadPattern as error:
+        yield _bad(value, error)
+        return
+    if not found:
+        yield ValidationError(f"{instance!r} does not match {value!r}")
+
+
+def _pattern_properties(
+    validator: Any, value: Mapping[str, Any], instance: Any, schema: Mapping[str, Any]
+) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    for text, inner in value.items():
+        try:
+            pattern = patterns.compiled(text)
+        except BadPattern as error:
+            yield _bad(text, error)
+            continue
+        for key, one in instance.items():
+            if _found(pattern, key):
+                yield from validator.descend(one, inner, path=key, schema_path=text)
+
+
+def _additional_properties(
+    validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    named = schema.get("properties", {})
+    try:
+        known = [patterns.compiled(one) for one in schema.get("patternProperties", ())]
+    except BadPattern:
+        # `patternProperties` itself says so.
+        return
+    extra = [key for key in instance if key not in named and not _any(known, key)]
+    if isinstance(value, dict):
+        for key in extra:
+            yield from validator.descend(instance[key], value, path=key)
+    elif value is False and extra:
+        listed = ", ".join(map(repr, extra[:MOST_ERRORS]))
+        yield ValidationError(f"Additional properties are not allowed: {listed}")
+
+
+def _any(known: list[Pattern], key: str) -> bool:
+    return any(_found(pattern, key) for pattern in known)
+
+
+def _found(pattern: Pattern, text: str) -> bool:
+    _STEPS.get().take(pattern.steps(text))
+    return pattern.found(text)
+
+
+def _bad(pattern: str, error: BadPattern) -> ValidationError:
+    return ValidationError(f"The pattern {pattern!r} can't be used: {error}")
+
+
+def _unique_items(
+    validator: Any, value: bool, instance: Any, schema: Mapping[str, Any]
+) -> Errors:
+    """jsonschema compares the items each with each."""
+    if not value or not isinstance(instance, list):
+        return
+    if len({json.dumps(one, sort_keys=True) for one in instance}) < len(instance):
+        yield ValidationError(f"{instance!r} has non-unique elements")
+
+
+UNSUPPORTED = ("unevaluatedItems", "unevaluatedProperties")
+_USUAL = Draft202012Validator.VALIDATORS
+_OWN: dict[str, Keyword] = {
+    **{name: _compared(_USUAL[name]) for name in ("const", "enum")},
+    **{name: _reference(_USUAL[name]) for name in ("$ref", "$dynamicRef")},
+    **{name: _unsupported(name) for name in UNSUPPORTED},
+    "dependentRequired": _compared(_USUAL["dependentRequired"]),
+    "additionalProperties": _additional_properties,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "uniqueItems": _unique_items,
+}
+Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {name: _counted(keyword) for name, keyword in {**_USUAL, **_OWN}.items()},
+)

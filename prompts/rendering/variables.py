@@ -1,0 +1,121 @@
+"""The variables of a prompt: what they are, whether values fit, their text."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from prompts.rendering import schema_rules
+from prompts.rendering.schema import Steps, mismatch, validator
+from valuecanvas.core.errors import InvalidRequest
+
+MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A variable as its prompt declares it. A default of None: it must be given."""
+
+    name: str
+    description: str = ""
+    default: Any = None
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def required(self) -> bool:
+        return self.default is None
+
+    def wrong(self, value: object, steps: Steps | None = None) -> str | None:
+        """Why `value` doesn't fit the schema; None: it fits.
+
+        `steps` are those of the whole request, where there is one.
+        """
+        if self._validator is None:
+            return None
+        found = mismatch(self._validator, value, steps or Steps())
+        return found and _told(found)
+
+    @cached_property
+    def _validator(self) -> Any:
+        return validator(self.schema) if self.schema else None
+
+
+def read(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
+    """The declarations as they are stored with a version."""
+    return tuple(
+        Declared(
+            row["name"],
+            row.get("description", ""),
+            row.get("default"),
+            row.get("schema") or {},
+        )
+        for row in rows
+    )
+
+
+def check(declared: Iterable[Declared], given: Mapping[str, object]) -> dict[str, str]:
+    """The text of every declared variable, from `given` or its default.
+
+    A value of None counts as not given. Raises InvalidRequest, which names all that is
+    missing and unknown, or the first one against its schema.
+    """
+    known = {one.name: one for one in declared}
+    values = {name: value for name, value in given.items() if value is not None}
+    missing = [n for n, one in known.items() if one.required and n not in values]
+    unknown = [name for name in given if name not in known]
+    if missing or unknown:
+        raise _misnamed(missing, unknown)
+    steps = Steps()
+    for name, value in values.items():
+        if reason := known[name].wrong(value, steps):
+            raise InvalidRequest(
+                f"Variable '{name}' does not fit its schema: {reason}",
+                param=f"prompt.variables.{name}",
+                code="invalid_prompt_variable",
+            )
+    return {name: text(values.get(name, one.default)) for name, one in known.items()}
+
+
+def text(value: object) -> str:
+    """How a value is written into a prompt: a string as it is, the rest as JSON.
+
+    Raises InvalidRequest for JSON that is nested too deeply.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise InvalidRequest(
+            "A prompt variable is nested too deeply.", param="prompt.variables"
+        ) from None
+
+
+def schema_problem(schema: object) -> str | None:
+    """Why `schema` can't be used; None: it can."""
+    found = schema_rules.problem(schema)
+    return found and _told(found)
+
+
+def _misnamed(missing: list[str], unknown: list[str]) -> InvalidRequest:
+    parts = [_listed("Missing", missing), _listed("Unknown", unknown)]
+    return InvalidRequest(
+        " ".join(part for part in parts if part),
+        param="prompt.variables",
+        code="invalid_prompt_variables",
+        extra={"missing": missing[:MOST_TOLD], "unknown": unknown[:MOST_TOLD]},
+    )
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    listed = ", ".join(f"'{_told(name)}'" for name in names[:MOST_TOLD])
+    more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
+    return f"{what} prompt variable{'s' if len(names) > 1 else ''}: {listed}{more}."
+
+
+def _told(message: str) -> str:
+    """jsonschema quotes the whole value: not all of it is told."""
+    return message if len(message) <= 300 else f"{message[:150]} … {message[-149:]}"

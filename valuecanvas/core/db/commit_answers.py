@@ -1,0 +1,61 @@
+"""Who waits for which item of the group commit, and how the answers get there."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from valuecanvas.core.db.commit_retries import Waiting
+
+Item = TypeVar("Item")
+log = structlog.get_logger("core.batch")
+
+
+class Answers(Generic[Item]):
+    """All items without an answer. `orphaned` gets those that nobody waits for."""
+
+    def __init__(self, orphaned: Callable[[Waiting[Item]], None]) -> None:
+        self._open: dict[Waiting[Item], None] = {}
+        self._orphaned = orphaned
+
+    def __contains__(self, waiting: Waiting[Item]) -> bool:
+        return waiting in self._open
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def waiting(self) -> list[Waiting[Item]]:
+        return list(self._open)
+
+    def expect(self, item: Item, future: asyncio.Future[Any]) -> Waiting[Item]:
+        """Note that `future` is to have the answer to `item`."""
+        waiting = Waiting(item, future, time.monotonic())
+        self._open[waiting] = None
+        return waiting
+
+    def give(self, answers: Iterable[tuple[Waiting[Item], object]]) -> None:
+        """Hand the answers to the event loops that wait, one wake-up a loop."""
+        by_loop: dict[
+            asyncio.AbstractEventLoop, list[tuple[Waiting[Item], object]]
+        ] = {}
+        for waiting, answer in answers:
+            self._open.pop(waiting, None)
+            by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, answer))
+        for loop, pairs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._deliver, pairs)
+            except RuntimeError:
+                # The loop is closed: its process is ending and nobody waits.
+                log.info("batch.loop_closed", answers=len(pairs))
+
+    def _deliver(self, pairs: list[tuple[Waiting[Item], object]]) -> None:
+        for waiting, answer in pairs:
+            if waiting.future.done():
+                if waiting.future.cancelled():
+                    self._orphaned(waiting)
+            elif isinstance(answer, BaseException):
+                waiting.future.set_exception(answer)
+            else:
+                waiting.future.set_result(answer)

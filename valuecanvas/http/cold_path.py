@@ -1,0 +1,234 @@
+"""The cold path: what Django serves, so the admin, the management API and documents.
+
+Its share of the process is bounded, so that any number of visitors leaves the hot path
+alone: threads and database connections, bytes, and how long a client may take.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+from prometheus_client import Counter
+
+from llm.replies.http import error_response
+from valuecanvas.core.errors import (
+    BodyTooLarge,
+    GatewayError,
+    RequestTooLate,
+    Unavailable,
+)
+from valuecanvas.core.ids import uuid7
+from valuecanvas.http import hot, paths
+from valuecanvas.http.hot_body import ClientGone, Receive, Scope
+from valuecanvas.http.protocol.write_timeout import Patience, Send, cut
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Bodies, and answers that clients have not taken yet, in one process.
+MOST_HELD_BYTES = 67_108_864
+RETRY_AFTER_S = 1
+# While pages are made, the event loop gets the interpreter back this soon, in seconds:
+# by Python's own 5 ms a request of the hot path waits ten times as long for them.
+SWITCH_S = 0.0005
+REFUSED = Counter(
+    "valuecanvas_pages_refused_total",
+    "Pages and management calls refused because too many were under way.",
+)
+log = structlog.get_logger("cold")
+
+
+class ColdPath:
+    """One per process. Hands Django whole requests, and few at once."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._seats = asyncio.Semaphore(settings.PAGE_MAX_RUNNING)
+        self._waiting = 0
+        self._running = 0
+        self._held = 0
+        self._switch_s = sys.getswitchinterval()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        held = _Held(self)
+        patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
+        try:
+            for message in await self._answer(scope, receive, held):
+                await patience.send(message)
+        except GatewayError as error:
+            await hot.send_whole(_refusal(scope, error), patience)
+        except ClientGone:
+            return
+        finally:
+            patience.close()
+            held.free()
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, held: "_Held"
+    ) -> list[dict[str, Any]]:
+        """Django's messages. Raises GatewayError, ClientGone."""
+        body = await _body(scope, receive, held)
+        scope = {**scope, "headers": _headers(scope, len(body))}
+        messages: list[dict[str, Any]] = []
+
+        async def keep(message: dict[str, Any]) -> None:
+            held.add(len(message.get("body", b"")))
+            messages.append(message)
+
+        # Whoever sends or reads slowly has no seat meanwhile.
+        async with self._seat():
+            await self._application(scope, _replay(body), keep)
+        return messages
+
+    @asynccontextmanager
+    async def _seat(self) -> AsyncIterator[None]:
+        """A thread and a database connection. Raises Unavailable."""
+        if self._waiting >= settings.PAGE_MAX_WAITING:
+            raise _busy()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(settings.DB_PAGE_TIMEOUT_S):
+                await self._seats.acquire()
+        except TimeoutError:
+            raise _busy() from None
+        finally:
+            self._waiting -= 1
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+            self._seats.release()
+
+    def _count(self, more: int) -> None:
+        self._running += more
+        sys.setswitchinterval(SWITCH_S if self._running else self._switch_s)
+
+    def hold(self, size: int) -> None:
+        """`size` more bytes are kept; fewer if it is negative."""
+        self._held += size
+
+    @property
+    def full(self) -> bool:
+        return self._held > MOST_HELD_BYTES
+
+
+class _Held:
+    """What one request keeps of the process's memory."""
+
+    def __init__(self, path: ColdPath) -> None:
+        self._path = path
+        self._size = 0
+
+    def add(self, size: int) -> None:
+        self._size += size
+        self._path.hold(size)
+
+    def free(self) -> None:
+        self._path.hold(-self._size)
+
+    def check(self) -> None:
+        """Raises Unavailable if all requests together keep too much."""
+        if self._path.full:
+            raise _busy()
+
+
+async def _body(scope: Scope, receive: Receive, held: _Held) -> bytes:
+    """The whole body. Raises BodyTooLarge, RequestTooLate, Unavailable, ClientGone."""
+    held.check()
+    if int(dict(scope["headers"]).get(b"content-length", 0)) > _most():
+        raise _too_large()
+    try:
+        async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S):
+            return await _parts(receive, held)
+    except TimeoutError as error:
+        raise RequestTooLate(
+            "The body did not arrive in time.", headers={"Connection": "close"}
+        ) from error
+
+
+async def _parts(receive: Receive, held: _Held) -> bytes:
+    found, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        found += message.get("body", b"")
+        if len(found) > _most():
+            raise _too_large()
+        held.add(len(message.get("body", b"")))
+        held.check()
+        more = message.get("more_body", False)
+    return bytes(found)
+
+
+def _headers(scope: Scope, length: int) -> list[tuple[bytes, bytes]]:
+    """Those of a body with a length: without one, DRF would see no body."""
+    found = [one for one in scope["headers"] if one[0] != b"transfer-encoding"]
+    if len(found) < len(scope["headers"]):
+        found.append((b"content-length", str(length).encode()))
+    return found
+
+
+def _replay(body: bytes) -> Receive:
+    """Gives the body once. It never tells that the client has gone.
+
+    Django would leave then, and its thread would run on without a seat.
+    """
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop()
+
+    return receive
+
+
+def _most() -> int:
+    return settings.PAGE_MAX_BODY_BYTES
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The body may have at most {_most()} bytes.")
+
+
+def _busy() -> Unavailable:
+    REFUSED.inc()
+    return Unavailable(
+        "This server is busy with other pages and management calls; "
+        f"ask again in {RETRY_AFTER_S} s.",
+        code="overloaded",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+def _refusal(scope: Scope, error: GatewayError) -> HttpResponse:
+    """JSON for programs, a page for people."""
+    response: HttpResponse
+    if paths.API.match(scope["path"]):
+        response = error_response(error, uuid7())
+    else:
+        page = _page(error.message)
+        response = HttpResponse(page, status=error.status, headers=error.headers)
+    hot.allow_origin(scope, response)
+    return response
+
+
+@lru_cache(maxsize=16)
+def _page(message: str) -> str:
+    """Rendered once: a flood must not be answered at the hot path's expense."""
+    return render_to_string("refused.html", {"message": message})
+
+
+def _cut(send: Send) -> None:
+    """The client does not read what it asked for."""
+    log.info("client.cut")
+    cut(send)

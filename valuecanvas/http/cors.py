@@ -1,0 +1,57 @@
+"""Cross-origin headers of the hot path; elsewhere django-cors-headers adds them."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from valuecanvas.http.paths import API
+
+# SDKs add headers of these families as they grow.
+ALLOWED_PREFIXES = ("x-stainless-", "openai-", "x-valuecanvas-")
+
+
+class Options:
+    """Middleware of the cold path: OPTIONS is answered at every path of the API.
+
+    Views that want a key or render a page would refuse it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method == "OPTIONS" and API.match(request.path_info):
+            return HttpResponse(status=204)
+        return self._get_response(request)
+
+
+def allow(origin: str, response: HttpResponseBase, *, asked: str | None) -> None:
+    """Let pages of `origin` read `response`, if an operator allowed that origin.
+
+    `asked` is the header Access-Control-Request-Headers of a preflight; None: it is none.
+    """
+    if origin not in settings.CORS_ALLOWED_ORIGINS:
+        return
+    response["Access-Control-Allow-Origin"] = origin
+    # What the answer varies by already, stays.
+    patch_vary_headers(response, ("Origin",))
+    response["Access-Control-Expose-Headers"] = ", ".join(_exposed(response))
+    if asked is not None:
+        response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response["Access-Control-Allow-Headers"] = ", ".join(_allowed(asked))
+        response["Access-Control-Max-Age"] = "600"
+
+
+def _exposed(response: HttpResponseBase) -> list[str]:
+    """The documented headers, and whatever of ours this response carries besides."""
+    own = (name.lower() for name in response.headers if name.lower().startswith("x-"))
+    return list(dict.fromkeys((*settings.CORS_EXPOSE_HEADERS, *own)))
+
+
+def _allowed(asked: str) -> list[str]:
+    names = (name.strip().lower() for name in asked.split(","))
+    more = (name for name in names if name.startswith(ALLOWED_PREFIXES))
+    return list(dict.fromkeys((*settings.CORS_ALLOW_HEADERS, *more)))

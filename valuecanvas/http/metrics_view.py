@@ -1,0 +1,70 @@
+"""The figures of this process, for Prometheus and for people in the admin."""
+
+import asyncio
+import threading
+import time
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from llm.views.base import HotView
+from valuecanvas.core.access import monitor_access
+from valuecanvas.core.db.statement_timeout import patience
+
+MOST_AGE_S = 1.0
+# A scraper does not wait for a database that is silent.
+DATABASE_WITHIN_S = 2.0
+
+
+class Text:
+    """The figures as text, written at most once in MOST_AGE_S, however many ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._text = b""
+        self._due = 0.0
+
+    def fresh(self) -> bytes | None:
+        """What is there, unless it is too old."""
+        return self._text if time.monotonic() < self._due else None
+
+    def read(self) -> bytes:
+        """May take long: call it in a thread."""
+        with self._lock:
+            found = self.fresh()
+            if found is None:
+                found = self._text = generate_latest(REGISTRY)
+                self._due = time.monotonic() + MOST_AGE_S
+            return found
+
+    def read_in_thread(self) -> bytes:
+        """The same, in a thread that leaves no database connection open."""
+        try:
+            with patience(DATABASE_WITHIN_S):
+                return self.read()
+        finally:
+            connections.close_all()
+
+
+TEXT = Text()
+
+
+@extend_schema_view(get=extend_schema(exclude=True))
+class Metrics(HotView):
+    """What Prometheus scrapes. It needs no seat of the cold path."""
+
+    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+        monitor_access.require(request)
+        text = TEXT.fresh()
+        if text is None:
+            text = await asyncio.to_thread(TEXT.read_in_thread)
+        return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """The same for people, as plain text; the admin asks who they are."""
+    return HttpResponse(TEXT.read(), content_type="text/plain; charset=utf-8")

@@ -1,0 +1,84 @@
+"""The admin site: unfold's, with what this product changes in it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin.apps import AdminConfig
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+from django.utils.module_loading import import_string
+from unfold.sites import UnfoldAdminSite
+
+from valuecanvas.site.lost_form import keep_typed
+
+MOST_RESULTS = 100
+
+
+class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
+    """The site behind /admin/."""
+
+    index_title = "Dashboard"
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        # Its module needs the models first.
+        page = self.admin_view(import_string("valuecanvas.http.metrics_view.page"))
+        return [path("metrics/", page, name="metrics"), *super().get_urls()]
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer: HttpResponse = super().login(request, extra_context)
+        form = (getattr(answer, "context_data", None) or {}).get("form")
+        if locked_s := getattr(form, "locked_s", 0):
+            answer.status_code = 429
+            answer["Retry-After"] = str(locked_s)
+        return answer
+
+    def admin_view(
+        self, view: Callable[..., HttpResponseBase], cacheable: bool = False
+    ) -> Callable[..., Any]:
+        return keep_typed(super().admin_view(view, cacheable))
+
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        # An old link does not sign anybody out, and ends on no empty page.
+        if request.method in ("GET", "HEAD"):
+            return redirect("admin:index")
+        answer: HttpResponseBase = super().logout(request, extra_context)
+        return answer
+
+    def search(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Pages by name. Unfold's own view caches objects that are not JSON."""
+        started = time.monotonic()
+        term = request.GET.get("s", "").strip().lower()
+        if not term:
+            return HttpResponse()
+        page = Paginator(
+            self._search_apps(self.get_app_list(request), term), MOST_RESULTS
+        )
+        kind = "command" if "extended" in request.GET else "search"
+        return TemplateResponse(
+            request,
+            f"unfold/helpers/{kind}_results.html",
+            {
+                "page_obj": page,
+                "results": page.page(1),
+                "page_counter": 0,
+                "execution_time": time.monotonic() - started,
+            },
+            headers={"HX-Trigger": "search"},
+        )
+
+
+class ControlRoomConfig(AdminConfig):
+    """Puts the site in the place of Django's."""
+
+    default_site = "valuecanvas.site.admin_site.ControlRoomSite"

@@ -1,0 +1,185 @@
+"""The admin's first page: traffic, money and health at a glance."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from django.core.cache import cache
+from django.db import DatabaseError
+from django.http import HttpRequest
+
+from billing.accounting import spend, traffic
+from billing.models import Budget
+from llm.breaker import report
+from llm.models import Provider
+from valuecanvas.core.templatetags import figures
+
+MOST_BUDGETS = 6
+MOST_BREAKERS = 8
+# Figures that took longer than this, in seconds, are kept for a while.
+SLOW_S = 0.3
+KEPT = "dashboard.traffic"
+GREY = "#9ca3af"  # reads on white and on black
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What this user may see; each part by the right to see its rows."""
+    user = request.user
+    context["groups"] = list(
+        user.groups.order_by("name").values_list("name", flat=True)
+    )
+    if user.has_perm("billing.view_usage"):
+        context.update(_traffic())
+    if user.has_perm("billing.view_budget"):
+        context["budgets"] = _budgets()
+    if user.has_perm("llm.view_breakerevent"):
+        context.update(_health())
+    return context
+
+
+def _traffic() -> dict[str, Any]:
+    kept: dict[str, Any] | None = cache.get(KEPT)
+    if kept:
+        return kept
+    started = time.monotonic()
+    try:
+        day = traffic.last_day()
+    except DatabaseError:
+        return {"traffic_slow": True}
+    shown = {
+        "cards": _cards(day),
+        "chart": _chart(day),
+        "chart_options": CHART_OPTIONS,
+        "spenders": [_spender(one) for one in day.spenders],
+        "quiet": day.whole.requests == 0,
+    }
+    took = time.monotonic() - started
+    if took > SLOW_S:
+        # Of a busy ledger, so that looking at it does not become its main load.
+        cache.set(KEPT, shown, timeout=min(60, max(1, round(20 * took))))
+    return shown
+
+
+def _cards(day: traffic.LastDay) -> list[dict[str, str]]:
+    today, whole = day.today, day.whole
+
+    def card(title: str, value: str, last_day: str) -> dict[str, str]:
+        return {"title": title, "value": value, "note": f"{last_day} in 24 hours"}
+
+    return [
+        card(
+            "Requests today",
+            figures.grouped(today.requests),
+            figures.grouped(whole.requests),
+        ),
+        card("Spend today", figures.usd(today.spend_usd), figures.usd(whole.spend_usd)),
+        card(
+            "Error rate today",
+            f"{today.failed_percent}\u00a0%",
+            f"{whole.failed_percent}\u00a0%",
+        ),
+        {
+            "title": "Latency, p95",
+            "value": figures.duration(day.p95_ms),
+            "note": f"of the newest {figures.grouped(traffic.LATENCIES)} answers",
+        },
+        card(
+            "Cache hits today",
+            f"{today.cached_percent}\u00a0%",
+            f"{whole.cached_percent}\u00a0%",
+        ),
+    ]
+
+
+def _spender(one: traffic.Spender) -> dict[str, str | int]:
+    return {**asdict(one), "spend_usd": figures.usd(one.spend_usd)}
+
+
+def _chart(day: traffic.LastDay) -> str:
+    """The data of unfold's chart component: bars of requests, a line of spend."""
+    return json.dumps(
+        {
+            "labels": [f"{hour:%H}:00" for hour, _ in day.hours],
+            "datasets": [
+                {
+                    "label": "Spend (USD)",
+                    "type": "line",
+                    "yAxisID": "spend",
+                    "data": [float(one.spend_usd) for _, one in day.hours],
+                    "borderColor": "var(--color-base-500)",
+                    "backgroundColor": "var(--color-base-500)",
+                    "borderWidth": 2,
+                    "pointRadius": 0,
+                    "tension": 0.3,
+                },
+                {
+                    "label": "Requests",
+                    "data": [one.requests for _, one in day.hours],
+                    "backgroundColor": "var(--color-primary-500)",
+                    "borderRadius": 3,
+                },
+            ],
+        }
+    )
+
+
+_TICKS = {"color": GREY, "maxTicksLimit": 5}
+CHART_OPTIONS = json.dumps(
+    {
+        "responsive": True,
+        "maintainAspectRatio": False,
+        "animation": False,
+        "interaction": {"mode": "index", "intersect": False},
+        "plugins": {
+            "legend": {
+                "position": "top",
+                "align": "end",
+                "labels": {"boxWidth": 10, "color": GREY},
+            }
+        },
+        "scales": {
+            "x": {
+                "grid": {"display": False},
+                "ticks": {"color": GREY, "maxRotation": 0, "autoSkipPadding": 16},
+            },
+            "y": {"beginAtZero": True, "ticks": {**_TICKS, "precision": 0}},
+            "spend": {
+                "position": "right",
+                "beginAtZero": True,
+                "grid": {"display": False},
+                "ticks": _TICKS,
+            },
+        },
+    }
+)
+
+
+def _budgets() -> list[dict[str, Any]]:
+    """The fullest first, of the budgets in force."""
+    rows = list(
+        Budget.objects.filter(enabled=True)
+        .select_related("team", "customer", "api_key")
+        .order_by("-limit_usd")[:200]
+    )
+    found = spend.progress(rows)
+    rows.sort(key=lambda one: found[one.pk].fullness, reverse=True)
+    return [{"budget": one, "progress": found[one.pk]} for one in rows[:MOST_BUDGETS]]
+
+
+def _health() -> dict[str, Any]:
+    try:
+        states, down = report.states(), False
+    except report.Unreadable:
+        states, down = [], True
+    bad = [one for one in states if one.state != "closed" or one.throttled_until]
+    failing = {one.provider for one in bad}
+    return {
+        "providers": [
+            {"provider": one, "failing": one.key in failing}
+            for one in Provider.objects.all()
+        ],
+        "breakers_down": down,
+        "breakers": bad[:MOST_BREAKERS],
+        "breakers_fine": len(states) - len(bad),
+    }

@@ -1,0 +1,44 @@
+"""The admin's login form: who fails too often waits."""
+
+import math
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from unfold.forms import AuthenticationForm
+
+from valuecanvas.core.access import address
+from valuecanvas.core.access.login_failures import Attempt, Locked
+
+
+class LoginForm(AuthenticationForm):  # type: ignore[misc]
+    """`locked_s` says for how long, if the try was refused unseen."""
+
+    locked_s = 0
+
+    def clean(self) -> dict[str, Any]:
+        username = self.cleaned_data.get("username")
+        if not username or not self.cleaned_data.get("password"):
+            found: dict[str, Any] = super().clean()
+            return found
+        attempt = Attempt(username, address.of_request(self.request))
+        self._begin(attempt)
+        try:
+            found = super().clean()
+        except ValidationError:
+            attempt.failed()
+            raise
+        attempt.succeeded()
+        return found
+
+    def _begin(self, attempt: Attempt) -> None:
+        try:
+            attempt.begin()
+        except Locked as error:
+            self.locked_s = error.seconds
+            minutes = math.ceil(error.seconds / 60)
+            raise ValidationError(
+                "Too many failed logins to this account or from your address: not even "
+                f"the right password is let in now. Try again in {minutes} min, or ask "
+                "an operator to run: manage.py unlock_login",
+                code="locked",
+            ) from error

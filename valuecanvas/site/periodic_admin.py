@@ -1,0 +1,143 @@
+"""django-celery-beat's schedules in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_celery_beat import admin as beat
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from valuecanvas.core.admin.bases import Admin, Inline, display
+
+for _model in (
+    PeriodicTask,
+    IntervalSchedule,
+    CrontabSchedule,
+    SolarSchedule,
+    ClockedSchedule,
+):
+    admin.site.unregister(_model)
+
+
+# Their tasks are in the database from the first migration on.
+OURS = ("billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
+FIXED = ("name", "regtask", "task")
+
+
+class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]
+    """The registered tasks, in unfold's dress."""
+
+
+class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "task" in self.fields:
+            self.fields["task"].widget = UnfoldAdminTextInputWidget()
+            self.fields["regtask"].widget = TaskSelect()
+
+    def clean(self) -> Any:
+        if "task" not in self.fields:
+            self.cleaned_data["task"] = self.instance.task
+        return super().clean()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
+    form = TaskForm
+    # Beat's own template has an inline script, which the CSP refuses.
+    change_form_template = None
+    list_display = (
+        "name",
+        "task",
+        "when",
+        "enabled",
+        "last_run_at",
+        "total_run_count",
+    )
+    list_filter = ("enabled", "one_off")
+    date_hierarchy = None
+    actions = ("enable_tasks", "disable_tasks", "run_tasks")
+    empty_text = "The periodic work is added at the first start. Nothing here: start the server once."
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: PeriodicTask | None = None
+    ) -> tuple[str, ...]:
+        """What the product itself runs keeps its name and its task."""
+        fixed = FIXED if obj is not None and obj.task.startswith(OURS) else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def get_fieldsets(
+        self, request: HttpRequest, obj: PeriodicTask | None = None
+    ) -> Any:
+        """Without the choice of another task, where it is fixed."""
+        found = super().get_fieldsets(request, obj)
+        if "regtask" not in self.get_readonly_fields(request, obj):
+            return found
+        return [
+            (title, {**said, "fields": [one for one in said["fields"] if one != "regtask"]})
+            for title, said in found
+        ]  # fmt: skip
+
+    @display(description="When")
+    def when(self, task: PeriodicTask) -> str:
+        return task.crontab.human_readable if task.crontab else str(task.scheduler)
+
+    @display(description="In words")
+    def crontab_translation(self, task: PeriodicTask) -> str:
+        return task.crontab.human_readable if task.crontab else "–"
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable_tasks(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self.record(request, queryset, "Enabled.")
+        super().enable_tasks(request, queryset)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable_tasks(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self.record(request, queryset, "Disabled.")
+        super().disable_tasks(request, queryset)
+
+    @admin.action(description="Run now", permissions=["change"])
+    def run_tasks(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self.record(request, queryset, "Run by hand.")
+        super().run_tasks(request, queryset)
+
+
+class TaskInline(Inline):
+    """Who uses a schedule."""
+
+    model = PeriodicTask
+    fields = ("name", "task", "enabled")
+    readonly_fields = fields
+    can_delete = False
+    show_change_link = True
+    verbose_name_plural = "Periodic tasks that use this schedule"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ScheduleAdmin(Admin):
+    inlines = (TaskInline,)
+
+
+@admin.register(IntervalSchedule, SolarSchedule)
+class PlainScheduleAdmin(ScheduleAdmin):
+    pass
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(beat.CrontabScheduleAdmin, ScheduleAdmin):  # type: ignore[misc]
+    inlines = (TaskInline,)
+
+
+@admin.register(ClockedSchedule)
+class ClockedScheduleAdmin(beat.ClockedScheduleAdmin, ScheduleAdmin):  # type: ignore[misc]
+    inlines = (TaskInline,)
