@@ -3,26 +3,26 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
+from typing import Protocol
 
 from django.conf import settings
 
 from billing.ledger import Stored
 from llm.breaker.types import Event
-from llm.cache.cache import Cache
 from llm.cache.recording import Recording
-from llm.coalesce.flights import Flights
+from llm.coalesce.sharing import AnswerSharing
 from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
 from llm.replies.stored import EVENTS, with_cost
-from llm.settlement.settlement import Outcome, Settler, cost_of, counted
+from llm.settlement.settlement import Outcome, cost_of, counted
 from llm.types import Summary
 from llm.upstream import http, stream_error
 from llm.upstream.attempts import Journey
-from llm.upstream.failover import Relay
 from llm.upstream.http import Failed
+from llm.upstream.outcomes import Outcomes
 from llm.upstream.stream import Flow
 from valuecanvas.core import failpoints
 
@@ -31,26 +31,37 @@ HEALTHY_S = 5.0
 _NEVER = math.inf
 
 
+class Settle(Protocol):
+    """Ends a reservation, as Settler.settle does."""
+
+    def __call__(
+        self,
+        attempts: Journey,
+        outcome: Outcome,
+        answer: Stored | None = None,
+        *,
+        wait: bool = True,
+    ) -> Awaitable[Summary]: ...
+
+
 class LiveStream:
     """The parts of a streamed answer. `aclose` before the end: the client has gone."""
 
     def __init__(
         self,
         *,
-        relay: Relay,
-        settler: Settler,
         journal: Journal,
-        cache: Cache,
-        flights: Flights,
+        outcomes: Outcomes,
+        sharing: AnswerSharing,
+        settle: Settle,
         journey: Journey,
         flow: Flow,
         headers: dict[str, str],
     ) -> None:
-        self._relay = relay
-        self._settler = settler
         self._journal = journal
-        self._cache = cache
-        self._flights = flights
+        self._outcomes = outcomes
+        self._sharing = sharing
+        self._settle_with = settle
         self._journey = journey
         self._flow = flow
         self._headers = headers
@@ -155,12 +166,8 @@ class LiveStream:
                 out.append(piece.out)
                 if piece.usage:
                     untold.append(piece.out)
-        flight = self._journey.held.flight
-        if flight is not None and out:
-            flight.add([one for one in out if one not in untold] if untold else out)
-            if flight.is_too_large:
-                self._flights.unshared(flight)
-                flight.forget()
+        shared = [one for one in out if one not in untold] if untold else out
+        self._sharing.add(self._journey.held, shared)
         return b"".join(out)
 
     def _note_error(self, piece: Piece) -> None:
@@ -231,7 +238,7 @@ class LiveStream:
     def _note_health(self, now: float) -> None:
         if self._probing and now - self._began > HEALTHY_S:
             self._probing = False
-            self._relay.outcomes.succeeded(self._flow.candidate, self._flow.leave)
+            self._outcomes.succeeded(self._flow.candidate, self._flow.leave)
 
     async def _finished(self) -> bytes:
         failpoints.hit("after_last_token")
@@ -240,17 +247,19 @@ class LiveStream:
             # It was all passed on: a disk that is full now changes nothing of the bill.
             self._record(complete=True)
         if not flow.leave.probe or self._probing:
-            await self._relay.outcomes.ended(
+            await self._outcomes.ended(
                 flow.candidate, flow.leave, filtered=flow.reader.filtered
             )
         outcome, ending = self._outcome("ok"), flow.reader.ending()
-        self._land(outcome, ending)
+        entry = self._recording.entry(outcome, ending)
+        natural = entry is not None and self._recording.natural
+        self._sharing.complete(self._journey.held, entry, store=natural)
         return await self._end(outcome, ending)
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
-        self._lose()
-        flow, outcomes = self._flow, self._relay.outcomes
+        self._sharing.fail(self._journey.held)
+        flow, outcomes = self._flow, self._outcomes
         # A stream that we end ourselves, or that nobody read, says nothing of its provider.
         unread = self._kept_waiting and self._failure.error is None
         if self._stopping or unread:
@@ -274,33 +283,15 @@ class LiveStream:
             self._journey.held.call.id, self._stopping, self._failure
         )
 
-    def _lose(self) -> None:
-        flight = self._journey.held.flight
-        if flight is not None:
-            self._flights.failed(flight, None)
-
-    def _land(self, outcome: Outcome, ending: bytes) -> None:
-        """Give the whole answer to those who wait, and to the next who asks the same."""
-        held = self._journey.held
-        entry = self._recording.entry(outcome, ending)
-        if held.place is not None and entry is not None and self._recording.natural:
-            self._cache.put(held.place, held.call.directives, entry)
-        if held.flight is None:
-            return
-        if entry is None:
-            self._flights.unshared(held.flight)
-        else:
-            self._flights.landed(held.flight, entry)
-
     async def _gone(self) -> None:
         """Close the upstream; if nothing was settled yet, the client left early."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not self._settled:
-            self._lose()
+            self._sharing.fail(self._journey.held)
             if self._probing:
-                await self._relay.outcomes.told(
+                await self._outcomes.told(
                     self._flow.candidate, self._flow.leave, Event.RELEASED
                 )
             gone = self._outcome("client_gone", "client_gone")
@@ -327,6 +318,4 @@ class LiveStream:
             body = b"".join(self._sent) + ending
             # Of what nobody got a byte, the key is free for another try.
             answer = Stored(200, {**EVENTS, **self._headers}, body) if body else None
-        return await self._settler.settle(
-            self._journey, outcome, answer=answer, wait=wait
-        )
+        return await self._settle_with(self._journey, outcome, answer, wait=wait)

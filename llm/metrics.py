@@ -1,6 +1,11 @@
 """Prometheus instruments of the gateway. Labels come from the configuration only."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from valuecanvas.core.errors import GatewayError
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -69,3 +74,13 @@ PASSED_OVER = Counter(
 )
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
 TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")
+
+
+@contextmanager
+def count_refusals(endpoint: str) -> Iterator[None]:
+    """Count the GatewayError that comes out of the block, if one does."""
+    try:
+        yield
+    except GatewayError as error:
+        REFUSED.labels(endpoint, error.code or error.type).inc()
+        raise

@@ -1,23 +1,31 @@
-"""The story of one request, top to bottom: authenticate, resolve, admit, relay, settle."""
+"""The story of one request, in `Pipeline.run`: six steps, each a folder beside this file."""
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
-from billing.ledger import Stored
+from billing.ledger import Stale, Stored
 from llm import metrics
 from llm.admission.admission import Admission
-from llm.cache.cache import Cache
-from llm.coalesce.flights import Flights
-from llm.coalesce.follower import Followers
+from llm.admission.authentication import Authentication
+from llm.admission.lookup import Lookup
+from llm.coalesce.follower import (
+    FollowedParts,
+    FollowedStream,
+    Followers,
+    LeaderLost,
+    call_again,
+)
+from llm.coalesce.sharing import AnswerSharing
+from llm.configuration.committed import CommittedConfig
+from llm.configuration.snapshot import Snapshot
 from llm.journal.journal import Journal
-from llm.live_stream import LiveStream
+from llm.live_stream import LiveStream, Settle
 from llm.replies import headers, stored
-from llm.replies.limit_headers import headers as limit_headers
-from llm.replies.limit_headers import merge
-from llm.settlement.exposures import Exposures
-from llm.settlement.request_log import observe_hit, passed_over
+from llm.resolve.resolver import Resolver, read_request
+from llm.settlement.request_log import observe_hit
 from llm.settlement.settlement import (
     Outcome,
     Settler,
@@ -35,11 +43,38 @@ from llm.types import (
     Repeated,
     Reply,
     StreamReply,
+    Summary,
+    Tokens,
 )
 from llm.upstream.attempts import Journey
 from llm.upstream.failover import Delivery, Relay
+from llm.upstream.stream import Flow
+from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core import failpoints, money
-from valuecanvas.core.errors import GatewayError, Unavailable
+from valuecanvas.core.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    TooManyRequests,
+    Unavailable,
+)
+
+Answer = Reply | StreamReply
+# Why steps 1 to 3 refuse. Of all but the last one a snapshot that is behind may be the
+# cause.
+REFUSALS = (
+    BrokenPrompt,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    Unavailable,
+    TooManyRequests,
+)
+# Configuration that changes faster than this many tries is an operator's script.
+TRIES = 8
 
 
 class Pipeline:
@@ -48,49 +83,83 @@ class Pipeline:
     def __init__(
         self,
         *,
+        config: CommittedConfig,
+        authentication: Authentication,
+        resolver: Resolver,
+        lookup: Lookup,
         admission: Admission,
         relay: Relay,
         settler: Settler,
+        sharing: AnswerSharing,
         journal: Journal,
-        cache: Cache,
-        flights: Flights,
-        exposures: Exposures,
         note: Callable[[Journey], None],
     ) -> None:
+        self._config = config
+        self._authentication = authentication
+        self._resolver = resolver
+        self._lookup = lookup
         self._admission = admission
         self._relay = relay
         self._settler = settler
+        self._sharing = sharing
+        self._followers = Followers(settler)
         self._journal = journal
-        self._cache = cache
-        self._flights = flights
-        self._exposures = exposures
-        self._followers = Followers(settler, self.run)
         self._note = note
         self._live: weakref.WeakSet[LiveStream] = weakref.WeakSet()
         self._closed = False
 
-    async def run(self, call: Call) -> Reply | StreamReply:
+    async def run(self, call: Call) -> Answer:
         """Serve `call`. Raises GatewayError, with what was held given back."""
-        if self._closed:
-            raise Unavailable(
-                "This server is going down; please ask again.", code="server_shutdown"
-            )
-        try:
-            entered = await self._admission.admit(call)
-        except GatewayError as error:
-            metrics.REFUSED.labels(call.endpoint, error.code or error.type).inc()
-            raise
-        if isinstance(entered, Repeated):
-            return stored.repeated(entered)
-        plan = entered.held.plan if isinstance(entered, Following) else entered.plan
-        self._exposures.note_all(plan.chosen.flags)
-        passed_over(plan)
-        if isinstance(entered, Known):
-            observe_hit(entered)
-            return stored.known(entered)
-        if isinstance(entered, Following):
-            return await self._followers.answer(entered)
-        return await self._answer(entered)
+        self._refuse_if_closed()
+        with metrics.count_refusals(call.endpoint):
+            request = await read_request(call)
+            for _ in range(TRIES):
+                snapshot = await self._config.loaded()
+                try:
+                    # 1. Authenticate: who calls, and who is billed.
+                    caller = await self._authentication.identify(call)
+                    # 2. Resolve: prompt, flags, model, routes, price and limits.
+                    plan = await self._resolver.plan(call, request, caller, snapshot)
+                    # 3. Look: minute limits, stored answers, the same call under way.
+                    look = await self._lookup.look(call, plan)
+                except REFUSALS as error:
+                    if await self._is_outdated(snapshot, error):
+                        continue
+                    return stored.repeated(await self._admission.replay(call, error))
+                # 4. Admit: the ledger holds quota and money, or settles a stored answer.
+                admitted = await self._admission.admit(call, plan, look)
+                if not isinstance(admitted, Stale):
+                    break
+                await self._lookup.released()
+                await self._config.refresh(admitted.epoch)
+            else:
+                raise _changing_too_fast()
+        if not isinstance(admitted, Held):
+            return await self._without_provider(admitted)
+        attempts = Journey(admitted)
+        with self._active(attempts):
+            try:
+                # 5. Relay: the routes in order, until one delivers.
+                delivered = await self._relay.deliver(attempts)
+                # 6. Settle: the bill is committed before a whole answer, or the last
+                # part of a stream, is sent.
+                return await self._settle_delivered(attempts, delivered)
+            except BaseException as error:
+                await self._settle_failure(attempts, error)
+                raise
+
+    async def _is_outdated(self, snapshot: Snapshot, error: GatewayError) -> bool:
+        """Whether `error` may be due to a snapshot that is behind. Raises Unavailable."""
+        may_be = not isinstance(error, TooManyRequests)
+        return may_be and await self._config.is_behind(snapshot)
+
+    async def _without_provider(self, admitted: Known | Following | Repeated) -> Answer:
+        if isinstance(admitted, Repeated):
+            return stored.repeated(admitted)
+        if isinstance(admitted, Following):
+            return await self._follow(admitted)
+        observe_hit(admitted)
+        return stored.known(admitted)
 
     def end_streams(self) -> int:
         """The process ends: no new calls, and an in-band error for open streams."""
@@ -98,91 +167,142 @@ class Pipeline:
         streams = list(self._live)
         for stream in streams:
             stream.interrupt("server_shutdown")
-        self._flights.lose_followed()
+        self._sharing.stop_following()
         return len(streams)
 
-    async def _answer(self, held: Held) -> Reply | StreamReply:
-        """Relay an admitted request, and end its reservation whatever happens."""
-        journey = Journey(held, deadline=held.call.started + held.plan.longest_s)
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Unavailable(
+                "This server is going down; please ask again.", code="server_shutdown"
+            )
+
+    @contextmanager
+    def _active(self, attempts: Journey) -> Iterator[None]:
+        """Count the request while providers are asked, and keep what failed."""
         self._relay.retries.active += 1
         metrics.ACTIVE.inc()
         try:
-            if held.plan.shape.stream:
-                return await self._stream(journey)
-            return await self._whole(journey)
-        except GatewayError as error:
-            self._share_failure(held, error)
-            error.headers = {**_headers(held, ""), **error.headers}
-            await self._settler.settle(journey, refused(error))
-            raise
-        except BaseException as error:
-            # Cancelled or worse, before anything was delivered.
-            self._share_failure(held, None)
-            lost = _abandoned(journey, error)
-            await self._settler.settle(journey, lost, wait=False)
-            raise
+            yield
         finally:
             self._relay.retries.active -= 1
             metrics.ACTIVE.dec()
-            if journey.failures:
-                self._note(journey)
+            if attempts.failures:
+                self._note(attempts)
 
-    async def _whole(self, journey: Journey) -> Reply:
+    async def _settle_delivered(
+        self, attempts: Journey, delivered: Delivery | Flow
+    ) -> Answer:
+        if isinstance(delivered, Flow):
+            return self._stream(attempts, delivered, settle=self._settle)
+        return await self._settle_whole(attempts, delivered)
+
+    async def _settle_whole(self, attempts: Journey, delivery: Delivery) -> Reply:
         """An answer in one piece; it is sent once its bill is committed."""
-        held = journey.held
-        delivery = await self._relay.whole(journey)
+        held, whole = attempts.held, delivery.whole
         failpoints.hit("after_last_token")
-        whole = delivery.whole
         outcome = Outcome(
             status="ok",
             candidate=delivery.candidate,
             tokens=counted(held, whole.usage, whole.size, texts=whole.texts),
         )
         self._journal.record(
-            held.call.id, journey.route, outcome.tokens.completion, complete=True
+            held.call.id, attempts.route, outcome.tokens.completion, complete=True
         )
-        sent = _headers(held, delivery.candidate.provider.key)
+        sent = headers.relayed(held, delivery.candidate.provider.key)
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = money.text(cost_of(outcome))
         answer = Stored(200, sent, whole.body) if held.claim else None
-        summary = await asyncio.shield(
-            self._settler.settle(journey, outcome, answer=answer)
-        )
-        self._share(held, delivery, outcome)
+        summary = await asyncio.shield(self._settle(attempts, outcome, answer))
+        if held.place is not None:
+            entry = entry_of(whole.body, outcome, whole.form)
+            self._sharing.complete(held, entry, store=whole.natural)
         sent["x-valuecanvas-cost-usd"] = money.text(summary.cost)
         return Reply(200, sent, whole.body, summary)
 
-    def _share(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
-        """Give the answer to those who wait, and to the next who asks the same."""
-        if held.place is None:
-            return
-        entry = entry_of(delivery.whole.body, outcome, delivery.whole.form)
-        if delivery.whole.natural:
-            self._cache.put(held.place, held.call.directives, entry)
-        if held.flight is not None:
-            self._flights.landed(held.flight, entry)
-
-    def _share_failure(self, held: Held, error: GatewayError | None) -> None:
-        if held.flight is not None:
-            self._flights.failed(held.flight, error)
-
-    async def _stream(self, journey: Journey) -> StreamReply:
-        """An answer in parts; the stream settles itself when it ends."""
-        held = journey.held
-        flow = await self._relay.flow(journey)
-        sent = _headers(held, flow.candidate.provider.key)
+    def _stream(self, attempts: Journey, flow: Flow, *, settle: Settle) -> StreamReply:
+        """An answer in parts; `settle` is called once, at its end or when it breaks off."""
+        sent = headers.relayed(attempts.held, flow.candidate.provider.key)
         parts = LiveStream(
-            relay=self._relay,
-            settler=self._settler,
             journal=self._journal,
-            cache=self._cache,
-            flights=self._flights,
-            journey=journey,
+            outcomes=self._relay.outcomes,
+            sharing=self._sharing,
+            settle=settle,
+            journey=attempts,
             flow=flow,
             headers=sent,
         )
         self._live.add(parts)
         return StreamReply(sent, parts)
+
+    async def _settle(
+        self,
+        attempts: Journey,
+        outcome: Outcome,
+        answer: Stored | None = None,
+        *,
+        wait: bool = True,
+    ) -> Summary:
+        return await self._settler.settle(attempts, outcome, answer=answer, wait=wait)
+
+    async def _settle_failure(self, attempts: Journey, error: BaseException) -> None:
+        """End the reservation of a request of which nothing was delivered."""
+        held = attempts.held
+        if isinstance(error, GatewayError):
+            self._sharing.fail(held, error)
+            error.headers = {**headers.relayed(held, ""), **error.headers}
+            await self._settle(attempts, refused(error))
+        else:
+            # Cancelled or worse.
+            self._sharing.fail(held)
+            await self._settle(attempts, _abandoned(attempts, error), wait=False)
+
+    async def _follow(self, following: Following) -> Answer:
+        """The answer that another request fetches, or one of its own if that is lost."""
+        try:
+            found = await self._followers.answer(following)
+        except LeaderLost:
+            return await self._ask_anew(following)
+        if isinstance(found, Reply):
+            return found
+        parts = FollowedParts(found, self._followed(following, found))
+        return StreamReply(found.headers, parts)
+
+    async def _followed(
+        self, following: Following, stream: FollowedStream
+    ) -> AsyncGenerator[bytes, None]:
+        """The followed parts; where the leader is lost, those of an answer of its own."""
+        async with aclosing(stream.parts()) as parts:
+            async for part in parts:
+                yield part
+        if not stream.lost:
+            return
+        try:
+            reply = await self._ask_anew(following, delivered=len(stream.passed))
+        except GatewayError as error:
+            yield stream.error(error.code)
+            return
+        async with aclosing(stream.go_on(reply)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _ask_anew(self, following: Following, *, delivered: int = 0) -> Answer:
+        """Serve a request from the start. Raises GatewayError, and leaves a row then."""
+        held = following.held
+        try:
+            # First what it holds goes back: it may have been the last unit.
+            await self._settler.give_back(held)
+            return await self.run(call_again(held.call, following.flight))
+        except GatewayError as error:
+            tokens = Tokens(completion=delivered, source="gateway")
+            self._settler.note(held, replace(refused(error), tokens=tokens))
+            raise
+
+
+def _changing_too_fast() -> Unavailable:
+    return Unavailable(
+        "The configuration is changing too fast; try again shortly.",
+        headers={"Retry-After": "1"},
+    )
 
 
 def _abandoned(journey: Journey, error: BaseException) -> Outcome:
@@ -203,15 +323,3 @@ def _abandoned(journey: Journey, error: BaseException) -> Outcome:
         candidate=held.plan.candidates[journey.route],
         tokens=counted(held, None, 0),
     )
-
-
-def _headers(held: Held, provider: str) -> dict[str, str]:
-    sent = headers.admitted(held.admitted)
-    if held.taken is not None:
-        sent = merge(sent, limit_headers(held.taken))
-    sent |= headers.planned(held.plan)
-    sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
-    sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
-    if provider:
-        sent["x-valuecanvas-provider"] = provider
-    return sent

@@ -14,13 +14,20 @@ from billing.ledger import Ledger
 from llm import metrics
 from llm.admission.admission import Admission
 from llm.admission.auth_throttle import Strangers
+from llm.admission.authentication import Authentication
 from llm.admission.free_reads import Reader
+from llm.admission.hold import Holder
+from llm.admission.idempotent_replay import FirstUses
+from llm.admission.limit_check import LimitCheck
 from llm.admission.load_shedding import Room
+from llm.admission.lookup import Lookup
 from llm.admission.quota_denials import Denials
 from llm.admission.quota_headers import Standings
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.flights import Flights
+from llm.coalesce.sharing import AnswerSharing
+from llm.configuration.committed import CommittedConfig
 from llm.configuration.disk_writer import Keeper
 from llm.configuration.live import LiveConfig
 from llm.journal.journal import Journal
@@ -29,6 +36,7 @@ from llm.limits.limiter import Limiter
 from llm.metering.tokenizer import Tokenizer
 from llm.pipeline import Pipeline
 from llm.providers.key_probe import KeyProbe
+from llm.resolve.resolver import Resolver
 from llm.settlement.event_rows import Records
 from llm.settlement.exposures import Exposures
 from llm.settlement.settlement import Settler
@@ -55,7 +63,8 @@ class Runtime:
     outcomes: Outcomes
     records: Records
     pool: aiohttp.ClientSession
-    admission: Admission
+    committed: CommittedConfig
+    authentication: Authentication
     pipeline: Pipeline
     journal: Journal
     heir: Heir
@@ -115,28 +124,30 @@ async def start() -> Runtime:
     tokenizer.load()
     flights = Flights(store, cache, settings.REDIS_URL, journal.name)
     flights.start()
-    admission = Admission(
-        ledger=ledger,
-        config=config,
-        callers=callers,
-        cache=cache,
-        flights=flights,
-        journal=journal,
-        limiter=limiter,
-        denials=Denials(store),
-        tokenizer=tokenizer,
-        db=db,
-    )
     exposures = Exposures(db)
     exposures.start()
+    committed = CommittedConfig(config, ledger)
+    authentication = Authentication(callers)
+    denials = Denials(store)
+    holder = Holder(ledger, journal, tokenizer)
+    lookup = Lookup(cache, flights, limiter, denials, LimitCheck(ledger, holder))
     pipeline = Pipeline(
-        admission=admission,
+        config=committed,
+        authentication=authentication,
+        resolver=Resolver(tokenizer),
+        lookup=lookup,
+        admission=Admission(
+            authentication=authentication,
+            holder=holder,
+            lookup=lookup,
+            denials=denials,
+            first_uses=FirstUses(db),
+            exposures=exposures,
+        ),
         relay=Relay(pool, board, outcomes, journal),
         settler=Settler(ledger, journal, limiter),
+        sharing=AnswerSharing(cache, flights),
         journal=journal,
-        cache=cache,
-        flights=flights,
-        exposures=exposures,
         note=records.attempts,
     )
     heir = Heir(db, store, settings.JOURNAL_DIR)
@@ -159,7 +170,8 @@ async def start() -> Runtime:
         outcomes=outcomes,
         records=records,
         pool=pool,
-        admission=admission,
+        committed=committed,
+        authentication=authentication,
         pipeline=pipeline,
         journal=journal,
         heir=heir,
@@ -167,9 +179,14 @@ async def start() -> Runtime:
         flights=flights,
         exposures=exposures,
         keeper=keeper,
-        reader=Reader(admission=admission, config=config, keeper=keeper),
+        reader=Reader(
+            authentication=authentication,
+            config=config,
+            committed=committed,
+            keeper=keeper,
+        ),
         room=Room(settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES),
         strangers=Strangers(limiter, callers),
-        standings=Standings(admission, db),
+        standings=Standings(authentication, committed, db),
         tokenizer=tokenizer,
     )

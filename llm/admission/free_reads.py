@@ -1,7 +1,8 @@
 """For answers that cost nothing: what they are read from, and who asks."""
 
 from billing.auth.principal import Principal
-from llm.admission.admission import Admission
+from llm.admission.authentication import Authentication
+from llm.configuration.committed import CommittedConfig
 from llm.configuration.disk_writer import Keeper
 from llm.configuration.last_known import LastKnown
 from llm.configuration.live import LiveConfig
@@ -19,10 +20,16 @@ class Reader:
     """
 
     def __init__(
-        self, *, admission: Admission, config: LiveConfig, keeper: Keeper
+        self,
+        *,
+        authentication: Authentication,
+        config: LiveConfig,
+        committed: CommittedConfig,
+        keeper: Keeper,
     ) -> None:
-        self._admission = admission
+        self._authentication = authentication
         self._config = config
+        self._committed = committed
         self._keeper = keeper
 
     async def open(self, call: Call) -> tuple[Readable, Principal]:
@@ -35,17 +42,17 @@ class Reader:
             return found, found.keys.caller(
                 call.authorization, call.on_behalf, call.user
             )
-        principal = await self._admission.identify(call)
+        principal = await self._authentication.identify(call)
         self._keeper.note(principal)
         return found, principal
 
     async def _readable(self) -> Readable:
         known = self._config.last_known
         if known is None:
-            return await self._admission.snapshot()
-        if self._admission.looks_again():
+            return await self._committed.latest()
+        if self._committed.database_is_down():
             return known
         try:
-            return await self._admission.snapshot()
+            return await self._committed.latest()
         except Unavailable:
             return known

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from django.conf import settings
+
 from billing.ledger import Admission as LedgerAnswer
 from billing.ledger import Admit, BudgetRefused, Claim, Hit, Ledger
 from llm.admission import ledger_items
@@ -11,19 +13,7 @@ from llm.metering.tokenizer import Tokenizer
 from llm.resolve.plan import dearest, prompt_within
 from llm.types import Call, Plan
 from valuecanvas.core.db.group_commit import BatchUnavailable
-from valuecanvas.core.errors import Unavailable
-
-# The refusal is promised within 2 s: the lock's wait (1 s), and most of another's.
-ADMIT_WITHIN_S = 1.8
-
-
-def unavailable() -> Unavailable:
-    """The answer while the database cannot decide: money never fails open."""
-    return Unavailable(
-        "The gateway cannot reach its ledger now; try again shortly.",
-        code="ledger_unavailable",
-        headers={"Retry-After": "1"},
-    )
+from valuecanvas.core.errors import LedgerUnavailable
 
 
 class Holder:
@@ -70,8 +60,8 @@ class Holder:
         if not self._journal.ready():
             raise JournalFull
         try:
-            async with asyncio.timeout(ADMIT_WITHIN_S):
+            async with asyncio.timeout(settings.LLM_ADMIT_TIMEOUT_S):
                 answer: LedgerAnswer = await self._ledger.put(item)
         except (BatchUnavailable, TimeoutError) as error:
-            raise unavailable() from error
+            raise LedgerUnavailable from error
         return answer

@@ -4,10 +4,13 @@ import asyncio
 import time
 import uuid
 
-from billing.ledger import Check, Ledger, Refusal
+from billing.ledger import BudgetRefused, Check, Ledger, Refusal
+from llm.admission.hold import Holder
+from llm.admission.refusals import refusal
 from llm.resolve.plan import party
-from llm.types import Plan
+from llm.types import Call, Plan
 from valuecanvas.core.db.group_commit import BatchUnavailable
+from valuecanvas.core.errors import GatewayError, TooManyRequests
 from valuecanvas.core.storage.lru import Lru
 
 # Whoever asks past a minute's limit in a loop costs the ledger one look in this time,
@@ -20,12 +23,28 @@ SIZE = 10_000
 class LimitCheck:
     """Asks the ledger, and remembers its answers shortly. One per process."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, holder: Holder) -> None:
         self._ledger = ledger
+        self._holder = holder
         self._known: Lru[tuple[uuid.UUID, str, int], tuple[float, Refusal | None]]
         self._known = Lru(SIZE)
 
-    async def refusal(self, plan: Plan) -> Refusal | None:
+    async def longest(
+        self, call: Call, plan: Plan, error: TooManyRequests
+    ) -> GatewayError:
+        """Of the limits that refuse, the error of the one that lasts longest.
+
+        `error` is a minute's, unless it says that asking again is of no use.
+        """
+        if error.headers.get("x-should-retry") == "false":
+            return error
+        answer = await self._refusal(plan)
+        if isinstance(answer, BudgetRefused):
+            plan, fits = await self._holder.counted(call, plan, answer)
+            answer = None if fits else answer
+        return error if answer is None else refusal(answer, plan)
+
+    async def _refusal(self, plan: Plan) -> Refusal | None:
         """What refuses for the day or longer; None also where that is not known."""
         who = plan.principal
         key = who.customer_id, who.key, plan.estimate

@@ -4,6 +4,9 @@ import asyncio
 from dataclasses import dataclass
 
 from llm.admission.ledger_items import LEASE_SLACK_S
+from llm.admission.limit_check import LimitCheck
+from llm.admission.quota_denials import Denials
+from llm.admission.refusals import refusal
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
 from llm.coalesce.flights import Flights
@@ -12,6 +15,7 @@ from llm.limits.refusal import error as limit_error
 from llm.limits.types import Refused, Subject, Taken, subjects
 from llm.shared_call import Flight
 from llm.types import Call, Place, Plan
+from valuecanvas.core.errors import TooManyRequests
 from valuecanvas.core.ids import uuid7
 
 # The flag `gateway.coalescing`.
@@ -29,19 +33,41 @@ class Look:
     taken: Taken | None = None
 
 
-class Looker:
+class Lookup:
     """Asks Redis, in one round trip, before a request is admitted."""
 
-    def __init__(self, cache: Cache, flights: Flights, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        flights: Flights,
+        limiter: Limiter,
+        denials: Denials,
+        limit_check: LimitCheck,
+    ) -> None:
         self._cache = cache
         self._flights = flights
         self._limiter = limiter
+        self._denials = denials
+        self._limit_check = limit_check
 
     async def look(self, call: Call, plan: Plan) -> Look:
-        """Step 3: minute limits and what is stored, in one round trip to Redis.
+        """Minute limits, and a stored answer or the same request under way.
 
-        Raises TooManyRequests.
+        Raises TooManyRequests, of the limit that lasts longest.
         """
+        try:
+            denied = await self._denials.standing(plan.principal.customer_id)
+            if denied is not None and plan.tier.hits_take_quota:
+                raise refusal(denied, plan)
+            look = await self._look(call, plan)
+            if denied is not None and look.entry is None:
+                self.let_go(look)
+                raise refusal(denied, plan)
+        except TooManyRequests as error:
+            raise await self._limit_check.longest(call, plan, error) from None
+        return look
+
+    async def _look(self, call: Call, plan: Plan) -> Look:
         place = self._cache.place(call, plan)
         limited = subjects(plan.principal, plan.tier)
         if place is None:
@@ -105,6 +131,6 @@ class Looker:
             used = 0 if answered else None
             self._limiter.give_back_soon(look.taken, used_tokens=used)
 
-    async def gone(self) -> None:
+    async def released(self) -> None:
         """Wait until Redis has heard of all that was let go."""
         await asyncio.gather(self._flights.given_up(), self._limiter.given_back())

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from billing.auth.lookups import Lookups
 from billing.standing import used_today
-from llm.admission.admission import Admission
+from llm.admission.authentication import Authentication
+from llm.configuration.committed import CommittedConfig
 from llm.replies import headers
 from llm.replies.limit_headers import merge
 from llm.types import Call
@@ -38,8 +39,11 @@ class _Known:
 class Standings:
     """Tells refused callers how they stand. One per process."""
 
-    def __init__(self, admission: Admission, db: DbThread) -> None:
-        self._admission = admission
+    def __init__(
+        self, authentication: Authentication, config: CommittedConfig, db: DbThread
+    ) -> None:
+        self._authentication = authentication
+        self._config = config
         self._lookups = Lookups(used_today, db)
         self._known: Lru[uuid.UUID, _Known] = Lru(SIZE)
 
@@ -67,13 +71,13 @@ class Standings:
             return await self._told(replace(call, on_behalf=None, user=""))
 
     async def _told(self, call: Call) -> dict[str, str]:
-        who = await self._admission.identify(call)
+        who = await self._authentication.identify(call)
         known = self._known.get(who.customer_id)
         if known is None or time.monotonic() - known.at >= KEPT_S:
             at = time.monotonic()
             # First, as a change of the caller or its tier comes with the snapshot.
-            tiers = (await self._admission.snapshot()).tiers
-            who = await self._admission.identify(call)
+            tiers = (await self._config.latest()).tiers
+            who = await self._authentication.identify(call)
             used = await self._lookups.get(who.customer_id) or 0
             tier = tiers.get(who.tier)
             known = _Known(at, used, tier.daily_requests if tier else 0)

@@ -6,7 +6,9 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 import datetime as dt
 
 from billing.ledger import Admitted, BudgetRefused, QuotaRefused
-from llm.types import Plan
+from llm.replies.limit_headers import duration, merge
+from llm.replies.limit_headers import headers as limit_headers
+from llm.types import Held, Plan
 
 
 def seconds_to_midnight(at: dt.datetime) -> int:
@@ -15,15 +17,6 @@ def seconds_to_midnight(at: dt.datetime) -> int:
         at.date() + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC
     )
     return max(1, int((midnight - at).total_seconds()))
-
-
-def duration(seconds: int) -> str:
-    """As OpenAI writes durations: 1s, 6m0s, 2h3m4s."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, left = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes}m{left}s"
-    return f"{minutes}m{left}s" if minutes else f"{left}s"
 
 
 def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
@@ -53,6 +46,19 @@ def planned(plan: Plan) -> dict[str, str]:
         sent["x-valuecanvas-prompt-version"] = str(chosen.prompt_version)
     if chosen.prompt_key and chosen.variant:
         sent["x-valuecanvas-variant"] = chosen.variant
+    return sent
+
+
+def relayed(held: Held, provider: str) -> dict[str, str]:
+    """Of an answer by `provider`, or of a failure, where that is ''."""
+    sent = admitted(held.admitted)
+    if held.taken is not None:
+        sent = merge(sent, limit_headers(held.taken))
+    sent |= planned(held.plan)
+    sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
+    sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
+    if provider:
+        sent["x-valuecanvas-provider"] = provider
     return sent
 
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 
 from llm.limits.types import Kind, Left, Refused, Taken
-from llm.replies.headers import duration
 
 LISTS = ("RateLimit-Policy", "RateLimit")
 # Name and parameters of each policy. No token unit is registered: hence our own.
@@ -16,6 +15,15 @@ POLICIES = {
     Kind.TOKENS: ("tokens", ';w=60;vc-unit="tokens"'),
     Kind.CONCURRENT: ("concurrent", ';qu="concurrent-requests"'),
 }
+
+
+def duration(seconds: int) -> str:
+    """As OpenAI writes durations: 1s, 6m0s, 2h3m4s."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes}m{left}s"
+    return f"{minutes}m{left}s" if minutes else f"{left}s"
 
 
 def headers(answer: Taken | Refused) -> dict[str, str]:

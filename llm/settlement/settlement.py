@@ -23,7 +23,7 @@ from llm.resolve.plan import most_prompt
 from llm.settlement.request_log import observe
 from llm.types import NOTHING, Call, Candidate, Held, Plan, Summary, Tokens
 from llm.upstream.attempts import Journey
-from valuecanvas.core.errors import GatewayError, Unavailable
+from valuecanvas.core.errors import GatewayError, LedgerUnavailable
 
 log = structlog.get_logger("llm.request")
 # An answer waits this long for its settlement while the database is away; the
@@ -176,14 +176,11 @@ class Settler:
         queued = self._queued(held, item)
         await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
         if not _landed(queued):
-            raise Unavailable(
-                "The gateway cannot reach its ledger now; try again shortly.",
-                headers={"Retry-After": "1"},
-            )
+            raise LedgerUnavailable
 
     def note(self, held: Held, outcome: Outcome) -> None:
         """Leave a row of a request that was given back, asked again, and refused."""
-        charge = _charge(Journey(held, held.call.started), outcome)
+        charge = _charge(Journey(held), outcome)
         known = facts(held.call, held.plan)
         self._ledger.submit(Note(held.admitted, known, held.plan.epoch, charge))
 

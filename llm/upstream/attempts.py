@@ -17,10 +17,9 @@ _SLOWER = "it asks us to slow down"
 
 @dataclass(slots=True)
 class Journey:
-    """A request on its way through its routes. `deadline` is by the monotonic clock."""
+    """A request on its way through its routes."""
 
     held: Held
-    deadline: float
     failures: list[Failure] = field(default_factory=list)
     attempts: int = 0
     # Number of the candidate that is or was being tried.
@@ -34,6 +33,11 @@ class Journey:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     # Why a request could not be sent: the journal did not take it down.
     unrecorded: GatewayError | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When the answer must have been delivered, by the monotonic clock."""
+        return self.held.call.started + self.held.plan.longest_s
 
     def begin_sending(self) -> None:
         """Note that a provider is about to get the request."""

@@ -71,7 +71,15 @@ class Relay:
         self._journal = journal
         self.retries = Retries()
 
-    async def whole(self, journey: Journey) -> Delivery:
+    async def deliver(self, journey: Journey) -> "Delivery | Flow":
+        """The first answer that a route gives: whole, or a stream with content.
+
+        Raises GatewayError.
+        """
+        streamed = journey.held.plan.shape.stream
+        return await (self._flow(journey) if streamed else self._whole(journey))
+
+    async def _whole(self, journey: Journey) -> Delivery:
         """The first whole answer that a route gives. Raises GatewayError."""
 
         async def once(candidate: Candidate, leave: Pass) -> Delivery:
@@ -83,7 +91,7 @@ class Relay:
 
         return await self._first(journey, once)
 
-    async def flow(self, journey: Journey) -> Flow:
+    async def _flow(self, journey: Journey) -> Flow:
         """The first stream that reaches content. Raises GatewayError."""
 
         async def once(candidate: Candidate, leave: Pass) -> Flow:

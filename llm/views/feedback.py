@@ -112,8 +112,8 @@ class FeedbackView(HotView):
         said = opinion(json_body(request))
         gateway = runtime(request)
         # First, as a key that was revoked is dropped with the change of the snapshot.
-        await gateway.admission.snapshot()
-        principal = await gateway.admission.identify(
+        await gateway.committed.latest()
+        principal = await gateway.authentication.identify(
             Call(
                 id=request_id(request),
                 endpoint="feedback",

@@ -68,7 +68,7 @@ async def _may_see(request: ASGIRequest) -> bool:
     call = Call(
         id=request_id(request), endpoint="health", body={}, authorization=authorization
     )
-    principal = await runtime(request).admission.identify(call)
+    principal = await runtime(request).authentication.identify(call)
     return bool(principal.key)
 
 
@@ -104,7 +104,7 @@ class Health(HotView):
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
-        snapshot = await of.admission.snapshot()
+        snapshot = await of.committed.latest()
         if not await _may_see(request):
             status = await _recent_status(of, snapshot)
             return json_response(orjson.dumps({"status": status}))

@@ -30,15 +30,15 @@ def _shown(model: ModelFacts, snapshot: Snapshot) -> dict[str, Any]:
 
 async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
     """Enabled models with a route that the caller may use, by name."""
-    admission = runtime(request).admission
-    snapshot = await admission.snapshot()
+    gateway = runtime(request)
+    snapshot = await gateway.committed.latest()
     call = Call(
         id=request_id(request),
         endpoint="models",
         body={},
         authorization=key_check.authorization(request.META),
     )
-    principal = await admission.identify(call)
+    principal = await gateway.authentication.identify(call)
     return [
         _shown(model, snapshot)
         for name, model in sorted(snapshot.models.items())

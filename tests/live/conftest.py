@@ -11,7 +11,6 @@ from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from llm import runtime
-from llm.admission import hold
 from llm.gateway import door
 from llm.runtime import Runtime
 from tests.fixtures_billing import unique
@@ -92,10 +91,9 @@ async def gateway(
     transactional_db: None,
     settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Runtime]:
     """A gateway's runtime in the test's own event loop, on a machine that may be busy."""
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 60.0)
+    settings.LLM_ADMIT_TIMEOUT_S = 60.0
     settings.REDIS_PREFIX = unique("inside")
     settings.JOURNAL_DIR = tmp_path / "journal"
     started = await runtime.start()

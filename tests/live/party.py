@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pytest_django import Settings
 
 from llm import runtime
-from llm.admission import hold
 from llm.runtime import Runtime
 from tests.invariants import assert_books_balance
 from tests.live.faucet import Faucet, open_faucet
@@ -69,7 +67,7 @@ async def leading(gateway: Runtime) -> None:
 
 @asynccontextmanager
 async def gathering(
-    world: World, settings: Settings, folder: Path, patched: pytest.MonkeyPatch
+    world: World, settings: Settings, folder: Path
 ) -> AsyncIterator[Party]:
     """Patient with all that it uses: the machine may be busy.
 
@@ -78,7 +76,7 @@ async def gathering(
     settings.REDIS_PREFIX = unique("inside")
     settings.REDIS_TIMEOUT_MS = 5000
     settings.DB_LOCK_TIMEOUT_MS = settings.DB_STATEMENT_TIMEOUT_MS = 20_000
-    patched.setattr(hold, "ADMIT_WITHIN_S", 20)
+    settings.LLM_ADMIT_TIMEOUT_S = 20
     settings.JOURNAL_DIR = folder / "journal"
     left, right = await runtime.start(), await runtime.start()
     async with open_faucet() as faucet:

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from pytest_django import Settings
 
-from llm.admission import hold
 from llm.runtime import Runtime
 from tests.live.faucet import open_faucet
 from tests.live.inside import CHAT, Exchange, chat_body
@@ -26,9 +25,9 @@ AND datname = current_database()
 
 
 @pytest.fixture(autouse=True)
-def patience(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def patience(settings: Settings) -> None:
     settings.DB_LOCK_TIMEOUT_MS = settings.DB_STATEMENT_TIMEOUT_MS = 60_000
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 60.0)
+    settings.LLM_ADMIT_TIMEOUT_S = 60.0
 
 
 @asynccontextmanager

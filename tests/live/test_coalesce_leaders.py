@@ -22,9 +22,9 @@ LOCK = "LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE"
 
 @pytest.fixture
 async def party(
-    indoors: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    indoors: World, settings: Settings, tmp_path: Path
 ) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path, monkeypatch) as made:
+    async with gathering(indoors, settings, tmp_path) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
 from billing.ledger.connection import connect
-from llm.admission import admission, hold
+from llm import pipeline
 from llm.runtime import Runtime
 from llm.settlement import event_rows, settlement
 from llm.types import Call
@@ -39,16 +39,16 @@ COUNTERS = "LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE"
 
 
 async def test_admission__ledger_does_not_answer__is_503_and_undone_later(
-    indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+    indoors: World, gateway: Runtime, settings: Settings
 ) -> None:
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model, text="First.")
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.2)
+    settings.LLM_ADMIT_TIMEOUT_S = 0.2
     with locked(COUNTERS):
         answer = await ask(indoors, gateway, served.model, text="Second.")
     assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
     assert answer.headers["retry-after"] == "1"
-    monkeypatch.undo()
+    settings.LLM_ADMIT_TIMEOUT_S = 60.0
     await ask(indoors, gateway, served.model, text="Third.")
     assert indoors.counter()[0] == 2
     assert indoors.reserved() == 0
@@ -125,7 +125,7 @@ async def test_admission__configuration_changes_at_every_try__gives_up(
         await gateway.pipeline.run(vouched(gateway, served.model, identify))
     assert "changing too fast" in raised.value.message
     assert raised.value.headers["Retry-After"] == "1"
-    assert tries == admission.TRIES
+    assert tries == pipeline.TRIES
     assert indoors.counter() == (0, 0, 0)
 
 
@@ -143,11 +143,11 @@ async def test_admission__caller_cannot_be_read__is_503(
 
 
 async def test_admission__new_configuration_cannot_be_read__is_503(
-    indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+    indoors: World, gateway: Runtime, settings: Settings
 ) -> None:
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model)
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.3)
+    settings.LLM_ADMIT_TIMEOUT_S = 0.3
     indoors.db(make_tier)
     with locked("LOCK TABLE core_change IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, served.model, text="Again.")
@@ -156,28 +156,28 @@ async def test_admission__new_configuration_cannot_be_read__is_503(
 
 
 async def test_admission__refusal_cannot_be_confirmed__is_503(
-    indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+    indoors: World, gateway: Runtime, settings: Settings
 ) -> None:
     """A model may have been added a moment ago: what is not known is not denied."""
     served = indoors.serve("ok")
     await ask(indoors, gateway, served.model)
     later = indoors.serve("ok")
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.1)
+    settings.LLM_ADMIT_TIMEOUT_S = 0.1
     with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
         answer = await ask(indoors, gateway, later.model)
     assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
-    monkeypatch.undo()
+    settings.LLM_ADMIT_TIMEOUT_S = 60.0
     assert (await ask(indoors, gateway, later.model)).status == 200
     assert (await ask(indoors, gateway, "no-such-model")).status == 404
 
 
 async def test_models__database_away_once_loaded__lists_from_memory(
-    indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+    indoors: World, gateway: Runtime, settings: Settings
 ) -> None:
     served = indoors.serve("ok")
     path = "/v1/models"
     await Exchange(gateway, path, method="GET", key=indoors.key).run()
-    monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 0.1)
+    settings.LLM_ADMIT_TIMEOUT_S = 0.1
     with locked("LOCK TABLE core_epoch IN ACCESS EXCLUSIVE MODE"):
         answer = await Exchange(gateway, path, method="GET", key=indoors.key).run()
     assert served.model in [one["id"] for one in answer.json["data"]]

@@ -29,9 +29,9 @@ LOST = {
 
 @pytest.fixture
 async def party(
-    indoors: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    indoors: World, settings: Settings, tmp_path: Path
 ) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path, monkeypatch) as made:
+    async with gathering(indoors, settings, tmp_path) as made:
         yield made
 
 

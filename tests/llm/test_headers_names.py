@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from billing.ledger import Admitted, BudgetRefused, Limit, Party, QuotaRefused
-from llm.replies import headers
+from llm.replies import headers, limit_headers
 
 NOON = dt.datetime(2026, 2, 27, 12, 0, tzinfo=dt.UTC)
 LAST = dt.datetime(2026, 12, 31, 23, 59, 59, 900_000, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ def test_seconds_to_midnight__any_time__is_at_least_one(
     [(1, "1s"), (59, "59s"), (360, "6m0s"), (3600, "1h0m0s"), (7384, "2h3m4s")],
 )
 def test_duration__seconds__reads_as_openai_writes_it(seconds: int, text: str) -> None:
-    assert headers.duration(seconds) == text
+    assert limit_headers.duration(seconds) == text
 
 
 def test_quota__some_used__says_what_is_left_by_both_names() -> None:

@@ -13,7 +13,7 @@ HELD: Any = None
 
 
 def journey(*failures: Failure) -> Journey:
-    return Journey(HELD, 0.0, failures=list(failures))
+    return Journey(HELD, failures=list(failures))
 
 
 def failed(provider: str, verdict: Verdict, message: str, words: str = "") -> Failure:

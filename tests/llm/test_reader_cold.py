@@ -70,7 +70,7 @@ async def test_open__database_away_since_the_start__is_the_last_known_until_it_i
             assert "a-flag" in found.flags.flags
             assert who.key in key
         with pytest.raises(Unavailable) as caught:
-            await cold.admission.admit(call(key, "chat", **CHAT))
+            await cold.pipeline.run(call(key, "chat", **CHAT))
         assert caught.value.code == "ledger_unavailable"
         assert not cold.config.loaded
     await cold.db.run(connections.close_all)

@@ -10,17 +10,19 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 
-from billing.ledger import Admit, Settle
+from billing.ledger import Admit
 from billing.ledger import ledger as module
 from billing.ledger.types import Books, Item
 from llm import runtime
 from llm.runtime import Runtime
 from llm.types import Call, Held
-from valuecanvas.core.errors import GatewayError
+from llm.upstream.attempts import Journey
+from llm.upstream.failover import Retries
+from valuecanvas.core.errors import GatewayError, Unavailable
 from valuecanvas.core.ids import uuid7
 
 
@@ -44,19 +46,33 @@ def _told(held: Held) -> dict[str, Any]:
     }
 
 
+class _NoProvider:
+    """Step 5 of a request, for which only what the steps before have found matters."""
+
+    def __init__(self) -> None:
+        self.retries = Retries()
+        self.held: Held | None = None
+
+    async def deliver(self, attempts: Journey) -> NoReturn:
+        self.held = attempts.held
+        raise Unavailable("Nobody is asked.")
+
+
 async def _answer(gateway: Runtime, asked: dict[str, str]) -> dict[str, Any]:
     number = uuid7()
     # Each asks for something else: identical requests would share one call.
     messages = [{"role": "user", "content": str(number)}]
     body = {"model": asked["model"], "messages": messages}
     call = Call(number, "chat", body, authorization=asked["authorization"])
+    relay = _NoProvider()
+    gateway.pipeline._relay = relay  # type: ignore[assignment]
     try:
-        held = await gateway.admission.admit(call)
+        await gateway.pipeline.run(call)
     except GatewayError as error:
-        return {"error": error.code}
-    assert isinstance(held, Held)
-    await gateway.ledger.put(Settle(held.admitted, {}, held.plan.epoch, None))
-    return _told(held)
+        if relay.held is None:
+            return {"error": error.code}
+    assert relay.held is not None
+    return _told(relay.held)
 
 
 async def _serve() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
+from django.conf import settings
 
 from tests.faults import inside
 from tests.faults.inside import application
@@ -15,12 +16,11 @@ from valuecanvas.asgi import application as gateway
 # The application must be there before its modules are changed.
 from billing.ledger.ledger import Clerk  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
-from llm.admission import hold
 from prompts.rendering import render
 from prompts.rendering.render import Chosen, Library, Rendered
 
 # However busy the machine is, nobody is refused or answered from memory for it.
-hold.ADMIT_WITHIN_S = 60.0
+settings.LLM_ADMIT_TIMEOUT_S = 60.0
 LOOK, LOCK, RENDER = Clerk._epoch, Clerk._lock, render.render
 
 

@@ -17,6 +17,7 @@ GatewayError                  500 api_error
 │   └── BudgetExceeded        429 insufficient_quota, code budget_exceeded
 ├── UpstreamError             502 upstream_error
 ├── Unavailable               503 service_unavailable_error
+│   └── LedgerUnavailable     503, code ledger_unavailable
 └── UpstreamTimeout           504 upstream_error
 """
 
@@ -152,6 +153,18 @@ class Unavailable(GatewayError):
     status = 503
     type = "service_unavailable_error"
     default_code = "service_unavailable"
+
+
+class LedgerUnavailable(Unavailable):
+    """The database cannot decide: money never fails open."""
+
+    default_code = "ledger_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway cannot reach its ledger now; try again shortly.",
+            headers={"Retry-After": "1"},
+        )
 
 
 class UpstreamTimeout(GatewayError):

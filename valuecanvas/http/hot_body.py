@@ -78,7 +78,7 @@ async def _known(scope: Scope) -> None:
         body={},
         authorization=key_check.authorization(sent),
     )
-    await scope["valuecanvas.runtime"].admission.identify(call)
+    await scope["valuecanvas.runtime"].authentication.identify(call)
 
 
 def _too_large(most: int) -> BodyTooLarge:

@@ -134,6 +134,14 @@ JOURNAL_DIR = Path(
 LLM_MAX_ATTEMPTS = env.integer(
     "LLM_MAX_ATTEMPTS", "Most upstream calls for one request.", 3, low=1, high=10
 )
+LLM_ADMIT_TIMEOUT_S = env.number(
+    "LLM_ADMIT_TIMEOUT_S",
+    "Longest wait for the ledger to admit a request, in seconds.",
+    # A refusal is promised within 2 s: the wait for a lock (1 s), and most of another.
+    1.8,
+    low=0.1,
+    high=60.0,
+)
 LLM_HEADER_TIMEOUT_S = env.number(
     "LLM_HEADER_TIMEOUT_S",
     "Longest wait for the head of a request, and for its body, in seconds.",

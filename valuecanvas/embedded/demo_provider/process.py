@@ -16,7 +16,7 @@ import orjson
 
 from valuecanvas.embedded.demo_provider.send_log import Attempt, read_attempts
 
-_PROJECT = Path(__file__).resolve().parents[2]
+_PROJECT = Path(__file__).resolve().parents[3]
 _STOP_SECONDS = 10
 _REFEREE_SECONDS = 10.0
 _POLL_SECONDS = 0.005
