@@ -243,8 +243,7 @@ async def _one(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _shared(entry: Entry) -> Outcome:
-    used = Tokens(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
-    return Outcome("ok", tokens=used, shared=entry)
+    return Outcome("ok", tokens=stored.tokens_of(entry), shared=entry)
 
 
 def _headers(held: Held, entry: Entry | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from llm.journey import Journey
 from llm.recording import Recording
 from llm.relay import Relay
 from llm.settlement import Outcome, Settler, cost_of, counted
-from llm.stored import EVENTS, with_cost
+from llm.stored import EVENTS, usage_of, with_cost
 from llm.types import Summary
 from llm.upstream import Failed
 from valuecanvas.core import failpoints
@@ -140,27 +140,31 @@ class LiveStream:
 
     def _taken(self, pieces: list[Piece]) -> bytes:
         """What to send of `pieces`; it is shared with those who follow."""
-        out: list[bytes] = []
-        untold: list[bytes] = []
+        passed: list[Piece] = []
         if not self._begun:
             self._begun = True
-            out += self._flow.first
+            passed += self._flow.first
         for piece in pieces:
             if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
                 self._last = piece.sort
                 self._note_error(piece)
                 break
             if piece.sort is not Sort.DROP:
-                out.append(piece.out)
-                if piece.usage:
-                    untold.append(piece.out)
+                passed.append(piece)
+        self._share(passed)
+        return b"".join([piece.out for piece in passed])
+
+    def _share(self, passed: list[Piece]) -> None:
+        """Those who follow get it without the usage: who asked gets that at the end."""
         flight = self._journey.held.flight
-        if flight is not None and out:
-            flight.add([one for one in out if one not in untold] if untold else out)
+        if flight is None:
+            return
+        shared = [one.out if one.bare is None else one.bare for one in passed]
+        if events := [event for event in shared if event]:
+            flight.add(events)
             if flight.is_too_large:
                 self._flights.unshared(flight)
                 flight.forget()
-        return b"".join(out)
 
     def _note_error(self, piece: Piece) -> None:
         if piece.sort is Sort.ERROR:
@@ -244,7 +248,8 @@ class LiveStream:
             )
         outcome, ending = self._outcome("ok"), flow.reader.ending()
         self._land(outcome, ending)
-        return await self._end(outcome, ending)
+        untold = flow.reader.untold(usage_of(outcome.tokens))
+        return await self._end(outcome, untold + ending)
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""
