@@ -16,6 +16,9 @@ from django.conf import settings
 
 from valuecanvas.asgi import application as gateway
 
+# The application must be there before a module of it is changed.
+from llm import hold  # isort: skip
+
 PATH = "/_held"
 # Bounded by Python, and started when a name is first looked up.
 POOLED = ("asyncio_", "uvloop_", "ThreadPoolExecutor-")
@@ -44,8 +47,16 @@ def held(port: int) -> dict[str, int]:
     }
 
 
+def _admit_within(seconds: float) -> Callable[[], None]:
+    return lambda: setattr(hold, "ADMIT_WITHIN_S", seconds)
+
+
 # Further doors, by path: what is done there.
-doors: dict[str, Callable[[], None]] = {}
+doors: dict[str, Callable[[], None]] = {
+    # For cases in which nobody may be refused because the machine is busy.
+    "/_patience/on": _admit_within(60.0),
+    "/_patience/off": _admit_within(hold.ADMIT_WITHIN_S),
+}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
