@@ -111,8 +111,9 @@ async def _free_all(left: list[Left]) -> None:
         await store.close()
 
 
-def _came(folder: Path, name: str) -> reaper.Came:
-    return _came_of(last_known(folder, name))
+def _came(folder: Path, name: str) -> reaper.Came | None:
+    known = last_known(folder, name)
+    return None if known is None else _came_of(known)
 
 
 def _came_of(progress: Mapping[uuid.UUID, Progress]) -> reaper.Came:

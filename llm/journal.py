@@ -256,14 +256,19 @@ def living(folder: Path) -> set[str]:
     }
 
 
-def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress]:
-    """How far each request came by the journal `name`, whoever holds it."""
+def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress] | None:
+    """How far each request came by the journal `name`, whoever holds it.
+
+    None where it is not here, or cannot be read.
+    """
     fds: list[int] = []
     try:
         for path in _groups(folder).get(name, ()):
-            with suppress(FileNotFoundError, PermissionError):
+            with suppress(FileNotFoundError):
                 fds.append(os.open(path, os.O_RDONLY))
-        return _read_all(fds)[0]
+        return _read_all(fds)[0] if fds else None
+    except PermissionError:
+        return None
     finally:
         for fd in fds:
             os.close(fd)
