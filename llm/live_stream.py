@@ -16,7 +16,7 @@ from llm.coalesce.sharing import AnswerSharing
 from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
-from llm.replies.stored import EVENTS, with_cost
+from llm.replies.stored import EVENTS, usage_of, with_cost
 from llm.settlement.settlement import Outcome, cost_of, counted
 from llm.types import Summary
 from llm.upstream import http, stream_error
@@ -152,23 +152,21 @@ class LiveStream:
 
     def _taken(self, pieces: list[Piece]) -> bytes:
         """What to send of `pieces`; it is shared with those who follow."""
-        out: list[bytes] = []
-        untold: list[bytes] = []
+        passed: list[Piece] = []
         if not self._begun:
             self._begun = True
-            out += self._flow.first
+            passed += self._flow.first
         for piece in pieces:
             if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
                 self._last = piece.sort
                 self._note_error(piece)
                 break
             if piece.sort is not Sort.DROP:
-                out.append(piece.out)
-                if piece.usage:
-                    untold.append(piece.out)
-        shared = [one for one in out if one not in untold] if untold else out
-        self._sharing.add(self._journey.held, shared)
-        return b"".join(out)
+                passed.append(piece)
+        # Who follows gets it without the usage: who asked gets that at the end.
+        shared = [one.out if one.bare is None else one.bare for one in passed]
+        self._sharing.add(self._journey.held, [event for event in shared if event])
+        return b"".join([piece.out for piece in passed])
 
     def _note_error(self, piece: Piece) -> None:
         if piece.sort is Sort.ERROR:
@@ -254,7 +252,8 @@ class LiveStream:
         entry = self._recording.entry(outcome, ending)
         natural = entry is not None and self._recording.natural
         self._sharing.complete(self._journey.held, entry, store=natural)
-        return await self._end(outcome, ending)
+        untold = flow.reader.untold(usage_of(outcome.tokens))
+        return await self._end(outcome, untold + ending)
 
     async def _interrupted(self) -> bytes:
         """After content nothing fails over: say so in the stream, and send no [DONE]."""

@@ -119,7 +119,7 @@ async def start() -> Runtime:
     journal = Journal(settings.JOURNAL_DIR)
     board = Board(store, records.transition, journal.name)
     outcomes = Outcomes(board, KeyProbe(pool))
-    limiter = Limiter(store, journal.name)
+    limiter = Limiter(store, journal.name, journal.count)
     tokenizer = Tokenizer()
     tokenizer.load()
     flights = Flights(store, cache, settings.REDIS_URL, journal.name)

@@ -7,15 +7,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import structlog
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
+from billing.ledger.sanitize import plainer
 from billing.ledger.sql import CHOSEN
 from billing.models import Reservation
 from valuecanvas.core import money
+from valuecanvas.core.db import sqlstate
 
 log = structlog.get_logger("billing.reaper")
 AT_A_TIME = 500
@@ -54,17 +55,19 @@ class Left:
 Came = Mapping[uuid.UUID, tuple[int, int, bool]]
 
 
-def _nothing(journal: str) -> Came:
-    return {}
+def _unknown(journal: str) -> Came | None:
+    return None
 
 
 def reap(
-    living: Collection[str] = (), last_known: Callable[[str], Came] = _nothing
+    living: Collection[str] = (),
+    last_known: Callable[[str], Came | None] = _unknown,
 ) -> int:
     """Settle every reservation past its lease; how many this call ended.
 
     Those of the journals of `living` processes are left to them. Billed are the prompt,
-    at its estimate, and what is `last_known` of it by its journal. Who settles the same
+    at its estimate, and what is `last_known` of it by its journal: what that does not
+    know was never sent, or withdrawn, and is given back. Who settles the same
     reservation at the same time is harmless: one of the two finds it gone.
     """
     ended = 0
@@ -72,8 +75,7 @@ def reap(
         overdue = list(_overdue(living)[:AT_A_TIME])
         known = {name: last_known(name) for name in {*map(_journal, overdue)} if name}
         now_ended = _commit(
-            _settlement(row, _known(row, known.get(_journal(row), {})))
-            for row in overdue
+            _settlement(row, _known(row, known.get(_journal(row)))) for row in overdue
         )
         ended += now_ended
         if len(overdue) < AT_A_TIME or not now_ended:
@@ -94,9 +96,12 @@ def _journal(row: Reservation) -> str:
     return str(row.facts.get("journal") or "")
 
 
-def _known(row: Reservation, came: Came) -> Known:
+def _known(row: Reservation, came: Came | None) -> Known | None:
+    """What to bill; `came` is None where its journal is not here, or it has none."""
+    if came is None:
+        return Known(0, 0, False, "reaper")
     found = came.get(row.id)
-    return Known(*found, source="journal") if found else Known(0, 0, False, "reaper")
+    return Known(*found, source="journal") if found else None
 
 
 def settle_estate(journal: str, progress: Came) -> Left:
@@ -106,11 +111,7 @@ def settle_estate(journal: str, progress: Came) -> Left:
     is given back.
     """
     rows = list(Reservation.objects.filter(facts__journal=journal).order_by("id"))
-    items = []
-    for row in rows:
-        came = progress.get(row.id)
-        known = Known(*came, source="journal") if came else None
-        items.append(_settlement(row, known))
+    items = [_settlement(row, _known(row, progress)) for row in rows]
     customers = {f"c:{row.customer_id}" for row in rows}
     keys = {f"k:{row.key}" for row in rows if row.key}
     routes = {(one[0], one[1]) for row in rows for one in row.facts.get("routes", ())}
@@ -128,13 +129,24 @@ def _end(settlements: list[Settle]) -> int:
     """Commit; how many were still open. One bad row must not keep the others."""
     try:
         answers = commit_now(settlements)
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+    except Exception as error:
+        if not sqlstate.row_at_fault(error):
+            raise
         if len(settlements) > 1:
             return sum(_end([one]) for one in settlements)
-        held = str(settlements[0].admitted.id)
-        log.error("reservation.stuck", id=held, error=str(error).split("\n")[0])
-        return 0
+        return _end_plainer(settlements[0], error)
     return sum(1 for answer in answers if getattr(answer, "first", False))
+
+
+def _end_plainer(settlement: Settle, error: Exception) -> int:
+    """The row itself is refused: a bill in plainer words, with a mark, if there is one."""
+    less = plainer(settlement)
+    log.error(
+        "reservation.stuck" if less is None else "reservation.reduced",
+        id=str(settlement.admitted.id),
+        error=str(error).split("\n")[0],
+    )
+    return _end([less]) if isinstance(less, Settle) else 0
 
 
 def _settlement(row: Reservation, known: Known | None) -> Settle:

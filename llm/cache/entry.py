@@ -76,9 +76,14 @@ def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
             return None
         if envelope["tenant"] != tenant or envelope["key"] != key:
             return None
+        return _entry(envelope)
     except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, AttributeError,
             TypeError, ValueError):  # fmt: skip
         return None
+
+
+def _entry(envelope: dict[str, Any]) -> Entry:
+    """Raises what `unpack` takes for a miss: another release may write other values."""
     prompt, completion, cached = envelope["tokens"]
     return Entry(
         body=envelope["body"].encode(),

@@ -3,6 +3,7 @@
 from llm.cache.entry import Entry, Form
 from llm.cache.transcript import Transcript
 from llm.dialects.base import StreamReader
+from llm.replies.stored import usage_of
 from llm.settlement.settlement import Outcome, entry_of
 from llm.types import Held
 
@@ -31,15 +32,10 @@ class Recording:
         if self._transcript is not None:
             body = self._transcript.whole(ending)
             return None if body is None else entry_of(body, outcome)
-        assembly, used = self._reader.assembly, outcome.tokens
+        assembly = self._reader.assembly
         if assembly is None:
             return None
-        usage = {
-            "prompt_tokens": used.prompt,
-            "completion_tokens": used.completion,
-            "total_tokens": used.prompt + used.completion,
-        }
-        body = assembly.whole(usage)
+        body = assembly.whole(usage_of(outcome.tokens))
         if body is None:
             return None
         return entry_of(body, outcome, Form.STREAM if assembly.lossy else Form.ANY)

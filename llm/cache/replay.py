@@ -39,8 +39,13 @@ def _has_calls(message: Any) -> bool:
     return isinstance(calls, list) and all(isinstance(one, dict) for one in calls)
 
 
-def events(body: bytes, *, include_usage: bool) -> list[bytes]:
-    """The SSE events of a stored answer, without the final [DONE]."""
+def events(
+    body: bytes, *, include_usage: bool, usage: dict[str, int] | None = None
+) -> list[bytes]:
+    """The SSE events of a stored answer, without the final [DONE].
+
+    `usage` is told where the answer has none of its own.
+    """
     whole = orjson.loads(body)
     head = {name: whole[name] for name in _HEAD if name in whole}
     head["object"] = "chat.completion.chunk"
@@ -55,7 +60,8 @@ def events(body: bytes, *, include_usage: bool) -> list[bytes]:
     if more and chunks:
         chunks[0] |= more
     if include_usage:
-        chunks.append({**head, "choices": [], "usage": whole.get("usage")})
+        told = whole.get("usage") or usage
+        chunks.append({**head, "choices": [], "usage": told})
     return [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
 
 

@@ -17,7 +17,6 @@ from llm.types import (
     Held,
     Reply,
     StreamReply,
-    Tokens,
 )
 from llm.upstream.attempts import Journey
 from valuecanvas.core.errors import Unavailable
@@ -214,8 +213,7 @@ def _journey(held: Held) -> Journey:
 
 
 def _shared(entry: Entry) -> Outcome:
-    used = Tokens(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
-    return Outcome("ok", tokens=used, shared=entry)
+    return Outcome("ok", tokens=stored.tokens_of(entry), shared=entry)
 
 
 def _headers(held: Held, entry: Entry | None) -> dict[str, str]:

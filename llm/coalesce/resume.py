@@ -64,12 +64,14 @@ class Resume:
             if any(one.get("finish_reason") for one in chunk.get("choices") or ()):
                 raise CannotResume
             return b""
-        if self._skip.startswith(text):
+        ended = chunk["choices"][0].get("finish_reason")
+        if self._skip.startswith(text) and not ended:
             self._skip = self._skip[len(text) :]
             return b""
         if not text.startswith(self._skip):
             raise CannotResume
-        chunk["choices"][0]["delta"] = {"content": text[len(self._skip) :]}
+        rest = text[len(self._skip) :]
+        chunk["choices"][0]["delta"] = {"content": rest} if rest else {}
         self._skip = ""
         return b"data: " + orjson.dumps(chunk) + b"\n\n"
 

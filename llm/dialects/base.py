@@ -63,8 +63,8 @@ class Piece:
     out: bytes = b""
     # The body that holds the provider's words.
     error: Any = None
-    # True for the event that only tells the usage: not every listener wants it.
-    usage: bool = False
+    # The same for those who did not ask for the usage; None: as `out`.
+    bare: bytes | None = None
 
 
 class Whole(NamedTuple):
@@ -109,6 +109,10 @@ class StreamReader(ABC):
     @abstractmethod
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         """As `read`, for an event of the form that the endpoint promises."""
+
+    def untold(self, usage: dict[str, int]) -> bytes:
+        """The event of the `usage`, where it was asked for and the provider told none."""
+        return b""
 
     def ending(self) -> bytes:
         """What the client gets after the settlement, before the end."""

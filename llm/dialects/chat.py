@@ -29,6 +29,9 @@ _CONTENT = frozenset(
     {"content", "tool_calls", "refusal", "function_call", "audio", "images"}
 )
 _NOTHING: dict[str, Any] = {}
+# What each chunk repeats.
+_HEAD = ("id", "object", "created", "model")
+_DROPPED = Piece(Sort.DROP)
 FILTERED = "content_filter"
 # How events begin that have no name, and are not the end.
 _COMMON = b"data: {"
@@ -107,6 +110,10 @@ class ChatStream(StreamReader):
         # The choices that have ended.
         self._ended: set[int] = set()
         self._pattern = ChunkPattern()
+        # Of the first chunk, for one that we add.
+        self._head: dict[str, Any] = {}
+        # Whether a chunk had the usage where it was asked for.
+        self._told = False
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         if raw.startswith(_COMMON):
@@ -141,20 +148,26 @@ class ChatStream(StreamReader):
         usage = chunk.get("usage") or usage_forms.beside(chunk)
         if usage:
             self.usage = usage
+        if not self._head:
+            self._head = {name: chunk[name] for name in _HEAD if name in chunk}
+        if not choices and usage:
+            self._told = True
+            return Piece(Sort.PASS, raw, bare=b"") if self._include_usage else _DROPPED
         if not choices:
-            hidden = usage and not self._include_usage
-            sort = Sort.DROP if hidden else Sort.PASS
-            return Piece(sort, raw, usage=bool(usage))
-        if chunk.get("usage") and not self._include_usage:
-            # Some send it beside the last choice: not to those who did not ask.
-            chunk = json_numbers.loads(payload)
-            del chunk["usage"]
-            raw = b"data: " + json_numbers.dumps(chunk) + b"\n\n"
+            return Piece(Sort.PASS, raw)
+        bare = None
+        if chunk.get("usage"):
+            # Some send it beside a choice: not to those who did not ask.
+            self._told, bare = True, _without_usage(payload)
+            if not self._include_usage:
+                raw, bare = bare, None
         if not isinstance(choices, list):
             raise Malformed("A stream chunk has no list of choices.")
-        return self._piece(choices, raw)
+        return self._piece(choices, raw, bare)
 
-    def _piece(self, choices: list[dict[str, Any]], raw: bytes) -> Piece:
+    def _piece(
+        self, choices: list[dict[str, Any]], raw: bytes, bare: bytes | None
+    ) -> Piece:
         sort = Sort.HELD
         for choice in choices:
             if self._measure(choice.get("delta") or _NOTHING):
@@ -167,7 +180,7 @@ class ChatStream(StreamReader):
                     sort = Sort.PASS
         if sort is Sort.CONTENT:
             self.pieces += 1
-        return Piece(sort, raw)
+        return Piece(sort, raw, bare=bare)
 
     def _measure(self, delta: dict[str, Any]) -> bool:
         """Whether a delta has content, whose size is added."""
@@ -195,11 +208,24 @@ class ChatStream(StreamReader):
         self.filtered = self.filtered or reason == FILTERED
         self.natural = self.natural and reason in NATURAL
 
+    def untold(self, usage: dict[str, int]) -> bytes:
+        if self._told or not self._include_usage:
+            return b""
+        chunk = {**self._head, "choices": [], "usage": usage}
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
     def ending(self) -> bytes:
         return b"data: [DONE]\n\n"
 
     def failed(self, error: dict[str, Any]) -> bytes:
         return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+
+
+def _without_usage(payload: bytes) -> bytes:
+    """The event of a chunk that tells its usage beside a choice, without that."""
+    chunk = json_numbers.loads(payload)
+    del chunk["usage"]
+    return b"data: " + json_numbers.dumps(chunk) + b"\n\n"
 
 
 def is_error_event(raw: bytes) -> bool:

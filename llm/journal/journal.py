@@ -19,7 +19,9 @@ from pathlib import Path
 
 import structlog
 
+from llm.journal import counted_subjects
 from valuecanvas.core.errors import Unavailable
+from valuecanvas.core.storage.lru import Lru
 
 log = structlog.get_logger("llm.journal")
 SUFFIX = ".journal"
@@ -29,6 +31,10 @@ _RECORD = struct.Struct(">16sBI")
 _WITHDRAWN = 255
 # Added to the route of an answer that was complete.
 _COMPLETE = 128
+# In place of a route: the record names a subject of minute limits.
+_SUBJECT = 127
+# So many of those that were counted last are named again in a new file.
+SUBJECTS_MAX = 4096
 # A longer file is begun anew with what is still open.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
@@ -66,6 +72,8 @@ class Journal:
         self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._folder = folder
         self._open: dict[uuid.UUID, Progress] = {}
+        # Subjects of minute limits and their records.
+        self._subjects: Lru[str, bytes] = Lru(SUBJECTS_MAX)
         self._number = 0
         self._size = 0
         self._path, self._fd = self._begin()
@@ -95,10 +103,24 @@ class Journal:
 
         Raises JournalFull.
         """
-        most = _WITHDRAWN - _COMPLETE - 1
+        most = _SUBJECT - 1
         progress = Progress(min(route, most), min(tokens, 2**32 - 1), complete)
         self._open[request_id] = progress
-        self._append(request_id, progress)
+        self._append(_packed(request_id, progress))
+
+    def count(self, subject: str) -> None:
+        """Note that slots of this subject are about to be taken, for who frees them.
+
+        Once for all its requests: it costs the others a look.
+        """
+        if self._subjects.get(subject) is not None:
+            return
+        named = counted_subjects.pack(subject)
+        record = _RECORD.pack(named[0], _SUBJECT, named[1]) if named else b""
+        self._subjects.put(subject, record)
+        # A full disk: the file that is begun then has it.
+        with suppress(JournalFull):
+            self._append(record)
 
     def withdraw(self, request_id: uuid.UUID) -> None:
         """Note that the attempt failed: until the next one there is nothing to bill."""
@@ -107,16 +129,16 @@ class Journal:
         nothing = self._open[request_id] = Progress(_WITHDRAWN, 0)
         # A full disk: the file that is begun then has what is open now.
         with suppress(JournalFull):
-            self._append(request_id, nothing)
+            self._append(_packed(request_id, nothing))
 
-    def _append(self, request_id: uuid.UUID, progress: Progress) -> None:
+    def _append(self, record: bytes) -> None:
         if self._broken_until is not None:
             # The file may end in half a record: only a new one can be trusted.
             if not self.ready():
                 raise JournalFull
             return
-        self._write(self._fd, _packed(request_id, progress))
-        self._size += _RECORD.size
+        self._write(self._fd, record)
+        self._size += len(record)
         if self._size > MOST_BYTES:
             self._renewed()
 
@@ -158,6 +180,7 @@ class Journal:
         self._number += 1
         path, fd = self._begin()
         rest = b"".join(_packed(key, value) for key, value in self._open.items())
+        rest += b"".join(self._subjects.values())
         try:
             self._write(fd, rest)
         except JournalFull:
@@ -193,10 +216,13 @@ def _packed(request_id: uuid.UUID, progress: Progress) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a dead process left: its name, and how far each request had come."""
+    """What a dead process left: its name, how far each request had come, and of which
+    subjects of minute limits it had taken slots.
+    """
 
     name: str
     progress: dict[uuid.UUID, Progress]
+    subjects: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -212,7 +238,7 @@ def inherit(folder: Path) -> Iterator[list[Estate]]:
             taken = _take_all(paths)
             locked += taken
             if taken:
-                estates.append(Estate(name, _read_all([fd for _, fd in taken])))
+                estates.append(Estate(name, *_read_all([fd for _, fd in taken])))
         yield estates
         for path, _ in locked:
             path.unlink(missing_ok=True)
@@ -230,14 +256,19 @@ def living(folder: Path) -> set[str]:
     }
 
 
-def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress]:
-    """How far each request came by the journal `name`, whoever holds it."""
+def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress] | None:
+    """How far each request came by the journal `name`, whoever holds it.
+
+    None where it is not here, or cannot be read.
+    """
     fds: list[int] = []
     try:
         for path in _groups(folder).get(name, ()):
-            with suppress(FileNotFoundError, PermissionError):
+            with suppress(FileNotFoundError):
                 fds.append(os.open(path, os.O_RDONLY))
-        return _read_all(fds)
+        return _read_all(fds)[0] if fds else None
+    except PermissionError:
+        return None
     finally:
         for fd in fds:
             os.close(fd)
@@ -295,13 +326,17 @@ def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
     return taken
 
 
-def _read_all(fds: list[int]) -> dict[uuid.UUID, Progress]:
+def _read_all(fds: list[int]) -> tuple[dict[uuid.UUID, Progress], frozenset[str]]:
     found: dict[uuid.UUID, Progress] = {}
+    subjects: set[str] = set()
     for fd in fds:
         with open(fd, "rb", closefd=False) as file:
             data = file.read()
         whole = len(data) - len(data) % _RECORD.size
         for raw, route, tokens in _RECORD.iter_unpack(data[:whole]):
+            if route == _SUBJECT:
+                subjects.add(counted_subjects.unpack(raw, tokens))
+                continue
             key = uuid.UUID(bytes=raw)
             # Records are in order, and files are read in order: the last one counts.
             if route == _WITHDRAWN:
@@ -309,4 +344,4 @@ def _read_all(fds: list[int]) -> dict[uuid.UUID, Progress]:
             else:
                 complete = route >= _COMPLETE
                 found[key] = Progress(route % _COMPLETE, tokens, complete)
-    return found
+    return found, frozenset(subjects)

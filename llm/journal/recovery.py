@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -110,8 +111,9 @@ async def _free_all(left: list[Left]) -> None:
         await store.close()
 
 
-def _came(folder: Path, name: str) -> reaper.Came:
-    return _came_of(last_known(folder, name))
+def _came(folder: Path, name: str) -> reaper.Came | None:
+    known = last_known(folder, name)
+    return None if known is None else _came_of(known)
 
 
 def _came_of(progress: Mapping[uuid.UUID, Progress]) -> reaper.Came:
@@ -121,6 +123,8 @@ def _came_of(progress: Mapping[uuid.UUID, Progress]) -> reaper.Came:
 def _settle(estate: Estate) -> Left:
     came = _came_of(estate.progress)
     left = reaper.settle_estate(estate.name, came)
+    # Also of requests that were counted, and not admitted yet.
+    left = replace(left, subjects=left.subjects | estate.subjects)
     if left.ended:
         log.warning("heir.settled", journal=estate.name, count=left.ended)
     return left

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,19 @@ CLOSE_WITHIN_S = 1.0
 class Limiter:
     """Ask `take` before a request, and `give_back` when it has ended. One per process.
 
-    `owner` names the process: what it holds when it dies is freed by that name.
+    `owner` names the process: what it holds when it dies is freed by that name. `count`
+    hears of each subject before a slot of it is taken.
     """
 
-    def __init__(self, store: Store, owner: str = "") -> None:
+    def __init__(
+        self,
+        store: Store,
+        owner: str = "",
+        count: Callable[[str], None] = lambda subject: None,
+    ) -> None:
         self._store = store
         self._owner = owner
+        self._count = count
         self._windows = Windows()
         self._alone = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,6 +64,7 @@ class Limiter:
             most = subject.limits.tokens
             if most is not None and tokens > most:
                 return Refused(subject, Kind.TOKENS, most, most, None)
+        self._note(subjects)
         lease_ms = int(lease_s * 1000)
         try:
             work = [self._take(one, request_id, tokens, lease_ms) for one in subjects]
@@ -109,6 +117,11 @@ class Limiter:
         """Give back what is still to be given."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN_S)
+
+    def _note(self, subjects: Sequence[Subject]) -> None:
+        for subject in subjects:
+            if subject.limits.concurrent is not None:
+                self._count(subject.name)
 
     async def _take(
         self, subject: Subject, request_id: str, tokens: int, lease_ms: int

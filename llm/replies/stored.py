@@ -48,11 +48,28 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
     return Stored(200, sent, b"".join(events_of(call, plan, entry)))
 
 
+def usage_of(used: Tokens) -> dict[str, int]:
+    """The tokens as providers tell them, for where this one told none."""
+    return {
+        "prompt_tokens": used.prompt,
+        "completion_tokens": used.completion,
+        "total_tokens": used.prompt + used.completion,
+    }
+
+
+def tokens_of(entry: Entry) -> Tokens:
+    return Tokens(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
+
+
 def events_of(call: Call, plan: Plan, entry: Entry) -> list[bytes]:
     """A stored answer as the events of a stream; a Response is stored as such."""
     if call.endpoint == "responses":
         return [with_cost(entry.body, 0)]
-    events = replay.events(entry.body, include_usage=plan.shape.include_usage)
+    events = replay.events(
+        entry.body,
+        include_usage=plan.shape.include_usage,
+        usage=usage_of(tokens_of(entry)),
+    )
     return [*events, with_cost(DONE, 0)]
 
 
@@ -73,9 +90,7 @@ def known(found: Known) -> Reply:
         upstream_model=entry.upstream_model,
         cost=0,
         cached=True,
-        tokens=Tokens(
-            entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens
-        ),
+        tokens=tokens_of(entry),
         latency_ms=int((time.monotonic() - call.started) * 1000),
         ttft_ms=None,
         attempts=0,

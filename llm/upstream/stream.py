@@ -31,7 +31,7 @@ class Flow:
     leave: Pass
     response: aiohttp.ClientResponse
     # What came before the first content: sent only once that is there.
-    first: list[bytes] = field(default_factory=list)
+    first: list[Piece] = field(default_factory=list)
     # The first content, with what came in the same burst.
     backlog: list[Piece] = field(default_factory=list)
     _splitter: Splitter = field(default_factory=Splitter)
@@ -57,7 +57,7 @@ class Flow:
                         Verdict.FAILURE, "The provider's stream is empty.", 200
                     )
                 if piece.sort is not Sort.DROP:
-                    self.first.append(piece.out)
+                    self.first.append(piece)
                     waiting += len(piece.out) + _EVENT_OVERHEAD
                 if waiting > MOST_HELD_BYTES:
                     raise _malformed()

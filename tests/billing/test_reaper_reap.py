@@ -1,12 +1,15 @@
 """Reservations whose process died are billed by what is known, and never twice."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from billing.accounting import reaper
-from billing.ledger import Admit, Admitted, Claim, commit_now
+from billing.ledger import Admit, Admitted, Claim, Settle, commit_now
+from billing.ledger.types import Answer, Item
 from billing.models import IdempotencyKey, Reservation, Usage
 from tests.fixtures_ledger import FACTS, Desk, make_party, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held
@@ -132,9 +135,14 @@ def test_reap__row_that_the_ledger_refuses__is_left_and_the_others_end(
 ) -> None:
     monkeypatch.setattr(reaper, "AT_A_TIME", 2)
     held = admit(*(desk.admit(lease_s=-n) for n in (3, 2, 1)))
-    Reservation.objects.filter(pk=held[0].id).update(
-        facts={**FACTS, "endpoint": "x" * 41}
-    )
+
+    def refuse(items: Sequence[Item]) -> list[Answer]:
+        if any(isinstance(one, Settle) and one.admitted == stuck for one in items):
+            raise psycopg.errors.CheckViolation("said")
+        return commit_now(items)
+
+    stuck = reaper._settlement(Reservation.objects.get(pk=held[0].id), None).admitted
+    monkeypatch.setattr(reaper, "commit_now", refuse)
     assert reaper.reap() == 2
     assert reaper.reap() == 0
     assert [row.id for row in Reservation.objects.all()] == [held[0].id]
@@ -161,9 +169,34 @@ def test_reap__its_process_lives_but_lost_it__is_billed_by_what_is_known(
     )
     came = {"living": {held[0].id: (1, 50, True)}}
     assert reaper.reap({"living"}, came.__getitem__) == 2
-    known, unknown = (Usage.objects.get(pk=one.id) for one in held)
+    known = Usage.objects.get()
     assert (known.source, known.upstream_model) == ("journal", "um2")
     assert (known.completion_tokens, known.cost_usd) == (50, Decimal("0.0005"))
-    assert (unknown.source, unknown.completion_tokens) == ("reaper", 0)
-    assert unknown.cost_usd == Decimal("0.0001")
+    assert known.id == held[0].id
+    # What its journal does not know was never sent, or withdrawn.
     assert_nothing_held()
+    assert_books_balance()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"endpoint": "x" * 41},
+        {"trace_id": "t" * 500, "end_user": "e" * 500},
+        {"prompt_version": 2**40},
+        {"prompt_version": "three"},
+        {"prompt_tokens": 2**40},
+        {"prompt_tokens": 2**62, "flags": "none"},
+    ],
+)
+def test_reap__row_that_its_columns_do_not_take__lands_plainer_with_a_mark(
+    desk: Desk, facts: dict[str, Any]
+) -> None:
+    held = admit(*(desk.admit(lease_s=-n) for n in (3, 2, 1)))
+    Reservation.objects.filter(pk=held[0].id).update(facts={**FACTS, **facts})
+    assert reaper.reap() == 3
+    row = Usage.objects.get(pk=held[0].id)
+    assert (row.user_id, row.model, row.status) == ("u", "m", "abandoned")
+    assert row.marks[:1] == ["estimated"]
+    assert_nothing_held()
+    assert_books_balance()

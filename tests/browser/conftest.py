@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from llm.gateway import door
 
+# However busy the machine is: what takes longer than this will not come.
+PATIENCE_MS = 60_000
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -64,7 +66,8 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     one = browser.new_context(viewport={"width": 1440, "height": 900})
     one.grant_permissions(["clipboard-read", "clipboard-write"])
-    one.set_default_timeout(20_000)
+    one.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     yield one
     one.close()
 

@@ -1,8 +1,10 @@
 """What was saved, or was not, is told where one looks."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from flags import services
@@ -55,6 +57,9 @@ def test_flag__part_of_the_page_saved__is_confirmed_within_view(
 def test_flag__ramp_saved__is_confirmed_within_view(site: Site, flag: Flag) -> None:
     page = site.open(f"/admin/flags/flag/{flag.pk}/change/")
     page.get_by_text("Grow by itself (a ramp)").click()
+    page.locator("#ramp [name=to]").fill("50")
+    tomorrow = timezone.now() + timedelta(days=1)
+    page.locator("#ramp [name=start]").fill(f"{tomorrow:%Y-%m-%dT%H:%M}")
     _save(page, "ramp", "Start the ramp")
     page.wait_for_url(re.compile("#schedule$"))
     expect(page.locator("#schedule [role=status]")).to_be_in_viewport()

@@ -26,11 +26,6 @@ def people(db: None) -> None:
         User.objects.create_superuser(name, password=RIGHT)
 
 
-@pytest.fixture(autouse=True)
-def fast_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def enter(username: str = "boss", password: str = WRONG) -> Any:
     """By the page itself."""
     sent = {"username": username, "password": password}

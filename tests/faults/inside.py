@@ -44,8 +44,16 @@ def held(port: int) -> dict[str, int]:
     }
 
 
+def _admit_within(seconds: float) -> Callable[[], None]:
+    return lambda: setattr(settings, "LLM_ADMIT_TIMEOUT_S", seconds)
+
+
 # Further doors, by path: what is done there.
-doors: dict[str, Callable[[], None]] = {}
+doors: dict[str, Callable[[], None]] = {
+    # For cases in which nobody may be refused because the machine is busy.
+    "/_patience/on": _admit_within(60.0),
+    "/_patience/off": _admit_within(settings.LLM_ADMIT_TIMEOUT_S),
+}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -30,6 +30,16 @@ CARELESS = REFUSALS | {"ledger_unavailable"}
 SAMPLE = "SELECT key, spent + reserved FROM billing_counter"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _patient(stage: Stage) -> Iterator[None]:
+    """However busy the machine is, the ledger decides: nobody is refused for want of it."""
+    for web in stage.webs:
+        assert web.status("/_patience/on") == 200
+    yield
+    for web in stage.webs:
+        assert web.status("/_patience/off") == 200
+
+
 @pytest.fixture(scope="module")
 def careless(stage: Stage) -> Iterator[list[Web]]:
     """The twin without the guard: counters are checked, and later taken from."""
@@ -83,7 +93,7 @@ async def test_quota__all_ask_for_a_user_never_seen__one_gets_it(rig: Rig) -> No
     offer = rig.provide("ok-12")
     free = {"name": "Free", "daily_requests": 1}
     rig.db(Tier.objects.update_or_create, key="free", defaults=free)
-    key = rig.new_key(scopes=["llm", "act_as"])
+    key = rig.new_key(scopes=["llm", "act_as", "bill_user"])
     async with Client() as client:
         for _ in range(ROUNDS):
             won = await race(rig, client, offer, key, user=unique("first-seen"))

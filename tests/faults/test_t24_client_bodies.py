@@ -121,7 +121,7 @@ async def test_user__hostile_name__is_refused_or_served_but_never_breaks(
     rig: Rig, path: str
 ) -> None:
     offer = rig.provide("ok-12")
-    key = rig.new_key(scopes=["llm", "act_as"])
+    key = rig.new_key(scopes=["llm", "act_as", "bill_user"])
     free = {"name": "Free", "daily_requests": 1000}
     rig.db(Tier.objects.update_or_create, key="free", defaults=free)
     for user in USERS:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from billing.models import IdempotencyKey, Usage
+from tests.billing.sessions import locked_counters, wait_for_blocked
 from tests.invariants import assert_books_balance
 from tests.live.server import LiveServer, live_server
 from tests.live.shared import offered, said
@@ -170,6 +171,24 @@ def test_kill__with_slots_taken__frees_them_once_settled(
         stream.event_with(b'"content":"')
         assert world.chat(quick.model).status == 429
         kill(first)
+    with start():
+        world.eventually(lambda: world.chat(quick.model).status == 200)
+
+
+def test_kill__counted_and_not_admitted_yet__frees_the_slot_once_settled(
+    world: World, start: Start
+) -> None:
+    world.customer.concurrent_requests = 1
+    world.db(world.customer.save)
+    quick = world.serve("ok")
+    with start() as first, ThreadPoolExecutor(1) as pool:
+        assert world.chat(quick.model).status == 200
+        with locked_counters() as session:
+            asked = pool.submit(world.chat, quick.model)
+            wait_for_blocked(session)
+            kill(first)
+        with pytest.raises((OSError, HTTPException)):
+            asked.result()
     with start():
         world.eventually(lambda: world.chat(quick.model).status == 200)
 

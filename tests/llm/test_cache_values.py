@@ -51,6 +51,30 @@ def test_entry__changed_anywhere__is_a_miss():
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        {"form": "later"},
+        {"form": 3},
+        {"form": ["a"]},
+        {"tokens": [1, 2]},
+        {"tokens": [1, 2, 3, 4]},
+        {"tokens": {"prompt": 1}},
+        {"tokens": None},
+        {"body": {"a": 1}},
+        {"body": None},
+        *({name: ...} for name in ("body", "at", "provider", "cost", "tokens")),
+    ],
+)
+def test_entry__genuine_and_of_another_release__is_a_miss(written):
+    envelope = {**orjson.loads(zstandard.decompress(packed())), **written}
+    del envelope["mac"]
+    envelope = {name: value for name, value in envelope.items() if value is not ...}
+    envelope["mac"] = entry._mac(envelope)
+    value = zstandard.compress(orjson.dumps(envelope))
+    assert entry.unpack(value, tenant="c:1", key="abc") is None
+
+
+@pytest.mark.parametrize(
     "value",
     [
         b"",

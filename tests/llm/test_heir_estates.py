@@ -133,6 +133,34 @@ def test_reap__lost_by_a_process_that_lives__is_billed_by_its_journal(
     assert_nothing_held()
 
 
+@pytest.mark.parametrize("sent", [False, True])
+def test_reap__lost_by_a_process_that_lives__nothing_is_with_a_provider__is_free(
+    desk: Desk, tmp_path: Path, sent: bool
+) -> None:
+    journal, party = Journal(tmp_path), make_party()
+    long_ago = -reaper.LOST_S - 5
+    admission = desk.admit(party, lease_s=long_ago, journal=journal.name)
+    [held] = commit_now([admission])
+    assert isinstance(held, Admitted)
+    if sent:
+        journal.record(held.id, 0, 0)
+        journal.withdraw(held.id)
+    assert module.reap(tmp_path) == 1
+    assert not Usage.objects.exists()
+    assert isinstance(commit_now([desk.admit(party, quota=1)])[0], Admitted)
+    journal.close()
+
+
+def test_reap__journal_that_is_empty_here__still_bills_those_of_other_machines(
+    desk: Desk, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    commit_now([desk.admit(lease_s=-1, journal="7-elsewhere")])
+    assert module.reap(tmp_path) == 1
+    assert Usage.objects.get().source == "reaper"
+    journal.close()
+
+
 def test_reap__no_journal_on_this_machine__bills_the_prompt(
     desk: Desk, settings: Settings, tmp_path: Path
 ) -> None:

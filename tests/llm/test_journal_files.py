@@ -333,7 +333,7 @@ def test_living__journals_of_the_living_and_the_dead__names_the_first(
     assert living(tmp_path) == {mine.name}
     assert last_known(tmp_path, others.name) == {key: Progress(1, 2)}
     assert last_known(tmp_path, mine.name) == {}
-    assert last_known(tmp_path, "none") == {}
+    assert last_known(tmp_path, "none") is None
     mine.close()
     assert living(tmp_path) == set()
 
@@ -356,7 +356,7 @@ def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
     path = tmp_path / f"1-a.0{SUFFIX}"
     monkeypatch.setattr(module, "_groups", lambda folder: {"1-a": [path]})
     assert living(tmp_path) == {"1-a"}
-    assert last_known(tmp_path, "1-a") == {}
+    assert last_known(tmp_path, "1-a") is None
 
 
 def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) -> None:
@@ -366,3 +366,18 @@ def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) ->
     journal.close()
     (estate,) = estates(tmp_path)
     assert estate.progress == {part: Progress(2, 7), whole: Progress(2, 9, True)}
+
+
+def test_last_known__a_file_that_cannot_be_read__is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    journal.record(uuid.uuid4(), 0, 1)
+
+    def refuse(*given: Any) -> int:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        assert last_known(tmp_path, journal.name) is None
+    journal.close()

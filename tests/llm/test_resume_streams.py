@@ -128,3 +128,18 @@ def test_error_event__of_a_request__says_what_happened(
     error = orjson.loads(error_event("r-1", code)[6:])["error"]
     assert (error["code"], error["request_id"]) == (told, "r-1")
     assert {"message", "type", "param"} <= error.keys()
+
+
+def test_resume__old_text_ends_in_the_last_chunk__its_end_is_passed_on() -> None:
+    last = {"index": 0, "delta": {"content": "lo."}, "finish_reason": "stop"}
+    told = event({"id": "c", "choices": [last], "usage": {"prompt_tokens": 1}})
+    out = resumed([ROLE, *texts("Hel", "lo.")], ROLE, *texts("Hel"), told, DONE)
+    chunk, done = out.removeprefix(b"data: ").split(b"\n\ndata: ")
+    assert orjson.loads(chunk) == {
+        "id": "c",
+        "choices": [{**last, "delta": {}}],
+        "usage": {"prompt_tokens": 1},
+    }
+    assert done == b"[DONE]\n\n"
+    with pytest.raises(CannotResume):
+        resumed([ROLE, *texts("lo. More")], event({"choices": [last]}))

@@ -1,7 +1,7 @@
 """A bounded map that forgets what was used least recently."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -30,6 +30,9 @@ class Lru(Generic[K, V]):
     def latest(self) -> list[K]:
         """The keys, the last used first."""
         return list(reversed(self._entries))
+
+    def values(self) -> Iterable[V]:
+        return self._entries.values()
 
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)
