@@ -30,7 +30,7 @@ RECORD = 21
 WRITER = """
 import os, sys, time, uuid
 from pathlib import Path
-from llm.journal import Journal
+from llm.journal.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 for number in range(10):
     journal.record(uuid.UUID(int=number % 5), number % 3, number)
