@@ -13,17 +13,17 @@ import pytest
 
 from valuecanvas.embedded.demo_provider.process import DemoProcess, demo_process
 from valuecanvas.embedded.demo_provider.send_log import Attempt, read_attempts
-from valuecanvas.embedded.demo_provider.server import start
+from valuecanvas.embedded.demo_provider.server import Options, start
 
 
 @pytest.fixture(scope="session")
 def demo_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A demo provider with control and a referee.
+    """A demo provider with control and a send log.
 
     It is shared: choose behaviours by model name, and override only models of your
     own naming, by `with demo_provider.behaving(model, behaviour)`.
     """
-    with demo_process(referee=tmp_path_factory.mktemp("referee")) as demo:
+    with demo_process(send_log=tmp_path_factory.mktemp("send_log")) as demo:
         yield demo
 
 
@@ -32,7 +32,7 @@ class DemoServer:
     """A demo provider in the test's own event loop, with a client for it."""
 
     url: str
-    referee: Path
+    send_log: Path
     client: aiohttp.ClientSession
 
     def chat(self, model: str, text: str = "hi", **fields: Any) -> Any:
@@ -58,8 +58,8 @@ class DemoServer:
 
     @property
     def attempts(self) -> list[Attempt]:
-        """What the referee saw."""
-        return read_attempts(self.referee)
+        """What the send log has."""
+        return read_attempts(self.send_log)
 
 
 def events_in(text: str) -> list[Any]:
@@ -76,9 +76,9 @@ def content_of(events: list[Any]) -> list[str]:
 
 @pytest.fixture
 async def demo_server(tmp_path: Path) -> AsyncIterator[DemoServer]:
-    """A demo provider in this loop, with control and a referee."""
-    folder = tmp_path / "referee"
-    runner, port = await start(referee=folder, control=True)
+    """A demo provider in this loop, with control and a send log."""
+    folder = tmp_path / "send_log"
+    runner, port = await start(Options(send_log=folder, control=True))
     async with aiohttp.ClientSession() as client:
         yield DemoServer(f"http://127.0.0.1:{port}", folder, client)
     await runner.cleanup()

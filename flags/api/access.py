@@ -1,10 +1,15 @@
 """What the endpoints of flags need, and who acts through them."""
 
-from rest_framework.request import Request
+from functools import partial
+from typing import Any
+
+from django.utils.functional import cached_property
 
 from flags.actor import Actor, of_user
+from flags.api.shapes import ShownFlag
 from flags.models import Flag
 from valuecanvas.core.api.access import KeyUser, Need
+from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotFound
 
 READ = Need("flags:read", "flags.view_flag")
@@ -13,20 +18,36 @@ WRITE = Need("flags:write", "flags.change_flag")
 KILL = Need("flags:write", "flags.kill_flag")
 DELETE = Need("flags:write", "flags.delete_flag")
 
-
-def actor(request: Request) -> Actor:
-    """Who is written into the audit."""
-    user = request.user
-    if isinstance(user, KeyUser):
-        return Actor(str(user), scopes=user.scopes, issuer=user.issuer)
-    return of_user(user)  # type: ignore[arg-type]
+flag_operation = partial(operation, tags=["Flags"], answer=ShownFlag)
+# Refused also where somebody else was first.
+flag_change = partial(flag_operation, refusals=[404, 409])
 
 
-def flag(key: str) -> Flag:
-    """Raises NotFound."""
-    found: Flag | None = Flag.objects.filter(name=key).first()
-    if found is None:
-        raise NotFound(
-            f"There is no flag '{key[:100]}'.", param="key", code="flag_not_found"
-        )
-    return found
+class FlagEndpoint(Endpoint):
+    """Knows the flag of its URL, and who acts."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who is written into the audit."""
+        user: Any = self.request.user
+        if isinstance(user, KeyUser):
+            return Actor(str(user), scopes=user.scopes, issuer=user.issuer)
+        return of_user(user)
+
+    @cached_property
+    def flag(self) -> Flag:
+        """Raises NotFound."""
+        key = self.kwargs["key"]
+        found: Flag | None = Flag.objects.filter(name=key).first()
+        if found is None:
+            raise NotFound(
+                f"There is no flag '{key[:100]}'.", param="key", code="flag_not_found"
+            )
+        return found
+
+    def why(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Who acts, why and on which revision, for a service."""
+        said = {"actor": self.actor, "reason": asked.get("reason", "")}
+        if "expected_revision" in asked:
+            said["expected"] = asked["expected_revision"]
+        return said

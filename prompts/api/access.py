@@ -1,10 +1,14 @@
 """What the endpoints of prompts need, and who acts through them."""
 
-from rest_framework.request import Request
+from functools import partial
+from typing import Any
+
+from django.utils.functional import cached_property
 
 from prompts.models import Prompt
 from prompts.services import Actor
 from valuecanvas.core.api.access import KeyUser, Need
+from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotFound
 
 READ = Need("prompts:read", "prompts.view_prompt")
@@ -12,19 +16,31 @@ CREATE = Need("prompts:write", "prompts.add_prompt")
 WRITE = Need("prompts:write", "prompts.change_prompt")
 PUBLISH = Need("prompts:publish", "prompts.publish_prompt")
 
-
-def actor(request: Request) -> Actor:
-    """Who is written into the audit."""
-    if isinstance(request.user, KeyUser):
-        return Actor.of_key(request.user.prefix, request.user.issuer)
-    return Actor.of(request.user)
+prompt_operation = partial(operation, tags=["Prompts"])
+# Refused also where somebody else was first.
+prompt_change = partial(prompt_operation, refusals=[404, 409])
 
 
-def prompt(key: str) -> Prompt:
-    """Raises NotFound."""
-    found = Prompt.objects.select_related("owner").filter(key=key).first()
-    if found is None:
-        raise NotFound(
-            f"There is no prompt '{key[:200]}'.", param="key", code="prompt_not_found"
-        )
-    return found
+class PromptEndpoint(Endpoint):
+    """Knows the prompt of its URL, and who acts."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who is written into the audit."""
+        user: Any = self.request.user
+        if isinstance(user, KeyUser):
+            return Actor.of_key(user.prefix, user.issuer)
+        return Actor.of(user)
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """Raises NotFound."""
+        key = self.kwargs["key"]
+        found = Prompt.objects.select_related("owner").filter(key=key).first()
+        if found is None:
+            raise NotFound(
+                f"There is no prompt '{key[:200]}'.",
+                param="key",
+                code="prompt_not_found",
+            )
+        return found

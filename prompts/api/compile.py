@@ -2,13 +2,8 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
-
-from prompts.api import access, given, shown
-from prompts.api.prompts import TAGS
+from prompts.api import given, shown
+from prompts.api.access import READ, PromptEndpoint, prompt_operation
 from prompts.config import ExperimentFacts, experiments_by_prompt, load_experiments
 from prompts.models import Experiment, Prompt
 from prompts.models.experiment import ExperimentState
@@ -16,8 +11,6 @@ from prompts.models.label import PRODUCTION
 from prompts.rendering import render
 from prompts.rendering.render import Chosen, Library
 from prompts.services.composition import Stored
-from valuecanvas.core.api.access import Access
-from valuecanvas.core.api.schema import answers
 from valuecanvas.core.errors import GatewayError
 
 
@@ -32,26 +25,19 @@ def _running(prompt: Prompt) -> dict[str, ExperimentFacts]:
     return experiments_by_prompt(load_experiments(ids))
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="compilePrompt",
-        summary="Render a prompt without calling a model",
-        request=given.GivenCompile,
-        responses=answers(shown.ShownCompiled, 400, 404),
-        tags=TAGS,
-    )
-)
-class Compile(APIView):
+class Compile(PromptEndpoint):
     """The words with variables and included prompts put in; costs nothing."""
 
-    permission_classes = [Access]
-    needs = {"POST": access.READ}
-
-    def post(self, request: Request, key: str) -> Response:
-        body = given.GivenCompile(data=request.data)
-        body.is_valid(raise_exception=True)
-        asked = body.validated_data
-        library = library_for(access.prompt(key))
+    @prompt_operation(
+        "compilePrompt",
+        "Render a prompt without calling a model",
+        READ,
+        body=given.GivenCompile,
+        answer=shown.ShownCompiled,
+    )
+    def post(self, asked: dict[str, Any]) -> dict[str, Any]:
+        key = self.prompt.key
+        library = library_for(self.prompt)
         try:
             chosen = _chosen(library, key, asked)
             rendered = render.render(library, chosen, asked.get("variables", {}))
@@ -59,18 +45,16 @@ class Compile(APIView):
             # In a request to a model they stand within `prompt`.
             error.param = (error.param or "").removeprefix("prompt.") or None
             raise
-        return Response(
-            {
-                "key": key,
-                "version": chosen.number,
-                "label": chosen.label,
-                "variant": chosen.variant,
-                "text": rendered.text,
-                "messages": rendered.messages,
-                "model": rendered.model,
-                "parameters": rendered.parameters,
-            }
-        )
+        return {
+            "key": key,
+            "version": chosen.number,
+            "label": chosen.label,
+            "variant": chosen.variant,
+            "text": rendered.text,
+            "messages": rendered.messages,
+            "model": rendered.model,
+            "parameters": rendered.parameters,
+        }
 
 
 def _chosen(library: Library, key: str, asked: dict[str, Any]) -> Chosen:

@@ -1,135 +1,102 @@
 """Labels: what they point at, moves that nobody can overwrite unseen, rollback."""
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from typing import Any
 
 from prompts import services
-from prompts.api import access, given, shown
-from prompts.api.prompts import TAGS, detail
+from prompts.api import given, shown
+from prompts.api.access import (
+    PUBLISH,
+    READ,
+    PromptEndpoint,
+    prompt_change,
+    prompt_operation,
+)
+from prompts.api.prompts import detail
 from prompts.api.versions import number
-from prompts.models import Label, Prompt
-from valuecanvas.core.api.access import Access
-from valuecanvas.core.api.schema import answers, errors
+from prompts.models import Label
 from valuecanvas.core.errors import NotFound
 
 
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="listPromptLabels",
-        summary="Labels of a prompt",
-        responses=answers(shown.ShownLabels, 404),
-        tags=TAGS,
-    )
-)
-class Labels(APIView):
+class Labels(PromptEndpoint):
     """All of them, by name. `latest`, always the newest version, is not among them."""
 
-    permission_classes = [Access]
-    needs = {"GET": access.READ}
+    @prompt_operation(
+        "listPromptLabels", "Labels of a prompt", READ, answer=shown.ShownLabels
+    )
+    def get(self) -> dict[str, Any]:
+        rows = self.prompt.labels.select_related("version").order_by("name")
+        return {"data": shown.ShownLabel(rows, many=True).data}
 
-    def get(self, request: Request, key: str) -> Response:
-        rows = access.prompt(key).labels.select_related("version").order_by("name")
-        return Response({"data": shown.ShownLabel(rows, many=True).data})
 
-
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="getPromptLabel",
-        summary="One label",
-        responses=answers(shown.ShownLabel, 404),
-        tags=TAGS,
-    ),
-    put=extend_schema(
-        operation_id="movePromptLabel",
-        summary="Move a label",
-        request=given.GivenMove,
-        responses=answers(shown.ShownLabel, 400, 404, 409),
-        tags=TAGS,
-    ),
-    delete=extend_schema(
-        operation_id="removePromptLabel",
-        summary="Remove a label",
-        request=given.GivenRemoval,
-        responses={204: None, **errors(400, 404, 409)},
-        tags=TAGS,
-    ),
-)
-class LabelDetail(APIView):
+class LabelDetail(PromptEndpoint):
     """Moved only from where the caller believes it is: 409 says who moved it since."""
 
-    permission_classes = [Access]
-    needs = {"GET": access.READ, "PUT": access.PUBLISH, "DELETE": access.PUBLISH}
+    @property
+    def label(self) -> Label:
+        """As it is now. Raises NotFound."""
+        name = self.kwargs["name"]
+        rows = self.prompt.labels.select_related("version")
+        found: Label | None = rows.filter(name=name).first()
+        if found is None:
+            raise NotFound(
+                f"'{self.prompt.key}' has no label '{name[:40]}'.",
+                param="name",
+                code="prompt_label_not_found",
+            )
+        return found
 
-    def get(self, request: Request, key: str, name: str) -> Response:
-        return Response(shown.ShownLabel(_label(access.prompt(key), name)).data)
+    @prompt_operation("getPromptLabel", "One label", READ, answer=shown.ShownLabel)
+    def get(self) -> Label:
+        return self.label
 
-    def put(self, request: Request, key: str, name: str) -> Response:
-        body = given.GivenMove(data=request.data)
-        body.is_valid(raise_exception=True)
-        prompt, move = access.prompt(key), body.validated_data
+    @prompt_change(
+        "movePromptLabel",
+        "Move a label",
+        PUBLISH,
+        body=given.GivenMove,
+        answer=shown.ShownLabel,
+    )
+    def put(self, asked: dict[str, Any]) -> Label:
         services.move_label(
-            prompt,
-            name,
-            number(prompt, move["version"]),
-            expected=move["expected_version"],
-            actor=access.actor(request),
-            reason=move["reason"],
+            self.prompt,
+            self.kwargs["name"],
+            number(self.prompt, asked["version"]),
+            expected=asked["expected_version"],
+            actor=self.actor,
+            reason=asked["reason"],
         )
-        return Response(shown.ShownLabel(_label(prompt, name)).data)
+        return self.label
 
-    def delete(self, request: Request, key: str, name: str) -> Response:
-        body = given.GivenRemoval(data=request.data)
-        body.is_valid(raise_exception=True)
-        prompt, asked = access.prompt(key), body.validated_data
+    @prompt_change(
+        "removePromptLabel", "Remove a label", PUBLISH, body=given.GivenRemoval
+    )
+    def delete(self, asked: dict[str, Any]) -> None:
         services.remove_label(
-            prompt,
-            _label(prompt, name).name,
-            actor=access.actor(request),
+            self.prompt,
+            self.label.name,
+            actor=self.actor,
             reason=asked["reason"],
             expected=asked.get("expected_version"),
         )
-        return Response(status=204)
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="rollBackPrompt",
-        summary="Roll back",
-        request=given.GivenRollback,
-        responses=answers(shown.ShownPromptDetail, 400, 404, 409),
-        tags=TAGS,
-    )
-)
-class Rollback(APIView):
+class Rollback(PromptEndpoint):
     """`production` back to the version before it, or to `to`."""
 
-    permission_classes = [Access]
-    needs = {"POST": access.PUBLISH}
-
-    def post(self, request: Request, key: str) -> Response:
-        body = given.GivenRollback(data=request.data)
-        body.is_valid(raise_exception=True)
-        prompt, asked = access.prompt(key), body.validated_data
+    @prompt_change(
+        "rollBackPrompt",
+        "Roll back",
+        PUBLISH,
+        body=given.GivenRollback,
+        answer=shown.ShownPromptDetail,
+    )
+    def post(self, asked: dict[str, Any]) -> dict[str, Any]:
         to = asked.get("to")
         services.rollback(
-            prompt,
-            actor=access.actor(request),
+            self.prompt,
+            actor=self.actor,
             reason=asked["reason"],
-            to=None if to is None else number(prompt, to, "to"),
+            to=None if to is None else number(self.prompt, to, "to"),
             expected=asked.get("expected_version"),
         )
-        return Response(detail(prompt))
-
-
-def _label(prompt: Prompt, name: str) -> Label:
-    rows = prompt.labels.select_related("version")
-    found: Label | None = rows.filter(name=name).first()
-    if found is None:
-        raise NotFound(
-            f"'{prompt.key}' has no label '{name[:40]}'.",
-            param="name",
-            code="prompt_label_not_found",
-        )
-    return found
+        return detail(self.prompt)

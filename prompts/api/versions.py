@@ -3,21 +3,22 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework.generics import ListAPIView
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from drf_spectacular.utils import OpenApiParameter
 
 from prompts import services
-from prompts.api import access, comparison, given, shown
-from prompts.api.prompts import TAGS
+from prompts.api import comparison, given, shown
+from prompts.api.access import (
+    READ,
+    WRITE,
+    PromptEndpoint,
+    prompt_change,
+    prompt_operation,
+)
 from prompts.models import Prompt, PromptVersion
 from prompts.models.label import LATEST
-from valuecanvas.core.api.access import Access
-from valuecanvas.core.api.paging import Paging
-from valuecanvas.core.api.schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotFound
+
+VERSION = "A number, a label such as `production`, or `latest`."
 
 
 def find(prompt: Prompt, name: str) -> PromptVersion:
@@ -59,103 +60,73 @@ def _rows(prompt: Prompt) -> "QuerySet[PromptVersion]":
     return rows
 
 
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="listPromptVersions",
-        summary="Versions of a prompt",
-        responses=answers(shown.ShownVersionSummary(many=True), 400, 404),
-        tags=TAGS,
-    ),
-    post=extend_schema(
-        operation_id="createPromptVersion",
-        summary="Write a new version",
-        request=given.GivenVersion,
-        responses=answers(shown.ShownVersion, 400, 404, 409, status=201),
-        tags=TAGS,
-    ),
-)
-class Versions(ListAPIView):
+class Versions(PromptEndpoint):
     """The newest first. A new one serves nobody until a label points at it."""
 
-    permission_classes = [Access]
-    needs = {"GET": access.READ, "POST": access.WRITE}
-    serializer_class = shown.ShownVersionSummary
-    pagination_class = Paging.by("-number")
-
-    def get_queryset(self) -> "QuerySet[PromptVersion]":
-        rows = _rows(access.prompt(self.kwargs["key"]))
-        return rows.defer("template", "messages", "variables", "parameters")
-
-    def post(self, request: Request, key: str) -> Response:
-        body = given.GivenVersion(data=request.data)
-        body.is_valid(raise_exception=True)
-        prompt = access.prompt(key)
-        made = services.add_version(
-            prompt, **body.validated_data, actor=access.actor(request)
-        )
-        return Response(shown.ShownVersion(number(prompt, made.number)).data, 201)
-
-
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="getPromptVersion",
-        summary="One version",
-        parameters=[
-            OpenApiParameter(
-                "version",
-                location=OpenApiParameter.PATH,
-                description="A number, a label such as `production`, or `latest`.",
-            )
-        ],
-        responses=answers(shown.ShownVersion, 404),
-        tags=TAGS,
+    @prompt_operation(
+        "listPromptVersions",
+        "Versions of a prompt",
+        READ,
+        answer=shown.ShownVersionSummary,
+        paged_by="-number",
     )
-)
-class VersionDetail(APIView):
+    def get(self) -> "QuerySet[PromptVersion]":
+        heavy = ("template", "messages", "variables", "parameters")
+        return _rows(self.prompt).defer(*heavy)
+
+    @prompt_change(
+        "createPromptVersion",
+        "Write a new version",
+        WRITE,
+        body=given.GivenVersion,
+        answer=shown.ShownVersion,
+        status=201,
+    )
+    def post(self, asked: dict[str, Any]) -> PromptVersion:
+        made = services.add_version(self.prompt, **asked, actor=self.actor)
+        return number(self.prompt, made.number)
+
+
+class VersionDetail(PromptEndpoint):
     """A version as it was written, by its number or by a label."""
 
-    permission_classes = [Access]
-    needs = {"GET": access.READ}
-
-    def get(self, request: Request, key: str, version: str) -> Response:
-        found = find(access.prompt(key), version)
-        return Response(shown.ShownVersion(found).data)
-
-
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="diffPromptVersions",
-        summary="Compare two versions",
+    @prompt_operation(
+        "getPromptVersion",
+        "One version",
+        READ,
+        answer=shown.ShownVersion,
         parameters=[
             OpenApiParameter(
-                name,
-                required=True,
-                description="A number, a label such as `production`, or `latest`.",
+                "version", location=OpenApiParameter.PATH, description=VERSION
             )
-            for name in ("from", "to")
         ],
-        responses=answers(shown.ShownDiff, 400, 404),
-        tags=TAGS,
     )
-)
-class Diff(APIView):
+    def get(self) -> PromptVersion:
+        return find(self.prompt, self.kwargs["version"])
+
+
+class Diff(PromptEndpoint):
     """What one version changed against another."""
 
-    permission_classes = [Access]
-    needs = {"GET": access.READ}
+    @prompt_operation(
+        "diffPromptVersions",
+        "Compare two versions",
+        READ,
+        answer=shown.ShownDiff,
+        parameters=[
+            OpenApiParameter(name, required=True, description=VERSION)
+            for name in ("from", "to")
+        ],
+        refusals=[400, 404],
+    )
+    def get(self) -> dict[str, Any]:
+        old, new = (find(self.prompt, self._named(name)) for name in ("from", "to"))
+        return comparison.compared(old, new)
 
-    def get(self, request: Request, key: str) -> Response:
-        prompt = access.prompt(key)
-        old, new = (
-            find(prompt, _named(request.query_params, name)) for name in ("from", "to")
-        )
-        return Response(comparison.compared(old, new))
-
-
-def _named(query: Any, name: str) -> str:
-    found: str = query.get(name, "")
-    if not found:
-        raise InvalidRequest(
-            f"'{name}' is required: a version's number or a label.", param=name
-        )
-    return found
+    def _named(self, name: str) -> str:
+        found: str = self.request.query_params.get(name, "")
+        if not found:
+            raise InvalidRequest(
+                f"'{name}' is required: a version's number or a label.", param=name
+            )
+        return found

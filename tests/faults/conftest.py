@@ -83,8 +83,8 @@ def stage(
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A provider with a referee of the module's own."""
-    with demo_process(referee=tmp_path_factory.mktemp("referee")) as running:
+    """A provider with a send log of the module's own."""
+    with demo_process(send_log=tmp_path_factory.mktemp("send_log")) as running:
         yield running
 
 

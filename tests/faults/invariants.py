@@ -1,4 +1,4 @@
-"""I1-I8 after a case: the books, the referee's files, the client's rows, the processes."""
+"""I1-I8 after a case: the books, the send log, the client's rows, the processes."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +47,7 @@ def delivered(request_id: str, attempts: Sequence[Attempt]) -> Attempt | None:
     return max(own, key=lambda one: int(one.attempt.rpartition(".")[2]), default=None)
 
 
-def assert_referee_agrees(answered: Sequence[Row], attempts: Sequence[Attempt]) -> int:
+def assert_send_log_agrees(answered: Sequence[Row], attempts: Sequence[Attempt]) -> int:
     """I3: what was billed against what the provider wrote; how many were compared.
 
     Complete answers: the same number. Cut ones: delivered <= billed <= written.
@@ -71,7 +71,7 @@ def assert_referee_agrees(answered: Sequence[Row], attempts: Sequence[Attempt]) 
     return compared
 
 
-def assert_costs_are_the_referee_s(
+def assert_costs_are_the_send_log_s(
     attempts: Sequence[Attempt], prices: tuple[int, int]
 ) -> int:
     """I3: the sum billed for completed calls, to the micro-dollar; how many they were.
@@ -79,7 +79,7 @@ def assert_costs_are_the_referee_s(
     `prices` are micro-dollars per million tokens, input and output.
     """
     done = {
-        one.attempt.rpartition(".")[0]: one for one in attempts if one.how == "done"
+        one.attempt.rpartition(".")[0]: one for one in attempts if one.outcome == "done"
     }
     complete = Usage.objects.filter(status="ok", cached=False)
     compared = 0

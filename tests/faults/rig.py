@@ -78,10 +78,10 @@ class Rig(World):
         invariants.assert_no_crash(self.webs)
         self.db(invariants.assert_not_seen, self.canary, self.webs)
 
-    def refereed(self, *seen: Row) -> int:
+    def compare_send_log(self, *seen: Row) -> int:
         """I3 for these rows; how many could be compared."""
         attempts = self.demo.ended_attempts()
-        compared: int = self.db(invariants.assert_referee_agrees, seen, attempts)
+        compared: int = self.db(invariants.assert_send_log_agrees, seen, attempts)
         return compared
 
     def provide(

@@ -81,7 +81,7 @@ async def test_web__killed_with_streams_in_flight__bills_each_by_its_journal(
         rig.db(invariants.assert_all_ended)
     rig.case.runs = f"{ROUNDS} rounds of {STREAMS} streams"
     rig.settled(*seen)
-    assert rig.refereed(*seen) == len(seen)
+    assert rig.compare_send_log(*seen) == len(seen)
     billed = {str(row.pk): row for row in rig.usage_rows()}
     gaps = []
     for row in seen:
@@ -139,7 +139,7 @@ def mixed(rig: Rig, client: Client, dice: random.Random) -> Callable[[], object]
     return one
 
 
-async def test_ledger__random_kills_under_mixed_load__is_the_referee_s(
+async def test_ledger__random_kills_under_mixed_load__is_the_send_log_s(
     rig: Rig, doomed: list[Web]
 ) -> None:
     rig.webs = doomed
@@ -164,8 +164,8 @@ async def test_ledger__random_kills_under_mixed_load__is_the_referee_s(
     rig.db(invariants.assert_all_ended)
     attempts = rig.demo.ended_attempts()
     rig.db(invariants.assert_nothing_lost, attempts)
-    rig.db(invariants.assert_referee_agrees, seen, attempts)
-    exact = rig.db(invariants.assert_costs_are_the_referee_s, attempts, PRICES)
+    rig.db(invariants.assert_send_log_agrees, seen, attempts)
+    exact = rig.db(invariants.assert_costs_are_the_send_log_s, attempts, PRICES)
     invariants.assert_errors_are_ours(row for row in seen if row.status)
     invariants.assert_no_crash(doomed)
     cut = rig.db(Usage.objects.filter(customer_id=rig.customer.pk).exclude(status="ok").count)  # fmt: skip

@@ -45,7 +45,7 @@ def judge(rig: Rig, load: Load, offer: Offer) -> None:
     longest = [row.took for row in load.between("broken", "well")]
     rig.case.figure("longest while broken", milliseconds(longest, 1))
     rig.settled(*load.rows)
-    assert rig.refereed(*load.rows) == len(load.rows) - len(bad)
+    assert rig.compare_send_log(*load.rows) == len(load.rows) - len(bad)
     assert rig.counter()[0] == len(load.rows)
     rig.db(assert_quota_kept, QUOTA)
     assert rig.reached(offer) == len(load.rows)

@@ -64,7 +64,7 @@ def judge(
     rig.case.figure("longest 503", milliseconds((row.took for row in refused), 1))
     assert not FULL or all(row.took <= within_s for row in refused)
     rig.settled(*seen)
-    assert rig.refereed(*seen) == len(answered)
+    assert rig.compare_send_log(*seen) == len(answered)
     assert rig.counter()[0] == len(answered)
 
 

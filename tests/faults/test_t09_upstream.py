@@ -53,7 +53,7 @@ async def test_connect__fails__is_answered_by_the_next_provider(
     rig.case.inject(where, max(failed, toxic.injected.total()))
     rig.case.figure("p50", milliseconds((row.took for row in seen), 0.5))
     rig.case.figure("longest", milliseconds((row.took for row in seen), 1))
-    assert rig.refereed(*seen) == REQUESTS
+    assert rig.compare_send_log(*seen) == REQUESTS
 
 
 SLOW = ["hang", "hang_headers", "stall@0", "stall@1"]
@@ -80,7 +80,7 @@ async def test_first_token__does_not_come__is_cut_at_the_limit_and_fails_over(
     assert all(took >= LIMIT for took in slow)
     assert not FULL or max(slow) <= LIMIT + 0.5
     rig.settled(*seen)
-    assert rig.refereed(*seen) == count
+    assert rig.compare_send_log(*seen) == count
 
 
 async def test_stream__stalls_after_content__is_cut_at_the_limit_and_says_so(
@@ -105,7 +105,7 @@ async def test_stream__stalls_after_content__is_cut_at_the_limit_and_says_so(
     # Those that came once the breaker was open were served by the second.
     assert all(row.whole for row in seen if row not in cut)
     rig.settled(*seen)
-    assert rig.refereed(*seen) == count
+    assert rig.compare_send_log(*seen) == count
 
 
 async def test_whole_answer__drips_past_the_total_limit__is_cut_and_fails_over(

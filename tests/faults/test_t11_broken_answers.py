@@ -35,7 +35,7 @@ async def test_stream__breaks_before_content__is_one_clean_stream_of_the_next(
     rig.case.runs = f"{RUNS} streams"
     rig.case.inject(behaviour, rig.reached(offer))
     rig.settled(*seen)
-    assert rig.refereed(*seen) == RUNS
+    assert rig.compare_send_log(*seen) == RUNS
 
 
 @pytest.mark.parametrize("behaviour", AFTER)
@@ -54,7 +54,7 @@ async def test_stream__breaks_after_content__says_so_and_sends_no_done(
     rig.case.runs = f"{RUNS} streams"
     rig.case.inject(behaviour, len(cut))
     rig.settled(*seen)
-    assert rig.refereed(*seen) == RUNS
+    assert rig.compare_send_log(*seen) == RUNS
 
 
 @pytest.mark.parametrize("behaviour", WHOLE)
@@ -68,7 +68,7 @@ async def test_whole_answer__breaks__is_answered_by_the_next(
     rig.case.runs = f"{RUNS} requests"
     rig.case.inject(behaviour, rig.reached(offer))
     rig.settled(*seen)
-    assert rig.refereed(*seen) == RUNS
+    assert rig.compare_send_log(*seen) == RUNS
 
 
 @pytest.mark.parametrize("behaviour", AFTER)

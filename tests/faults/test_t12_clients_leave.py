@@ -35,12 +35,12 @@ async def test_stream__cut_at_a_random_byte__is_closed_upstream_and_billed_once(
     rig.case.inject("RST", sum(cut.reset for cut in cuts))
 
     rig.settled(*seen)
-    assert rig.refereed(*seen) == STREAMS
+    assert rig.compare_send_log(*seen) == STREAMS
     offset = time.time() - time.monotonic()
     late = []
     for one in rig.demo.ended_attempts():
         if one.model == offer.upstream[0]:
-            assert one.how == "client_gone", one
+            assert one.outcome == "client_gone", one
             late.append(one.ended_at - offset - left_at[one.attempt[:36]])
     assert len(late) == STREAMS
     rig.case.figure("upstream closed after, at most", f"{max(late) * 1000:.0f} ms")
@@ -98,4 +98,4 @@ async def test_stream__nobody_watches_the_client__is_seen_to_be_read_to_its_end(
         rig.case.inject("FIN")
         rig.settled(row)
         [attempt] = [a for a in rig.demo.ended_attempts() if a.model == offer.upstream[0]]  # fmt: skip
-        assert attempt.how == "done"
+        assert attempt.outcome == "done"

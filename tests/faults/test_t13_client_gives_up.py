@@ -27,7 +27,7 @@ async def test_whole_answer__client_leaves_half_way__is_completed_and_billed(
     eventually(lambda: CALLS - len(rig.usage_rows()))
     rig.settled(*seen)
     own = [one for one in rig.demo.ended_attempts() if one.model == offer.upstream[0]]
-    assert [one.how for one in own] == ["done"] * CALLS
+    assert [one.outcome for one in own] == ["done"] * CALLS
     assert max(one.ended_at or 0 for one in own) > left
     wanted = {one.attempt[:36]: (one.prompt_tokens, one.tokens) for one in own}
     rows = {

@@ -58,7 +58,7 @@ def test_failover__first_provider_fails__the_second_answers_and_is_billed_once(
     billed = row.prompt_tokens + 2 * row.completion_tokens
     assert row.cost_usd == Decimal(billed) / 1_000_000
     assert world.counter() == (1, billed, 0)
-    assert world.attempt(request_id, 2).how == "done"
+    assert world.attempt(request_id, 2).outcome == "done"
 
 
 @pytest.mark.parametrize("behaviour", ["status-500", "malformed", "error-event@0"])
@@ -211,7 +211,7 @@ def test_first_token__not_in_time__the_next_provider_answers(
     [failed] = world.attempts(request_id, 1)
     assert (failed.outcome, failed.status) == ("failure", None)
     assert failed.latency_ms >= 990
-    assert world.attempt(request_id).how == "client_gone"
+    assert world.attempt(request_id).outcome == "client_gone"
     assert world.breaker(served.providers[0])["failures"] == 1
 
 

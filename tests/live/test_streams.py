@@ -93,7 +93,7 @@ def test_client_gone__mid_stream__closes_upstream_and_bills_what_was_sent(
     left = time.time()
     assert content(wire_events(seen))
     attempt = world.attempt(stream.request_id)
-    assert attempt.how == "client_gone"
+    assert attempt.outcome == "client_gone"
     assert attempt.ended_at is not None
     assert attempt.ended_at - left <= 1
     row = world.usage(stream.request_id)
@@ -119,7 +119,7 @@ def test_client_gone__before_the_first_content__closes_upstream_and_keeps_the_un
     row = world.eventually(world.rows_now)[0]
     attempt = world.attempt(str(row.pk))
     assert stream.request_id == ""
-    assert attempt.how == "client_gone"
+    assert attempt.outcome == "client_gone"
     assert attempt.ended_at is not None
     assert attempt.ended_at - left <= 1
     assert (row.status, row.error_code) == ("client_gone", "client_gone")
@@ -138,7 +138,7 @@ def test_client_gone__not_streamed__is_completed_and_recorded_in_full(
         world.eventually(lambda: world.demo.stats().get(slow))
     row = world.eventually(world.rows_now)[0]
     assert (row.status, row.source) == ("ok", "provider")
-    assert world.attempt(str(row.pk)).how == "done"
+    assert world.attempt(str(row.pk)).outcome == "done"
 
 
 def test_stream__upstream_comments_and_windows_line_ends__are_no_content(

@@ -1,4 +1,4 @@
-"""What a live test makes and looks at: callers, routes, ledger rows, referee."""
+"""What a live test makes and looks at: callers, routes, ledger rows, send log."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from tests.fixtures_billing import (
     make_tier,
     unique,
 )
-from valuecanvas.embedded.demo_provider import send_log as refereed
+from valuecanvas.embedded.demo_provider import send_log
 from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 T = TypeVar("T")
@@ -163,8 +163,8 @@ class World:
 
     # What the gateway left behind
 
-    def attempt(self, request_id: str, number: int = 1) -> refereed.Attempt:
-        """What the referee saw of an upstream attempt, once that ended."""
+    def attempt(self, request_id: str, number: int = 1) -> send_log.Attempt:
+        """What the send log has of an upstream attempt, once that ended."""
         return self.demo.attempt(f"{request_id}.{number}")
 
     def usage(self, request_id: str) -> Usage:

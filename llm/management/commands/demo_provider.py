@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from valuecanvas.embedded.demo_provider.options import add_arguments, options_from
+from valuecanvas.embedded.demo_provider.__main__ import add_arguments, read_options
 from valuecanvas.embedded.demo_provider.server import serve
 
 
@@ -24,8 +24,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serves; the first line of output is the URL."""
         try:
-            serve(options_from(options), self._announce)
-        except (ValueError, OSError) as error:
+            serve(read_options(options), self._announce)
+        except OSError as error:
             raise CommandError(str(error)) from error
 
     def _announce(self, line: str) -> None:

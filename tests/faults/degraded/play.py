@@ -89,4 +89,4 @@ async def balance(rig: Rig, rows: Sequence[Row]) -> None:
     # A replay is no request of its own: its first one has the row.
     own = [row for row in rows if "idempotent-replayed" not in row.headers]
     rig.settled(*own)
-    assert rig.refereed(*own) > 0
+    assert rig.compare_send_log(*own) > 0

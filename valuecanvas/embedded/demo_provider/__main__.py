@@ -1,12 +1,41 @@
 """`python -m valuecanvas.embedded.demo_provider`: the demo provider without Django."""
 
-from __future__ import annotations
-
 import argparse
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from valuecanvas.embedded.demo_provider.options import add_arguments, options_from
-from valuecanvas.embedded.demo_provider.server import serve
+from valuecanvas.embedded.demo_provider.behaviours import describe
+from valuecanvas.embedded.demo_provider.server import Options, serve
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options on a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"Behaviours, by model name, joined by '+':\n\n{describe()}"
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    parser.add_argument(
+        "--send-log",
+        type=Path,
+        metavar="DIR",
+        help="folder for one file per attempt, with what was written to the socket",
+    )
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="offer /_control and /_stats, by which drills steer the server",
+    )
+    parser.add_argument(
+        "--exit-with-stdin",
+        action="store_true",
+        help="stop when standard input ends, that is when the starter dies",
+    )
+
+
+def read_options(values: Mapping[str, Any]) -> Options:
+    """The options among parsed values; others are left aside."""
+    return Options(**{name: values[name] for name in Options.__dataclass_fields__})
 
 
 def announce(line: str) -> None:
@@ -22,8 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add_arguments(parser)
     try:
-        serve(options_from(vars(parser.parse_args(arguments))), announce)
-    except (ValueError, OSError) as error:
+        serve(read_options(vars(parser.parse_args(arguments))), announce)
+    except OSError as error:
         parser.error(str(error))
 
 

@@ -1,16 +1,17 @@
 """From a request and a behaviour to the answer, token by token."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import replies, schema, tokens
+from valuecanvas.embedded.demo_provider import canvas, schema, tokens
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.chat_request import Asked, Tool
+from valuecanvas.embedded.demo_provider.chat_request import ChatRequest, Tool
 
+_NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
 _FILTERED_TOKENS = 8
 # How far an answer goes on past the place where it is to break off.
 _MARGIN = 8
@@ -24,7 +25,7 @@ class Answer:
     others make up the arguments.
     """
 
-    asked: Asked
+    request: ChatRequest
     pieces: list[str]
     finish: str
     tool: Tool | None = None
@@ -32,7 +33,7 @@ class Answer:
     @property
     def completion_tokens(self) -> int:
         """Tokens of all choices."""
-        return len(self.pieces) * self.asked.n
+        return len(self.pieces) * self.request.n
 
     @property
     def text(self) -> str:
@@ -40,59 +41,101 @@ class Answer:
         return "".join(self.pieces[1:] if self.tool else self.pieces)
 
 
-def compose(asked: Asked, behaviour: Behaviour) -> Answer:
+def compose(request: ChatRequest, behaviour: Behaviour) -> Answer:
     """The answer: a pure function of the request and the behaviour."""
-    pieces, finish, tool = _pieces(asked, behaviour)
+    tool = None if behaviour.echo else request.tool
+    finish = "tool_calls" if tool else "stop"
+    pieces = _pieces(request, behaviour, tool)
     if behaviour.ignore_limit:
-        pieces = _sized(pieces, max(len(pieces), 2 * (asked.limit or 0) + 50))
-    elif asked.limit is not None and len(pieces) > asked.limit:
-        pieces, finish = pieces[: asked.limit], "length"
+        pieces = _sized(pieces, max(len(pieces), 2 * (request.limit or 0) + 50))
+    elif request.limit is not None and len(pieces) > request.limit:
+        pieces, finish = pieces[: request.limit], "length"
     if behaviour.filtered:
         pieces, finish = pieces[:_FILTERED_TOKENS], "content_filter"
-    return Answer(asked, pieces, finish, tool)
+    return Answer(request, pieces, finish, tool)
 
 
-def _pieces(asked: Asked, behaviour: Behaviour) -> tuple[list[str], str, Tool | None]:
+def _pieces(request: ChatRequest, behaviour: Behaviour, tool: Tool | None) -> list[str]:
     if behaviour.echo:
-        return tokens.split(asked.last_user.text), "stop", None
-    if tool := asked.tool:
-        wanted = {"type": "object", **tool.parameters}
-        arguments = orjson.dumps(schema.example(wanted)).decode()
-        return [tool.name, *tokens.split(arguments)], "tool_calls", tool
-    if asked.json:
-        return _stopped(tokens.split(replies.json_text(asked)), asked), "stop", None
-    pieces = tokens.split(replies.text(asked) + replies.NOTICE)
-    if size := _size(asked, behaviour, len(pieces)):
-        pieces = _sized(pieces, size)
-    return _stopped(pieces, asked), "stop", None
+        return tokens.split(request.last_user_text)
+    if tool:
+        arguments = schema.example({"type": "object", **tool.parameters})
+        return [tool.name, *tokens.split(orjson.dumps(arguments).decode())]
+    if request.json:
+        return tokens.split(orjson.dumps(_json(request)).decode())
+    pieces = tokens.split(_text(request) + _NOTICE)
+    size = _size(request, behaviour, len(pieces))
+    return _sized(pieces, size) if size else pieces
 
 
-def _size(asked: Asked, behaviour: Behaviour, usual: int) -> int | None:
+def _size(request: ChatRequest, behaviour: Behaviour, usual: int) -> int | None:
     """How many tokens the behaviour wants, if not the usual number."""
     if behaviour.chunks is not None:
-        usage_chunk = asked.stream and asked.include_usage
-        return max(1, (behaviour.chunks - usage_chunk) // asked.n - 2)
+        usage_chunk = request.stream and request.include_usage
+        return max(1, (behaviour.chunks - usage_chunk) // request.n - 2)
     if behaviour.tokens is not None:
         return behaviour.tokens
-    cut = behaviour.cut
-    if cut and cut.after and cut.after + _MARGIN > usual:
-        return cut.after + _MARGIN
-    return None
+    least = behaviour.after + _MARGIN if behaviour.after else 0
+    return least if least > usual else None
 
 
 def _sized(pieces: list[str], size: int) -> list[str]:
     """`pieces` shortened or repeated to `size`, the notice still at their end."""
-    notice = tokens.split(replies.NOTICE)
+    notice = tokens.split(_NOTICE)
     if size <= len(notice):
         return pieces[:size]
     body = pieces[: len(pieces) - len(notice)] or pieces
     return [*islice(cycle(body), size - len(notice)), *notice]
 
 
-def _stopped(pieces: list[str], asked: Asked) -> list[str]:
-    """`pieces` up to the first stop sequence."""
-    if not asked.stop:
-        return pieces
-    text = "".join(pieces)
-    ends = [at for stop in asked.stop if (at := text.find(stop)) >= 0]
-    return tokens.split(text[: min(ends)]) if ends else pieces
+def _text(request: ChatRequest) -> str:
+    """The answer in words, without the notice at its end."""
+    last = request.messages[-1]
+    if last.role == "tool":
+        result = " ".join(last.text.split())[:200]
+        return f"The tool answered: {result}\n\nThat is all I need to go on."
+    if about := _canvas_prompt(request):
+        return canvas.markdown(about)
+    return _advice(request.last_user_text)
+
+
+def _json(request: ChatRequest) -> Any:
+    """The answer as JSON: fitting the wanted schema, or an object of our own."""
+    prompt = _canvas_prompt(request)
+    blocks = canvas.blocks(prompt) if prompt else {}
+    if request.schema is not None:
+        hints = {schema.plain(title): lines for title, lines in blocks.items()}
+        return schema.example(request.schema, hints)
+    own: Mapping[str, Any] = blocks or {"answer": _advice(request.last_user_text)}
+    return {**own, "demo": True}
+
+
+def _canvas_prompt(request: ChatRequest) -> str | None:
+    """The prompt to draw a canvas from, if one is asked for."""
+    by_role: dict[bool, list[str]] = {True: [], False: []}
+    for message in request.messages:
+        if message.role in ("user", "system", "developer"):
+            by_role[message.role == "user"].append(message.text)
+    last = request.last_user_text
+    if "canvas" not in " ".join([*by_role[False], last]).lower():
+        return None
+    if canvas.key_words(last):
+        return last
+    return " ".join([*by_role[True], *by_role[False]]) or last
+
+
+def _advice(prompt: str) -> str:
+    words = canvas.key_words(prompt, 3)
+    if not words:
+        return (
+            "Hello! Ask me for a business model canvas, for example: "
+            "'Business model canvas for a coffee roastery in Lisbon'."
+        )
+    first, second, third = (words * 3)[:3]
+    return (
+        f"Here is a short way to go about {' and '.join(words)}.\n\n"
+        f"1. **Decide what you want from {first}.** One sentence, a number, a date.\n"
+        f"2. **Try the smallest version of {second}.** A week is enough to learn.\n"
+        f"3. **Measure {third} and ask those concerned.** Keep what works.\n\n"
+        f"Tell me more about {first}, and I will go into detail."
+    )

@@ -1,7 +1,5 @@
 """One HTTP exchange: writes that are known to have reached the kernel."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct
@@ -9,22 +7,22 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from valuecanvas.embedded.demo_provider.state import Visit
+from valuecanvas.embedded.demo_provider.send_log import Call
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds
 _READING_SECONDS = 0.05
 
 
-class Link:
+class Connection:
     """Sends parts of an answer over the connection of a request.
 
     Writes go straight to the transport: it hands each one to the socket at once, so
-    a chunk is a write of its own and the referee's count is what the kernel took.
+    a chunk is a write of its own and the send log's count is what the kernel took.
     """
 
-    def __init__(self, request: web.Request, visit: Visit) -> None:
+    def __init__(self, request: web.Request, call: Call) -> None:
         self.request = request
-        self.visit = visit
+        self.call = call
         self.response: web.StreamResponse = web.Response()
 
     async def begin(
@@ -36,35 +34,31 @@ class Link:
             self.response.enable_chunked_encoding()
         else:
             self.response.content_length = length
-        self._transport().set_write_buffer_limits(high=0)
+        self.transport().set_write_buffer_limits(high=0)
         await self.response.prepare(self.request)
 
     async def send(self, data: bytes, tokens: int = 0) -> None:
         """Writes `data` as it is and counts its tokens. Raises ConnectionError."""
-        transport = self._transport()
+        transport = self.transport()
         transport.write(data)
         if transport.get_write_buffer_size():
             await self.request.writer.drain()
-            self._transport()
-        self.visit.wrote(tokens)
+            self.transport()
+        self.call.count_sent(tokens)
 
     async def finish(self) -> None:
         """Ends the body."""
         await self.response.write_eof()
 
-    async def whole(
+    async def send_whole(
         self, status: int, body: bytes, headers: Mapping[str, str], tokens: int = 0
     ) -> None:
         """Sends a complete answer in one write; returns once the kernel has it."""
         self.response = web.Response(status=status, body=body, headers=headers)
-        self._transport().set_write_buffer_limits(high=0)
+        self.transport().set_write_buffer_limits(high=0)
         await self.response.prepare(self.request)
         await self.response.write_eof()
-        self.visit.wrote(tokens)
-
-    def raw(self, data: bytes) -> None:
-        """Writes bytes outside of any response."""
-        self._transport().write(data)
+        self.call.count_sent(tokens)
 
     async def reset(self) -> None:
         """Closes the connection by TCP RST, once the client could read what it got.
@@ -73,20 +67,13 @@ class Link:
         the pause it would be left to chance how much of the answer arrives.
         """
         await asyncio.sleep(_READING_SECONDS)
-        transport = self._transport()
+        transport = self.transport()
         peer: socket.socket = transport.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
-    def hang_up(self) -> None:
-        """Closes the connection in the orderly way, whatever was announced."""
-        self._transport().close()
-
-    async def wait_for_the_end(self) -> None:
-        """Does nothing until the client leaves, which cancels this task."""
-        await asyncio.get_running_loop().create_future()
-
-    def _transport(self) -> asyncio.WriteTransport:
+    def transport(self) -> asyncio.WriteTransport:
+        """The open transport, for bytes outside of any response."""
         transport = self.request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("The client has gone.")

@@ -1,7 +1,5 @@
 """POST /v1/embeddings: unit vectors made from a hash of the input."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import math
@@ -11,48 +9,50 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import tokens, usage
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.chat_request import count, load, model_name
-from valuecanvas.embedded.demo_provider.errors import RequestRefused
-from valuecanvas.embedded.demo_provider.payload import Order, Whole
-from valuecanvas.embedded.demo_provider.state import Desk
+from valuecanvas.embedded.demo_provider import tokens
+from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
+from valuecanvas.embedded.demo_provider.chat_request import (
+    load_body,
+    model_name,
+    positive_number,
+)
+from valuecanvas.embedded.demo_provider.payload import Reply, RequestRefused, Whole
 
-USUAL_DIMENSIONS = 384
-MOST_DIMENSIONS = 4096
+_USUAL_DIMENSIONS = 384
+_MOST_DIMENSIONS = 4096
 _CENTRE = 2**31
 
 
-def take(raw: bytes, desk: Desk) -> tuple[Order, Behaviour]:
+def answer_embeddings(raw: bytes, overrides: Overrides) -> tuple[Reply, Behaviour]:
     """Reads an embeddings request and answers it. Raises RequestRefused."""
-    body = load(raw)
+    body = load_body(raw)
     model = model_name(body)
-    behaviour = desk.behaviour(model)
+    behaviour = overrides.behaviour(model)
     inputs = _inputs(body.get("input"))
-    size = count(body.get("dimensions"), "dimensions", most=MOST_DIMENSIONS)
+    size = positive_number(body.get("dimensions"), "dimensions", most=_MOST_DIMENSIONS)
     encode = _base64 if body.get("encoding_format") == "base64" else list
-    vectors = [vector(item, size or USUAL_DIMENSIONS) for item in inputs]
-    prompt = sum(_count(item) for item in inputs)
+    vectors = [_vector(item, size or _USUAL_DIMENSIONS) for item in inputs]
+    prompt = sum(tokens.count(i) if isinstance(i, str) else len(i) for i in inputs)
     answer: dict[str, Any] = {
         "object": "list",
         "data": [
-            {"object": "embedding", "index": index, "embedding": encode(numbers)}
-            for index, numbers in enumerate(vectors)
+            {"object": "embedding", "index": index, "embedding": encode(vector)}
+            for index, vector in enumerate(vectors)
         ],
         "model": model,
     }
-    used = usage.report(prompt, 0, behaviour)
-    if used is not None:
-        used = {key: used[key] for key in ("prompt_tokens", "total_tokens")}
-        answer["usage"] = used
-    return Order(model, prompt, Whole(orjson.dumps(answer), 0, used)), behaviour
+    usage = tokens.usage_report(prompt, 0, behaviour)
+    if usage is not None:
+        usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
+        answer["usage"] = usage
+    return Reply(model, prompt, Whole(orjson.dumps(answer), 0, usage)), behaviour
 
 
-def vector(item: object, size: int) -> tuple[float, ...]:
+def _vector(item: str | list[int], size: int) -> tuple[float, ...]:
     """The unit vector of one input; its numbers fit 32-bit floats exactly."""
     seed = hashlib.shake_256(orjson.dumps(item)).digest(4 * size)
     raw = [number - _CENTRE for number in struct.unpack(f"<{size}I", seed)]
-    length = math.sqrt(sum(number * number for number in raw)) or 1.0
+    length = math.hypot(*raw) or 1.0
     return struct.unpack(f"<{size}f", _packed([number / length for number in raw]))
 
 
@@ -64,20 +64,11 @@ def _base64(numbers: Sequence[float]) -> str:
     return base64.b64encode(_packed(numbers)).decode()
 
 
-def _inputs(value: object) -> list[object]:
+def _inputs(value: Any) -> list[str | list[int]]:
     """The inputs: a text, texts, one list of token ids, or several."""
-    if isinstance(value, str) and value:
+    if isinstance(value, list) and value and all(type(item) is int for item in value):
         return [value]
-    if not isinstance(value, list) or not value:
-        raise RequestRefused("input must not be empty.", param="input")
-    if all(type(item) is int for item in value):
-        return [value]
-    if all(isinstance(item, (str, list)) and item for item in value):
-        return value
+    inputs = value if isinstance(value, list) else [value]
+    if inputs and all(isinstance(item, (str, list)) and item for item in inputs):
+        return inputs
     raise RequestRefused("input must be texts or lists of tokens.", param="input")
-
-
-def _count(item: object) -> int:
-    if isinstance(item, str):
-        return tokens.count(item)
-    return len(item) if isinstance(item, list) else 0

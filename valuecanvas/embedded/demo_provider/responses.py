@@ -1,27 +1,20 @@
 """POST /v1/responses: the answer as a response object or as its events."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import usage
-from valuecanvas.embedded.demo_provider.answers import Answer, compose
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
+from valuecanvas.embedded.demo_provider import answers, payload, tokens
+from valuecanvas.embedded.demo_provider.answers import Answer
+from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
 from valuecanvas.embedded.demo_provider.chat import CREATED
-from valuecanvas.embedded.demo_provider.errors import RequestRefused
-from valuecanvas.embedded.demo_provider.payload import (
-    DONE,
-    Frame,
-    Order,
-    Stream,
-    Whole,
-    framed,
+from valuecanvas.embedded.demo_provider.chat_request import (
+    as_dict,
+    as_list,
+    load_body,
+    read_chat,
 )
-from valuecanvas.embedded.demo_provider.responses_request import read_responses
-from valuecanvas.embedded.demo_provider.state import Desk
 
 Event = dict[str, Any]
 # What a response repeats of its request; the demo provider heeds little of it.
@@ -47,54 +40,64 @@ _SETTINGS: dict[str, Any] = {
     "top_p": 1,
     "truncation": "disabled",
 }
+_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def take(raw: bytes, desk: Desk) -> tuple[Order, Behaviour]:
+def answer_responses(
+    raw: bytes, overrides: Overrides
+) -> tuple[payload.Reply, Behaviour]:
     """Reads a responses request and answers it. Raises RequestRefused.
 
     Only models with the behaviour `responses` have this endpoint: most providers
     lack it, and 404 is what a gateway must cope with.
     """
-    asked = read_responses(raw)
-    behaviour = desk.behaviour(asked.model)
+    request = read_chat(_as_chat(load_body(raw)), raw)
+    behaviour = overrides.behaviour(request.model)
     if not behaviour.responses:
-        raise RequestRefused("Unknown request URL: POST /v1/responses.", status=404)
-    answer = compose(asked, behaviour)
-    used = _usage(asked.prompt_tokens, answer.completion_tokens, behaviour)
-    parcel = _stream(answer, used) if asked.stream else _whole(answer, used)
-    return Order(asked.model, asked.prompt_tokens, parcel), behaviour
+        message = "Unknown request URL: POST /v1/responses."
+        raise payload.RequestRefused(message, status=404)
+    answer = answers.compose(request, behaviour)
+    usage = _usage(answer, behaviour)
+    content = _stream(answer, usage) if request.stream else _whole(answer, usage)
+    return payload.Reply(request.model, request.prompt_tokens, content), behaviour
 
 
-def _whole(answer: Answer, used: usage.Usage | None) -> Whole:
-    body = orjson.dumps(_response(answer, used))
-    return Whole(body, answer.completion_tokens, used)
+def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of the chat that asks for the same."""
+    items = body.get("input")
+    if isinstance(items, str) and items:
+        items = [{"content": items}]
+    if not as_list(items):
+        raise payload.RequestRefused("input must not be empty.", param="input")
+    form = as_dict(as_dict(body.get("text")).get("format"))
+    system = {"role": "system", "content": body.get("instructions")}
+    return {
+        "model": body.get("model"),
+        "messages": [system, *(_as_message(item) for item in as_list(items))],
+        "tools": [{"function": tool} for tool in as_list(body.get("tools"))],
+        "tool_choice": body.get("tool_choice"),
+        "response_format": {"type": form.get("type"), "json_schema": form},
+        "max_tokens": body.get("max_output_tokens"),
+        "stream": body.get("stream"),
+        "stream_options": {"include_usage": True},
+    }
 
 
-def _stream(answer: Answer, used: usage.Usage | None) -> Stream:
-    lead, content = 2 if answer.tool else 4, len(answer.pieces)
-    half = b'event: response.output_text.delta\ndata: {"type":"response.out\n\n'
-    return Stream(
-        frames=_frames(answer, used),
-        lead=lead,
-        content=content,
-        half=framed(half),
-        error=_framed(_error(lead + content)),
-        ending=DONE,
-        usage=used,
-    )
+def _as_message(item: Any) -> Any:
+    """An input item as a message: one already, a call of ours, or its result."""
+    kind = as_dict(item).get("type")
+    if kind == "function_call_output":
+        return {"role": "tool", "content": str(item.get("output", ""))}
+    if kind == "function_call":
+        content = f"{item.get('name')}{item.get('arguments')}"
+        return {"role": "assistant", "content": content}
+    return {"role": "user", **item} if isinstance(item, dict) else item
 
 
-def _error(number: int) -> Event:
-    """An error in the midst of an answer, with a number that no event before it has."""
-    message = "The server had an error. (demo provider)"
-    told = {"code": "server_error", "message": message, "param": None}
-    inside = {**told, "type": "server_error"}
-    return {"type": "error", "sequence_number": number, **told, "error": inside}
-
-
-def _usage(prompt: int, completion: int, behaviour: Behaviour) -> usage.Usage | None:
+def _usage(answer: Answer, behaviour: Behaviour) -> tokens.Usage | None:
     """The same report as for chat, under the names of this endpoint."""
-    chat = usage.report(prompt, completion, behaviour)
+    prompt_tokens = answer.request.prompt_tokens
+    chat = tokens.usage_report(prompt_tokens, answer.completion_tokens, behaviour)
     if chat is None:
         return None
     cached = chat["prompt_tokens_details"]["cached_tokens"]
@@ -107,99 +110,112 @@ def _usage(prompt: int, completion: int, behaviour: Behaviour) -> usage.Usage | 
     }
 
 
-def _response(answer: Answer, used: usage.Usage | None) -> dict[str, Any]:
-    reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
-    reason = reasons.get(answer.finish)
-    return {
-        **_begun(answer),
-        "status": "incomplete" if reason else "completed",
-        "completed_at": None if reason else CREATED,
-        "incomplete_details": {"reason": reason} if reason else None,
-        "output": [_item(answer, "completed", answer.text)],
-        "usage": used,
-    }
+def _whole(answer: Answer, usage: tokens.Usage | None) -> payload.Whole:
+    body = orjson.dumps(_response(answer, usage))
+    return payload.Whole(body, answer.completion_tokens, usage)
 
 
-def _begun(answer: Answer) -> dict[str, Any]:
+def _stream(answer: Answer, usage: tokens.Usage | None) -> payload.Stream:
+    lead, content = 2 if answer.tool else 4, len(answer.pieces)
+    error = {"code": "server_error", "message": "A demo error.", "param": None}
+    # Its number is one that no event before it has.
+    event = {"type": "error", "sequence_number": lead + content, **error}
+    return payload.Stream(
+        frames=_frames(answer, usage),
+        lead=lead,
+        content=content,
+        half=payload.sse(b'{"type":"response.out', name=b"response.output_text.delta"),
+        error=_framed(event | {"error": {**error, "type": "server_error"}}),
+        usage=usage,
+    )
+
+
+def _framed(event: Event) -> bytes:
+    return payload.sse(orjson.dumps(event), name=event["type"].encode())
+
+
+def _frames(answer: Answer, usage: tokens.Usage | None) -> Iterator[payload.Frame]:
+    for number, (event, count) in enumerate(_events(answer, usage)):
+        yield _framed({**event, "sequence_number": number}), count
+
+
+def _events(answer: Answer, usage: tokens.Usage | None) -> Iterator[tuple[Event, int]]:
+    """The events in order, each with the tokens it carries."""
+    begun = _response_begun(answer)
+    yield {"type": "response.created", "response": begun}, 0
+    yield {"type": "response.in_progress", "response": begun}, 0
+    added = {"output_index": 0, "item": _item(answer, done=False)}
+    yield {"type": "response.output_item.added", **added}, int(bool(answer.tool))
+    yield from _call_events(answer) if answer.tool else _text_events(answer)
+    done = {"output_index": 0, "item": _item(answer, done=True)}
+    yield {"type": "response.output_item.done", **done}, 0
+    response = _response(answer, usage)
+    yield {"type": f"response.{response['status']}", "response": response}, 0
+
+
+def _text_events(answer: Answer) -> Iterator[tuple[Event, int]]:
+    at = {"item_id": _item_id(answer), "output_index": 0, "content_index": 0}
+    kind = "response.output_text"
+    yield {"type": "response.content_part.added", **at, "part": _part("")}, 0
+    for piece in answer.pieces:
+        yield {"type": f"{kind}.delta", **at, "delta": piece, "logprobs": []}, 1
+    yield {"type": f"{kind}.done", **at, "text": answer.text, "logprobs": []}, 0
+    yield {"type": "response.content_part.done", **at, "part": _part(answer.text)}, 0
+
+
+def _call_events(answer: Answer) -> Iterator[tuple[Event, int]]:
+    at = {"item_id": _item_id(answer), "output_index": 0}
+    kind = "response.function_call_arguments"
+    for piece in answer.pieces[1:]:
+        yield {"type": f"{kind}.delta", **at, "delta": piece}, 1
+    yield {"type": f"{kind}.done", **at, "arguments": answer.text}, 0
+
+
+def _response_begun(answer: Answer) -> dict[str, Any]:
     """The response object before there is any output."""
     return {
-        "id": f"resp_{answer.asked.id}",
+        "id": f"resp_{answer.request.id}",
         "object": "response",
         "created_at": CREATED,
         "completed_at": None,
         "status": "in_progress",
         "error": None,
         "incomplete_details": None,
-        "model": answer.asked.model,
+        "model": answer.request.model,
         "output": [],
         "usage": None,
-        "max_output_tokens": answer.asked.limit,
+        "max_output_tokens": answer.request.limit,
         **_SETTINGS,
     }
 
 
-def _item_id(answer: Answer) -> str:
-    return f"{'fc' if answer.tool else 'msg'}_{answer.asked.id}"
+def _response(answer: Answer, usage: tokens.Usage | None) -> dict[str, Any]:
+    reason = _REASONS.get(answer.finish)
+    return {
+        **_response_begun(answer),
+        "status": "incomplete" if reason else "completed",
+        "completed_at": None if reason else CREATED,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": [_item(answer, done=True)],
+        "usage": usage,
+    }
 
 
-def _item(answer: Answer, status: str, text: str) -> dict[str, Any]:
-    """The one output item: a message or a function call."""
+def _item(answer: Answer, *, done: bool) -> dict[str, Any]:
+    """The one output item, a message or a function call; empty until it is done."""
+    status = "completed" if done else "in_progress"
     item: dict[str, Any] = {"id": _item_id(answer), "status": status}
     if answer.tool:
-        name, call_id = answer.tool.name, f"call_{answer.asked.id}"
+        name, call_id = answer.tool.name, f"call_{answer.request.id}"
         item |= {"type": "function_call", "call_id": call_id, "name": name}
-        return item | {"arguments": text}
-    content = [_part(text)] if status == "completed" else []
+        return item | {"arguments": answer.text if done else ""}
+    content = [_part(answer.text)] if done else []
     return item | {"type": "message", "role": "assistant", "content": content}
+
+
+def _item_id(answer: Answer) -> str:
+    return f"{'fc' if answer.tool else 'msg'}_{answer.request.id}"
 
 
 def _part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _framed(event: Event) -> bytes:
-    name = event["type"].encode()
-    return framed(b"event: %b\ndata: %b\n\n" % (name, orjson.dumps(event)))
-
-
-def _frames(answer: Answer, used: usage.Usage | None) -> Iterator[Frame]:
-    for number, (event, tokens) in enumerate(_events(answer, used)):
-        yield Frame(_framed({**event, "sequence_number": number}), tokens)
-
-
-def _events(answer: Answer, used: usage.Usage | None) -> Iterator[tuple[Event, int]]:
-    begun = _begun(answer)
-    yield {"type": "response.created", "response": begun}, 0
-    yield {"type": "response.in_progress", "response": begun}, 0
-    yield from _call_events(answer) if answer.tool else _text_events(answer)
-    done = _item(answer, "completed", answer.text)
-    yield {"type": "response.output_item.done", "output_index": 0, "item": done}, 0
-    response = _response(answer, used)
-    yield {"type": f"response.{response['status']}", "response": response}, 0
-
-
-def _added(answer: Answer) -> Event:
-    item = _item(answer, "in_progress", "")
-    return {"type": "response.output_item.added", "output_index": 0, "item": item}
-
-
-def _text_events(answer: Answer) -> Iterator[tuple[Event, int]]:
-    at = {"item_id": _item_id(answer), "output_index": 0, "content_index": 0}
-    yield _added(answer), 0
-    yield {"type": "response.content_part.added", **at, "part": _part("")}, 0
-    for piece in answer.pieces:
-        event = {"type": "response.output_text.delta", **at, "delta": piece}
-        yield {**event, "logprobs": []}, 1
-    done = {"type": "response.output_text.done", **at, "text": answer.text}
-    yield {**done, "logprobs": []}, 0
-    part = _part(answer.text)
-    yield {"type": "response.content_part.done", **at, "part": part}, 0
-
-
-def _call_events(answer: Answer) -> Iterator[tuple[Event, int]]:
-    at = {"item_id": _item_id(answer), "output_index": 0}
-    kind = "response.function_call_arguments"
-    yield _added(answer), 1
-    for piece in answer.pieces[1:]:
-        yield {"type": f"{kind}.delta", **at, "delta": piece}, 1
-    yield {"type": f"{kind}.done", **at, "arguments": answer.text}, 0

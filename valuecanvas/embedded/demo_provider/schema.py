@@ -1,6 +1,4 @@
-"""A simple value that satisfies a JSON Schema."""
-
-from __future__ import annotations
+"""A simple value that satisfies a JSON Schema, as structured answers need it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,9 +15,6 @@ _FORMATS = {
     "time": "00:00:00Z",
     "duration": "P1D",
     "email": "demo@example.com",
-    "hostname": "example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
     "uri": "https://example.com/demo",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
@@ -28,7 +23,8 @@ _FORMATS = {
 def example(schema: Schema, hints: Hints | None = None) -> Any:
     """A value that fits `schema`; objects get their required properties, or all.
 
-    `hints` fill properties by name where their type allows. Patterns aren't solved.
+    `hints` fill properties by name where their type allows. Neither patterns nor
+    `allOf` are solved.
     """
     return _Maker(schema, hints or {}).value(schema, "", 0)
 
@@ -50,26 +46,31 @@ class _Maker:
         if not isinstance(schema, dict):
             return _text(name)
         schema = self._resolved(schema, depth)
-        for key in ("const", "default"):
-            if key in schema:
-                return schema[key]
-        for key in ("enum", "examples"):
-            if schema.get(key):
-                return schema[key][0]
-        return self._typed(schema, name, depth)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        kind = _kind(schema, depth)
+        if kind == "object":
+            return self._object(schema, depth)
+        if kind == "array":
+            return self._array(schema, name, depth)
+        if kind in ("number", "integer"):
+            return _number(schema)
+        return {"boolean": True, "null": None}.get(kind, self._string(schema, name))
 
     def _resolved(self, schema: Schema, depth: int) -> Schema:
-        """The schema with `$ref`, `allOf` and one alternative merged in."""
+        """The schema with `$ref` and one alternative merged in."""
         for _ in range(_DEEPEST):
+            options = schema.get("anyOf") or schema.get("oneOf")
             if "$ref" in schema:
-                schema = {**self._target(schema["$ref"]), **_without(schema, "$ref")}
-            elif "allOf" in schema:
-                schema = self._merged(schema)
-            elif options := schema.get("anyOf") or schema.get("oneOf"):
-                rest = _without(schema, "anyOf", "oneOf")
-                schema = {**rest, **_pick(options, depth)}
+                part = self._target(schema["$ref"])
+            elif options:
+                part = _pick(options, depth)
             else:
                 break
+            merged = ("$ref", "anyOf", "oneOf")
+            schema = {**{k: v for k, v in schema.items() if k not in merged}, **part}
         return schema
 
     def _target(self, reference: str) -> Schema:
@@ -78,29 +79,6 @@ class _Maker:
             if step:
                 node = node.get(step, {}) if isinstance(node, dict) else {}
         return node if isinstance(node, dict) else {}
-
-    def _merged(self, schema: Schema) -> Schema:
-        whole: dict[str, Any] = dict(_without(schema, "allOf"))
-        for part in schema["allOf"]:
-            part = self._resolved(part, 0)
-            both = whole, part
-            whole = {**whole, **part}
-            if any("properties" in side for side in both):
-                whole["properties"] = _joined(both, "properties")
-                whole["required"] = [n for s in both for n in s.get("required", [])]
-        return whole
-
-    def _typed(self, schema: Schema, name: str, depth: int) -> Any:
-        kind = _kind(schema, depth)
-        if kind == "object":
-            return self._object(schema, depth)
-        if kind == "array":
-            return self._array(schema, name, depth)
-        if kind in ("number", "integer"):
-            return _number(schema)
-        if kind == "boolean":
-            return True
-        return None if kind == "null" else self._string(schema, name)
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
@@ -112,36 +90,23 @@ class _Maker:
         return {n: self.value(properties.get(n), n, depth + 1) for n in names}
 
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
-        fixed = [self.value(s, name, depth + 1) for s in schema.get("prefixItems", [])]
         least, most = schema.get("minItems", 0), schema.get("maxItems", 99)
-        items = schema.get("items", {})
-        phrases = self.hints.get(plain(name))
+        items, phrases = schema.get("items", {}), self.hints.get(plain(name))
         if phrases and _kind(items, depth) == "string" and "enum" not in items:
             return list(phrases)[:most]
-        wanted = least if depth > _DEEPEST or fixed else max(least, 1)
-        more = min(wanted, most) - len(fixed)
-        return fixed + [self.value(items, name, depth + 1) for _ in range(more)]
+        wanted = least if depth > _DEEPEST else max(least, 1)
+        return [self.value(items, name, depth + 1) for _ in range(min(wanted, most))]
 
     def _string(self, schema: Schema, name: str) -> str:
         if schema.get("format") in _FORMATS:
             return _FORMATS[str(schema["format"])]
         phrases = self.hints.get(plain(name))
         text: str = " ".join(phrases) if phrases else _text(name)
-        text = text.ljust(schema.get("minLength", 0), ".")
-        most: int = schema.get("maxLength", len(text))
-        return text[:most]
+        return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
 
 
 def _text(name: str) -> str:
     return f"demo {name.replace('_', ' ')}".strip()
-
-
-def _joined(sides: tuple[Schema, Schema], key: str) -> dict[str, Any]:
-    return {**sides[0].get(key, {}), **sides[1].get(key, {})}
-
-
-def _without(schema: Schema, *keys: str) -> Schema:
-    return {key: value for key, value in schema.items() if key not in keys}
 
 
 def _pick(options: Sequence[Any], depth: int) -> Schema:
@@ -158,25 +123,16 @@ def _kind(schema: Schema, depth: int) -> str:
         return "null" if depth >= _DEEPEST and "null" in kind else str(kind[0])
     if kind is None and "properties" in schema:
         return "object"
-    if kind is None and ("items" in schema or "prefixItems" in schema):
-        return "array"
-    return str(kind or "string")
+    return str(kind or ("array" if "items" in schema else "string"))
 
 
 def _number(schema: Schema) -> int | float:
     """The first of some likely numbers that keeps within the bounds."""
-    step = schema.get("multipleOf") or 1
-    low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf))
-    high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf))
-    likely = [step]
-    if low > -math.inf:
-        likely += [math.ceil(low / step) * step, math.ceil(low / step) * step + step]
-    if high < math.inf:
-        likely += [
-            math.floor(high / step) * step,
-            math.floor(high / step) * step - step,
-        ]
-    barred = (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum"))
-    fitting = [n for n in likely if low <= n <= high and n not in barred]
-    value = fitting[0] if fitting else (low + high) / 2
-    return int(value) if schema.get("type") == "integer" else value
+    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above = schema.get("exclusiveMinimum", -math.inf)
+    below = schema.get("exclusiveMaximum", math.inf)
+    low, high = max(least, above), min(most, below)
+    likely = (1, low, low + 1, high, high - 1, (low + high) / 2)
+    fitting = (n for n in likely if least <= n <= most and above < n < below)
+    value = next(fitting, 1)
+    return math.ceil(value) if schema.get("type") == "integer" else value

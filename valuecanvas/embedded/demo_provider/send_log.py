@@ -1,80 +1,94 @@
-"""The referee: for each attempt, a file of what was written to the socket."""
-
-from __future__ import annotations
+"""The send log: for each call, a file of what was written to the socket."""
 
 import os
-import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider.usage import Usage
+from valuecanvas.embedded.demo_provider.payload import Reply, Stream
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
-class Record(Protocol):
-    """Takes down one attempt."""
+@dataclass(slots=True)
+class Counts:
+    """Calls of one model: how many came, and how many are in flight."""
 
-    def wrote(self, tokens: int) -> None:
-        """`tokens` more were accepted by the socket."""
-
-    def end(self, how: str, usage: Usage | None) -> None:
-        """The attempt is over; `usage` is what was reported, if it was sent."""
+    requests: int = 0
+    in_flight: int = 0
 
 
-class NoRecord:
-    """Where no referee is asked for."""
+class Call:
+    """One call: counted while it lasts, its tokens written down as they are sent.
 
-    def wrote(self, tokens: int) -> None:
-        """Nothing to do."""
+    One write() a line survives kill -9.
+    """
 
-    def end(self, how: str, usage: Usage | None) -> None:
-        """Nothing to do."""
-
-
-class FileRecord:
-    """Appends to the attempt's own file; one write() a line survives kill -9."""
-
-    def __init__(self, path: Path, start: dict[str, Any]) -> None:
-        self._fd = os.open(path, _FLAGS, 0o600)
+    def __init__(self, counts: Counts, path: Path | None, start: dict[str, Any]):
+        self.outcome = "failed"
+        self.usage: dict[str, Any] | None = None
         self._tokens = 0
-        self._line({"event": "start", **start, "at": time.time()})
+        self._counts = counts
+        self._fd = None if path is None else os.open(path, _FLAGS, 0o600)
+        self._write({**start, "at": time.time()})
+        counts.requests += 1
+        counts.in_flight += 1
 
-    def wrote(self, tokens: int) -> None:
-        """Appends the tokens written so far, if there are new ones."""
-        if tokens:
+    def count_sent(self, tokens: int) -> None:
+        """Writes down that so many tokens more were accepted by the socket."""
+        if tokens and self._fd is not None:
             self._tokens += tokens
             os.write(self._fd, b'{"tokens":%d}\n' % self._tokens)
 
-    def end(self, how: str, usage: Usage | None) -> None:
-        """Appends the last line and closes the file."""
-        last = {"event": "end", "how": how, "tokens": self._tokens, "usage": usage}
-        self._line({**last, "at": time.time()})
-        os.close(self._fd)
+    def end(self) -> None:
+        """Writes down how the call ended, and the usage that was reported."""
+        self._counts.in_flight -= 1
+        self._write(
+            {"outcome": self.outcome, "usage": self.usage, "ended_at": time.time()}
+        )
+        if self._fd is not None:
+            os.close(self._fd)
 
-    def _line(self, value: dict[str, Any]) -> None:
-        os.write(self._fd, orjson.dumps(value) + b"\n")
+    def _write(self, values: dict[str, Any]) -> None:
+        if self._fd is not None:
+            os.write(self._fd, orjson.dumps(values) + b"\n")
 
 
-def file_name(attempt: str) -> str:
-    """The file of an attempt id; ids that aren't safe names go by their hash."""
-    if _SAFE_NAME.fullmatch(attempt):
-        return f"{attempt}.jsonl"
-    return f"h{sha256(attempt.encode(errors='replace')).hexdigest()[:32]}.jsonl"
+class Calls:
+    """All calls, counted by model, and logged where a folder is named."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.by_model: dict[str, Counts] = defaultdict(Counts)
+        self._folder = folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self, reply: Reply, *, endpoint: str, attempt: str | None) -> Call:
+        """Admits a call; `attempt` is the caller's id for it, else one is made."""
+        counts = self.by_model[reply.model]
+        if self._folder is None:
+            return Call(counts, None, {})
+        unique = uuid.uuid4().hex
+        start = {
+            "attempt": attempt or unique,
+            "model": reply.model,
+            "endpoint": endpoint,
+            "stream": isinstance(reply.payload, Stream),
+            "prompt_tokens": reply.prompt_tokens,
+        }
+        return Call(counts, self._folder / f"{unique}.jsonl", start)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt as the referee saw it.
+    """One call as the send log has it.
 
-    `how` is None while it goes on (or the provider was killed); `at` and `ended_at`
+    `outcome` is None while it goes on (or the provider was killed); `at` and `ended_at`
     are Unix seconds.
     """
 
@@ -85,30 +99,17 @@ class Attempt:
     prompt_tokens: int
     at: float
     tokens: int = 0
-    how: str | None = None
-    usage: dict[str, Any] | None = field(default=None)
+    outcome: str | None = None
+    usage: dict[str, Any] | None = None
     ended_at: float | None = None
 
 
 def read_attempts(folder: Path | str) -> list[Attempt]:
-    """All attempts in a referee folder, by their start; a torn last line is left."""
-    attempts = [a for path in Path(folder).glob("*.jsonl") for a in _read(path)]
+    """All attempts in a send log, by their start."""
+    attempts = []
+    for path in Path(folder).glob("*.jsonl"):
+        lines = path.read_bytes().split(b"\n")[:-1]  # a torn last line is left
+        values = {k: v for line in lines for k, v in orjson.loads(line).items()}
+        if values:
+            attempts.append(Attempt(**values))
     return sorted(attempts, key=lambda attempt: attempt.at)
-
-
-def _read(path: Path) -> Iterator[Attempt]:
-    """The attempts of one file: an id that came twice has two starts in it."""
-    attempt: Attempt | None = None
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        value = orjson.loads(line)
-        event = value.pop("event", None)
-        if event == "start":
-            if attempt is not None:
-                yield attempt
-            attempt = Attempt(**value)
-        elif attempt is not None:
-            if event == "end":
-                value["ended_at"] = value.pop("at")
-            attempt = replace(attempt, **value)
-    if attempt is not None:
-        yield attempt

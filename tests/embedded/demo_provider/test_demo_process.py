@@ -8,18 +8,18 @@ from http.client import HTTPConnection
 
 import pytest
 from django.core.management import CommandError, call_command
-from openai import OpenAI
+from openai import APIStatusError, OpenAI
 
 from llm.management.commands import demo_provider as command
 from valuecanvas.embedded.demo_provider import __main__ as entry
 from valuecanvas.embedded.demo_provider import process
-from valuecanvas.embedded.demo_provider.options import Options
 from valuecanvas.embedded.demo_provider.process import demo_process
+from valuecanvas.embedded.demo_provider.server import Options
 
 
-def models_status(port, host="127.0.0.1"):
+def models_status(port):
     """The status of GET /v1/models."""
-    connection = HTTPConnection(host, port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/v1/models")
         return connection.getresponse().status
@@ -28,11 +28,12 @@ def models_status(port, host="127.0.0.1"):
 
 
 def test_process__behaving__overrides_for_a_while(demo_provider):
-    with demo_provider.behaving("*", "status-418"):
-        assert models_status(demo_provider.port) == 418
-        assert demo_provider.stats()["(models)"]["ends"]["status-418"] >= 1
-    assert models_status(demo_provider.port) == 200
-    demo_provider.reset()
+    with OpenAI(base_url=demo_provider.url, api_key="x", max_retries=0) as client:
+        with demo_provider.behaving("acme/teapot-1", "status-418"):
+            with pytest.raises(APIStatusError):
+                client.embeddings.create(model="acme/teapot-1", input="hi")
+            assert demo_provider.stats()["acme/teapot-1"]["requests"] == 1
+        assert client.embeddings.create(model="acme/teapot-1", input="hi").data
 
 
 def test_process__bad_override__raises(demo_provider):
@@ -41,30 +42,28 @@ def test_process__bad_override__raises(demo_provider):
 
 
 def test_process__unknown_attempt__raises(demo_provider, monkeypatch):
-    monkeypatch.setattr(process, "_REFEREE_SECONDS", 0.02)
+    monkeypatch.setattr(process, "_LOG_SECONDS", 0.02)
     with pytest.raises(TimeoutError):
         demo_provider.attempt("never-made")
 
 
 def test_process__ended_attempts__waits_for_all(tmp_path):
-    with demo_process(referee=tmp_path) as demo:
+    with demo_process(send_log=tmp_path) as demo:
         assert models_status(demo.port) == 200
         assert demo.ended_attempts() == []
         with OpenAI(base_url=demo.url, api_key="x") as client:
             client.embeddings.create(model="demo-embedding", input="hi")
         [attempt] = demo.ended_attempts()
-        assert (attempt.endpoint, attempt.how) == ("/v1/embeddings", "done")
+        assert (attempt.endpoint, attempt.outcome) == ("/v1/embeddings", "done")
 
 
-def test_process__without_referee_and_control__has_neither():
+def test_process__without_log_and_control__has_neither():
     with demo_process(control=False) as demo:
         assert demo.attempts() == []
-        with pytest.raises(ValueError, match="Unknown request URL"):
+        with pytest.raises(ValueError, match="Not Found: GET /_stats"):
             demo.stats()
-        demo.stop()
-        demo.stop()
-        with pytest.raises(ConnectionRefusedError):
-            models_status(demo.port)
+    with pytest.raises(ConnectionRefusedError):
+        models_status(demo.port)
 
 
 def test_process__port_taken__says_that_it_did_not_start(demo_provider, capfd):
@@ -78,9 +77,8 @@ def test_process__that_does_not_heed_sigterm__is_killed(monkeypatch):
     monkeypatch.setattr(process, "_STOP_SECONDS", 0.2)
     with demo_process() as demo:
         os.kill(demo.pid, signal.SIGSTOP)
-        demo.stop()
-        with pytest.raises(ProcessLookupError):
-            os.kill(demo.pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(demo.pid, 0)
 
 
 @pytest.mark.parametrize("end", ["stdin", "sigint", "sigterm"])
@@ -91,8 +89,6 @@ def test_main__told_to_stop__exits_cleanly(end):
             sys.executable,
             "-m",
             "valuecanvas.embedded.demo_provider",
-            "--host",
-            "::1",
             *options,
         ],
         stdin=subprocess.PIPE,
@@ -102,30 +98,30 @@ def test_main__told_to_stop__exits_cleanly(end):
         assert started.stdout is not None
         assert started.stdin is not None
         line = started.stdout.readline()
-        assert line.startswith("demo provider listening on http://[::1]:")
+        assert line.startswith("demo provider listening on http://127.0.0.1:")
         port = int(line.rpartition(":")[2].split("/")[0])
-        assert models_status(port, "::1") == 200
+        assert models_status(port) == 200
         if end == "stdin":
             started.stdin.write("not yet")
             started.stdin.flush()
-            assert models_status(port, "::1") == 200
+            assert models_status(port) == 200
             started.stdin.close()
         else:
             started.send_signal(getattr(signal, end.upper()))
         assert started.wait(60) == 0
 
 
-def test_main__host_off_loopback__is_a_usage_error(capsys):
+def test_main__port_taken__is_a_usage_error(demo_provider, capsys):
     with pytest.raises(SystemExit) as caught:
-        entry.main(["--host", "192.0.2.1"])
+        entry.main(["--port", str(demo_provider.port)])
     assert caught.value.code == 2
-    assert "loopback only" in capsys.readouterr().err
+    assert "address already in use" in capsys.readouterr().err
 
 
 def test_main__help__lists_the_behaviours(capsys):
     with pytest.raises(SystemExit):
         entry.main(["--help"])
-    assert "drip@20ms:200" in capsys.readouterr().out
+    assert "drip@PAUSE[:TOKENS]" in capsys.readouterr().out
 
 
 def test_command__arguments__reach_the_server(monkeypatch, tmp_path, capsys):
@@ -136,11 +132,11 @@ def test_command__arguments__reach_the_server(monkeypatch, tmp_path, capsys):
         announce("demo provider listening on http://127.0.0.1:1/v1")
 
     monkeypatch.setattr(command, "serve", serve)
-    call_command(command.Command(), f"--referee={tmp_path}", "--port=1", "--control")
-    assert served == [Options(port=1, referee=tmp_path, control=True)]
+    call_command(command.Command(), f"--send-log={tmp_path}", "--port=1", "--control")
+    assert served == [Options(port=1, send_log=tmp_path, control=True)]
     assert capsys.readouterr().out.endswith("127.0.0.1:1/v1\n")
 
 
-def test_command__host_off_loopback__is_a_command_error():
-    with pytest.raises(CommandError, match="loopback only"):
-        call_command(command.Command(), "--host=0.0.0.0")
+def test_command__port_taken__is_a_command_error(demo_provider):
+    with pytest.raises(CommandError, match="address already in use"):
+        call_command(command.Command(), f"--port={demo_provider.port}")

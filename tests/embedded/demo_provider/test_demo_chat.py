@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures_demo import content_of
 from valuecanvas.embedded.demo_provider import tokens
-from valuecanvas.embedded.demo_provider.industries import BLOCKS
+from valuecanvas.embedded.demo_provider.canvas import BLOCKS
 
 CANVAS = "Generate a business model canvas for a SaaS platform"
 WEATHER = {
@@ -132,15 +132,6 @@ async def test_chat__ignore_max_tokens__sends_more(demo_server):
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
-@pytest.mark.parametrize("stop", ["Channels", ["nowhere", "Channels", "Cost"], [""]])
-async def test_chat__stop__ends_before_it(demo_server, stop):
-    body = await demo_server.answer("demo", CANVAS, stop=stop)
-    text = body["choices"][0]["message"]["content"]
-    assert ("Channels" in text) == (stop == [""])
-    assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["usage"]["completion_tokens"] == tokens.count(text)
-
-
 async def test_chat__n__gives_that_many_choices(demo_server):
     body = await demo_server.answer("demo", n=3)
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
@@ -170,13 +161,11 @@ async def test_chat__echo__is_verbatim(demo_server):
     assert (await silent.json())["choices"][0]["message"]["content"] == ""
 
 
-async def test_chat__images__are_counted_and_mentioned(demo_server):
+async def test_chat__images__are_counted(demo_server):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     text = {"type": "text", "text": "What is this?"}
-    for images, words in ((1, "one image"), (2, "2 images")):
-        parts = [text, *[image] * images]
-        body = await demo_server.answer("demo", parts)
-        assert words in body["choices"][0]["message"]["content"]
+    for images in (1, 2):
+        body = await demo_server.answer("demo", [text, *[image] * images])
         wanted = tokens.count("What is this?") + 85 * images
         assert body["usage"]["prompt_tokens"] == wanted
 

@@ -1,4 +1,4 @@
-"""The referee's files: what was written for each attempt."""
+"""The send log: what was written for each attempt."""
 
 import asyncio
 import json
@@ -7,23 +7,12 @@ import struct
 
 import pytest
 
-from valuecanvas.embedded.demo_provider.send_log import (
-    FileRecord,
-    file_name,
-    read_attempts,
-)
-
-START = {
-    "attempt": "a",
-    "model": "m",
-    "endpoint": "/v1/x",
-    "stream": True,
-    "prompt_tokens": 3,
-}
+from valuecanvas.embedded.demo_provider.payload import Reply, Whole
+from valuecanvas.embedded.demo_provider.send_log import Calls, read_attempts
 
 
 async def attempt_of(demo_server, name, model, **fields):
-    """A chat under an attempt id; then what the referee saw of it."""
+    """A chat under an attempt id; then what the send log has of it."""
     demo_server.client.headers["x-valuecanvas-attempt"] = name
     async with demo_server.chat(model, **fields) as response:
         await response.read()
@@ -31,7 +20,7 @@ async def attempt_of(demo_server, name, model, **fields):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_referee__finished_call__has_its_tokens_and_usage(demo_server, stream):
+async def test_send_log__finished_call__has_its_tokens_and_usage(demo_server, stream):
     options = {"stream_options": {"include_usage": True}} if stream else {}
     [attempt] = await attempt_of(
         demo_server, "try-1", "ok-31", stream=stream, **options
@@ -39,58 +28,56 @@ async def test_referee__finished_call__has_its_tokens_and_usage(demo_server, str
     size = 28 if stream else 29
     assert (attempt.model, attempt.stream) == ("ok-31", stream)
     assert attempt.endpoint == "/v1/chat/completions"
-    assert (attempt.how, attempt.tokens, attempt.prompt_tokens) == ("done", size, 1)
+    assert (attempt.outcome, attempt.tokens, attempt.prompt_tokens) == ("done", size, 1)
     assert attempt.usage["completion_tokens"] == size
     assert attempt.ended_at >= attempt.at
-    assert (demo_server.referee / "try-1.jsonl").is_file()
 
 
-async def test_referee__stream_without_usage__says_so(demo_server):
+async def test_send_log__stream_without_usage__says_so(demo_server):
     [attempt] = await attempt_of(demo_server, "try-1", "ok-31", stream=True)
     assert (attempt.tokens, attempt.usage) == (29, None)
 
 
-async def test_referee__no_id__makes_one(demo_server):
+async def test_send_log__no_id__makes_one(demo_server):
     await demo_server.answer("ok-31")
     await demo_server.answer("ok-31")
     assert len({attempt.attempt for attempt in demo_server.attempts}) == 2
 
 
-async def test_referee__same_id_twice__keeps_both(demo_server):
+async def test_send_log__same_id_twice__keeps_both(demo_server):
     await attempt_of(demo_server, "twin", "ok-31")
     attempts = await attempt_of(demo_server, "twin", "status-500")
-    assert [(a.model, a.how) for a in attempts] == [
+    assert [(a.model, a.outcome) for a in attempts] == [
         ("ok-31", "done"),
         ("status-500", "status-500"),
     ]
-    assert len(list(demo_server.referee.iterdir())) == 1
 
 
-async def test_referee__client_leaves_mid_stream__counts_what_was_written(demo_server):
+async def test_send_log__client_leaves_mid_stream__counts_what_was_written(demo_server):
     async with demo_server.chat("drip@5ms:10000", stream=True) as response:
         async for line in response.content:
             if b'"content":"Hello"' in line:
                 break
         response.close()
-    while (attempt := demo_server.attempts[0]).how is None:
+    while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
-    assert attempt.how == "client_gone"
+    assert attempt.outcome == "client_gone"
     assert 1 <= attempt.tokens < 10_000
 
 
-async def test_referee__reader_stops_reading__counts_only_what_the_kernel_took(
+async def test_send_log__reader_stops_reading__counts_only_what_the_kernel_took(
     demo_server,
 ):
     async with demo_server.chat("huge@50MB") as response:
         await response.content.readexactly(1000)
         response.close()
-    while (attempt := demo_server.attempts[0]).how is None:
+    while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
-    assert attempt.how == "client_gone"
+    assert attempt.outcome == "client_gone"
     assert attempt.tokens < 10_000_000
 
 
-async def test_referee__client_resets_amid_writes__is_client_gone(demo_server):
+async def test_send_log__client_resets_amid_writes__is_client_gone(demo_server):
     port = int(demo_server.url.rpartition(":")[2])
     messages = [{"role": "user", "content": "hi"}]
     body = {"model": "drip@0ms:100000", "stream": True, "messages": messages}
@@ -101,23 +88,23 @@ async def test_referee__client_resets_amid_writes__is_client_gone(demo_server):
         while not demo_server.attempts or not demo_server.attempts[0].tokens:
             await asyncio.sleep(0)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    while (attempt := demo_server.attempts[0]).how is None:
+    while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
-    assert attempt.how == "client_gone"
+    assert attempt.outcome == "client_gone"
     assert attempt.tokens < 100_000
 
 
-async def test_referee__whole_answer_read_slowly__is_done_once_it_is_out(demo_server):
+async def test_send_log__whole_answer_read_slowly__is_done_once_it_is_out(demo_server):
     async with demo_server.chat("drip@0ms:2000000") as response:
         await response.content.readexactly(1000)
         assert demo_server.attempts[0].tokens == 0
         await response.read()
-    while (attempt := demo_server.attempts[0]).how is None:
+    while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
-    assert (attempt.how, attempt.tokens) == ("done", 2_000_000)
+    assert (attempt.outcome, attempt.tokens) == ("done", 2_000_000)
 
 
-async def test_referee__client_leaves_before_the_answer__is_client_gone(demo_server):
+async def test_send_log__client_leaves_before_the_answer__is_client_gone(demo_server):
     async def ask():
         async with demo_server.chat("slow@30s"):
             raise AssertionError("nothing was to come")
@@ -126,33 +113,31 @@ async def test_referee__client_leaves_before_the_answer__is_client_gone(demo_ser
     while not demo_server.attempts:
         await asyncio.sleep(0.005)
     task.cancel()
-    while (attempt := demo_server.attempts[0]).how is None:
+    while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
-    assert (attempt.how, attempt.tokens) == ("client_gone", 0)
+    assert (attempt.outcome, attempt.tokens) == ("client_gone", 0)
 
 
-def test_file_name__unsafe_id__goes_by_its_hash():
-    assert file_name("req_1.a-B") == "req_1.a-B.jsonl"
-    for name in ("../../etc/passwd", "", ".hidden", "a" * 129, "a/b", "\x00", "ü"):
-        assert file_name(name).startswith("h")
-        assert "/" not in file_name(name)
-    assert file_name("a/b") != file_name("a/c")
+async def test_send_log__unsafe_id__stays_within_the_folder(demo_server):
+    for name in ("../../etc/passwd", ".hidden", "a" * 300, "a/b"):
+        assert await attempt_of(demo_server, name, "ok-31")
+    assert len(list(demo_server.send_log.glob("*.jsonl"))) == 4
 
 
 def test_read_attempts__killed_while_writing__gives_the_last_whole_line(tmp_path):
-    path = tmp_path / "a.jsonl"
-    record = FileRecord(path, START)
-    record.wrote(2)
-    record.wrote(0)
-    record.wrote(3)
+    reply = Reply("m", 3, Whole(b"", 5, None))
+    call = Calls(tmp_path).begin(reply, endpoint="/v1/x", attempt="a")
+    call.count_sent(2)
+    call.count_sent(0)
+    call.count_sent(3)
+    [path] = tmp_path.iterdir()
     with path.open("ab") as file:
         file.write(b'{"tok')
     [attempt] = read_attempts(tmp_path)
-    assert (attempt.tokens, attempt.how, attempt.ended_at) == (5, None, None)
-    record.end("done", None)
+    assert (attempt.tokens, attempt.outcome, attempt.ended_at) == (5, None, None)
+    call.end()
 
 
-def test_read_attempts__empty_or_headless_file__has_none(tmp_path):
+def test_read_attempts__empty_file__has_none(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"")
-    (tmp_path / "b.jsonl").write_bytes(b'{"tokens":4}\n')
     assert read_attempts(tmp_path) == []

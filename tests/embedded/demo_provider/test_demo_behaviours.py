@@ -7,16 +7,15 @@ import pytest
 from valuecanvas.embedded.demo_provider.behaviours import (
     TABLE,
     Behaviour,
-    Cut,
-    UnknownBehaviour,
+    Overrides,
     describe,
     parse,
 )
+from valuecanvas.embedded.demo_provider.payload import RequestRefused
 
 NAMES = [
     ("demo", Behaviour()),
     ("ok", Behaviour()),
-    ("demo/ok", Behaviour()),
     ("acme/large-2-chat", Behaviour()),
     ("text-embedding-3-small", Behaviour()),
     ("ok-31", Behaviour(chunks=31)),
@@ -24,19 +23,19 @@ NAMES = [
     ("slow@1.5s", Behaviour(delay=1.5)),
     ("drip@20ms", Behaviour(pause=0.02)),
     ("drip@20ms:200", Behaviour(pause=0.02, tokens=200)),
-    ("reset@37", Behaviour(cut=Cut("reset", 37))),
+    ("reset@37", Behaviour(cut="reset", after=37)),
     ("hang", Behaviour(hang="silent")),
     ("hang_headers", Behaviour(hang="headers")),
-    ("stall@5", Behaviour(cut=Cut("stall", 5))),
+    ("stall@5", Behaviour(cut="stall", after=5)),
     ("status-500", Behaviour(status=500)),
     ("status-429@7", Behaviour(status=429, retry_after="7")),
     ("status-429@-1", Behaviour(status=429, retry_after="-1")),
     ("status-429:insufficient_quota", Behaviour(status=429, code="insufficient_quota")),
-    ("malformed", Behaviour(cut=Cut("malformed", 0))),
-    ("malformed@3", Behaviour(cut=Cut("malformed", 3))),
+    ("malformed", Behaviour(cut="malformed", after=0)),
+    ("malformed@3", Behaviour(cut="malformed", after=3)),
     ("html-502", Behaviour(html=502)),
-    ("truncated", Behaviour(cut=Cut("truncated", None))),
-    ("error-event@5", Behaviour(cut=Cut("error_event", 5))),
+    ("truncated", Behaviour(cut="truncated")),
+    ("error-event@5", Behaviour(cut="error_event", after=5)),
     ("lie_usage-low", Behaviour(lie="low")),
     ("huge", Behaviour(huge=0)),
     ("huge@10MB", Behaviour(huge=10_000_000)),
@@ -51,8 +50,10 @@ NAMES = [
     ("cached@4", Behaviour(cached=4)),
     ("responses", Behaviour(responses=True)),
     ("ok-31+slow@50ms", Behaviour(chunks=31, delay=0.05)),
-    ("demo/echo+drip@1ms", Behaviour(echo=True, pause=0.001)),
+    ("echo+drip@1ms", Behaviour(echo=True, pause=0.001)),
     ("status-500+status-503", Behaviour(status=503)),
+    ("status-429@7+status-503", Behaviour(status=503)),
+    ("reset@3+truncated", Behaviour(cut="truncated")),
 ]
 
 
@@ -65,7 +66,6 @@ def test_parse__name_in_the_table__gives_its_behaviour(name, behaviour):
     "name",
     [
         "",
-        "demo/",
         "hagn",
         "rest@37",
         "ok-many",
@@ -79,14 +79,15 @@ def test_parse__name_in_the_table__gives_its_behaviour(name, behaviour):
     ],
 )
 def test_parse__slip_of_the_pen__is_refused(name):
-    with pytest.raises(UnknownBehaviour):
+    with pytest.raises(RequestRefused):
         parse(name)
 
 
-def test_table__every_example__is_matched_by_its_own_row_alone():
-    for row in TABLE:
-        matching = [r.example for r in TABLE if r.pattern.fullmatch(row.example)]
-        assert matching == [row.example]
+def test_table__every_row__matches_names_that_no_other_matches():
+    parts = {part for name, _ in NAMES for part in name.split("+")}
+    found = [[r.form for r in TABLE if r.pattern.fullmatch(part)] for part in parts]
+    assert {form for forms in found for form in forms} == {r.form for r in TABLE}
+    assert max(len(forms) for forms in found) == 1
 
 
 def test_describe__table__has_a_line_for_each_behaviour():
@@ -95,8 +96,15 @@ def test_describe__table__has_a_line_for_each_behaviour():
     assert all(re.match(r"\S+ +\S", line) for line in lines)
 
 
-def test_calm__faults_beside_pace__keeps_the_pace_alone():
+def test_without_faults__faults_beside_pace__keeps_the_pace_alone():
     behaviour = parse("slow@1s+drip@2ms:9+reset@3+status-500+lie_usage-low")
-    assert behaviour.faulty
-    assert behaviour.calm() == Behaviour(delay=1, pause=0.002, tokens=9)
-    assert not behaviour.calm().faulty
+    harmless = Behaviour(delay=1, pause=0.002, tokens=9)
+    assert behaviour.without_faults() == harmless == harmless.without_faults()
+
+
+def test_overrides__flaky_model__fails_in_the_same_order_each_time():
+    one, other = Overrides(), Overrides()
+    turns = [one.behaviour("flaky@30").status for _ in range(200)]
+    assert turns == [other.behaviour("flaky@30").status for _ in range(200)]
+    assert turns[:100].count(500) == turns[100:].count(500) == 30
+    assert turns[:100] != turns[100:]
