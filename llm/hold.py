@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from billing.ledger import UNFIT, Admit, BudgetRefused, Claim, Hit, Ledger
 from billing.ledger import Admission as LedgerAnswer
-from billing.ledger import Admit, BudgetRefused, Claim, Hit, Ledger
 from llm import postings
 from llm.journal import Journal, JournalFull
 from llm.resolve import dearest, prompt_within
@@ -72,6 +72,6 @@ class Holder:
         try:
             async with asyncio.timeout(ADMIT_WITHIN_S):
                 answer: LedgerAnswer = await self._ledger.put(item)
-        except (BatchUnavailable, TimeoutError) as error:
+        except (BatchUnavailable, TimeoutError, *UNFIT) as error:
             raise unavailable() from error
         return answer

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 
-from billing.ledger import Check, Ledger, Refusal
+from billing.ledger import UNFIT, Check, Ledger, Refusal
 from billing.lru import Lru
 from llm.resolve import party
 from llm.types import Plan
@@ -43,7 +43,7 @@ class LimitCheck:
         try:
             async with asyncio.timeout(WITHIN_S):
                 found: Refusal | None = await self._ledger.put(check)
-        except (BatchUnavailable, TimeoutError):
+        except (BatchUnavailable, TimeoutError, *UNFIT):
             return None
         self._known.put(key, (now, found))
         return found

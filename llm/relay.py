@@ -13,6 +13,7 @@ import orjson
 from django.conf import settings
 
 from llm import dialects, upstream
+from llm.aside import aside
 from llm.breaker.board import Board
 from llm.breaker.types import Event, Pass, Rejected
 from llm.cache.assembly import Assembly
@@ -204,7 +205,9 @@ class Relay:
             raise Failed(
                 Verdict.FAILURE, "The provider's reply took too long.", timeout=True
             ) from error
-        return Delivery(candidate, _read(dialect, held, candidate, raw))
+        large = len(raw) > dialect.most_on_loop
+        whole = await aside(large, _read, dialect, held, candidate, raw)
+        return Delivery(candidate, whole)
 
     async def _flow_once(
         self, journey: Journey, candidate: Candidate, leave: Pass
@@ -246,7 +249,8 @@ class Relay:
         self, journey: Journey, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         held = journey.held
-        body = orjson.dumps(dialect.body(held, candidate))
+        large = held.call.size > dialect.most_on_loop
+        body = await aside(large, dialect.encoded, held, candidate)
         try:
             return await upstream.post(
                 self._pool,

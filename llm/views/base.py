@@ -13,8 +13,8 @@ from rest_framework.views import APIView
 
 from billing import acting, proof
 from llm import idempotency
+from llm.aside import LARGE_BYTES
 from llm.cache import directives
-from llm.checks import LARGE_BYTES
 from llm.choice import context
 from llm.responses import EventStream, json_response
 from llm.runtime import Runtime
