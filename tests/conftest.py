@@ -1,6 +1,9 @@
 """Engines for the whole run; the rest of the fixtures lives in tests/fixtures_*.py."""
 
 from django.conf import settings
+from django.test import TransactionTestCase
+
+from tests.tables import empty_tables
 
 pytest_plugins = [
     "tests.fixtures_billing",
@@ -11,5 +14,8 @@ pytest_plugins = [
 
 
 def pytest_configure() -> None:
-    """A user for each test must not cost a third of a second."""
+    """What each test pays for must not cost a third of a second."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
+    TransactionTestCase._fixture_teardown = (  # type: ignore[attr-defined]
+        lambda case: empty_tables()
+    )
