@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from llm.gateway import door
 
@@ -24,6 +31,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What htmx says where a page is left while it waits for an answer: no fault of ours. One
+# that failed otherwise has `htmx:sendError` or the like with it.
+ABORTED = frozenset({"htmx:afterRequest", "htmx:sendAbort"})
 
 
 @dataclass
@@ -39,6 +49,11 @@ class Site:
         assert answer is not None
         assert answer.status == 200, path
         return self.page
+
+    def hear(self, said: ConsoleMessage) -> None:
+        """Keep it if it is a complaint."""
+        if said.type == "error" and said.text not in ABORTED:
+            self.complaints.append(said.text)
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""
@@ -82,10 +97,7 @@ def site(
     page = context.new_page()
     one = Site(page, live_server.url)
     page.on("pageerror", lambda error: one.complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda said: one.complaints.append(said.text) if said.type == "error" else None,
-    )
+    page.on("console", one.hear)
     page.goto(f"{one.url}/admin/")
     page.fill("#id_username", "boss")
     page.fill("#id_password", "a-right-password")
