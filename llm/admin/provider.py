@@ -165,13 +165,12 @@ class ProviderAdmin(Admin):
         if request.method == "POST":
             return form_results.once(request, lambda: _listed(provider))
         sent = form_results.outcome_of(request)
-        value: Any = sent.value if sent else None
-        if value is None or value["problem"]:
-            if sent:
-                told = value["problem"] if value else sent.note
-                messages.error(request, f"{provider}: {told}")
+        if sent is None:
             return redirect(self._change_url(provider))
-        names = value["names"]
+        value = sent.value or {"names": [], "problem": ""}
+        if value["problem"]:
+            messages.error(request, f"{provider}: {value['problem']}")
+            return redirect(self._change_url(provider))
         routed = already_routed(provider)
         return self.page(
             request,
@@ -179,7 +178,8 @@ class ProviderAdmin(Admin):
             title=f"Models of {provider}",
             original=provider,
             provider=provider,
-            found=[(name, name in routed) for name in names],
+            found=[(name, name in routed) for name in value["names"]],
+            note=sent.note,
             may_add=request.user.has_perms(ADDING_RIGHTS),
             back=self._change_url(provider),
         )

@@ -1,12 +1,14 @@
 """A form of the admin that asks somebody outside asks once, however often it comes."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -203,6 +205,30 @@ def test_form__fault_while_asking__is_not_sent_again(
         assert outside.asked() == 0
         assert "what came of it is not known yet" in _body(shown)
         assert page is discover or WORDS in _body(shown)
+
+
+def test_form__sent_twice_at_once__asks_once(
+    operator: Client, outside: Outside
+) -> None:
+    form = discover(operator, outside)
+    outside.lister.release.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(_post_and_close, operator, form)
+        while not (outside.lister.asked or first.done()):
+            time.sleep(0.01)
+        second = operator.post(form.url, form.fields)["Location"]
+        assert form_results.UNKNOWN in _body(operator.get(second))
+        outside.lister.release.set()
+        assert first.result() == second
+    assert "model-b" in _body(operator.get(second))
+    assert len(outside.lister.asked) == 1
+
+
+def _post_and_close(client: Client, form: SentForm) -> str:
+    try:
+        return str(client.post(form.url, form.fields)["Location"])
+    finally:
+        connections.close_all()
 
 
 def test_result__too_large__says_so_and_keeps_what_was_typed(
