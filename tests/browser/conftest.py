@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.test import Client
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -22,6 +24,7 @@ from llm.gateway import door
 
 # However busy the machine is: what takes longer than this will not come.
 PATIENCE_MS = 60_000
+PASSWORD = "a-right-password"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -91,18 +94,17 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def site(
     context: BrowserContext, live_server: Any, transactional_db: None
 ) -> Iterator[Site]:
-    """Signed in through the log-in page."""
+    """Signed in by a session that the browser has already."""
     cache.clear()
-    User.objects.create_superuser("boss", password="a-right-password")
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss", password=PASSWORD))
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session}
+    context.add_cookies([{**cookie, "url": live_server.url, "httpOnly": True}])
     page = context.new_page()
     one = Site(page, live_server.url)
     page.on("pageerror", lambda error: one.complaints.append(str(error)))
     page.on("console", one.hear)
-    page.goto(f"{one.url}/admin/")
-    page.fill("#id_username", "boss")
-    page.fill("#id_password", "a-right-password")
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
     yield one
     page.close()
     door().close()
