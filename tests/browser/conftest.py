@@ -98,9 +98,12 @@ def site(
     cache.clear()
     client = Client()
     client.force_login(User.objects.create_superuser("boss", password=PASSWORD))
-    session = client.cookies[settings.SESSION_COOKIE_NAME].value
-    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session}
-    context.add_cookies([{**cookie, "url": live_server.url, "httpOnly": True}])
+    name = settings.SESSION_COOKIE_NAME
+    session = client.cookies[name].value
+    # HTTP-only, as the log-in page makes it.
+    context.add_cookies(
+        [{"name": name, "value": session, "url": live_server.url, "httpOnly": True}]
+    )
     page = context.new_page()
     one = Site(page, live_server.url)
     page.on("pageerror", lambda error: one.complaints.append(str(error)))
