@@ -33,7 +33,7 @@ credentials: $(VENV)/.runtime ## Issue a new admin password and a new API key.
 	@$(RUN) manage.py credentials
 
 test: $(VENV)/.dev $(VENV)/.local-model ## Run the tests on engines of their own; ARGS goes to pytest.
-	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n logical --maxprocesses 4 --dist loadscope --cov)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --cov)
 
 check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and docs.
 	$(RUN) -m ruff check .

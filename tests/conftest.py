@@ -1,7 +1,13 @@
 """Engines for the whole run; the rest of the fixtures lives in tests/fixtures_*.py."""
 
+import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
 
+from tests.tables import empty_tables
+
+# Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
+SLOW = ("browser", "faults", "races")
 pytest_plugins = [
     "tests.fixtures_billing",
     "tests.fixtures_demo",
@@ -11,5 +17,13 @@ pytest_plugins = [
 
 
 def pytest_configure() -> None:
-    """A user for each test must not cost a third of a second."""
+    """What each test pays for must not cost a third of a second."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
+    TransactionTestCase._fixture_teardown = (  # type: ignore[attr-defined]
+        lambda case: empty_tables()
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, in whatever order they are."""
+    items.sort(key=lambda item: item.path.parent.name not in SLOW)

@@ -18,6 +18,8 @@ _STATEMENTS = {
         WHERE day < %(old_day)s AND spent = 0 AND reserved = 0 LIMIT %(most)s)""",
     "changes": """DELETE FROM core_change WHERE id IN (
         SELECT id FROM core_change WHERE created_at < %(old_change)s LIMIT %(most)s)""",
+    "form_results": """DELETE FROM core_form_result WHERE id IN (
+        SELECT id FROM core_form_result WHERE until <= %(now)s LIMIT %(most)s)""",
     # What was found amiss stays.
     "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
         SELECT id FROM billing_ledgercheck
@@ -30,6 +32,7 @@ def purge() -> dict[str, int]:
     now = timezone.now()
     values: dict[str, dt.date | dt.datetime | int] = {
         "old_day": now.date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
+        "now": now,
         "old_change": now - CHANGES_KEPT,
         "old_check": now - CHECKS_KEPT,
         "most": AT_A_TIME,

@@ -1,6 +1,6 @@
 """The ledger: admission and settlement of every request, by group commit."""
 
-from billing.ledger.ledger import Ledger, commit_now
+from billing.ledger.ledger import UNFIT, Ledger, commit_now
 from billing.ledger.types import (
     Admission,
     Admit,
@@ -27,6 +27,7 @@ from billing.ledger.types import (
 )
 
 __all__ = [
+    "UNFIT",
     "Admission",
     "Admit",
     "Admitted",

@@ -42,6 +42,8 @@ from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 # Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
 HISTORY_TTL_S = 5.0
 MOST_SCOPES = 50_000
+# What an item ends in that can never be written, whatever the database's state.
+UNFIT = (psycopg.DataError, psycopg.IntegrityError, orjson.JSONEncodeError)
 
 
 @dataclass(slots=True)
@@ -263,7 +265,7 @@ class Ledger:
         )
 
     async def put(self, item: Item) -> Any:
-        """Commit `item` with the next group. Raises BatchUnavailable."""
+        """Commit `item` with the next group. Raises BatchUnavailable, and of UNFIT."""
         return await self._batch.put(item)
 
     def submit(self, item: Item) -> "asyncio.Future[Any]":

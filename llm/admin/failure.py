@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from billing.models import Usage
-from llm.admin.playground import REMEDIES
+from llm.admin.answer import REMEDIES
 from llm.models import Attempt
 
 ANSWERED = ("ok", "correction")

@@ -18,8 +18,10 @@ from unfold.widgets import (
 
 from billing.models import ApiKey, Customer
 from llm import gateway
+from llm.admin.answer import Answer, ask, read_answer
 from llm.models import Model
-from valuecanvas.core.errors import GatewayError
+from llm.replies.completion import Completion
+from valuecanvas.core.admin import form_results
 
 RIGHT = "llm.use_playground"
 SYSTEM = "You are a helpful assistant. Answer briefly."
@@ -46,29 +48,6 @@ SAMPLES = (
         "Rewrite politely: Your invoice is wrong again. Fix it today.",
     ),
 )
-
-# What an operator can do about an error, by its code.
-REMEDIES = {
-    "insufficient_quota": "This customer used up the requests of its tier for today. "
-    "Choose another customer, or give it a higher tier.",
-    "budget_exceeded": "A budget has no room for this request. Raise the budget, or "
-    "ask for fewer tokens.",
-    "rate_limit_exceeded": "Wait a moment, then send again.",
-    "customer_suspended": "Resume the customer on its page, or choose another one.",
-    "no_tier": "Give the customer a tier.",
-    "no_route": "Add a route to the model, or enable its route and provider.",
-    "no_provider_available": "Every route failed or is open. See Circuit breakers, "
-    "and test the connection of each provider.",
-    "providers_throttled": "The providers asked us to wait. Try again in a minute.",
-    "service_unavailable": "Part of the gateway is down. Try again in a minute; if it "
-    "stays so, see the logs.",
-    "model_not_found": "See that the model is enabled and has a route.",
-    "model_unpriced": "Add a price for the upstream model under Prices.",
-    "upstream_timeout": "The provider was too slow. Try again, or raise the model's "
-    "timeouts.",
-    "upstream_error": "The provider failed. See Failed attempts for its own words.",
-}
-REMEDY = "See Requests and Failed attempts for what happened."
 
 
 class PlaygroundForm(forms.Form):
@@ -139,27 +118,24 @@ class PlaygroundMixin:
     record: Any
 
     def playground_view(self, request: HttpRequest) -> HttpResponse:
-        """GET shows the form; POST sends one request, billed as any other."""
+        """GET shows the form; POST sends one request, billed as any other, and goes
+        to the page with its answer."""
         if not request.user.has_perm(RIGHT):
             raise PermissionDenied
-        if request.method != "POST":
-            return self._show(
-                request, PlaygroundForm(self.admin_site, initial=_first(request))
-            )
-        form = PlaygroundForm(self.admin_site, request.POST)
-        if not form.is_valid():
+        if request.method == "POST":
+            form = PlaygroundForm(self.admin_site, request.POST)
+            if form.is_valid():
+                return form_results.once(request, lambda: _ask(form))
             return self._show(request, form)
-        try:
-            done = gateway.complete_sync(
-                messages=form.messages(),
-                model=form.cleaned_data["model"].name,
-                customer=form.cleaned_data["customer"],
-                parameters=form.parameters(),
-            )
-        except GatewayError as error:
-            remedy = REMEDIES.get(error.code or "", REMEDY)
-            return self._show(request, form, error=error, remedy=remedy)
-        return self._show(request, form, done=done, row=_row_url(request, done))
+        sent = form_results.outcome_of(request)
+        typed = sent.typed if sent else None
+        form = PlaygroundForm(self.admin_site, typed, initial=_first(request))
+        if sent is None or sent.value is None:
+            return self._show(request, form, note=sent.note if sent else "")
+        answer = read_answer(sent.value)
+        return self._show(
+            request, form, answer=answer, row=_row_url(request, answer.done)
+        )
 
     def _show(self, request: HttpRequest, form: Any, **context: Any) -> HttpResponse:
         answer: HttpResponse = self.page(
@@ -181,7 +157,18 @@ def _first(request: HttpRequest) -> dict[str, Any]:
     return {"customer": customer, "model": model, "system": SYSTEM, "max_tokens": 300}
 
 
-def _row_url(request: HttpRequest, done: Any) -> str:
-    if not request.user.has_perm("billing.view_usage"):
+def _ask(form: PlaygroundForm) -> Answer:
+    return ask(
+        lambda: gateway.complete_sync(
+            messages=form.messages(),
+            model=form.cleaned_data["model"].name,
+            customer=form.cleaned_data["customer"],
+            parameters=form.parameters(),
+        )
+    )
+
+
+def _row_url(request: HttpRequest, done: Completion | None) -> str:
+    if done is None or not request.user.has_perm("billing.view_usage"):
         return ""
     return reverse("admin:billing_usage_change", args=[done.request_id])

@@ -1,9 +1,7 @@
 """Try a prompt: one or two versions through the real pipeline, side by side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -17,16 +15,16 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from billing.models import ApiKey, Customer
 from llm import gateway
-from llm.admin.playground import REMEDIES, REMEDY, RIGHT, PlaygroundForm
+from llm.admin.answer import REMEDIES, Answer, ask, read_answer
+from llm.admin.playground import RIGHT, PlaygroundForm
 from llm.models import Model
-from llm.replies.completion import Completion
 from prompts.admin.included import variables_of
 from prompts.admin.status import HEAVY
 from prompts.admin.value_rules import typed
 from prompts.admin.version_form import shown
 from prompts.models import Prompt, PromptVersion
 from prompts.models.label import PRODUCTION
-from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.admin import form_results
 
 MOST_VERSIONS = 200
 PROMPT_REMEDIES = {
@@ -37,17 +35,6 @@ PROMPT_REMEDIES = {
     "the editor.",
     "prompt_archived": "Bring the prompt back first, on its page.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one version came to: an answer, or an error with what to do about it."""
-
-    version: int
-    done: Completion | None = None
-    error: GatewayError | None = None
-    remedy: str = ""
-    cost_usd: Decimal = field(default=Decimal(0))
 
 
 class TryForm(forms.Form):
@@ -122,7 +109,8 @@ class TryMixin:
     page: Any
 
     def prompt_try_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
-        """GET shows the form; POST sends a request for each version, billed."""
+        """GET shows the form; POST sends a request for each version, billed, and goes
+        to the page with the answers."""
         if not request.user.has_perms([RIGHT, "prompts.view_prompt"]):
             raise PermissionDenied
         prompt = get_object_or_404(Prompt, pk=prompt_id)
@@ -130,14 +118,15 @@ class TryMixin:
             prompt.versions.defer(*HEAVY).order_by("-number")[:MOST_VERSIONS]
         )
         choices = [(one.number, _title(one)) for one in versions]
-        sent = request.POST if request.method == "POST" else None
+        posted = request.method == "POST"
+        sent = None if posted else form_results.outcome_of(request)
+        typed = request.POST if posted else sent and sent.typed
         first = _first(request, prompt, [one.number for one in versions])
-        form = TryForm(self.admin_site, choices, sent, initial=first)
-        declared = _declared(prompt, sent or first)
+        form = TryForm(self.admin_site, choices, typed, initial=first)
+        declared = _declared(prompt, typed or first)
         form.add_variables(_merged(declared))
-        outcomes = []
-        if sent is not None and form.is_valid() and _has_models(form, versions):
-            outcomes = _run(prompt, form, declared)
+        if posted and form.is_valid() and _has_models(form, versions):
+            return form_results.once(request, lambda: _run(prompt, form, declared))
         answer: HttpResponse = self.page(
             request,
             "admin/llm/prompt/try.html",
@@ -146,7 +135,8 @@ class TryMixin:
             opts=prompt._meta,
             prompt=prompt,
             form=form,
-            outcomes=outcomes,
+            answers=[read_answer(one) for one in (sent and sent.value) or ()],
+            note=sent.note if sent else "",
             may_see=request.user.has_perm("billing.view_usage"),
         )
         return answer
@@ -190,32 +180,24 @@ def _has_models(form: TryForm, versions: Sequence[PromptVersion]) -> bool:
     return True
 
 
-def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[Outcome]:
+def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[Answer]:
     """All versions at once: each takes as long as its model."""
     model, customer = form.cleaned_data["model"], form.cleaned_data["customer"]
 
-    def one(number: int) -> Outcome:
+    def one(number: int) -> Answer:
         variables = form.variables(declared.get(number, {}))
-        return _outcome(
-            number,
+        return ask(
             lambda: gateway.complete_sync(
                 model=model.name if model else "",
                 customer=customer,
                 prompt={"id": prompt.key, "version": number, "variables": variables},
             ),
+            version=number,
+            remedies=REMEDIES | PROMPT_REMEDIES,
         )
 
     with ThreadPoolExecutor(2, initializer=connections.close_all) as pool:
         return list(pool.map(one, form.versions()))
-
-
-def _outcome(number: int, call: Callable[[], Completion]) -> Outcome:
-    try:
-        done = call()
-    except GatewayError as error:
-        known = {**REMEDIES, **PROMPT_REMEDIES}
-        return Outcome(number, error=error, remedy=known.get(error.code or "", REMEDY))
-    return Outcome(number, done=done)
 
 
 def _title(version: PromptVersion) -> str:

@@ -15,6 +15,7 @@ from llm.admin.discovered import add_models, already_routed
 from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
 from llm.providers import discovery
+from valuecanvas.core.admin import form_results
 from valuecanvas.core.admin.bases import Admin, display, post_only
 from valuecanvas.core.templatetags import figures
 
@@ -75,7 +76,7 @@ class ProviderAdmin(Admin):
             ),
             self.route(
                 "<path:object_id>/discover/",
-                post_only(self.discover_view, "llm_provider_change"),
+                self.discover_view,
                 "llm_provider_discover",
             ),
             self.route(
@@ -159,11 +160,16 @@ class ProviderAdmin(Admin):
         return redirect(self._change_url(provider))
 
     def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """POST asks the provider, and goes to the page with what it listed."""
         provider = self.one(request, object_id)
-        try:
-            names = list(discovery.discover(provider))
-        except discovery.Unreachable as error:
-            messages.error(request, f"{provider}: {error}")
+        if request.method == "POST":
+            return form_results.once(request, lambda: _listed(provider))
+        sent = form_results.outcome_of(request)
+        if sent is None:
+            return redirect(self._change_url(provider))
+        value = sent.value or {"names": [], "problem": ""}
+        if value["problem"]:
+            messages.error(request, f"{provider}: {value['problem']}")
             return redirect(self._change_url(provider))
         routed = already_routed(provider)
         return self.page(
@@ -172,7 +178,8 @@ class ProviderAdmin(Admin):
             title=f"Models of {provider}",
             original=provider,
             provider=provider,
-            found=[(name, name in routed) for name in names],
+            found=[(name, name in routed) for name in value["names"]],
+            note=sent.note,
             may_add=request.user.has_perms(ADDING_RIGHTS),
             back=self._change_url(provider),
         )
@@ -198,3 +205,10 @@ class ProviderAdmin(Admin):
 
     def _change_url(self, provider: Provider) -> str:
         return reverse("admin:llm_provider_change", args=[provider.pk])
+
+
+def _listed(provider: Provider) -> dict[str, Any]:
+    try:
+        return {"names": list(discovery.discover(provider)), "problem": ""}
+    except discovery.Unreachable as error:
+        return {"names": [], "problem": str(error)}

@@ -145,6 +145,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "first_token",
         "prompt",
     )
+    change_form_outer_before_template = "admin/billing/usage/cause.html"
     change_form_outer_after_template = "admin/billing/usage/attempts.html"
     empty_text = (
         "Every request that clients send is listed here. Send a first one from the "

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from django.conf import settings
 
+from billing.ledger import UNFIT, Admit, BudgetRefused, Claim, Hit, Ledger
 from billing.ledger import Admission as LedgerAnswer
-from billing.ledger import Admit, BudgetRefused, Claim, Hit, Ledger
 from llm.admission import ledger_items
 from llm.journal.journal import Journal, JournalFull
 from llm.metering.tokenizer import Tokenizer
@@ -62,6 +62,6 @@ class Holder:
         try:
             async with asyncio.timeout(settings.LLM_ADMIT_TIMEOUT_S):
                 answer: LedgerAnswer = await self._ledger.put(item)
-        except (BatchUnavailable, TimeoutError) as error:
+        except (BatchUnavailable, TimeoutError, *UNFIT) as error:
             raise LedgerUnavailable from error
         return answer

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 
-from billing.ledger import BudgetRefused, Check, Ledger, Refusal
+from billing.ledger import UNFIT, BudgetRefused, Check, Ledger, Refusal
 from llm.admission.hold import Holder
 from llm.admission.refusals import refusal
 from llm.resolve.plan import party
@@ -62,7 +62,7 @@ class LimitCheck:
         try:
             async with asyncio.timeout(WITHIN_S):
                 found: Refusal | None = await self._ledger.put(check)
-        except (BatchUnavailable, TimeoutError):
+        except (BatchUnavailable, TimeoutError, *UNFIT):
             return None
         self._known.put(key, (now, found))
         return found

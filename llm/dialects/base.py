@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
+import orjson
+
 from llm.cache.assembly import Assembly
 from llm.cache.entry import Form
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.types import Candidate, Held
 from llm.upstream.http import Failed
+from valuecanvas.core.threads import LARGE_BYTES
 
 
 class Malformed(Exception):
@@ -129,10 +132,16 @@ class Dialect(ABC):
     path: str
     # Where a reply has its answer.
     answer = "choices"
+    # Bodies and replies with more bytes are read and written in a thread.
+    most_on_loop = LARGE_BYTES
 
     @abstractmethod
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         """The body to send upstream."""
+
+    def encoded(self, held: Held, candidate: Candidate) -> bytes:
+        """The body as it is sent."""
+        return orjson.dumps(self.body(held, candidate))
 
     def can_spare(self, held: Held, candidate: Candidate, failed: Failed) -> bool:
         """Was it refused for what we added ourselves? Then `body` leaves that out now."""

@@ -45,6 +45,8 @@ class TranslatedStream(StreamReader):
 
 class ResponsesViaChat(Dialect):
     path = "/chat/completions"
+    # A translation takes far longer than reading JSON.
+    most_on_loop = 65_536
 
     def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
         return capped(to_chat(held.plan.body), held, candidate)

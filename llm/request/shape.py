@@ -1,6 +1,5 @@
 """Whether a request body can be served at all; refusals name the field."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,13 +10,11 @@ from llm.metering import attachments, tokens
 from llm.types import Call, Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
+from valuecanvas.core.threads import LARGE_BYTES, aside
 
 P = ParamSpec("P")
 T = TypeVar("T")
 MOST_MESSAGES = 10_000
-# Larger bodies are read and looked through in a thread: a piece of work at a time, and
-# not all in one.
-LARGE_BYTES = 262_144
 
 
 def _refuse_forbidden(body: dict[str, Any]) -> None:
@@ -212,6 +209,4 @@ async def look_through(
     call: Call, look: Callable[P, T], *given: P.args, **named: P.kwargs
 ) -> T:
     """What `look` finds; where the call is large, in a thread: others need not wait."""
-    if call.size > LARGE_BYTES:
-        return await asyncio.to_thread(look, *given, **named)
-    return look(*given, **named)
+    return await aside(call.size > LARGE_BYTES, look, *given, **named)

@@ -27,6 +27,7 @@ from llm.upstream.client_errors import passed_through, words
 from llm.upstream.http import Failed
 from llm.upstream.outcomes import Outcomes, name_of
 from llm.upstream.stream import Flow
+from valuecanvas.core.threads import aside
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
@@ -211,7 +212,9 @@ class Relay:
             raise Failed(
                 Verdict.FAILURE, "The provider's reply took too long.", timeout=True
             ) from error
-        return Delivery(candidate, _read(dialect, held, candidate, raw))
+        large = len(raw) > dialect.most_on_loop
+        whole = await aside(large, _read, dialect, held, candidate, raw)
+        return Delivery(candidate, whole)
 
     async def _flow_once(
         self, journey: Journey, candidate: Candidate, leave: Pass
@@ -253,7 +256,8 @@ class Relay:
         self, journey: Journey, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         held = journey.held
-        body = orjson.dumps(dialect.body(held, candidate))
+        large = held.call.size > dialect.most_on_loop
+        body = await aside(large, dialect.encoded, held, candidate)
         try:
             return await http.post(
                 self._pool,

@@ -15,7 +15,6 @@ from billing.auth import act_as, key_check
 from llm.cache import directives
 from llm.replies.http import EventStream, json_response
 from llm.request import idempotency
-from llm.request.shape import LARGE_BYTES
 from llm.resolve import context
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
@@ -27,6 +26,7 @@ from valuecanvas.core.errors import (
     MethodNotAllowed,
     UnsupportedMedia,
 )
+from valuecanvas.core.threads import LARGE_BYTES
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 

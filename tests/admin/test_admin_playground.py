@@ -64,6 +64,11 @@ def form(payer: Customer, model_name: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+def send(client: Client, payer: Customer, model_name: str, **fields: Any) -> Any:
+    """The page with the answer."""
+    return client.post(PAGE, form(payer, model_name, **fields), follow=True)
+
+
 def test_page__first_visit__ready_to_send(
     operator: Client, model: str, customer: Customer
 ) -> None:
@@ -93,8 +98,8 @@ def test_page__without_the_right__forbidden(auditor: Client, method: str) -> Non
 def test_send__canvas__answer_with_cost_route_timing_and_row(
     operator: Client, model: str, customer: Customer
 ) -> None:
-    answer = operator.post(PAGE, form(customer, model))
-    done = answer.context["done"]
+    answer = send(operator, customer, model)
+    done = answer.context["answer"].done
     text = answer.content.decode()
     usage = Usage.objects.get()
     assert done.content[:20] in text
@@ -108,7 +113,7 @@ def test_send__parameters__reach_the_provider(
     operator: Client, model: str, customer: Customer
 ) -> None:
     fields = {"temperature": "0.5", "max_tokens": "5", "system": "Be brief."}
-    done = operator.post(PAGE, form(customer, model, **fields)).context["done"]
+    done = send(operator, customer, model, **fields).context["answer"].done
     assert done.completion_tokens <= 5
 
 
@@ -119,7 +124,7 @@ def test_send__user_without_right_to_requests__gets_no_link(
     user.groups.get().permissions.remove(
         *user.groups.get().permissions.filter(codename="view_usage")
     )
-    text = operator.post(PAGE, form(customer, model)).content.decode()
+    text = send(operator, customer, model).content.decode()
     assert "/admin/billing/usage/" not in text
     assert str(Usage.objects.get().pk) in text
 
@@ -137,7 +142,7 @@ def test_send__user_without_right_to_requests__gets_no_link(
 def test_send__wrong_field__nothing_is_sent(
     operator: Client, model: str, customer: Customer, wrong: Any, message: str
 ) -> None:
-    answer = operator.post(PAGE, form(customer, model, **wrong))
+    answer = send(operator, customer, model, **wrong)
     assert message in answer.content.decode()
     assert not Usage.objects.exists()
 
@@ -146,9 +151,9 @@ def test_send__quota_used_up__friendly_words_and_a_remedy(
     operator: Client, model: str
 ) -> None:
     poor = make_customer(tier=make_tier(daily_requests=0))
-    answer = operator.post(PAGE, form(poor, model))
+    answer = send(operator, poor, model)
     text = answer.content.decode()
-    assert answer.context["error"].code == "insufficient_quota"
+    assert answer.context["answer"].error.code == "insufficient_quota"
     assert "give it a higher tier" in text
     assert "HTTP 429" in text
 
@@ -157,22 +162,20 @@ def test_send__budget_used_up__says_to_raise_it(
     operator: Client, model: str, customer: Customer
 ) -> None:
     make_budget(customer, limit="0")
-    text = operator.post(PAGE, form(customer, model)).content.decode()
+    text = send(operator, customer, model).content.decode()
     assert "Raise the budget" in text
 
 
 def test_send__suspended_customer__says_so(operator: Client, model: str) -> None:
     gone = make_customer(suspended=True)
-    assert (
-        "Resume the customer" in operator.post(PAGE, form(gone, model)).content.decode()
-    )
+    assert "Resume the customer" in send(operator, gone, model).content.decode()
 
 
 def test_send__no_price__says_where_to_add_it(
     operator: Client, provider: Provider, customer: Customer
 ) -> None:
     make_route(make_model("unpriced"), provider, upstream_model="unpriced")
-    text = operator.post(PAGE, form(customer, "unpriced")).content.decode()
+    text = send(operator, customer, "unpriced").content.decode()
     assert "under Prices" in text
 
 
@@ -182,8 +185,8 @@ def test_send__provider_is_down__points_at_its_own_words(
     dead = make_provider("dead")
     make_route(make_model("dead-model"), dead, upstream_model="dead-model")
     make_price("dead", "dead-model")
-    answer = operator.post(PAGE, form(customer, "dead-model"))
-    assert answer.context["error"].status in (502, 503)
+    answer = send(operator, customer, "dead-model")
+    assert answer.context["answer"].error.status in (502, 503)
     assert "Failed attempts" in answer.content.decode()
 
 
@@ -191,6 +194,6 @@ def test_send__angle_brackets__stay_text(
     operator: Client, model: str, customer: Customer, provider: Provider
 ) -> None:
     words = "<script>alert(1)</script>"
-    answer = operator.post(PAGE, form(customer, model, message=words))
+    answer = send(operator, customer, model, message=words)
     assert words not in answer.content.decode()
     assert Usage.objects.get().cost_usd > Decimal(0)

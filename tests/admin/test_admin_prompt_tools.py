@@ -243,7 +243,7 @@ def attempt(client: Client, prompt: Prompt, payer: Customer, **fields: str) -> A
         "value:business": "a bakery",
         **fields,
     }
-    return client.post(url_of(prompt, "try"), sent)
+    return client.post(url_of(prompt, "try"), sent, follow=True)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -251,9 +251,9 @@ def test_try__two_versions__both_answer_and_are_recorded(
     operator: Client, demo: str, anna: Customer, prompt: Prompt, _closed_door: None
 ) -> None:
     answer = attempt(operator, prompt, anna)
-    outcomes = answer.context["outcomes"]
-    assert [one.version for one in outcomes] == [1, 2]
-    assert all(one.done and one.done.content for one in outcomes), outcomes
+    answers = answer.context["answers"]
+    assert [one.version for one in answers] == [1, 2]
+    assert all(one.done and one.done.content for one in answers), answers
     rows = Usage.objects.order_by("prompt_version")
     assert [(row.prompt_key, row.prompt_version) for row in rows] == [
         ("canvas.generate", 1),
@@ -268,7 +268,7 @@ def test_try__variable_missing__the_error_names_it(
     operator: Client, demo: str, anna: Customer, prompt: Prompt, _closed_door: None
 ) -> None:
     answer = attempt(operator, prompt, anna, right="", **{"value:business": ""})
-    [outcome] = answer.context["outcomes"]
+    [outcome] = answer.context["answers"]
     assert "business" in outcome.error.message
     assert "Fill in the values that it names" in text_of(answer)
     assert not Usage.objects.filter(status="ok").exists()
@@ -288,7 +288,7 @@ def test_try__version_with_a_model__is_asked_without_choosing_one(
 ) -> None:
     make_version(prompt, "Say hello to {{business}}.", model="demo-chat")
     answer = attempt(operator, prompt, anna, left="3", right="", model="")
-    [outcome] = answer.context["outcomes"]
+    [outcome] = answer.context["answers"]
     assert outcome.done is not None, outcome.error
     assert outcome.done.model == "demo-chat"
 
@@ -321,7 +321,7 @@ def test_try__wrong_field__nothing_is_sent(
     operator: Client, prompt: Prompt, wrong: dict[str, str]
 ) -> None:
     answer = attempt(operator, prompt, make_customer(), model="", **wrong)
-    assert answer.context["outcomes"] == []
+    assert answer.context["answers"] == []
     assert not Usage.objects.exists()
 
 

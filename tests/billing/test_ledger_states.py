@@ -17,6 +17,7 @@ from billing.models import IdempotencyKey, Usage
 from tests.billing import sessions
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.invariants import assert_nothing_held
+from valuecanvas.core.db import commit_retries
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.group_commit import BatchUnavailable
 
@@ -188,10 +189,14 @@ async def test_probe__among_refusals__still_says_whether_a_write_lands(
     assert await db_thread.run(IdempotencyKey.objects.count) == 0
 
 
+# In the place of a statement's whole time limit: a part of it, and then its error.
 SLOW = """
 CREATE FUNCTION slow_answer() RETURNS trigger AS $$
 BEGIN
-    IF length(NEW.body) > 1000 THEN PERFORM pg_sleep(10); END IF;
+    IF length(NEW.body) > 1000 THEN
+        PERFORM pg_sleep(%(seconds)s);
+        RAISE EXCEPTION 'too slow' USING ERRCODE = 'query_canceled';
+    END IF;
     RETURN NEW;
 END
 $$ LANGUAGE plpgsql;
@@ -202,16 +207,26 @@ QUICK = "DROP TRIGGER slow_answer ON billing_idempotency; DROP FUNCTION slow_ans
 
 
 @pytest.fixture
-def slow_answers(desk: Desk, settings: Any) -> Iterator[None]:
+def slow_answers(
+    desk: Desk, request: pytest.FixtureRequest, settings: Any
+) -> Iterator[None]:
     """A disk that takes no answer above 1,000 bytes in time."""
-    settings.DB_STATEMENT_TIMEOUT_MS = 200
+    seconds = request.param
+    settings.DB_STATEMENT_TIMEOUT_MS = 200 if seconds > 1 else 2000
     with sessions.connect() as session:
-        session.execute(SLOW)
+        session.execute(SLOW % {"seconds": seconds})
         yield
         session.execute(QUICK)
 
 
-@pytest.mark.usefixtures("slow_answers")
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of a hundred tries is waited for: not by the half second."""
+    monkeypatch.setattr(commit_retries, "BACKOFF", (0.02,))
+
+
+@pytest.mark.parametrize("slow_answers", [0.03], indirect=True)
+@pytest.mark.usefixtures("slow_answers", "quick_retries")
 async def test_kept_answers__too_slow_to_write__are_dropped_and_all_is_settled(
     desk: Desk, open_ledger: Callable[[], Ledger], db_thread: DbThread
 ) -> None:
@@ -247,7 +262,8 @@ async def other_put(ledger: Ledger, desk: Desk) -> Any:
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("slow_answers")
+@pytest.mark.parametrize("slow_answers", [10], indirect=True)
+@pytest.mark.usefixtures("slow_answers", "quick_retries")
 async def test_close__kept_answers_too_slow_to_write__settles_them_all_the_same(
     desk: Desk, ledger: Ledger, db_thread: DbThread
 ) -> None:

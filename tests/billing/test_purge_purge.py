@@ -9,9 +9,10 @@ from django.utils import timezone
 from billing import tasks
 from billing.accounting import purge
 from billing.models import Counter, LedgerCheck
-from valuecanvas.core.models import Change
+from valuecanvas.core.models import Change, FormResult
 
 TODAY = timezone.now().date()
+NONE = {"counters": 0, "changes": 0, "form_results": 0, "checks": 0}
 
 
 def make_counter(number: int, days_ago: int, **amounts: int) -> Counter:
@@ -39,7 +40,7 @@ def test_purge__old_counters__keeps_those_with_money_and_recent_ones(
         make_counter(3, 101, reserved=1),
         make_counter(4, 100, used=3),
     ]
-    assert tasks.purge_old() == {"counters": 1, "changes": 0, "checks": 0}
+    assert tasks.purge_old() == {**NONE, "counters": 1}
     assert set(Counter.objects.all()) == set(kept)
 
 
@@ -47,8 +48,19 @@ def test_purge__old_counters__keeps_those_with_money_and_recent_ones(
 def test_purge__old_changes__go_after_two_days() -> None:
     make_change(2.1)
     kept = make_change(1.9)
-    assert purge.purge() == {"counters": 0, "changes": 1, "checks": 0}
+    assert purge.purge() == {**NONE, "changes": 1}
     assert [*Change.objects.all()] == [kept]
+
+
+@pytest.mark.django_db
+def test_purge__results_of_forms__go_when_their_time_is_over() -> None:
+    now = timezone.now()
+    FormResult.objects.create(pk="old", body=b"", until=now)
+    kept = FormResult.objects.create(
+        pk="new", body=b"", until=now + dt.timedelta(hours=1)
+    )
+    assert purge.purge() == {**NONE, "form_results": 1}
+    assert [*FormResult.objects.all()] == [kept]
 
 
 def make_check(days_ago: int, *, ok: bool) -> LedgerCheck:

@@ -6,13 +6,23 @@ from playwright.sync_api import expect
 from billing.auth import keys
 from billing.models import ApiKey
 from tests.admin.rows import MAKE, make_usage
-from tests.browser.conftest import Site
+from tests.browser.conftest import PASSWORD, Site
 from tests.fixtures_billing import make_customer, make_route, make_team
 from valuecanvas.site.sidebar import GROUPS, Item
 
 pytestmark = pytest.mark.browser
 PAGES = [item for _, items in GROUPS for item in items if not item.url.startswith("/")]
 FORMS = ("billing.apikey", "billing.budget", "billing.price", "flags.flag", "llm.model", "llm.provider", "django_celery_beat.periodictask")  # fmt: skip
+
+
+def test_login__right_password__opens_the_page_asked_for(site: Site) -> None:
+    site.page.context.clear_cookies()
+    page = site.open("/admin/billing/tier/")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/billing/tier/")
+    assert site.complaints == []
 
 
 @pytest.mark.parametrize("width", [1440, 420])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from billing.models import Usage
 from tests.admin.provider_server import Lister, listening
 from tests.browser.conftest import Site
 from tests.fixtures_billing import (
@@ -60,6 +61,23 @@ def test_playground__sample_sent__answer_with_its_facts(ready: Site) -> None:
     page.click("#answer .vc-facts a")
     page.wait_for_url("**/billing/usage/*/change/")
     assert ready.complaints == []
+
+
+def test_playground__answer_reloaded__is_billed_once(ready: Site) -> None:
+    page = ready.open(PAGE)
+    page.fill("#id_message", "Hello")
+    page.click("#playground [type=submit]")
+    expect(page.locator(".vc-answer")).to_be_visible()
+    answer = page.locator(".vc-answer").inner_text()
+    page.reload()
+    expect(page.locator(".vc-answer")).to_have_text(answer)
+    assert page.input_value("#id_message") == "Hello"
+    assert Usage.objects.count() == 1
+    before = page.url
+    page.click("#playground [type=submit]")
+    page.wait_for_url(lambda url: url != before)
+    expect(page.locator(".vc-answer")).to_be_visible()
+    assert Usage.objects.count() == 2
 
 
 def test_discover__list_narrowed__chosen_one_is_added(

@@ -185,7 +185,8 @@ async def test_submit__work_that_fails_in_our_own_code__spares_thread_and_locks(
 ) -> None:
     with pytest.raises(LookupError):
         await group.submit("odd")
-    assert desk.connections[0].closed
+    idle = psycopg.pq.TransactionStatus.IDLE
+    assert desk.connections[0].info.transaction_status is idle
     assert await group.submit("a") == "A"
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
@@ -16,6 +15,7 @@ from llm.runtime import Runtime
 from tests.fixtures_billing import unique
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
+from tests.tables import empty_tables
 from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
@@ -64,7 +64,7 @@ def transactional_db(
     with django_db_blocker.unblock():
         yield
         door().close()
-        call_command("flush", interactive=False, verbosity=0)
+        empty_tables()
         connections.close_all()
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -12,6 +11,7 @@ from tests.faults.web import Web, webs
 from tests.live.server import database_url
 from tests.live.world import World, unique
 from tests.races.fleet import PROCESSES, Fleet
+from tests.tables import empty_tables
 from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
@@ -25,7 +25,7 @@ def emptied_once(
     """
     with django_db_blocker.unblock():
         yield
-        call_command("flush", interactive=False, verbosity=0)
+        empty_tables()
         connections.close_all()
 
 

@@ -80,6 +80,22 @@ class LoginFailure(models.Model):
         return self.name
 
 
+class FormResult(models.Model):
+    """What a form of the admin that acts once came to, sealed for who sent it."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    body = models.BinaryField()
+    # Then nobody sees it any more.
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "core_form_result"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class ConfigQuerySet(models.QuerySet):
     """A queryset whose bulk writes bump the epoch as single saves do."""
 

@@ -238,9 +238,10 @@ class GroupCommit(Generic[Item]):
         connection = self._connected()
         try:
             return self._policy.work(connection, [waiting.item for waiting in batch])
-        except BaseException:
+        except BaseException as error:
             # Whatever it was, the transaction is open and holds locks.
-            self._drop_connection()
+            if not self._rolled_back(error):
+                self._drop_connection()
             raise
 
     def _connected(self) -> psycopg.Connection:
@@ -323,6 +324,16 @@ class GroupCommit(Generic[Item]):
             return
         self._answers.give([(waiting, error)])
         self._undo_unheard(waiting, error)
+
+    def _rolled_back(self, error: BaseException) -> bool:
+        """Can the connection be used on? A row at fault says nothing against it."""
+        if self._connection is None or not isinstance(error, Exception):
+            return False
+        with suppress(Exception):
+            if sqlstate.row_at_fault(error) and not self._connection.closed:
+                self._connection.rollback()
+                return True
+        return False
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

@@ -1,0 +1,88 @@
+"""The forms of a page, filled in as a hurried visitor would."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin
+
+WORDS = "1"  # a text, and a number too
+BUTTONS = ("button", "image", "reset", "file")
+
+
+@dataclass
+class SentForm:
+    """Where a form goes, and its fields by name."""
+
+    url: str
+    fields: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, name: str, value: str) -> None:
+        self.fields.setdefault(name, []).append(value)
+
+
+class _Forms(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.page = page
+        self.found: list[SentForm] = []
+        self._form: SentForm | None = None
+        # Of the text area or the list that is open: its name, and what was chosen.
+        self._area = ""
+        self._text = ""
+        self._list = ""
+        self._options: list[tuple[bool, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: value or "" for name, value in attrs}
+        if tag == "form" and told.get("method", "").lower() == "post":
+            self._form = SentForm(urljoin(self.page, told.get("action") or self.page))
+            self.found.append(self._form)
+        name = told.get("name", "")
+        if self._form is None or ("disabled" in told and tag != "option"):
+            return
+        if tag == "input" and name:
+            self._input(self._form, name, told)
+        elif tag == "textarea":
+            self._area, self._text = name, ""
+        elif tag == "select":
+            self._list, self._options = name, []
+        elif tag == "option" and self._list:
+            self._options.append(("selected" in told, told.get("value", "")))
+
+    def _input(self, form: SentForm, name: str, told: dict[str, str]) -> None:
+        kind = told.get("type", "text")
+        if kind in BUTTONS or (kind == "submit" and name in form.fields):
+            return
+        if kind in ("checkbox", "radio"):
+            if "checked" in told or name not in form.fields:
+                form.add(name, told.get("value", "on"))
+        else:
+            form.add(name, told.get("value", "") or WORDS)
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        elif self._form is None:
+            return
+        elif tag == "textarea" and self._area:
+            self._form.add(self._area, self._text.strip() or WORDS)
+            self._area = ""
+        elif tag == "select" and self._list:
+            self._choose(self._form)
+
+    def _choose(self, form: SentForm) -> None:
+        chosen = [value for selected, value in self._options if selected]
+        known = [value for _, value in self._options if value]
+        for value in [one for one in chosen if one][:1] or known[:1]:
+            form.add(self._list, value)
+        self._list = ""
+
+
+def forms_of(page: str, answer: Any) -> list[SentForm]:
+    """Of the page at `page`, those that are POSTed."""
+    parser = _Forms(page)
+    parser.feed(answer.content.decode())
+    return parser.found
