@@ -34,7 +34,7 @@ from billing.ledger.types import (
     Unhit,
 )
 from billing.ledger.writes import Writes
-from valuecanvas.core import failpoints
+from valuecanvas.core import failpoints, sqlstate
 from valuecanvas.core.batch import GroupCommit, Policy
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
@@ -63,7 +63,10 @@ class Clerk:
                 if not all(isinstance(item, Peek) for item in items):
                     probe(connection)
                 return [self._epoch(cursor)] * len(items)
-            books = self._lock(cursor, items)
+            try:
+                books = self._lock(cursor, items)
+            except psycopg.errors.QueryCanceled as error:
+                raise sqlstate.LockWait(str(error)) from error
             self._recall(cursor, items, books)
             self._read_claims(cursor, items, books)
             answers, writes = decide(items, books)
