@@ -263,6 +263,7 @@ class Ledger:
                 size=settings.BATCH_MAX,
                 max_bytes=settings.BATCH_MAX_BYTES,
                 capacity=settings.BATCH_QUEUE_MAX,
+                capacity_bytes=settings.BATCH_QUEUE_MAX_BYTES,
                 observe=_observe,
             )
         )

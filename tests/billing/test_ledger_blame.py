@@ -104,7 +104,7 @@ async def test_admission__times_out_for_locks__has_nothing_to_undo(
     assert failed == ["55P03"]
 
 
-def test_lock_wait__is_nobody_s_fault_and_committed_nothing() -> None:
+def test_lock_wait__any_statement__is_nobody_s_fault_and_committed_nothing() -> None:
     error = sqlstate.LockWait("said")
     assert isinstance(error, errors.LockNotAvailable)
     assert not sqlstate.row_at_fault(error)
