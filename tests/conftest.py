@@ -7,7 +7,7 @@ from django.test import TransactionTestCase
 from tests.tables import empty_tables
 
 # Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
-SLOW = ("browser", "faults", "races")
+SLOW = {"browser", "faults", "races", "test_crash_heirs.py"}
 pytest_plugins = [
     "tests.fixtures_billing",
     "tests.fixtures_demo",
@@ -26,4 +26,4 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, in whatever order they are."""
-    items.sort(key=lambda item: item.path.parent.name not in SLOW)
+    items.sort(key=lambda item: SLOW.isdisjoint(item.path.parts))

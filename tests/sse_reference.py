@@ -116,7 +116,7 @@ def read_strictly(body: bytes) -> list[Any]:
 def _values(events: list[Event]) -> list[Any]:
     values: list[Any] = []
     for event in events:
-        if DONE in values:
+        if values[-1:] == [DONE]:
             raise Unreadable("There is an event behind the end.")
         if event.data.startswith(DONE):
             values.append(DONE)

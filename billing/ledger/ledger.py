@@ -35,6 +35,7 @@ from billing.ledger.types import (
 )
 from billing.ledger.writes import Writes
 from valuecanvas.core import failpoints
+from valuecanvas.core.db import sqlstate
 from valuecanvas.core.db.group_commit import GroupCommit, Policy
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
@@ -63,7 +64,10 @@ class Clerk:
                 if not all(isinstance(item, Peek) for item in items):
                     probe(connection)
                 return [self._epoch(cursor)] * len(items)
-            books = self._lock(cursor, items)
+            try:
+                books = self._lock(cursor, items)
+            except psycopg.errors.QueryCanceled as error:
+                raise sqlstate.LockWait(str(error)) from error
             self._recall(cursor, items, books)
             self._read_claims(cursor, items, books)
             answers, writes = decide(items, books)
@@ -260,6 +264,7 @@ class Ledger:
                 size=settings.BATCH_MAX,
                 max_bytes=settings.BATCH_MAX_BYTES,
                 capacity=settings.BATCH_QUEUE_MAX,
+                capacity_bytes=settings.BATCH_QUEUE_MAX_BYTES,
                 observe=_observe,
             )
         )

@@ -157,7 +157,7 @@ class Toxic:
 
     async def _listen(self) -> None:
         self._listener = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, backlog=1024
+            self._begin, "127.0.0.1", self.port, backlog=1024
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -179,6 +179,9 @@ class Toxic:
         self._faults = ()
         if self._listener is not None:
             self._listener.close()
+        # A connection that was accepted just now becomes a link in the next rounds.
+        for _ in range(5):
+            await asyncio.sleep(0)
         self._cut_all(hard=False)
         for task in self._tasks:
             task.cancel()
@@ -191,15 +194,17 @@ class Toxic:
     def _has(self, kind: type[Fault]) -> Any:
         return next((one for one in self._faults if isinstance(one, kind)), None)
 
-    async def _serve(
+    def _begin(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """At once, not in a task: the end must find a connection that has just come."""
         link = _Link(writer)
         self._links.add(link)
+        task = asyncio.create_task(self._serve(link, reader))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, link: _Link, reader: asyncio.StreamReader) -> None:
         hard = False
         try:
             hard = await self._relay(link, reader)

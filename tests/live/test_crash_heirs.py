@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -92,7 +93,7 @@ def test_kill__with_an_idempotency_key__it_is_free_again_once_settled(
             world, offer.model, wait=False, idempotency_key=key
         ):  # fmt: skip
             while not offer.calls:
-                pass
+                time.sleep(0.01)
             kill(first)
         assert world.db(IdempotencyKey.objects.filter(done=False).count) == 1
         world.demo.override(offer.upstream_model, "ok")

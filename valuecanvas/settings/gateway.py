@@ -177,6 +177,7 @@ for _name, _url in {
 BATCH_MAX = env.integer("BATCH_MAX", "Most admissions and settlements in one commit.", 200, low=1, high=5000)  # fmt: skip
 BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", "Most bytes of kept answers in one commit; a larger one goes alone.", 2_097_152, low=65_536, high=67_108_864)  # fmt: skip
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
+BATCH_QUEUE_MAX_BYTES = env.integer("BATCH_QUEUE_MAX_BYTES", "Most bytes of kept answers that wait for the ledger; past it answers are not kept.", 268_435_456, low=1_048_576, high=17_179_869_184)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
 PAGE_MAX_BODY_BYTES = env.integer("PAGE_MAX_BODY_BYTES", "Largest body of a page's form or a management call, in bytes.", 1_048_576, low=1024, high=67_108_864)  # fmt: skip
 # Else Django would refuse by its own bound what the door lets through.

@@ -1,6 +1,7 @@
 """Who waits for which item of the group commit, and how the answers get there."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,9 @@ class Answers(Generic[Item]):
     def __init__(self, orphaned: Callable[[Waiting[Item]], None]) -> None:
         self._open: dict[Waiting[Item], None] = {}
         self._orphaned = orphaned
+        # Bytes of all that waits, which several threads add up.
+        self.weight = 0
+        self._lock = threading.Lock()
 
     def __contains__(self, waiting: Waiting[Item]) -> bool:
         return waiting in self._open
@@ -29,11 +33,23 @@ class Answers(Generic[Item]):
     def waiting(self) -> list[Waiting[Item]]:
         return list(self._open)
 
-    def expect(self, item: Item, future: asyncio.Future[Any]) -> Waiting[Item]:
-        """Note that `future` is to have the answer to `item`."""
-        waiting = Waiting(item, future, time.monotonic())
+    def expect(
+        self, item: Item, future: asyncio.Future[Any], weight: int = 0
+    ) -> Waiting[Item]:
+        """Note that `future` is to have the answer to `item` of so many bytes."""
+        waiting = Waiting(item, future, time.monotonic(), weight=weight)
         self._open[waiting] = None
+        self._weigh(weight)
         return waiting
+
+    def _close(self, waiting: Waiting[Item]) -> None:
+        if self._open.pop(waiting, self) is None:
+            self._weigh(-waiting.weight)
+
+    def _weigh(self, more: int) -> None:
+        if more:
+            with self._lock:
+                self.weight += more
 
     def give(self, answers: Iterable[tuple[Waiting[Item], object]]) -> None:
         """Hand the answers to the event loops that wait, one wake-up a loop."""
@@ -41,7 +57,7 @@ class Answers(Generic[Item]):
             asyncio.AbstractEventLoop, list[tuple[Waiting[Item], object]]
         ] = {}
         for waiting, answer in answers:
-            self._open.pop(waiting, None)
+            self._close(waiting)
             by_loop.setdefault(waiting.future.get_loop(), []).append((waiting, answer))
         for loop, pairs in by_loop.items():
             try:

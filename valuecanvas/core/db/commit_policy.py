@@ -40,4 +40,6 @@ class Policy(Generic[Item]):
     # One heavier item still goes alone.
     max_bytes: int = 2**21
     capacity: int = 5000
+    # What waits beyond so many bytes waits without its largest part.
+    capacity_bytes: int = 2**28
     observe: Callable[[int, float], None] = lambda count, waited: None

@@ -34,6 +34,8 @@ class Waiting(Generic[Item]):
     failed_alone: int = 0
     # With so many, itself included, it may be tried again.
     company: float = math.inf
+    # Bytes that it had when it was queued.
+    weight: int = 0
 
 
 class Retries(Generic[Item]):

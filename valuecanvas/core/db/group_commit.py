@@ -21,7 +21,7 @@ from valuecanvas.core.db.commit_answers import Answers
 from valuecanvas.core.db.commit_policy import BatchUnavailable, Policy
 from valuecanvas.core.db.commit_retries import Retries, Waiting, backoff
 from valuecanvas.core.db.row_reduction import Reduction
-from valuecanvas.core.metrics import BATCH_FAILED, BATCH_THREADS
+from valuecanvas.core.metrics import BATCH_FAILED, BATCH_REDUCED, BATCH_THREADS
 
 __all__ = ["BatchUnavailable", "GroupCommit", "Policy"]
 
@@ -78,11 +78,23 @@ class GroupCommit(Generic[Item]):
         ):
             raise BatchUnavailable("The ledger's queue is full.")
         future = asyncio.get_running_loop().create_future()
-        self._queue.put(self._answers.expect(item, future))
+        item, weight = self._fitted(item)
+        self._queue.put(self._answers.expect(item, future, weight))
         if not self._thread.is_alive() and not self._closing:
             # It died and could not start another: out of memory or of threads.
             self._start()
         return future
+
+    def _fitted(self, item: Item) -> tuple[Item, int]:
+        """`item` as there is room for it in the queue, and its bytes."""
+        weight = self._policy.weigh(item)
+        if not weight or self._answers.weight + weight <= self._policy.capacity_bytes:
+            return item, weight
+        lighter = self._policy.lighter(item)
+        if lighter is None:
+            return item, weight
+        BATCH_REDUCED.inc()
+        return lighter, self._policy.weigh(lighter)
 
     async def put(self, item: Item) -> Any:
         """The work's answer to `item`; it is undone for whoever cannot take that.

@@ -11,6 +11,13 @@ _ONE_WRITE = ("40", "54", "55", "57014", "XX")
 _NEVER_ROW = ("25", "28", "40", "55")
 
 
+class LockWait(psycopg.errors.LockNotAvailable):
+    """A statement that only takes locks took too long: others hold them.
+
+    Told by the statement's timeout, which else may be the row's own fault.
+    """
+
+
 def of(error: BaseException | None) -> str:
     """The five characters of SQLSTATE; '' where the server said nothing."""
     return getattr(error, "sqlstate", None) or ""
@@ -40,7 +47,7 @@ def maybe_committed(error: BaseException) -> bool:
 
     An error that the server reports without ending the session rolls it back.
     """
-    return not (
+    return not isinstance(error, LockWait) and not (
         isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized == "ERROR"
     )
 
