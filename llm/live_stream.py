@@ -17,7 +17,8 @@ from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
 from llm.replies.stored import EVENTS, usage_of, with_cost
-from llm.settlement.settlement import Outcome, cost_of, counted
+from llm.settlement.outcome import Outcome, cost_of
+from llm.settlement.token_count import counted
 from llm.types import Summary
 from llm.upstream import http, stream_error
 from llm.upstream.attempts import Journey

@@ -25,15 +25,10 @@ from llm.journal.journal import Journal
 from llm.live_stream import LiveStream, Settle
 from llm.replies import headers, stored
 from llm.resolve.resolver import Resolver, read_request
+from llm.settlement.outcome import Outcome, cost_of, entry_of, refused
 from llm.settlement.request_log import observe_hit
-from llm.settlement.settlement import (
-    Outcome,
-    Settler,
-    cost_of,
-    counted,
-    entry_of,
-    refused,
-)
+from llm.settlement.settlement import Settler
+from llm.settlement.token_count import counted
 from llm.types import (
     CLIENT_GONE,
     Call,

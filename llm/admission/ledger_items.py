@@ -7,6 +7,7 @@ from llm.cache.entry import Entry
 from llm.replies import stored
 from llm.resolve.plan import party
 from llm.settlement import settlement
+from llm.settlement.token_count import own_prompt
 from llm.types import Call, Plan
 
 # Added to the model's total timeout: settling may wait for the database.
@@ -66,7 +67,7 @@ def _facts(
         "journal": journal,
         "claim": claim.id if claim else None,
         "unpriced": [one.unpriced for one in plan.candidates],
-        "prompt_tokens": settlement.own_prompt(plan),
+        "prompt_tokens": own_prompt(plan),
         "routes": [
             [
                 one.provider.key,

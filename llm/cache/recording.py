@@ -4,7 +4,7 @@ from llm.cache.entry import Entry, Form
 from llm.cache.transcript import Transcript
 from llm.dialects.base import StreamReader
 from llm.replies.stored import usage_of
-from llm.settlement.settlement import Outcome, entry_of
+from llm.settlement.outcome import Outcome, entry_of
 from llm.types import Held
 
 

@@ -8,7 +8,8 @@ from billing.ledger import Stored
 from llm.cache.entry import Entry, Form
 from llm.coalesce.resume import CannotResume, Resume, error_event
 from llm.replies import headers, stored
-from llm.settlement.settlement import Outcome, Settler, refused
+from llm.settlement.outcome import Outcome, refused
+from llm.settlement.settlement import Settler
 from llm.shared_call import Flight, State
 from llm.types import (
     CLIENT_GONE,

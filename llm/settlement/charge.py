@@ -1,0 +1,86 @@
+"""The ledger's charge for a request, and its summary for the caller."""
+
+import time
+
+from billing.ledger import Charge
+from llm.cache.entry import Entry
+from llm.settlement.outcome import Outcome, cost_of
+from llm.types import Held, Summary
+from llm.upstream.attempts import Journey
+
+
+def charge_of(journey: Journey, outcome: Outcome) -> Charge:
+    if outcome.shared is not None:
+        return _shared_charge(journey, outcome, outcome.shared)
+    used, candidate = outcome.tokens, outcome.candidate
+    cost = cost_of(outcome)
+    marks = used.marks
+    if candidate is not None and candidate.unpriced:
+        marks = (*marks, "unpriced")
+    return Charge(
+        cost=0 if outcome.refund else cost,
+        provider_cost=_provider_cost(outcome),
+        prompt_tokens=used.prompt,
+        completion_tokens=used.completion,
+        cached_tokens=used.cached,
+        cache_write_tokens=used.written,
+        provider=candidate.provider.key if candidate else "",
+        upstream_model=candidate.upstream_model if candidate else "",
+        status=outcome.status,
+        error_code=outcome.error_code[:80],
+        latency_ms=_elapsed_ms(journey.held),
+        ttft_ms=outcome.ttft_ms,
+        attempts=journey.attempts,
+        source=used.source,
+        marks=marks,
+        refund=outcome.refund,
+    )
+
+
+def _shared_charge(journey: Journey, outcome: Outcome, shared: Entry) -> Charge:
+    return Charge(
+        prompt_tokens=shared.prompt_tokens,
+        completion_tokens=shared.completion_tokens,
+        cached_tokens=shared.cached_tokens,
+        provider=shared.provider,
+        upstream_model=shared.upstream_model,
+        status=outcome.status,
+        error_code=outcome.error_code,
+        latency_ms=_elapsed_ms(journey.held),
+        ttft_ms=outcome.ttft_ms,
+        source="cache",
+        marks=("coalesced",),
+        cached=True,
+        saved=shared.cost,
+    )
+
+
+def _provider_cost(outcome: Outcome) -> int:
+    """What the provider asks for the answer, in micro-dollars: at least our price."""
+    claimed, candidate = outcome.tokens.claimed, outcome.candidate
+    if claimed is None or candidate is None:
+        return cost_of(outcome)
+    return candidate.rate.cost(*claimed)
+
+
+def _elapsed_ms(held: Held) -> int:
+    return int((time.monotonic() - held.call.started) * 1000)
+
+
+def summary_of(
+    journey: Journey, outcome: Outcome, charge: Charge, cost: int
+) -> Summary:
+    held = journey.held
+    return Summary(
+        request_id=str(held.call.id),
+        provider=charge.provider,
+        model=held.plan.model.name,
+        upstream_model=charge.upstream_model,
+        cost=cost,
+        cached=charge.cached,
+        tokens=outcome.tokens,
+        latency_ms=charge.latency_ms,
+        ttft_ms=charge.ttft_ms,
+        attempts=charge.attempts,
+        epoch=held.plan.epoch,
+    )

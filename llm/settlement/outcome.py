@@ -1,0 +1,53 @@
+"""How a request ended, and what that costs."""
+
+import time
+from dataclasses import dataclass
+
+from llm.cache.entry import Entry, Form
+from llm.types import Candidate, Tokens
+from valuecanvas.core.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended."""
+
+    status: str
+    candidate: Candidate | None = None
+    tokens: Tokens = Tokens()
+    error_code: str = ""
+    refund: bool = False
+    ttft_ms: int | None = None
+    # The answer of another request, delivered to this one as well: it costs nothing.
+    shared: Entry | None = None
+
+
+def refused(error: GatewayError) -> Outcome:
+    """The outcome of a request that no provider answered: quota and money go back."""
+    return Outcome("error", error_code=error.code or error.type, refund=True)
+
+
+def cost_of(outcome: Outcome) -> int:
+    """What the answer comes to at the price of its route, in micro-dollars."""
+    if outcome.candidate is None:
+        return 0
+    used = outcome.tokens
+    return outcome.candidate.rate.cost(
+        used.prompt, used.completion, used.cached, used.written
+    )
+
+
+def entry_of(body: bytes, outcome: Outcome, form: Form = Form.ANY) -> Entry:
+    """The answer as the cache keeps it."""
+    candidate, used = outcome.candidate, outcome.tokens
+    return Entry(
+        body=body,
+        at=time.time(),
+        provider=candidate.provider.key if candidate else "",
+        upstream_model=candidate.upstream_model if candidate else "",
+        cost=cost_of(outcome),
+        prompt_tokens=used.prompt,
+        completion_tokens=used.completion,
+        cached_tokens=used.cached,
+        form=form,
+    )
