@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from flags.actor import Actor
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 from prompts.services import actor as movers
 from valuecanvas.core.errors import NotPermitted
 

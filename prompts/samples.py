@@ -6,7 +6,7 @@ from typing import Any
 
 from prompts import services
 from prompts.models import Prompt
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 
 _REASON = "A sample of the first run."
 

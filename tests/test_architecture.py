@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,21 @@ DOORS = (
     "llm.api_urls",
     "llm.gateway",
 )
+
+# Answers by computing alone: no table is read there.
+PURE = (
+    "flags.engine",
+    "llm.dialects",
+    "llm.metering",
+    "llm.request",
+    "llm.translate",
+    "prompts.rendering",
+    "valuecanvas.core.targeting",
+)
+# One module for each page of the admin: a list of like things.
+LISTS = ("admin", "migrations")
+MOST_MODULES = 16
+MOST_IN_LLM = 12
 
 
 def sources() -> list[Path]:
@@ -90,6 +106,25 @@ def test_imports__below_the_doors__know_no_door():
             continue
         for name, line in imported(ast.parse(path.read_text())):
             assert not name.startswith(DOORS), f"{path}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("folder", PURE)
+def test_imports__of_pure_folders__name_no_model(folder):
+    paths = [path for path in sources() if module_name(path).startswith(folder)]
+    assert paths
+    for path in paths:
+        for name, line in imported(ast.parse(path.read_text())):
+            owner = name.rpartition(".")[0]
+            is_model = ".models" in owner or name.endswith(".models")
+            allowed = name == "django.db.models.TextChoices"
+            assert allowed or not is_model, f"{path}:{line} imports {name}"
+
+
+def test_folders__of_the_product__hold_few_modules():
+    found = Counter(path.parent for path in sources() if path.stem != "__init__")
+    assert found[ROOT / "llm"] <= MOST_IN_LLM
+    many = {path: count for path, count in found.items() if count > MOST_MODULES}
+    assert {path for path in many if path.name not in LISTS} == set()
 
 
 def test_signals__nowhere__are_used():

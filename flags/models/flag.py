@@ -18,7 +18,7 @@ from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
 from flags.engine.evaluation import Evaluation, evaluate
-from flags.engine.visitor import context_of, context_of_request, forced
+from flags.site_visitor import context_of, context_of_request, forced
 from valuecanvas.core.db import epoch
 from valuecanvas.core.models import ConfigModel, ConfigQuerySet
 

@@ -16,6 +16,7 @@ from billing.models import Price
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
 from llm.models import Model, Route
+from llm.request.takes import Takes
 from valuecanvas.core.admin.bases import Admin, Inline, display
 
 NO_PRICE = "no price: all requests are refused"
@@ -23,7 +24,7 @@ NO_PRICE = "no price: all requests are refused"
 
 class ModelForm(forms.ModelForm):
     takes = forms.MultipleChoiceField(
-        choices=Model.Takes.choices,
+        choices=Takes.choices,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=Model._meta.get_field("takes").help_text,

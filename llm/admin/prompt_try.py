@@ -23,7 +23,7 @@ from prompts.admin.status import HEAVY
 from prompts.admin.value_rules import typed
 from prompts.admin.version_form import shown
 from prompts.models import Prompt, PromptVersion
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.admin import form_results
 
 MOST_VERSIONS = 200

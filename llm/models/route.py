@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from llm.models.provider import Provider
+from llm.request.takes import Takes
 from valuecanvas.core.cache_policy import policy_field
 from valuecanvas.core.models import ConfigModel
 
@@ -31,14 +32,6 @@ class Model(ConfigModel):
         CUSTOMER = "customer", "Each customer"
         TEAM = "team", "The customer's team"
         GLOBAL = "global", "Everyone"
-
-    class Takes(models.TextChoices):
-        TEXT = "text", "Text"
-        PICTURES = "pictures", "Pictures"
-        SOUND = "sound", "Sound"
-        FILES = "files", "Files"
-        TOOLS = "tools", "Tools"
-        SCHEMA = "schema", "Schema of the answer"
 
     name = models.CharField(
         primary_key=True, max_length=200, help_text="As clients write it."
@@ -98,7 +91,7 @@ class Model(ConfigModel):
         least = self.first_token_s + self.between_tokens_s
         wrong = f"At least first token + between tokens: {least} s."
         names = ("total_stream_s", "total_s")
-        if self.takes and self.Takes.TEXT not in self.takes:
+        if self.takes and Takes.TEXT not in self.takes:
             raise ValidationError({"takes": "Tick text too, or nothing at all."})
         if short := {name: wrong for name in names if getattr(self, name) < least}:
             raise ValidationError(short)

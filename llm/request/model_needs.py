@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm.configuration.facts import ModelFacts, RouteFacts
-from llm.models import Model
+from llm.request.takes import Takes
 from llm.request.unsupported import objects_in
 from valuecanvas.core.errors import InvalidRequest
 
-Takes = Model.Takes
 # By the type of a part, or the name of what it holds. A film is many pictures.
 _PARTS: Mapping[str, Takes] = {
     **dict.fromkeys(

@@ -6,8 +6,8 @@ from typing import Any
 from llm.resolve import context
 from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_field import Asked
-from prompts.models.label import LATEST, PRODUCTION
 from prompts.rendering import render
+from prompts.rendering.label_names import LATEST, PRODUCTION
 from prompts.rendering.render import Chosen, Library
 
 

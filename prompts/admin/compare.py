@@ -8,7 +8,7 @@ from django.urls import URLPattern
 from prompts.admin import diff
 from prompts.admin.status import HEAVY
 from prompts.models import Prompt, PromptVersion
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 
 # Offered for choice; older ones by their number in the address.
 MOST = 200

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from prompts.models import PromptVersion
-from prompts.models.label import LATEST, PRODUCTION
 from prompts.rendering import grammar
+from prompts.rendering.label_names import LATEST, PRODUCTION
 
 DEEPEST = 5
 

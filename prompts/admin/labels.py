@@ -16,7 +16,8 @@ from prompts.admin.reason import ReasonForm, told
 from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
 from prompts.models import Label, Prompt, PromptVersion
-from prompts.models.label import LATEST, NAME, PRODUCTION, STAGING
+from prompts.models.label import NAME
+from prompts.rendering.label_names import LATEST, PRODUCTION, STAGING
 from valuecanvas.core.errors import Conflict, NotPermitted
 
 

@@ -30,8 +30,8 @@ from prompts.models import (
     Rollout,
 )
 from prompts.models.experiment import ExperimentState
-from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
+from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.templatetags.figures import ago
 

@@ -17,7 +17,7 @@ from prompts.admin.reason import REFUSALS, ReasonForm, told
 from prompts.admin.rights import PUBLISH, refuse_unless
 from prompts.admin.status import Status, status
 from prompts.models import Prompt, Rollout
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 
 HUNDRED = 10_000
 BY_HAND = "hand"

@@ -14,8 +14,8 @@ from prompts.models import (
     Rollout,
 )
 from prompts.models.experiment import ExperimentState
-from prompts.models.label import LATEST, PRODUCTION
 from prompts.models.rollout import LIVE
+from prompts.rendering.label_names import LATEST, PRODUCTION
 
 VERSIONS, EVENTS = 20, 12
 # What the list of versions does not show.

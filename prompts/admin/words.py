@@ -5,7 +5,7 @@ from typing import Any
 
 from prompts.models import PromptEvent
 from prompts.models.event import Action
-from prompts.models.label import PRODUCTION
+from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.templatetags import figures
 
 _SAID: dict[str, str] = {

@@ -7,8 +7,8 @@ from prompts.api.access import READ, PromptEndpoint, prompt_operation
 from prompts.config import ExperimentFacts, experiments_by_prompt, load_experiments
 from prompts.models import Experiment, Prompt
 from prompts.models.experiment import ExperimentState
-from prompts.models.label import PRODUCTION
 from prompts.rendering import render
+from prompts.rendering.label_names import PRODUCTION
 from prompts.rendering.render import Chosen, Library
 from prompts.services.composition import Stored
 from valuecanvas.core.errors import GatewayError

@@ -17,8 +17,8 @@ from prompts.api.access import (
 )
 from prompts.api.shown import ShownPromptDetail
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
-from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
+from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 

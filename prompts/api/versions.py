@@ -15,7 +15,7 @@ from prompts.api.access import (
     prompt_operation,
 )
 from prompts.models import Prompt, PromptVersion
-from prompts.models.label import LATEST
+from prompts.rendering.label_names import LATEST
 from valuecanvas.core.errors import InvalidRequest, NotFound
 
 VERSION = "A number, a label such as `production`, or `latest`."

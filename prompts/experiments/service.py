@@ -12,8 +12,8 @@ from prompts.experiments.drafts import ArmSpec, check_arms, check_weights
 from prompts.models import Arm, Experiment, Prompt, PromptEvent, PromptVersion, Rollout
 from prompts.models.event import Action
 from prompts.models.experiment import ExperimentState
-from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE
+from prompts.rendering.label_names import PRODUCTION
 from prompts.services import Actor, add_version, move_label
 from prompts.services.actor import require_move
 from prompts.services.audit import lock, record

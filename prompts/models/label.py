@@ -8,10 +8,6 @@ from prompts.models.prompt import Prompt
 from prompts.models.version import PromptVersion
 from valuecanvas.core.models import ConfigModel
 
-PRODUCTION = "production"
-STAGING = "staging"
-# Not a row: always the newest version.
-LATEST = "latest"
 # Digits alone are a version's number wherever a label or a version can stand.
 NAME = RegexValidator(
     r"\A(?!\d+\Z)[a-z0-9][a-z0-9_.-]*\Z",

@@ -15,9 +15,9 @@ from prompts.config import (
     Words,
 )
 from prompts.experiments import targeting
-from prompts.models.label import LATEST, PRODUCTION
 from prompts.rendering import variables as values
 from prompts.rendering.grammar import Reference, Template
+from prompts.rendering.label_names import LATEST, PRODUCTION
 from prompts.rendering.variables import Declared
 from valuecanvas.core.errors import GatewayError, InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket, owner

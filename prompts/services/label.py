@@ -5,8 +5,9 @@ from django.db import transaction
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion, Rollout
 from prompts.models.event import Action
-from prompts.models.label import LATEST, NAME, PRODUCTION
+from prompts.models.label import NAME
 from prompts.models.rollout import LIVE
+from prompts.rendering.label_names import LATEST, PRODUCTION
 from prompts.services import composition
 from prompts.services.actor import Actor, require_move
 from prompts.services.audit import lock, record

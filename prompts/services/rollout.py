@@ -20,8 +20,8 @@ from django.utils import timezone
 from prompts.models import Experiment, Label, Prompt, PromptVersion, Rollout
 from prompts.models.event import Action
 from prompts.models.experiment import ExperimentState
-from prompts.models.label import PRODUCTION
 from prompts.models.rollout import LIVE, RolloutState
+from prompts.rendering.label_names import PRODUCTION
 from prompts.services import composition, plan
 from prompts.services.actor import GATEWAY, Actor, require_move
 from prompts.services.audit import lock, record

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
 from prompts.models.event import Action
-from prompts.models.label import LATEST, NAME
+from prompts.models.label import NAME
+from prompts.rendering.label_names import LATEST
 from prompts.services import Actor, composition
 from prompts.services.label import point
 from prompts.services.version import columns

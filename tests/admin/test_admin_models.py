@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from llm.models import Model
+from llm.request.takes import Takes
 from tests.fixtures_billing import (
     LONG_AGO,
     make_model,
@@ -45,7 +46,7 @@ def test_model__what_it_takes__is_ticked_and_kept(operator: Client) -> None:
     model.refresh_from_db()
     assert model.takes == ["text", "tools"]
     text = operator.get(page(model)).content.decode()
-    assert text.count('name="takes"') == len(Model.Takes)
+    assert text.count('name="takes"') == len(Takes)
 
 
 def test_model__nothing_ticked__says_nothing(operator: Client) -> None:

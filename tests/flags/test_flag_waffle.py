@@ -20,8 +20,8 @@ from waffle.testutils import override_flag, override_sample, override_switch
 
 from flags import services
 from flags.engine.evaluation import evaluate
-from flags.engine.visitor import context_of_request
 from flags.models import Flag
+from flags.site_visitor import context_of_request
 from tests.flags.rows import ADA, make_colours, make_flag
 
 pytestmark = pytest.mark.django_db
