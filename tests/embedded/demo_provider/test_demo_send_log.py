@@ -7,8 +7,16 @@ import struct
 
 import pytest
 
-from valuecanvas.embedded.demo_provider.payload import Reply, Whole
-from valuecanvas.embedded.demo_provider.send_log import Calls, read_attempts
+from tests.demo_process import read_attempts
+from valuecanvas.embedded.demo_provider.send_log import Call, Counts
+
+START = {
+    "attempt": "a",
+    "model": "m",
+    "endpoint": "/v1/x",
+    "stream": True,
+    "prompt_tokens": 3,
+}
 
 
 async def attempt_of(demo_server, name, model, **fields):
@@ -125,8 +133,7 @@ async def test_send_log__unsafe_id__stays_within_the_folder(demo_server):
 
 
 def test_read_attempts__killed_while_writing__gives_the_last_whole_line(tmp_path):
-    reply = Reply("m", 3, Whole(b"", 5, None))
-    call = Calls(tmp_path).begin(reply, endpoint="/v1/x", attempt="a")
+    call = Call(Counts(), tmp_path, START)
     call.count_sent(2)
     call.count_sent(0)
     call.count_sent(3)

@@ -10,20 +10,21 @@ from typing import Any
 import orjson
 
 from valuecanvas.embedded.demo_provider import tokens
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
+from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat_request import (
     load_body,
     model_name,
     positive_number,
 )
-from valuecanvas.embedded.demo_provider.payload import Reply, RequestRefused, Whole
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
+from valuecanvas.embedded.demo_provider.payload import Reply, Whole
 
 _USUAL_DIMENSIONS = 384
 _MOST_DIMENSIONS = 4096
 _CENTRE = 2**31
 
 
-def answer_embeddings(raw: bytes, overrides: Overrides) -> tuple[Reply, Behaviour]:
+def answer_embeddings(raw: bytes, overrides: Overrides) -> Reply:
     """Reads an embeddings request and answers it. Raises RequestRefused."""
     body = load_body(raw)
     model = model_name(body)
@@ -45,7 +46,7 @@ def answer_embeddings(raw: bytes, overrides: Overrides) -> tuple[Reply, Behaviou
     if usage is not None:
         usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
         answer["usage"] = usage
-    return Reply(model, prompt, Whole(orjson.dumps(answer), 0, usage)), behaviour
+    return Reply(model, prompt, behaviour, Whole(orjson.dumps(answer), 0, usage))
 
 
 def _vector(item: str | list[int], size: int) -> tuple[float, ...]:
