@@ -16,9 +16,11 @@ class NamesFilter(DropdownFilter):  # type: ignore[misc]
     """Filters by a column of names, offered from a small table, not by DISTINCT."""
 
     # (name, title); read anew each time.
-    rows: QuerySet
+    rows: QuerySet | None = None
 
     def names(self) -> Iterable[tuple[str, str]]:
+        if self.rows is None:
+            raise NotImplementedError
         return list(self.rows.all()[:MOST_NAMES])
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
