@@ -11,8 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from valuecanvas.embedded.demo_provider.process import DemoProcess, demo_process
-from valuecanvas.embedded.demo_provider.send_log import Attempt, read_attempts
+from tests.demo_process import Attempt, DemoProcess, demo_process, read_attempts
 from valuecanvas.embedded.demo_provider.server import Options, start
 
 

@@ -12,13 +12,3 @@ from billing.admin import (
     team,
     tier,
 )
-
-__all__ = [
-    "budget",
-    "counter",
-    "customer",
-    "ledger_check",
-    "reservation",
-    "team",
-    "tier",
-]

@@ -21,30 +21,26 @@ from billing.admin.minute_limits import minute_limits
 from billing.auth import keys
 from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
-from valuecanvas.core.admin.bases import action, display
-from valuecanvas.core.admin.filters import NamesFilter
+from valuecanvas.core.admin.bases import ExactSearchAdmin, action, display, fieldset
+from valuecanvas.core.admin.filters import ConditionFilter
 
 KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
 
 
-class StateFilter(NamesFilter):
+class StateFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
 
-    def names(self) -> list[tuple[str, str]]:
-        return [(name, name.title()) for name in ("active", "expired", "revoked")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+    def conditions(self) -> list[tuple[str, str, Q]]:
         alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-        of_state = {
-            "active": Q(revoked_at=None) & alive,
-            "expired": Q(revoked_at=None) & ~alive,
-            "revoked": Q(revoked_at__isnull=False),
-        }
-        return queryset.filter(of_state.get(self.value(), Q()))
+        return [
+            ("active", "Active", Q(revoked_at=None) & alive),
+            ("expired", "Expired", Q(revoked_at=None) & ~alive),
+            ("revoked", "Revoked", Q(revoked_at__isnull=False)),
+        ]
 
 
-class ApiKeyAdmin(IssuedAdmin):
+class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
     form = ApiKeyForm
     list_display = (
         "name",
@@ -63,28 +59,31 @@ class ApiKeyAdmin(IssuedAdmin):
     autocomplete_fields = ("customer",)
     actions_detail = ("rotate_page", "revoke_page")
     add_fieldsets = (
-        (None, {"fields": ("name", "customer", "expires_at")}),
-        ("Rights", {"fields": ("scopes", "allowed_models", "cache_policy")}),
+        fieldset(None, "name", "customer", "expires_at"),
+        fieldset("Rights", "scopes", "allowed_models", "cache_policy"),
         KEY_LIMITS,
     )
     fieldsets = (
-        (None, {"fields": ("name", "shown", "customer", "state", "expires_at")}),
-        ("Rights", {"fields": ("scopes", "allowed_models", "cache_policy")}),
+        fieldset(None, "name", "shown", "customer", "state", "expires_at"),
+        fieldset("Rights", "scopes", "allowed_models", "cache_policy"),
         KEY_LIMITS,
-        ("History", {"fields": ("issuer", "replaces", "revoked_at", "created_at")}),
+        fieldset("History", "issuer", "replaces", "revoked_at", "created_at"),
+    )
+    fixed_fields = ("customer",)
+    readonly_fields = (
+        "shown",
+        "state",
+        "issuer",
+        "replaces",
+        "revoked_at",
+        "created_at",
     )
     empty_text = "Issue a key: its text is shown once, right after you save."
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet, search_term: str
-    ) -> tuple[QuerySet, bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
+    def matching(self, term: str) -> Q:
         # People paste whole keys; the secret half is not looked at.
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
-        found = Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
-        return queryset.filter(found), False
+        return Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -92,17 +91,6 @@ class ApiKeyAdmin(IssuedAdmin):
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.user = request.user
         return form  # type: ignore[no-any-return]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        computed = [
-            "shown",
-            "state",
-            "issuer",
-            "replaces",
-            "revoked_at",
-            "created_at",
-        ]
-        return [*computed, "customer"] if obj else computed
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Unfold passes an id, Django the object.
@@ -250,20 +238,15 @@ class ApiKeyAdmin(IssuedAdmin):
             ApiKey.objects.filter(pk__in=queryset.values("pk"), revoked_at=None)
         )
         if "confirmed" not in request.POST:
-            return self.page(
+            return self.ask_for(
                 request,
-                "admin/confirm.html",
+                "revoke_selected",
+                chosen,
                 title="Revoke keys",
                 text="Requests with these keys are refused at once. It can't be undone.",
                 rows=chosen,
-                hidden=[
-                    ("action", "revoke_selected"),
-                    ("confirmed", "1"),
-                    *(("_selected_action", key.pk) for key in chosen),
-                ],
                 verb="Revoke them",
                 danger=True,
-                back=reverse("admin:billing_apikey_changelist"),
             )
         for key in chosen:
             keys.revoke(key)

@@ -5,14 +5,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from billing.models import ApiKey, Scope
 from billing.models.api_key import scopes_beyond
+from valuecanvas.core.admin.forms import ConsoleFields, ConsoleForm, NamesField
 
 OVERLAPS = (
     (24, "1 day: replace it where it is used until then"),
@@ -22,35 +18,19 @@ OVERLAPS = (
 )
 
 
-class Words(forms.CharField):
-    """A list of names typed with commas between them."""
-
-    widget = UnfoldAdminTextInputWidget
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        names = value if isinstance(value, list) else str(value or "").split(",")
-        return list(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(self.to_python(initial or []) != self.to_python(data))
-
-
-class ApiKeyForm(forms.ModelForm):
+class ApiKeyForm(ConsoleFields, forms.ModelForm):
     """What a key may do."""
 
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         initial=[Scope.LLM.value],
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        widget=forms.CheckboxSelectMultiple,
         help_text="Give no more than its user needs. “Name another user” reaches the "
         "users of the customer's team; of a customer without a team, all users who have "
         "neither a team nor an API key: put callers who must not see each other's "
         "users into teams.",
     )
-    allowed_models = Words(
+    allowed_models = NamesField(
         required=False, help_text="Model names, with commas. Empty: every model."
     )
 
@@ -89,12 +69,11 @@ class ApiKeyForm(forms.ModelForm):
         return expires_at
 
 
-class RotateForm(forms.Form):
+class RotateForm(ConsoleForm):
     """How long the old key goes on."""
 
     overlap = forms.TypedChoiceField(
         label="The old key works on for",
         choices=OVERLAPS,
         coerce=int,
-        widget=UnfoldAdminSelectWidget,
     )

@@ -9,7 +9,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from billing.accounting import spend
 from billing.models import Budget
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import Admin, display, fieldset
+from valuecanvas.core.admin.columns import column
 from valuecanvas.core.templatetags import figures
 
 TARGETS = {"team": "team", "customer": "customer", "api_key": "key"}
@@ -44,9 +45,9 @@ class BudgetAdmin(Admin):
         field: f"scope == '{scope}'" for field, scope in TARGETS.items()
     }
     fieldsets = (
-        ("Whom it limits", {"fields": ("scope", *TARGETS)}),
-        ("The limit", {"fields": ("period", "limit_usd", "enabled", "note")}),
-        ("So far", {"fields": ("used_up", "left")}),
+        fieldset("Whom it limits", "scope", *TARGETS),
+        fieldset("The limit", "period", "limit_usd", "enabled", "note"),
+        fieldset("So far", "used_up", "left"),
     )
     readonly_fields = ("used_up", "left")
     ordering = ("-id",)
@@ -67,9 +68,7 @@ class BudgetAdmin(Admin):
     def whom(self, budget: Budget) -> list[str]:
         return [budget.target, budget.get_scope_display()]
 
-    @display(description="Limit", ordering="limit_usd")
-    def limit(self, budget: Budget) -> str:
-        return figures.usd(budget.limit_usd)
+    limit = column("Limit", "limit_usd", figures.usd, ordering="limit_usd")
 
     @display(description="Spent and held")
     def used_up(self, budget: Any) -> str:

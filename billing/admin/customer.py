@@ -16,13 +16,19 @@ from unfold.contrib.filters.admin import (
 from billing.accounting import spend
 from billing.admin.minute_limits import minute_limits
 from billing.models import Customer
-from valuecanvas.core.admin.bases import LargeTableAdmin, display
+from valuecanvas.core.admin.bases import (
+    ExactSearchAdmin,
+    LargeTableAdmin,
+    display,
+    fieldset,
+)
+from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.templatetags import figures
 
 
 @admin.register(Customer)
-class CustomerAdmin(LargeTableAdmin):
+class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
     list_display = (
         "user_id",
         "team",
@@ -45,10 +51,13 @@ class CustomerAdmin(LargeTableAdmin):
     ordering = ("-id",)  # made of the time, and indexed
     autocomplete_fields = ("team", "tier")
     fieldsets = (
-        (None, {"fields": ("user_id", "team", "tier", "suspended")}),
+        fieldset(None, "user_id", "team", "tier", "suspended"),
         minute_limits("Empty: the tier's limit."),
-        ("Activity", {"fields": ("today_text", "links", "created_at")}),
+        fieldset("Activity", "today_text", "links", "created_at"),
     )
+    # The ledger and the counters know the customer by this id.
+    fixed_fields = ("user_id", "team")
+    readonly_fields = ("today_text", "links", "created_at")
     actions = ("suspend", "resume")
     instead = "Suspend the customer: that ends its requests at once."
     empty_text = (
@@ -61,18 +70,8 @@ class CustomerAdmin(LargeTableAdmin):
         for customer in rows:
             customer.standing = found.get(str(customer.pk), spend.Standing())
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet, search_term: str
-    ) -> tuple[QuerySet, bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(Q(user_id=term) | Q(user_id__startswith=term)), False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        # The ledger and the counters know the customer by this id.
-        fixed = ["user_id", "team"] if obj else []
-        return [*fixed, "today_text", "links", "created_at"]
+    def matching(self, term: str) -> Q:
+        return Q(user_id=term) | Q(user_id__startswith=term)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets if obj else self.fieldsets[:2]
@@ -82,9 +81,7 @@ class CustomerAdmin(LargeTableAdmin):
         limit = figures.grouped(customer.tier.daily_requests)
         return f"{figures.grouped(customer.standing.used)} of {limit}"
 
-    @display(description="Spent today")
-    def spent_today(self, customer: Any) -> str:
-        return figures.micros(customer.standing.spent)
+    spent_today = column("Spent today", "standing.spent", figures.micros)
 
     @display(description="State", label={"active": "success", "suspended": "danger"})
     def state(self, customer: Customer) -> str:

@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.urls import reverse
-from django.utils.html import format_html
-
 from billing.models import Customer
 from billing.models.customer import full_name
+from valuecanvas.core.admin.columns import link
 
 
 def names_of(ids: Iterable[Any]) -> dict[str, str]:
@@ -18,5 +16,4 @@ def names_of(ids: Iterable[Any]) -> dict[str, str]:
 
 
 def customer_link(customer_id: Any, name: str) -> str:
-    url = reverse("admin:billing_customer_change", args=[customer_id])
-    return format_html('<a class="vc-link" href="{}">{}</a>', url, name)
+    return link("billing_customer", customer_id, name)

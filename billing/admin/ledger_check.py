@@ -39,7 +39,6 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_filter = ("ok",)
     ordering = ("-id",)
     fields = (("started_at", "took"), ("span", "by"))
-    readonly_fields = ("span", "took")
     change_form_outer_after_template = "admin/billing/ledgercheck/after.html"
     empty_text = "The ledger is checked every hour; nothing was checked so far."
 

@@ -1,25 +1,21 @@
 """The action on prices that corrects what was billed without one."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 
 from billing.models import Price
 from billing.pricing import reprice
+from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.templatetags import figures
 
 # One click does no more: the command `reprice --apply` has no limit.
 MOST = 5_000
 
 
-class RepriceMixin:
+class RepriceAdmin(Admin):
     """For the admin of prices: first what would change, then the corrections."""
 
-    page: Any
-    record: Any
     actions = ("reprice_requests",)
 
     @admin.action(description="Re-price unpriced requests", permissions=["change"])
@@ -35,23 +31,17 @@ class RepriceMixin:
         if not result.requests:
             messages.warning(request, _nothing(result))
             return None
-        answer: HttpResponse = self.page(
+        return self.ask_for(
             request,
-            "admin/confirm.html",
+            "reprice_requests",
+            chosen,
             title="Re-price unpriced requests",
             text="These requests were billed at a stand-in price. Each gets a row of "
             "its own in the ledger with the difference; nothing is altered. What would "
             "pass a budget is not charged.",
             rows=[*map(_line, result.lines.values()), *_waiting(result)],
-            hidden=[
-                ("action", "reprice_requests"),
-                ("confirmed", "1"),
-                *(("_selected_action", price.pk) for price in chosen),
-            ],
             verb="Book the corrections",
-            back=reverse("admin:billing_price_changelist"),
         )
-        return answer
 
     def _reprice(
         self, request: HttpRequest, chosen: list[Price], pairs: set[reprice.Pair]

@@ -9,6 +9,7 @@ from billing.admin.customer_name import customer_link
 from billing.models import Reservation
 from billing.models.customer import full_name
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.columns import column
 from valuecanvas.core.templatetags import figures
 
 
@@ -39,15 +40,12 @@ class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "epoch",
         "created_at",
     )
-    readonly_fields = ("user", "model_name", "held", "state")
     empty_text = (
         "Nothing is held: no request is under way. A row is here only while its "
         "request runs; then it becomes a row of Requests."
     )
 
-    @display(description="Held", ordering="estimate")
-    def held(self, reservation: Reservation) -> str:
-        return figures.micros(reservation.estimate)
+    held = column("Held", "estimate", figures.micros, ordering="estimate")
 
     @display(description="User")
     def user(self, reservation: Reservation) -> Any:

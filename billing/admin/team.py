@@ -3,17 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from billing.accounting import spend
 from billing.models import Team
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import Admin
+from valuecanvas.core.admin.columns import column
 from valuecanvas.core.templatetags import figures
 
 
 @admin.register(Team)
 class TeamAdmin(Admin):
     list_display = ("name", "key", "requests_today", "spent_today", "created_at")
+    fixed_fields = ("key",)
     search_fields = ("key", "name")
     fields = ("key", "name")
     empty_text = "A team groups customers under one budget. Teams are optional."
@@ -23,13 +24,5 @@ class TeamAdmin(Admin):
         for team in rows:
             team.standing = found.get(team.key, spend.Standing())
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["key"] if obj else []
-
-    @display(description="Requests today")
-    def requests_today(self, team: Any) -> str:
-        return figures.grouped(team.standing.used)
-
-    @display(description="Spent today")
-    def spent_today(self, team: Any) -> str:
-        return figures.micros(team.standing.spent)
+    requests_today = column("Requests today", "standing.used", figures.grouped)
+    spent_today = column("Spent today", "standing.spent", figures.micros)

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from billing.admin.minute_limits import minute_limits
 from billing.models import Tier
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import Admin, display, fieldset
 
 
 @admin.register(Tier)
@@ -22,20 +22,17 @@ class TierAdmin(Admin):
         "customers_count",
     )
     list_select_related = ("upgrade_to",)
+    fixed_fields = ("key",)
     search_fields = ("key", "name")
     fieldsets = (
-        (
+        fieldset(
             None,
-            {
-                "fields": (
-                    "key",
-                    "name",
-                    "daily_requests",
-                    "max_output_tokens",
-                    "hits_take_quota",
-                    "upgrade_to",
-                )
-            },
+            "key",
+            "name",
+            "daily_requests",
+            "max_output_tokens",
+            "hits_take_quota",
+            "upgrade_to",
         ),
         minute_limits("Empty: no limit."),
     )
@@ -45,9 +42,6 @@ class TierAdmin(Admin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).annotate(held=Count("customers"))  # type: ignore[no-any-return]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["key"] if obj else []
 
     @display(description="Customers", ordering="held")
     def customers_count(self, tier: Any) -> int:

@@ -1,5 +1,3 @@
 """Admin pages of flags, and of waffle's switches and samples."""
 
 from flags.admin import event, flag, waffle
-
-__all__ = ["event", "flag", "waffle"]

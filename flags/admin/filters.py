@@ -2,75 +2,53 @@
 
 import datetime as dt
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
-from unfold.contrib.filters.admin import DropdownFilter
 
 from flags.models import ChangeState, Exposure, Flag, Purpose, ScheduledChange
+from valuecanvas.core.admin.filters import ConditionFilter
 
 # A flag that nobody asked for in this time, or that changed nothing for so long.
 UNUSED_AFTER = dt.timedelta(days=30)
 _PASSING = (Purpose.RELEASE, Purpose.EXPERIMENT)
 
 
-class StateFilter(DropdownFilter):  # type: ignore[misc]
+class StateFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
+    usual = Q(archived=False)
 
-    def lookups(
-        self, request: HttpRequest, model_admin: object
-    ) -> list[tuple[str, str]]:
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        pending = ScheduledChange.objects.filter(
+            flag=OuterRef("pk"), state=ChangeState.PENDING
+        )
+        alive = self.usual & Q(killed_at__isnull=True)
+        off = Q(enabled=False) | Q(everyone=False)
         return [
-            ("on", "On"),
-            ("off", "Off"),
-            ("killed", "Killed"),
-            ("scheduled", "With a scheduled change"),
-            ("archived", "Archived"),
+            ("on", "On", alive & ~off),
+            ("off", "Off", alive & off),
+            ("killed", "Killed", self.usual & Q(killed_at__isnull=False)),
+            (
+                "scheduled",
+                "With a scheduled change",
+                self.usual & Q(Exists(pending)),
+            ),
+            ("archived", "Archived", Q(archived=True)),
         ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        state = self.value()
-        if state == "archived":
-            return queryset.filter(archived=True)
-        used = queryset.filter(archived=False)
-        off = Q(enabled=False) | Q(everyone=False)
-        if state == "killed":
-            return used.filter(killed_at__isnull=False)
-        if state == "scheduled":
-            pending = ScheduledChange.objects.filter(
-                flag=OuterRef("pk"), state=ChangeState.PENDING
-            )
-            return used.filter(Exists(pending))
-        if state in ("on", "off"):
-            alive = used.filter(killed_at__isnull=True)
-            return alive.exclude(off) if state == "on" else alive.filter(off)
-        return used
 
-
-class StaleFilter(DropdownFilter):  # type: ignore[misc]
+class StaleFilter(ConditionFilter):
     title = "stale"
     parameter_name = "stale"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: object
-    ) -> list[tuple[str, str]]:
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        now = timezone.now()
         return [
-            ("any", "Stale for any reason"),
-            ("expired", "Past their date"),
-            ("unused", "Not asked for in 30 days"),
-            ("decided", "The same for everybody for 30 days"),
+            ("any", "Stale for any reason", stale(now)),
+            ("expired", "Past their date", expired(now)),
+            ("unused", "Not asked for in 30 days", unused(now)),
+            ("decided", "The same for everybody for 30 days", decided(now)),
         ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        chosen = {
-            "expired": expired,
-            "unused": unused,
-            "decided": decided,
-            "any": stale,
-        }
-        found = chosen.get(self.value() or "")
-        return queryset.filter(found(timezone.now())) if found else queryset
 
 
 def expired(now: dt.datetime) -> Q:

@@ -10,25 +10,40 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from flags import exposure, services
+from flags.admin import rights
 from flags.admin.filters import StaleFilter, StateFilter, stale_names
 from flags.admin.flag_state import badge
-from flags.admin.history import HistoryMixin
+from flags.admin.history import ExposuresFragment, RevertPage
 from flags.admin.rights import actor_of
-from flags.admin.rules import RulesMixin
-from flags.admin.schedule import ScheduleMixin
-from flags.admin.switches import SwitchesMixin
-from flags.admin.tester import TesterMixin
-from flags.admin.workspace import WorkspaceMixin
+from flags.admin.rules import (
+    AddRulePage,
+    OrderPage,
+    RemoveRulePage,
+    RulePage,
+    RulePreview,
+)
+from flags.admin.schedule import CancelPage
+from flags.admin.switches import (
+    SWITCHES,
+    Archive,
+    Disable,
+    Enable,
+    Kill,
+    Revive,
+    for_several,
+)
+from flags.admin.tester import TesterFragment
+from flags.admin.workspace import DetailsPage, WorkspaceAdmin
 from flags.models import ChangeState, Flag, Kind, Rule, ScheduledChange
 from flags.wording.listing import is_expired
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.templatetags.figures import ago
 
 FIELDS = ("name", "kind", "note", "percent", "purpose", "owner", "expires_on", "tags", "in_gateway")  # fmt: skip
@@ -71,15 +86,20 @@ class NewFlagForm(forms.ModelForm):
 
 
 @admin.register(Flag)
-class FlagAdmin(
-    WorkspaceMixin,
-    SwitchesMixin,
-    RulesMixin,
-    ScheduleMixin,
-    TesterMixin,
-    HistoryMixin,
-    Admin,
-):
+class FlagAdmin(WorkspaceAdmin):
+    pages = (
+        DetailsPage,
+        *SWITCHES,
+        AddRulePage,
+        RulePreview,
+        OrderPage,
+        RulePage,
+        RemoveRulePage,
+        CancelPage,
+        TesterFragment,
+        RevertPage,
+        ExposuresFragment,
+    )
     form = NewFlagForm
     list_display = (
         "named",
@@ -102,8 +122,10 @@ class FlagAdmin(
     list_before_template = "admin/flags/flag/chips.html"
     autocomplete_fields = ("owner",)
     ordering = ("name",)
-    actions = ("enable_flags", "disable_flags", "kill_flags", "revive_flags", "archive_flags")  # fmt: skip
-    fieldsets = ((None, {"fields": FIELDS}),)
+    actions = tuple(map(for_several, (Enable, Disable, Kill, Revive, Archive)))
+    fieldsets = (fieldset(None, *FIELDS),)
+    save_and_continue = False
+    delete_many = False  # one by one, on a page that asks why
     empty_text = (
         "A flag switches something on for some users, or for all. Programs ask for it "
         "by name, and you decide here who gets what."
@@ -120,21 +142,8 @@ class FlagAdmin(
         events = reverse("admin:flags_flagevent_changelist")
         return redirect(f"{events}?{urlencode({'q': flag.name})}")
 
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            *self.workspace_urls(),
-            *self.switch_urls(),
-            *self.rule_urls(),
-            *self.schedule_urls(),
-            *self.tester_urls(),
-            *self.history_urls(),
-            *super().get_urls(),
-        ]
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        found: dict[str, Any] = super().get_actions(request)
-        found.pop("delete_selected", None)  # one by one, on a page that asks why
-        return found
+    def has_kill_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(rights.KILL)
 
     # -- the list ------------------------------------------------------------------
 
@@ -241,9 +250,3 @@ class FlagAdmin(
         still = "" if obj.share else " Nobody gets it yet: say below who does."
         self.message_user(request, f"{obj.name} is made.{still}")
         return redirect("admin:flags_flag_change", obj.pk)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        context["show_save_and_continue"] = False
-        return super().render_change_form(request, context, *args, **kwargs)

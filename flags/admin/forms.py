@@ -5,21 +5,13 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldBooleanWidget,
-)
 
 from flags import services
 from flags.actor import Actor
-from flags.admin.section import Section, lines
+from flags.admin.section import Section
 from flags.documents import integrity
 from flags.models import Flag, Purpose
+from valuecanvas.core.admin.forms import NamesField, PercentField
 
 EVERYONE = (
     ("", "Decide by what is below"),
@@ -41,12 +33,8 @@ def variant_choices(flag: Flag, empty: str) -> list[tuple[str, str]]:
 class PercentForm(Section):
     key = "rollout"
 
-    percent = forms.DecimalField(
+    percent = PercentField(
         label="Share of users, in percent",
-        min_value=0,
-        max_value=100,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "any"}),
         error_messages={
             "required": "Say a percentage from 0 to 100; 0 is nobody.",
             "invalid": "A percentage is a number from 0 to 100, such as 12.5.",
@@ -72,45 +60,38 @@ class AudienceForm(Section):
         label="Everybody?",
         choices=EVERYONE,
         required=False,
-        widget=UnfoldAdminSelectWidget,
     )
-    user_ids = forms.CharField(
+    user_ids = NamesField(
         label="Users",
         required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        widget=forms.Textarea({"rows": 2}),
         help_text="Ids of users as programs send them, with commas or line by line.",
     )
-    tiers = forms.CharField(
+    tiers = NamesField(
         label="Tiers",
         required=False,
-        widget=UnfoldAdminTextInputWidget,
         help_text="Keys of tiers, with commas: all of their customers.",
     )
     target_variant = forms.ChoiceField(
         label="They get",
         required=False,
-        widget=UnfoldAdminSelectWidget,
     )
-    users = forms.CharField(
+    users = NamesField(
         label="Users of this site",
         required=False,
-        widget=UnfoldAdminTextInputWidget,
         help_text="Their user names, with commas.",
     )
     groups = forms.ModelMultipleChoiceField(
         label="Groups of this site",
         required=False,
         queryset=Group.objects.order_by("name"),
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        widget=forms.CheckboxSelectMultiple,
     )
-    superusers = forms.BooleanField(required=False, widget=UnfoldBooleanWidget)
-    staff = forms.BooleanField(required=False, widget=UnfoldBooleanWidget)
-    authenticated = forms.BooleanField(
-        label="Whoever has logged in", required=False, widget=UnfoldBooleanWidget
-    )
+    superusers = forms.BooleanField(required=False)
+    staff = forms.BooleanField(required=False)
+    authenticated = forms.BooleanField(label="Whoever has logged in", required=False)
     languages = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextInputWidget,
         help_text="Of the browser, such as en, de.",
     )
     site = ("users", "superusers", "staff", "authenticated", "languages")
@@ -118,29 +99,33 @@ class AudienceForm(Section):
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
         super().__init__(flag, data, initial)
         choices = variant_choices(flag, "What the weights say")
-        self.fields["target_variant"].choices = choices  # type: ignore[attr-defined]
+        self.fields["target_variant"].choices = choices
+
+    _plain = (
+        "target_variant",
+        "superusers",
+        "staff",
+        "authenticated",
+        "languages",
+        "user_ids",
+        "tiers",
+    )
 
     @staticmethod
     def seen(flag: Flag) -> dict[str, Any]:
-        plain = ("target_variant", "superusers", "staff", "authenticated", "languages")
         return {
-            **{name: getattr(flag, name) for name in plain},
+            **{name: getattr(flag, name) for name in AudienceForm._plain},
             "everyone": {None: "", True: "yes", False: "no"}[flag.everyone],
-            "user_ids": ", ".join(flag.user_ids),
-            "tiers": ", ".join(flag.tiers),
-            "users": ", ".join(sorted(one.get_username() for one in flag.users.all())),
+            "users": sorted(one.get_username() for one in flag.users.all()),
             "groups": [group.pk for group in flag.groups.all()],
         }
 
     def apply(self, actor: Actor) -> str:
         given = self.cleaned_data
-        plain = ("target_variant", "superusers", "staff", "authenticated", "languages")
         changes = {
-            **{name: given[name] for name in plain},
+            **{name: given[name] for name in self._plain},
             "everyone": _EVERYONE[given["everyone"]],
-            "user_ids": lines(given["user_ids"]),
-            "tiers": lines(given["tiers"]),
-            "users": sorted(lines(given["users"])),
+            "users": sorted(given["users"]),
             "groups": sorted(group.name for group in given["groups"]),
         }
         services.edit_flag(self.flag, changes, **self.said(actor))
@@ -192,49 +177,43 @@ class DetailsForm(Section):
     note = forms.CharField(
         label="What it is for",
         required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+        widget=forms.Textarea({"rows": 3}),
     )
-    purpose = forms.ChoiceField(choices=Purpose.choices, widget=UnfoldAdminSelectWidget)
+    purpose = forms.ChoiceField(choices=Purpose.choices)
     owner = forms.ModelChoiceField(
         required=False,
         queryset=User.objects.filter(is_staff=True).order_by("username"),
-        widget=UnfoldAdminSelectWidget,
         help_text="Whom to ask about it.",
     )
     expires_on = forms.DateField(
         label="Expires on",
         required=False,
-        widget=UnfoldAdminSingleDateWidget,
         help_text="When it, and the code that asks for it, should be gone. It goes on "
         "working; it is marked as stale.",
         error_messages={"invalid": "Write a date as 2026-12-31."},
     )
-    tags = forms.CharField(
+    tags = NamesField(
         required=False,
-        widget=UnfoldAdminTextInputWidget,
         help_text="Words to find it by, with commas.",
     )
     in_gateway = forms.BooleanField(
         label="Evaluate it for every LLM request",
         required=False,
-        widget=UnfoldBooleanWidget,
         help_text="The variant is recorded with the request's usage, and what it "
         "changes in the gateway takes effect.",
     )
     sticky = forms.CharField(
         label="Bucketed by",
         max_length=60,
-        widget=UnfoldAdminTextInputWidget,
         help_text="The attribute that decides on shares: “targetingKey” is the user; "
         "“team” gives all of a team the same. Changing it deals the shares anew.",
     )
     testing = forms.BooleanField(
         label="Testers may switch it for themselves",
         required=False,
-        widget=UnfoldBooleanWidget,
         help_text="On pages of this site, by adding dwft_NAME=1 to the address.",
     )
-    _plain = ("note", "purpose", "in_gateway", "sticky", "testing")
+    _plain = ("note", "purpose", "in_gateway", "sticky", "testing", "tags")
 
     @staticmethod
     def seen(flag: Flag) -> dict[str, Any]:
@@ -242,7 +221,6 @@ class DetailsForm(Section):
             **{name: getattr(flag, name) for name in DetailsForm._plain},
             "owner": flag.owner_id,
             "expires_on": flag.expires_on,
-            "tags": ", ".join(flag.tags),
         }
 
     def apply(self, actor: Actor) -> str:
@@ -253,7 +231,6 @@ class DetailsForm(Section):
             "expires_on": given["expires_on"].isoformat()
             if given["expires_on"]
             else None,
-            "tags": lines(given["tags"]),
         }
         services.edit_flag(self.flag, changes, **self.said(actor))
         return "The details are saved."

@@ -1,6 +1,5 @@
 """Who does something on the pages of flags, and what they may."""
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from flags.actor import Actor, of_user
@@ -8,12 +7,6 @@ from flags.actor import Actor, of_user
 CHANGE = "flags.change_flag"
 KILL = "flags.kill_flag"
 DELETE = "flags.delete_flag"
-
-
-def refuse_unless(request: HttpRequest, right: str) -> None:
-    """Raises PermissionDenied."""
-    if not request.user.has_perm(right):
-        raise PermissionDenied
 
 
 def actor_of(request: HttpRequest) -> Actor:

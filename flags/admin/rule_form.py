@@ -7,12 +7,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-    UnfoldBooleanWidget,
-)
 
 from flags import services
 from flags.actor import Actor
@@ -20,6 +14,7 @@ from flags.admin.forms import variant_choices
 from flags.admin.section import Section
 from flags.models import Flag, Kind, Rule
 from flags.wording import words
+from valuecanvas.core.admin.forms import PercentField, hundredths
 from valuecanvas.core.targeting.conditions import check_conditions
 
 TEXT, NUMBER, BOOLEAN = "text", "number", "boolean"
@@ -97,23 +92,16 @@ class RuleForm(Section):
         label="Name, for people",
         max_length=100,
         required=False,
-        widget=UnfoldAdminTextInputWidget({"placeholder": "Customers in Scandinavia"}),
+        widget=forms.TextInput({"placeholder": "Customers in Scandinavia"}),
     )
-    variant = forms.ChoiceField(
-        label="They get", required=False, widget=UnfoldAdminSelectWidget
-    )
-    share = forms.DecimalField(
+    variant = forms.ChoiceField(label="They get", required=False)
+    share = PercentField(
         label="Only this share of them, in percent",
         required=False,
-        min_value=0,
-        max_value=100,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "any", "placeholder": "all"}),
+        placeholder="all",
         help_text="For the others the next rule decides. Empty: all of them.",
     )
-    enabled = forms.BooleanField(
-        label="Switched on", required=False, widget=UnfoldBooleanWidget
-    )
+    enabled = forms.BooleanField(label="Switched on", required=False)
 
     def __init__(
         self, flag: Flag, data: Any = None, *, rule: Rule | None = None
@@ -123,7 +111,7 @@ class RuleForm(Section):
         plain = flag.kind == Kind.BOOLEAN and not flag.allocation
         empty = "on" if plain else "What the weights say"
         choices = variant_choices(flag, empty)
-        self.fields["variant"].choices = choices  # type: ignore[attr-defined]
+        self.fields["variant"].choices = choices
         self.rows = list(self._rows())
 
     def _rows(self) -> Iterator[Row]:
@@ -152,7 +140,7 @@ class RuleForm(Section):
             "name": given.get("name", "").strip(),
             "conditions": given["conditions"],
             "variant": given.get("variant", ""),
-            "share": None if share is None else int(share * 100),
+            "share": None if share is None else hundredths(share),
             "enabled": given.get("enabled", True),
         }
 

@@ -1,117 +1,109 @@
 """Pages of rules: add, edit, remove, reorder, and what a rule would say."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import URLPattern
+from django.http import Http404, HttpResponse
 
 from flags import services
 from flags.admin.rule_form import TYPES, USUAL, OrderForm, Row, RuleForm
-from flags.admin.section import Section
-from flags.admin.status import page_of, rule_text
+from flags.admin.section import FlagPage
+from flags.admin.status import rule_text
 from flags.models import Flag, Rule
 from flags.wording import words
-from valuecanvas.core.admin.bases import post_only
+from valuecanvas.core.admin.pages import Page
+from valuecanvas.core.errors import Conflict
 
 
-class RemoveForm(Section):
-    key = "remove"
+class AddRulePage(FlagPage):
+    """The rule builder: GET shows it, POST saves."""
 
-    def __init__(self, flag: Flag, data: Any = None, *, rule: Rule) -> None:
-        super().__init__(flag, data)
-        self.rule = rule
+    name = "rule_add"
+    url = "rules/add/"
+    template = "admin/flags/flag/rule.html"
+    rule: Rule | None = None
 
-    def apply(self, actor: Any) -> str:
-        services.remove_rule(self.flag, self.rule, **self.said(actor))
-        return "The rule is gone; those after it moved up."
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = f"New rule of {self.original.name}"
+
+    def form(self, data: Any) -> RuleForm:
+        return RuleForm(self.original, data, rule=self.rule)
+
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        return {
+            **super().context(conflict),
+            "types": TYPES,
+            "rule": self.rule,
+            "operators": words.OPERATORS,
+            "blank": Row(),
+            "usual": USUAL,
+        }
 
 
-class RulesMixin:
-    """For the admin of flags."""
+class RulePage(AddRulePage):
+    """The same, for a rule that there is."""
 
-    one: Any
-    route: Any
-    save: Any
-    decide: Callable[..., HttpResponse]
-    show: Any
+    name = "rule"
+    url = "rules/<int:rule_id>/"
 
-    def rule_urls(self) -> list[URLPattern]:
-        views = (
-            ("rules/add/", self.rule_view, "rule_add"),
-            (
-                "rules/preview/",
-                post_only(self.rule_preview_view, "flags_flag_change"),
-                "rule_preview",
-            ),
-            (
-                "rules/order/",
-                post_only(self.order_view, "flags_flag_change"),
-                "rule_order",
-            ),
-            ("rules/<int:rule_id>/", self.rule_view, "rule"),
-            ("rules/<int:rule_id>/remove/", self.remove_view, "rule_remove"),
-        )
-        return [
-            self.route(f"<path:object_id>/{url}", view, f"flags_flag_{name}")
-            for url, view, name in views
-        ]
+    def __init__(self, *args: Any, rule_id: int) -> None:
+        super().__init__(*args)
+        self.rule = _rule(self.original, rule_id)
+        self.title = f"Edit the rule “{self.rule}”"
 
-    def rule_view(
-        self, request: HttpRequest, object_id: str, rule_id: int | None = None
-    ) -> HttpResponse:
-        """The rule builder: GET shows it, POST saves."""
-        flag = self.one(request, object_id)
-        rule = None if rule_id is None else _rule(flag, rule_id)
-        form = RuleForm(flag, request.POST or None, rule=rule)
-        title = f"Edit the rule “{rule}”" if rule else f"New rule of {flag.name}"
-        return self.decide(
-            request, form, "rule.html", title, types=TYPES, rule=rule,
-            operators=words.OPERATORS, blank=Row(), usual=USUAL,
-        )  # fmt: skip
 
-    def rule_preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """A fragment: the rule as a sentence, or what is wrong with it."""
-        flag = self.one(request, object_id)
-        form = RuleForm(flag, request.POST)
+class RulePreview(Page):
+    """A fragment: the rule as a sentence, or what is wrong with it."""
+
+    name = "rule_preview"
+    url = "rules/preview/"
+    post_only = True
+
+    def answer(self) -> HttpResponse:
+        form = RuleForm(self.original, self.request.POST)
         text = form.sentence()
         faults = [fault for row in form.rows for fault in row.faults]
         for name in ("share", "name", "variant"):
             faults += [f"{form.fields[name].label}: {one}" for one in form[name].errors]
-        context = {"text": text, "faults": faults}
-        return render(request, "admin/flags/flag/rule_preview.html", context)
-
-    def remove_view(
-        self, request: HttpRequest, object_id: str, rule_id: int
-    ) -> HttpResponse:
-        flag = self.one(request, object_id)
-        rule = _rule(flag, rule_id)
-        form = RemoveForm(flag, request.POST or None, rule=rule)
-        return self.decide(
-            request,
-            form,
-            "decide.html",
-            f"Remove the rule “{rule}”",
-            text=rule_text(rule),
-            verb="Remove it",
-            danger=True,
+        return self.fragment(
+            "admin/flags/flag/rule_preview.html", text=text, faults=faults
         )
 
-    def order_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        flag = self.one(request, object_id)
-        form = OrderForm(flag, request.POST)
-        done, conflict = self.save(request, form, "rules")
-        if done:
-            return redirect(f"{page_of(flag)}#rules")
+
+class RemoveRulePage(FlagPage):
+    name = "rule_remove"
+    url = "rules/<int:rule_id>/remove/"
+    verb = "Remove it"
+    danger = True
+
+    def __init__(self, *args: Any, rule_id: int) -> None:
+        super().__init__(*args)
+        self.rule = _rule(self.original, rule_id)
+        self.title = f"Remove the rule “{self.rule}”"
+        self.text = rule_text(self.rule)
+
+    def act(self, form: Any) -> str:
+        services.remove_rule(self.original, self.rule, **form.said(self.actor))
+        return "The rule is gone; those after it moved up."
+
+
+class OrderPage(FlagPage):
+    """Saves the order; what is wrong is told on the flag's own page."""
+
+    name = "rule_order"
+    url = "rules/order/"
+    form_class = OrderForm
+    post_only = True
+
+    def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         for text in form.non_field_errors():
-            messages.error(request, str(text))
+            messages.error(self.request, str(text))
         if form["reason"].errors:
-            messages.error(request, "The order is not saved: say why, beside the button.")  # fmt: skip
-        fresh = Flag.objects.get(pk=flag.pk)
-        answer: HttpResponse = self.show(
-            request, fresh, conflict=conflict, code=409 if conflict else 422
+            messages.error(self.request, "The order is not saved: say why, beside the button.")  # fmt: skip
+        fresh = Flag.objects.get(pk=self.original.pk)
+        answer: HttpResponse = self.admin.show(
+            self.request, fresh, conflict=conflict, code=409 if conflict else 422
         )
         return answer
 

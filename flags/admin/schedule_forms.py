@@ -6,18 +6,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
 from flags import services
 from flags.actor import Actor
 from flags.admin.section import Section
 from flags.models import ChangeKind, Flag
 from flags.wording import words
+from valuecanvas.core.admin.forms import PercentField
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 UNITS = (("hours", "hours"), ("days", "days"), ("weeks", "weeks"))
@@ -34,21 +29,11 @@ def moment(**options: Any) -> forms.DateTimeField:
     """A time in UTC, chosen in the browser's own calendar."""
     return forms.DateTimeField(
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        widget=UnfoldAdminTextInputWidget({"type": "datetime-local"}),
+        widget=forms.TextInput({"type": "datetime-local"}),
         error_messages={
             "required": "Say when, as 2026-12-31 14:00.",
             "invalid": "Write a time as 2026-12-31 14:00.",
         },
-        **options,
-    )
-
-
-def percentage(**options: Any) -> forms.DecimalField:
-    return forms.DecimalField(
-        min_value=0,
-        max_value=100,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "any"}),
         **options,
     )
 
@@ -58,15 +43,15 @@ class ChangeForm(Section):
 
     key = "schedule"
 
-    kind = forms.ChoiceField(label="What", widget=UnfoldAdminSelectWidget)
+    kind = forms.ChoiceField(label="What")
     at = moment(label="When, UTC")
-    percent = percentage(label="Percentage", required=False)
+    percent = PercentField(label="Percentage", required=False)
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
         super().__init__(flag, data, initial)
         self.variants = list(flag.variants.order_by("pk"))
         choices = [*KINDS, WEIGHTS] if self.variants else list(KINDS)
-        self.fields["kind"].choices = choices  # type: ignore[attr-defined]
+        self.fields["kind"].choices = choices
 
     def weights(self) -> list[tuple[str, str]]:
         """Each variant's, as entered or as it is now."""
@@ -118,18 +103,15 @@ class RampForm(Section):
     key = "ramp"
     anchor = "schedule"
 
-    step = percentage(label="Points each time", initial=5)
+    step = PercentField(label="Points each time", initial=5)
     number = forms.IntegerField(
         label="Every",
         min_value=1,
         max_value=1000,
         initial=1,
-        widget=UnfoldAdminIntegerFieldWidget,
     )
-    unit = forms.ChoiceField(
-        label="Unit", choices=UNITS, initial="days", widget=UnfoldAdminSelectWidget
-    )
-    to = percentage(label="Until, in percent", initial=100)
+    unit = forms.ChoiceField(label="Unit", choices=UNITS, initial="days")
+    to = PercentField(label="Until, in percent", initial=100)
     start = moment(label="First step at, UTC")
 
     def apply(self, actor: Actor) -> str:

@@ -1,21 +1,23 @@
-"""A part of a flag's page that is saved by itself: what, why, and what was seen."""
+"""The forms of a flag's page, each saved by itself, and pages with one such form."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from unfold.widgets import UnfoldAdminTextInputWidget
+from django.http import HttpResponse
 
 from flags.actor import Actor
+from flags.admin.rights import actor_of
+from flags.admin.status import winner
 from flags.models import Flag
+from valuecanvas.core.admin.pages import ConfirmPage, ReasonForm
+from valuecanvas.core.errors import Conflict
 
 
-class Section(forms.Form):
+class Section(ReasonForm):
     """Saved by `apply`, unless somebody else changed the flag since it was shown."""
 
     # The name of the form on its page.
-    key: ClassVar[str] = ""
+    key: ClassVar[str] = "decide"
     # Of the part of the page to come back to; empty: `key`.
     anchor: ClassVar[str] = ""
     data: Any
@@ -23,10 +25,9 @@ class Section(forms.Form):
     reason = forms.CharField(
         label="Why",
         max_length=2000,
-        widget=UnfoldAdminTextInputWidget({"placeholder": "Kept in the history"}),
+        widget=forms.TextInput({"placeholder": "Kept in the history"}),
         error_messages={"required": "Say why: the next reader of the history asks."},
     )
-    expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
         seen = {"expected": flag.revision, **self.seen(flag), **(initial or {})}
@@ -50,32 +51,35 @@ class Section(forms.Form):
             "expected": self.cleaned_data["expected"],
         }
 
-    def refuse(self, error: ValidationError) -> None:
-        """Show what a service refused beside its field."""
-        for name, texts in by_field(error).items():
-            self.add_error(name if name in self.fields else None, texts)
 
-    def renew(self, flag: Flag) -> None:
-        """Keep what was entered; whoever sends it again has seen `flag` as it is."""
-        data = self.data.copy()
-        data["expected"] = str(flag.revision)
-        self.data = data
+class FlagPage(ConfirmPage):
+    """A page with one form of a flag's; done, back to `anchor` on the flag's page."""
 
+    template = "admin/flags/flag/decide.html"
+    form_class = Section
+    shows_conflict = True
+    anchor = "rules"
 
-def by_field(error: ValidationError) -> Mapping[str, list[str]]:
-    """The texts of `error` by the field that they are about."""
-    if hasattr(error, "error_dict"):
-        found: Mapping[str, list[str]] = error.message_dict
-        return found
-    return {NON_FIELD_ERRORS: list(error.messages)}
+    @property
+    def actor(self) -> Actor:
+        return actor_of(self.request)
 
+    def expected(self) -> int:
+        revision: int = self.original.revision
+        return revision
 
-def text_of(error: ValidationError) -> str:
-    """What a service refused, in one line."""
-    return " ".join(error.messages)
+    def form(self, data: Any) -> Any:
+        return self.form_class(self.original, data)
 
+    def act(self, form: Any) -> str:
+        said: str = form.apply(self.actor)
+        return said
 
-def lines(text: str) -> list[str]:
-    """Its parts between commas and line breaks, each once."""
-    parts = (part.strip() for part in text.replace("\n", ",").split(","))
-    return list(dict.fromkeys(part for part in parts if part))
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        return {"winner": winner(self.original) if conflict else None}
+
+    def done(self, said: str, **options: Any) -> HttpResponse:
+        return super().done(said, extra_tags=self.anchor, **options)
+
+    def after(self) -> str:
+        return f"{self.back()}#{self.anchor}"

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.urls import reverse
 from django.utils import timezone
 
 from flags import exposure
@@ -144,8 +143,3 @@ def winner(flag: Flag) -> Told | None:
     """The change that came first."""
     event = flag.events.order_by("-id").select_related("actor").first()
     return told(event) if event else None
-
-
-def page_of(flag: Flag) -> str:
-    """The address of its page."""
-    return reverse("admin:flags_flag_change", args=[flag.pk])

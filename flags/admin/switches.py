@@ -1,197 +1,230 @@
 """Turn on, turn off, kill, revive, archive: each asks once more, and for a reason."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.urls import reverse
 
+from flags import services
+from flags.actor import Actor
 from flags.admin import rights
 from flags.admin.rights import actor_of
-from flags.admin.section import text_of
-from flags.admin.verbs import VERBS, Verb
 from flags.models import Flag
-from valuecanvas.core.admin.bases import action
-from valuecanvas.core.errors import Conflict, NotPermitted
+from valuecanvas.core.admin.bases import Admin, action
+from valuecanvas.core.admin.pages import (
+    REFUSALS,
+    ConfirmPage,
+    ReasonForm,
+    refusal_text,
+)
+
+FLAGS = "admin:flags_flag_changelist"
 
 
-class WhyForm(forms.Form):
-    """Why it is done."""
+class SwitchPage(ConfirmPage):
+    """Something that is done to whole flags: to one by this page, or to several."""
 
-    reason = forms.CharField(
-        label="Why",
-        max_length=2000,
-        widget=UnfoldAdminTextareaWidget({"rows": 2, "autofocus": True}),
-        help_text="Kept in the history, with your name.",
-        error_messages={"required": "Say why: the next reader of the history asks."},
-    )
+    needs = "view"
+    right = rights.CHANGE
+    done_as: ClassVar[str]
+    service: ClassVar[Callable[..., object]]
+    # Where seconds count, the reason can wait.
+    must_say_why = True
+    # Done also if somebody changed the flag meanwhile: it can only make things safe.
+    always = False
 
-    expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = f"{self.verb} {self.original.name}"
+        self.verb = self.button()
 
-    def __init__(self, verb: Verb, data: Any = None, **options: Any) -> None:
-        super().__init__(data, **options)
-        why = self.fields["reason"]
-        why.required = verb.must_say_why
-        if not verb.must_say_why:
-            why.help_text = "May stay empty: your name and the time are kept anyway."
+    @classmethod
+    def button(cls) -> str:
+        return f"{cls.verb} now" if cls.danger else cls.verb
 
+    @classmethod
+    def why(cls, data: Any, **initial: Any) -> ReasonForm:
+        """The form, for one flag or for several."""
+        form = ReasonForm(data, initial=initial)
+        reason = form.fields["reason"]
+        reason.label, reason.required = "Why", cls.must_say_why
+        if not cls.must_say_why:
+            reason.help_text = "May stay empty: your name and the time are kept anyway."
+        return form
 
-class SwitchesMixin:
-    """For the admin of flags: pages for one, actions for several."""
-
-    one: Any
-    page: Any
-    record: Any
-    route: Any
-
-    def switch_urls(self) -> list[URLPattern]:
-        return [
-            self.route(
-                f"<path:object_id>/{name}/",
-                self._view(verb),
-                f"flags_flag_{name}",
-            )
-            for name, verb in VERBS.items()
-        ]
-
-    def _view(self, verb: Verb) -> Callable[..., HttpResponse]:
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            rights.refuse_unless(request, verb.right)
-            flag = self.one(request, object_id, "view")
-            data = request.POST if request.method == "POST" else None
-            form = WhyForm(verb, data, initial={"expected": flag.revision})
-            if request.method == "POST" and form.is_valid():
-                if not (faults := self._done(request, verb, form, [flag])):
-                    return redirect(_after(request, verb, flag))
-                form.add_error(None, faults)
-                # Whoever sends it again has read what was in the way.
-                form.data = {**form.data.dict(), "expected": _revision(flag)}  # type: ignore[attr-defined]
-            return self._confirm(
-                request,
-                verb,
-                form,
-                title=f"{verb.title} {flag.name}",
-                original=flag,
-                back=_after(request, verb, flag, done=False),
-            )
-
-        return view
-
-    def _done(
-        self, request: HttpRequest, verb: Verb, form: WhyForm, flags: Iterable[Flag]
-    ) -> list[str]:
-        """Do it to each; what was refused, in words."""
-        said: dict[str, Any] = {
-            "actor": actor_of(request),
-            "reason": form.cleaned_data["reason"],
-        }
+    @classmethod
+    def switch(cls, flag: Flag, form: ReasonForm, actor: Actor) -> None:
+        """Do it to one. Raises REFUSALS."""
+        said: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         seen = form.cleaned_data["expected"]
-        if seen is not None and not verb.always:
+        if seen is not None and not cls.always:
             said["expected"] = seen
-        faults, good = [], []
-        for flag in flags:
-            try:
-                verb.do(flag, said)
-            except ValidationError as error:
-                faults.append(text_of(error))
-            except (Conflict, NotPermitted) as error:
-                faults.append(error.message)
-            else:
-                good.append(flag)
-        if good:
-            self.record(request, good, f"Now {verb.done}.")
-            names = ", ".join(flag.name for flag in good)
-            messages.success(
-                request,
-                f"{names} {'is' if len(good) == 1 else 'are'} {verb.done}, from the "
-                "next request on.",
-            )
-        return faults
+        cls.service(flag, actor=actor, **said)
 
-    def _confirm(
-        self, request: HttpRequest, verb: Verb, form: WhyForm, **context: Any
-    ) -> HttpResponse:
-        answer: HttpResponse = self.page(
+    @classmethod
+    def confirmation(cls, flags: list[Flag]) -> str:
+        names = ", ".join(flag.name for flag in flags)
+        verb = "is" if len(flags) == 1 else "are"
+        return f"{names} {verb} {cls.done_as}, from the next request on."
+
+    def expected(self) -> int:
+        revision: int = self.original.revision
+        return revision
+
+    def form(self, data: Any) -> ReasonForm:
+        return self.why(data, expected=self.expected())
+
+    def act(self, form: ReasonForm) -> str:
+        self.switch(self.original, form, actor_of(self.request))
+        return self.confirmation([self.original])
+
+    def log(self, said: str) -> str:
+        return f"Now {self.done_as}."
+
+    def back(self) -> str:
+        """Where one came from: the list, or the flag's page."""
+        listed = self.request.GET.get("from") == "list"
+        return reverse(FLAGS) if listed else super().back()
+
+
+class Enable(SwitchPage):
+    name = "enable"
+    verb = "Turn on"
+    done_as = "on"
+    text = "From the next request on its rules and its percentage count."
+    service = staticmethod(services.enable)
+
+
+class Disable(SwitchPage):
+    name = "disable"
+    verb = "Turn off"
+    done_as = "off"
+    text = (
+        "From the next request on everybody gets what is set for “while off”. "
+        "Rules, percentages and schedules stay as they are for later."
+    )
+    service = staticmethod(services.disable)
+    always = True
+
+
+class Kill(SwitchPage):
+    name = "kill"
+    verb = "Kill"
+    done_as = "killed"
+    text = (
+        "From the next request on everybody gets what is set for “while off”, "
+        "whatever else it says, until somebody revives it. Its scheduled changes "
+        "are cancelled."
+    )
+    service = staticmethod(services.kill)
+    right = rights.KILL
+    danger = True
+    must_say_why = False
+    always = True
+
+
+class Revive(SwitchPage):
+    name = "revive"
+    verb = "Revive"
+    done_as = "alive again"
+    text = (
+        "It goes on where it was before it was killed. What was scheduled then "
+        "stays cancelled."
+    )
+    service = staticmethod(services.revive)
+    right = rights.KILL
+
+
+class Archive(SwitchPage):
+    name = "archive"
+    verb = "Archive"
+    done_as = "archived"
+    text = (
+        "Programs that ask for it get their own default from the next request on. "
+        "Nothing is deleted: it can be brought back."
+    )
+    service = staticmethod(services.archive)
+    danger = True
+
+
+class Restore(SwitchPage):
+    name = "restore"
+    verb = "Bring back"
+    done_as = "in use again"
+    text = "From the next request on programs get it as it was."
+    service = staticmethod(services.restore)
+
+
+class Delete(SwitchPage):
+    name = "delete"
+    verb = "Delete"
+    done_as = "deleted"
+    text = (
+        "It is gone for good; its history stays. Programs that ask for it get "
+        "their own default. Archiving does the same, and can be undone."
+    )
+    service = staticmethod(services.delete_flag)
+    right = rights.DELETE
+    danger = True
+
+    def after(self) -> str:
+        return reverse(FLAGS)
+
+
+SWITCHES = (Enable, Disable, Kill, Revive, Archive, Restore, Delete)
+
+
+def for_several(page: type[SwitchPage]) -> Any:
+    """The action of the list that does the same to all that are chosen."""
+
+    permission = "kill" if page.right == rights.KILL else "change"
+
+    @action(description=page.verb, permissions=[permission])
+    def switch(
+        admin: Admin, request: HttpRequest, flags: QuerySet
+    ) -> HttpResponse | None:
+        rows = list(flags.order_by("name"))
+        sure = "confirmed" in request.POST
+        form = page.why(request.POST if sure else None)
+        if sure and form.is_valid():
+            _switch_all(page, admin, request, form, rows)
+            return None
+        many = f"{len(rows)} flags" if len(rows) != 1 else rows[0].name
+        return admin.ask_for(
             request,
-            "admin/confirm.html",
-            text=verb.text,
-            verb=f"{verb.title} now" if verb.danger else verb.title,
-            danger=verb.danger,
+            f"{page.name}_flags",
+            rows,
+            title=f"{page.verb}: {many}",
+            text=page.text,
+            verb=page.button(),
+            danger=page.danger,
+            rows=[flag.name for flag in rows],
             form=form,
             status=422 if form.errors else 200,
-            **context,
-        )
-        return answer
-
-    # -- several at once, from the list ------------------------------------------------
-
-    def _several(
-        self, request: HttpRequest, flags: QuerySet, verb: Verb
-    ) -> HttpResponse | None:
-        """The page that asks; sent with `sure`, it is done."""
-        rows = list(flags.order_by("name"))
-        sure = "sure" in request.POST
-        form = WhyForm(verb, request.POST if sure else None)
-        if sure and form.is_valid():
-            for fault in self._done(request, verb, form, rows):
-                messages.error(request, fault)
-            return None
-        chosen = [("_selected_action", flag.pk) for flag in rows]
-        many = f"{len(rows)} flags" if len(rows) != 1 else rows[0].name
-        return self._confirm(
-            request,
-            verb,
-            form,
-            title=f"{verb.title}: {many}",
-            rows=[flag.name for flag in rows],
-            hidden=[
-                ("action", f"{verb.name}_flags"),
-                ("sure", "yes"),
-                *chosen,
-            ],
-            back=reverse("admin:flags_flag_changelist"),
         )
 
-    @action(description="Turn on", permissions=["change"])
-    def enable_flags(self, request: HttpRequest, flags: QuerySet) -> Any:
-        return self._several(request, flags, VERBS["enable"])
-
-    @action(description="Turn off", permissions=["change"])
-    def disable_flags(self, request: HttpRequest, flags: QuerySet) -> Any:
-        return self._several(request, flags, VERBS["disable"])
-
-    @action(description="Kill", permissions=["kill"])
-    def kill_flags(self, request: HttpRequest, flags: QuerySet) -> Any:
-        return self._several(request, flags, VERBS["kill"])
-
-    @action(description="Revive", permissions=["kill"])
-    def revive_flags(self, request: HttpRequest, flags: QuerySet) -> Any:
-        return self._several(request, flags, VERBS["revive"])
-
-    @action(description="Archive", permissions=["change"])
-    def archive_flags(self, request: HttpRequest, flags: QuerySet) -> Any:
-        return self._several(request, flags, VERBS["archive"])
-
-    def has_kill_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(rights.KILL)
+    switch.__name__ = f"{page.name}_flags"
+    return switch
 
 
-def _revision(flag: Flag) -> int | None:
-    """As it is now; None: it has gone."""
-    rows = Flag.objects.filter(pk=flag.pk)
-    found: int | None = rows.values_list("revision", flat=True).first()
-    return found
-
-
-def _after(request: HttpRequest, verb: Verb, flag: Flag, *, done: bool = True) -> str:
-    """Back to where one came from: the list, or the flag's page."""
-    gone = done and verb.name == "delete"
-    if gone or request.GET.get("from") == "list":
-        return reverse("admin:flags_flag_changelist")
-    return reverse("admin:flags_flag_change", args=[flag.pk])
+def _switch_all(
+    page: type[SwitchPage],
+    admin: Admin,
+    request: HttpRequest,
+    form: ReasonForm,
+    flags: list[Flag],
+) -> None:
+    actor, good = actor_of(request), []
+    for flag in flags:
+        try:
+            page.switch(flag, form, actor)
+        except REFUSALS as error:
+            messages.error(request, refusal_text(error))
+        else:
+            good.append(flag)
+    if good:
+        admin.record(request, good, f"Now {page.done_as}.")
+        messages.success(request, page.confirmation(good))

@@ -6,16 +6,14 @@ from typing import Any
 from django import forms
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import URLPattern
+from django.http import HttpResponse
 from django.utils import timezone
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from flags.admin.schedule_forms import moment
 from flags.engine.compiled import TARGETING_KEY
 from flags.engine.evaluation import Evaluation, evaluate
-from valuecanvas.core.admin.bases import post_only
+from valuecanvas.core.admin.forms import ConsoleForm
+from valuecanvas.core.admin.pages import Page
 
 _REASONS = {
     "STATIC": "the same for everybody",
@@ -27,20 +25,20 @@ _REASONS = {
 }
 
 
-class TesterForm(forms.Form):
+class TesterForm(ConsoleForm):
     """A caller's attributes."""
 
     user = forms.CharField(
         label="User",
         required=False,
-        widget=UnfoldAdminTextInputWidget({"placeholder": "alice"}),
+        widget=forms.TextInput({"placeholder": "alice"}),
     )
-    tier = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
-    team = forms.CharField(required=False, widget=UnfoldAdminTextInputWidget)
+    tier = forms.CharField(required=False)
+    team = forms.CharField(required=False)
     more = forms.CharField(
         label="Other attributes",
         required=False,
-        widget=UnfoldAdminTextareaWidget(
+        widget=forms.Textarea(
             {"rows": 3, "placeholder": "country = SE\nappVersion = 2.1.0\nage = 30"}
         ),
         help_text="One a line. 30 is a number, “30” a text, true is yes.",
@@ -72,20 +70,15 @@ class TesterForm(forms.Form):
         return found
 
 
-class TesterMixin:
-    """For the admin of flags."""
+class TesterFragment(Page):
+    """What this caller gets, and why."""
 
-    one: Any
-    route: Any
+    name = "try"
+    needs = "view"
+    post_only = True
 
-    def tester_urls(self) -> list[URLPattern]:
-        show = post_only(self.tester_view, "flags_flag_change")
-        return [self.route("<path:object_id>/try/", show, "flags_flag_try")]
-
-    def tester_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """A fragment: what this caller gets, and why."""
-        flag = self.one(request, object_id, "view")
-        form = TesterForm(request.POST)
+    def answer(self) -> HttpResponse:
+        form, flag = TesterForm(self.request.POST), self.original
         context: dict[str, Any] = {"form": form, "flag": flag}
         if form.is_valid():
             store = apps.get_app_config("flags").store  # type: ignore[attr-defined]
@@ -94,7 +87,7 @@ class TesterMixin:
                 store.current(), flag.name, form.context(), now=at.timestamp()
             )
             context |= {"found": found, **told(found), "given": form.context()}
-        return render(request, "admin/flags/flag/tried.html", context)
+        return self.fragment("admin/flags/flag/tried.html", **context)
 
 
 def told(found: Evaluation) -> dict[str, str]:

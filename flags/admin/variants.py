@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminSelectWidget
 
 from flags import services
 from flags.actor import Actor
@@ -97,12 +96,10 @@ class VariantsForm(Section):
     default_variant = forms.ChoiceField(
         label="Those who are not in get",
         required=False,
-        widget=UnfoldAdminSelectWidget,
     )
     off_variant = forms.ChoiceField(
         label="While it is off or killed, everybody gets",
         required=False,
-        widget=UnfoldAdminSelectWidget,
     )
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
@@ -113,7 +110,7 @@ class VariantsForm(Section):
         names = {name for name, _ in known}
         extra = [(row.name, row.name) for row in self.rows if row.name not in names]
         for name in ("default_variant", "off_variant"):
-            self.fields[name].choices = [*known, *extra]  # type: ignore[attr-defined]
+            self.fields[name].choices = [*known, *extra]
 
     @staticmethod
     def seen(flag: Flag) -> dict[str, Any]:

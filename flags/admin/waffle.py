@@ -1,9 +1,6 @@
 """Switches and samples of django-waffle in the admin."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from waffle import admin as waffle_admin
 from waffle.models import Sample, Switch
 
@@ -19,11 +16,7 @@ class WaffleAdmin(Admin):
     search_fields = ("name", "note")
     readonly_fields = ("created", "modified")
     ordering = ("-id",)
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
+    delete_many = False
 
 
 @admin.register(Switch)

@@ -10,16 +10,17 @@ from flags.models import ChangeKind, Flag, FlagEvent, Kind, Purpose, ScheduledCh
 from flags.wording import listing
 from valuecanvas.core.api.bodies import (
     Choice,
+    GivenReason,
     JsonField,
     JsonObjectField,
     StrictSerializer,
+    Text,
 )
 
 
-class Said(StrictSerializer):
+class Said(GivenReason):
     """Why, and what the caller believes it is changing."""
 
-    reason = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
     expected_revision = s.IntegerField(
         required=False,
         min_value=0,
@@ -36,7 +37,7 @@ class GivenVariant(StrictSerializer):
     effect = JsonObjectField(
         required=False, help_text="In the gateway: prompt_label, model, parameters."
     )
-    description = s.CharField(required=False, allow_blank=True)
+    description = Text()
 
 
 class GivenCondition(StrictSerializer):
@@ -46,9 +47,9 @@ class GivenCondition(StrictSerializer):
 
 
 class GivenRule(StrictSerializer):
-    name = s.CharField(required=False, allow_blank=True, max_length=100)
+    name = Text(100)
     conditions = GivenCondition(many=True)
-    variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    variant = Text(60)
     share = s.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=10_000
     )
@@ -63,7 +64,7 @@ class GivenPrerequisite(StrictSerializer):
 class Fields(StrictSerializer):
     """What of a flag can be set; parts are replaced whole."""
 
-    note = s.CharField(required=False, allow_blank=True)
+    note = Text()
     purpose = Choice(Purpose.choices, required=False)
     owner = s.CharField(required=False, allow_null=True, help_text="A user name.")
     tags = s.ListField(child=s.CharField(max_length=40), required=False)
@@ -73,9 +74,9 @@ class Fields(StrictSerializer):
     percent = s.DecimalField(5, 2, required=False, allow_null=True)
     sticky = s.CharField(required=False, max_length=60)
     in_gateway = s.BooleanField(required=False)
-    default_variant = s.CharField(required=False, allow_blank=True, max_length=60)
-    off_variant = s.CharField(required=False, allow_blank=True, max_length=60)
-    target_variant = s.CharField(required=False, allow_blank=True, max_length=60)
+    default_variant = Text(60)
+    off_variant = Text(60)
+    target_variant = Text(60)
     user_ids = s.ListField(child=s.CharField(max_length=255), required=False)
     tiers = s.ListField(child=s.CharField(max_length=60), required=False)
     users = s.ListField(child=s.CharField(), required=False)
@@ -85,10 +86,9 @@ class Fields(StrictSerializer):
     prerequisites = GivenPrerequisite(many=True, required=False)
 
 
-class GivenFlag(Fields):
+class GivenFlag(Fields, GivenReason):
     name = s.CharField(max_length=100)
     kind = Choice(Kind.choices, required=False)
-    reason = s.CharField(required=False, default="", allow_blank=True, max_length=2000)
 
 
 class GivenEdit(Fields, Said):

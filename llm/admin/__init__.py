@@ -13,17 +13,3 @@ from llm.admin import (
     route,
     usage,
 )
-
-__all__ = [
-    "api_key",
-    "attempt",
-    "breaker",
-    "cache",
-    "experiment",
-    "feedback",
-    "model",
-    "price",
-    "provider",
-    "route",
-    "usage",
-]

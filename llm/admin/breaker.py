@@ -18,7 +18,7 @@ from llm.admin.filters import ProviderFilter, upstream_models
 from llm.breaker import report
 from llm.models import BreakerEvent, BreakerOverride
 from valuecanvas.core.admin.bases import Admin, LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.filters import ConditionFilter, TimeFilter
 from valuecanvas.core.admin.widgets import SuggestedText
 
 LAST_EVENTS = 15
@@ -59,16 +59,13 @@ class OverrideForm(forms.ModelForm):
         return data
 
 
-class LiveFilter(NamesFilter):
+class LiveFilter(ConditionFilter):
     title = "in force"
     parameter_name = "live"
 
-    def names(self) -> list[tuple[str, str]]:
-        return [("1", "In force"), ("0", "Expired")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+    def conditions(self) -> list[tuple[str, str, Q]]:
         live = Q(expires_at__gt=timezone.now())
-        return queryset.filter({"1": live, "0": ~live}.get(self.value(), Q()))
+        return [("1", "In force", live), ("0", "Expired", ~live)]
 
 
 @admin.register(BreakerOverride)

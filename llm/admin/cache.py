@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing.admin.customer_name import customer_link, names_of
 from billing.models import Customer
@@ -16,25 +15,24 @@ from llm.cache import purge
 from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
 from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.forms import ConsoleFields
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 MOST_NAMED = 10
 
 
-class PurgeForm(forms.ModelForm):
+class PurgeForm(ConsoleFields, forms.ModelForm):
     """Whose answers to forget. Nothing chosen: everybody's, of every model."""
 
     model_name = forms.ModelChoiceField(
         Model.objects.all(),
         required=False,
         label="Model",
-        widget=UnfoldAdminSelectWidget,
         help_text="Forget the answers of one model.",
     )
     customer = forms.CharField(
         required=False,
         max_length=200,
-        widget=UnfoldAdminTextInputWidget,
         help_text="Or the answers of one customer: the user id, or the customer's own id. "
         "Leave all empty to "
         "forget every stored answer.",
@@ -43,7 +41,6 @@ class PurgeForm(forms.ModelForm):
     prompt = forms.ModelChoiceField(
         Prompt.objects.all(),
         required=False,
-        widget=UnfoldAdminSelectWidget,
         help_text="Or the answers made from one prompt.",
     )
 

@@ -3,30 +3,25 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
+from django.db.models import Q
 
 from billing.admin.customer_name import customer_link, names_of
 from llm.models import Feedback
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.columns import link
+from valuecanvas.core.admin.filters import ConditionFilter, TimeFilter
 
 
-class ScoreFilter(NamesFilter):
+class ScoreFilter(ConditionFilter):
     title = "score"
     parameter_name = "said"
 
-    def names(self) -> list[tuple[str, str]]:
-        return [("good", "Good"), ("even", "Neither"), ("bad", "Bad")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return {
-            "good": queryset.filter(score__gt=0),
-            "even": queryset.filter(score=0),
-            "bad": queryset.filter(score__lt=0),
-        }.get(self.value(), queryset)
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        return [
+            ("good", "Good", Q(score__gt=0)),
+            ("even", "Neither", Q(score=0)),
+            ("bad", "Bad", Q(score__lt=0)),
+        ]
 
 
 @admin.register(Feedback)
@@ -50,7 +45,6 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ("prompt_key", "prompt_version"),
         ("variant", "model"),
     )
-    readonly_fields = ("user", "rated")
     empty_text = (
         "Callers rate answers by POST /v1/feedback, with the request id that came with "
         "the answer. What they say is listed here, and counts in experiments."
@@ -85,5 +79,4 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     @display(description="Request")
     def rated(self, one: Feedback) -> str:
-        url = reverse("admin:billing_usage_change", args=[one.request_id])
-        return format_html('<a class="vc-link" href="{}">{}</a>', url, one.request_id)
+        return link("billing_usage", one.request_id, one.request_id)

@@ -3,9 +3,7 @@
 from billing.models import Team
 from llm.models import Model, Provider, Route
 from prompts.models import Prompt
-from valuecanvas.core.admin.filters import NamesFilter
-
-MOST_NAMES = 300
+from valuecanvas.core.admin.filters import MOST_NAMES, NamesFilter
 
 
 def upstream_models() -> list[str]:
@@ -19,34 +17,22 @@ def upstream_models() -> list[str]:
 class ModelFilter(NamesFilter):
     title = "model"
     parameter_name = "model"
-
-    def names(self) -> list[tuple[str, str]]:
-        return [
-            (one, one)
-            for one in Model.objects.values_list("pk", flat=True)[:MOST_NAMES]
-        ]
+    rows = Model.objects.values_list("pk", "pk")
 
 
 class ProviderFilter(NamesFilter):
     title = "provider"
     parameter_name = "provider"
-
-    def names(self) -> list[tuple[str, str]]:
-        return list(Provider.objects.values_list("key", "name")[:MOST_NAMES])
+    rows = Provider.objects.values_list("key", "name")
 
 
 class PromptFilter(NamesFilter):
     title = "prompt"
     parameter_name = "prompt_key"
-
-    def names(self) -> list[tuple[str, str]]:
-        rows = Prompt.objects.order_by("key").values_list("key", flat=True)
-        return [(key, key) for key in rows[:MOST_NAMES]]
+    rows = Prompt.objects.order_by("key").values_list("key", "key")
 
 
 class TeamFilter(NamesFilter):
     title = "team"
     parameter_name = "team"
-
-    def names(self) -> list[tuple[str, str]]:
-        return list(Team.objects.values_list("key", "name")[:MOST_NAMES])
+    rows = Team.objects.values_list("key", "name")

@@ -10,23 +10,23 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from billing.models import Price
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
 from llm.models import Model, Route
 from llm.request.takes import Takes
-from valuecanvas.core.admin.bases import Admin, Inline, display
+from valuecanvas.core.admin.bases import Admin, Inline, display, fieldset
+from valuecanvas.core.admin.forms import ConsoleFields
 
 NO_PRICE = "no price: all requests are refused"
 
 
-class ModelForm(forms.ModelForm):
+class ModelForm(ConsoleFields, forms.ModelForm):
     takes = forms.MultipleChoiceField(
         choices=Takes.choices,
         required=False,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        widget=forms.CheckboxSelectMultiple,
         help_text=Model._meta.get_field("takes").help_text,
     )
 
@@ -78,32 +78,25 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         "enabled",
     )
     list_filter = (("kind", ChoicesDropdownFilter), "enabled")
+    fixed_fields = ("name",)
     search_fields = ("name",)
     fieldsets = (
-        (
+        fieldset(
             None,
-            {
-                "fields": (
-                    "name",
-                    "kind",
-                    "max_output_tokens",
-                    "context_tokens",
-                    "takes",
-                    "enabled",
-                )
-            },
+            "name",
+            "kind",
+            "max_output_tokens",
+            "context_tokens",
+            "takes",
+            "enabled",
         ),
-        ("Response cache", {"fields": ("cache_policy", "cache_scope")}),
-        (
+        fieldset("Response cache", "cache_policy", "cache_scope"),
+        fieldset(
             "Timeouts, in seconds",
-            {
-                "fields": (
-                    "first_token_s",
-                    "between_tokens_s",
-                    "total_stream_s",
-                    "total_s",
-                )
-            },
+            "first_token_s",
+            "between_tokens_s",
+            "total_stream_s",
+            "total_s",
         ),
     )
     empty_text = (
@@ -134,9 +127,6 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
             )
         )
         return rows
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["name"] if obj else []
 
     def get_urls(self) -> list[URLPattern]:
         return [

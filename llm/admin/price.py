@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from billing.admin.reprice import RepriceMixin
+from billing.admin.reprice import RepriceAdmin
 from billing.models import Price
 from llm.admin.filters import ProviderFilter, upstream_models
 from llm.models import Provider
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import display, fieldset
+from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.admin.widgets import SuggestedText
 from valuecanvas.core.templatetags import figures
@@ -36,7 +37,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(Price)
-class PriceAdmin(RepriceMixin, Admin):
+class PriceAdmin(RepriceAdmin):
     form = PriceForm
     list_display = (
         "upstream_model",
@@ -55,17 +56,13 @@ class PriceAdmin(RepriceMixin, Admin):
     )
     search_fields = ("upstream_model",)
     fieldsets = (
-        ("For", {"fields": ("provider", "upstream_model", "effective_from")}),
-        (
+        fieldset("For", "provider", "upstream_model", "effective_from"),
+        fieldset(
             "US dollars per million tokens",
-            {
-                "fields": (
-                    "input_usd",
-                    "cached_input_usd",
-                    "cache_write_usd",
-                    "output_usd",
-                )
-            },
+            "input_usd",
+            "cached_input_usd",
+            "cache_write_usd",
+            "output_usd",
         ),
     )
     empty_text = (
@@ -79,21 +76,14 @@ class PriceAdmin(RepriceMixin, Admin):
         obj.source = Price.Source.OPERATOR
         super().save_model(request, obj, form, change)
 
-    @display(description="Input / million", ordering="input_usd")
-    def input_price(self, price: Price) -> str:
-        return figures.usd(price.input_usd)
-
-    @display(description="Cache read / million")
-    def cached_price(self, price: Price) -> str:
-        return figures.usd(price.cached_usd)
-
-    @display(description="Cache write / million")
-    def written_price(self, price: Price) -> str:
-        return figures.usd(price.written_usd)
-
-    @display(description="Output / million", ordering="output_usd")
-    def output_price(self, price: Price) -> str:
-        return figures.usd(price.output_usd)
+    input_price = column(
+        "Input / million", "input_usd", figures.usd, ordering="input_usd"
+    )
+    cached_price = column("Cache read / million", "cached_usd", figures.usd)
+    written_price = column("Cache write / million", "written_usd", figures.usd)
+    output_price = column(
+        "Output / million", "output_usd", figures.usd, ordering="output_usd"
+    )
 
     @display(
         description="Source", label={"genai-prices": "info", "operator": "success"}

@@ -12,10 +12,10 @@ from llm.admin import prompt_cost, prompt_usage
 from llm.admin.prompt_try import TryMixin
 from llm.models import Model
 from prompts.admin import preview
-from prompts.admin.rights import VIEW, refuse_unless
+from prompts.admin.rights import VIEW
 from prompts.admin.version_form import VersionForm
 from prompts.models import Prompt
-from valuecanvas.core.admin.bases import post_only
+from valuecanvas.core.admin.pages import post_only, refuse_unless
 
 LEDGER = "billing.view_usage"
 MOST_MODELS = 300

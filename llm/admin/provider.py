@@ -16,7 +16,8 @@ from llm.admin.provider_form import ProviderForm
 from llm.models import Provider
 from llm.providers import discovery
 from valuecanvas.core.admin import form_results
-from valuecanvas.core.admin.bases import Admin, display, post_only
+from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.pages import post_only
 from valuecanvas.core.templatetags import figures
 
 # Whoever may change these decides where keys are sent.

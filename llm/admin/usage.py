@@ -4,9 +4,8 @@ import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.html import format_html
 
 from billing.admin.customer_name import customer_link
@@ -17,8 +16,15 @@ from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
 from prompts.models import Prompt
-from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
+from valuecanvas.core.admin.bases import (
+    ExactSearchAdmin,
+    LargeTableAdmin,
+    ReadOnlyAdmin,
+    display,
+    fieldset,
+)
+from valuecanvas.core.admin.columns import column, link
+from valuecanvas.core.admin.filters import ConditionFilter, TimeFilter
 from valuecanvas.core.templatetags import figures
 
 MOST_ATTEMPTS = 50
@@ -33,39 +39,31 @@ MARKS = {
 }
 
 
-class OutcomeFilter(NamesFilter):
+class OutcomeFilter(ConditionFilter):
     title = "outcome"
     parameter_name = "outcome"
 
-    def names(self) -> list[tuple[str, str]]:
+    def conditions(self) -> list[tuple[str, str, Q]]:
         return [
-            ("ok", "Answered"),
-            ("failed", "Not answered"),
-            ("correction", "Corrections"),
+            ("ok", "Answered", Q(status="ok")),
+            ("failed", "Not answered", ~Q(status__in=("ok", "correction"))),
+            ("correction", "Corrections", Q(status="correction")),
         ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return {
-            "ok": queryset.filter(status="ok"),
-            "failed": queryset.exclude(status__in=("ok", "correction")),
-            "correction": queryset.filter(status="correction"),
-        }.get(self.value(), queryset)
 
-
-class CachedFilter(NamesFilter):
+class CachedFilter(ConditionFilter):
     title = "cache"
     parameter_name = "cached"
 
-    def names(self) -> list[tuple[str, str]]:
-        return [("1", "From the cache"), ("0", "From a provider")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        value = self.value()
-        return queryset.filter(cached=value == "1") if value else queryset
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        return [
+            ("1", "From the cache", Q(cached=True)),
+            ("0", "From a provider", Q(cached=False)),
+        ]
 
 
 @admin.register(Usage)
-class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
+class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     list_display = (
         "created_at",
         "user",
@@ -94,56 +92,29 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         PromptFilter,
         TeamFilter,
     )
-    search_fields = ("user_id",)  # see get_search_results
     search_help_text = "The whole id of a request or user, a label sent as 'user', or the prefix of a key."
     ordering = ("-created_at", "-id")
     fieldsets = (
-        (None, {"fields": (("id", "created_at"), ("outcome_text", "marks_text"))}),
-        ("Who", {"fields": (("user_id", "team"), ("customer", "key"), "end_user")}),
-        (
-            "Where",
-            {
-                "fields": (
-                    ("model", "endpoint"),
-                    ("provider", "upstream_model"),
-                    "attempts",
-                )
-            },
+        fieldset(None, ("id", "created_at"), ("outcome_text", "marks_text")),
+        fieldset("Who", ("user_id", "team"), ("customer", "key"), "end_user"),
+        fieldset(
+            "Where", ("model", "endpoint"), ("provider", "upstream_model"), "attempts"
         ),
-        (
+        fieldset(
             "Tokens and money",
-            {
-                "fields": (
-                    ("prompt_tokens", "completion_tokens"),
-                    ("cached_tokens", "cache_write_tokens", "cached"),
-                    ("cost", "provider_cost"),
-                    ("source", "corrections"),
-                )
-            },
+            ("prompt_tokens", "completion_tokens"),
+            ("cached_tokens", "cache_write_tokens", "cached"),
+            ("cost", "provider_cost"),
+            ("source", "corrections"),
         ),
-        ("Timing", {"fields": (("took", "first_token"),)}),
-        (
+        fieldset("Timing", ("took", "first_token")),
+        fieldset(
             "Prompt, flags and trace",
-            {
-                "fields": (
-                    ("prompt", "prompt_version"),
-                    ("variant", "flags"),
-                    ("job", "epoch"),
-                    ("trace_id", "day"),
-                )
-            },
+            ("prompt", "prompt_version"),
+            ("variant", "flags"),
+            ("job", "epoch"),
+            ("trace_id", "day"),
         ),
-    )
-    readonly_fields = (
-        "customer",
-        "outcome_text",
-        "marks_text",
-        "cost",
-        "provider_cost",
-        "corrections",
-        "took",
-        "first_token",
-        "prompt",
     )
     change_form_outer_before_template = "admin/billing/usage/cause.html"
     change_form_outer_after_template = "admin/billing/usage/attempts.html"
@@ -152,11 +123,17 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "Playground, or with an API key and any OpenAI client."
     )
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet, search_term: str
-    ) -> tuple[QuerySet, bool]:
-        term = search_term.strip()
-        return (queryset.filter(_matching(term)) if term else queryset), False
+    def matching(self, term: str) -> Q:
+        """One indexed column: with several, PostgreSQL may walk the whole table."""
+        request_id = _uuid(term)
+        if request_id and Usage.objects.filter(pk=request_id).exists():
+            return Q(pk=request_id)
+        prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
+        if ApiKey.objects.filter(pk=prefix).exists():
+            return Q(key=prefix)
+        if Usage.objects.filter(user_id=term).exists():
+            return Q(user_id=term)
+        return Q(end_user=term)
 
     def change_view(
         self,
@@ -195,13 +172,8 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         spent = figures.grouped(usage.prompt_tokens)
         return f"{spent} / {figures.grouped(usage.completion_tokens)}"
 
-    @display(description="Cost", ordering="cost_usd")
-    def cost(self, usage: Usage) -> str:
-        return figures.usd(usage.cost_usd)
-
-    @display(description="Cost to us")
-    def provider_cost(self, usage: Usage) -> str:
-        return figures.usd(usage.provider_cost_usd)
+    cost = column("Cost", "cost_usd", figures.usd, ordering="cost_usd")
+    provider_cost = column("Cost to us", "provider_cost_usd", figures.usd)
 
     @display(description="Corrections")
     def corrections(self, usage: Usage) -> str:
@@ -213,16 +185,10 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
             other, text = rows.values_list("pk", flat=True).first(), "corrected by"
         if other is None:
             return "none"
-        url = reverse("admin:billing_usage_change", args=[other])
-        return format_html('{} <a class="vc-link" href="{}">{}</a>', text, url, other)
+        return format_html("{} {}", text, link("billing_usage", other, other))
 
-    @display(description="Took", ordering="latency_ms")
-    def took(self, usage: Usage) -> str:
-        return figures.duration(usage.latency_ms)
-
-    @display(description="First token after")
-    def first_token(self, usage: Usage) -> str:
-        return figures.duration(usage.ttft_ms)
+    took = column("Took", "latency_ms", figures.duration, ordering="latency_ms")
+    first_token = column("First token after", "ttft_ms", figures.duration)
 
     @display(
         description="Outcome",
@@ -239,8 +205,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin):
         found = Prompt.objects.filter(key=key).first() if key else None
         if found is None:
             return key or "none"
-        url = reverse("admin:prompts_prompt_change", args=[found.pk])
-        return format_html('<a class="vc-link" href="{}">{}</a>', url, key)
+        return link("prompts_prompt", found.pk, key)
 
     @display(description="Outcome")
     def outcome_text(self, usage: Usage) -> str:
@@ -258,16 +223,3 @@ def _uuid(text: str) -> uuid.UUID | None:
         return uuid.UUID(text)
     except ValueError:
         return None
-
-
-def _matching(term: str) -> Q:
-    """One indexed column: with several, PostgreSQL may walk the whole table."""
-    request_id = _uuid(term)
-    if request_id and Usage.objects.filter(pk=request_id).exists():
-        return Q(pk=request_id)
-    prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
-    if ApiKey.objects.filter(pk=prefix).exists():
-        return Q(key=prefix)
-    if Usage.objects.filter(user_id=term).exists():
-        return Q(user_id=term)
-    return Q(end_user=term)

@@ -1,5 +1,3 @@
 """Admin pages of prompts. Experiments are in llm/admin: they need the ledger."""
 
 from prompts.admin import event, prompt, protected_label
-
-__all__ = ["event", "prompt", "protected_label"]

@@ -1,44 +1,31 @@
 """The page that shows two versions of a prompt side by side."""
 
-from typing import Any
-
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern
 
 from prompts.admin import diff
 from prompts.admin.status import HEAVY
 from prompts.models import Prompt, PromptVersion
 from prompts.rendering.label_names import PRODUCTION
+from valuecanvas.core.admin.pages import Page
 
 # Offered for choice; older ones by their number in the address.
 MOST = 200
 
 
-class CompareMixin:
-    """For the admin of prompts."""
+class ComparePage(Page):
+    """`?left=3&right=5`; without them the live version and the newest."""
 
-    one: Any
-    page: Any
-    route: Any
+    name = "compare"
+    needs = "view"
 
-    def compare_urls(self) -> list[URLPattern]:
-        return [
-            self.route(
-                "<path:object_id>/compare/", self.compare_view, "prompts_prompt_compare"
-            )
-        ]
-
-    def compare_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """`?left=3&right=5`; without them the live version and the newest."""
-        prompt = self.one(request, object_id, "view")
+    def answer(self) -> HttpResponse:
+        prompt: Prompt = self.original
         choices = list(prompt.versions.defer(*HEAVY).order_by("-number")[:MOST])
-        left, right = _asked(request, prompt, choices)
+        left, right = _asked(self.request, prompt, choices)
         found = diff.sections(left, right) if left and right else []
-        answer: HttpResponse = self.page(
-            request,
+        return self.show(
             "admin/prompts/prompt/compare.html",
             title="Compare versions",
-            original=prompt,
             prompt=prompt,
             choices=choices,
             left=left,
@@ -47,7 +34,6 @@ class CompareMixin:
             same=[one for one in found if not one.changed],
             is_fullwidth="1",
         )
-        return answer
 
 
 def _asked(

@@ -9,6 +9,7 @@ from django.utils.http import urlencode
 from unfold.contrib.filters.admin import DropdownFilter
 
 from prompts.models import Prompt
+from valuecanvas.core.admin.filters import ConditionFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,13 @@ class FolderFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(within(folder)) if folder else queryset
 
 
-class ArchivedFilter(DropdownFilter):  # type: ignore[misc]
+class ArchivedFilter(ConditionFilter):
     title = "archived"
     parameter_name = "archived"
+    usual = Q(archived=False)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("only", "Archived"), ("too", "Both")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if self.value() == "too":
-            return queryset
-        return queryset.filter(archived=self.value() == "only")
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        return [("only", "Archived", Q(archived=True)), ("too", "Both", Q())]
 
 
 def within(folder: str) -> Q:

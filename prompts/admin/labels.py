@@ -2,184 +2,125 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.http import Http404, HttpResponse
 
 from prompts import services
 from prompts.admin import diff
 from prompts.admin.compare import version_of
 from prompts.admin.included import newly_needed
-from prompts.admin.reason import ReasonForm, told
-from prompts.admin.rights import PUBLISH, refuse_unless
-from prompts.admin.status import Status, status
-from prompts.models import Label, Prompt, PromptVersion
+from prompts.admin.publish_page import PublishPage
+from prompts.admin.status import status
+from prompts.models import Label, PromptVersion
 from prompts.models.label import NAME
 from prompts.rendering.label_names import LATEST, PRODUCTION, STAGING
-from valuecanvas.core.errors import Conflict, NotPermitted
+from valuecanvas.core.admin.pages import renew
+from valuecanvas.core.errors import Conflict
 
 
-class LabelsMixin:
-    """For the admin of prompts."""
+class LabelPage(PublishPage):
+    """Shows what would change; who was faster is shown beside it."""
 
-    one: Any
-    page: Any
-    record: Any
-    route: Any
+    shows_conflict = True
+    label: str = PRODUCTION
+    version: Any = None
 
-    def label_urls(self) -> list[URLPattern]:
-        views = (
-            ("move", self.move_view),
-            ("rollback", self.rollback_view),
-        )
-        return [
-            self.route(f"<path:object_id>/{name}/", view, f"prompts_prompt_{name}")
-            for name, view in views
-        ]
+    def current(self) -> PromptVersion | None:
+        """What the label points at now."""
+        rows = self.original.labels.select_related("version")
+        label: Label | None = rows.filter(name=self.label).first()
+        return label.version if label else None
 
-    # -- move ------------------------------------------------------------------------
+    def expected(self) -> int | None:
+        current = self.current()
+        return current.number if current else None
 
-    def move_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """`?version=9&label=production`: GET shows what changes, POST moves."""
-        refuse_unless(request, PUBLISH)
-        prompt = self.one(request, object_id, "view")
-        version = version_of(prompt, request.GET.get("version", ""))
-        name = _name(request.GET.get("label") or PRODUCTION)
-        form = ReasonForm(request.POST or None)
-        if request.method != "POST" or not form.is_valid():
-            return self._move_page(request, version, name, form)
-        try:
-            services.move_label(
-                prompt,
-                name,
-                version,
-                expected=form.cleaned_data["expected"],
-                actor=services.Actor.of(request.user),
-                reason=form.cleaned_data["reason"],
-            )
-        except Conflict as conflict:
-            return self._move_page(request, version, name, form, conflict=conflict)
-        except (NotPermitted, ValidationError) as error:
-            form.add_error(None, told(error))
-            return self._move_page(request, version, name, form)
-        self.record(request, [prompt], f"Moved {name} to version {version.number}.")
-        messages.success(request, _moved(name, version.number))
-        return redirect("admin:prompts_prompt_change", prompt.pk)
-
-    def _move_page(
-        self,
-        request: HttpRequest,
-        version: PromptVersion,
-        name: str,
-        form: ReasonForm,
-        **context: Any,
-    ) -> HttpResponse:
-        prompt = version.prompt
-        labels = list(prompt.labels.select_related("version"))
-        label = next((one for one in labels if one.name == name), None)
-        current = label.version if label else None
-        publish = name == PRODUCTION
-        return self._decide(
-            request,
-            "admin/prompts/prompt/move.html",
-            form,
-            seen=current.number if current else None,
-            title=f"Publish version {version.number}" if publish else f"Move {name}",
-            original=prompt,
-            version=version,
-            label=name,
-            publish=publish,
-            names=_offered(labels, name),
-            moved=_last_move(prompt, name),
-            may=services.may_move(services.Actor.of(request.user), name),
-            now=status(prompt),
-            **_difference(current, version),
-            **context,
-        )
-
-    # -- roll back -------------------------------------------------------------------
-
-    def rollback_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """GET shows what comes back, POST rolls production back to it."""
-        refuse_unless(request, PUBLISH)
-        prompt = self.one(request, object_id, "view")
-        now = status(prompt)
-        target = _target(now, request.GET.get("to"))
-        form = ReasonForm(request.POST or None)
-        if request.method != "POST" or target is None or not form.is_valid():
-            return self._rollback_page(request, now, target, form)
-        try:
-            services.rollback(
-                prompt,
-                actor=services.Actor.of(request.user),
-                reason=form.cleaned_data["reason"],
-                to=target.number,
-                expected=form.cleaned_data["expected"],
-            )
-        except Conflict as conflict:
-            now = status(prompt)
-            return self._rollback_page(request, now, target, form, conflict=conflict)
-        except (NotPermitted, ValidationError) as error:
-            form.add_error(None, told(error))
-            return self._rollback_page(request, now, target, form)
-        self.record(request, [prompt], f"Rolled back to version {target.number}.")
-        messages.success(
-            request,
-            f"Rolled back: version {target.number} is live from the next request on.",
-        )
-        return redirect("admin:prompts_prompt_change", prompt.pk)
-
-    def _rollback_page(
-        self,
-        request: HttpRequest,
-        now: Status,
-        target: PromptVersion | None,
-        form: ReasonForm,
-        **context: Any,
-    ) -> HttpResponse:
-        live = now.production
-        title = f"Roll back to version {target.number}" if target else "Roll back"
-        return self._decide(
-            request,
-            "admin/prompts/prompt/rollback.html",
-            form,
-            seen=_live(now),
-            title=title,
-            original=now.prompt,
-            version=target,
-            label=PRODUCTION,
-            moved=now.moved,
-            may=services.may_move(services.Actor.of(request.user), PRODUCTION),
-            now=now,
-            **_difference(live, target),
-            **context,
-        )
-
-    # -- pages -----------------------------------------------------------------------
-
-    def _decide(
-        self,
-        request: HttpRequest,
-        template: str,
-        form: ReasonForm,
-        *,
-        seen: int | None,
-        **context: Any,
-    ) -> HttpResponse:
-        """A page that asks; the answer comes back with what was `seen`."""
+    def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         if form.is_bound:
-            shown = {"expected": "" if seen is None else seen}
-            form.data = dict(form.data.items()) | shown
-        else:
-            form.initial["expected"] = seen
-        refused = form.is_bound and (context.get("conflict") or form.errors)
-        code = (409 if context.get("conflict") else 422) if refused else 200
-        answer: HttpResponse = self.page(
-            request, template, form=form, status=code, **context
+            # The page shows what is there now, whatever was wrong.
+            renew(form, self.expected())
+        return super().ask(form, conflict)
+
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        rows = self.original.events.filter(label=self.label, to_version__isnull=False)
+        return {
+            "version": self.version,
+            "label": self.label,
+            "moved": rows.first(),
+            "may": services.may_move(self.actor, self.label),
+            "now": status(self.original),
+            "conflict": conflict,
+            **_difference(self.current(), self.version),
+        }
+
+
+class MovePage(LabelPage):
+    """`?version=9&label=production`: GET shows what changes, POST moves."""
+
+    name = "move"
+    template = "admin/prompts/prompt/move.html"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        asked = self.request.GET
+        self.version = version_of(self.original, asked.get("version", ""))
+        self.label = _name(asked.get("label") or PRODUCTION)
+        self.title = f"Move {self.label}"
+        if self.label == PRODUCTION:
+            self.title = f"Publish version {self.version.number}"
+
+    def act(self, form: Any) -> str:
+        services.move_label(
+            self.original,
+            self.label,
+            self.version,
+            expected=form.cleaned_data["expected"],
+            **self.why(form),
         )
-        return answer
+        return _moved(self.label, self.version.number)
+
+    def log(self, said: str) -> str:
+        return f"Moved {self.label} to version {self.version.number}."
+
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        others = self.original.labels.values_list("name", flat=True)
+        names = [PRODUCTION, STAGING, *others, self.label]
+        return {
+            **super().context(conflict),
+            "publish": self.label == PRODUCTION,
+            "names": list(dict.fromkeys(names)),
+        }
+
+
+class RollbackPage(LabelPage):
+    """GET shows what comes back, POST rolls production back to it."""
+
+    name = "rollback"
+    template = "admin/prompts/prompt/rollback.html"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        number = self.request.GET.get("to") or status(self.original).previous
+        self.version = version_of(self.original, number) if number else None
+        self.title = "Roll back"
+        if self.version:
+            self.title = f"Roll back to version {self.version.number}"
+
+    def nothing_to_do(self) -> bool:
+        return self.version is None
+
+    def act(self, form: Any) -> str:
+        number = self.version.number
+        services.rollback(
+            self.original,
+            to=number,
+            expected=form.cleaned_data["expected"],
+            **self.why(form),
+        )
+        return f"Rolled back: version {number} is live from the next request on."
+
+    def log(self, said: str) -> str:
+        return f"Rolled back to version {self.version.number}."
 
 
 def _name(text: str) -> str:
@@ -192,24 +133,6 @@ def _name(text: str) -> str:
     if name == LATEST or len(name) > 40:
         raise Http404("“latest” is always the newest version.")
     return name
-
-
-def _offered(labels: list[Label], chosen: str) -> list[str]:
-    names = [PRODUCTION, STAGING, *(one.name for one in labels), chosen]
-    return list(dict.fromkeys(names))
-
-
-def _last_move(prompt: Prompt, name: str) -> Any:
-    return prompt.events.filter(label=name, to_version__isnull=False).first()
-
-
-def _target(now: Status, asked: str | None) -> PromptVersion | None:
-    number = asked or now.previous
-    return version_of(now.prompt, number) if number else None
-
-
-def _live(now: Status) -> int | None:
-    return now.production.number if now.production else None
 
 
 def _difference(old: PromptVersion | None, new: PromptVersion | None) -> dict[str, Any]:

@@ -7,20 +7,20 @@ from django.db.models import Max, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from prompts import services
-from prompts.admin.compare import CompareMixin
+from prompts.admin.compare import ComparePage
 from prompts.admin.folders import ArchivedFilter, FolderFilter, places
-from prompts.admin.labels import LabelsMixin
-from prompts.admin.removal import RemovalMixin
-from prompts.admin.rollout import RolloutMixin
+from prompts.admin.labels import MovePage, RollbackPage
+from prompts.admin.removal import ArchivePage, RemoveLabelPage
+from prompts.admin.rollout import RolloutPage
 from prompts.admin.words import sentence
-from prompts.admin.workspace import WorkspaceMixin
+from prompts.admin.workspace import PreviewFragment, WorkspaceAdmin
 from prompts.models import (
     Experiment,
     Label,
@@ -32,7 +32,8 @@ from prompts.models import (
 from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import PRODUCTION
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import Admin, display, fieldset
+from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.templatetags.figures import ago
 
 DETAILS = ("key", "kind", "folder", "description", "owner", "tags")
@@ -50,10 +51,31 @@ class DetailsForm(ModelForm):
         }
 
 
+class DetailsPage(Page):
+    """The plain form: folder, description, owner, tags."""
+
+    name = "details"
+    needs = "view"
+
+    def answer(self) -> HttpResponse:
+        answer: HttpResponse = Admin.change_view(
+            self.admin, self.request, str(self.original.pk)
+        )
+        return answer
+
+
 @admin.register(Prompt)
-class PromptAdmin(
-    WorkspaceMixin, LabelsMixin, RemovalMixin, RolloutMixin, CompareMixin, Admin
-):
+class PromptAdmin(WorkspaceAdmin):
+    pages = (
+        PreviewFragment,
+        MovePage,
+        RollbackPage,
+        RemoveLabelPage,
+        ArchivePage,
+        RolloutPage,
+        ComparePage,
+        DetailsPage,
+    )
     form = DetailsForm
     list_display = (
         "key",
@@ -70,14 +92,16 @@ class PromptAdmin(
         ("kind", ChoicesDropdownFilter),
         ArchivedFilter,
     )
+    fixed_fields = ("key", "kind")
     search_fields = ("key", "description", "folder", "tags")
     search_help_text = "Part of a key, a folder, a tag or the description."
     list_before_template = "admin/prompts/prompt/folders.html"
     autocomplete_fields = ("owner",)
     ordering = ("key",)
+    save_and_continue = False
     fieldsets = (
-        (None, {"fields": DETAILS}),
-        ("Stored answers", {"fields": ("cache_policy", "cache_scope")}),
+        fieldset(None, *DETAILS),
+        fieldset("Stored answers", "cache_policy", "cache_scope"),
     )
 
     class Media:
@@ -87,20 +111,6 @@ class PromptAdmin(
         "A prompt is the words you send to a model, kept here by name, so that you "
         "can change them without changing any program."
     )
-
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            *self.workspace_urls(),
-            *self.label_urls(),
-            *self.removal_urls(),
-            *self.rollout_urls(),
-            *self.compare_urls(),
-            self.route("<path:object_id>/details/", self.details_view, "prompts_prompt_details"),
-            *super().get_urls(),
-        ]  # fmt: skip
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["key", "kind"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # archive it: the ledger and the history name it
@@ -187,11 +197,6 @@ class PromptAdmin(
         made = services.create_prompt(actor=actor, **form.cleaned_data)
         vars(obj).update(vars(made))
 
-    def details_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The plain form: folder, description, owner, tags."""
-        answer: HttpResponse = Admin.change_view(self, request, object_id)
-        return answer
-
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
@@ -200,12 +205,6 @@ class PromptAdmin(
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         self.message_user(request, f"The details of {obj} are saved.")
         return redirect("admin:prompts_prompt_change", obj.pk)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        context["show_save_and_continue"] = False
-        return super().render_change_form(request, context, *args, **kwargs)
 
 
 def _running(ids: list[Any]) -> dict[Any, str]:

@@ -4,20 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, reverse
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
+from django.http import HttpResponse
 
 from prompts import services
 from prompts.admin.compare import version_of
 from prompts.admin.included import newly_needed
-from prompts.admin.reason import REFUSALS, ReasonForm, told
-from prompts.admin.rights import PUBLISH, refuse_unless
-from prompts.admin.status import Status, status
-from prompts.models import Prompt, Rollout
+from prompts.admin.publish_page import PublishPage
+from prompts.admin.rights import PUBLISH
+from prompts.admin.status import status
+from prompts.models import PromptVersion, Rollout
+from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import PRODUCTION
+from valuecanvas.core.admin.forms import PercentField, hundredths
+from valuecanvas.core.admin.pages import Page, ReasonForm
+from valuecanvas.core.errors import Conflict
 
 HUNDRED = 10_000
 BY_HAND = "hand"
@@ -36,21 +36,33 @@ PLANS: Mapping[str, tuple[str, tuple[tuple[int, int], ...]]] = {
 }
 
 
+# What can be done to one besides a change of its share, and what is said then.
+VERBS: Mapping[str, tuple[Callable[..., object], str]] = {
+    "pause": (
+        services.pause,
+        "The share is held as it is until the rollout is resumed.",
+    ),
+    "resume": (services.resume, "The rollout goes on."),
+    "finish": (services.finish, "Version {number} is live for everybody."),
+    "rollback": (
+        services.roll_back_rollout,
+        "The rollout is over: everybody gets the live version again.",
+    ),
+}
+
+
 class ShareForm(ReasonForm):
     """A share of the users, with the reason."""
 
-    share = forms.DecimalField(
+    share = PercentField(
         label="Share of users, in percent",
-        min_value=0,
-        max_value=100,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "1"}),
+        step="1",
         help_text="The same users keep getting it while the share grows.",
     )
     field_order = ("share", "plan", "reason", "expected")
 
     def hundredths(self) -> int:
-        return int(self.cleaned_data["share"] * 100)
+        return hundredths(self.cleaned_data["share"])
 
 
 class StartForm(ShareForm):
@@ -59,7 +71,6 @@ class StartForm(ShareForm):
     plan = forms.ChoiceField(
         label="Then",
         choices=[(name, title) for name, (title, _) in PLANS.items()],
-        widget=UnfoldAdminSelectWidget,
         help_text="You can change the share, hold it or end it at any time.",
     )
 
@@ -73,127 +84,119 @@ class StartForm(ShareForm):
         ]
 
 
-class RolloutMixin:
-    """For the admin of prompts."""
+class StartPage(PublishPage):
+    """Starts one: with a first share, and what follows by itself."""
 
-    one: Any
-    page: Any
-    record: Any
-    route: Any
+    name = "rollout"
+    template = "admin/prompts/prompt/rollout_start.html"
+    version: Any
 
-    def rollout_urls(self) -> list[URLPattern]:
-        return [
-            self.route(
-                "<path:object_id>/rollout/", self.rollout_view, "prompts_prompt_rollout"
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.now = status(self.original)
+        self.version = self.offered()
+        self.title = "Gradual rollout"
+        if self.version:
+            self.title = f"Roll version {self.version.number} out gradually"
+
+    def offered(self) -> PromptVersion | None:
+        """The version that is to be rolled out."""
+        number = self.request.GET.get("version") or self.now.newest
+        return version_of(self.original, number) if number else None
+
+    def nothing_to_do(self) -> bool:
+        return self.version is None
+
+    def form(self, data: Any) -> StartForm:
+        return StartForm(data, initial={"share": 5, "plan": BY_HAND})
+
+    def act(self, form: StartForm) -> str:
+        services.start_rollout(
+            self.original,
+            self.version,
+            share=form.hundredths(),
+            steps=form.steps(),
+            **self.why(form),
+        )
+        share = form.cleaned_data["share"]
+        return f"Version {self.version.number} goes to {share:g} %."
+
+    def log(self, said: str) -> str:
+        return f"Gradual rollout: {said}"
+
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        new = self.version
+        return {
+            "now": self.now,
+            "version": new,
+            "may": services.may_move(self.actor, PRODUCTION),
+            "needed": newly_needed(self.now.production, new) if new else [],
+        }
+
+
+class SteerPage(StartPage):
+    """The one that is under way: `act` of its POST is the verb."""
+
+    template = "admin/prompts/prompt/rollout_steer.html"
+
+    def __init__(self, *args: Any, rollout: Rollout) -> None:
+        self.rollout = rollout
+        super().__init__(*args)
+        self.title = f"Gradual rollout of version {rollout.version.number}"
+
+    def offered(self) -> PromptVersion:
+        return self.rollout.version
+
+    def nothing_to_do(self) -> bool:
+        return self.request.POST.get("act") not in ("share", *VERBS)
+
+    def expected(self) -> int:
+        return Rollout.objects.get(pk=self.rollout.pk).share
+
+    def form(self, data: Any) -> Any:
+        sharing = data is not None and data.get("act") == "share"
+        share = self.expected()
+        first = {"share": f"{share / 100:g}", "expected": share}
+        self.share_form = ShareForm(data if sharing else None, initial=first)
+        self.reason_form = ReasonForm(None if sharing else data)
+        return self.share_form if sharing else self.reason_form
+
+    def act(self, form: Any) -> str:
+        if isinstance(form, ShareForm):
+            services.set_share(
+                self.rollout,
+                form.hundredths(),
+                expected=form.cleaned_data["expected"],
+                **self.why(form),
             )
-        ]
+            share = form.cleaned_data["share"]
+            return f"Version {self.version.number} now goes to {share:g} %."
+        service, said = VERBS[self.request.POST["act"]]
+        service(self.rollout, **self.why(form))
+        return said.format(number=self.version.number)
 
-    def rollout_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The live rollout with what can be done; without one, the form to start."""
-        refuse_unless(request, PUBLISH)
-        prompt = self.one(request, object_id, "view")
-        now = status(prompt)
-        if now.rollout is None:
-            return self._start(request, now)
-        return self._steer(request, now, now.rollout)
+    def context(self, conflict: Conflict | None) -> dict[str, Any]:
+        return {
+            **super().context(conflict),
+            "form": self.share_form,
+            "why": self.reason_form,
+            "steps": plan_of(self.rollout),
+        }
 
-    # -- start -----------------------------------------------------------------------
 
-    def _start(self, request: HttpRequest, now: Status) -> HttpResponse:
-        prompt = now.prompt
-        number = request.GET.get("version") or now.newest
-        version = version_of(prompt, number) if number else None
-        form = StartForm(request.POST or None, initial={"share": 5, "plan": BY_HAND})
-        if version is not None and request.method == "POST" and form.is_valid():
-            try:
-                services.start_rollout(
-                    prompt,
-                    version,
-                    share=form.hundredths(),
-                    steps=form.steps(),
-                    actor=services.Actor.of(request.user),
-                    reason=form.cleaned_data["reason"],
-                )
-            except REFUSALS as error:
-                form.add_error(None, told(error))
-            else:
-                share = f"{form.cleaned_data['share']:g} %"
-                return self._done(
-                    request, prompt, f"Version {version.number} goes to {share}."
-                )
-        return self._rollout_page(
-            request,
-            now,
-            form,
-            template="start",
-            title=f"Roll version {version.number} out gradually"
-            if version
-            else "Gradual rollout",
-            version=version,
-            needed=newly_needed(now.production, version) if version else [],
-        )
+class RolloutPage(Page):
+    """The live rollout with what can be done; without one, the form to start."""
 
-    # -- steer -----------------------------------------------------------------------
+    name = "rollout"
+    right = PUBLISH
+    needs = "view"
 
-    def _steer(
-        self, request: HttpRequest, now: Status, rollout: Rollout
-    ) -> HttpResponse:
-        act = _ACTS.get(request.POST.get("act", ""))
-        sharing = request.POST.get("act") == "share"
-        data = request.POST if act else None
-        form = ShareForm(
-            data if sharing else None,
-            initial={"share": f"{rollout.share / 100:g}", "expected": rollout.share},
-        )
-        why = ReasonForm(None if sharing else data)
-        asked = form if sharing else why
-        if act is not None and asked.is_valid():
-            actor = services.Actor.of(request.user)
-            try:
-                said = act(rollout, asked, actor)
-            except REFUSALS as error:
-                asked.add_error(None, told(error))
-            else:
-                return self._done(request, now.prompt, said)
-        return self._rollout_page(
-            request,
-            now,
-            form,
-            template="steer",
-            title=f"Gradual rollout of version {rollout.version.number}",
-            why=why,
-            version=rollout.version,
-            steps=plan_of(rollout),
-        )
-
-    def _done(self, request: HttpRequest, prompt: Prompt, said: str) -> HttpResponse:
-        self.record(request, [prompt], f"Gradual rollout: {said}")
-        messages.success(request, said)
-        return redirect("admin:prompts_prompt_change", prompt.pk)
-
-    def _rollout_page(
-        self,
-        request: HttpRequest,
-        now: Status,
-        form: forms.Form,
-        *,
-        template: str,
-        **context: Any,
-    ) -> HttpResponse:
-        why = context.get("why")
-        wrong = bool(form.errors or (why is not None and why.errors))
-        answer: HttpResponse = self.page(
-            request,
-            f"admin/prompts/prompt/rollout_{template}.html",
-            original=now.prompt,
-            form=form,
-            now=now,
-            may=services.may_move(services.Actor.of(request.user), PRODUCTION),
-            back=reverse("admin:prompts_prompt_change", args=[now.prompt.pk]),
-            status=422 if wrong else 200,
-            **context,
-        )
-        return answer
+    def answer(self) -> HttpResponse:
+        args = self.admin, self.request, self.original
+        live = self.original.rollouts.filter(state__in=LIVE).select_related("version")
+        rollout = live.first()
+        page = SteerPage(*args, rollout=rollout) if rollout else StartPage(*args)
+        return page.answer()
 
 
 def plan_of(rollout: Rollout) -> list[str]:
@@ -210,43 +213,3 @@ def _span(minutes: int) -> str:
     size, noun = next(unit for unit in units if minutes % unit[0] == 0)
     count = minutes // size
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _share(rollout: Rollout, form: Any, actor: services.Actor) -> str:
-    services.set_share(
-        rollout,
-        form.hundredths(),
-        actor=actor,
-        reason=form.cleaned_data["reason"],
-        expected=form.cleaned_data["expected"],
-    )
-    return f"Version {rollout.version.number} now goes to {form.cleaned_data['share']:g} %."
-
-
-def _pause(rollout: Rollout, form: Any, actor: services.Actor) -> str:
-    services.pause(rollout, actor=actor, reason=form.cleaned_data["reason"])
-    return "The share is held as it is until the rollout is resumed."
-
-
-def _resume(rollout: Rollout, form: Any, actor: services.Actor) -> str:
-    services.resume(rollout, actor=actor, reason=form.cleaned_data["reason"])
-    return "The rollout goes on."
-
-
-def _finish(rollout: Rollout, form: Any, actor: services.Actor) -> str:
-    services.finish(rollout, actor=actor, reason=form.cleaned_data["reason"])
-    return f"Version {rollout.version.number} is live for everybody."
-
-
-def _back(rollout: Rollout, form: Any, actor: services.Actor) -> str:
-    services.roll_back_rollout(rollout, actor=actor, reason=form.cleaned_data["reason"])
-    return "The rollout is over: everybody gets the live version again."
-
-
-_ACTS: Mapping[str, Callable[[Rollout, Any, services.Actor], str]] = {
-    "share": _share,
-    "pause": _pause,
-    "resume": _resume,
-    "finish": _finish,
-    "rollback": _back,
-}

@@ -5,18 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
-)
+from django.core.exceptions import ValidationError
 
 from prompts.admin.value_rules import ANY, KINDS, Rule, rule_of, schema_of, typed
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompt import Kind
 from prompts.rendering import grammar
+from valuecanvas.core.admin.forms import ConsoleForm
 
 ROLES = (
     ("system", "System"),
@@ -29,7 +24,7 @@ _OWN_FIELDS = ("temperature", "max_tokens")
 _VARIABLE_FIELDS = ("name", "description", "left_out", "default", "kind", "detail", "sample")  # fmt: skip
 
 
-class VersionForm(forms.Form):
+class VersionForm(ConsoleForm):
     """Begins with what `source` says. Messages and variables come as rows."""
 
     template = forms.CharField(
@@ -37,40 +32,39 @@ class VersionForm(forms.Form):
         required=False,
         strip=False,
         max_length=100_000,
-        widget=UnfoldAdminTextareaWidget({"rows": 14, "spellcheck": "true"}),
+        widget=forms.Textarea({"rows": 14, "spellcheck": "true"}),
     )
     messages = forms.Field(required=False)
     variables = forms.Field(required=False)
     model = forms.CharField(
         required=False,
         max_length=200,
-        widget=UnfoldAdminTextInputWidget({"list": "model-names"}),
+        widget=forms.TextInput({"list": "model-names"}),
         help_text="Empty: whoever calls the prompt names the model.",
     )
     temperature = forms.FloatField(
         min_value=0,
         max_value=2,
         required=False,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "0.1"}),
+        widget=forms.NumberInput({"step": "0.1"}),
         help_text="0 to 2. Empty: the provider's.",
     )
     max_tokens = forms.IntegerField(
         label="Longest answer, in tokens",
         min_value=1,
         required=False,
-        widget=UnfoldAdminIntegerFieldWidget,
         help_text="Empty: the tier's cap. Where a tier's or model's cap is lower, that holds.",
     )
     parameters = forms.CharField(
         label="Other parameters",
         required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+        widget=forms.Textarea({"rows": 3}),
         help_text='JSON that is sent along, e.g. {"top_p": 0.9}.',
     )
     note = forms.CharField(
         label="What changed, and why",
         max_length=2000,
-        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        widget=forms.Textarea({"rows": 2}),
         help_text="Whoever looks at the history later reads this.",
         error_messages={"required": "Say in a few words what changed, and why."},
     )
@@ -164,14 +158,6 @@ class VersionForm(forms.Form):
         own = {name: self.cleaned_data[name] for name in _OWN_FIELDS}
         given = {name: value for name, value in own.items() if value is not None}
         return {**given, **self.cleaned_data["parameters"]}
-
-    def refuse(self, error: ValidationError) -> None:
-        """Show what the service refused, at the fields that it names."""
-        by_field = hasattr(error, "error_dict")
-        found = error.message_dict if by_field else {NON_FIELD_ERRORS: error.messages}
-        for name, texts in found.items():
-            for text in texts:
-                self.add_error(name if name in self.fields else None, text)
 
 
 def _initial(source: PromptVersion | None) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import URLPattern, reverse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import urlencode
 
 from prompts import services
@@ -17,24 +17,26 @@ from prompts.admin.status import status
 from prompts.admin.value_rules import KINDS
 from prompts.admin.version_form import MUST, ROLES, VersionForm
 from prompts.models import Prompt, PromptVersion
-from valuecanvas.core.admin.bases import post_only
+from valuecanvas.core.admin.bases import Admin
+from valuecanvas.core.admin.pages import Page, refuse
 from valuecanvas.core.errors import Conflict
 
 
-class WorkspaceMixin:
+class PreviewFragment(Page):
+    """The words as a model would get them, with the sample values."""
+
+    name = "preview"
+    needs = "view"
+    post_only = True
+
+    def answer(self) -> HttpResponse:
+        form = VersionForm(self.original, self.request.POST)
+        template = "admin/prompts/prompt/preview.html"
+        return self.fragment(template, form=form, shown=preview.show(form))
+
+
+class WorkspaceAdmin(Admin):
     """The change page of the admin of prompts."""
-
-    one: Any
-    page: Any
-    record: Any
-    route: Any
-    has_change_permission: Any
-
-    def workspace_urls(self) -> list[URLPattern]:
-        show = post_only(self.preview_view, "prompts_prompt_change")
-        return [
-            self.route("<path:object_id>/preview/", show, "prompts_prompt_preview"),
-        ]
 
     def change_view(
         self,
@@ -54,13 +56,6 @@ class WorkspaceMixin:
         form = VersionForm(prompt, source=source, newest=now.newest)
         return self._show(request, now, form, source=source)
 
-    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """A fragment: the words as a model would get them, with the sample values."""
-        prompt = self.one(request, object_id, "view")
-        form = VersionForm(prompt, request.POST)
-        found = {"form": form, "shown": preview.show(form)}
-        return render(request, "admin/prompts/prompt/preview.html", found)
-
     # -- saving ----------------------------------------------------------------------
 
     def _save(self, request: HttpRequest, prompt: Prompt) -> HttpResponse:
@@ -79,7 +74,7 @@ class WorkspaceMixin:
                 based_on=form.cleaned_data["based_on"],
             )
         except ValidationError as error:
-            form.refuse(error)
+            refuse(form, error)
             return self._show(request, status(prompt), form, code=422)
         except Conflict:
             return self._lost(request, prompt, form)
@@ -127,7 +122,7 @@ class WorkspaceMixin:
         **context: Any,
     ) -> HttpResponse:
         prompt = now.prompt
-        answer: HttpResponse = self.page(
+        return self.page(
             request,
             "admin/prompts/prompt/workspace.html",
             title=prompt.key,
@@ -146,7 +141,6 @@ class WorkspaceMixin:
             is_fullwidth="1",
             **context,
         )
-        return answer
 
 
 def _example(form: VersionForm) -> str:

@@ -6,9 +6,13 @@ from rest_framework import serializers as s
 from prompts.models.prompt import FOLDER, KEY, CacheScope, Kind
 from valuecanvas.core.api.bodies import (
     Choice,
+    GivenReason,
     JsonField,
     JsonObjectField,
+    Number,
+    OptionalNumber,
     StrictSerializer,
+    Text,
 )
 from valuecanvas.core.cache_policy import CachePolicy
 from valuecanvas.core.targeting.bucketing import BUCKETS
@@ -16,13 +20,6 @@ from valuecanvas.core.targeting.bucketing import BUCKETS
 REASON = "Why; kept in the history."
 # Far more than any prompt has, and few enough for one transaction.
 MOST = 200
-
-
-class Number(s.IntegerField):
-    """Of a version."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(min_value=1, max_value=2**31 - 1, **options)  # type: ignore[arg-type]
 
 
 class Tags(s.ListField):
@@ -39,7 +36,7 @@ class GivenMessage(StrictSerializer):
 
 class GivenVariable(StrictSerializer):
     name = s.CharField(max_length=64)
-    description = s.CharField(required=False, allow_blank=True, max_length=2000)
+    description = Text(2000)
     default = JsonField(required=False, allow_null=True)
     schema = JsonObjectField(required=False, allow_null=True)
 
@@ -57,36 +54,22 @@ class GivenVersion(StrictSerializer):
         max_length=MOST,
         help_text="Those in the words that are not declared must be given as text.",
     )
-    model = s.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=200,
-        help_text="'': the client names the model.",
-    )
+    model = Text(200, "'': the client names the model.")
     parameters = JsonObjectField(
         required=False, help_text="Sent upstream, e.g. temperature."
     )
-    note = s.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=2000,
-        help_text="What changed, and why.",
-    )
+    note = Text(2000, "What changed, and why.")
     tags = Tags(required=False)
-    based_on = Number(
-        required=False,
-        allow_null=True,
-        help_text="The version that you edited: 409 if there is a newer one by now.",
+    based_on = OptionalNumber(
+        "The version that you edited: 409 if there is a newer one by now."
     )
 
 
 class Details(StrictSerializer):
     """What can be changed of a prompt itself."""
 
-    folder = s.CharField(
-        required=False, allow_blank=True, max_length=200, validators=[FOLDER]
-    )
-    description = s.CharField(required=False, allow_blank=True, max_length=10_000)
+    folder = Text(200, validators=[FOLDER])
+    description = Text(10_000)
     owner = s.CharField(
         required=False,
         allow_null=True,
@@ -114,17 +97,9 @@ class GivenPrompt(Details):
     kind = Choice(Kind.choices, default=Kind.TEXT)
 
 
-class GivenReason(StrictSerializer):
-    reason = s.CharField(
-        required=False, default="", allow_blank=True, max_length=2000, help_text=REASON
-    )
-
-
 class GivenRemoval(GivenReason):
-    expected_version = Number(
-        required=False,
-        allow_null=True,
-        help_text="Where you believe it points now: 409 if it does not.",
+    expected_version = OptionalNumber(
+        "Where you believe it points now: 409 if it does not."
     )
 
 
@@ -139,16 +114,8 @@ class GivenMove(GivenReason):
 
 class GivenRollback(StrictSerializer):
     reason = s.CharField(max_length=2000, help_text=REASON)
-    to = Number(
-        required=False,
-        allow_null=True,
-        help_text="A version; unless given, the one that was live before.",
-    )
-    expected_version = Number(
-        required=False,
-        allow_null=True,
-        help_text="What you believe is live now: 409 if it is not.",
-    )
+    to = OptionalNumber("A version; unless given, the one that was live before.")
+    expected_version = OptionalNumber("What you believe is live now: 409 if it is not.")
 
 
 class GivenStep(StrictSerializer):
@@ -180,7 +147,7 @@ class GivenRollout(GivenShare):
 
 
 class GivenCompile(StrictSerializer):
-    version = Number(required=False, allow_null=True)
+    version = OptionalNumber()
     label = s.CharField(  # type: ignore[assignment]
         required=False, allow_null=True, max_length=40
     )

@@ -9,11 +9,12 @@ from django.db.models import QuerySet
 from prompts import services
 from prompts.api import access
 from prompts.api.access import PUBLISH, READ, PromptEndpoint
-from prompts.api.given import GivenNewShare, GivenReason, GivenRollout
+from prompts.api.given import GivenNewShare, GivenRollout
 from prompts.api.shown import ShownRollout
 from prompts.api.versions import number
 from prompts.models import Rollout
 from prompts.models.rollout import LIVE
+from valuecanvas.core.api.bodies import GivenReason
 from valuecanvas.core.errors import NotFound
 
 rollout_operation = partial(access.prompt_operation, answer=ShownRollout)

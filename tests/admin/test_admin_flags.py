@@ -38,7 +38,7 @@ def sure(client: Client, action: str, flags: list[Flag], why: str = "Because") -
     form = {
         "action": action,
         "_selected_action": [flag.pk for flag in flags],
-        "sure": "yes",
+        "confirmed": "1",
         "reason": why,
     }
     return client.post(FLAGS, form, follow=True)
@@ -58,7 +58,7 @@ def test_flag_action__chosen__asks_before_it_does_anything(
 ) -> None:
     text = act(operator, FLAGS, action, flag).content.decode()
     assert flag.name in text
-    assert 'name="sure"' in text
+    assert 'name="confirmed"' in text
     assert [one.action for one in flag.events.all()] == ["created"]
 
 

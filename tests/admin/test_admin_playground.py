@@ -12,6 +12,7 @@ from billing.models import Customer, Usage
 from llm.admin.playground import SAMPLES
 from llm.gateway import door
 from llm.models import Provider
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_budget,
     make_customer,
@@ -21,7 +22,6 @@ from tests.fixtures_billing import (
     make_route,
     make_tier,
 )
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 PAGE = "/admin/llm/model/playground/"
 # The pipeline has a thread and connections of its own: it must see committed rows.

@@ -18,6 +18,7 @@ from llm.prompting import metrics
 from prompts.models import Prompt
 from tests.admin.prompt_rows import make_prompt, make_version, publish
 from tests.admin.rows import make_usage
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -26,7 +27,6 @@ from tests.fixtures_billing import (
     make_route,
     make_tier,
 )
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 def url_of(prompt: Prompt, name: str) -> str:

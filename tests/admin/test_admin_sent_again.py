@@ -17,6 +17,7 @@ from llm.gateway import door
 from tests.admin.page_forms import SentForm, forms_of
 from tests.admin.prompt_rows import make_prompt
 from tests.admin.provider_server import Lister, listening
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -26,7 +27,6 @@ from tests.fixtures_billing import (
 )
 from valuecanvas.core.admin import form_results
 from valuecanvas.core.models import FormResult
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 # The pipeline has a thread and connections of its own: it must see committed rows.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from billing.models import Usage
 from tests.admin.provider_server import Lister, listening
 from tests.browser.conftest import Site
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -15,7 +16,6 @@ from tests.fixtures_billing import (
     make_provider,
     make_route,
 )
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 pytestmark = pytest.mark.browser
 PAGE = "/admin/llm/model/playground/"

@@ -21,6 +21,7 @@ from prompts.services import Actor
 from tests.admin.prompt_rows import live_number, make_prompt, make_version, publish
 from tests.admin.rows import make_usage
 from tests.browser.conftest import Site
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -28,7 +29,6 @@ from tests.fixtures_billing import (
     make_provider,
     make_route,
 )
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 pytestmark = pytest.mark.browser
 Shoot = Callable[[str], None]

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.demo_process import DemoProcess, demo_process
 from tests.faults import report, rest
 from tests.faults.counts import FULL, either
 from tests.faults.engines import Engines, own_engines
@@ -17,7 +18,6 @@ from tests.faults.report import Case
 from tests.faults.rig import Rig
 from tests.faults.toxic import Toxic
 from tests.faults.web import Web, webs
-from valuecanvas.embedded.demo_provider.process import DemoProcess, demo_process
 
 PAGE = Path(__file__).parents[2] / "docs" / "RELIABILITY.md"
 Env = dict[str, str]

@@ -7,11 +7,11 @@ from uuid import UUID
 import orjson
 
 from billing.models import Reservation, Usage
+from tests.demo_process import Attempt
 from tests.faults.traffic import Row
 from tests.faults.web import Web
 from tests.invariants import assert_books_balance, rows
 from valuecanvas.core import money
-from valuecanvas.embedded.demo_provider.send_log import Attempt
 
 PATIENCE_S = 60.0
 

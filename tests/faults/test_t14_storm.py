@@ -12,12 +12,12 @@ from llm import runtime
 from llm.live_stream import LiveStream
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
+from tests.demo_process import DemoProcess
 from tests.faults.counts import either
 from tests.faults.report import Case
 from tests.invariants import assert_books_balance
 from tests.live.world import Served, World
 from valuecanvas.core.ids import uuid7
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 STORM = [asyncio.CancelledError, GeneratorExit, SystemExit, MemoryError]
 TIMES = either(2, 50)

@@ -12,11 +12,11 @@ from pytest_django.plugin import DjangoDbBlocker
 from llm import runtime
 from llm.gateway import door
 from llm.runtime import Runtime
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import unique
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
 from tests.tables import empty_tables
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from billing.models import Counter, Customer, Reservation, Tier, Usage
 from llm.models import Attempt, BreakerEvent, BreakerOverride, Model
+from tests import demo_process
+from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -28,8 +30,6 @@ from tests.fixtures_billing import (
     make_tier,
     unique,
 )
-from valuecanvas.embedded.demo_provider import send_log
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
@@ -163,7 +163,7 @@ class World:
 
     # What the gateway left behind
 
-    def attempt(self, request_id: str, number: int = 1) -> send_log.Attempt:
+    def attempt(self, request_id: str, number: int = 1) -> demo_process.Attempt:
         """What the send log has of an upstream attempt, once that ended."""
         return self.demo.attempt(f"{request_id}.{number}")
 

@@ -7,12 +7,12 @@ from django.conf import settings
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.demo_process import DemoProcess
 from tests.faults.web import Web, webs
 from tests.live.server import database_url
 from tests.live.world import World, unique
 from tests.races.fleet import PROCESSES, Fleet
 from tests.tables import empty_tables
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 
 @pytest.fixture(scope="module")

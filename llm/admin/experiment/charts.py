@@ -85,6 +85,7 @@ def shown(experiment: Experiment, found: Results) -> dict[str, Any]:
     deciding = found.verdicts[experiment.metric]
     steps, points = metrics.steps(found.window), metrics.timeline(found.window)
     names = [arm.name for arm in found.arms]
+    drawn = series.Series(names, steps, points, found.window.step)
     return {
         "since": found.window.since,
         "until": found.window.until,
@@ -103,10 +104,8 @@ def shown(experiment: Experiment, found: Results) -> dict[str, Any]:
         "plot": _plot(experiment.metric, deciding),
         "rows": [_row(arm, found, deciding) for arm in found.arms],
         "split_wrong": found.split_wrong,
-        "requests_chart": series.requests(names, steps, points, found.window.step),
-        "metric_chart": series.metric(
-            experiment.metric, names, steps, points, found.window.step
-        ),
+        "requests_chart": drawn.requests(),
+        "metric_chart": drawn.metric(experiment.metric),
         "bar_options": series.STACKED,
         "line_options": series.LINES,
         "quiet": not any(one.requests for one in found.figures.values()),

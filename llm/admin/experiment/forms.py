@@ -5,13 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminDecimalFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
-)
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from billing.models import Tier
 from llm.admin.experiment import conditions
@@ -19,23 +13,15 @@ from llm.models import Model
 from llm.prompting.arms import faults
 from prompts.experiments.drafts import ArmSpec, Draft, check_arms, check_weights
 from prompts.models import Arm, Experiment
+from valuecanvas.core.admin.forms import (
+    ConsoleFields,
+    ConsoleForm,
+    PercentField,
+    hundredths,
+)
 from valuecanvas.core.admin.widgets import SuggestedText
 
 LONGEST_REASON = 2000
-
-
-def percent(**options: Any) -> forms.DecimalField:
-    return forms.DecimalField(
-        min_value=0,
-        max_value=100,
-        decimal_places=2,
-        widget=UnfoldAdminDecimalFieldWidget({"step": "any"}),
-        **options,
-    )
-
-
-def hundredths(value: Decimal) -> int:
-    return int(value * 100)
 
 
 # What a new draft begins with.
@@ -45,17 +31,16 @@ FIRST_ARMS = (
 )
 
 
-class ArmForm(forms.ModelForm):
+class ArmForm(ConsoleFields, forms.ModelForm):
     """One arm: its version by number, its weight in percent."""
 
     number = forms.IntegerField(
         label="Version",
         min_value=1,
         required=False,
-        widget=UnfoldAdminIntegerFieldWidget,
         help_text="Empty: the live one.",
     )
-    share = percent(label="Share, %")
+    share = PercentField(label="Share, %")
 
     class Meta:
         model = Arm
@@ -122,20 +107,20 @@ class ArmFormSet(forms.BaseInlineFormSet):
             raise ValidationError(error.messages) from error
 
 
-class DraftForm(forms.ModelForm):
+class DraftForm(ConsoleFields, forms.ModelForm):
     """What an experiment is about, whom it is for, and what decides it."""
 
     for_tiers = forms.MultipleChoiceField(
         label="Only these tiers",
         required=False,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        widget=forms.CheckboxSelectMultiple,
         help_text="None chosen: every tier.",
     )
     who = forms.CharField(
         label="Only callers for whom",
         required=False,
         max_length=10_000,
-        widget=UnfoldAdminTextareaWidget({"rows": 3}),
+        widget=forms.Textarea({"rows": 3}),
         help_text=f"One condition a line, all must hold: '{conditions.EXAMPLE}', "
         "'plan equals pro', 'age gte 18', 'beta exists'. Attributes are tier, team, "
         "user, and what the client sends in x-valuecanvas-context.",
@@ -160,7 +145,7 @@ class DraftForm(forms.ModelForm):
             return
         tiers = Tier.objects.values_list("key", "name")
         kept = [(key, key) for key in self.instance.tiers if key not in dict(tiers)]
-        self.fields["for_tiers"].choices = [*tiers, *kept]  # type: ignore[attr-defined]
+        self.fields["for_tiers"].choices = [*tiers, *kept]
         self.initial.setdefault("for_tiers", self.instance.tiers)
         self.initial.setdefault("who", conditions.write(self.instance.conditions))
 
@@ -179,14 +164,18 @@ class DraftForm(forms.ModelForm):
         )
 
 
-class ReasonForm(forms.Form):
-    """Why something is done; it stays in the history of the prompt."""
+class ReasonForm(ConsoleForm):
+    """Why something is done to an experiment with `arms`; kept in its history."""
 
     reason = forms.CharField(
         max_length=LONGEST_REASON,
-        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        widget=forms.Textarea({"rows": 2}),
         help_text="For those who wonder later.",
     )
+
+    def __init__(self, data: Any = None, *, arms: list[Arm]) -> None:
+        super().__init__(data)
+        self.arms = arms
 
 
 class StartForm(ReasonForm):
@@ -200,14 +189,13 @@ class StartForm(ReasonForm):
 class WeightsForm(ReasonForm):
     """A share for each arm."""
 
-    def __init__(self, arms: list[Arm], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.arms = arms
         shares = {
-            f"share-{arm.pk}": percent(
+            f"share-{arm.pk}": PercentField(
                 label=f"Share of {arm.name}, %", initial=Decimal(arm.weight) / 100
             )
-            for arm in arms
+            for arm in self.arms
         }
         self.fields = {**shares, **self.fields}
 
@@ -231,17 +219,16 @@ class PromoteForm(ReasonForm):
     """Which arm everybody is to get."""
 
     arm = forms.ChoiceField(
-        widget=UnfoldAdminSelectWidget,
         help_text="Its version becomes the live one: 'production' moves to it.",
     )
     field_order = ("arm", "reason")
 
-    def __init__(self, arms: list[Arm], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # None is chosen beforehand: a hasty click would promote the control.
-        self.fields["arm"].choices = [  # type: ignore[attr-defined]
+        self.fields["arm"].choices = [
             ("", "Choose the winner"),
-            *((arm.name, f"{arm.name}: {what(arm)}") for arm in arms),
+            *((arm.name, f"{arm.name}: {what(arm)}") for arm in self.arms),
         ]
 
 

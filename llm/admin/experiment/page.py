@@ -7,18 +7,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from llm.admin.experiment import charts
-from llm.admin.experiment.acts import ActsMixin
+from llm.admin.experiment.acts import ACTS, acts
 from llm.admin.experiment.forms import ArmForm, ArmFormSet, DraftForm, what
 from llm.prompting.arms import faults
 from llm.prompting.results import results
 from prompts.experiments.drafts import create_draft, edit_draft
 from prompts.models import Arm, Experiment
 from prompts.models.experiment import ExperimentState
-from valuecanvas.core.admin.bases import Admin, Inline, display
+from valuecanvas.core.admin.bases import Admin, Inline, display, fieldset
 
 STATES = {"Draft": "default", "Running": "success", "Stopped": "info"}
 
@@ -53,7 +52,8 @@ class ArmInline(Inline):
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(ActsMixin, Admin):
+class ExperimentAdmin(Admin):
+    pages = ACTS
     form = DraftForm
     inlines = (ArmInline,)
     list_display = (
@@ -68,25 +68,20 @@ class ExperimentAdmin(ActsMixin, Admin):
     )
     list_select_related = ("prompt", "owner")
     list_filter = (("state", ChoicesDropdownFilter), ("metric", ChoicesDropdownFilter))
+    fixed_fields = ("key", "prompt")
     search_fields = ("key", "prompt__key")
     autocomplete_fields = ("prompt",)
     list_defer = ("hypothesis", "conditions", "allocation", "reason")
     fieldsets = (
-        (None, {"fields": ("key", "prompt", "hypothesis")}),
-        ("Decided by", {"fields": ("metric", "alpha")}),
-        ("For whom", {"fields": ("for_tiers", "who"), "classes": ("collapse",)}),
+        fieldset(None, "key", "prompt", "hypothesis"),
+        fieldset("Decided by", "metric", "alpha"),
+        fieldset("For whom", "for_tiers", "who", classes=("collapse",)),
     )
     change_form_outer_before_template = "admin/llm/experiment/draft.html"
     empty_text = (
         "An experiment shows different versions of a prompt, or models, to different "
         "callers, and tells which serves better. Add one, give it two arms, start it."
     )
-
-    def get_urls(self) -> list[URLPattern]:
-        return [*self.act_urls(), *super().get_urls()]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["key", "prompt"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # What has governed requests is history.
@@ -108,7 +103,7 @@ class ExperimentAdmin(ActsMixin, Admin):
             if request.method == "POST":
                 raise PermissionDenied
             return self._results(request, found)
-        context = {**(extra_context or {}), "acts": self.acts(request, found)}
+        context = {**(extra_context or {}), "acts": acts(request, found)}
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
 
     def save_model(
@@ -167,7 +162,7 @@ class ExperimentAdmin(ActsMixin, Admin):
         except DatabaseError:
             known, busy = None, True
         arms = list(experiment.arms.select_related("version"))
-        answer: HttpResponse = self.page(
+        return self.page(
             request,
             "admin/llm/experiment/results.html",
             title=f"Experiment {experiment.key}",
@@ -175,9 +170,8 @@ class ExperimentAdmin(ActsMixin, Admin):
             experiment=experiment,
             state_type=STATES[str(experiment.get_state_display())],
             setup=[(arm, what(arm)) for arm in arms],
-            acts=self.acts(request, experiment),
+            acts=acts(request, experiment),
             busy=busy,
             faults=self._faults(experiment, arms),
             shown=charts.shown(experiment, known) if known else None,
         )
-        return answer

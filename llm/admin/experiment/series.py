@@ -2,7 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llm.prompting.metrics import Point
@@ -14,49 +15,48 @@ COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9",
     "#d55e00", "#f0e442", "#999999", "#7a5195", "#444444",
 )  # fmt: skip
+_LABELS = {"hour": "%d %b %H:00", "day": "%d %b"}
 
 
-def requests(
-    names: Sequence[str],
-    steps: Sequence[dt.datetime],
-    points: Sequence[Point],
-    step: str,
-) -> str:
-    """Bars of requests, the arms on top of each other."""
-    known = {(one.name, one.at): one.requests for one in points}
-    datasets = [
-        {
-            "label": name,
-            "data": [known.get((name, at), 0) for at in steps],
-            "backgroundColor": COLOURS[number],
-        }
-        for number, name in enumerate(names)
-    ]
-    return json.dumps({"labels": _labels(steps, step), "datasets": datasets})
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What came of the arms `names` at each of `steps`."""
 
+    names: Sequence[str]
+    steps: Sequence[dt.datetime]
+    points: Sequence[Point]
+    # hour or day
+    step: str
 
-def metric(
-    which: str,
-    names: Sequence[str],
-    steps: Sequence[dt.datetime],
-    points: Sequence[Point],
-    step: str,
-) -> str:
-    """A line of the deciding metric for each arm; gaps where nothing was measured."""
-    known = {(one.name, one.at): _value(which, one) for one in points}
-    datasets = [
-        {
-            "label": name,
-            "data": [known.get((name, at)) for at in steps],
-            "borderColor": COLOURS[number],
-            "backgroundColor": COLOURS[number],
-            "borderWidth": 2,
-            "pointRadius": 2,
-            "spanGaps": True,
-        }
-        for number, name in enumerate(names)
-    ]
-    return json.dumps({"labels": _labels(steps, step), "datasets": datasets})
+    def requests(self) -> str:
+        """Bars of requests, the arms on top of each other."""
+        return self._drawn(lambda one: one.requests, empty=0)
+
+    def metric(self, which: str) -> str:
+        """A line of a metric for each arm; gaps where nothing was measured."""
+        return self._drawn(
+            lambda one: _value(which, one),
+            borderWidth=2,
+            pointRadius=2,
+            spanGaps=True,
+        )
+
+    def _drawn(
+        self, value: Callable[[Point], Any], *, empty: Any = None, **look: Any
+    ) -> str:
+        known = {(one.name, one.at): value(one) for one in self.points}
+        labels = [f"{at:{_LABELS[self.step]}}" for at in self.steps]
+        datasets = [
+            {
+                "label": name,
+                "data": [known.get((name, at), empty) for at in self.steps],
+                "borderColor": COLOURS[number],
+                "backgroundColor": COLOURS[number],
+                **look,
+            }
+            for number, name in enumerate(self.names)
+        ]
+        return json.dumps({"labels": labels, "datasets": datasets})
 
 
 def _value(which: str, one: Point) -> float | None:
@@ -65,11 +65,6 @@ def _value(which: str, one: Point) -> float | None:
     if which == Metric.COST:
         return round(one.cost_usd / one.requests, 6) if one.requests else None
     return one.latency_ms if which == Metric.LATENCY else one.feedback
-
-
-def _labels(steps: Sequence[dt.datetime], step: str) -> list[str]:
-    shown = "%d %b" if step == "day" else "%d %b %H:00"
-    return [f"{at:{shown}}" for at in steps]
 
 
 def _options(*, stacked: bool) -> str:

@@ -7,7 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from valuecanvas.embedded.demo_provider.__main__ import add_arguments, read_options
+from valuecanvas.embedded.demo_provider.__main__ import (
+    add_arguments,
+    announce,
+    read_options,
+)
 from valuecanvas.embedded.demo_provider.server import serve
 
 
@@ -24,10 +28,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serves; the first line of output is the URL."""
         try:
-            serve(read_options(options), self._announce)
+            serve(read_options(options), announce)
         except OSError as error:
             raise CommandError(str(error)) from error
-
-    def _announce(self, line: str) -> None:
-        self.stdout.write(line)
-        self.stdout.flush()

@@ -11,7 +11,7 @@ from valuecanvas.embedded.demo_provider.behaviours import (
     describe,
     parse,
 )
-from valuecanvas.embedded.demo_provider.payload import RequestRefused
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 NAMES = [
     ("demo", Behaviour()),
@@ -37,7 +37,6 @@ NAMES = [
     ("truncated", Behaviour(cut="truncated")),
     ("error-event@5", Behaviour(cut="error_event", after=5)),
     ("lie_usage-low", Behaviour(lie="low")),
-    ("huge", Behaviour(huge=0)),
     ("huge@10MB", Behaviour(huge=10_000_000)),
     ("huge@500", Behaviour(huge=500)),
     ("bomb@1GB", Behaviour(bomb=1_000_000_000)),
@@ -67,6 +66,7 @@ def test_parse__name_in_the_table__gives_its_behaviour(name, behaviour):
     [
         "",
         "hagn",
+        "huge",
         "rest@37",
         "ok-many",
         "status-200",

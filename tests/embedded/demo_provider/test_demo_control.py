@@ -25,7 +25,8 @@ async def test_control__override__holds_until_reset(demo_server):
     assert (await call(demo_server, "POST", "/_control", json=order))[0] == 200
     assert await status_of(demo_server, "acme/large-2") == 503
     assert await status_of(demo_server, "acme/small-2") == 200
-    await call(demo_server, "DELETE", "/_control?model=acme/large-2")
+    order["behaviour"] = "acme/large-2"
+    await call(demo_server, "POST", "/_control", json=order)
     assert await status_of(demo_server, "acme/large-2") == 200
 
 
@@ -65,7 +66,6 @@ async def test_server__without_control__has_no_drill_endpoints(demo_server):
     demo_server.url = f"http://127.0.0.1:{port}"
     for method, path in (
         ("POST", "/_control"),
-        ("DELETE", "/_control"),
         ("GET", "/_stats"),
     ):
         assert (await call(demo_server, method, path))[0] == 404

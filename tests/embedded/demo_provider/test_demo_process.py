@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 from openai import APIStatusError, OpenAI
 
 from llm.management.commands import demo_provider as command
+from tests import demo_process as process
+from tests.demo_process import demo_process
 from valuecanvas.embedded.demo_provider import __main__ as entry
-from valuecanvas.embedded.demo_provider import process
-from valuecanvas.embedded.demo_provider.process import demo_process
 from valuecanvas.embedded.demo_provider.server import Options
 
 

@@ -7,8 +7,16 @@ import struct
 
 import pytest
 
-from valuecanvas.embedded.demo_provider.payload import Reply, Whole
-from valuecanvas.embedded.demo_provider.send_log import Calls, read_attempts
+from tests.demo_process import read_attempts
+from valuecanvas.embedded.demo_provider.send_log import Call, Counts
+
+START = {
+    "attempt": "a",
+    "model": "m",
+    "endpoint": "/v1/x",
+    "stream": True,
+    "prompt_tokens": 3,
+}
 
 
 async def attempt_of(demo_server, name, model, **fields):
@@ -68,13 +76,16 @@ async def test_send_log__client_leaves_mid_stream__counts_what_was_written(demo_
 async def test_send_log__reader_stops_reading__counts_only_what_the_kernel_took(
     demo_server,
 ):
-    async with demo_server.chat("huge@50MB") as response:
+    async with demo_server.chat("drip@0ms:1000000", stream=True) as response:
         await response.content.readexactly(1000)
+        seen = -1
+        while seen != (seen := demo_server.attempts[0].tokens):
+            await asyncio.sleep(0.1)
         response.close()
     while (attempt := demo_server.attempts[0]).outcome is None:
         await asyncio.sleep(0.005)
     assert attempt.outcome == "client_gone"
-    assert attempt.tokens < 10_000_000
+    assert 0 < seen <= attempt.tokens < 1_000_000
 
 
 async def test_send_log__client_resets_amid_writes__is_client_gone(demo_server):
@@ -125,8 +136,7 @@ async def test_send_log__unsafe_id__stays_within_the_folder(demo_server):
 
 
 def test_read_attempts__killed_while_writing__gives_the_last_whole_line(tmp_path):
-    reply = Reply("m", 3, Whole(b"", 5, None))
-    call = Calls(tmp_path).begin(reply, endpoint="/v1/x", attempt="a")
+    call = Call(Counts(), tmp_path, START)
     call.count_sent(2)
     call.count_sent(0)
     call.count_sent(3)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.demo_process import DemoProcess
 from tests.faults.conftest import Stage
 from tests.faults.degraded import table
 from tests.faults.degraded.control import outcomes
@@ -14,7 +15,6 @@ from tests.faults.degraded.states import STATES
 from tests.faults.report import Case
 from tests.faults.rig import Rig
 from tests.faults.web import Web, webs
-from valuecanvas.embedded.demo_provider.process import DemoProcess
 
 DECLARED = table.cells()
 

@@ -1,25 +1,22 @@
 """What every admin page here is made of."""
 
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
-from django.views.decorators.http import require_POST
 from unfold import decorators
 from unfold.admin import ModelAdmin, TabularInline
 
 from valuecanvas.core.admin.large_table import EstimatedPaginator, RowsChangeList
+from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.admin.save_errors import RefusalsMixin
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,25 +27,17 @@ action: Callable[..., Callable[[F], F]] = decorators.action
 NO_STORE = "no-store, private"
 
 
-def post_only(view: Callable[..., HttpResponse], page: str) -> Callable[..., Any]:
-    """Only POST reaches `view`; who looks, after a log-in or by an old link, goes to `page`.
-
-    `page` is named, and takes the first argument of the view's URL.
-    """
-
-    @wraps(view)
-    def only(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method in ("GET", "HEAD"):
-            return redirect(f"admin:{page}", *[*args, *kwargs.values()][:1])
-        return require_POST(view)(request, *args, **kwargs)
-
-    return only
-
-
 # Fields of which nobody may learn a letter by asking for rows that begin with it.
 SECRETS = frozenset(
     {"api_key_sealed", "body", "digest", "fingerprint", "password", "session_key"}
 )
+
+
+def fieldset(
+    title: str | None, *fields: Any, **options: Any
+) -> tuple[str | None, dict[str, Any]]:
+    """A group of fields, as Django wants it; a tuple of names is a row."""
+    return title, {"fields": fields, **options}
 
 
 class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
@@ -59,10 +48,21 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
     list_defer: tuple[str, ...] = ()
     list_per_page = 50
     show_facets = ShowFacets.NEVER  # counting every choice of every filter
+    # Of one object, besides Django's own.
+    pages: tuple[type[Page], ...] = ()
     # What to do next, for a list without rows.
     empty_text = ""
+    # Fields that never change once a row is made.
+    fixed_fields: tuple[str, ...] = ()
+    # Buttons and actions that are left out where the next page is another one, and
+    # where rows have to be deleted one by one.
+    save_and_continue = True
+    delete_many = True
     # What to do where other rows keep one from being deleted.
     instead = ""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*(one.route(self) for one in self.pages), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type:
         return RowsChangeList
@@ -94,6 +94,18 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         )
         return answer
 
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Any = None
+    ) -> Sequence[str]:
+        found = super().get_readonly_fields(request, obj)
+        return [*found, *(self.fixed_fields if obj else ())]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_actions(request)
+        if not self.delete_many:
+            found.pop("delete_selected", None)
+        return found
+
     def attach(self, rows: list[Any]) -> None:
         """Add to the rows of one list page what one more query can tell of all."""
 
@@ -101,6 +113,8 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         context.setdefault("show_save_and_add_another", False)
+        if not self.save_and_continue:
+            context["show_save_and_continue"] = False
         answer: HttpResponse = super().render_change_form(
             request, context, *args, **kwargs
         )
@@ -153,6 +167,21 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         }
         return TemplateResponse(request, template, frame, status=status)
 
+    def ask_for(
+        self, request: HttpRequest, action: str, chosen: Iterable[Model], **context: Any
+    ) -> TemplateResponse:
+        """Ask before `action` is done to several rows; the answer has `confirmed`."""
+        keys = [("_selected_action", row.pk) for row in chosen]
+        return self.page(
+            request,
+            "admin/confirm.html",
+            hidden=[("action", action), ("confirmed", "1"), *keys],
+            back=reverse(
+                f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            ),
+            **context,
+        )
+
 
 class ReadOnlyAdmin(Admin):
     """History: nobody adds, changes or deletes it here, superusers included."""
@@ -174,6 +203,22 @@ class LargeTableAdmin(Admin):
     show_full_result_count = False
     list_max_show_all = 0
     sortable_by = ()
+
+
+class ExactSearchAdmin(Admin):
+    """Searched by what an index finds: no part of a word."""
+
+    search_fields: tuple[str, ...] = ("pk",)  # shows the search
+
+    def matching(self, term: str) -> Q:
+        """What is searched for by `term`."""
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        return (queryset.filter(self.matching(term)) if term else queryset), False
 
 
 class Inline(TabularInline):  # type: ignore[misc]

@@ -4,17 +4,24 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date, parse_time
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+
+MOST_NAMES = 300
 
 
 class NamesFilter(DropdownFilter):  # type: ignore[misc]
     """Filters by a column of names, offered from a small table, not by DISTINCT."""
 
+    # (name, title); read anew each time.
+    rows: QuerySet | None = None
+
     def names(self) -> Iterable[tuple[str, str]]:
-        raise NotImplementedError
+        if self.rows is None:
+            raise NotImplementedError
+        return list(self.rows.all()[:MOST_NAMES])
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         # Selected though no longer configured: history outlives the configuration.
@@ -27,6 +34,23 @@ class NamesFilter(DropdownFilter):  # type: ignore[misc]
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         value = self.value()
         return queryset.filter(**{self.parameter_name: value}) if value else queryset
+
+
+class ConditionFilter(DropdownFilter):  # type: ignore[misc]
+    """Filters by conditions that have names: (in the URL, title, condition)."""
+
+    # Where none is chosen.
+    usual = Q()
+
+    def conditions(self) -> Iterable[tuple[str, str, Q]]:
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, title, _ in self.conditions()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        found = {name: condition for name, _, condition in self.conditions()}
+        return queryset.filter(found.get(self.value() or "", self.usual))
 
 
 class TimeFilter(RangeDateTimeFilter):  # type: ignore[misc]

@@ -70,6 +70,30 @@ class Choice(serializers.ChoiceField):
         raise serializers.ValidationError(f"This is one of {known}.", code=key)
 
 
+class Text(serializers.CharField):
+    """Text of at most so many characters, which may be left out or empty."""
+
+    def __init__(self, most: int | None = None, help_text: str = "", **options: Any):
+        usual = {"required": False, "allow_blank": True, "max_length": most}
+        super().__init__(**{**usual, "help_text": help_text or None, **options})
+
+
+class Number(serializers.IntegerField):
+    """A whole number that the database takes, from 1 unless said otherwise."""
+
+    def __init__(self, help_text: str = "", **options: Any) -> None:
+        usual = {"min_value": 1, "max_value": 2**31 - 1}
+        super().__init__(**{**usual, "help_text": help_text or None, **options})
+
+
+class OptionalNumber(Number):
+    """A number that may be left out, or null."""
+
+    def __init__(self, help_text: str = "", **options: Any) -> None:
+        usual = {"required": False, "allow_null": True}
+        super().__init__(help_text, **{**usual, **options})
+
+
 class StrictSerializer(serializers.Serializer):
     """Refuses fields that it does not know: a misspelt one must not be passed over."""
 
@@ -85,6 +109,12 @@ class StrictSerializer(serializers.Serializer):
                     }
                 )
         return super().to_internal_value(data)
+
+
+class GivenReason(StrictSerializer):
+    """Why something is done."""
+
+    reason = Text(2000, "Why; kept in the history.", default="")
 
 
 def _fault(data: Any, depth: int) -> str:

@@ -9,28 +9,20 @@ from typing import Any
 from valuecanvas.embedded.demo_provider.behaviours import describe
 from valuecanvas.embedded.demo_provider.server import Options, serve
 
+_SWITCHES = {
+    "--control": "offer /_control and /_stats, by which drills steer the server",
+    "--exit-with-stdin": "stop when standard input ends: when the starter dies",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options on a parser."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"Behaviours, by model name, joined by '+':\n\n{describe()}"
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument(
-        "--send-log",
-        type=Path,
-        metavar="DIR",
-        help="folder for one file per attempt, with what was written to the socket",
-    )
-    parser.add_argument(
-        "--control",
-        action="store_true",
-        help="offer /_control and /_stats, by which drills steer the server",
-    )
-    parser.add_argument(
-        "--exit-with-stdin",
-        action="store_true",
-        help="stop when standard input ends, that is when the starter dies",
-    )
+    parser.add_argument("--send-log", type=Path, help="folder for what was sent")
+    for name, text in _SWITCHES.items():
+        parser.add_argument(name, action="store_true", help=text)
 
 
 def read_options(values: Mapping[str, Any]) -> Options:

@@ -9,9 +9,10 @@ import orjson
 
 from valuecanvas.embedded.demo_provider import canvas, schema, tokens
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.chat_request import ChatRequest, Tool
+from valuecanvas.embedded.demo_provider.chat_request import ChatRequest, as_dict
 
 _NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
+_SYSTEM_ROLES = ("system", "developer")
 _FILTERED_TOKENS = 8
 # How far an answer goes on past the place where it is to break off.
 _MARGIN = 8
@@ -26,14 +27,23 @@ class Answer:
     """
 
     request: ChatRequest
+    behaviour: Behaviour
     pieces: list[str]
     finish: str
-    tool: Tool | None = None
+    tool: Mapping[str, Any] | None
 
     @property
     def completion_tokens(self) -> int:
         """Tokens of all choices."""
         return len(self.pieces) * self.request.n
+
+    @property
+    def usage(self) -> tokens.Usage | None:
+        """The chat usage object, or what the behaviour makes of it."""
+        prompt_tokens = self.request.prompt_tokens
+        return tokens.usage_report(
+            prompt_tokens, self.completion_tokens, self.behaviour
+        )
 
     @property
     def text(self) -> str:
@@ -52,15 +62,18 @@ def compose(request: ChatRequest, behaviour: Behaviour) -> Answer:
         pieces, finish = pieces[: request.limit], "length"
     if behaviour.filtered:
         pieces, finish = pieces[:_FILTERED_TOKENS], "content_filter"
-    return Answer(request, pieces, finish, tool)
+    return Answer(request, behaviour, pieces, finish, tool)
 
 
-def _pieces(request: ChatRequest, behaviour: Behaviour, tool: Tool | None) -> list[str]:
+def _pieces(
+    request: ChatRequest, behaviour: Behaviour, tool: Mapping[str, Any] | None
+) -> list[str]:
     if behaviour.echo:
         return tokens.split(request.last_user_text)
     if tool:
-        arguments = schema.example({"type": "object", **tool.parameters})
-        return [tool.name, *tokens.split(orjson.dumps(arguments).decode())]
+        parameters = as_dict(tool.get("parameters"))
+        arguments = schema.example({"type": "object", **parameters})
+        return [tool["name"], *tokens.split(orjson.dumps(arguments).decode())]
     if request.json:
         return tokens.split(orjson.dumps(_json(request)).decode())
     pieces = tokens.split(_text(request) + _NOTICE)
@@ -112,16 +125,12 @@ def _json(request: ChatRequest) -> Any:
 
 def _canvas_prompt(request: ChatRequest) -> str | None:
     """The prompt to draw a canvas from, if one is asked for."""
-    by_role: dict[bool, list[str]] = {True: [], False: []}
-    for message in request.messages:
-        if message.role in ("user", "system", "developer"):
-            by_role[message.role == "user"].append(message.text)
     last = request.last_user_text
-    if "canvas" not in " ".join([*by_role[False], last]).lower():
+    system = " ".join(m.text for m in request.messages if m.role in _SYSTEM_ROLES)
+    if "canvas" not in f"{system} {last}".lower():
         return None
-    if canvas.key_words(last):
-        return last
-    return " ".join([*by_role[True], *by_role[False]]) or last
+    users = " ".join(m.text for m in request.messages if m.role == "user")
+    return last if canvas.key_words(last) else f"{users} {system}"
 
 
 def _advice(prompt: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Self
 
-from valuecanvas.embedded.demo_provider.payload import RequestRefused
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 CutKind = Literal["reset", "stall", "truncated", "error_event", "malformed"]
 
@@ -36,7 +36,7 @@ class Behaviour:
     html: int | None = None
     redirect: bool = False
     lie: str | None = None
-    huge: int | None = None  # bytes; 0 is the usual size
+    huge: int | None = None  # bytes
     bomb: int | None = None  # bytes after decompression
     headers: int = 0
     ignore_limit: bool = False
@@ -101,17 +101,14 @@ def _group(capitals: re.Match[str]) -> str:
 
 
 _CAPITALS = re.compile("[A-Z][A-Z_]*")
-# Unless streamed, reset and stall come halfway, truncated is a body shorter than its
-# Content-Length, and an error event is an error body under status 200.
+# Unless streamed, all cuts come halfway: a truncated body is shorter than its
+# Content-Length; but an error event is an error body under status 200.
 TABLE = (
     _row("demo", "A normal answer."),
     _row("ok", "A normal answer."),
-    _row(
-        "ok-CHUNKS",
-        "Exactly N SSE data chunks before [DONE]: one role chunk, the content chunks, "
-        "one finish chunk and, when usage is asked for, one usage chunk; each its own "
-        "socket write. Not streamed: N-2 tokens. max_tokens may still shorten it.",
-    ),
+    # One is the role chunk, one the finish chunk, and one that of usage if asked for;
+    # each is a socket write of its own. Not streamed: N-2 tokens.
+    _row("ok-CHUNKS", "Exactly N SSE data chunks before [DONE], unless limited."),
     _row("slow@DELAY", "Waits before the first byte: `500ms`, `1.5s`."),
     _row("drip@PAUSE[:TOKENS]", "Pauses between chunks; may be N tokens long."),
     _row("reset@AFTER", "TCP RST after N chunks; 0: before the headers.", cut="reset"),
@@ -120,38 +117,20 @@ TABLE = (
     _row("stall@AFTER", "Stops after N chunks and stays connected.", cut="stall"),
     _row(
         "status-STATUS[:CODE][@RETRY_AFTER]",
-        "Any 4xx or 5xx with the fitting error body, and its code replaced. "
-        "Retry-After: as it stands; `_` is a blank, `date:60` an HTTP date in 60 s.",
+        "Any 4xx or 5xx; Retry-After as it stands, or `date:60` for a date in 60 s.",
     ),
-    _row(
-        "malformed[@AFTER]",
-        "Broken JSON under status 200, of a stream after N content chunks (0).",
-        cut="malformed",
-        after=0,
-    ),
+    _row("malformed[@AFTER]", "Broken JSON after N content.", cut="malformed", after=0),
     _row("html-HTML", "An HTML page under that status (200 too)."),
-    _row(
-        "truncated[@AFTER]",
-        "The stream ends cleanly after N chunks (half) without finish and [DONE].",
-        cut="truncated",
-    ),
-    _row(
-        "error-event@AFTER",
-        "An in-band error after N content chunks, then the stream ends.",
-        cut="error_event",
-    ),
+    _row("truncated[@AFTER]", "Ends cleanly after N chunks.", cut="truncated"),
+    _row("error-event@AFTER", "Error after N content chunks.", cut="error_event"),
     _row("lie_usage-LIE", "Usage is negative, huge, string, absent, or low (1/1000)."),
-    _row("huge[@HUGE]", "A body of 100 MB or an SSE line of 10 MB, or `1MB`.", huge=0),
+    _row("huge@HUGE", "A JSON body of that size: `300KB`, `10MB`."),
     _row("bomb@BOMB", "A small deflated body that unpacks to that size."),
     _row("headers@HEADERS", "That many extra response headers."),
     _row("redirect", "307 to itself.", redirect=True),
     _row("ignore_max_tokens", "Twice max_tokens and 50 more.", ignore_limit=True),
     _row("filter", "Stops after 8 tokens with content_filter.", filtered=True),
-    _row(
-        "flaky@FLAKY",
-        "Exactly N of each 100 calls fail, in a fixed order: with the other faults of "
-        "the name, or with a 500.",
-    ),
+    _row("flaky@FLAKY", "N of 100 calls have the other faults of the name, or a 500."),
     _row("echo", "Answers with the last user message, verbatim.", echo=True),
     _row("cached@CACHED", "Usage says that N prompt tokens were cached."),
     _row("responses", "/v1/responses answers; else it is 404.", responses=True),
@@ -208,13 +187,12 @@ class Overrides:
         self._unlucky: dict[str, list[int]] = {}
 
     def override(self, model: str, behaviour: str) -> None:
-        """Makes `model` behave as named. Raises RequestRefused."""
+        """Makes `model` behave as named, or as before by its own name.
+
+        Raises RequestRefused.
+        """
         parse(behaviour)
         self._by_model[model] = behaviour
-
-    def reset(self, model: str) -> None:
-        """Drops the override of `model`."""
-        self._by_model.pop(model, None)
 
     def behaviour(self, model: str) -> Behaviour:
         """What `model` does on this call. Raises RequestRefused (404) if unknown."""

@@ -24,13 +24,13 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
         "Purchasing, cooking and serving; Hygiene, quality and menu planning",
     ),
     "Key Resources": (
-        "Know-how in {words}",
+        "People who know all about {named}",
         "A small team that knows the field; Working capital for the first year",
         "Engineering team and code base; Usage data and hosting capacity",
         "Kitchen, premises and licences; Cooks and hosts with recipes of their own",
     ),
     "Value Propositions": (
-        "{topic} made for {audience}",
+        "The best of {named}, made for {audience}",
         "A clear result for a fair price; Less effort than the present way",
         "Works in minutes, without installation; Replaces several manual steps",
         "Fresh food with a story; A place where people like to stay",
@@ -48,7 +48,7 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
         "The shop itself and passers-by; Ordering online and delivery",
     ),
     "Customer Segments": (
-        "{segment}",
+        "First of all {audience}",
         "Early adopters with an urgent need; Small firms and households",
         "Small and mid-sized teams; Larger firms that need integration",
         "People who live or work nearby; Groups and company events",
@@ -84,7 +84,6 @@ _INTRODUCTION = re.compile(
 )
 _ARTICLE = re.compile(r"^(?:a|an|the|my|our|your|this|new)\s+", re.I)
 _AUDIENCE = re.compile(r"\bfor\s+([\w'’& -]+?)(?:\s+(?:in|with|that|who|by|from)\b|$)")
-_PLACE = re.compile(r"\bin\s+((?:[A-Z][\w'’-]*)(?:\s+[A-Z][\w'’-]*)*)")
 _DETAILS = re.compile(r" (?:for|in|that|with) |,")
 _LONGEST = 80
 
@@ -94,9 +93,15 @@ def blocks(prompt: str) -> dict[str, tuple[str, ...]]:
     words = {word.lower() for word in _WORD.findall(prompt)}
     signs = [len(words & set(industry.split())) for industry in INDUSTRIES]
     industry = signs.index(max(signs))
-    own_words = _own_words(subject(prompt))
+    about = subject(prompt)
+    named = _DETAILS.split(about)[0]
+    found = _AUDIENCE.search(about)
+    audience = found[1] if found else "its customers"
     return {
-        block: (own.format(**own_words), *phrases[industry].split("; "))
+        block: (
+            own.format(named=named, audience=audience),
+            *phrases[industry].split("; "),
+        )
         for block, (own, *phrases) in BLOCKS.items()
     }
 
@@ -109,7 +114,7 @@ def markdown(prompt: str) -> str:
         for block, lines in blocks(prompt).items()
     ]
     head = (
-        f"# Business Model Canvas: {_capital(_ARTICLE.sub('', named))}\n\n"
+        f"# Business Model Canvas: {_ARTICLE.sub('', named)}\n\n"
         f"A first draft for {named}. Test each line with real customers."
     )
     return "\n\n".join([head, *sections])
@@ -145,23 +150,3 @@ def _first_clause(text: str) -> str:
     if len(clause) > _LONGEST:
         clause = clause[:_LONGEST].rsplit(" ", 1)[0]
     return clause.strip(" ,-/")
-
-
-def _own_words(named: str) -> dict[str, str]:
-    """What the lines for the prompt's own words are filled with."""
-    bare = _ARTICLE.sub("", named)
-    place, audience = _PLACE.search(bare), _AUDIENCE.search(bare)
-    people = _ARTICLE.sub("", audience[1]) if audience else None
-    short = _DETAILS.split(named)[0]
-    segment = _capital(people or f"people who need {short}")
-    return {
-        "named": short,
-        "topic": _capital(_ARTICLE.sub("", short)),
-        "words": ", ".join(key_words(bare, 4)) or bare,
-        "audience": people or "its customers",
-        "segment": f"{segment} in {place[1]}" if place else segment,
-    }
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -7,24 +7,23 @@ import orjson
 
 from valuecanvas.embedded.demo_provider import answers, chat_request, payload, tokens
 from valuecanvas.embedded.demo_provider.answers import Answer
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
+from valuecanvas.embedded.demo_provider.behaviours import Overrides
+from valuecanvas.embedded.demo_provider.errors import error_body
 
 # Fixed, so that equal requests get equal bytes.
 CREATED = 1_735_689_600
 
 
-def answer_chat(raw: bytes, overrides: Overrides) -> tuple[payload.Reply, Behaviour]:
+def answer_chat(raw: bytes, overrides: Overrides) -> payload.Reply:
     """Reads a chat request and makes its answer. Raises RequestRefused."""
     request = chat_request.read_chat(chat_request.load_body(raw), raw)
     behaviour = overrides.behaviour(request.model)
     answer = answers.compose(request, behaviour)
-    prompt, completion = request.prompt_tokens, answer.completion_tokens
-    usage = tokens.usage_report(prompt, completion, behaviour)
-    content = _stream(answer, usage) if request.stream else _whole(answer, usage)
-    return payload.Reply(request.model, prompt, content), behaviour
+    content = _stream(answer) if request.stream else _whole(answer)
+    return payload.Reply(request.model, request.prompt_tokens, behaviour, content)
 
 
-def _whole(answer: Answer, usage: tokens.Usage | None) -> payload.Whole:
+def _whole(answer: Answer) -> payload.Whole:
     """The answer as a `chat.completion` object."""
     choices = [
         {
@@ -36,6 +35,7 @@ def _whole(answer: Answer, usage: tokens.Usage | None) -> payload.Whole:
         for index in range(answer.request.n)
     ]
     body = _object(answer, "chat.completion", choices)
+    usage = answer.usage
     if usage is not None:
         body["usage"] = usage
     return payload.Whole(orjson.dumps(body), answer.completion_tokens, usage)
@@ -65,15 +65,15 @@ def _call(answer: Answer, index: int, arguments: str) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
-def _stream(answer: Answer, usage: tokens.Usage | None) -> payload.Stream:
+def _stream(answer: Answer) -> payload.Stream:
     """The answer as `chat.completion.chunk` events, one for each token."""
-    n = answer.request.n
+    n, usage = answer.request.n, answer.usage
     return payload.Stream(
         frames=_frames(answer, usage),
         lead=n,
         content=n * len(answer.pieces),
         half=payload.sse(_chunk(answer, 0, {"content": ""})[:-40]),
-        error=payload.sse(payload.error_body(500)),
+        error=payload.sse(error_body(500)),
         usage=usage if answer.request.include_usage else None,
     )
 

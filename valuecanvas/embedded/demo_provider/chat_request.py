@@ -1,6 +1,7 @@
 """A chat request as the demo provider reads it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import orjson
 
 from valuecanvas.embedded.demo_provider import tokens
-from valuecanvas.embedded.demo_provider.payload import RequestRefused
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 _IMAGE_TOKENS = 85
 _MOST_CHOICES = 128
@@ -24,14 +25,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A function the model may call, with the JSON Schema of its arguments."""
-
-    name: str
-    parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """What a chat request (or a translated one) asks for."""
 
@@ -43,7 +36,7 @@ class ChatRequest:
     include_usage: bool
     limit: int | None
     n: int
-    tool: Tool | None
+    tool: Mapping[str, Any] | None
     json: bool
     schema: Mapping[str, Any] | None
 
@@ -55,13 +48,10 @@ class ChatRequest:
 
 def load_body(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises RequestRefused if it is none."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise RequestRefused(f"The body is not valid JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise RequestRefused("The body must be a JSON object.")
-    return body
+    with suppress(orjson.JSONDecodeError):
+        if isinstance(body := orjson.loads(raw), dict):
+            return body
+    raise RequestRefused("The body must be a JSON object.")
 
 
 def read_chat(body: Mapping[str, Any], raw: bytes) -> ChatRequest:
@@ -149,20 +139,18 @@ def _prompt_tokens(messages: tuple[Message, ...], tools: object) -> int:
 
 def _tool_to_call(
     body: Mapping[str, Any], messages: tuple[Message, ...]
-) -> Tool | None:
-    """The tool to call now: the named one or the first, right after the user spoke."""
+) -> Mapping[str, Any] | None:
+    """The function to call: the named one or the first, right after the user spoke."""
     items, choice = as_list(body.get("tools")), body.get("tool_choice")
+    if not items:
+        return None
     functions = [as_dict(as_dict(item).get("function")) for item in items]
-    tools = [
-        Tool(f["name"], as_dict(f.get("parameters")))
-        for f in functions
-        if isinstance(f.get("name"), str)
-    ]
-    if not tools or choice == "none" or messages[-1].role != "user":
+    named = {f["name"]: f for f in functions if isinstance(f.get("name"), str)}
+    if not named or choice == "none" or messages[-1].role != "user":
         return None
     if not isinstance(choice, dict):
-        return tools[0]
+        return next(iter(named.values()))
     name = as_dict(choice.get("function")).get("name") or choice.get("name")
-    if chosen := [tool for tool in tools if tool.name == name]:
-        return chosen[0]
-    raise RequestRefused(f"Tool {name!r} is not in tools.", param="tool_choice")
+    if name not in named:
+        raise RequestRefused(f"Tool {name!r} is not in tools.", param="tool_choice")
+    return named[name]

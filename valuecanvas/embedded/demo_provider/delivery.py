@@ -2,17 +2,16 @@
 
 import asyncio
 import zlib
-from collections.abc import Iterator
 from email.utils import formatdate
 from itertools import islice
 from time import time
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import payload
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
 from valuecanvas.embedded.demo_provider.connection import Connection
-from valuecanvas.embedded.demo_provider.payload import JSON, Stream, Whole
+from valuecanvas.embedded.demo_provider.errors import error_body
+from valuecanvas.embedded.demo_provider.payload import DONE, JSON, Stream, Whole
 
 _EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 _HTML = {"Content-Type": "text/html"}
@@ -21,9 +20,7 @@ _PAGE = b"<html><head><title>%d</title></head><body><h1>%d</h1></body></html>\n"
 # An unpaced stream lets the other calls have a turn after this many chunks.
 _TURN = 64
 _DATE = "date:"
-_WORD = b" demo"  # one token
-_BLOCK_WORDS = 13_000
-_HUGE_BODY, _HUGE_LINE = 100_000_000, 10_000_000
+_WORD = " demo"  # one token
 
 
 async def deliver(
@@ -32,39 +29,45 @@ async def deliver(
     """Sends the answer. Raises ConnectionError when the client is gone."""
     if behaviour.delay:
         await asyncio.sleep(behaviour.delay)
-    outcome = await _send_fault(peer, behaviour)
-    if outcome is None:
-        if behaviour.bomb is not None or behaviour.huge is not None:
-            await _send_huge(peer, behaviour, as_line=isinstance(answer, Stream))
-        elif isinstance(answer, Stream):
-            await _send_stream(peer, answer, behaviour)
-        else:
-            await _send_whole(peer, answer, behaviour)
-        outcome = behaviour.cut or "done"
-    peer.call.outcome = outcome
-
-
-async def _send_fault(peer: Connection, behaviour: Behaviour) -> str | None:
-    """Sends what comes in place of an answer, if anything; returns its name."""
     if behaviour.hang is not None:
         if behaviour.hang == "headers":
             head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             peer.transport().write(head)
-        await asyncio.Event().wait()  # until the client leaves
+        await _wait_until_client_leaves()
+    outcome: str = behaviour.cut or "done"
     if behaviour.cut == "reset" and behaviour.after == 0:
         await peer.reset()
-        return "reset"
-    if behaviour.status is not None:
-        body = payload.error_body(behaviour.status, code=behaviour.code)
-        await peer.send_whole(behaviour.status, body, _error_headers(behaviour))
-        return f"status-{behaviour.status}"
-    if behaviour.html is not None:
-        page = _PAGE % (behaviour.html, behaviour.html)
-        await peer.send_whole(behaviour.html, page, _HTML)
-        return "html"
+    elif substitute := _substitute(peer, behaviour):
+        outcome, status, body, headers = substitute
+        await peer.send_whole(status, body, headers)
+    elif behaviour.huge:
+        await _send_whole(peer, _huge_answer(behaviour.huge), behaviour)
+    elif isinstance(answer, Stream):
+        await _send_stream(peer, answer, behaviour)
+    else:
+        await _send_whole(peer, answer, behaviour)
+    peer.call.outcome = outcome
+
+
+async def _wait_until_client_leaves() -> None:
+    await asyncio.Event().wait()  # aiohttp cancels it
+
+
+def _substitute(
+    peer: Connection, behaviour: Behaviour
+) -> tuple[str, int, bytes, dict[str, str]] | None:
+    """What comes in place of the answer: its name, status, body and headers."""
+    if status := behaviour.status:
+        body = error_body(status, code=behaviour.code)
+        return f"status-{status}", status, body, _error_headers(behaviour)
+    if status := behaviour.html:
+        return "html", status, _PAGE % (status, status), _HTML
     if behaviour.redirect:
-        await peer.send_whole(307, b"", {"Location": peer.request.path})
-        return "redirect"
+        return "redirect", 307, b"", {"Location": peer.request.path}
+    if behaviour.bomb:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        body = packer.compress(_huge_answer(behaviour.bomb).body) + packer.flush()
+        return "done", 200, body, _DEFLATED
     return None
 
 
@@ -89,7 +92,7 @@ async def _send_whole(peer: Connection, whole: Whole, behaviour: Behaviour) -> N
         peer.call.usage = whole.usage
         await peer.send_whole(200, whole.body, headers, whole.tokens)
     elif cut == "error_event":
-        await peer.send_whole(200, payload.error_body(500), headers)
+        await peer.send_whole(200, error_body(500), headers)
     elif cut == "malformed":
         await peer.send_whole(200, half, headers, half_tokens)
     else:
@@ -110,10 +113,10 @@ async def _send_stream(peer: Connection, stream: Stream, behaviour: Behaviour) -
     if behaviour.cut in ("reset", "stall"):
         await _break_off(peer, behaviour.cut)
         return
-    endings = {"error_event": stream.error, "malformed": stream.half + payload.DONE}
+    endings = {"error_event": stream.error, "malformed": stream.half + DONE}
     if behaviour.cut is None:
         peer.call.usage = stream.usage
-        await peer.send(payload.DONE)
+        await peer.send(DONE)
     elif behaviour.cut in endings:
         await peer.send(endings[behaviour.cut])
     await peer.finish()
@@ -131,63 +134,18 @@ def _frames_before_cut(stream: Stream, behaviour: Behaviour) -> int | None:
 
 async def _break_off(peer: Connection, cut: str) -> None:
     if cut == "stall":
-        await asyncio.Event().wait()  # until the client leaves
+        await _wait_until_client_leaves()
     if cut == "reset":
         await peer.reset()
     else:
         peer.transport().close()
 
 
-async def _send_huge(peer: Connection, behaviour: Behaviour, *, as_line: bool) -> None:
-    """An answer of about that size: a body, a single SSE line, or a deflated body.
-
-    It is made on the fly, so that we stay small ourselves.
-    """
-    size = behaviour.bomb or behaviour.huge or (_HUGE_LINE if as_line else _HUGE_BODY)
+def _huge_answer(size: int) -> Whole:
+    """A chat answer with that many bytes of content."""
     words = size // len(_WORD)
     usage = {"prompt_tokens": 1, "completion_tokens": words, "total_tokens": words + 1}
-    head, tail = _around_content("delta" if as_line else "message", usage)
-    if as_line:
-        head, tail = b"data: " + head, tail + b"\n\ndata: [DONE]\n\n"
-    pieces = _pieces(head, words, tail)
-    headers, length = _EVENTS if as_line else JSON, None
-    if behaviour.bomb is not None:
-        headers, pieces = _DEFLATED, _deflated(pieces)
-    elif not as_line:
-        length = len(head) + words * len(_WORD) + len(tail)
-    await peer.begin(200, headers, length)
-    for data, tokens in pieces:
-        await peer.send(data if length else payload.framed(data), tokens)
-    peer.call.usage = usage
-    await peer.finish()
-
-
-def _pieces(head: bytes, words: int, tail: bytes) -> Iterator[tuple[bytes, int]]:
-    yield head, 0
-    for sent in range(0, words, _BLOCK_WORDS):
-        count = min(_BLOCK_WORDS, words - sent)
-        yield _WORD * count, count
-    yield tail, 0
-
-
-def _deflated(pieces: Iterator[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """The pieces as a raw deflate body."""
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    for data, tokens in pieces:
-        yield packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH), tokens
-    yield packer.flush(), 0
-
-
-def _around_content(part: str, usage: dict[str, int]) -> tuple[bytes, bytes]:
-    """What stands before and after the content of a huge answer."""
-    message = {"role": "assistant", "content": "\0"}
-    answer = {
-        "id": "chatcmpl-demo-huge",
-        "object": "chat.completion" + (".chunk" if part == "delta" else ""),
-        "created": 1_735_689_600,
-        "model": "huge",
-        "choices": [{"index": 0, part: message, "finish_reason": "stop"}],
-        "usage": usage,
-    }
-    head, tail = orjson.dumps(answer).split(rb"\u0000")
-    return head, tail
+    message = {"role": "assistant", "content": _WORD * words}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    answer = {"object": "chat.completion", "choices": [choice], "usage": usage}
+    return Whole(orjson.dumps(answer), words, usage)

@@ -3,35 +3,35 @@
 import base64
 import hashlib
 import math
-import struct
-from collections.abc import Sequence
+from array import array
 from typing import Any
 
 import orjson
 
 from valuecanvas.embedded.demo_provider import tokens
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
+from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat_request import (
     load_body,
     model_name,
     positive_number,
 )
-from valuecanvas.embedded.demo_provider.payload import Reply, RequestRefused, Whole
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
+from valuecanvas.embedded.demo_provider.payload import Reply, Whole
 
 _USUAL_DIMENSIONS = 384
 _MOST_DIMENSIONS = 4096
 _CENTRE = 2**31
 
 
-def answer_embeddings(raw: bytes, overrides: Overrides) -> tuple[Reply, Behaviour]:
+def answer_embeddings(raw: bytes, overrides: Overrides) -> Reply:
     """Reads an embeddings request and answers it. Raises RequestRefused."""
     body = load_body(raw)
     model = model_name(body)
     behaviour = overrides.behaviour(model)
     inputs = _inputs(body.get("input"))
     size = positive_number(body.get("dimensions"), "dimensions", most=_MOST_DIMENSIONS)
-    encode = _base64 if body.get("encoding_format") == "base64" else list
     vectors = [_vector(item, size or _USUAL_DIMENSIONS) for item in inputs]
+    encode = _base64 if body.get("encoding_format") == "base64" else array.tolist
     prompt = sum(tokens.count(i) if isinstance(i, str) else len(i) for i in inputs)
     answer: dict[str, Any] = {
         "object": "list",
@@ -45,23 +45,19 @@ def answer_embeddings(raw: bytes, overrides: Overrides) -> tuple[Reply, Behaviou
     if usage is not None:
         usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
         answer["usage"] = usage
-    return Reply(model, prompt, Whole(orjson.dumps(answer), 0, usage)), behaviour
+    return Reply(model, prompt, behaviour, Whole(orjson.dumps(answer), 0, usage))
 
 
-def _vector(item: str | list[int], size: int) -> tuple[float, ...]:
-    """The unit vector of one input; its numbers fit 32-bit floats exactly."""
+def _vector(item: str | list[int], size: int) -> "array[float]":
+    """The unit vector of one input."""
     seed = hashlib.shake_256(orjson.dumps(item)).digest(4 * size)
-    raw = [number - _CENTRE for number in struct.unpack(f"<{size}I", seed)]
+    raw = [number - _CENTRE for number in array("I", seed)]
     length = math.hypot(*raw) or 1.0
-    return struct.unpack(f"<{size}f", _packed([number / length for number in raw]))
+    return array("f", [number / length for number in raw])
 
 
-def _packed(numbers: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-def _base64(numbers: Sequence[float]) -> str:
-    return base64.b64encode(_packed(numbers)).decode()
+def _base64(vector: "array[float]") -> str:
+    return base64.b64encode(vector.tobytes()).decode()
 
 
 def _inputs(value: Any) -> list[str | list[int]]:

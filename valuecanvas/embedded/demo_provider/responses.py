@@ -7,7 +7,7 @@ import orjson
 
 from valuecanvas.embedded.demo_provider import answers, payload, tokens
 from valuecanvas.embedded.demo_provider.answers import Answer
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
+from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat import CREATED
 from valuecanvas.embedded.demo_provider.chat_request import (
     as_dict,
@@ -15,6 +15,7 @@ from valuecanvas.embedded.demo_provider.chat_request import (
     load_body,
     read_chat,
 )
+from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 Event = dict[str, Any]
 # What a response repeats of its request; the demo provider heeds little of it.
@@ -43,9 +44,7 @@ _SETTINGS: dict[str, Any] = {
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def answer_responses(
-    raw: bytes, overrides: Overrides
-) -> tuple[payload.Reply, Behaviour]:
+def answer_responses(raw: bytes, overrides: Overrides) -> payload.Reply:
     """Reads a responses request and answers it. Raises RequestRefused.
 
     Only models with the behaviour `responses` have this endpoint: most providers
@@ -55,11 +54,10 @@ def answer_responses(
     behaviour = overrides.behaviour(request.model)
     if not behaviour.responses:
         message = "Unknown request URL: POST /v1/responses."
-        raise payload.RequestRefused(message, status=404)
+        raise RequestRefused(message, status=404)
     answer = answers.compose(request, behaviour)
-    usage = _usage(answer, behaviour)
-    content = _stream(answer, usage) if request.stream else _whole(answer, usage)
-    return payload.Reply(request.model, request.prompt_tokens, content), behaviour
+    content = _stream(answer) if request.stream else _whole(answer)
+    return payload.Reply(request.model, request.prompt_tokens, behaviour, content)
 
 
 def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(items, str) and items:
         items = [{"content": items}]
     if not as_list(items):
-        raise payload.RequestRefused("input must not be empty.", param="input")
+        raise RequestRefused("input must not be empty.", param="input")
     form = as_dict(as_dict(body.get("text")).get("format"))
     system = {"role": "system", "content": body.get("instructions")}
     return {
@@ -94,10 +92,9 @@ def _as_message(item: Any) -> Any:
     return {"role": "user", **item} if isinstance(item, dict) else item
 
 
-def _usage(answer: Answer, behaviour: Behaviour) -> tokens.Usage | None:
+def _usage(answer: Answer) -> tokens.Usage | None:
     """The same report as for chat, under the names of this endpoint."""
-    prompt_tokens = answer.request.prompt_tokens
-    chat = tokens.usage_report(prompt_tokens, answer.completion_tokens, behaviour)
+    chat = answer.usage
     if chat is None:
         return None
     cached = chat["prompt_tokens_details"]["cached_tokens"]
@@ -110,23 +107,23 @@ def _usage(answer: Answer, behaviour: Behaviour) -> tokens.Usage | None:
     }
 
 
-def _whole(answer: Answer, usage: tokens.Usage | None) -> payload.Whole:
-    body = orjson.dumps(_response(answer, usage))
-    return payload.Whole(body, answer.completion_tokens, usage)
+def _whole(answer: Answer) -> payload.Whole:
+    body = orjson.dumps(_response(answer))
+    return payload.Whole(body, answer.completion_tokens, _usage(answer))
 
 
-def _stream(answer: Answer, usage: tokens.Usage | None) -> payload.Stream:
+def _stream(answer: Answer) -> payload.Stream:
     lead, content = 2 if answer.tool else 4, len(answer.pieces)
-    error = {"code": "server_error", "message": "A demo error.", "param": None}
+    error = {"code": "server_error", "message": "(demo provider)", "param": None}
     # Its number is one that no event before it has.
     event = {"type": "error", "sequence_number": lead + content, **error}
     return payload.Stream(
-        frames=_frames(answer, usage),
+        frames=_frames(answer),
         lead=lead,
         content=content,
         half=payload.sse(b'{"type":"response.out', name=b"response.output_text.delta"),
         error=_framed(event | {"error": {**error, "type": "server_error"}}),
-        usage=usage,
+        usage=_usage(answer),
     )
 
 
@@ -134,12 +131,12 @@ def _framed(event: Event) -> bytes:
     return payload.sse(orjson.dumps(event), name=event["type"].encode())
 
 
-def _frames(answer: Answer, usage: tokens.Usage | None) -> Iterator[payload.Frame]:
-    for number, (event, count) in enumerate(_events(answer, usage)):
+def _frames(answer: Answer) -> Iterator[payload.Frame]:
+    for number, (event, count) in enumerate(_events(answer)):
         yield _framed({**event, "sequence_number": number}), count
 
 
-def _events(answer: Answer, usage: tokens.Usage | None) -> Iterator[tuple[Event, int]]:
+def _events(answer: Answer) -> Iterator[tuple[Event, int]]:
     """The events in order, each with the tokens it carries."""
     begun = _response_begun(answer)
     yield {"type": "response.created", "response": begun}, 0
@@ -149,7 +146,7 @@ def _events(answer: Answer, usage: tokens.Usage | None) -> Iterator[tuple[Event,
     yield from _call_events(answer) if answer.tool else _text_events(answer)
     done = {"output_index": 0, "item": _item(answer, done=True)}
     yield {"type": "response.output_item.done", **done}, 0
-    response = _response(answer, usage)
+    response = _response(answer)
     yield {"type": f"response.{response['status']}", "response": response}, 0
 
 
@@ -189,7 +186,7 @@ def _response_begun(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _response(answer: Answer, usage: tokens.Usage | None) -> dict[str, Any]:
+def _response(answer: Answer) -> dict[str, Any]:
     reason = _REASONS.get(answer.finish)
     return {
         **_response_begun(answer),
@@ -197,7 +194,7 @@ def _response(answer: Answer, usage: tokens.Usage | None) -> dict[str, Any]:
         "completed_at": None if reason else CREATED,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": [_item(answer, done=True)],
-        "usage": usage,
+        "usage": _usage(answer),
     }
 
 
@@ -206,7 +203,7 @@ def _item(answer: Answer, *, done: bool) -> dict[str, Any]:
     status = "completed" if done else "in_progress"
     item: dict[str, Any] = {"id": _item_id(answer), "status": status}
     if answer.tool:
-        name, call_id = answer.tool.name, f"call_{answer.request.id}"
+        name, call_id = answer.tool["name"], f"call_{answer.request.id}"
         item |= {"type": "function_call", "call_id": call_id, "name": name}
         return item | {"arguments": answer.text if done else ""}
     content = [_part(answer.text)] if done else []

@@ -75,17 +75,14 @@ class _Maker:
 
     def _target(self, reference: str) -> Schema:
         node: Any = self.root
-        for step in reference.removeprefix("#").strip("/").split("/"):
-            if step:
-                node = node.get(step, {}) if isinstance(node, dict) else {}
+        for step in filter(None, reference.removeprefix("#").split("/")):
+            node = node.get(step) if isinstance(node, dict) else None
         return node if isinstance(node, dict) else {}
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
         names = schema.get("required") or properties
-        if depth > _DEEPEST:
-            names = schema.get("required", [])
-        if depth > 2 * _DEEPEST:  # a schema that requires itself has no finite value
+        if depth > _DEEPEST:  # a schema that requires itself has no finite value
             return {}
         return {n: self.value(properties.get(n), n, depth + 1) for n in names}
 
@@ -127,12 +124,11 @@ def _kind(schema: Schema, depth: int) -> str:
 
 
 def _number(schema: Schema) -> int | float:
-    """The first of some likely numbers that keeps within the bounds."""
-    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    above = schema.get("exclusiveMinimum", -math.inf)
-    below = schema.get("exclusiveMaximum", math.inf)
-    low, high = max(least, above), min(most, below)
-    likely = (1, low, low + 1, high, high - 1, (low + high) / 2)
-    fitting = (n for n in likely if least <= n <= most and above < n < below)
-    value = next(fitting, 1)
+    """A number well within the bounds."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None:
+        value = 1 if high is None else high - 1
+    else:
+        value = low + 1 if high is None else (low + high) / 2
     return math.ceil(value) if schema.get("type") == "integer" else value

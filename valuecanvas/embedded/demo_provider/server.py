@@ -4,8 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import orjson
@@ -17,14 +20,10 @@ from valuecanvas.embedded.demo_provider.chat import CREATED, answer_chat
 from valuecanvas.embedded.demo_provider.connection import Connection
 from valuecanvas.embedded.demo_provider.delivery import deliver
 from valuecanvas.embedded.demo_provider.embeddings import answer_embeddings
-from valuecanvas.embedded.demo_provider.payload import (
-    JSON,
-    Reply,
-    RequestRefused,
-    error_body,
-)
+from valuecanvas.embedded.demo_provider.errors import RequestRefused, error_body
+from valuecanvas.embedded.demo_provider.payload import JSON, Reply, Stream
 from valuecanvas.embedded.demo_provider.responses import answer_responses
-from valuecanvas.embedded.demo_provider.send_log import Calls
+from valuecanvas.embedded.demo_provider.send_log import Call, Counts
 
 # The caller's id of an attempt, under which the send log has it.
 _ATTEMPT_HEADER = "x-valuecanvas-attempt"
@@ -32,12 +31,18 @@ _MOST_BODY_BYTES = 64_000_000
 _MODELS = ("demo", "demo-embedding")
 # A key that begins so is refused everywhere, as one that was taken back.
 _REVOKED = "Bearer revoked"
+_REFUSAL = Behaviour(status=401)
 # Anyone who reaches it may use it, so nobody else's machine can.
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 1.0
 
-Endpoint = Callable[[bytes, Overrides], tuple[Reply, Behaviour]]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Endpoint = Callable[[bytes, Overrides], Reply]
+
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/v1/chat/completions": answer_chat,
+    "/v1/embeddings": answer_embeddings,
+    "/v1/responses": answer_responses,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +60,41 @@ class _Provider:
 
     def __init__(self, send_log: Path | None) -> None:
         self.overrides = Overrides()
-        self.calls = Calls(send_log)
+        self.counts: dict[str, Counts] = defaultdict(Counts)
+        self.send_log = send_log
+        if send_log is not None:
+            send_log.mkdir(parents=True, exist_ok=True)
 
-    def handler(self, endpoint: Endpoint) -> Handler:
+    async def answer(
+        self, endpoint: Endpoint, request: web.Request
+    ) -> web.StreamResponse:
         """Reads a request by `endpoint` and delivers its answer."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            reply, behaviour = endpoint(await request.read(), self.overrides)
-            if _is_revoked(request):
-                behaviour = Behaviour(status=401)
-            attempt = request.headers.get(_ATTEMPT_HEADER)
-            call = self.calls.begin(reply, endpoint=request.path, attempt=attempt)
-            connection = Connection(request, call)
-            try:
-                await deliver(connection, reply.payload, behaviour)
-            except asyncio.CancelledError:
-                call.outcome = "client_gone"  # or the server is being stopped
-                raise
-            except ConnectionError:
-                call.outcome = "client_gone"
-            finally:
-                call.end()
-            return connection.response
-
-        return handle
+        try:
+            reply = endpoint(await request.read(), self.overrides)
+        except RequestRefused as refusal:
+            return _refused(request, refusal.status, refusal.body)
+        except web.HTTPRequestEntityTooLarge as error:
+            return _refused(request, error.status)
+        start = {
+            "attempt": request.headers.get(_ATTEMPT_HEADER),
+            "endpoint": request.path,
+            "model": reply.model,
+            "stream": isinstance(reply.payload, Stream),
+            "prompt_tokens": reply.prompt_tokens,
+        }
+        call = Call(self.counts[reply.model], self.send_log, start)
+        connection = Connection(request, call)
+        try:
+            behaviour = _REFUSAL if _is_revoked(request) else reply.behaviour
+            await deliver(connection, reply.payload, behaviour)
+        except asyncio.CancelledError:
+            call.outcome = "client_gone"  # or the server is being stopped
+            raise
+        except ConnectionError:
+            call.outcome = "client_gone"
+        finally:
+            call.end()
+        return connection.response
 
     async def override(self, request: web.Request) -> web.Response:
         """POST /_control: makes a model behave as named."""
@@ -87,46 +103,38 @@ class _Provider:
             self.overrides.override(body["model"], body["behaviour"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"Not a model and a behaviour: {error}"
-            raise RequestRefused(message) from error
-        return _json({})
-
-    async def reset(self, request: web.Request) -> web.Response:
-        """DELETE /_control: lets a model behave as its own name says."""
-        self.overrides.reset(request.query["model"])
+            return _refused(request, 400, error_body(400, message=message))
         return _json({})
 
     async def stats(self, _: web.Request) -> web.Response:
         """GET /_stats: how many calls of each model came and are in flight."""
-        return _json(self.calls.by_model)
+        return _json(self.counts)
 
 
 def _application(options: Options) -> web.Application:
     """The routes; `control` adds those by which drills steer the server."""
     provider = _Provider(options.send_log)
-    app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[_refusals])
+    app = web.Application(client_max_size=_MOST_BODY_BYTES)
     router = app.router
     if options.control:
         router.add_post("/_control", provider.override)
-        router.add_delete("/_control", provider.reset)
         router.add_get("/_stats", provider.stats)
-    router.add_post("/v1/chat/completions", provider.handler(answer_chat))
-    router.add_post("/v1/embeddings", provider.handler(answer_embeddings))
-    router.add_post("/v1/responses", provider.handler(answer_responses))
+    for path, endpoint in _ENDPOINTS.items():
+        router.add_post(path, partial(provider.answer, endpoint))
     router.add_get("/v1/models", _models)
+    router.add_route("*", "/{path:.*}", _not_found)
     return app
 
 
-@web.middleware
-async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns errors into the OpenAI body: ours, and aiohttp's such as 404 and 413."""
-    try:
-        return await handler(request)
-    except RequestRefused as refusal:
-        return web.Response(status=refusal.status, body=refusal.body, headers=JSON)
-    except web.HTTPException as error:
-        message = f"{error.reason}: {request.method} {request.path}"
-        body = error_body(error.status, message=message)
-        return web.Response(status=error.status, body=body, headers=JSON)
+def _refused(request: web.Request, status: int, body: bytes = b"") -> web.Response:
+    """The OpenAI body of an error; by default it names the request."""
+    message = f"{HTTPStatus(status).phrase}: {request.method} {request.path}"
+    body = body or error_body(status, message=message)
+    return web.Response(status=status, body=body, headers=JSON)
+
+
+async def _not_found(request: web.Request) -> web.Response:
+    return _refused(request, 404)
 
 
 def _is_revoked(request: web.Request) -> bool:
@@ -139,7 +147,7 @@ def _json(value: object) -> web.Response:
 
 async def _models(request: web.Request) -> web.Response:
     if _is_revoked(request):
-        raise RequestRefused("Incorrect API key provided.", status=401)
+        return _refused(request, 401)
     fields = {"object": "model", "created": CREATED, "owned_by": "valuecanvas-demo"}
     models = [{"id": name, **fields} for name in _MODELS]
     return _json({"object": "list", "data": models})

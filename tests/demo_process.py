@@ -1,23 +1,53 @@
-"""The demo provider as a child process, for tests, drills and the bench."""
+"""The demo provider as a child process, and what its send log says."""
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
-from valuecanvas.embedded.demo_provider.send_log import Attempt, read_attempts
-
-_PROJECT = Path(__file__).resolve().parents[3]
+_PROJECT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 10
 _LOG_SECONDS = 10.0
 _POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call as the send log has it.
+
+    `outcome` is None while it goes on (or the provider was killed); `at` and `ended_at`
+    are Unix seconds.
+    """
+
+    attempt: str
+    model: str
+    endpoint: str
+    stream: bool
+    prompt_tokens: int
+    at: float
+    tokens: int = 0
+    outcome: str | None = None
+    usage: dict[str, Any] | None = None
+    ended_at: float | None = None
+
+
+def read_attempts(folder: Path | str) -> list[Attempt]:
+    """All attempts in a send log, by their start."""
+    attempts = []
+    for path in Path(folder).glob("*.jsonl"):
+        lines = path.read_bytes().split(b"\n")[:-1]  # a torn last line is left
+        values = {k: v for line in lines for k, v in orjson.loads(line).items()}
+        if values:
+            attempts.append(Attempt(**values))
+    return sorted(attempts, key=lambda attempt: attempt.at)
 
 
 class DemoProcess:
@@ -35,29 +65,33 @@ class DemoProcess:
         """What the send log has so far."""
         return read_attempts(self._send_log) if self._send_log else []
 
-    def ended_attempts(self) -> list[Attempt]:
-        """The attempts once none is under way any more. Raises TimeoutError."""
-        return self._wait_for_log(lambda attempts: all(a.outcome for a in attempts))
-
-    def attempt(self, name: str) -> Attempt:
-        """The last attempt of that id, once it ended. Raises TimeoutError.
+    def ended_attempts(self, name: str = "") -> list[Attempt]:
+        """The attempts (those of that id) once they have all ended.
 
         A client may well have the whole answer before the log's last line is
-        written, since only what the socket took is written down.
+        written, since only what the socket took is written down. Raises TimeoutError.
         """
+        deadline = time.monotonic() + _LOG_SECONDS
+        while time.monotonic() < deadline:
+            found = [a for a in self.attempts() if name in ("", a.attempt)]
+            if all(a.outcome for a in found) and (found or not name):
+                return found
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError("The send log does not have that.")
 
-        def is_there(attempts: list[Attempt]) -> bool:
-            found = [a for a in attempts if a.attempt == name]
-            return bool(found) and all(a.outcome for a in found)
-
-        return [a for a in self._wait_for_log(is_there) if a.attempt == name][-1]
+    def attempt(self, name: str) -> Attempt:
+        """The last attempt of that id, once it ended. Raises TimeoutError."""
+        return self.ended_attempts(name)[-1]
 
     def stats(self) -> dict[str, Any]:
         """Per model: `requests` and `in_flight`."""
         return self._call("GET", "/_stats")
 
     def override(self, model: str, behaviour: str) -> None:
-        """Makes `model` behave as named. Raises ValueError if refused."""
+        """Makes `model` behave as named, or as before by its own name.
+
+        Raises ValueError if refused.
+        """
         self._call("POST", "/_control", {"model": model, "behaviour": behaviour})
 
     @contextmanager
@@ -67,18 +101,7 @@ class DemoProcess:
         try:
             yield
         finally:
-            self._call("DELETE", f"/_control?model={quote(model, safe='')}")
-
-    def _wait_for_log(
-        self, condition: Callable[[list[Attempt]], bool]
-    ) -> list[Attempt]:
-        """The attempts as soon as they meet the condition."""
-        deadline = time.monotonic() + _LOG_SECONDS
-        while not condition(attempts := self.attempts()):
-            if time.monotonic() > deadline:
-                raise TimeoutError("The send log does not have that.")
-            time.sleep(_POLL_SECONDS)
-        return attempts
+            self.override(model, model)
 
     def _call(
         self, method: str, path: str, body: dict[str, str] | None = None

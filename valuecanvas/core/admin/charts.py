@@ -1,0 +1,108 @@
+"""Counts over time as stacked columns of an SVG chart."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+# Title, and how far back.
+SPANS = {
+    "day": ("24 hours", dt.timedelta(days=1)),
+    "week": ("7 days", dt.timedelta(days=7)),
+    "month": ("30 days", dt.timedelta(days=30)),
+}
+USUAL = "week"
+CHOICES = tuple((name, title) for name, (title, _) in SPANS.items())
+# Each has a colour of its own; the rest are drawn together.
+MOST_SERIES = 4
+HEIGHT, WIDTH, GAP = 120.0, 720.0, 2.0
+
+Columns = Mapping[dt.datetime, Counter[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a column, in the chart's own units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    series: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`series` with their counts over all the time, from the bottom of the columns."""
+
+    blocks: tuple[Block, ...]
+    series: tuple[tuple[str, int], ...]
+    first: dt.datetime
+    last: dt.datetime
+    # Of the highest column.
+    top: int
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.series)
+
+
+def choose_span(asked: str) -> str:
+    """A name in SPANS: the one asked for, else the usual one."""
+    return asked if asked in SPANS else USUAL
+
+
+def stack(
+    points: Iterable[tuple[dt.datetime, str, int]],
+    steps: Sequence[dt.datetime],
+    *,
+    title: str,
+    rest: str,
+    order: Sequence[str] = (),
+) -> Chart:
+    """A column for each of `steps`, of the busiest names and the `rest`.
+
+    They are in their `order`, or else the busiest first. `title` is that of a block,
+    with {name} and {count}.
+    """
+    points = list(points)
+    totals: Counter[str] = Counter()
+    for _, name, count in points:
+        totals[name] += count
+    busiest = [name for name, _ in totals.most_common(MOST_SERIES)]
+    kept = [name for name in order if name in busiest] or busiest
+    columns: dict[dt.datetime, Counter[str]] = {at: Counter() for at in steps}
+    for at, name, count in points:
+        columns.setdefault(at, Counter())[name if name in kept else rest] += count
+    names = [*kept, *([rest] if len(totals) > len(kept) else [])]
+    top = max((column.total() for column in columns.values()), default=0)
+    return Chart(
+        blocks=tuple(_blocks(columns, names, max(top, 1), title)),
+        series=tuple((n, sum(column[n] for column in columns.values())) for n in names),
+        first=steps[0],
+        last=steps[-1],
+        top=top,
+    )
+
+
+def _blocks(
+    columns: Columns, names: Sequence[str], top: int, title: str
+) -> Iterable[Block]:
+    width = WIDTH / len(columns)
+    for number, (at, column) in enumerate(sorted(columns.items())):
+        y = HEIGHT
+        for series, name in enumerate(names):
+            if not column[name]:
+                continue
+            height = HEIGHT * column[name] / top
+            y -= height
+            words = title.format(name=name, count=column[name])
+            yield Block(
+                x=round(number * width + GAP / 2, 2),
+                y=round(y, 2),
+                width=round(width - GAP, 2),
+                height=round(height, 2),
+                series=series,
+                title=f"{at:%b %d, %H:%M} UTC, {words}",
+            )
