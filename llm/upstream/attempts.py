@@ -20,6 +20,8 @@ class Journey:
     """A request on its way through its routes."""
 
     held: Held
+    # When the answer must have been delivered, by the monotonic clock.
+    deadline: float = field(init=False)
     failures: list[Failure] = field(default_factory=list)
     attempts: int = 0
     # Number of the candidate that is or was being tried.
@@ -34,10 +36,8 @@ class Journey:
     # Why a request could not be sent: the journal did not take it down.
     unrecorded: GatewayError | None = None
 
-    @property
-    def deadline(self) -> float:
-        """When the answer must have been delivered, by the monotonic clock."""
-        return self.held.call.started + self.held.plan.longest_s
+    def __post_init__(self) -> None:
+        self.deadline = self.held.call.started + self.held.plan.longest_s
 
     def begin_sending(self) -> None:
         """Note that a provider is about to get the request."""
