@@ -1,6 +1,7 @@
 """What a caller is told where no route delivered: why, for each, and when to come back."""
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from llm.providers.base import Verdict
 from llm.types import Failure
 from llm.upstream.attempts import Journey
 
-HELD: Any = None
+HELD: Any = SimpleNamespace(
+    call=SimpleNamespace(started=0.0), plan=SimpleNamespace(longest_s=1.0)
+)
 
 
 def journey(*failures: Failure) -> Journey:
