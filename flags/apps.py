@@ -13,7 +13,7 @@ class FlagsConfig(AppConfig):
 
     def ready(self) -> None:
         # Its module needs the models first.
-        expired = import_string("flags.checks.expired")
+        expired = import_string("flags.checks.check_expired_flags")
         checks.register(expired, checks.Tags.database)
 
     @cached_property

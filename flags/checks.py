@@ -13,7 +13,7 @@ from flags.models import Flag
 _LEVELS = {"warn": Warning, "error": Error}
 
 
-def expired(
+def check_expired_flags(
     *, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """A message for each flag past `expires_on`, as FLAGS_EXPIRED says.

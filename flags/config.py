@@ -49,12 +49,12 @@ def load_flags(keys: Keys = None) -> dict[str, FlagFacts]:
 
 def dump_flags(section: Mapping[str, FlagFacts]) -> dict[str, Any]:
     """As the disk snapshot keeps them."""
-    return {key: plain.dumped(one) for key, one in section.items()}
+    return {key: plain.dump_flag(one) for key, one in section.items()}
 
 
 def restore_flags(section: Mapping[str, Any]) -> dict[str, FlagFacts]:
     """What `dump_flags` gave. Raises KeyError, TypeError or ValueError."""
-    return {key: plain.loaded(row) for key, row in section.items()}
+    return {key: plain.load_flag(row) for key, row in section.items()}
 
 
 class _Parts:
@@ -145,6 +145,6 @@ def _facts(row: Flag, parts: _Parts) -> FlagFacts:
         variants=parts.variants[row.pk],
         rules=parts.rules[row.pk],
         prerequisites=parts.prerequisites[row.pk],
-        allocation=bucketing.loaded(row.allocation),
+        allocation=bucketing.load_allocation(row.allocation),
         schedule=parts.schedule[row.pk],
     )

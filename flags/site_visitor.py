@@ -46,7 +46,7 @@ def context_of_request(request: HttpRequest | None) -> dict[str, object]:
     return context
 
 
-def forced(request: HttpRequest | None, facts: FlagFacts) -> bool | None:
+def waffle_override(request: HttpRequest | None, facts: FlagFacts) -> bool | None:
     """What waffle's overrides by query, header and cookie say; None: nothing."""
     if request is None:
         return None

@@ -13,4 +13,4 @@ class LlmConfig(AppConfig):
     @cached_property
     def door(self) -> object:
         """The process's door for Python callers; its module needs the models first."""
-        return import_string("llm.gateway.Door")()
+        return import_string("llm.gateway.GatewayThread")()

@@ -26,7 +26,7 @@ T = TypeVar("T")
 Messages = Sequence[Mapping[str, Any]]
 
 
-class Door:
+class GatewayThread:
     """An event loop in a thread of its own, with a runtime, started when first used.
 
     Coroutines of any loop and plain threads come in the same way, so neither blocks
@@ -82,9 +82,9 @@ class Door:
             return self._loop
 
 
-def door() -> Door:
+def gateway_thread() -> GatewayThread:
     """The process's door; the app's configuration owns it."""
-    found: Door = apps.get_app_config("llm").door  # type: ignore[attr-defined]
+    found: GatewayThread = apps.get_app_config("llm").door  # type: ignore[attr-defined]
     return found
 
 
@@ -101,7 +101,7 @@ async def complete(
     """
     body = _body(messages, model, parameters, prompt)
     work = _complete(body, _who(customer))
-    return await asyncio.wrap_future(door().submit(work))
+    return await asyncio.wrap_future(gateway_thread().submit(work))
 
 
 def complete_sync(
@@ -115,7 +115,7 @@ def complete_sync(
     """`complete` for code that is not a coroutine. Raises GatewayError."""
     body = _body(messages, model, parameters, prompt)
     work = _complete(body, _who(customer))
-    return door().submit(work).result()
+    return gateway_thread().submit(work).result()
 
 
 def _who(customer: Customer) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def _body(
 async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
     if body.get("stream"):
         raise InvalidRequest("Only whole answers come this way.", param="stream")
-    gateway = await door().runtime()
+    gateway = await gateway_thread().runtime()
     team, user_id = who
     call = Call(
         id=uuid7(),

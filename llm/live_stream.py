@@ -17,14 +17,14 @@ from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
 from llm.replies.stored import EVENTS, usage_of, with_cost
-from llm.settlement.outcome import Outcome, cost_of
-from llm.settlement.token_count import counted
+from llm.settlement.outcome import RequestOutcome, cost_of
+from llm.settlement.token_count import count_tokens
 from llm.types import Summary
 from llm.upstream import http, stream_error
-from llm.upstream.attempts import Journey
+from llm.upstream.attempts import Attempts
 from llm.upstream.http import Failed
-from llm.upstream.outcomes import Outcomes
-from llm.upstream.stream import Flow
+from llm.upstream.outcomes import BreakerReports
+from llm.upstream.stream import UpstreamStream
 from valuecanvas.core import failpoints
 
 # A probe has succeeded after this many seconds of tokens, before its stream ends.
@@ -32,13 +32,13 @@ HEALTHY_S = 5.0
 _NEVER = math.inf
 
 
-class Settle(Protocol):
+class SettleFunction(Protocol):
     """Ends a reservation, as Settler.settle does."""
 
     def __call__(
         self,
-        attempts: Journey,
-        outcome: Outcome,
+        attempts: Attempts,
+        outcome: RequestOutcome,
         answer: Stored | None = None,
         *,
         wait: bool = True,
@@ -52,11 +52,11 @@ class LiveStream:
         self,
         *,
         journal: Journal,
-        outcomes: Outcomes,
+        outcomes: BreakerReports,
         sharing: AnswerSharing,
-        settle: Settle,
-        journey: Journey,
-        flow: Flow,
+        settle: SettleFunction,
+        journey: Attempts,
+        flow: UpstreamStream,
         headers: dict[str, str],
     ) -> None:
         self._journal = journal
@@ -121,7 +121,7 @@ class LiveStream:
         """End the stream soon, with an in-band error of this code."""
         self._stopping = code
         if self._due != _NEVER:
-            self._flow.stop(stream_error.stopped())
+            self._flow.stop(stream_error.stop_failure())
 
     async def aclose(self) -> None:
         """End the stream, wherever it is: what was delivered is billed."""
@@ -192,7 +192,7 @@ class LiveStream:
         self._journal.record(
             self._journey.held.call.id,
             self._journey.route,
-            tokens.delivered(reader.size, reader.pieces),
+            tokens.estimate_delivered(reader.size, reader.pieces),
             complete=complete,
         )
 
@@ -204,13 +204,13 @@ class LiveStream:
         self._note_health(now)
         self._kept_waiting = self._kept_waiting or now - self._read_at > HEALTHY_S
         if self._stopping:
-            raise stream_error.stopped()
+            raise stream_error.stop_failure()
         due, deadline = now + self._between_s, self._journey.deadline
         self._due = deadline if deadline < due else due
         if self._due <= now:
             # It went by while the client was reading: the provider is not to blame.
             self._stopping = "stream_interrupted"
-            raise stream_error.stopped()
+            raise stream_error.stop_failure()
         if self._timer is None:
             self._look_again()
         try:
@@ -230,7 +230,7 @@ class LiveStream:
             if self._due >= self._journey.deadline:
                 # Its tokens came: the whole answer was too long for the time it may take.
                 self._stopping = "stream_interrupted"
-            self._flow.stop(stream_error.stalled())
+            self._flow.stop(stream_error.stall_failure())
         elif self._due != _NEVER:
             self._look_again()
 
@@ -272,7 +272,7 @@ class LiveStream:
             stream_error.event(flow, error),
         )
 
-    async def _end(self, outcome: Outcome, ending: bytes) -> bytes:
+    async def _end(self, outcome: RequestOutcome, ending: bytes) -> bytes:
         """Settle, and what the client gets last: the cost, and how it ended."""
         priced = with_cost(ending, cost_of(outcome))
         summary = await self._settle(outcome, priced)
@@ -299,18 +299,18 @@ class LiveStream:
             await self._settle(gone, rest, wait=False)
         self._flow.close()
 
-    def _outcome(self, status: str, error_code: str = "") -> Outcome:
+    def _outcome(self, status: str, error_code: str = "") -> RequestOutcome:
         reader, held = self._flow.reader, self._journey.held
-        return Outcome(
+        return RequestOutcome(
             status=status,
             candidate=self._flow.candidate,
-            tokens=counted(held, reader.usage, reader.size, reader.pieces),
+            tokens=count_tokens(held, reader.usage, reader.size, reader.pieces),
             error_code=error_code,
             ttft_ms=self._ttft_ms,
         )
 
     async def _settle(
-        self, outcome: Outcome, ending: bytes, *, wait: bool = True
+        self, outcome: RequestOutcome, ending: bytes, *, wait: bool = True
     ) -> Summary:
         self._settled = True
         answer = None

@@ -22,28 +22,28 @@ from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
 from llm.configuration.snapshot import Snapshot
 from llm.journal.journal import Journal
-from llm.live_stream import LiveStream, Settle
+from llm.live_stream import LiveStream, SettleFunction
 from llm.replies import headers, stored
 from llm.resolve.resolver import Resolver, read_request
-from llm.settlement.outcome import Outcome, cost_of, entry_of, refused
+from llm.settlement.outcome import RequestOutcome, cost_of, entry_of, refund_outcome
 from llm.settlement.request_log import observe_hit
-from llm.settlement.settlement import Settler
-from llm.settlement.token_count import counted
+from llm.settlement.settlement import Settlement
+from llm.settlement.token_count import count_tokens
 from llm.types import (
     CLIENT_GONE,
+    AdmittedCall,
+    CacheHit,
     Call,
-    Following,
-    Held,
-    Known,
-    Repeated,
+    FollowingCall,
+    ReplayedCall,
     Reply,
     StreamReply,
     Summary,
-    Tokens,
+    TokenUse,
 )
-from llm.upstream.attempts import Journey
-from llm.upstream.failover import Delivery, Relay
-from llm.upstream.stream import Flow
+from llm.upstream.attempts import Attempts
+from llm.upstream.failover import Delivery, Failover
+from llm.upstream.stream import UpstreamStream
 from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core import failpoints, money
 from valuecanvas.core.errors import (
@@ -83,11 +83,11 @@ class Pipeline:
         resolver: Resolver,
         lookup: Lookup,
         admission: Admission,
-        relay: Relay,
-        settler: Settler,
+        relay: Failover,
+        settler: Settlement,
         sharing: AnswerSharing,
         journal: Journal,
-        note: Callable[[Journey], None],
+        note: Callable[[Attempts], None],
     ) -> None:
         self._config = config
         self._authentication = authentication
@@ -120,7 +120,9 @@ class Pipeline:
                 except REFUSALS as error:
                     if await self._is_outdated(snapshot, error):
                         continue
-                    return stored.repeated(await self._admission.replay(call, error))
+                    return stored.replay_reply(
+                        await self._admission.replay(call, error)
+                    )
                 # 4. Admit: the ledger holds quota and money, or settles a stored answer.
                 admitted = await self._admission.admit(call, plan, look)
                 if not isinstance(admitted, Stale):
@@ -129,9 +131,9 @@ class Pipeline:
                 await self._config.refresh(admitted.epoch)
             else:
                 raise _changing_too_fast()
-        if not isinstance(admitted, Held):
+        if not isinstance(admitted, AdmittedCall):
             return await self._without_provider(admitted)
-        attempts = Journey(admitted)
+        attempts = Attempts(admitted)
         with self._active(attempts):
             try:
                 # 5. Relay: the routes in order, until one delivers.
@@ -148,13 +150,15 @@ class Pipeline:
         may_be = not isinstance(error, TooManyRequests)
         return may_be and await self._config.is_behind(snapshot)
 
-    async def _without_provider(self, admitted: Known | Following | Repeated) -> Answer:
-        if isinstance(admitted, Repeated):
-            return stored.repeated(admitted)
-        if isinstance(admitted, Following):
+    async def _without_provider(
+        self, admitted: CacheHit | FollowingCall | ReplayedCall
+    ) -> Answer:
+        if isinstance(admitted, ReplayedCall):
+            return stored.replay_reply(admitted)
+        if isinstance(admitted, FollowingCall):
             return await self._follow(admitted)
         observe_hit(admitted)
-        return stored.known(admitted)
+        return stored.cache_hit_reply(admitted)
 
     def end_streams(self) -> int:
         """The process ends: no new calls, and an in-band error for open streams."""
@@ -172,7 +176,7 @@ class Pipeline:
             )
 
     @contextmanager
-    def _active(self, attempts: Journey) -> Iterator[None]:
+    def _active(self, attempts: Attempts) -> Iterator[None]:
         """Count the request while providers are asked, and keep what failed."""
         self._relay.retries.active += 1
         metrics.ACTIVE.inc()
@@ -185,25 +189,25 @@ class Pipeline:
                 self._note(attempts)
 
     async def _settle_delivered(
-        self, attempts: Journey, delivered: Delivery | Flow
+        self, attempts: Attempts, delivered: Delivery | UpstreamStream
     ) -> Answer:
-        if isinstance(delivered, Flow):
+        if isinstance(delivered, UpstreamStream):
             return self._stream(attempts, delivered, settle=self._settle)
         return await self._settle_whole(attempts, delivered)
 
-    async def _settle_whole(self, attempts: Journey, delivery: Delivery) -> Reply:
+    async def _settle_whole(self, attempts: Attempts, delivery: Delivery) -> Reply:
         """An answer in one piece; it is sent once its bill is committed."""
         held, whole = attempts.held, delivery.whole
         failpoints.hit("after_last_token")
-        outcome = Outcome(
+        outcome = RequestOutcome(
             status="ok",
             candidate=delivery.candidate,
-            tokens=counted(held, whole.usage, whole.size, texts=whole.texts),
+            tokens=count_tokens(held, whole.usage, whole.size, texts=whole.texts),
         )
         self._journal.record(
             held.call.id, attempts.route, outcome.tokens.completion, complete=True
         )
-        sent = headers.relayed(held, delivery.candidate.provider.key)
+        sent = headers.reply_headers(held, delivery.candidate.provider.key)
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = money.text(cost_of(outcome))
         answer = Stored(200, sent, whole.body) if held.claim else None
@@ -214,9 +218,11 @@ class Pipeline:
         sent["x-valuecanvas-cost-usd"] = money.text(summary.cost)
         return Reply(200, sent, whole.body, summary)
 
-    def _stream(self, attempts: Journey, flow: Flow, *, settle: Settle) -> StreamReply:
+    def _stream(
+        self, attempts: Attempts, flow: UpstreamStream, *, settle: SettleFunction
+    ) -> StreamReply:
         """An answer in parts; `settle` is called once, at its end or when it breaks off."""
-        sent = headers.relayed(attempts.held, flow.candidate.provider.key)
+        sent = headers.reply_headers(attempts.held, flow.candidate.provider.key)
         parts = LiveStream(
             journal=self._journal,
             outcomes=self._relay.outcomes,
@@ -231,27 +237,27 @@ class Pipeline:
 
     async def _settle(
         self,
-        attempts: Journey,
-        outcome: Outcome,
+        attempts: Attempts,
+        outcome: RequestOutcome,
         answer: Stored | None = None,
         *,
         wait: bool = True,
     ) -> Summary:
         return await self._settler.settle(attempts, outcome, answer=answer, wait=wait)
 
-    async def _settle_failure(self, attempts: Journey, error: BaseException) -> None:
+    async def _settle_failure(self, attempts: Attempts, error: BaseException) -> None:
         """End the reservation of a request of which nothing was delivered."""
         held = attempts.held
         if isinstance(error, GatewayError):
             self._sharing.fail(held, error)
-            error.headers = {**headers.relayed(held, ""), **error.headers}
-            await self._settle(attempts, refused(error))
+            error.headers = {**headers.reply_headers(held, ""), **error.headers}
+            await self._settle(attempts, refund_outcome(error))
         else:
             # Cancelled or worse.
             self._sharing.fail(held)
             await self._settle(attempts, _abandoned(attempts, error), wait=False)
 
-    async def _follow(self, following: Following) -> Answer:
+    async def _follow(self, following: FollowingCall) -> Answer:
         """The answer that another request fetches, or one of its own if that is lost."""
         try:
             found = await self._followers.answer(following)
@@ -263,7 +269,7 @@ class Pipeline:
         return StreamReply(found.headers, parts)
 
     async def _followed(
-        self, following: Following, stream: FollowedStream
+        self, following: FollowingCall, stream: FollowedStream
     ) -> AsyncGenerator[bytes, None]:
         """The followed parts; where the leader is lost, those of an answer of its own."""
         async with aclosing(stream.parts()) as parts:
@@ -280,7 +286,9 @@ class Pipeline:
             async for part in parts:
                 yield part
 
-    async def _ask_anew(self, following: Following, *, delivered: int = 0) -> Answer:
+    async def _ask_anew(
+        self, following: FollowingCall, *, delivered: int = 0
+    ) -> Answer:
         """Serve a request from the start. Raises GatewayError, and leaves a row then."""
         held = following.held
         try:
@@ -288,8 +296,8 @@ class Pipeline:
             await self._settler.give_back(held)
             return await self.run(call_again(held.call, following.flight))
         except GatewayError as error:
-            tokens = Tokens(completion=delivered, source="gateway")
-            self._settler.note(held, replace(refused(error), tokens=tokens))
+            tokens = TokenUse(completion=delivered, source="gateway")
+            self._settler.note(held, replace(refund_outcome(error), tokens=tokens))
             raise
 
 
@@ -300,7 +308,7 @@ def _changing_too_fast() -> Unavailable:
     )
 
 
-def _abandoned(journey: Journey, error: BaseException) -> Outcome:
+def _abandoned(journey: Attempts, error: BaseException) -> RequestOutcome:
     """How a request ended of which nothing was delivered, though nobody failed.
 
     A client that left once it was sent upstream keeps neither its unit nor the price of
@@ -308,13 +316,15 @@ def _abandoned(journey: Journey, error: BaseException) -> Outcome:
     """
     held = journey.held
     if journey.sent and CLIENT_GONE in error.args:
-        outcome = Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
     else:
-        outcome = refused(Unavailable("The request was abandoned.", code="abandoned"))
+        outcome = refund_outcome(
+            Unavailable("The request was abandoned.", code="abandoned")
+        )
     if not journey.under_way:
         return outcome
     return replace(
         outcome,
         candidate=held.plan.candidates[journey.route],
-        tokens=counted(held, None, 0),
+        tokens=count_tokens(held, None, 0),
     )

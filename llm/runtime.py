@@ -13,38 +13,38 @@ from billing.auth.callers import Callers
 from billing.ledger import Ledger
 from llm import metrics
 from llm.admission.admission import Admission
-from llm.admission.auth_throttle import Strangers
+from llm.admission.auth_throttle import AuthThrottle
 from llm.admission.authentication import Authentication
-from llm.admission.free_reads import Reader
-from llm.admission.hold import Holder
-from llm.admission.idempotent_replay import FirstUses
+from llm.admission.free_reads import FreeReads
+from llm.admission.hold import Reservations
+from llm.admission.idempotent_replay import IdempotentReplays
 from llm.admission.limit_check import LimitCheck
-from llm.admission.load_shedding import Room
+from llm.admission.load_shedding import LoadLimit
 from llm.admission.lookup import Lookup
-from llm.admission.quota_denials import Denials
-from llm.admission.quota_headers import Standings
+from llm.admission.quota_denials import QuotaDenials
+from llm.admission.quota_headers import QuotaHeaders
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
-from llm.coalesce.flights import Flights
+from llm.coalesce.flights import SharedCalls
 from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
-from llm.configuration.disk_writer import Keeper
+from llm.configuration.disk_writer import DiskWriter
 from llm.configuration.live import LiveConfig
 from llm.journal.journal import Journal
-from llm.journal.recovery import Heir
+from llm.journal.recovery import JournalRecovery
 from llm.limits.limiter import Limiter
 from llm.metering.tokenizer import Tokenizer
 from llm.pipeline import Pipeline
 from llm.providers.key_probe import KeyProbe
 from llm.resolve.resolver import Resolver
-from llm.settlement.event_rows import Records
+from llm.settlement.event_rows import EventRows
 from llm.settlement.exposures import Exposures
-from llm.settlement.settlement import Settler
+from llm.settlement.settlement import Settlement
 from llm.upstream import http
-from llm.upstream.failover import Relay
-from llm.upstream.outcomes import Outcomes
+from llm.upstream.failover import Failover
+from llm.upstream.outcomes import BreakerReports
 from valuecanvas.core.db.db_thread import DbThread
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.storage.store import Store, open_store
 
 log = structlog.get_logger("llm.runtime")
@@ -60,22 +60,22 @@ class Runtime:
     callers: Callers
     config: LiveConfig
     board: Board
-    outcomes: Outcomes
-    records: Records
+    outcomes: BreakerReports
+    records: EventRows
     pool: aiohttp.ClientSession
     committed: CommittedConfig
     authentication: Authentication
     pipeline: Pipeline
     journal: Journal
-    heir: Heir
-    flights: Flights
+    heir: JournalRecovery
+    flights: SharedCalls
     limiter: Limiter
     exposures: Exposures
-    keeper: Keeper
-    reader: Reader
-    room: Room
-    strangers: Strangers
-    standings: Standings
+    keeper: DiskWriter
+    reader: FreeReads
+    room: LoadLimit
+    strangers: AuthThrottle
+    standings: QuotaHeaders
     tokenizer: Tokenizer
 
     async def stop(self) -> None:
@@ -105,9 +105,9 @@ async def start() -> Runtime:
     store = open_store()
     ledger = Ledger()
     callers = Callers(db)
-    records = Records(db)
+    records = EventRows(db)
 
-    def changed(changes: Iterable[Changed] | None) -> None:
+    def changed(changes: Iterable[ConfigChange] | None) -> None:
         if changes is None:
             callers.clear()
         else:
@@ -118,18 +118,18 @@ async def start() -> Runtime:
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
     board = Board(store, records.transition, journal.name)
-    outcomes = Outcomes(board, KeyProbe(pool))
+    outcomes = BreakerReports(board, KeyProbe(pool))
     limiter = Limiter(store, journal.name, journal.count)
     tokenizer = Tokenizer()
     tokenizer.load()
-    flights = Flights(store, cache, settings.REDIS_URL, journal.name)
+    flights = SharedCalls(store, cache, settings.REDIS_URL, journal.name)
     flights.start()
     exposures = Exposures(db)
     exposures.start()
     committed = CommittedConfig(config, ledger)
     authentication = Authentication(callers)
-    denials = Denials(store)
-    holder = Holder(ledger, journal, tokenizer)
+    denials = QuotaDenials(store)
+    holder = Reservations(ledger, journal, tokenizer)
     lookup = Lookup(cache, flights, limiter, denials, LimitCheck(ledger, holder))
     pipeline = Pipeline(
         config=committed,
@@ -141,16 +141,16 @@ async def start() -> Runtime:
             holder=holder,
             lookup=lookup,
             denials=denials,
-            first_uses=FirstUses(db),
+            first_uses=IdempotentReplays(db),
             exposures=exposures,
         ),
-        relay=Relay(pool, board, outcomes, journal),
-        settler=Settler(ledger, journal, limiter),
+        relay=Failover(pool, board, outcomes, journal),
+        settler=Settlement(ledger, journal, limiter),
         sharing=AnswerSharing(cache, flights),
         journal=journal,
         note=records.attempts,
     )
-    heir = Heir(db, store, settings.JOURNAL_DIR)
+    heir = JournalRecovery(db, store, settings.JOURNAL_DIR)
     heir.start()
     try:
         await config.refresh()
@@ -158,7 +158,7 @@ async def start() -> Runtime:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
         await config.recall()
-    keeper = Keeper(db, config)
+    keeper = DiskWriter(db, config)
     keeper.start()
     return Runtime(
         db=db,
@@ -179,14 +179,14 @@ async def start() -> Runtime:
         flights=flights,
         exposures=exposures,
         keeper=keeper,
-        reader=Reader(
+        reader=FreeReads(
             authentication=authentication,
             config=config,
             committed=committed,
             keeper=keeper,
         ),
-        room=Room(settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES),
-        strangers=Strangers(limiter, callers),
-        standings=Standings(authentication, committed, db),
+        room=LoadLimit(settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES),
+        strangers=AuthThrottle(limiter, callers),
+        standings=QuotaHeaders(authentication, committed, db),
         tokenizer=tokenizer,
     )

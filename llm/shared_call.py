@@ -37,7 +37,7 @@ class SharedFailure(GatewayError):
 MOST_BYTES = 8_388_608
 
 
-class State(Enum):
+class SharedCallState(Enum):
     FLYING = "flying"
     LANDED = "landed"
     FAILED = "failed"
@@ -48,7 +48,7 @@ class State(Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Flight:
+class SharedCall:
     """The events of a call so far, and how it ended. Belongs to one event loop."""
 
     key: str
@@ -56,18 +56,18 @@ class Flight:
     # Bytes of the events.
     size: int = 0
     followers: int = 0
-    state: State = State.FLYING
+    state: SharedCallState = SharedCallState.FLYING
     entry: Entry | None = None
     error: SharedFailure | None = None
     # Hears of everything that is added, to pass it on to other processes.
-    relay: Callable[["Flight", list[bytes]], None] | None = None
+    relay: Callable[["SharedCall", list[bytes]], None] | None = None
     # Hears that nobody follows any more.
-    left: Callable[["Flight"], None] | None = None
+    left: Callable[["SharedCall"], None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def add(self, events: list[bytes]) -> None:
         """More of the stream has come."""
-        if self.state is not State.FLYING:
+        if self.state is not SharedCallState.FLYING:
             return
         self.events += events
         self.size += sum(map(len, events))
@@ -78,20 +78,20 @@ class Flight:
     def land(self, entry: Entry) -> None:
         """The whole answer is there."""
         self.entry = entry
-        self._end(State.LANDED)
+        self._end(SharedCallState.LANDED)
 
     def fail(self, error: SharedFailure) -> None:
         """No provider answered, and asking again at once would not help."""
         self.error = error
-        self._end(State.FAILED)
+        self._end(SharedCallState.FAILED)
 
     def lose(self) -> None:
         """There is no leader any more."""
-        self._end(State.LOST)
+        self._end(SharedCallState.LOST)
 
     def unshare(self) -> None:
         """The answer cannot be shared."""
-        self._end(State.UNSHARED)
+        self._end(SharedCallState.UNSHARED)
 
     @property
     def is_too_large(self) -> bool:
@@ -117,17 +117,17 @@ class Flight:
 
     async def unfollowed(self) -> None:
         """Wait until nobody follows, or for the end."""
-        while self.followers and self.state is State.FLYING:
+        while self.followers and self.state is SharedCallState.FLYING:
             await self._news()
 
     async def begun(self) -> None:
         """Wait for the first event, or for the end."""
-        while self.state is State.FLYING and not self.events:
+        while self.state is SharedCallState.FLYING and not self.events:
             await self._news()
 
-    async def ended(self) -> State:
+    async def ended(self) -> SharedCallState:
         """Wait for the end."""
-        while self.state is State.FLYING:
+        while self.state is SharedCallState.FLYING:
             await self._news()
         return self.state
 
@@ -139,13 +139,13 @@ class Flight:
                 batch = self.events[seen:]
                 seen = len(self.events)
                 yield batch
-            elif self.state is State.FLYING:
+            elif self.state is SharedCallState.FLYING:
                 await self._news()
             else:
                 return
 
-    def _end(self, state: State) -> None:
-        if self.state is State.FLYING:
+    def _end(self, state: SharedCallState) -> None:
+        if self.state is SharedCallState.FLYING:
             self.state = state
             if self.relay is not None:
                 self.relay(self, [])

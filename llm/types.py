@@ -15,11 +15,11 @@ from billing.models import Usage
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
 from llm.configuration.facts import ModelFacts, ProviderFacts
-from llm.limits.types import Taken
+from llm.limits.types import MinuteUse
 from llm.metering.attachments import NOTHING as NO_ATTACHMENT
 from llm.metering.attachments import Attached
 from llm.metering.tokens import Counted
-from llm.shared_call import Flight
+from llm.shared_call import SharedCall
 
 # Says why a request's task is cancelled.
 CLIENT_GONE = "client_gone"
@@ -110,7 +110,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """What prompts and flags made of a request, as its ledger row tells it."""
 
     prompt_key: str = ""
@@ -131,7 +131,7 @@ class Chosen:
     passed_over: tuple[tuple[str, str], ...] = ()
 
 
-NOTHING = Chosen()
+NOTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Plan:
     epoch: int
     # The request as it is to be answered: with the words of its prompt.
     body: dict[str, Any]
-    chosen: Chosen
+    chosen: Selection
     principal: Principal
     tier: TierFacts
     model: ModelFacts
@@ -162,7 +162,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CachePlace:
     """Where an answer would be stored."""
 
     key: str
@@ -170,7 +170,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AdmittedCall:
     """An admitted request: quota and money are reserved."""
 
     call: Call
@@ -178,34 +178,34 @@ class Held:
     admitted: Admitted
     claim: Claim | None = None
     # Where the answer will be stored; None: nowhere.
-    place: Place | None = None
+    place: CachePlace | None = None
     # What others with the same request wait for; this one leads it.
-    flight: Flight | None = None
+    flight: SharedCall | None = None
     # What it counts for in the minute limits, until it has ended.
-    taken: Taken | None = None
+    taken: MinuteUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CacheHit:
     """An answer that needs no provider: a stored one, admitted and settled at once."""
 
     call: Call
     plan: Plan
     admitted: Admitted
     entry: Entry
-    taken: Taken | None = None
+    taken: MinuteUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
+class FollowingCall:
     """A request whose answer another one is fetching; it holds quota, but no money."""
 
-    held: Held
-    flight: Flight
+    held: AdmittedCall
+    flight: SharedCall
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class ReplayedCall:
     """The answer that an earlier request with the same idempotency key got."""
 
     request_id: str
@@ -215,7 +215,7 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenUse:
     """What was used; `marks` say where the count is ours and not the provider's."""
 
     prompt: int = 0
@@ -272,7 +272,7 @@ class Summary:
     upstream_model: str
     cost: int
     cached: bool
-    tokens: Tokens
+    tokens: TokenUse
     latency_ms: int
     ttft_ms: int | None
     attempts: int

@@ -17,7 +17,7 @@ from prompts.models.rollout import LIVE
 from prompts.rendering import grammar, variables
 from prompts.rendering.grammar import Template
 from prompts.rendering.variables import Declared
-from valuecanvas.core.targeting.bucketing import Allocation, loaded
+from valuecanvas.core.targeting.bucketing import Allocation, load_allocation
 
 Keys = Iterable[str] | None
 
@@ -131,7 +131,7 @@ def read_words(
     """
     rows = [(one["role"], one["content"]) for one in messages] or [("user", template)]
     parsed = tuple((role, grammar.parse(text)) for role, text in rows)
-    known = {one.name: one for one in variables.read(declared)}
+    known = {one.name: one for one in variables.load_variables(declared)}
     for _, words in parsed:
         for name in words.names:
             known.setdefault(name, Declared(name))
@@ -180,8 +180,8 @@ def load_experiments(keys: Keys = None) -> dict[str, ExperimentFacts]:
             row.prompt.key,
             f"experiment:{row.key}",
             frozenset(row.tiers),
-            targeting.loaded(row.conditions),
-            loaded(row.allocation),
+            targeting.load_conditions(row.conditions),
+            load_allocation(row.allocation),
             arms.get(row.pk, {}),
         )
         for row in running.select_related("prompt")

@@ -85,7 +85,7 @@ def _experiment(facts: ExperimentFacts) -> dict[str, Any]:
         "salt": facts.salt,
         "tiers": sorted(facts.tiers),
         "conditions": [one.row for one in facts.conditions],
-        "allocation": bucketing.dumped(facts.allocation),
+        "allocation": bucketing.dump_allocation(facts.allocation),
         "arms": [asdict(one) for one in facts.arms.values()],
     }
 
@@ -96,8 +96,8 @@ def _experiment_facts(row: Mapping[str, Any]) -> ExperimentFacts:
         **{
             **row,
             "tiers": frozenset(row["tiers"]),
-            "conditions": targeting.loaded(row["conditions"]),
-            "allocation": bucketing.loaded(row["allocation"]),
+            "conditions": targeting.load_conditions(row["conditions"]),
+            "allocation": bucketing.load_allocation(row["allocation"]),
             "arms": {one.name: one for one in arms},
         }
     )

@@ -10,7 +10,7 @@ from valuecanvas.http.openapi_document import Schema
 
 handler400 = "valuecanvas.http.error_handlers.bad_request"
 handler404 = "valuecanvas.http.error_handlers.not_found"
-handler500 = "valuecanvas.http.database_down.broken"
+handler500 = "valuecanvas.http.database_down.handle_server_error"
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),

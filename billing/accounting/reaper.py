@@ -27,7 +27,7 @@ _COLUMNS = ("user_id", "model", "endpoint", "trace_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownProgress:
     """What is known of an open request: its route, the tokens that it passed on, and
     whether they were the whole answer.
     """
@@ -39,7 +39,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class AbandonedCall:
     """What the dead process of `journal` left: so many reservations, of these subjects
     of minute limits, on their way to these providers and models.
     """
@@ -96,15 +96,15 @@ def _journal(row: Reservation) -> str:
     return str(row.facts.get("journal") or "")
 
 
-def _known(row: Reservation, came: Came | None) -> Known | None:
+def _known(row: Reservation, came: Came | None) -> KnownProgress | None:
     """What to bill; `came` is None where its journal is not here, or it has none."""
     if came is None:
-        return Known(0, 0, False, "reaper")
+        return KnownProgress(0, 0, False, "reaper")
     found = came.get(row.id)
-    return Known(*found, source="journal") if found else None
+    return KnownProgress(*found, source="journal") if found else None
 
 
-def settle_estate(journal: str, progress: Came) -> Left:
+def settle_estate(journal: str, progress: Came) -> AbandonedCall:
     """End what the dead process of `journal` left open; what that was.
 
     `progress` has how far each request came that it sent upstream. What it never sent
@@ -115,7 +115,7 @@ def settle_estate(journal: str, progress: Came) -> Left:
     customers = {f"c:{row.customer_id}" for row in rows}
     keys = {f"k:{row.key}" for row in rows if row.key}
     routes = {(one[0], one[1]) for row in rows for one in row.facts.get("routes", ())}
-    return Left(journal, _commit(items), customers | keys, routes)
+    return AbandonedCall(journal, _commit(items), customers | keys, routes)
 
 
 def _commit(items: Iterable[Settle]) -> int:
@@ -149,7 +149,7 @@ def _end_plainer(settlement: Settle, error: Exception) -> int:
     return _end([less]) if isinstance(less, Settle) else 0
 
 
-def _settlement(row: Reservation, known: Known | None) -> Settle:
+def _settlement(row: Reservation, known: KnownProgress | None) -> Settle:
     facts: dict[str, Any] = row.facts
     claim = facts.get("claim")
     return Settle(
@@ -174,7 +174,7 @@ def _settlement(row: Reservation, known: Known | None) -> Settle:
     )
 
 
-def _charge(row: Reservation, known: Known) -> Charge:
+def _charge(row: Reservation, known: KnownProgress) -> Charge:
     provider, upstream_model, input_rate, output_rate = _route(row, known)
     prompt = int(row.facts.get("prompt_tokens", 0))
     cost = money.round_cost(prompt * input_rate + known.tokens * output_rate)
@@ -197,13 +197,13 @@ def _charge(row: Reservation, known: Known) -> Charge:
     )
 
 
-def _unpriced(row: Reservation, known: Known) -> bool:
+def _unpriced(row: Reservation, known: KnownProgress) -> bool:
     """Had the route no price of its own? Then it can be re-priced later."""
     flags = row.facts.get("unpriced") or [False]
     return bool(flags[min(known.route, len(flags) - 1)])
 
 
-def _route(row: Reservation, known: Known) -> tuple[str, str, int, int]:
+def _route(row: Reservation, known: KnownProgress) -> tuple[str, str, int, int]:
     """Where the request had gone: provider, its model, and its two rates."""
     routes = row.facts.get("routes") or [["", "", 0, 0]]
     provider, model, input_rate, output_rate = routes[min(known.route, len(routes) - 1)]

@@ -122,7 +122,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LedgerReport:
     """One check. `first` is None where it began with the first day."""
 
     first: dt.date | None
@@ -136,7 +136,7 @@ class Report:
         return all(finding.ok for finding in self.findings)
 
 
-def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> Report:
+def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerReport:
     """Check the last `days` UTC days, today's included; None: all.
 
     Everything is read from one snapshot, so requests under way are no drift. Call it
@@ -150,7 +150,7 @@ def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> Report:
         today: dt.date = cursor.fetchone()[0]
         first = None if days is None else today - dt.timedelta(days=days - 1)
         findings = _findings(cursor, first, today)
-    return Report(first, today, started, timezone.now(), findings)
+    return LedgerReport(first, today, started, timezone.now(), findings)
 
 
 def run(by: str, days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerCheck:

@@ -30,7 +30,7 @@ Name = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QuotaProgress:
     """Requests used, and micro-dollars spent and reserved, in one period."""
 
     used: int = 0
@@ -39,10 +39,10 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BudgetProgress:
     """How far a budget is used up."""
 
-    standing: Standing
+    standing: QuotaProgress
     limit: int
 
     @property
@@ -76,7 +76,7 @@ class Progress:
         return min(100.0, round(100 * micros / self.limit, 1))
 
 
-def standings(names: Iterable[Name]) -> dict[Name, Standing]:
+def standings(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
     """The standing of each (scope letter, scope id, period); nothing counted: absent."""
     wanted = sorted(set(names))
     if not wanted:
@@ -85,24 +85,26 @@ def standings(names: Iterable[Name]) -> dict[Name, Standing]:
     with connection.cursor() as cursor:
         cursor.execute(SUMS, [scopes, ids, periods])
         return {
-            (scope, scope_id, period): Standing(int(used), int(spent), int(reserved))
+            (scope, scope_id, period): QuotaProgress(
+                int(used), int(spent), int(reserved)
+            )
             for scope, scope_id, period, used, spent, reserved in cursor.fetchall()
         }
 
 
-def today(scope: str, ids: Iterable[str]) -> dict[str, Standing]:
+def today(scope: str, ids: Iterable[str]) -> dict[str, QuotaProgress]:
     """Today's standing (UTC) of each id of one scope letter, by id."""
     found = standings((scope, one, "day") for one in ids)
     return {scope_id: standing for (_, scope_id, _), standing in found.items()}
 
 
-def progress(budgets: Iterable[Budget]) -> dict[int, Progress]:
+def progress(budgets: Iterable[Budget]) -> dict[int, BudgetProgress]:
     """How far each budget is used up, by the budget's id, in one query."""
     rows = list(budgets)
     found = standings(_name(budget) for budget in rows)
     return {
-        budget.pk: Progress(
-            standing=found.get(_name(budget), Standing()),
+        budget.pk: BudgetProgress(
+            standing=found.get(_name(budget), QuotaProgress()),
             limit=money.to_micros(budget.limit_usd),
         )
         for budget in rows

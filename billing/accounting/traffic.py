@@ -46,7 +46,7 @@ SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms) FROM (
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TrafficFigures:
     """What some span of time came to."""
 
     requests: int = 0
@@ -84,10 +84,10 @@ class LastDay:
     `p95_ms` is of the newest LATENCIES answers; None where there was none.
     """
 
-    whole: Figures
-    today: Figures
+    whole: TrafficFigures
+    today: TrafficFigures
     p95_ms: int | None
-    hours: list[tuple[dt.datetime, Figures]] = field(default_factory=list)
+    hours: list[tuple[dt.datetime, TrafficFigures]] = field(default_factory=list)
     spenders: list[Spender] = field(default_factory=list)
 
 
@@ -102,7 +102,7 @@ def last_day(spenders: int = 6) -> LastDay:
         cursor.execute("SELECT now() AT TIME ZONE 'utc'")
         now = cursor.fetchone()[0]
         cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-    by_hour = {hour: Figures(*rest) for hour, _, *rest in rows if hour}
+    by_hour = {hour: TrafficFigures(*rest) for hour, _, *rest in rows if hour}
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return LastDay(
         whole=_sum(by_hour.values()),
@@ -113,9 +113,9 @@ def last_day(spenders: int = 6) -> LastDay:
     )
 
 
-def _sum(parts: Iterable[Figures]) -> Figures:
+def _sum(parts: Iterable[TrafficFigures]) -> TrafficFigures:
     parts = list(parts)
-    return Figures(
+    return TrafficFigures(
         requests=sum(one.requests for one in parts),
         spend_usd=sum((one.spend_usd for one in parts), Decimal(0)),
         failed=sum(one.failed for one in parts),
@@ -124,12 +124,12 @@ def _sum(parts: Iterable[Figures]) -> Figures:
 
 
 def _every_hour(
-    by_hour: dict[dt.datetime, Figures], now: dt.datetime
-) -> list[tuple[dt.datetime, Figures]]:
+    by_hour: dict[dt.datetime, TrafficFigures], now: dt.datetime
+) -> list[tuple[dt.datetime, TrafficFigures]]:
     """Hours without a request are hours too."""
     last = now.replace(minute=0, second=0, microsecond=0)
     hours = [last - dt.timedelta(hours=back) for back in reversed(range(HOURS))]
-    return [(hour, by_hour.get(hour, Figures())) for hour in hours]
+    return [(hour, by_hour.get(hour, TrafficFigures())) for hour in hours]
 
 
 def _named(rows: list[tuple[uuid.UUID, int, Decimal]]) -> list[Spender]:

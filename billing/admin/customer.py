@@ -68,7 +68,7 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
     def attach(self, rows: list[Any]) -> None:
         found = spend.today("c", [str(customer.pk) for customer in rows])
         for customer in rows:
-            customer.standing = found.get(str(customer.pk), spend.Standing())
+            customer.standing = found.get(str(customer.pk), spend.QuotaProgress())
 
     def matching(self, term: str) -> Q:
         return Q(user_id=term) | Q(user_id__startswith=term)

@@ -57,7 +57,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         check = self.get_object(request, object_id)
-        context = {**(extra_context or {}), "findings": shown(check)}
+        context = {**(extra_context or {}), "findings": render_findings(check)}
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
 
     @display(description="State", label={"no drift": "success", "drift": "danger"})
@@ -95,7 +95,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
             span=self.span(last) if last else "",
             age=_age(last),
             stale=last is not None and timezone.now() - last.finished_at > STALE,
-            findings=shown(last),
+            findings=render_findings(last),
             history=[
                 {"check": one, "span": self.span(one), "took": self.took(one)}
                 for one in history
@@ -136,7 +136,7 @@ def _age(check: LedgerCheck | None) -> str:
     return f"{timesince(check.finished_at)} ago"
 
 
-def shown(check: LedgerCheck | None) -> list[dict[str, Any]]:
+def render_findings(check: LedgerCheck | None) -> list[dict[str, Any]]:
     """The findings of a check with their rows as the template shows them."""
     findings = reconcile.findings_of(check) if check else []
     names = _names(findings)

@@ -57,7 +57,7 @@ class RepriceAdmin(Admin):
             messages.warning(request, "There are more: do it again for the rest.")
 
 
-def _line(line: reprice.Line) -> str:
+def _line(line: reprice.RepriceLine) -> str:
     uncharged = figures.micros(line.uncharged)
     return (
         f"{line.provider}: {line.upstream_model}: {_count(line.requests)} billed "

@@ -22,7 +22,7 @@ class TeamAdmin(Admin):
     def attach(self, rows: list[Any]) -> None:
         found = spend.today("t", [team.key for team in rows])
         for team in rows:
-            team.standing = found.get(team.key, spend.Standing())
+            team.standing = found.get(team.key, spend.QuotaProgress())
 
     requests_today = column("Requests today", "standing.used", figures.grouped)
     spent_today = column("Spent today", "standing.spent", figures.micros)

@@ -16,12 +16,12 @@ from billing.auth import facts, key_check
 from billing.auth.act_as import may_act_for
 from billing.auth.customers import is_user_id
 from billing.auth.facts import CustomerFacts, KeyFacts, UserKey
-from billing.auth.jwt import Tokens
+from billing.auth.jwt import JwtVerifier
 from billing.auth.lookups import Lookups
 from billing.auth.principal import Principal
 from billing.models import Scope
 from valuecanvas.core.db.db_thread import DbThread
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.errors import (
     InvalidRequest,
     NotAuthenticated,
@@ -51,7 +51,7 @@ class Callers:
     """
 
     def __init__(self, db: DbThread, *, size: int = SIZE) -> None:
-        self._tokens = Tokens()
+        self._tokens = JwtVerifier()
         self._keys: Lru[str, KeyFacts] = Lru(size)
         self._unknown: Lru[str, float] = Lru(size)  # prefix -> until, monotonic
         self._customers: Lru[UserKey, CustomerFacts] = Lru(size)
@@ -98,7 +98,7 @@ class Callers:
                 HAS_KEY.format(param=param), param=param, code="user_has_key"
             )
         if other.suspended:
-            raise key_check.suspended()
+            raise key_check.suspended_error()
         return replace(
             principal,
             customer_id=other.id,
@@ -111,7 +111,7 @@ class Callers:
         """Whether this key is in memory: then its proof asks nobody."""
         return self._keys.get(prefix) is not None
 
-    def drop(self, changes: Iterable[Changed]) -> None:
+    def drop(self, changes: Iterable[ConfigChange]) -> None:
         """Forget what changed. Call before the snapshot after the change is published."""
         changed = list(changes)
         prefixes = {one.key for one in changed if one.kind == "api_key"}
@@ -176,7 +176,7 @@ class Callers:
     async def _principal(self, user: UserKey) -> Principal:
         found = await self._customer(user)
         if found.suspended:
-            raise key_check.suspended()
+            raise key_check.suspended_error()
         team, user_id = user
         return Principal(
             customer_id=found.id,

@@ -36,7 +36,7 @@ class _Verified:
     until: float  # monotonic seconds
 
 
-class Tokens:
+class JwtVerifier:
     """Verifies tokens of the one kind that is configured. Belongs to one event loop.
 
     Raises ImproperlyConfigured where JWT_SECRET is too short to be safe.

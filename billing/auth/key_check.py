@@ -55,7 +55,7 @@ def prove(text: str, found: KeyFacts | None) -> Principal:
     if who.expires_at is not None and who.expires_at <= time.time():
         raise NotAuthenticated("This API key has expired.", code="api_key_expired")
     if who.suspended:
-        raise suspended()
+        raise suspended_error()
     return who
 
 
@@ -63,5 +63,5 @@ def unknown_key() -> NotAuthenticated:
     return NotAuthenticated("Incorrect API key provided.")
 
 
-def suspended() -> NotPermitted:
+def suspended_error() -> NotPermitted:
     return NotPermitted("This customer is suspended.", code="customer_suspended")

@@ -124,7 +124,7 @@ def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
     quota = _quota_refusal(item, books)
     found: list[Refusal] = [quota] if quota else []
     for limit in item.limits:
-        spent, reserved = standing(limit, books)
+        spent, reserved = spent_and_reserved(limit, books)
         if spent + reserved + item.estimate > limit.micros:
             used = books.row(item.party.scopes[0], books.today).used
             found.append(
@@ -217,7 +217,7 @@ def _taken(
     )
 
 
-def standing(limit: Limit, books: Books) -> tuple[int, int]:
+def spent_and_reserved(limit: Limit, books: Books) -> tuple[int, int]:
     """(spent, reserved) of the limit's scope in its period; history counts as spent."""
     row = books.row(limit.scope, books.today)
     earlier = books.history.get((limit.scope, limit.period), 0)
@@ -264,7 +264,10 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     if admitted.day != books.today:
         # The day's row is not locked for its budgets any more: pay what was held.
         return admitted.estimate
-    room = min(limit.micros - sum(standing(limit, books)) for limit in admitted.limits)
+    room = min(
+        limit.micros - sum(spent_and_reserved(limit, books))
+        for limit in admitted.limits
+    )
     extra = max(0, min(excess, room))
     for scope in admitted.party.scopes:
         books.row(scope, books.today).spent += extra

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from billing import config
 from billing.ledger import Limit, Party, sql
-from billing.ledger.decide import standing
+from billing.ledger.decide import spent_and_reserved
 from billing.ledger.types import Books, Standing
 from billing.models import Usage
 from valuecanvas.core import money
@@ -52,7 +52,7 @@ COPIED = (
 
 
 @dataclass(slots=True)
-class Change:
+class PriceCorrection:
     """One request and what its correction comes to, in micro-dollars.
 
     `wanted` is the difference to the true price; `delta`, the part that is charged.
@@ -71,7 +71,7 @@ class Change:
         return Party(row.customer_id, row.team, row.key).scopes
 
 
-def book(changes: list[Change]) -> list[Change]:
+def book(changes: list[PriceCorrection]) -> list[PriceCorrection]:
     """Book `changes` in one transaction; those that were booked by now are left out."""
     while True:
         today = _clock().date()
@@ -86,7 +86,7 @@ def book(changes: list[Change]) -> list[Change]:
         # Midnight by the database's clock: other counters are needed.
 
 
-def _keys(changes: list[Change], today: dt.date) -> list[str]:
+def _keys(changes: list[PriceCorrection], today: dt.date) -> list[str]:
     """The counters that may move; today's, which everybody waits for, only if need be."""
     wanted = {
         f"{scope}:{day}"
@@ -111,7 +111,7 @@ def _lock(keys: list[str]) -> Books:
     return Books(epoch.current(), _clock(), rows)
 
 
-def _booked(changes: list[Change], books: Books) -> list[Change]:
+def _booked(changes: list[PriceCorrection], books: Books) -> list[PriceCorrection]:
     wanted = [one.row.pk for one in changes]
     done = set(
         Usage.objects.filter(corrects__in=wanted).values_list("corrects", flat=True)
@@ -129,7 +129,7 @@ def _booked(changes: list[Change], books: Books) -> list[Change]:
     return changes
 
 
-def _limits(changes: list[Change], books: Books) -> Limits:
+def _limits(changes: list[PriceCorrection], books: Books) -> Limits:
     """The budgets of the scopes of `changes`, with the sums of past days in `books`."""
     scopes = {scope for one in changes for scope in one.scopes}
     every = config.limits_by_scope(config.load_budgets())
@@ -142,7 +142,7 @@ def _limits(changes: list[Change], books: Books) -> Limits:
     return limits
 
 
-def _decide(change: Change, limits: Limits, books: Books) -> None:
+def _decide(change: PriceCorrection, limits: Limits, books: Books) -> None:
     """How much of a change is charged, and on which day's counters.
 
     What is given back is given to the day of the request. What is charged on top is
@@ -153,7 +153,7 @@ def _decide(change: Change, limits: Limits, books: Books) -> None:
         change.delta, change.day = change.wanted, change.row.day
     else:
         mine = [limit for scope in change.scopes for limit in limits.get(scope, ())]
-        rooms = [limit.micros - sum(standing(limit, books)) for limit in mine]
+        rooms = [limit.micros - sum(spent_and_reserved(limit, books)) for limit in mine]
         room = max(0, min(rooms, default=change.wanted))
         change.delta, change.day = min(change.wanted, room), books.today
     for scope in change.scopes:
@@ -161,7 +161,7 @@ def _decide(change: Change, limits: Limits, books: Books) -> None:
             books.row(scope, books.today).spent += change.delta
 
 
-def _correction(change: Change, books: Books) -> Usage:
+def _correction(change: PriceCorrection, books: Books) -> Usage:
     row = change.row
     copied: dict[str, Any] = {name: getattr(row, name) for name in COPIED}
     return Usage(

@@ -13,7 +13,7 @@ from billing import config
 from billing.config import Rate
 from billing.models import Usage
 from billing.pricing import corrections
-from billing.pricing.corrections import Change
+from billing.pricing.corrections import PriceCorrection
 from valuecanvas.core import money
 
 log = structlog.get_logger("billing.ledger")
@@ -24,7 +24,7 @@ Rates = dict[Pair, tuple[Rate, ...]]
 
 
 @dataclass(slots=True)
-class Line:
+class RepriceLine:
     """The requests of one upstream model. Amounts are micro-dollars.
 
     `delta` is what callers are charged on top (below zero: given back), `provider_delta`
@@ -39,7 +39,7 @@ class Line:
     provider_delta: int = 0
     uncharged: int = 0
 
-    def add(self, change: Change) -> None:
+    def add(self, change: PriceCorrection) -> None:
         self.requests += 1
         self.billed += change.billed
         self.delta += change.delta
@@ -51,7 +51,7 @@ class Line:
 class Result:
     """What was, or would be, corrected; and the requests that no price is known for."""
 
-    lines: dict[Pair, Line] = field(default_factory=dict)
+    lines: dict[Pair, RepriceLine] = field(default_factory=dict)
     waiting: dict[Pair, int] = field(default_factory=dict)
     more: bool = False
 
@@ -63,9 +63,9 @@ class Result:
     def delta(self) -> int:
         return sum(line.delta for line in self.lines.values())
 
-    def add(self, change: Change) -> None:
+    def add(self, change: PriceCorrection) -> None:
         pair = change.row.provider, change.row.upstream_model
-        self.lines.setdefault(pair, Line(*pair)).add(change)
+        self.lines.setdefault(pair, RepriceLine(*pair)).add(change)
 
 
 def preview(pairs: Iterable[Pair] | None = None) -> Result:
@@ -164,7 +164,7 @@ def _waiting(rates: Rates, pairs: Iterable[Pair] | None) -> dict[Pair, int]:
     }
 
 
-def _change(row: Usage, rates: Rates) -> Change:
+def _change(row: Usage, rates: Rates) -> PriceCorrection:
     dated = rates[row.provider, row.upstream_model]
     rate = next(one for one in dated if one.effective_from <= row.created_at)
     cost = rate.cost(
@@ -177,4 +177,4 @@ def _change(row: Usage, rates: Rates) -> Change:
     # Whoever got the money back for want of an answer pays nothing at any price.
     owed = 0 if "refunded" in row.marks else cost
     paid = money.to_micros(row.provider_cost_usd)
-    return Change(row, billed, owed - billed, cost - paid)
+    return PriceCorrection(row, billed, owed - billed, cost - paid)

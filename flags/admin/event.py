@@ -6,7 +6,7 @@ from django.contrib import admin
 
 from flags.models import FlagEvent
 from flags.wording import words
-from flags.wording.changes import changed
+from flags.wording.changes import changed_fields
 from valuecanvas.core.admin.bases import display
 from valuecanvas.core.admin.columns import link
 from valuecanvas.core.admin.history import EventAdmin
@@ -30,5 +30,5 @@ class FlagEventAdmin(EventAdmin):
 
     @display(description="What changed")
     def more(self, event: Any) -> str:
-        rows = changed(event.before, event.after)
+        rows = changed_fields(event.before, event.after)
         return "; ".join(f"{one.title}: {one.before} → {one.after}" for one in rows) or "–"  # fmt: skip

@@ -45,23 +45,23 @@ class StaleFilter(ConditionFilter):
         now = timezone.now()
         return [
             ("any", "Stale for any reason", stale(now)),
-            ("expired", "Past their date", expired(now)),
-            ("unused", "Not asked for in 30 days", unused(now)),
-            ("decided", "The same for everybody for 30 days", decided(now)),
+            ("expired_query", "Past their date", expired_query(now)),
+            ("unused_query", "Not asked for in 30 days", unused_query(now)),
+            ("decided_query", "The same for everybody for 30 days", decided_query(now)),
         ]
 
 
-def expired(now: dt.datetime) -> Q:
+def expired_query(now: dt.datetime) -> Q:
     return Q(expires_on__lt=now.date())
 
 
-def unused(now: dt.datetime) -> Q:
+def unused_query(now: dt.datetime) -> Q:
     """Nobody asked for it for long, and it isn't new."""
     asked = Exposure.objects.filter(flag=OuterRef("name"), hour__gte=now - UNUSED_AFTER)
     return ~Q(Exists(asked)) & Q(created__lt=now - UNUSED_AFTER)
 
 
-def decided(now: dt.datetime) -> Q:
+def decided_query(now: dt.datetime) -> Q:
     """Meant to go, and long the same for everybody: the code can do without it."""
     same = Q(everyone__isnull=False) | Q(enabled=False) | Q(percent=100, rules=None)
     old = Q(modified__lt=now - UNUSED_AFTER)
@@ -69,12 +69,16 @@ def decided(now: dt.datetime) -> Q:
 
 
 def stale(now: dt.datetime) -> Q:
-    return expired(now) | unused(now) | decided(now)
+    return expired_query(now) | unused_query(now) | decided_query(now)
 
 
 def stale_names(flags: list[Flag], now: dt.datetime) -> dict[int, str]:
     """Why each stale one of `flags` is, by its id."""
-    reasons = (("expired", expired), ("not used", unused), ("decided", decided))
+    reasons = (
+        ("expired_query", expired_query),
+        ("not used", unused_query),
+        ("decided_query", decided_query),
+    )
     ids = [flag.pk for flag in flags]
     found: dict[int, str] = {}
     for text, test in reversed(reasons):

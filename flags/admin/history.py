@@ -8,7 +8,7 @@ from flags import services
 from flags.admin.exposures import exposures
 from flags.admin.section import FlagPage
 from flags.documents import document
-from flags.wording.changes import changed
+from flags.wording.changes import changed_fields
 from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.errors import Conflict
 
@@ -42,7 +42,7 @@ class RevertPage(FlagPage):
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         after = {n: v for n, v in self.event.after.items() if n not in _KEPT}
-        changes = changed(document.state(self.original), after)
+        changes = changed_fields(document.state(self.original), after)
         return {**super().context(conflict), "changes": changes, "compared": True}
 
 

@@ -10,7 +10,7 @@ from flags import exposure
 from flags.admin.filters import stale_names
 from flags.models import ChangeState, Flag, FlagEvent, Rule, ScheduledChange
 from flags.wording import words
-from flags.wording.changes import Changed, changed
+from flags.wording.changes import Changed, changed_fields
 from flags.wording.listing import is_expired
 
 EVENTS, PAST = 12, 6
@@ -81,19 +81,19 @@ def status(flag: Flag, *, all_events: bool = False) -> Status:
         ),
         coming=tuple(_steps(pending)),
         past=tuple(_ended(list(past[:MOST_PAST]))),
-        events=tuple(told(one) for one in some),
+        events=tuple(describe_event(one) for one in some),
         seen_at=exposure.last_seen([flag.name]).get(flag.name),
         expired=is_expired(flag, now.date()),
         stale=stale_names([flag], now).get(flag.pk, ""),
     )
 
 
-def told(event: FlagEvent) -> Told:
+def describe_event(event: FlagEvent) -> Told:
     return Told(
         event,
         _sentence(event),
         words.tone(event),
-        tuple(changed(event.before, event.after)),
+        tuple(changed_fields(event.before, event.after)),
     )
 
 
@@ -142,4 +142,4 @@ def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
 def winner(flag: Flag) -> Told | None:
     """The change that came first."""
     event = flag.events.order_by("-id").select_related("actor").first()
-    return told(event) if event else None
+    return describe_event(event) if event else None

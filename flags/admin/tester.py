@@ -86,11 +86,15 @@ class TesterFragment(Page):
             found = evaluate(
                 store.current(), flag.name, form.context(), now=at.timestamp()
             )
-            context |= {"found": found, **told(found), "given": form.context()}
+            context |= {
+                "found": found,
+                **describe_evaluation(found),
+                "given": form.context(),
+            }
         return self.fragment("admin/flags/flag/tried.html", **context)
 
 
-def told(found: Evaluation) -> dict[str, str]:
+def describe_evaluation(found: Evaluation) -> dict[str, str]:
     """An evaluation in words."""
     return {
         "value": json.dumps(found.value, ensure_ascii=False, indent=2),

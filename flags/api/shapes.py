@@ -136,7 +136,7 @@ class ShownFlag(s.Serializer):
     settings = s.DictField(help_text="As it can be sent back in a PATCH.")
 
     def to_representation(self, instance: Flag) -> dict[str, Any]:
-        return shown(instance)
+        return render_flag(instance)
 
 
 class ShownFlagEvent(s.ModelSerializer):
@@ -184,7 +184,7 @@ class ShownEvaluation(s.Serializer):
     explanation = s.CharField()
 
 
-def shown(flag: Flag) -> dict[str, Any]:
+def render_flag(flag: Flag) -> dict[str, Any]:
     """`flag`, in the form of ShownFlag."""
     found = document.state(flag)
     return {

@@ -71,7 +71,7 @@ def with_parts(flags: ConfigQuerySet) -> ConfigQuerySet:
     return flags.select_related("owner").prefetch_related(*parts_of)
 
 
-def exported(flag: Flag) -> Document:
+def export_document(flag: Flag) -> Document:
     """`state` without what is only this database's: it can be made anew from this."""
     return {name: v for name, v in state(flag).items() if name not in TOLD[:2]}
 

@@ -66,11 +66,11 @@ def apply(flag: Flag, changes: Mapping[str, Any], before: Mapping[str, Any]) -> 
 def weigh(flag: Flag, weights: Mapping[str, int], before: Any) -> None:
     """Set `flag.allocation` by `weights`, nearest to `before`. Raises ValidationError."""
     try:
-        given = bucketing.loaded(before or [])
+        given = bucketing.load_allocation(before or [])
         made = bucketing.allocate({k: v for k, v in weights.items() if v}, given)
     except (TypeError, ValueError) as error:
         raise ValidationError({"variants": f"{error}"}) from error
-    flag.allocation = bucketing.dumped(made)
+    flag.allocation = bucketing.dump_allocation(made)
 
 
 def _rows(part: str, given: Any, blank: Mapping[str, Any]) -> Rows:

@@ -39,12 +39,12 @@ def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exporte
 
 
 def _file(flag: Flag) -> tuple[str, str]:
-    told = {"format": FORMAT, "flags": [document.exported(flag)]}
+    told = {"format": FORMAT, "flags": [document.export_document(flag)]}
     text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
     return f"{flag.name}.yaml", text
 
 
-def read(path: Path) -> list[Document]:
+def read_flag_files(path: Path) -> list[Document]:
     """The flags of a folder's files, or of one file. Raises ValidationError, OSError."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     if not files:
@@ -61,14 +61,14 @@ def read(path: Path) -> list[Document]:
 
 def _read(file: Path) -> list[Document]:
     try:
-        return parsed(file.read_text(encoding="utf-8"))
+        return parse_flags(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ValidationError(f"{file}: This is no text in UTF-8.") from None
     except ValidationError as error:
         raise ValidationError(f"{file}: {' '.join(error.messages)}") from None
 
 
-def parsed(text: str) -> list[Document]:
+def parse_flags(text: str) -> list[Document]:
     """The flags of a file. Raises ValidationError."""
     try:
         told = yaml_loader.load(text)
@@ -82,7 +82,7 @@ def parsed(text: str) -> list[Document]:
     return rows
 
 
-def imported(
+def import_flags(
     rows: Iterable[Document], *, actor: Actor, reason: str = "", dry: bool = False
 ) -> Imported:
     """Make or edit each flag of `rows`, all or none; flags that are not named stay.

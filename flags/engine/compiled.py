@@ -15,7 +15,7 @@ from valuecanvas.core.targeting.conditions import (
     BadCondition,
     Context,
     Test,
-    compiled,
+    compile_conditions,
     steps,
 )
 from valuecanvas.core.targeting.patterns import MOST_STEPS_TOGETHER
@@ -282,7 +282,7 @@ def _rules(facts: FlagFacts) -> tuple[_Rule, ...]:
 def _rule(flag: str, rule: RuleFacts) -> _Rule | None:
     """None: it is not understood, and fits nobody. Saving checks, a restore may not."""
     try:
-        tests = compiled(rule.conditions)
+        tests = compile_conditions(rule.conditions)
     except BadCondition as error:
         _ignored(flag, rule, str(error))
         return None

@@ -80,7 +80,7 @@ class FlagFacts:
         """Compiled once, and kept as long as these facts are."""
         times, plans, facts = [], [Plan(self)], self
         for change in sorted(self.schedule, key=lambda one: one.at):
-            facts = applied(facts, change)
+            facts = apply_change(facts, change)
             times.append(change.at)
             # No change touches the rules.
             plans.append(Plan(facts, plans[0].rules))
@@ -98,7 +98,7 @@ class FlagFacts:
         return {}
 
 
-def applied(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
+def apply_change(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
     """The flag once `change` counts. A killed flag stays as it is.
 
     So does one that the change does not fit: the worker will say so.
@@ -128,12 +128,12 @@ def _weighted(facts: FlagFacts, weights: Mapping[str, int]) -> FlagFacts:
     return replace(facts, allocation=allocation)
 
 
-def dumped(facts: FlagFacts) -> dict[str, Any]:
+def dump_flag(facts: FlagFacts) -> dict[str, Any]:
     """As JSON keeps it."""
-    return {**asdict(facts), "allocation": bucketing.dumped(facts.allocation)}
+    return {**asdict(facts), "allocation": bucketing.dump_allocation(facts.allocation)}
 
 
-def loaded(row: Mapping[str, Any]) -> FlagFacts:
+def load_flag(row: Mapping[str, Any]) -> FlagFacts:
     """What `dumped` wrote. Raises KeyError, TypeError, ValueError for anything else."""
     rules = [{**one, "conditions": tuple(one["conditions"])} for one in row["rules"]]
     visitors: dict[str, Any] = {
@@ -149,7 +149,7 @@ def loaded(row: Mapping[str, Any]) -> FlagFacts:
             "variants": tuple(VariantFacts(**one) for one in row["variants"]),
             "rules": tuple(RuleFacts(**one) for one in rules),
             "prerequisites": tuple((on, wanted) for on, wanted in row["prerequisites"]),
-            "allocation": bucketing.loaded(row["allocation"]),
+            "allocation": bucketing.load_allocation(row["allocation"]),
             "schedule": tuple(ChangeFacts(**one) for one in row["schedule"]),
         }
     )

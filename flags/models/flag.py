@@ -18,7 +18,7 @@ from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
 from flags.engine.evaluation import Evaluation, evaluate
-from flags.site_visitor import context_of, context_of_request, forced
+from flags.site_visitor import context_of, context_of_request, waffle_override
 from valuecanvas.core.db import epoch
 from valuecanvas.core.models import ConfigModel, ConfigQuerySet
 
@@ -236,7 +236,7 @@ class Flag(ConfigModel, AbstractUserFlag):
             return missing
         found = evaluate(flags, self.name, context_of_request(request), default=False)
         if facts.kill is None and facts.everyone is None:
-            told = forced(request, facts)
+            told = waffle_override(request, facts)
             if told is not None:
                 return told
         return _active(found)

@@ -44,7 +44,7 @@ class Change:
 
 
 @contextmanager
-def changing(
+def flag_change(
     flag: Flag,
     action: Action,
     *,

@@ -6,7 +6,7 @@ from flags.actor import Actor
 from flags.documents import document
 from flags.models import Flag, FlagEvent
 from flags.models.event import Action
-from flags.services.change import changing
+from flags.services.change import flag_change
 
 
 def revert(
@@ -21,7 +21,7 @@ def revert(
         raise ValidationError({"name": f"The flag '{event.flag_name}' is gone."})
     kept = {*document.EDITABLE, "allocation"}
     wanted = {name: value for name, value in event.after.items() if name in kept}
-    with changing(
+    with flag_change(
         event.flag, Action.REVERTED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply(wanted)

@@ -12,7 +12,7 @@ from flags.actor import Actor
 from flags.documents import document, integrity, limits
 from flags.models import Flag, Kind
 from flags.models.event import Action
-from flags.services.change import Change, changing, conflict, lock, record
+from flags.services.change import Change, conflict, flag_change, lock, record
 
 
 def create_flag(
@@ -72,7 +72,7 @@ def edit_flag(
     `variants`, `rules` and `prerequisites` are replaced whole.
     """
     document.check_names(changes, also=("allocation",))
-    with changing(
+    with flag_change(
         flag, action, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply(dict(changes))
@@ -101,7 +101,7 @@ def archive(
     flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Whoever asks for it gets their own default; its scheduled changes are cancelled."""
-    with changing(
+    with flag_change(
         flag,
         Action.ARCHIVED,
         actor=actor,
@@ -119,7 +119,7 @@ def restore(
     flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Take it out of the archive."""
-    with changing(
+    with flag_change(
         flag, Action.RESTORED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.archived = False

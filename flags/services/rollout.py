@@ -12,14 +12,14 @@ from flags.documents import parts
 from flags.documents.document import percent as checked_percent
 from flags.models import Flag
 from flags.models.event import Action
-from flags.services.change import Change, changing
+from flags.services.change import Change, flag_change
 
 
 def enable(
     flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Let its rules and percentage count."""
-    with changing(
+    with flag_change(
         flag, Action.ENABLED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.enabled = True
@@ -33,7 +33,7 @@ def disable(
     flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Give everyone the off variant."""
-    with changing(
+    with flag_change(
         flag,
         Action.DISABLED,
         actor=actor,
@@ -50,7 +50,7 @@ def kill(flag: Flag, *, actor: Actor, reason: str = "") -> Flag:
 
     Its scheduled changes are cancelled. A killed flag stays as it is.
     """
-    with changing(
+    with flag_change(
         flag, Action.KILLED, actor=actor, reason=reason, checked=False
     ) as change:
         if not change.flag.killed:
@@ -65,7 +65,7 @@ def revive(
     flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Undo `kill`: the flag goes on where it was."""
-    with changing(
+    with flag_change(
         flag, Action.REVIVED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.killed_at = None
@@ -84,7 +84,7 @@ def set_percent(
     """Give it to `percent` of the users; those who had it before have it still, if that
     is more. Set by hand, so scheduled percentages are cancelled.
     """
-    with changing(
+    with flag_change(
         flag, Action.PERCENT, actor=actor, reason=reason, expected=expected
     ) as change:
         put_percent(change, percent)
@@ -104,7 +104,7 @@ def set_weights(
 
     As few users as possible change variants. Scheduled weights are cancelled.
     """
-    with changing(
+    with flag_change(
         flag, Action.WEIGHTS, actor=actor, reason=reason, expected=expected
     ) as change:
         put_weights(change, weights)
@@ -121,7 +121,7 @@ def set_variants(
     expected: int | None = None,
 ) -> Flag:
     """Replace the variants: name, value, weight, effect, description of each."""
-    with changing(
+    with flag_change(
         flag, Action.VARIANTS, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply({"variants": list(variants)})

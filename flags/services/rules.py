@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from flags.actor import Actor
 from flags.models import Flag, Rule
 from flags.models.event import Action
-from flags.services.change import Change, changing
+from flags.services.change import Change, flag_change
 
 
 def add_rule(
@@ -23,7 +23,7 @@ def add_rule(
     """Insert `rule` (name, conditions, variant, share, enabled) at place `at`, 0 first;
     by default as the last.
     """
-    with changing(
+    with flag_change(
         flag, Action.RULE_ADDED, actor=actor, reason=reason, expected=expected
     ) as change:
         rules = list(change.before["rules"])
@@ -42,7 +42,7 @@ def edit_rule(
     expected: int | None = None,
 ) -> Flag:
     """Set what `changes` names of the rule."""
-    with changing(
+    with flag_change(
         flag, Action.RULE_EDITED, actor=actor, reason=reason, expected=expected
     ) as change:
         rules = list(change.before["rules"])
@@ -61,7 +61,7 @@ def remove_rule(
     expected: int | None = None,
 ) -> Flag:
     """Remove the rule; those after it move up."""
-    with changing(
+    with flag_change(
         flag, Action.RULE_REMOVED, actor=actor, reason=reason, expected=expected
     ) as change:
         _place(change, rule)
@@ -79,7 +79,7 @@ def reorder_rules(
     expected: int | None = None,
 ) -> Flag:
     """Put the rules into the order of these ids, which are all of them."""
-    with changing(
+    with flag_change(
         flag, Action.RULES_ORDERED, actor=actor, reason=reason, expected=expected
     ) as change:
         known = {rule.pk: rule for rule in change.flag.rules.all()}
@@ -98,7 +98,7 @@ def set_prerequisites(
     expected: int | None = None,
 ) -> Flag:
     """Replace them: `flag` is the other one's name, `variant` what it must give."""
-    with changing(
+    with flag_change(
         flag, Action.PREREQUISITES, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply({"prerequisites": list(prerequisites)})

@@ -17,7 +17,7 @@ from flags.documents import document, limits
 from flags.documents.integrity import variants
 from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
 from flags.models.event import Action
-from flags.services.change import Change, changing
+from flags.services.change import Change, flag_change
 from flags.services.rollout import check_weights, put_percent, put_weights
 from valuecanvas.core.db import locks
 from valuecanvas.core.errors import Conflict
@@ -137,7 +137,7 @@ def _written(
     reason: str,
     expected: int | None,
 ) -> list[ScheduledChange]:
-    with changing(
+    with flag_change(
         flag, Action.SCHEDULED, actor=actor, reason=reason, expected=expected
     ) as change:
         _refuse_idle(change.flag)
@@ -166,7 +166,10 @@ def _written(
             guard.check_planned(change.before, actor)
         made: list[ScheduledChange] = ScheduledChange.objects.bulk_create(rows)
         change.always = True
-        change.details = {"changes": [told(one) for one in made], "ramp": ramp}
+        change.details = {
+            "changes": [describe_scheduled(one) for one in made],
+            "ramp": ramp,
+        }
     return made
 
 
@@ -179,7 +182,7 @@ def _refuse_many(flag: Flag, more: int) -> None:
         )
 
 
-def told(one: ScheduledChange) -> dict[str, Any]:
+def describe_scheduled(one: ScheduledChange) -> dict[str, Any]:
     """A scheduled change as an event tells it."""
     return {
         "id": one.pk,
@@ -216,13 +219,13 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
 
 
 def _cancel(flag: Flag, ids: Sequence[int], *, actor: Actor, reason: str) -> Flag:
-    with changing(
+    with flag_change(
         flag, Action.CANCELLED, actor=actor, reason=reason, checked=False
     ) as change:
         pending = ScheduledChange.objects.filter(
             pk__in=ids, flag=change.flag, state=ChangeState.PENDING
         )
-        change.details = {"changes": [told(one) for one in pending]}
+        change.details = {"changes": [describe_scheduled(one) for one in pending]}
         if not pending.update(state=ChangeState.CANCELLED, applied_at=timezone.now()):
             raise Conflict("It is no longer pending.")
         change.always = True
@@ -248,12 +251,12 @@ def _apply_next(now: dt.datetime) -> bool:
 def _apply(one: ScheduledChange) -> None:
     actor = _actor(one)
     action = _ACTIONS[ChangeKind(one.kind)]
-    with changing(one.flag, action, actor=actor, reason=one.reason) as change:
+    with flag_change(one.flag, action, actor=actor, reason=one.reason) as change:
         # Somebody may have cancelled it while this waited for the flag.
         if _ended(one, ChangeState.APPLIED):
             _put(change, one, actor)
             change.always = True
-            change.details["change"] = told(one)
+            change.details["change"] = describe_scheduled(one)
 
 
 def _actor(one: ScheduledChange) -> Actor:
@@ -278,12 +281,12 @@ def _put(change: Change, one: ScheduledChange, actor: Actor) -> None:
 def _failed(one: ScheduledChange, error: str) -> None:
     log.warning("flags.change_failed", flag=one.flag.name, change=one.pk, error=error)
     actor = _actor(one)
-    with changing(
+    with flag_change(
         one.flag, Action.FAILED, actor=actor, reason=error, checked=False
     ) as change:
         if _ended(one, ChangeState.FAILED, error):
             change.always = True
-            change.details["change"] = told(one)
+            change.details["change"] = describe_scheduled(one)
 
 
 def _ended(one: ScheduledChange, to: ChangeState, error: str = "") -> bool:

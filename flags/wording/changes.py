@@ -48,7 +48,9 @@ class Changed(NamedTuple):
     after: str
 
 
-def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Changed]:
+def changed_fields(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[Changed]:
     """The fields that differ between two documents of a flag."""
     return [
         Changed(title, _told(name, before[name]), _told(name, after[name]))
@@ -61,7 +63,7 @@ def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """The same for a terminal: 'percentage 5 % -> 10 %'."""
     return [
         f"{one.title[0].lower()}{one.title[1:]} {short(one.before)} -> {short(one.after)}"
-        for one in changed(before, after)
+        for one in changed_fields(before, after)
     ]
 
 
@@ -92,9 +94,9 @@ def _percent(value: float | None) -> str:
 _WORDS: Mapping[str, Told] = {
     "percent": _percent,
     "everyone": _everyone,
-    "variants": lambda rows: words.joined([words.variant(row) for row in rows]),
+    "variants": lambda rows: words.join_rows([words.variant(row) for row in rows]),
     "rules": lambda rows: " ".join(words.rule(row) for row in rows) or "none",
-    "prerequisites": lambda rows: words.joined(
+    "prerequisites": lambda rows: words.join_rows(
         [f"{row['flag']} is {row['variant']}" for row in rows]
     ),
     "tags": lambda rows: ", ".join(rows) or "none",

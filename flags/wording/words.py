@@ -136,5 +136,5 @@ def tone(event: FlagEvent) -> str:
     return "live" if event.action in _LIVE else "quiet"
 
 
-def joined(rows: Sequence[str]) -> str:
+def join_rows(rows: Sequence[str]) -> str:
     return "; ".join(rows) or "none"

@@ -125,7 +125,7 @@ class BreakerOverrideAdmin(Admin):
             raise PermissionDenied
         try:
             states, down = report.states(), False
-        except report.Unreadable:
+        except report.UnreadableReport:
             states, down = [], True
         return self.page(
             request,
@@ -143,7 +143,7 @@ class BreakerOverrideAdmin(Admin):
         live = BreakerOverride.objects.filter(expires_at__gt=timezone.now())
         return live.select_related("provider", "author")
 
-    def _row(self, state: report.BreakerState) -> dict[str, Any]:
+    def _row(self, state: report.BreakerStatus) -> dict[str, Any]:
         target = {"provider": state.provider, "upstream_model": state.upstream_model}
         add = reverse("admin:llm_breakeroverride_add")
         return {

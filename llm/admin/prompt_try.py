@@ -20,8 +20,8 @@ from llm.admin.playground import RIGHT, PlaygroundForm
 from llm.models import Model
 from prompts.admin.included import variables_of
 from prompts.admin.status import HEAVY
-from prompts.admin.value_rules import typed
-from prompts.admin.version_form import shown
+from prompts.admin.value_rules import parse_value
+from prompts.admin.version_form import default_text
 from prompts.models import Prompt, PromptVersion
 from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.admin import form_results
@@ -74,7 +74,9 @@ class TryForm(forms.Form):
         """A field for each; what has a default may stay empty."""
         for name, one in declared.items():
             default = one.get("default")
-            hint = f"Empty: {shown(default)}" if default not in (None, "") else ""
+            hint = (
+                f"Empty: {default_text(default)}" if default not in (None, "") else ""
+            )
             self.fields[f"value:{name}"] = forms.CharField(
                 label=name,
                 required=False,
@@ -96,7 +98,7 @@ class TryForm(forms.Form):
         """What was filled in, of those that one version knows."""
         given = {name: self.cleaned_data[f"value:{name}"] for name in declared}
         return {
-            name: typed(text.replace("\r\n", "\n"), declared[name].get("schema"))
+            name: parse_value(text.replace("\r\n", "\n"), declared[name].get("schema"))
             for name, text in given.items()
             if text
         }

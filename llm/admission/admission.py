@@ -13,18 +13,18 @@ from billing.ledger import (
 )
 from llm.admission import ledger_items
 from llm.admission.authentication import Authentication
-from llm.admission.hold import Holder
-from llm.admission.idempotent_replay import FirstUses
-from llm.admission.lookup import Look, Lookup
-from llm.admission.quota_denials import Denials
+from llm.admission.hold import Reservations
+from llm.admission.idempotent_replay import IdempotentReplays
+from llm.admission.lookup import Lookup, LookupResult
+from llm.admission.quota_denials import QuotaDenials
 from llm.admission.refusals import clash, refusal
 from llm.request import idempotency
 from llm.settlement.exposures import Exposures
 from llm.settlement.request_log import passed_over
-from llm.types import Call, Following, Held, Known, Plan, Repeated
+from llm.types import AdmittedCall, CacheHit, Call, FollowingCall, Plan, ReplayedCall
 from valuecanvas.core.errors import GatewayError, LedgerUnavailable
 
-Entered = Held | Known | Following | Repeated
+Entered = AdmittedCall | CacheHit | FollowingCall | ReplayedCall
 
 
 class Admission:
@@ -34,10 +34,10 @@ class Admission:
         self,
         *,
         authentication: Authentication,
-        holder: Holder,
+        holder: Reservations,
         lookup: Lookup,
-        denials: Denials,
-        first_uses: FirstUses,
+        denials: QuotaDenials,
+        first_uses: IdempotentReplays,
         exposures: Exposures,
     ) -> None:
         self._authentication = authentication
@@ -47,7 +47,9 @@ class Admission:
         self._first_uses = first_uses
         self._exposures = exposures
 
-    async def admit(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
+    async def admit(
+        self, call: Call, plan: Plan, look: LookupResult
+    ) -> Entered | Stale:
         """Hold what `call` may take; Stale: the plan is older than the configuration.
 
         Raises GatewayError. What `look` took goes back then, and where it is not needed.
@@ -56,14 +58,14 @@ class Admission:
         try:
             entered = await self._take(call, plan, look)
         finally:
-            if not isinstance(entered, Held | Following):
-                self._lookup.let_go(look, answered=isinstance(entered, Known))
-        if isinstance(entered, Held | Known | Following):
+            if not isinstance(entered, AdmittedCall | FollowingCall):
+                self._lookup.let_go(look, answered=isinstance(entered, CacheHit))
+        if isinstance(entered, AdmittedCall | CacheHit | FollowingCall):
             self._exposures.note_all(plan.chosen.flags)
             passed_over(plan)
         return entered
 
-    async def replay(self, call: Call, error: GatewayError) -> Repeated:
+    async def replay(self, call: Call, error: GatewayError) -> ReplayedCall:
         """What a repeated request was answered, though it would be refused by now.
 
         Raises `error` if there is none, and another one where the first request is
@@ -80,7 +82,9 @@ class Admission:
             raise error
         return await self._first_uses.repeated(used)
 
-    async def _take(self, call: Call, plan: Plan, look: Look) -> Entered | Stale:
+    async def _take(
+        self, call: Call, plan: Plan, look: LookupResult
+    ) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
         claim = idempotency.claim(call, plan.principal)
         asked_at = time.monotonic()
@@ -108,11 +112,13 @@ class Admission:
 
 
 def _entered(
-    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: Look
+    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: LookupResult
 ) -> Entered:
     if look.entry is not None:
-        return Known(call, plan, admitted, look.entry, look.taken)
+        return CacheHit(call, plan, admitted, look.entry, look.taken)
     if look.flight is None or look.leading:
-        return Held(call, plan, admitted, claim, look.place, look.flight, look.taken)
-    held = Held(call, plan, admitted, claim, look.place, taken=look.taken)
-    return Following(held, look.flight)
+        return AdmittedCall(
+            call, plan, admitted, claim, look.place, look.flight, look.taken
+        )
+    held = AdmittedCall(call, plan, admitted, claim, look.place, taken=look.taken)
+    return FollowingCall(held, look.flight)

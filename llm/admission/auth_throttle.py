@@ -16,7 +16,7 @@ from billing.auth import key_check
 from billing.auth.callers import Callers
 from billing.minute_limits import MinuteLimits
 from llm.limits.limiter import Limiter
-from llm.limits.types import Refused, Subject
+from llm.limits.types import LimitRefused, Subject
 from valuecanvas.core.access import address
 from valuecanvas.core.errors import NotAuthenticated, TooManyRequests
 from valuecanvas.core.ids import uuid7
@@ -29,7 +29,7 @@ _API_KEY = b"x-api-key"
 _FORWARDED = b"x-forwarded-for"
 
 
-class Strangers:
+class AuthThrottle:
     """One per process; what it counts is shared through the limiter."""
 
     def __init__(self, limiter: Limiter, callers: Callers) -> None:
@@ -76,7 +76,7 @@ class Strangers:
             tokens=0,
             lease_s=0,
         )
-        if isinstance(taken, Refused):
+        if isinstance(taken, LimitRefused):
             self._close(name, taken.retry_after_s or 1.0)
             return False
         [hold] = taken.holds
@@ -102,7 +102,7 @@ def _who(scope: Mapping[str, Any]) -> tuple[str, str] | None:
     except NotAuthenticated:
         return None
     peer = (scope.get("client") or ("",))[0]
-    return address.of(peer, sent.get(_FORWARDED, "")), prefix
+    return address.client_address(peer, sent.get(_FORWARDED, "")), prefix
 
 
 def _headers(rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -3,7 +3,7 @@
 from billing.auth.principal import Principal
 from llm.admission.authentication import Authentication
 from llm.configuration.committed import CommittedConfig
-from llm.configuration.disk_writer import Keeper
+from llm.configuration.disk_writer import DiskWriter
 from llm.configuration.last_known import LastKnown
 from llm.configuration.live import LiveConfig
 from llm.configuration.snapshot import Snapshot
@@ -13,7 +13,7 @@ from valuecanvas.core.errors import Unavailable
 Readable = Snapshot | LastKnown
 
 
-class Reader:
+class FreeReads:
     """Serves flags and prompts, also in a process that never reached the database.
 
     That one answers from what the last ones left on disk, until it is loaded.
@@ -25,7 +25,7 @@ class Reader:
         authentication: Authentication,
         config: LiveConfig,
         committed: CommittedConfig,
-        keeper: Keeper,
+        keeper: DiskWriter,
     ) -> None:
         self._authentication = authentication
         self._config = config

@@ -16,7 +16,7 @@ from valuecanvas.core.db.group_commit import BatchUnavailable
 from valuecanvas.core.errors import LedgerUnavailable
 
 
-class Holder:
+class Reservations:
     """Asks the ledger. One per process."""
 
     def __init__(self, ledger: Ledger, journal: Journal, tokenizer: Tokenizer) -> None:

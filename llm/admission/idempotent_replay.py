@@ -6,7 +6,7 @@ from billing.auth.lookups import Lookups
 from billing.ledger import Claim, claims
 from billing.ledger.claims import Answered, Used
 from llm.admission.refusals import clash
-from llm.types import Repeated
+from llm.types import ReplayedCall
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import Unavailable
 
@@ -16,7 +16,7 @@ WITHIN_S = 1.8
 AT_ONCE = 20
 
 
-class FirstUses:
+class IdempotentReplays:
     """Reads claims and bills. Whoever asks often shares a few large queries."""
 
     def __init__(self, db: DbThread) -> None:
@@ -35,9 +35,9 @@ class FirstUses:
         except (Unavailable, TimeoutError):
             return None
 
-    async def repeated(self, used: Used) -> Repeated:
+    async def repeated(self, used: Used) -> ReplayedCall:
         """The first answer, with its bill. Raises GatewayError: there is none to give."""
         if not isinstance(used, Answered):
             raise clash(used)
         bill = await self._bills.get(used.request_id)
-        return Repeated(used.request_id, used.stored, bill)
+        return ReplayedCall(used.request_id, used.stored, bill)

@@ -7,7 +7,7 @@ from llm.cache.entry import Entry
 from llm.replies import stored
 from llm.resolve.plan import party
 from llm.settlement import settlement
-from llm.settlement.token_count import own_prompt
+from llm.settlement.token_count import count_prompt
 from llm.types import Call, Plan
 
 # Added to the model's total timeout: settling may wait for the database.
@@ -38,7 +38,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
         party=party(plan.principal),
         quota=plan.tier.daily_requests,
         epoch=plan.epoch,
-        facts=settlement.facts(call, plan),
+        facts=settlement.usage_facts(call, plan),
         charge=Charge(
             saved=entry.cost,
             cached=True,
@@ -63,11 +63,11 @@ def _facts(
 ) -> dict[str, object]:
     """What the living need to bill this request if our process dies."""
     return {
-        **settlement.facts(call, plan),
+        **settlement.usage_facts(call, plan),
         "journal": journal,
         "claim": claim.id if claim else None,
         "unpriced": [one.unpriced for one in plan.candidates],
-        "prompt_tokens": own_prompt(plan),
+        "prompt_tokens": count_prompt(plan),
         "routes": [
             [
                 one.provider.key,

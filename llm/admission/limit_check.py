@@ -5,7 +5,7 @@ import time
 import uuid
 
 from billing.ledger import UNFIT, BudgetRefused, Check, Ledger, Refusal
-from llm.admission.hold import Holder
+from llm.admission.hold import Reservations
 from llm.admission.refusals import refusal
 from llm.resolve.plan import party
 from llm.types import Call, Plan
@@ -23,7 +23,7 @@ SIZE = 10_000
 class LimitCheck:
     """Asks the ledger, and remembers its answers shortly. One per process."""
 
-    def __init__(self, ledger: Ledger, holder: Holder) -> None:
+    def __init__(self, ledger: Ledger, holder: Reservations) -> None:
         self._ledger = ledger
         self._holder = holder
         self._known: Lru[tuple[uuid.UUID, str, int], tuple[float, Refusal | None]]

@@ -9,7 +9,7 @@ RETRY_AFTER_S = 1
 FREE_BYTES = 65_536
 
 
-class Room:
+class LoadLimit:
     """Seats for requests under way, and bytes for their bodies.
 
     A stream keeps its own until it has ended.
@@ -49,22 +49,22 @@ def _full(why: str) -> Unavailable:
     )
 
 
-class Seat:
+class LoadSlot:
     """One request's; freeing it once more, or before it was taken, does nothing."""
 
     __slots__ = ("_bytes", "_bytes_room", "_room")
 
     def __init__(self) -> None:
-        self._room: Room | None = None
-        self._bytes_room: Room | None = None
+        self._room: LoadLimit | None = None
+        self._bytes_room: LoadLimit | None = None
         self._bytes = 0
 
-    def take(self, room: Room) -> None:
+    def take(self, room: LoadLimit) -> None:
         """Raises Unavailable if every seat is taken."""
         room.enter()
         self._room = room
 
-    def count(self, room: Room, size: int) -> None:
+    def count(self, room: LoadLimit, size: int) -> None:
         """The body has `size` bytes by now. Raises Unavailable if that is too much."""
         more = size - FREE_BYTES - self._bytes
         if more > 0:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from llm.admission.ledger_items import LEASE_SLACK_S
 from llm.admission.limit_check import LimitCheck
-from llm.admission.quota_denials import Denials
+from llm.admission.quota_denials import QuotaDenials
 from llm.admission.refusals import refusal
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
-from llm.coalesce.flights import Flights
+from llm.coalesce.flights import SharedCalls
 from llm.limits.limiter import Limiter
 from llm.limits.refusal import error as limit_error
-from llm.limits.types import Refused, Subject, Taken, subjects
-from llm.shared_call import Flight
-from llm.types import Call, Place, Plan
+from llm.limits.types import LimitRefused, MinuteUse, Subject, subjects
+from llm.shared_call import SharedCall
+from llm.types import CachePlace, Call, Plan
 from valuecanvas.core.errors import TooManyRequests
 from valuecanvas.core.ids import uuid7
 
@@ -23,14 +23,14 @@ COALESCING = "coalescing"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookupResult:
     """What is there already: a stored answer, or a call under way."""
 
-    place: Place | None = None
+    place: CachePlace | None = None
     entry: Entry | None = None
-    flight: Flight | None = None
+    flight: SharedCall | None = None
     leading: bool = False
-    taken: Taken | None = None
+    taken: MinuteUse | None = None
 
 
 class Lookup:
@@ -39,9 +39,9 @@ class Lookup:
     def __init__(
         self,
         cache: Cache,
-        flights: Flights,
+        flights: SharedCalls,
         limiter: Limiter,
-        denials: Denials,
+        denials: QuotaDenials,
         limit_check: LimitCheck,
     ) -> None:
         self._cache = cache
@@ -50,7 +50,7 @@ class Lookup:
         self._denials = denials
         self._limit_check = limit_check
 
-    async def look(self, call: Call, plan: Plan) -> Look:
+    async def look(self, call: Call, plan: Plan) -> LookupResult:
         """Minute limits, and a stored answer or the same request under way.
 
         Raises TooManyRequests, of the limit that lasts longest.
@@ -67,14 +67,14 @@ class Lookup:
             raise await self._limit_check.longest(call, plan, error) from None
         return look
 
-    async def _look(self, call: Call, plan: Plan) -> Look:
+    async def _look(self, call: Call, plan: Plan) -> LookupResult:
         place = self._cache.place(call, plan)
         limited = subjects(plan.principal, plan.tier)
         if place is None:
-            return Look(taken=await self._count(plan, limited))
+            return LookupResult(taken=await self._count(plan, limited))
         if not limited:
             found = await self._stored(call, plan, place)
-            return Look(place, *found)
+            return LookupResult(place, *found)
         looking = asyncio.create_task(self._stored(call, plan, place))
         try:
             counted = await self._count(plan, limited)
@@ -82,7 +82,7 @@ class Lookup:
             looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
             raise
         try:
-            return Look(place, *await looking, counted)
+            return LookupResult(place, *await looking, counted)
         except BaseException:
             # Cancelled, perhaps when the look was done already.
             looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
@@ -91,8 +91,8 @@ class Lookup:
             raise
 
     async def _stored(
-        self, call: Call, plan: Plan, place: Place
-    ) -> tuple[Entry | None, Flight | None, bool]:
+        self, call: Call, plan: Plan, place: CachePlace
+    ) -> tuple[Entry | None, SharedCall | None, bool]:
         """A stored answer, or a call under way, and whether this one leads it."""
         if COALESCING in plan.chosen.off:
             return await self._cache.read(place, call.directives), None, False
@@ -100,13 +100,15 @@ class Lookup:
 
     def _looked_in_vain(
         self,
-        place: Place,
-        looking: "asyncio.Task[tuple[Entry | None, Flight | None, bool]]",
+        place: CachePlace,
+        looking: "asyncio.Task[tuple[Entry | None, SharedCall | None, bool]]",
     ) -> None:
         if not looking.cancelled() and looking.exception() is None:
-            self.let_go(Look(place, *looking.result()))
+            self.let_go(LookupResult(place, *looking.result()))
 
-    async def _count(self, plan: Plan, limited: tuple[Subject, ...]) -> Taken | None:
+    async def _count(
+        self, plan: Plan, limited: tuple[Subject, ...]
+    ) -> MinuteUse | None:
         """Count the request in its minute. Raises TooManyRequests."""
         if not limited:
             return None
@@ -117,11 +119,11 @@ class Lookup:
             tokens=shape.prompt_tokens + plan.max_output * shape.choices,
             lease_s=plan.longest_s + LEASE_SLACK_S,
         )
-        if isinstance(taken, Refused):
+        if isinstance(taken, LimitRefused):
             raise limit_error(taken, shape.prompt_tokens, shape.choices)
         return taken
 
-    def let_go(self, look: Look, *, answered: bool = False) -> None:
+    def let_go(self, look: LookupResult, *, answered: bool = False) -> None:
         """The request goes no further: whoever waits for it starts anew."""
         if look.leading and look.flight is not None:
             self._flights.failed(look.flight, None)

@@ -31,7 +31,7 @@ class _Denial:
     answer: QuotaRefused | None = None
 
 
-class Denials:
+class QuotaDenials:
     """The process's remembered refusals. Without Redis there are none."""
 
     def __init__(self, store: Store) -> None:

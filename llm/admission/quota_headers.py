@@ -36,7 +36,7 @@ class _Known:
     limit: int
 
 
-class Standings:
+class QuotaHeaders:
     """Tells refused callers how they stand. One per process."""
 
     def __init__(

@@ -11,7 +11,16 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from llm.breaker.machine import Machine
-from llm.breaker.types import Event, Look, Name, Pass, Rejected, Report, State, Told
+from llm.breaker.types import (
+    BreakerAnswer,
+    BreakerReport,
+    BreakerState,
+    BreakerView,
+    Event,
+    Name,
+    Pass,
+    Rejected,
+)
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
@@ -20,7 +29,7 @@ BELIEVED_S = 0.2
 # Successes of a healthy breaker are told together, at the latest after this, in seconds.
 TELL_AFTER_S = 1.0
 
-OnTransition = Callable[[Name, State, State, str], None]
+OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
 
 
 @dataclass(slots=True)
@@ -45,10 +54,10 @@ async def free(store: Store, name: Name, owner: str) -> None:
     await store.run(SCRIPT, redis_key(store.prefix, name), "free", owner)
 
 
-def read_look(reply: list[Any]) -> Look:
+def read_look(reply: list[Any]) -> BreakerView:
     state, _, reason, completed, failures, retry, throttled, _ = reply
-    return Look(
-        State(_text(state)), _text(reason), completed, failures, retry, throttled
+    return BreakerView(
+        BreakerState(_text(state)), _text(reason), completed, failures, retry, throttled
     )
 
 
@@ -83,7 +92,9 @@ class Board:
             return answer
         view.generation = answer.generation
         if answer.probe:
-            self._on_transition(name, State.OPEN, State.HALF_OPEN, "probing")
+            self._on_transition(
+                name, BreakerState.OPEN, BreakerState.HALF_OPEN, "probing"
+            )
         else:
             view.fresh_until = time.monotonic() + BELIEVED_S
         return answer
@@ -109,7 +120,7 @@ class Board:
         successes = 1 if event is Event.OK else 0
         if leave.generation == view.generation and not leave.local:
             successes += self._taken(view)
-        report = Report(
+        report = BreakerReport(
             event=event,
             generation=leave.generation,
             successes=successes,
@@ -127,7 +138,7 @@ class Board:
         except (StoreDown, RedisError):
             self._tell_local(name, view, report)
 
-    async def look(self, name: Name) -> Look:
+    async def look(self, name: Name) -> BreakerView:
         """The breaker as it stands."""
         try:
             reply = await self._store.run(
@@ -156,9 +167,9 @@ class Board:
         )
         if reply[0] == b"pass":
             return Pass(reply[1], probe=bool(reply[2]))
-        return Rejected(State(_text(reply[1])), _text(reply[2]), reply[3])
+        return Rejected(BreakerState(_text(reply[1])), _text(reply[2]), reply[3])
 
-    async def _tell_redis(self, name: Name, view: _View, report: Report) -> None:
+    async def _tell_redis(self, name: Name, view: _View, report: BreakerReport) -> None:
         before, state, generation, reason, failing = await self._store.run(
             SCRIPT,
             redis_key(self._store.prefix, name),
@@ -169,9 +180,9 @@ class Board:
             report.wait_ms,
             report.jitter,
         )
-        told = Told(
-            State(_text(before)),
-            State(_text(state)),
+        told = BreakerAnswer(
+            BreakerState(_text(before)),
+            BreakerState(_text(state)),
             generation,
             _text(reason),
             bool(failing),
@@ -184,15 +195,15 @@ class Board:
             return Pass(answer.generation, answer.probe, local=True)
         return answer
 
-    def _tell_local(self, name: Name, view: _View, report: Report) -> None:
+    def _tell_local(self, name: Name, view: _View, report: BreakerReport) -> None:
         told = view.machine.tell(_now_ms(), report)
         if told.before is not told.state:
             self._on_transition(name, told.before, told.state, told.reason)
 
-    def _look_local(self, view: _View) -> Look:
+    def _look_local(self, view: _View) -> BreakerView:
         machine, now = view.machine, _now_ms()
         completed, failures = machine.counts(now)
-        return Look(
+        return BreakerView(
             machine.state,
             machine.reason,
             completed,
@@ -201,10 +212,10 @@ class Board:
             max(machine.throttled - now, 0),
         )
 
-    def _took(self, name: Name, view: _View, told: Told) -> None:
+    def _took(self, name: Name, view: _View, told: BreakerAnswer) -> None:
         view.generation = told.generation
         view.failing = told.failing
-        if told.state is not State.CLOSED:
+        if told.state is not BreakerState.CLOSED:
             view.fresh_until = 0.0
         if told.before is not told.state:
             self._on_transition(name, told.before, told.state, told.reason)
@@ -214,14 +225,16 @@ class Board:
         if view.successes:
             self._later(self._tell_quietly(name, view, self._pending(view)))
 
-    async def _tell_quietly(self, name: Name, view: _View, report: Report) -> None:
+    async def _tell_quietly(
+        self, name: Name, view: _View, report: BreakerReport
+    ) -> None:
         try:
             await self._tell_redis(name, view, report)
         except (StoreDown, RedisError):
             self._tell_local(name, view, report)
 
-    def _pending(self, view: _View) -> Report:
-        return Report(Event.OK, view.generation, successes=self._taken(view))
+    def _pending(self, view: _View) -> BreakerReport:
+        return BreakerReport(Event.OK, view.generation, successes=self._taken(view))
 
     def _taken(self, view: _View) -> int:
         count, view.successes = view.successes, 0

@@ -10,12 +10,12 @@ from llm.breaker.types import (
     LEAST_COMPLETED,
     MOST_THROTTLE_MS,
     OPEN_MS,
+    BreakerAnswer,
+    BreakerReport,
+    BreakerState,
     Event,
     Pass,
     Rejected,
-    Report,
-    State,
-    Told,
 )
 
 
@@ -23,7 +23,7 @@ from llm.breaker.types import (
 class Machine:
     """One breaker. `now` is milliseconds of any steady clock."""
 
-    state: State = State.CLOSED
+    state: BreakerState = BreakerState.CLOSED
     generation: int = 0
     until: int = 0
     reason: str = ""
@@ -37,19 +37,19 @@ class Machine:
         """Leave to make one call, or how long to stay away."""
         if self.throttled > now:
             return Rejected(self.state, "throttled", self.throttled - now)
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return Pass(self.generation)
-        if self.state is State.OPEN:
+        if self.state is BreakerState.OPEN:
             if now < self.until:
                 return Rejected(self.state, self.reason, self.until - now)
-            self.state, self.lease = State.HALF_OPEN, 0
+            self.state, self.lease = BreakerState.HALF_OPEN, 0
         if self.lease > now:
             return Rejected(self.state, "probing", self.lease - now)
         self.generation += 1
         self.lease = now + lease_ms
         return Pass(self.generation, probe=True)
 
-    def tell(self, now: int, report: Report) -> Told:
+    def tell(self, now: int, report: BreakerReport) -> BreakerAnswer:
         """Take in the result of a call."""
         before = self.state
         if report.event is Event.THROTTLED:
@@ -58,7 +58,7 @@ class Machine:
         if report.generation == self.generation:
             self._current(now, report)
         completed, failures = self.counts(now)
-        return Told(
+        return BreakerAnswer(
             before,
             self.state,
             self.generation,
@@ -73,15 +73,15 @@ class Machine:
         failures = sum(bucket[1] for bucket in live)
         return sum(bucket[0] for bucket in live) + failures, failures
 
-    def _current(self, now: int, report: Report) -> None:
-        if self.state is State.HALF_OPEN:
+    def _current(self, now: int, report: BreakerReport) -> None:
+        if self.state is BreakerState.HALF_OPEN:
             self._probe_ended(now, report)
-        elif self.state is State.CLOSED:
+        elif self.state is BreakerState.CLOSED:
             self._counted(now, report)
 
-    def _probe_ended(self, now: int, report: Report) -> None:
+    def _probe_ended(self, now: int, report: BreakerReport) -> None:
         if report.event is Event.OK:
-            self.state, self.reason = State.CLOSED, "probe succeeded"
+            self.state, self.reason = BreakerState.CLOSED, "probe succeeded"
             self.generation += 1
             self.consecutive = 0
             self.window.clear()
@@ -90,7 +90,7 @@ class Machine:
         else:
             self._open(now, report, f"probe: {report.event}")
 
-    def _counted(self, now: int, report: Report) -> None:
+    def _counted(self, now: int, report: BreakerReport) -> None:
         slot = now // BUCKET_MS
         for old in [n for n in self.window if n <= slot - BUCKETS]:
             del self.window[old]
@@ -105,16 +105,16 @@ class Machine:
         elif report.event in (Event.AUTH, Event.BILLING):
             self._open(now, report, str(report.event))
 
-    def _judge(self, now: int, report: Report) -> None:
+    def _judge(self, now: int, report: BreakerReport) -> None:
         completed, failures = self.counts(now)
         if self.consecutive >= CONSECUTIVE:
             self._open(now, report, f"{self.consecutive} failures in a row")
         elif completed >= LEAST_COMPLETED and failures * 2 > completed:
             self._open(now, report, f"{failures} of {completed} calls failed")
 
-    def _open(self, now: int, report: Report, reason: str) -> None:
+    def _open(self, now: int, report: BreakerReport, reason: str) -> None:
         length = BILLING_MS if report.event is Event.BILLING else OPEN_MS
-        self.state, self.reason = State.OPEN, reason
+        self.state, self.reason = BreakerState.OPEN, reason
         self.until = now + int(length * (1 - min(max(report.jitter, 0.0), 0.1)))
         self.generation += 1
         self.lease = 0

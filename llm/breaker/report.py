@@ -8,21 +8,21 @@ from django.conf import settings
 from django.utils import timezone
 
 from llm.breaker.board import SCRIPT, read_look, redis_key
-from llm.breaker.types import Look, Name, State
+from llm.breaker.types import BreakerState, BreakerView, Name
 from llm.configuration.facts import OverrideFacts, load_overrides, load_routes
 
 
-class Unreadable(Exception):
+class UnreadableReport(Exception):
     """Redis did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerState:
+class BreakerStatus:
     """One breaker as it stands."""
 
     provider: str
     upstream_model: str
-    state: State
+    state: BreakerState
     reason: str
     completed: int
     failures: int
@@ -30,7 +30,7 @@ class BreakerState:
     throttled_until: dt.datetime | None
 
 
-def states() -> list[BreakerState]:
+def states() -> list[BreakerStatus]:
     """Every breaker that a route uses. Raises Unreadable."""
     pairs = {(route.provider, route.upstream_model) for route in load_routes().values()}
     now = timezone.now()
@@ -39,7 +39,7 @@ def states() -> list[BreakerState]:
     return [_state(name, look, now, overrides) for name, look in looks]
 
 
-def _looks(names: list[Name]) -> list[tuple[Name, Look]]:
+def _looks(names: list[Name]) -> list[tuple[Name, BreakerView]]:
     client = redis.from_url(
         settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
     )
@@ -60,17 +60,17 @@ def _looks(names: list[Name]) -> list[tuple[Name, Look]]:
                 for name in names
             ]
     except redis.RedisError as error:
-        raise Unreadable(type(error).__name__) from error
+        raise UnreadableReport(type(error).__name__) from error
 
 
 def _state(
-    name: Name, look: Look, now: dt.datetime, overrides: list[OverrideFacts]
-) -> BreakerState:
+    name: Name, look: BreakerView, now: dt.datetime, overrides: list[OverrideFacts]
+) -> BreakerStatus:
     state, reason = look.state, look.reason
     for one in overrides:
         if one.provider == name.provider and one.upstream_model in ("", name.model):
-            state, reason = State(one.state), one.reason
-    return BreakerState(
+            state, reason = BreakerState(one.state), one.reason
+    return BreakerStatus(
         name.provider,
         name.model,
         state,

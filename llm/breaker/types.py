@@ -12,7 +12,7 @@ BILLING_MS = 300_000
 MOST_THROTTLE_MS = 60_000
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
@@ -46,13 +46,13 @@ class Pass:
 class Rejected:
     """Stay away for `retry_ms`."""
 
-    state: State
+    state: BreakerState
     reason: str
     retry_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BreakerReport:
     """What a caller tells of its call; `successes` are those not told yet."""
 
     event: Event
@@ -72,10 +72,10 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BreakerView:
     """A breaker as it stands, for people."""
 
-    state: State
+    state: BreakerState
     reason: str
     completed: int
     failures: int
@@ -84,11 +84,11 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BreakerAnswer:
     """The breaker after a report; `before` differs from `state` on a transition."""
 
-    before: State
-    state: State
+    before: BreakerState
+    state: BreakerState
     generation: int
     reason: str
     failing: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from llm.cache.calls import Calls
+from llm.cache.calls import OpenCalls
 from llm.cache.merge import merge, put_once
 from valuecanvas.core import json_numbers
 
@@ -31,7 +31,7 @@ class _Choice:
         self._index = index
         self._message: dict[str, Any] = {"role": "assistant", "content": None}
         self._texts: dict[str, list[str]] = {}
-        self._calls = Calls()
+        self._calls = OpenCalls()
         self._more: dict[str, Any] = {}
 
     def add(self, part: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from llm.cache import entry, key
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry, Form
-from llm.types import Call, Place, Plan
+from llm.types import CachePlace, Call, Plan
 from valuecanvas.core.cache_policy import CachePolicy, join_policies, wants_variety
 from valuecanvas.core.storage.store import Store, StoreDown
 
@@ -27,7 +27,7 @@ class Cache:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def place(self, call: Call, plan: Plan) -> Place | None:
+    def place(self, call: Call, plan: Plan) -> CachePlace | None:
         """Where this call's answer belongs; None: it may not be cached at all."""
         wanted = call.directives
         if not (wanted.read or wanted.write) or call.endpoint not in ENDPOINTS:
@@ -36,9 +36,9 @@ class Cache:
             return None
         if not _may_repeat(plan):
             return None
-        return Place(key.digest(call.endpoint, plan), key.tenant(plan))
+        return CachePlace(key.digest(call.endpoint, plan), key.tenant(plan))
 
-    async def read(self, place: Place, wanted: Directives) -> Entry | None:
+    async def read(self, place: CachePlace, wanted: Directives) -> Entry | None:
         """The answer stored at `place`, if it may be used. Redis away: none."""
         if not wanted.read:
             return None
@@ -48,7 +48,7 @@ class Cache:
             return None
         return self.open(place, wanted, value) if value else None
 
-    def open(self, place: Place, wanted: Directives, value: bytes) -> Entry | None:
+    def open(self, place: CachePlace, wanted: Directives, value: bytes) -> Entry | None:
         """The answer in `value`, if it is genuine and young enough."""
         found = entry.unpack(value, tenant=place.tenant, key=place.key)
         if found is None:
@@ -59,7 +59,7 @@ class Cache:
             None if wanted.max_age_s is not None and age > wanted.max_age_s else found
         )
 
-    def put(self, place: Place, wanted: Directives, answer: Entry) -> None:
+    def put(self, place: CachePlace, wanted: Directives, answer: Entry) -> None:
         """Store the answer in the background."""
         if not wanted.write or len(answer.body) > entry.MOST_BYTES:
             return
@@ -72,7 +72,7 @@ class Cache:
         milliseconds = int(ttl * spread * 1000)
         self._store.post("SET", self.name(place), value, "PX", milliseconds)
 
-    def name(self, place: Place) -> str:
+    def name(self, place: CachePlace) -> str:
         """The answer's name in Redis; its lead has the same hash tag."""
         return f"{self._store.prefix}:cache:{{{place.key}}}"
 

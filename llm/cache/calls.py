@@ -61,7 +61,7 @@ class _Call:
             return False
 
 
-class Calls:
+class OpenCalls:
     """The calls of one message, in the order of their numbers."""
 
     def __init__(self) -> None:

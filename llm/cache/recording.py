@@ -4,14 +4,14 @@ from llm.cache.entry import Entry, Form
 from llm.cache.transcript import Transcript
 from llm.dialects.base import StreamReader
 from llm.replies.stored import usage_of
-from llm.settlement.outcome import Outcome, entry_of
-from llm.types import Held
+from llm.settlement.outcome import RequestOutcome, entry_of
+from llm.types import AdmittedCall
 
 
 class Recording:
     """A chat is joined to a whole answer; a Response is kept as it came."""
 
-    def __init__(self, held: Held, reader: StreamReader) -> None:
+    def __init__(self, held: AdmittedCall, reader: StreamReader) -> None:
         self._reader = reader
         as_it_came = held.place is not None and held.call.endpoint == "responses"
         self._transcript = Transcript() if as_it_came else None
@@ -27,7 +27,7 @@ class Recording:
         assembly = self._reader.assembly
         return self._reader.natural and (assembly is None or assembly.natural)
 
-    def entry(self, outcome: Outcome, ending: bytes) -> Entry | None:
+    def entry(self, outcome: RequestOutcome, ending: bytes) -> Entry | None:
         """The answer that ended with `ending`; None where it cannot be kept."""
         if self._transcript is not None:
             body = self._transcript.whole(ending)

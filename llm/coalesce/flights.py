@@ -14,9 +14,9 @@ from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.coalesce.bus import Bus
 from llm.coalesce.sides import Followed, Led
-from llm.coalesce.watch import Watch
-from llm.shared_call import Flight, SharedFailure, State
-from llm.types import Place
+from llm.coalesce.watch import LeaderWatch
+from llm.shared_call import SharedCall, SharedCallState, SharedFailure
+from llm.types import CachePlace
 from valuecanvas.core.cancel import end
 from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.storage.store import Script, Store, StoreDown
@@ -34,14 +34,14 @@ def lease_ms() -> int:
     return int(settings.COALESCE_LEASE_S * 1000)
 
 
-class Flights:
+class SharedCalls:
     """The calls under way. One per process, on one event loop."""
 
     def __init__(self, store: Store, cache: Cache, bus_url: str, me: str) -> None:
         self._store = store
         self._cache = cache
         self._bus = Bus(bus_url, store, me, self._heard)
-        self._watch = Watch(self._bus, self._leaders, self._bury)
+        self._watch = LeaderWatch(self._bus, self._leaders, self._bury)
         self._led: dict[str, Led] = {}
         self._followed: dict[str, Followed] = {}
         self._task: asyncio.Task[None] | None = None
@@ -64,8 +64,8 @@ class Flights:
         await self._bus.stop()
 
     async def look(
-        self, place: Place, wanted: Directives
-    ) -> tuple[Entry | None, Flight | None, bool]:
+        self, place: CachePlace, wanted: Directives
+    ) -> tuple[Entry | None, SharedCall | None, bool]:
         """(a stored answer, or a flight, and whether the caller leads it)."""
         if not wanted.read:
             return None, None, False
@@ -73,7 +73,7 @@ class Flights:
         if found is not None:
             return None, found, False
         # Taken before the first await: of two callers here, one leads.
-        led = Led(Flight(place.key, relay=self._relay), place)
+        led = Led(SharedCall(place.key, relay=self._relay), place)
         self._led[place.key] = led
         try:
             value, leader = await self._store.run_on(
@@ -99,12 +99,12 @@ class Flights:
             return None, led.flight, True
         return None, self._follow(led, leader.decode()), False
 
-    def landed(self, flight: Flight, entry: Entry) -> None:
+    def landed(self, flight: SharedCall, entry: Entry) -> None:
         """The leader has the whole answer."""
         flight.land(entry)
         self._forget(flight)
 
-    def failed(self, flight: Flight, error: GatewayError | None) -> None:
+    def failed(self, flight: SharedCall, error: GatewayError | None) -> None:
         """The leader has no answer; without `error` the others try themselves."""
         if error is None:
             flight.lose()
@@ -114,12 +114,12 @@ class Flights:
             flight.fail(SharedFailure(told, error.headers))
         self._forget(flight)
 
-    def unshared(self, flight: Flight) -> None:
+    def unshared(self, flight: SharedCall) -> None:
         """The leader's answer cannot be given to others: they ask by themselves."""
         flight.unshare()
         self._forget(flight)
 
-    def passed_by(self, flight: Flight) -> None:
+    def passed_by(self, flight: SharedCall) -> None:
         """Somebody found it, but does not follow."""
         if not flight.followers:
             self._left(flight)
@@ -135,12 +135,12 @@ class Flights:
             self._ended(followed)
             followed.flight.lose()
 
-    def _under_way(self, place: Place) -> Flight | None:
+    def _under_way(self, place: CachePlace) -> SharedCall | None:
         led, followed = self._led.get(place.key), self._followed.get(place.key)
         found = led or followed
         return found.flight if found else None
 
-    def _follow(self, led: Led, leader: str) -> Flight:
+    def _follow(self, led: Led, leader: str) -> SharedCall:
         """Turn a flight that was to be led into one that another process leads."""
         del self._led[led.place.key]
         led.flight.relay = None
@@ -150,7 +150,7 @@ class Flights:
         self._ask(followed)
         return led.flight
 
-    def _left(self, flight: Flight) -> None:
+    def _left(self, flight: SharedCall) -> None:
         """Nobody here follows it any more: its leader need not go on for us."""
         followed = self._followed.get(flight.key)
         if followed is None or followed.flight is not flight:
@@ -165,7 +165,7 @@ class Flights:
         ask = {"t": "follow", "k": followed.place.key, "from": self._bus.me}
         self._bus.send(followed.leader, ask)
 
-    def _forget(self, flight: Flight) -> None:
+    def _forget(self, flight: SharedCall) -> None:
         led = self._led.get(flight.key)
         if led is not None and led.flight is flight:
             self._drop(led)
@@ -193,7 +193,7 @@ class Flights:
 
     # Leading: what other processes hear.
 
-    def _relay(self, flight: Flight, events: list[bytes]) -> None:
+    def _relay(self, flight: SharedCall, events: list[bytes]) -> None:
         led = self._led.get(flight.key)
         if led is None:
             return
@@ -289,10 +289,10 @@ class Flights:
         entry = followed.entry_in(message)
         if entry is not None:
             flight.land(entry)
-        elif state == State.FAILED.value:
+        elif state == SharedCallState.FAILED.value:
             error, sent = message.get("error"), message.get("headers")
             flight.fail(SharedFailure(error or {}, sent))
-        elif state == State.UNSHARED.value:
+        elif state == SharedCallState.UNSHARED.value:
             flight.unshare()
         else:
             flight.lose()

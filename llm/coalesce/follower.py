@@ -6,20 +6,20 @@ from dataclasses import replace
 
 from billing.ledger import Stored
 from llm.cache.entry import Entry, Form
-from llm.coalesce.resume import CannotResume, Resume, error_event
+from llm.coalesce.resume import CannotResume, StreamResumption, error_event
 from llm.replies import headers, stored
-from llm.settlement.outcome import Outcome, refused
-from llm.settlement.settlement import Settler
-from llm.shared_call import Flight, State
+from llm.settlement.outcome import RequestOutcome, refund_outcome
+from llm.settlement.settlement import Settlement
+from llm.shared_call import SharedCall, SharedCallState
 from llm.types import (
     CLIENT_GONE,
+    AdmittedCall,
     Call,
-    Following,
-    Held,
+    FollowingCall,
     Reply,
     StreamReply,
 )
-from llm.upstream.attempts import Journey
+from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import Unavailable
 
 Answer = Reply | StreamReply
@@ -39,7 +39,7 @@ class FollowedStream:
     """
 
     def __init__(
-        self, settler: Settler, following: Following, sent: dict[str, str]
+        self, settler: Settlement, following: FollowingCall, sent: dict[str, str]
     ) -> None:
         self.held, self.flight = following.held, following.flight
         self.headers = sent
@@ -55,7 +55,10 @@ class FollowedStream:
             async for events in self.flight.follow():
                 self.passed += events
                 yield b"".join(events)
-            if self.flight.state is State.LANDED and self.flight.entry is not None:
+            if (
+                self.flight.state is SharedCallState.LANDED
+                and self.flight.entry is not None
+            ):
                 yield await self._finished(self.flight.entry)
             else:
                 self.lost = self._ended = True
@@ -68,7 +71,7 @@ class FollowedStream:
             return
         self._ended = True
         self.flight.leave()
-        outcome = Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
         await self._settler.settle(_journey(self.held), outcome, wait=False)
 
     async def go_on(self, reply: Answer) -> AsyncGenerator[bytes, None]:
@@ -77,7 +80,7 @@ class FollowedStream:
             if self.passed and self.held.call.endpoint == "responses":
                 # Its events are numbered, and carry ids of the first answer.
                 raise CannotResume
-            resume = Resume(self.passed)
+            resume = StreamResumption(self.passed)
             async for part in self._parts_of(reply):
                 if out := resume.feed(part):
                     yield out
@@ -123,10 +126,10 @@ class FollowedStream:
 class Followers:
     """Answers followers. One per process."""
 
-    def __init__(self, settler: Settler) -> None:
+    def __init__(self, settler: Settlement) -> None:
         self._settler = settler
 
-    async def answer(self, following: Following) -> Reply | FollowedStream:
+    async def answer(self, following: FollowingCall) -> Reply | FollowedStream:
         """The shared answer, whole or as a stream.
 
         Raises LeaderLost, and GatewayError: what the leader was told.
@@ -150,11 +153,11 @@ class Followers:
             if flight.error is None:
                 raise LeaderLost
             told = flight.error.copy()
-            await self._settler.settle(_journey(held), refused(told))
+            await self._settler.settle(_journey(held), refund_outcome(told))
             raise told
         return await self._whole(held, entry)
 
-    async def _whole(self, held: Held, entry: Entry) -> Reply:
+    async def _whole(self, held: AdmittedCall, entry: Entry) -> Reply:
         sent = _headers(held, entry)
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = "0.000000"
@@ -164,11 +167,13 @@ class Followers:
         )
         return Reply(200, sent, entry.body, summary)
 
-    async def _left(self, held: Held, error: BaseException) -> None:
+    async def _left(self, held: AdmittedCall, error: BaseException) -> None:
         """Cancelled while it waited: nothing was delivered."""
-        outcome = refused(Unavailable("The request was abandoned.", code="abandoned"))
+        outcome = refund_outcome(
+            Unavailable("The request was abandoned.", code="abandoned")
+        )
         if CLIENT_GONE in error.args:
-            outcome = Outcome(CLIENT_GONE, error_code=CLIENT_GONE)
+            outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
         await self._settler.settle(_journey(held), outcome, wait=False)
 
 
@@ -202,27 +207,27 @@ class FollowedParts:
         await self._followed.leave()
 
 
-def call_again(call: Call, flight: Flight) -> Call:
+def call_again(call: Call, flight: SharedCall) -> Call:
     """The call as its follower makes it after all; alone, where sharing is in vain."""
-    if flight.state is State.LOST and call.leaders_lost < MOST_LEADERS:
+    if flight.state is SharedCallState.LOST and call.leaders_lost < MOST_LEADERS:
         return replace(call, leaders_lost=call.leaders_lost + 1)
     return replace(call, directives=replace(call.directives, read=False))
 
 
-def _journey(held: Held) -> Journey:
-    return Journey(held)
+def _journey(held: AdmittedCall) -> Attempts:
+    return Attempts(held)
 
 
-def _shared(entry: Entry) -> Outcome:
-    return Outcome("ok", tokens=stored.tokens_of(entry), shared=entry)
+def _shared(entry: Entry) -> RequestOutcome:
+    return RequestOutcome("ok", tokens=stored.tokens_of(entry), shared=entry)
 
 
-def _headers(held: Held, entry: Entry | None) -> dict[str, str]:
+def _headers(held: AdmittedCall, entry: Entry | None) -> dict[str, str]:
     sent = {
-        **headers.admitted(held.admitted),
+        **headers.quota_headers(held.admitted),
         "x-valuecanvas-epoch": str(held.plan.epoch),
         "x-valuecanvas-cache": "coalesced",
-        **headers.planned(held.plan),
+        **headers.plan_headers(held.plan),
     }
     if entry is not None:
         sent["x-valuecanvas-provider"] = entry.provider

@@ -19,7 +19,7 @@ class CannotResume(Exception):
     """The new answer begins otherwise, or the old one was more than plain text."""
 
 
-class Resume:
+class StreamResumption:
     """Passes on what comes after the text that was `passed` already."""
 
     def __init__(self, passed: list[bytes]) -> None:

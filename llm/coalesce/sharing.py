@@ -2,19 +2,19 @@
 
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
-from llm.coalesce.flights import Flights
-from llm.types import Held
+from llm.coalesce.flights import SharedCalls
+from llm.types import AdmittedCall
 from valuecanvas.core.errors import GatewayError
 
 
 class AnswerSharing:
     """One per process. Does nothing for a request that shares nothing."""
 
-    def __init__(self, cache: Cache, flights: Flights) -> None:
+    def __init__(self, cache: Cache, flights: SharedCalls) -> None:
         self._cache = cache
         self._flights = flights
 
-    def add(self, held: Held, events: list[bytes]) -> None:
+    def add(self, held: AdmittedCall, events: list[bytes]) -> None:
         """More of a stream has come."""
         flight = held.flight
         if flight is None or not events:
@@ -24,7 +24,7 @@ class AnswerSharing:
             self._flights.unshared(flight)
             flight.forget()
 
-    def complete(self, held: Held, entry: Entry | None, *, store: bool) -> None:
+    def complete(self, held: AdmittedCall, entry: Entry | None, *, store: bool) -> None:
         """The whole answer is there; without `entry` it cannot be given to others."""
         if held.place is not None and entry is not None and store:
             self._cache.put(held.place, held.call.directives, entry)
@@ -39,7 +39,7 @@ class AnswerSharing:
         """The process ends: what other processes lead is waited for no longer."""
         self._flights.lose_followed()
 
-    def fail(self, held: Held, error: GatewayError | None = None) -> None:
+    def fail(self, held: AdmittedCall, error: GatewayError | None = None) -> None:
         """There is no answer; without `error` the others try by themselves."""
         if held.flight is not None:
             self._flights.failed(held.flight, error)

@@ -7,16 +7,16 @@ from typing import Any
 
 from llm.cache import entry as entries
 from llm.cache.entry import Entry
-from llm.shared_call import Flight, State
-from llm.types import Place
+from llm.shared_call import SharedCall, SharedCallState
+from llm.types import CachePlace
 
 
 @dataclass(eq=False, slots=True)
 class Led:
     """A flight that this process leads, and the processes that follow it."""
 
-    flight: Flight
-    place: Place
+    flight: SharedCall
+    place: CachePlace
     processes: dict[str, int] = field(default_factory=dict)
 
     def news(self, process: str, events: list[bytes]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ class Led:
         message: dict[str, Any] = {"t": "news", "k": flight.key, "n": number}
         if events:
             message["e"] = [event.decode(errors="replace") for event in events]
-        if flight.state is not State.FLYING:
+        if flight.state is not SharedCallState.FLYING:
             message["s"] = flight.state.value
         if flight.entry is not None:
             place = self.place
@@ -43,8 +43,8 @@ class Led:
 class Followed:
     """A flight that another process leads."""
 
-    flight: Flight
-    place: Place
+    flight: SharedCall
+    place: CachePlace
     leader: str
     expected: int = 0
     heard_at: float = field(default_factory=time.monotonic)

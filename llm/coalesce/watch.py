@@ -15,7 +15,7 @@ Leaders = Callable[[], set[str]]
 Bury = Callable[[str], Awaitable[None]]
 
 
-class Watch:
+class LeaderWatch:
     """Looks whether `leaders` still listen; `bury` is told of one that does not.
 
     A process that merely hangs keeps its connection: its lease decides.

@@ -28,7 +28,7 @@ SAVE_EVERY_S = 300.0
 AWAY_S = 30.0
 
 
-class Keeper:
+class DiskWriter:
     """Writes what of the configuration a start without a database needs, and when.
 
     Processes of one machine write the same files. Each time the keys on disk are joined

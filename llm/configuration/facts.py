@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from llm.models import BreakerOverride, CacheEpoch, Model, Provider, Route
-from llm.providers.base import Kind
+from llm.providers.base import ProviderKind
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
 
@@ -17,7 +17,7 @@ class ProviderFacts:
     """Where to send and how. The key stays out of every repr."""
 
     key: str
-    kind: Kind
+    kind: ProviderKind
     base_url: str
     api_key: str = field(repr=False)
     enabled: bool
@@ -66,7 +66,7 @@ class OverrideFacts:
 def _open_key(row: Provider) -> str:
     try:
         return row.open_key()
-    except crypto.Unreadable:
+    except crypto.UnreadableSecret:
         # Its calls then fail as `auth`, which the provider's page explains.
         return ""
 

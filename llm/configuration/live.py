@@ -10,7 +10,7 @@ from llm.configuration import last_known, snapshot
 from llm.configuration.last_known import LastKnown
 from llm.configuration.snapshot import Snapshot
 from valuecanvas.core.db.db_thread import DbThread
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.metrics import SNAPSHOT_EPOCH, SNAPSHOT_LOADED
 
 log = structlog.get_logger("llm.config")
@@ -22,7 +22,7 @@ class LiveConfig:
     """
 
     def __init__(
-        self, db: DbThread, on_change: Callable[[Iterable[Changed] | None], None]
+        self, db: DbThread, on_change: Callable[[Iterable[ConfigChange] | None], None]
     ) -> None:
         self._db = db
         self._on_change = on_change

@@ -17,7 +17,7 @@ from llm.configuration.facts import ModelFacts, OverrideFacts, ProviderFacts, Ro
 from prompts import config as prompts_config
 from prompts.rendering.render import Library
 from valuecanvas.core.db import epoch
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 
 Load = Callable[[Iterable[str] | None], Mapping[str, Any]]
 
@@ -104,7 +104,7 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
     )
 
 
-def load(before: Snapshot | None = None) -> tuple[Snapshot, list[Changed] | None]:
+def load(before: Snapshot | None = None) -> tuple[Snapshot, list[ConfigChange] | None]:
     """The committed configuration, and what changed since `before`; None: unknown.
 
     Only changed rows are read. Everything comes from one database snapshot.
@@ -128,7 +128,7 @@ def _everything() -> Snapshot:
 
 
 def _updated(
-    sections: Mapping[str, Mapping[str, Any]], changes: list[Changed]
+    sections: Mapping[str, Mapping[str, Any]], changes: list[ConfigChange]
 ) -> dict[str, Mapping[str, Any]]:
     updated = dict(sections)
     for kind, read in SECTIONS.items():

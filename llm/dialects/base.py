@@ -11,7 +11,7 @@ from llm.cache.assembly import Assembly
 from llm.cache.entry import Form
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
-from llm.types import Candidate, Held
+from llm.types import AdmittedCall, Candidate
 from llm.upstream.http import Failed
 from valuecanvas.core.threads import LARGE_BYTES
 
@@ -22,7 +22,7 @@ class Malformed(Exception):
     verdict = Verdict.FAILURE
 
 
-class Unreadable(Malformed):
+class UnreadableReply(Malformed):
     """We cannot read or translate the reply: that says nothing against the provider."""
 
     verdict = Verdict.UNUSABLE
@@ -70,7 +70,7 @@ class Piece:
     bare: bytes | None = None
 
 
-class Whole(NamedTuple):
+class WholeReply(NamedTuple):
     """One whole answer as the client is to see it."""
 
     body: bytes
@@ -107,7 +107,7 @@ class StreamReader(ABC):
         try:
             return self._read(raw, payload)
         except _UNREADABLE as error:
-            raise Unreadable("A stream event has another form.") from error
+            raise UnreadableReply("A stream event has another form.") from error
 
     @abstractmethod
     def _read(self, raw: bytes, payload: bytes) -> Piece:
@@ -136,18 +136,20 @@ class Dialect(ABC):
     most_on_loop = LARGE_BYTES
 
     @abstractmethod
-    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+    def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         """The body to send upstream."""
 
-    def encoded(self, held: Held, candidate: Candidate) -> bytes:
+    def encoded(self, held: AdmittedCall, candidate: Candidate) -> bytes:
         """The body as it is sent."""
         return orjson.dumps(self.body(held, candidate))
 
-    def can_spare(self, held: Held, candidate: Candidate, failed: Failed) -> bool:
+    def can_spare(
+        self, held: AdmittedCall, candidate: Candidate, failed: Failed
+    ) -> bool:
         """Was it refused for what we added ourselves? Then `body` leaves that out now."""
         return False
 
-    def whole(self, held: Held, parsed: Any, raw: bytes) -> Whole:
+    def whole(self, held: AdmittedCall, parsed: Any, raw: bytes) -> WholeReply:
         """Read an answer that is not streamed. Raises Malformed, ProviderError."""
         if isinstance(parsed, list) and parsed and isinstance(parsed[0], dict):
             # Google wraps its errors in a list.
@@ -159,12 +161,14 @@ class Dialect(ABC):
         try:
             return self._whole(held, parsed, raw)
         except _UNREADABLE as error:
-            raise Unreadable("The reply has another form.") from error
+            raise UnreadableReply("The reply has another form.") from error
 
     @abstractmethod
-    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+    def _whole(
+        self, held: AdmittedCall, parsed: dict[str, Any], raw: bytes
+    ) -> WholeReply:
         """As `whole`, for a reply of the form that the endpoint promises."""
 
-    def reader(self, held: Held) -> StreamReader:
+    def reader(self, held: AdmittedCall) -> StreamReader:
         """A reader for a streamed answer."""
         raise Malformed("This endpoint does not stream.")

@@ -14,13 +14,13 @@ from llm.dialects.base import (
     ProviderError,
     Sort,
     StreamReader,
-    Whole,
+    WholeReply,
 )
 from llm.dialects.chunk_pattern import ChunkPattern
 from llm.dialects.reasoning import is_reasoning, reasoning_text
 from llm.metering import usage_forms
 from llm.providers.error_body import is_error
-from llm.types import Candidate, Held
+from llm.types import AdmittedCall, Candidate
 from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers
 
@@ -37,7 +37,9 @@ FILTERED = "content_filter"
 _COMMON = b"data: {"
 
 
-def capped(body: dict[str, Any], held: Held, candidate: Candidate) -> dict[str, Any]:
+def adapt_body(
+    body: dict[str, Any], held: AdmittedCall, candidate: Candidate
+) -> dict[str, Any]:
     """`body` for this provider: its model name, and an output cap that it reads."""
     sent = {**body, "model": candidate.upstream_model}
     wanted = candidate.provider.kind.cap_field
@@ -60,7 +62,7 @@ def text_size(value: Any) -> int:
     return len(orjson.dumps(value)) if value else 0
 
 
-def generated(message: dict[str, Any]) -> tuple[str, ...]:
+def generated_texts(message: dict[str, Any]) -> tuple[str, ...]:
     """The texts that a model wrote into a message."""
     texts: list[str] = []
     reasoning = False
@@ -267,25 +269,27 @@ def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
     """The generated texts. Raises as check_choices, and what Dialect.whole makes of others."""
     texts: tuple[str, ...] = ()
     for choice in check_choices(parsed):
-        texts += generated(choice["message"])
+        texts += generated_texts(choice["message"])
     return texts
 
 
-def filtered(parsed: dict[str, Any]) -> bool:
+def is_filtered(parsed: dict[str, Any]) -> bool:
     """Did a content filter cut an answer?"""
     return FILTERED in [one.get("finish_reason") for one in parsed["choices"]]
 
 
-def as_whole(body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY) -> Whole:
+def as_whole(
+    body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY
+) -> WholeReply:
     """A parsed chat reply, to be passed on as `body`. Raises as read_choices does."""
     texts = read_choices(parsed)
-    return Whole(
+    return WholeReply(
         body,
         usage_forms.find(parsed),
         sum(map(text_size, texts)),
         natural(parsed),
         texts,
-        filtered(parsed),
+        is_filtered(parsed),
         form,
     )
 
@@ -293,14 +297,16 @@ def as_whole(body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY) -> W
 class Chat(Dialect):
     path = "/chat/completions"
 
-    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
-        return capped(held.plan.body, held, candidate)
+    def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
+        return adapt_body(held.plan.body, held, candidate)
 
-    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+    def _whole(
+        self, held: AdmittedCall, parsed: dict[str, Any], raw: bytes
+    ) -> WholeReply:
         streamable = is_streamable(parsed) and not json_numbers.rounds(raw)
         return as_whole(raw, parsed, form=Form.ANY if streamable else Form.WHOLE)
 
-    def reader(self, held: Held) -> ChatStream:
+    def reader(self, held: AdmittedCall) -> ChatStream:
         shape = held.plan.shape
         return ChatStream(include_usage=shape.include_usage, choices=shape.choices)
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, Whole
+from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, WholeReply
 from llm.dialects.chat import FILTERED, is_error_event, parse, text_size
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.replies.stored import DONE
 from llm.translate.tools import with_mode
-from llm.types import Candidate, Held
+from llm.types import AdmittedCall, Candidate
 from llm.upstream.http import Failed
 from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers
@@ -144,7 +144,7 @@ class Responses(Dialect):
         # The providers' models that have refused to send encrypted reasoning.
         self._unencrypted: set[tuple[str, str]] = set()
 
-    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
+    def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         plan = held.plan
         # An operator's parameters are for chats as well; a client's are its own affair.
         left_out = plan.chosen.given - FIELDS
@@ -160,7 +160,9 @@ class Responses(Dialect):
             body["include"] = _with_encrypted(body.get("include"))
         return body
 
-    def can_spare(self, held: Held, candidate: Candidate, failed: Failed) -> bool:
+    def can_spare(
+        self, held: AdmittedCall, candidate: Candidate, failed: Failed
+    ) -> bool:
         """Models that do not reason refuse what we ask for: from now on we do not."""
         asked = held.plan.body.get("include")
         error = failed.error or {}
@@ -173,9 +175,11 @@ class Responses(Dialect):
         self._unencrypted.add(_name(candidate))
         return True
 
-    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+    def _whole(
+        self, held: AdmittedCall, parsed: dict[str, Any], raw: bytes
+    ) -> WholeReply:
         texts = output_texts(parsed.get("output"))
-        return Whole(
+        return WholeReply(
             raw,
             parsed.get("usage"),
             sum(map(text_size, texts)),
@@ -184,7 +188,7 @@ class Responses(Dialect):
             _filtered(parsed),
         )
 
-    def reader(self, held: Held) -> NativeStream:
+    def reader(self, held: AdmittedCall) -> NativeStream:
         return NativeStream()
 
 

@@ -3,23 +3,30 @@
 import time
 from typing import Any
 
-from llm.dialects.base import Dialect, Piece, Sort, StreamReader, Unreadable, Whole
-from llm.dialects.chat import ChatStream, as_whole, capped, check_choices, parse
+from llm.dialects.base import (
+    Dialect,
+    Piece,
+    Sort,
+    StreamReader,
+    UnreadableReply,
+    WholeReply,
+)
+from llm.dialects.chat import ChatStream, adapt_body, as_whole, check_choices, parse
 from llm.replies.stored import DONE
 from llm.translate import ResponseStream, to_chat, to_response
-from llm.types import Candidate, Held
+from llm.types import AdmittedCall, Candidate
 from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import GatewayError
 
 
-def _response_id(held: Held) -> str:
+def _response_id(held: AdmittedCall) -> str:
     return f"resp_{held.call.id.hex}"
 
 
 class TranslatedStream(StreamReader):
     """Chat chunks in, Responses events out."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: AdmittedCall) -> None:
         self._chat = ChatStream(include_usage=True)
         self._events = ResponseStream(
             request=held.plan.body,
@@ -48,10 +55,12 @@ class ResponsesViaChat(Dialect):
     # A translation takes far longer than reading JSON.
     most_on_loop = 65_536
 
-    def body(self, held: Held, candidate: Candidate) -> dict[str, Any]:
-        return capped(to_chat(held.plan.body), held, candidate)
+    def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
+        return adapt_body(to_chat(held.plan.body), held, candidate)
 
-    def _whole(self, held: Held, parsed: dict[str, Any], raw: bytes) -> Whole:
+    def _whole(
+        self, held: AdmittedCall, parsed: dict[str, Any], raw: bytes
+    ) -> WholeReply:
         check_choices(parsed)
         try:
             response = to_response(
@@ -61,10 +70,10 @@ class ResponsesViaChat(Dialect):
                 created=int(time.time()),
             )
         except GatewayError as error:
-            raise Unreadable(error.message) from error
+            raise UnreadableReply(error.message) from error
         return as_whole(json_numbers.dumps(response), parsed)
 
-    def reader(self, held: Held) -> TranslatedStream:
+    def reader(self, held: AdmittedCall) -> TranslatedStream:
         return TranslatedStream(held)
 
 

@@ -42,7 +42,7 @@ _NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CallProgress:
     """How far a request had come: `tokens` passed on from the route number `route`.
 
     `complete`: that was the whole answer, though it was not settled yet.
@@ -71,7 +71,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._folder = folder
-        self._open: dict[uuid.UUID, Progress] = {}
+        self._open: dict[uuid.UUID, CallProgress] = {}
         # Subjects of minute limits and their records.
         self._subjects: Lru[str, bytes] = Lru(SUBJECTS_MAX)
         self._number = 0
@@ -104,7 +104,7 @@ class Journal:
         Raises JournalFull.
         """
         most = _SUBJECT - 1
-        progress = Progress(min(route, most), min(tokens, 2**32 - 1), complete)
+        progress = CallProgress(min(route, most), min(tokens, 2**32 - 1), complete)
         self._open[request_id] = progress
         self._append(_packed(request_id, progress))
 
@@ -126,7 +126,7 @@ class Journal:
         """Note that the attempt failed: until the next one there is nothing to bill."""
         if request_id not in self._open:
             return
-        nothing = self._open[request_id] = Progress(_WITHDRAWN, 0)
+        nothing = self._open[request_id] = CallProgress(_WITHDRAWN, 0)
         # A full disk: the file that is begun then has what is open now.
         with suppress(JournalFull):
             self._append(_packed(request_id, nothing))
@@ -209,36 +209,36 @@ class Journal:
             raise JournalFull
 
 
-def _packed(request_id: uuid.UUID, progress: Progress) -> bytes:
+def _packed(request_id: uuid.UUID, progress: CallProgress) -> bytes:
     route = progress.route + (_COMPLETE if progress.complete else 0)
     return _RECORD.pack(request_id.bytes, route, progress.tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class Estate:
+class DeadJournal:
     """What a dead process left: its name, how far each request had come, and of which
     subjects of minute limits it had taken slots.
     """
 
     name: str
-    progress: dict[uuid.UUID, Progress]
+    progress: dict[uuid.UUID, CallProgress]
     subjects: frozenset[str] = frozenset()
 
 
 @contextmanager
-def inherit(folder: Path) -> Iterator[list[Estate]]:
+def claim_dead_journals(folder: Path) -> Iterator[list[DeadJournal]]:
     """The estates of dead processes in `folder`, locked while they are being settled.
 
     Their files are removed at the end, unless the settling raised.
     """
     locked: list[tuple[Path, int]] = []
-    estates: list[Estate] = []
+    estates: list[DeadJournal] = []
     try:
         for name, paths in _groups(folder).items():
             taken = _take_all(paths)
             locked += taken
             if taken:
-                estates.append(Estate(name, *_read_all([fd for _, fd in taken])))
+                estates.append(DeadJournal(name, *_read_all([fd for _, fd in taken])))
         yield estates
         for path, _ in locked:
             path.unlink(missing_ok=True)
@@ -247,7 +247,7 @@ def inherit(folder: Path) -> Iterator[list[Estate]]:
             os.close(fd)
 
 
-def living(folder: Path) -> set[str]:
+def living_processes(folder: Path) -> set[str]:
     """The names of the journals in `folder` that a process holds."""
     return {
         name
@@ -256,7 +256,7 @@ def living(folder: Path) -> set[str]:
     }
 
 
-def last_known(folder: Path, name: str) -> dict[uuid.UUID, Progress] | None:
+def progress_of(folder: Path, name: str) -> dict[uuid.UUID, CallProgress] | None:
     """How far each request came by the journal `name`, whoever holds it.
 
     None where it is not here, or cannot be read.
@@ -326,8 +326,8 @@ def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
     return taken
 
 
-def _read_all(fds: list[int]) -> tuple[dict[uuid.UUID, Progress], frozenset[str]]:
-    found: dict[uuid.UUID, Progress] = {}
+def _read_all(fds: list[int]) -> tuple[dict[uuid.UUID, CallProgress], frozenset[str]]:
+    found: dict[uuid.UUID, CallProgress] = {}
     subjects: set[str] = set()
     for fd in fds:
         with open(fd, "rb", closefd=False) as file:
@@ -343,5 +343,5 @@ def _read_all(fds: list[int]) -> tuple[dict[uuid.UUID, Progress], frozenset[str]
                 found.pop(key, None)
             else:
                 complete = route >= _COMPLETE
-                found[key] = Progress(route % _COMPLETE, tokens, complete)
+                found[key] = CallProgress(route % _COMPLETE, tokens, complete)
     return found, frozenset(subjects)

@@ -13,10 +13,16 @@ from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from billing.accounting import reaper
-from billing.accounting.reaper import Left
+from billing.accounting.reaper import AbandonedCall
 from llm.breaker import board
 from llm.breaker.types import Name
-from llm.journal.journal import Estate, Progress, inherit, last_known, living
+from llm.journal.journal import (
+    CallProgress,
+    DeadJournal,
+    claim_dead_journals,
+    living_processes,
+    progress_of,
+)
 from llm.limits import limiter
 from valuecanvas.core.cancel import end
 from valuecanvas.core.db.db_thread import DbThread
@@ -27,7 +33,7 @@ EVERY_S = 10.0
 _PASSING = (StoreDown, RedisError)
 
 
-class Heir:
+class JournalRecovery:
     """One per process. Every process looks; a lock decides who settles."""
 
     def __init__(self, db: DbThread, store: Store, folder: Path) -> None:
@@ -35,7 +41,7 @@ class Heir:
         self._store = store
         self._folder = folder
         # What is still held in Redis in the name of a dead process.
-        self._held: list[Left] = []
+        self._held: list[AbandonedCall] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -64,7 +70,7 @@ class Heir:
             await asyncio.sleep(EVERY_S)
 
 
-async def free(store: Store, left: Left) -> None:
+async def free(store: Store, left: AbandonedCall) -> None:
     """Free the slots and probes that a dead process held in Redis.
 
     Raises StoreDown, RedisError.
@@ -75,12 +81,12 @@ async def free(store: Store, left: Left) -> None:
         await board.free(store, Name(provider, model), left.journal)
 
 
-def settle_all(folder: Path) -> list[Left]:
+def settle_all(folder: Path) -> list[AbandonedCall]:
     """Settle the estate of every dead process with a journal in `folder`.
 
     Raises database errors: the journals are then kept for the next try.
     """
-    with inherit(folder) as estates:
+    with claim_dead_journals(folder) as estates:
         return [_settle(estate) for estate in estates]
 
 
@@ -89,17 +95,19 @@ def reap(folder: Path) -> int:
 
     What a living process of this machine holds is left to it.
     """
-    left: list[Left] = []
+    left: list[AbandonedCall] = []
     # Another account's journals are left to its own processes.
     with suppress(PermissionError):
         left = settle_all(folder)
     if left:
         asyncio.run(_free_all(left))
     ended = sum(one.ended for one in left)
-    return ended + reaper.reap(living(folder), lambda name: _came(folder, name))
+    return ended + reaper.reap(
+        living_processes(folder), lambda name: _came(folder, name)
+    )
 
 
-async def _free_all(left: list[Left]) -> None:
+async def _free_all(left: list[AbandonedCall]) -> None:
     """From a process that is no gateway. What is not freed ends with its lease."""
     store = open_store()
     try:
@@ -112,15 +120,15 @@ async def _free_all(left: list[Left]) -> None:
 
 
 def _came(folder: Path, name: str) -> reaper.Came | None:
-    known = last_known(folder, name)
+    known = progress_of(folder, name)
     return None if known is None else _came_of(known)
 
 
-def _came_of(progress: Mapping[uuid.UUID, Progress]) -> reaper.Came:
+def _came_of(progress: Mapping[uuid.UUID, CallProgress]) -> reaper.Came:
     return {key: (one.route, one.tokens, one.complete) for key, one in progress.items()}
 
 
-def _settle(estate: Estate) -> Left:
+def _settle(estate: DeadJournal) -> AbandonedCall:
     came = _came_of(estate.progress)
     left = reaper.settle_estate(estate.name, came)
     # Also of requests that were counted, and not admitted yet.

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from llm.limits.types import Hold, Kind, Refused, Subject, Taken
+from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse, Subject
 from llm.limits.window import Reply, Windows, now_ms
 from llm.metrics import LIMITS_ALONE
 from valuecanvas.core.storage.store import Script, Store, StoreDown
@@ -17,7 +17,7 @@ from valuecanvas.core.storage.store import Script, Store, StoreDown
 log = structlog.get_logger("llm.limits")
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
-KINDS = Kind.REQUESTS, Kind.TOKENS, Kind.CONCURRENT
+KINDS = LimitKind.REQUESTS, LimitKind.TOKENS, LimitKind.CONCURRENT
 # Leases that Redis may hold though their requests have ended; older ones just expire.
 OWED_MAX = 10_000
 CLOSE_WITHIN_S = 1.0
@@ -51,7 +51,7 @@ class Limiter:
         request_id: str,
         tokens: int,
         lease_s: float,
-    ) -> Taken | Refused:
+    ) -> MinuteUse | LimitRefused:
         """Count a request of at most `tokens` for all `subjects`, or for none.
 
         `request_id` must be new. If it is never given back, it counts as under way for
@@ -59,11 +59,11 @@ class Limiter:
         """
         request_id = f"{self._owner}:{request_id}"
         if not subjects:
-            return Taken(request_id, tokens)
+            return MinuteUse(request_id, tokens)
         for subject in subjects:
             most = subject.limits.tokens
             if most is not None and tokens > most:
-                return Refused(subject, Kind.TOKENS, most, most, None)
+                return LimitRefused(subject, LimitKind.TOKENS, most, most, None)
         self._note(subjects)
         lease_ms = int(lease_s * 1000)
         try:
@@ -75,15 +75,15 @@ class Limiter:
             self._abandon(subjects, request_id)
             raise
         holds = tuple(one for one in answers if isinstance(one, Hold))
-        refusals = [one for one in answers if isinstance(one, Refused)]
-        taken = Taken(request_id, tokens, holds)
+        refusals = [one for one in answers if isinstance(one, LimitRefused)]
+        taken = MinuteUse(request_id, tokens, holds)
         if not refusals:
             return taken
         if holds:
             self.give_back_soon(taken, used_tokens=None)
         return max(refusals, key=lambda one: one.retry_after_s or 0)
 
-    async def give_back(self, taken: Taken, *, used_tokens: int | None) -> None:
+    async def give_back(self, taken: MinuteUse, *, used_tokens: int | None) -> None:
         """The request has ended, with so many tokens; None: it counts as never made.
 
         Never raises, and does nothing the second time. On its way before the first
@@ -104,7 +104,7 @@ class Limiter:
         if tasks:
             await asyncio.wait(tasks)
 
-    def give_back_soon(self, taken: Taken, *, used_tokens: int | None) -> None:
+    def give_back_soon(self, taken: MinuteUse, *, used_tokens: int | None) -> None:
         """Like `give_back`, for callers that can't wait."""
         self._later(self.give_back(taken, used_tokens=used_tokens))
 
@@ -125,7 +125,7 @@ class Limiter:
 
     async def _take(
         self, subject: Subject, request_id: str, tokens: int, lease_ms: int
-    ) -> Hold | Refused:
+    ) -> Hold | LimitRefused:
         limits = subject.limits
         try:
             reply = await self._store.run(
@@ -235,10 +235,12 @@ async def free(store: Store, name: str, owner: str) -> None:
     await store.run(SCRIPT, redis_key(store.prefix, name), "free", f"{owner}:")
 
 
-def _read(subject: Subject, reply: Reply | list[int], *, local: bool) -> Hold | Refused:
+def _read(
+    subject: Subject, reply: Reply | list[int], *, local: bool
+) -> Hold | LimitRefused:
     if not reply[0]:
         return Hold(subject, *reply[1:], local)  # type: ignore[call-arg]
     kind = KINDS[reply[0] - 1]
     limits = subject.limits
     limit = getattr(limits, kind) or 0
-    return Refused(subject, kind, limit, reply[1], reply[2] / 1000)
+    return LimitRefused(subject, kind, limit, reply[1], reply[2] / 1000)

@@ -2,7 +2,7 @@
 
 import math
 
-from llm.limits.types import Kind, Refused
+from llm.limits.types import LimitKind, LimitRefused
 from llm.replies.limit_headers import headers
 from valuecanvas.core.errors import TooManyRequests
 
@@ -10,7 +10,7 @@ WHOSE = {"c": "this user", "k": "this API key", "f": "ratings"}
 
 
 def error(
-    refused: Refused, prompt_tokens: int = 0, choices: int = 1
+    refused: LimitRefused, prompt_tokens: int = 0, choices: int = 1
 ) -> TooManyRequests:
     """The 429, with its headers, for a request of such a prompt."""
     message = _message(refused)
@@ -19,7 +19,7 @@ def error(
     return TooManyRequests(message, headers=headers(refused))
 
 
-def _never(refused: Refused, cap: int) -> str:
+def _never(refused: LimitRefused, cap: int) -> str:
     """Waiting cannot help: what can. `cap` tokens of output would fit."""
     told = (
         f"This request can never pass: it may need more than all of the {refused.limit} "
@@ -33,10 +33,10 @@ def _never(refused: Refused, cap: int) -> str:
     )
 
 
-def _message(refused: Refused) -> str:
+def _message(refused: LimitRefused) -> str:
     whose, limit = WHOSE[refused.subject.name[0]], refused.limit
     wait = f"Try again in {max(1, math.ceil(refused.retry_after_s or 0))} s."
-    if refused.kind is Kind.CONCURRENT:
+    if refused.kind is LimitKind.CONCURRENT:
         return f"The most requests of {whose} at once, {limit}, are under way. {wait}"
     if whose == WHOSE["f"]:
         return f"At most {limit} {whose} a minute. {wait}"

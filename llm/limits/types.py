@@ -9,7 +9,7 @@ from billing.config import TierFacts
 from billing.minute_limits import MinuteLimits
 
 
-class Kind(StrEnum):
+class LimitKind(StrEnum):
     REQUESTS = "requests"
     TOKENS = "tokens"
     CONCURRENT = "concurrent"
@@ -27,7 +27,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LimitLeft:
     """One limit after a request was counted; times in seconds, None: not known."""
 
     limit: int
@@ -50,21 +50,21 @@ class Hold:
     # Counted by this process alone, while Redis did not answer.
     local: bool
 
-    def left(self, kind: Kind) -> Left | None:
+    def left(self, kind: LimitKind) -> LimitLeft | None:
         """What is left of one limit; None where there is no such limit."""
         limits = self.subject.limits
         more_s, full_s = self.more_ms / 1000, self.full_ms / 1000
-        if kind is Kind.REQUESTS and limits.requests is not None:
-            return Left(limits.requests, self.requests, more_s, full_s)
-        if kind is Kind.TOKENS and limits.tokens is not None:
-            return Left(limits.tokens, self.tokens, more_s, full_s)
-        if kind is Kind.CONCURRENT and limits.concurrent is not None:
-            return Left(limits.concurrent, self.concurrent)
+        if kind is LimitKind.REQUESTS and limits.requests is not None:
+            return LimitLeft(limits.requests, self.requests, more_s, full_s)
+        if kind is LimitKind.TOKENS and limits.tokens is not None:
+            return LimitLeft(limits.tokens, self.tokens, more_s, full_s)
+        if kind is LimitKind.CONCURRENT and limits.concurrent is not None:
+            return LimitLeft(limits.concurrent, self.concurrent)
         return None
 
 
 @dataclass(slots=True)
-class Taken:
+class MinuteUse:
     """A request counted for all its subjects; give it back when it has ended."""
 
     request_id: str
@@ -72,11 +72,11 @@ class Taken:
     holds: tuple[Hold, ...] = ()
     given: bool = False
 
-    def left(self, kind: Kind) -> Left | None:
+    def left(self, kind: LimitKind) -> LimitLeft | None:
         """The subjects' tightest limit of this kind; None where none has one."""
         return min(self._lefts(kind), key=lambda one: one.left, default=None)
 
-    def _lefts(self, kind: Kind) -> Iterator[Left]:
+    def _lefts(self, kind: LimitKind) -> Iterator[LimitLeft]:
         for hold in self.holds:
             left = hold.left(kind)
             if left is not None:
@@ -84,11 +84,11 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LimitRefused:
     """Nothing is counted. `retry_after_s` is None where waiting cannot help."""
 
     subject: Subject
-    kind: Kind
+    kind: LimitKind
     limit: int
     left: int
     retry_after_s: float | None

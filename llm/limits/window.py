@@ -20,7 +20,7 @@ Reply = tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Window:
+class MinuteWindow:
     """One subject. `now` is milliseconds of any clock; replies as those of script.lua."""
 
     # Number of a bucket -> [requests, tokens].
@@ -112,12 +112,12 @@ class Windows:
     """The subjects that this process counts by itself, by its own steady clock."""
 
     def __init__(self) -> None:
-        self._windows: Lru[str, Window] = Lru(SUBJECTS_MAX)
+        self._windows: Lru[str, MinuteWindow] = Lru(SUBJECTS_MAX)
 
-    def of(self, name: str) -> Window:
+    def of(self, name: str) -> MinuteWindow:
         found = self._windows.get(name)
         if found is None:
-            found = Window()
+            found = MinuteWindow()
             self._windows.put(name, found)
         return found
 

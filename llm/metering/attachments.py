@@ -41,7 +41,7 @@ class Attached:
 NOTHING = Attached()
 
 
-def of(endpoint: str, body: dict[str, Any]) -> Attached:
+def read_attachments(endpoint: str, body: dict[str, Any]) -> Attached:
     """What the body holds as data.
 
     Only where it belongs: elsewhere, or in another form, the same words are text.

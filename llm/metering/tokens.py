@@ -95,7 +95,7 @@ def of_count(found: Counted) -> int:
     return found.rest + (found.texts * 11 + 9) // 10
 
 
-def delivered(size: int, pieces: int) -> int:
+def estimate_delivered(size: int, pieces: int) -> int:
     """Our count of `size` bytes that came in `pieces` stream events.
 
     Providers send about one token an event; where events are larger than a token can

@@ -23,7 +23,7 @@ def _sealed_again(apps, before, after) -> None:
     for row in Provider.objects.exclude(api_key_sealed=None):
         try:
             key = crypto.unseal(bytes(row.api_key_sealed), before(row))
-        except crypto.Unreadable:
+        except crypto.UnreadableSecret:
             continue  # As unreadable as it was.
         sealed = crypto.seal(key, after(row))
         Provider.objects.filter(pk=row.pk).update(api_key_sealed=sealed)

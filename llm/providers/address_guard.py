@@ -80,7 +80,7 @@ def open_socket(address: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, proto)
 
 
-def resolved(host: str, port: int) -> str:
+def resolve_address(host: str, port: int) -> str:
     """The first public address of a host. Raises OffLimits, OSError. Blocks."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     public = (str(where[0]) for *_, where in found if is_public(str(where[0])))

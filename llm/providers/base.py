@@ -21,7 +21,7 @@ Classify = Callable[[int, dict[str, Any]], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProviderKind:
     """How one family of providers behaves on the wire."""
 
     title: str

@@ -35,7 +35,7 @@ def _pin(request: httpx2.Request) -> None:
     if request.url.scheme != "https":
         raise address_guard.OffLimits(address_guard.PLAIN)
     host = request.url.host
-    address = address_guard.resolved(
+    address = address_guard.resolve_address(
         host, request.url.port or address_guard.PORTS["https"]
     )
     # TLS and the header Host still have the name.

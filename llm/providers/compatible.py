@@ -1,6 +1,6 @@
 """Any other endpoint that speaks the OpenAI wire format."""
 
-from llm.providers.base import Kind
+from llm.providers.base import ProviderKind
 from llm.providers.error_words import classify
 
-KIND = Kind(title="OpenAI-compatible", classify=classify)
+KIND = ProviderKind(title="OpenAI-compatible", classify=classify)

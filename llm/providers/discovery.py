@@ -56,7 +56,7 @@ def discover(provider: "Provider") -> dict[str, int | None]:
             found = {
                 str(one.id): _context(one.model_dump()) for one in listed if one.id
             }
-    except crypto.Unreadable as error:
+    except crypto.UnreadableSecret as error:
         raise Unreachable("Its stored key can't be opened: enter it again.") from error
     except openai.OpenAIError as error:
         # Never the error's own text: providers echo parts of the key in it.

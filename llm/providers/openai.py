@@ -1,9 +1,9 @@
 """OpenAI itself."""
 
-from llm.providers.base import Kind
+from llm.providers.base import ProviderKind
 from llm.providers.error_words import classify
 
-KIND = Kind(
+KIND = ProviderKind(
     title="OpenAI",
     classify=classify,
     responses=True,

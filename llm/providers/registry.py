@@ -1,9 +1,9 @@
 """The kinds of provider. A new one is one file here and one row below."""
 
 from llm.providers import compatible, openai, together
-from llm.providers.base import Kind
+from llm.providers.base import ProviderKind
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, ProviderKind] = {
     "together": together.KIND,
     "openai": openai.KIND,
     "compatible": compatible.KIND,

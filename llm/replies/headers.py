@@ -8,7 +8,7 @@ import datetime as dt
 from billing.ledger import Admitted, BudgetRefused, QuotaRefused
 from llm.replies.limit_headers import duration, merge
 from llm.replies.limit_headers import headers as limit_headers
-from llm.types import Held, Plan
+from llm.types import AdmittedCall, Plan
 
 
 def seconds_to_midnight(at: dt.datetime) -> int:
@@ -31,11 +31,11 @@ def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
     }
 
 
-def admitted(answer: Admitted) -> dict[str, str]:
+def quota_headers(answer: Admitted) -> dict[str, str]:
     return quota(answer.used, answer.quota, answer.at)
 
 
-def planned(plan: Plan) -> dict[str, str]:
+def plan_headers(plan: Plan) -> dict[str, str]:
     """What was made of the request: the prompt's version and variant, a lowered cap."""
     sent, chosen = {}, plan.chosen
     asked = plan.shape.asked_output
@@ -49,12 +49,12 @@ def planned(plan: Plan) -> dict[str, str]:
     return sent
 
 
-def relayed(held: Held, provider: str) -> dict[str, str]:
+def reply_headers(held: AdmittedCall, provider: str) -> dict[str, str]:
     """Of an answer by `provider`, or of a failure, where that is ''."""
-    sent = admitted(held.admitted)
+    sent = quota_headers(held.admitted)
     if held.taken is not None:
         sent = merge(sent, limit_headers(held.taken))
-    sent |= planned(held.plan)
+    sent |= plan_headers(held.plan)
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
     sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"
     if provider:

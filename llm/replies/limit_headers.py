@@ -6,14 +6,14 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 import math
 from collections.abc import Mapping
 
-from llm.limits.types import Kind, Left, Refused, Taken
+from llm.limits.types import LimitKind, LimitLeft, LimitRefused, MinuteUse
 
 LISTS = ("RateLimit-Policy", "RateLimit")
 # Name and parameters of each policy. No token unit is registered: hence our own.
 POLICIES = {
-    Kind.REQUESTS: ("minute", ";w=60"),
-    Kind.TOKENS: ("tokens", ';w=60;vc-unit="tokens"'),
-    Kind.CONCURRENT: ("concurrent", ';qu="concurrent-requests"'),
+    LimitKind.REQUESTS: ("minute", ";w=60"),
+    LimitKind.TOKENS: ("tokens", ';w=60;vc-unit="tokens"'),
+    LimitKind.CONCURRENT: ("concurrent", ';qu="concurrent-requests"'),
 }
 
 
@@ -26,15 +26,15 @@ def duration(seconds: int) -> str:
     return f"{minutes}m{left}s" if minutes else f"{left}s"
 
 
-def headers(answer: Taken | Refused) -> dict[str, str]:
+def headers(answer: MinuteUse | LimitRefused) -> dict[str, str]:
     """What to tell of the tightest limits; `merge` them with the daily quota's."""
-    if isinstance(answer, Refused):
+    if isinstance(answer, LimitRefused):
         return _refused(answer)
     lefts = {kind: answer.left(kind) for kind in POLICIES}
     found = {kind: left for kind, left in lefts.items() if left is not None}
     sent = _items(found)
-    if Kind.TOKENS in found:
-        sent |= _openai(Kind.TOKENS, found[Kind.TOKENS])
+    if LimitKind.TOKENS in found:
+        sent |= _openai(LimitKind.TOKENS, found[LimitKind.TOKENS])
     return sent
 
 
@@ -48,11 +48,11 @@ def merge(*parts: Mapping[str, str]) -> dict[str, str]:
     return sent
 
 
-def _refused(answer: Refused) -> dict[str, str]:
+def _refused(answer: LimitRefused) -> dict[str, str]:
     wait = answer.retry_after_s
-    left = Left(answer.limit, answer.left, wait, wait)
+    left = LimitLeft(answer.limit, answer.left, wait, wait)
     sent = _items({answer.kind: left})
-    if answer.kind is not Kind.CONCURRENT:
+    if answer.kind is not LimitKind.CONCURRENT:
         sent |= _openai(answer.kind, left)
     if wait is None:
         sent["x-should-retry"] = "false"
@@ -61,7 +61,7 @@ def _refused(answer: Refused) -> dict[str, str]:
     return sent
 
 
-def _items(lefts: Mapping[Kind, Left]) -> dict[str, str]:
+def _items(lefts: Mapping[LimitKind, LimitLeft]) -> dict[str, str]:
     if not lefts:
         return {}
     policies, items = [], []
@@ -73,7 +73,7 @@ def _items(lefts: Mapping[Kind, Left]) -> dict[str, str]:
     return dict(zip(LISTS, (", ".join(policies), ", ".join(items)), strict=True))
 
 
-def _openai(kind: Kind, left: Left) -> dict[str, str]:
+def _openai(kind: LimitKind, left: LimitLeft) -> dict[str, str]:
     sent = {
         f"x-ratelimit-limit-{kind}": str(left.limit),
         f"x-ratelimit-remaining-{kind}": str(left.left),

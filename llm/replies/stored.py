@@ -7,7 +7,7 @@ from billing.models import Usage
 from llm.cache import replay
 from llm.cache.entry import Entry
 from llm.replies import headers
-from llm.types import Call, Known, Plan, Repeated, Reply, Summary, Tokens
+from llm.types import CacheHit, Call, Plan, ReplayedCall, Reply, Summary, TokenUse
 from valuecanvas.core import money
 
 JSON = "application/json"
@@ -39,7 +39,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
         "Content-Type": JSON,
         PROVIDER: entry.provider,
         "x-valuecanvas-cache": "hit",
-        **headers.planned(plan),
+        **headers.plan_headers(plan),
     }
     if not plan.shape.stream:
         sent[COST] = money.text(0)
@@ -48,7 +48,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
     return Stored(200, sent, b"".join(events_of(call, plan, entry)))
 
 
-def usage_of(used: Tokens) -> dict[str, int]:
+def usage_of(used: TokenUse) -> dict[str, int]:
     """The tokens as providers tell them, for where this one told none."""
     return {
         "prompt_tokens": used.prompt,
@@ -57,8 +57,8 @@ def usage_of(used: Tokens) -> dict[str, int]:
     }
 
 
-def tokens_of(entry: Entry) -> Tokens:
-    return Tokens(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
+def tokens_of(entry: Entry) -> TokenUse:
+    return TokenUse(entry.prompt_tokens, entry.completion_tokens, entry.cached_tokens)
 
 
 def events_of(call: Call, plan: Plan, entry: Entry) -> list[bytes]:
@@ -73,12 +73,12 @@ def events_of(call: Call, plan: Plan, entry: Entry) -> list[bytes]:
     return [*events, with_cost(DONE, 0)]
 
 
-def known(found: Known) -> Reply:
+def cache_hit_reply(found: CacheHit) -> Reply:
     """The reply to a cache hit."""
     call, plan, entry = found.call, found.plan, found.entry
     answer = of_entry(call, plan, entry)
     sent = {
-        **headers.admitted(found.admitted),
+        **headers.quota_headers(found.admitted),
         **answer.headers,
         "x-valuecanvas-epoch": str(plan.epoch),
         "Age": str(max(0, int(time.time() - entry.at))),
@@ -99,7 +99,7 @@ def known(found: Known) -> Reply:
     return Reply(200, sent, answer.body, summary)
 
 
-def repeated(found: Repeated) -> Reply:
+def replay_reply(found: ReplayedCall) -> Reply:
     """The reply to the second use of an idempotency key: the first one's, again."""
     stored, bill = found.stored, found.bill
     sent = {
@@ -127,7 +127,7 @@ def _at_cost(events: bytes, micros: int) -> bytes:
     return b"%b%b%b%b%b" % (before, mark, money.text(micros).encode(), end, rest)
 
 
-def _summary(found: Repeated, cost: int) -> Summary:
+def _summary(found: ReplayedCall, cost: int) -> Summary:
     bill = found.bill or Usage(epoch=0)
     return Summary(
         request_id=found.request_id,
@@ -136,7 +136,7 @@ def _summary(found: Repeated, cost: int) -> Summary:
         upstream_model=bill.upstream_model,
         cost=cost,
         cached=bill.cached,
-        tokens=Tokens(bill.prompt_tokens, bill.completion_tokens, bill.cached_tokens),
+        tokens=TokenUse(bill.prompt_tokens, bill.completion_tokens, bill.cached_tokens),
         latency_ms=bill.latency_ms,
         ttft_ms=bill.ttft_ms,
         attempts=bill.attempts,

@@ -87,7 +87,7 @@ def check(
         if name in refused:
             neutral = written == name and _is_unset(name, body[name])
             if not (neutral or (name in ROUTING and written in given)):
-                raise unsupported(written, refused[name])
+                raise unsupported_field(written, refused[name])
         elif name and name != written:
             raise _misspelt(written, name, "")
 
@@ -100,7 +100,7 @@ def check_inside(item: dict[str, Any], param: str) -> None:
             raise _misspelt(written, name, f"{param}.")
 
 
-def unsupported(param: str, remedy: str) -> InvalidRequest:
+def unsupported_field(param: str, remedy: str) -> InvalidRequest:
     return InvalidRequest(
         f"'{param}' is not supported here. {remedy}",
         param=param,
@@ -139,4 +139,4 @@ def _check_number(fields: dict[str, Any], param: str) -> None:
 
 
 def _misspelt(written: str, name: str, where: str) -> InvalidRequest:
-    return unsupported(f"{where}{written}", f"Write it as '{name}'.")
+    return unsupported_field(f"{where}{written}", f"Write it as '{name}'.")

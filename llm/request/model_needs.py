@@ -27,7 +27,7 @@ _MODALITIES = {"audio": Takes.SOUND, "image": Takes.PICTURES}
 Needs = Mapping[str, str]
 
 
-def of(endpoint: str, body: Mapping[str, Any]) -> Needs:
+def needs_of(endpoint: str, body: Mapping[str, Any]) -> Needs:
     """All that the request holds or asks for besides text."""
     found: dict[str, str] = {}
     if endpoint == "embeddings":
@@ -37,7 +37,7 @@ def of(endpoint: str, body: Mapping[str, Any]) -> Needs:
     return found
 
 
-def able(
+def filter_able_routes(
     model: ModelFacts,
     routes: Sequence[RouteFacts],
     models: Mapping[str, ModelFacts],
@@ -48,10 +48,10 @@ def able(
 
     Raises InvalidRequest, naming the field, where there is none.
     """
-    takes = [taken(model, models.get(route.upstream_model)) for route in routes]
+    takes = [model_takes(model, models.get(route.upstream_model)) for route in routes]
     if not any(takes):
         return routes
-    needs = of(endpoint, body)
+    needs = needs_of(endpoint, body)
     found = [
         route
         for route, said in zip(routes, takes, strict=True)
@@ -62,7 +62,7 @@ def able(
     return found
 
 
-def taken(model: ModelFacts, upstream: ModelFacts | None) -> frozenset[str]:
+def model_takes(model: ModelFacts, upstream: ModelFacts | None) -> frozenset[str]:
     """What a route of `model` takes; empty: nobody says.
 
     A route may lead to what is a model here as well: a stand-in takes no more.

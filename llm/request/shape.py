@@ -10,7 +10,7 @@ from llm.metering import attachments, tokens
 from llm.types import Call, Shape
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
-from valuecanvas.core.threads import LARGE_BYTES, aside
+from valuecanvas.core.threads import LARGE_BYTES, run_aside
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,7 +81,7 @@ def _shape(
         size = len(raw)
     attached = attachments.NOTHING
     if pictures or any(mark in raw for mark in attachments.MARKS):
-        attached = attachments.of(endpoint, body)
+        attached = attachments.read_attachments(endpoint, body)
         size -= attached.size
     framing = tokens.TEMPLATE_TOKENS
     if body.get("tools") or body.get("functions"):
@@ -209,4 +209,4 @@ async def look_through(
     call: Call, look: Callable[P, T], *given: P.args, **named: P.kwargs
 ) -> T:
     """What `look` finds; where the call is large, in a thread: others need not wait."""
-    return await aside(call.size > LARGE_BYTES, look, *given, **named)
+    return await run_aside(call.size > LARGE_BYTES, look, *given, **named)

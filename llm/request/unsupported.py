@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llm.request import field_names
-from llm.request.field_names import unsupported
+from llm.request.field_names import unsupported_field
 
 _TIERS = (None, "auto", "default")
 # The caller runs these itself, if they are run at all.
@@ -33,7 +33,7 @@ def check(
     """
     field_names.check(endpoint, body, given)
     if body.get("service_tier") not in _TIERS:
-        raise unsupported(
+        raise unsupported_field(
             "service_tier", "Prices are those of the default one: leave it out."
         )
     if endpoint in _TOOLS:
@@ -55,7 +55,7 @@ def _check_tools(endpoint: str, tools: Any) -> None:
         # One without a type is told by what it holds.
         typeless = kind is None and tool.keys().isdisjoint(_CALLED)
         if typeless or kind not in _TOOLS[endpoint]:
-            raise unsupported(f"{param}.type", "Send functions of your own.")
+            raise unsupported_field(f"{param}.type", "Send functions of your own.")
 
 
 def _check_item(endpoint: str, item: dict[str, Any], param: str) -> None:
@@ -63,7 +63,7 @@ def _check_item(endpoint: str, item: dict[str, Any], param: str) -> None:
     if endpoint == "responses":
         _check_reference(item, param)
     elif _of(item.get("audio"), "id"):
-        raise unsupported(f"{param}.audio.id", _KEPT)
+        raise unsupported_field(f"{param}.audio.id", _KEPT)
     for name in ("content", "output"):
         if isinstance(item.get(name), dict):
             _check_part(item[name], f"{param}.{name}")
@@ -74,22 +74,22 @@ def _check_item(endpoint: str, item: dict[str, Any], param: str) -> None:
 def _check_reference(item: dict[str, Any], param: str) -> None:
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
     if kind == "item_reference":
-        raise unsupported(param, "Send the item itself.")
+        raise unsupported_field(param, "Send the item itself.")
 
 
 def _check_part(part: dict[str, Any], param: str) -> None:
     field_names.check_inside(part, param)
     if part.get("file_id"):
-        raise unsupported(f"{param}.file_id", _KEPT)
+        raise unsupported_field(f"{param}.file_id", _KEPT)
     if isinstance(part.get("file"), dict):
         field_names.check_inside(part["file"], f"{param}.file")
     if _of(part.get("file"), "file_id"):
-        raise unsupported(f"{param}.file.file_id", _KEPT)
+        raise unsupported_field(f"{param}.file.file_id", _KEPT)
     for name in _FETCHED:
         given = part.get(name)
         url = _of(given, "url") or given
         if url and not (isinstance(url, str) and url.startswith("data:")):
-            raise unsupported(f"{param}.{name}", "Send its data in the request.")
+            raise unsupported_field(f"{param}.{name}", "Send its data in the request.")
 
 
 def _of(value: Any, name: str) -> Any:

@@ -9,18 +9,23 @@ from llm.configuration.snapshot import Snapshot
 from llm.resolve import context, flag_effects, usable_models
 from llm.resolve.flag_effects import Effects
 from llm.resolve.plan import KIND_OF
-from llm.resolve.prompt_body import Filled, Words, filled, overruled
-from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_body import (
+    Filled,
+    PromptWords,
+    insert_prompt,
+    override_parameters,
+)
+from llm.resolve.prompt_field import PromptField
 from llm.resolve.prompt_version import pick
-from llm.types import NOTHING, Call, Chosen
+from llm.types import NOTHING, Call, Selection
 from prompts.rendering import render
 from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core.targeting import bucketing
 
 
 def choose(
-    call: Call, asked: Asked | None, principal: Principal, snapshot: Snapshot
-) -> tuple[dict[str, Any], Chosen]:
+    call: Call, asked: PromptField | None, principal: Principal, snapshot: Snapshot
+) -> tuple[dict[str, Any], Selection]:
     """The body to be answered, and what made it so; the call's own, if nothing did.
 
     The model is the flag's, else the experiment's, else the client's, else the
@@ -31,13 +36,13 @@ def choose(
     if asked is None and not snapshot.flags.in_gateway:
         return call.body, NOTHING
     known = context.build(principal, call.body, call.context)
-    said = flag_effects.of(snapshot.flags, known, time.time())
+    said = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
     found, passed_over = _served(said, call, principal, snapshot)
     if asked is None:
         if not (found.values or found.off):
             return call.body, NOTHING
         changed = _changed(call.endpoint, Filled(call.body), found)
-        return changed.body, Chosen(
+        return changed.body, Selection(
             flags=found.values,
             off=found.off,
             given=changed.given,
@@ -49,9 +54,9 @@ def choose(
         picked = replace(picked, model="")
     if not (found.model or picked.model or call.body.get("model")):
         _refuse_missing(picked, call.endpoint, snapshot)
-    before = filled(call.endpoint, call.body, _words(picked, asked, snapshot))
+    before = insert_prompt(call.endpoint, call.body, _words(picked, asked, snapshot))
     changed = _changed(call.endpoint, before, found)
-    return changed.body, Chosen(
+    return changed.body, Selection(
         prompt_key=picked.key,
         prompt_version=picked.number,
         variant=picked.variant,
@@ -78,9 +83,11 @@ def _served(
     return replace(found, model=None), (("flag", name),) if meant else ()
 
 
-def _words(picked: render.Chosen, asked: Asked, snapshot: Snapshot) -> Words:
+def _words(
+    picked: render.Chosen, asked: PromptField, snapshot: Snapshot
+) -> PromptWords:
     rendered = render.render(snapshot.prompt_library, picked, asked.variables)
-    return Words(
+    return PromptWords(
         messages=rendered.messages,
         parameters=rendered.parameters,
         model=rendered.model,
@@ -90,7 +97,9 @@ def _words(picked: render.Chosen, asked: Asked, snapshot: Snapshot) -> Words:
 
 def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
     parameters = {} if endpoint == "embeddings" else found.parameters
-    changed = overruled(endpoint, before, parameters) if parameters else before
+    changed = (
+        override_parameters(endpoint, before, parameters) if parameters else before
+    )
     if not found.model:
         return changed
     return replace(changed, body={**changed.body, "model": found.model})

@@ -21,7 +21,7 @@ class Effects:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def of(flags: FlagSet, context: Mapping[str, Any], now: float) -> Effects:
+def evaluate_flags(flags: FlagSet, context: Mapping[str, Any], now: float) -> Effects:
     """Each flag of the gateway, evaluated once for the caller of `context`."""
     values: dict[str, Any] = {}
     off = set()

@@ -49,7 +49,7 @@ def _as_responses(given: Mapping[str, Any]) -> dict[str, Any]:
     _put(found, "text", "verbosity", given.get("verbosity"))
     _put(found, "reasoning", "effort", given.get("reasoning_effort"))
     if given.get("logprobs") is True:
-        found["include"] = joined(found.get("include"), [LOGPROBS])
+        found["include"] = join_lists(found.get("include"), [LOGPROBS])
     tools = found.get("tools", given.get("functions"))
     if isinstance(tools, list):
         found["tools"] = [as_tool(one) for one in tools]
@@ -77,7 +77,7 @@ def _as_chat(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def joined(own: Any, others: Any) -> Any:
+def join_lists(own: Any, others: Any) -> Any:
     """Two lists without repetition; what is no list is left to the checks."""
     if own is None:
         return others

@@ -17,7 +17,7 @@ from llm.limits.types import subjects
 from llm.metering import tokens
 from llm.request import model_needs
 from llm.resolve import checks
-from llm.types import NOTHING, Candidate, Chosen, Plan, Shape
+from llm.types import NOTHING, Candidate, Plan, Selection, Shape
 from valuecanvas.core import money
 from valuecanvas.core.errors import (
     InvalidRequest,
@@ -41,7 +41,7 @@ def resolve(
     snapshot: Snapshot,
     *,
     body: dict[str, Any],
-    chosen: Chosen = NOTHING,
+    chosen: Selection = NOTHING,
 ) -> Plan:
     """How `body`, which is of the `shape`, is to be served for `principal`.
 
@@ -61,7 +61,9 @@ def resolve(
         body = {**body, **{name: max_output for name in CAPS if body.get(name)}}
     routes = _routes(model, snapshot, chosen.off)
     try:
-        routes = model_needs.able(model, routes, snapshot.models, endpoint, body)
+        routes = model_needs.filter_able_routes(
+            model, routes, snapshot.models, endpoint, body
+        )
     except InvalidRequest as error:
         checks.blame(error, chosen.given)
     candidates = _candidates(model, routes, snapshot, chosen.off)
@@ -274,7 +276,7 @@ def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
 
 
 def _cache_epochs(
-    model: str, principal: Principal, chosen: Chosen, snapshot: Snapshot
+    model: str, principal: Principal, chosen: Selection, snapshot: Snapshot
 ) -> tuple[int, int, int, int]:
     if not snapshot.cache_epochs:
         return (0, 0, 0, 0)

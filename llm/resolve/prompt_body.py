@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm.resolve.parameters import joined, spoken
+from llm.resolve.parameters import join_lists, spoken
 from valuecanvas.core.parameters import CAPS
 
 # Objects of which each field counts by itself.
@@ -12,7 +12,7 @@ _IN_FIELDS = ("text", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PromptWords:
     """A version, rendered. With `model_stands` its model beats the client's."""
 
     messages: Sequence[Mapping[str, Any]]
@@ -29,7 +29,7 @@ class Filled:
     given: frozenset[str] = frozenset()
 
 
-def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> Filled:
+def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) -> Filled:
     """`body` with the prompt's words first and the client's own after them."""
     own = {name: value for name, value in body.items() if name != "prompt"}
     given = spoken(endpoint, words.parameters)
@@ -44,7 +44,9 @@ def filled(endpoint: str, body: Mapping[str, Any], words: Words) -> Filled:
     return Filled(found, frozenset(given.keys() - own.keys()))
 
 
-def overruled(endpoint: str, before: Filled, wanted: Mapping[str, Any]) -> Filled:
+def override_parameters(
+    endpoint: str, before: Filled, wanted: Mapping[str, Any]
+) -> Filled:
     """`before` with the parameters `wanted` in place of its own."""
     given = spoken(endpoint, wanted)
     kept = before.body
@@ -71,7 +73,7 @@ def _over(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]
         if isinstance(one, dict) and isinstance(other, dict):
             found[name] = {**other, **one}
     if "include" in first and "include" in others:
-        found["include"] = joined(first["include"], others["include"])
+        found["include"] = join_lists(first["include"], others["include"])
     return found
 
 

@@ -14,7 +14,7 @@ _EXAMPLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromptField:
     """A prompt by its key; by the label `production` unless it says otherwise."""
 
     key: str
@@ -23,7 +23,7 @@ class Asked:
     variables: Mapping[str, Any]
 
 
-def parse(endpoint: str, body: Mapping[str, Any]) -> Asked | None:
+def parse(endpoint: str, body: Mapping[str, Any]) -> PromptField | None:
     """The prompt that `body` asks for; None: it brings its own words.
 
     The shape is OpenAI's `prompt` of the Responses API, plus `label`. Raises
@@ -51,7 +51,7 @@ def parse(endpoint: str, body: Mapping[str, Any]) -> Asked | None:
             "Name a 'prompt.version' or a 'prompt.label', not both.",
             param="prompt.label",
         )
-    return Asked(key, version, label, _variables(given.get("variables")))
+    return PromptField(key, version, label, _variables(given.get("variables")))
 
 
 def _version(given: Any) -> int | None:

@@ -5,14 +5,14 @@ from typing import Any
 
 from llm.resolve import context
 from llm.resolve.flag_effects import Effects
-from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_field import PromptField
 from prompts.rendering import render
 from prompts.rendering.label_names import LATEST, PRODUCTION
 from prompts.rendering.render import Chosen, Library
 
 
 def pick(
-    library: Library, asked: Asked, known: Mapping[str, Any], found: Effects
+    library: Library, asked: PromptField, known: Mapping[str, Any], found: Effects
 ) -> Chosen:
     """The version for the caller with the attributes `known`, whose flags said `found`.
 
@@ -28,7 +28,7 @@ def pick(
     )
 
 
-def _label(library: Library, asked: Asked, found: Effects) -> str | None:
+def _label(library: Library, asked: PromptField, found: Effects) -> str | None:
     """A flag may lead those who ask for production to another label."""
     if asked.version is not None or asked.label not in (None, PRODUCTION):
         return asked.label

@@ -10,7 +10,7 @@ from llm.request import shape as shapes
 from llm.resolve import checks, prompt_field
 from llm.resolve.choose import choose
 from llm.resolve.plan import crowd, resolve
-from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_field import PromptField
 from llm.types import Call, Plan, Shape
 
 
@@ -19,7 +19,7 @@ class Request:
     """What of a call's body does not depend on its caller or the configuration."""
 
     # The stored prompt that it names.
-    prompt: Asked | None
+    prompt: PromptField | None
     # None where only the prompt's words make the body whole.
     shape: Shape | None
 

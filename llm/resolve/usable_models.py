@@ -44,7 +44,7 @@ def _takes(
 ) -> bool:
     model, routes = snapshot.models[name], snapshot.routes[name]
     try:
-        model_needs.able(model, routes, snapshot.models, endpoint, body)
+        model_needs.filter_able_routes(model, routes, snapshot.models, endpoint, body)
     except InvalidRequest:
         return False
     return True

@@ -4,12 +4,12 @@ import time
 
 from billing.ledger import Charge
 from llm.cache.entry import Entry
-from llm.settlement.outcome import Outcome, cost_of
-from llm.types import Held, Summary
-from llm.upstream.attempts import Journey
+from llm.settlement.outcome import RequestOutcome, cost_of
+from llm.types import AdmittedCall, Summary
+from llm.upstream.attempts import Attempts
 
 
-def charge_of(journey: Journey, outcome: Outcome) -> Charge:
+def charge_of(journey: Attempts, outcome: RequestOutcome) -> Charge:
     if outcome.shared is not None:
         return _shared_charge(journey, outcome, outcome.shared)
     used, candidate = outcome.tokens, outcome.candidate
@@ -37,7 +37,7 @@ def charge_of(journey: Journey, outcome: Outcome) -> Charge:
     )
 
 
-def _shared_charge(journey: Journey, outcome: Outcome, shared: Entry) -> Charge:
+def _shared_charge(journey: Attempts, outcome: RequestOutcome, shared: Entry) -> Charge:
     return Charge(
         prompt_tokens=shared.prompt_tokens,
         completion_tokens=shared.completion_tokens,
@@ -55,7 +55,7 @@ def _shared_charge(journey: Journey, outcome: Outcome, shared: Entry) -> Charge:
     )
 
 
-def _provider_cost(outcome: Outcome) -> int:
+def _provider_cost(outcome: RequestOutcome) -> int:
     """What the provider asks for the answer, in micro-dollars: at least our price."""
     claimed, candidate = outcome.tokens.claimed, outcome.candidate
     if claimed is None or candidate is None:
@@ -63,12 +63,12 @@ def _provider_cost(outcome: Outcome) -> int:
     return candidate.rate.cost(*claimed)
 
 
-def _elapsed_ms(held: Held) -> int:
+def _elapsed_ms(held: AdmittedCall) -> int:
     return int((time.monotonic() - held.call.started) * 1000)
 
 
 def summary_of(
-    journey: Journey, outcome: Outcome, charge: Charge, cost: int
+    journey: Attempts, outcome: RequestOutcome, charge: Charge, cost: int
 ) -> Summary:
     held = journey.held
     return Summary(

@@ -8,10 +8,10 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import models
 
-from llm.breaker.types import Name, State
+from llm.breaker.types import BreakerState, Name
 from llm.metrics import BREAKER
 from llm.models import Attempt, BreakerEvent
-from llm.upstream.attempts import Journey
+from llm.upstream.attempts import Attempts
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
 
@@ -19,10 +19,10 @@ log = structlog.get_logger("llm.records")
 # Kept while the database is away; the oldest give way.
 MOST_WAITING = 10_000
 RETRY_S = 1.0
-_LEVEL = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+_LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
-class Records:
+class EventRows:
     """Writes rows in the background, in bulk; tries again while the database is away."""
 
     def __init__(self, db: DbThread) -> None:
@@ -30,7 +30,7 @@ class Records:
         self._waiting: deque[models.Model] = deque(maxlen=MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
 
-    def attempts(self, journey: Journey) -> None:
+    def attempts(self, journey: Attempts) -> None:
         """Note the attempts of a request that were not delivered."""
         for number, failure in enumerate(journey.failures, start=1):
             self._add(
@@ -48,7 +48,9 @@ class Records:
                 )
             )
 
-    def transition(self, name: Name, before: State, after: State, reason: str) -> None:
+    def transition(
+        self, name: Name, before: BreakerState, after: BreakerState, reason: str
+    ) -> None:
         """Note that a breaker changed its state."""
         log.warning(
             "breaker.transition",

@@ -4,17 +4,17 @@ import time
 from dataclasses import dataclass
 
 from llm.cache.entry import Entry, Form
-from llm.types import Candidate, Tokens
+from llm.types import Candidate, TokenUse
 from valuecanvas.core.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestOutcome:
     """How a request ended."""
 
     status: str
     candidate: Candidate | None = None
-    tokens: Tokens = Tokens()
+    tokens: TokenUse = TokenUse()
     error_code: str = ""
     refund: bool = False
     ttft_ms: int | None = None
@@ -22,12 +22,12 @@ class Outcome:
     shared: Entry | None = None
 
 
-def refused(error: GatewayError) -> Outcome:
+def refund_outcome(error: GatewayError) -> RequestOutcome:
     """The outcome of a request that no provider answered: quota and money go back."""
-    return Outcome("error", error_code=error.code or error.type, refund=True)
+    return RequestOutcome("error", error_code=error.code or error.type, refund=True)
 
 
-def cost_of(outcome: Outcome) -> int:
+def cost_of(outcome: RequestOutcome) -> int:
     """What the answer comes to at the price of its route, in micro-dollars."""
     if outcome.candidate is None:
         return 0
@@ -37,7 +37,7 @@ def cost_of(outcome: Outcome) -> int:
     )
 
 
-def entry_of(body: bytes, outcome: Outcome, form: Form = Form.ANY) -> Entry:
+def entry_of(body: bytes, outcome: RequestOutcome, form: Form = Form.ANY) -> Entry:
     """The answer as the cache keeps it."""
     candidate, used = outcome.candidate, outcome.tokens
     return Entry(

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from billing.ledger import Charge
 from llm import metrics
-from llm.types import Call, Known, Plan
+from llm.types import CacheHit, Call, Plan
 
 log = structlog.get_logger("llm.request")
 
@@ -54,7 +54,7 @@ def _tell_passed_over(named_by: str, model: str, prompt: str, epoch: int) -> Non
     )
 
 
-def observe_hit(known: Known) -> None:
+def observe_hit(known: CacheHit) -> None:
     """Count and log a request that was answered from the cache."""
     entry = known.entry
     charge = Charge(

@@ -14,10 +14,10 @@ from llm import metrics
 from llm.journal.journal import Journal
 from llm.limits.limiter import Limiter
 from llm.settlement.charge import charge_of, summary_of
-from llm.settlement.outcome import Outcome
+from llm.settlement.outcome import RequestOutcome
 from llm.settlement.request_log import observe
-from llm.types import NOTHING, Call, Held, Plan, Summary
-from llm.upstream.attempts import Journey
+from llm.types import NOTHING, AdmittedCall, Call, Plan, Summary
+from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import LedgerUnavailable
 
 log = structlog.get_logger("llm.request")
@@ -26,7 +26,7 @@ log = structlog.get_logger("llm.request")
 ANSWER_WAITS_S = 5.0
 
 
-def facts(call: Call, plan: Plan) -> dict[str, Any]:
+def usage_facts(call: Call, plan: Plan) -> dict[str, Any]:
     """The columns of the ledger row that are known at admission."""
     known: dict[str, Any] = {
         "user_id": plan.principal.user_id,
@@ -48,7 +48,7 @@ def facts(call: Call, plan: Plan) -> dict[str, Any]:
     return known
 
 
-class Settler:
+class Settlement:
     """Ends reservations, and the journal's interest in them."""
 
     def __init__(self, ledger: Ledger, journal: Journal, limiter: Limiter) -> None:
@@ -58,8 +58,8 @@ class Settler:
 
     async def settle(
         self,
-        journey: Journey,
-        outcome: Outcome,
+        journey: Attempts,
+        outcome: RequestOutcome,
         *,
         answer: Stored | None = None,
         wait: bool = True,
@@ -74,7 +74,7 @@ class Settler:
         charge = charge_of(journey, outcome)
         item = Settle(
             held.admitted,
-            facts(held.call, held.plan),
+            usage_facts(held.call, held.plan),
             held.plan.epoch,
             charge,
             held.claim,
@@ -95,7 +95,7 @@ class Settler:
         observe(held.call, held.plan, charge, cost)
         return summary_of(journey, outcome, charge, cost)
 
-    def _uncount(self, held: Held, charge: Charge) -> None:
+    def _uncount(self, held: AdmittedCall, charge: Charge) -> None:
         """Correct the minute limits by what the request really took."""
         if held.taken is None:
             return
@@ -106,7 +106,7 @@ class Settler:
             held.taken, used_tokens=None if charge.refund else used
         )
 
-    async def give_back(self, held: Held) -> None:
+    async def give_back(self, held: AdmittedCall) -> None:
         """End a reservation as if it had never been: no row, no unit, no money."""
         if held.taken is not None:
             self._limiter.give_back_soon(held.taken, used_tokens=None)
@@ -116,13 +116,13 @@ class Settler:
         if not _landed(queued):
             raise LedgerUnavailable
 
-    def note(self, held: Held, outcome: Outcome) -> None:
+    def note(self, held: AdmittedCall, outcome: RequestOutcome) -> None:
         """Leave a row of a request that was given back, asked again, and refused."""
-        charge = charge_of(Journey(held), outcome)
-        known = facts(held.call, held.plan)
+        charge = charge_of(Attempts(held), outcome)
+        known = usage_facts(held.call, held.plan)
         self._ledger.submit(Note(held.admitted, known, held.plan.epoch, charge))
 
-    def _queued(self, held: Held, item: Settle) -> "asyncio.Future[Any]":
+    def _queued(self, held: AdmittedCall, item: Settle) -> "asyncio.Future[Any]":
         queued = self._ledger.submit(item)
         queued.add_done_callback(lambda done: self._heard(held.call.id, done))
         return queued

@@ -7,16 +7,16 @@ from llm.metering.prompt_text import MOST_BYTES, least_tokens
 from llm.metering.prompt_text import texts as prompt_texts
 from llm.metering.provider_usage import Own
 from llm.resolve.plan import most_prompt
-from llm.types import Held, Plan, Tokens
+from llm.types import AdmittedCall, Plan, TokenUse
 
 
-def counted(
-    held: Held,
+def count_tokens(
+    held: AdmittedCall,
     reported: Any,
     size: int,
     pieces: int = 0,
     texts: tuple[str, ...] = (),
-) -> Tokens:
+) -> TokenUse:
     """The tokens to bill for an answer of `size` bytes.
 
     It came in `pieces` events, or else it is the `texts`.
@@ -25,22 +25,22 @@ def counted(
     shape, exact = plan.shape, plan.shape.token_ids * 9 // 10
     endpoint = held.call.endpoint
     prompt = Own(
-        count=own_prompt(plan),
+        count=count_prompt(plan),
         most=max(most_prompt(shape, one) for one in plan.candidates),
         enough=shape.prompt_bytes // provider_usage.BYTES + exact,
         least=lambda: exact + least_tokens(prompt_texts(endpoint, plan.body)),
     )
     events = min(pieces, size // 4) * 9 // 10
     completion = Own(
-        count=tokens.delivered(size, pieces),
+        count=tokens.estimate_delivered(size, pieces),
         most=plan.max_output * shape.choices + shape.predicted,
         enough=max(size // provider_usage.BYTES, events),
         least=lambda: max(events, size // MOST_BYTES, least_tokens(texts)),
     )
-    return provider_usage.read(reported, prompt, completion)
+    return provider_usage.billed_tokens(reported, prompt, completion)
 
 
-def own_prompt(plan: Plan) -> int:
+def count_prompt(plan: Plan) -> int:
     """Our own count of the prompt's tokens."""
     shape = plan.shape
     by_bytes, found = shape.prompt_bytes // 4, shape.counted

@@ -42,7 +42,7 @@ _VERBOSITIES = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TranslationStatus:
     """How a Response stands: `status`, and why if it is not complete."""
 
     status: str
@@ -54,15 +54,20 @@ class Outcome:
         return "completed" if self.status == "completed" else "incomplete"
 
 
-def outcome(finish_reason: object) -> Outcome:
+def outcome(finish_reason: object) -> TranslationStatus:
     reason = CUT_SHORT.get(finish_reason) if isinstance(finish_reason, str) else None
     if reason:
-        return Outcome("incomplete", incomplete_details={"reason": reason})
-    return Outcome("completed")
+        return TranslationStatus("incomplete", incomplete_details={"reason": reason})
+    return TranslationStatus("completed")
 
 
 def head(
-    reply: Json, request: Json, *, response_id: str, created: int, state: Outcome
+    reply: Json,
+    request: Json,
+    *,
+    response_id: str,
+    created: int,
+    state: TranslationStatus,
 ) -> Json:
     """What may change while a Response grows, except its output, usage and end.
 

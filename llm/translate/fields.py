@@ -31,7 +31,7 @@ def a_boolean(value: object, param: str) -> bool:
     return value
 
 
-def unsupported(param: str, what: str, remedy: str) -> InvalidRequest:
+def unsupported_field(param: str, what: str, remedy: str) -> InvalidRequest:
     """The refusal of something that Chat Completions has no words for."""
     return InvalidRequest(
         f"{what} is not supported here: this model's provider offers Chat "

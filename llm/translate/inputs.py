@@ -1,6 +1,6 @@
 """The input items of a Responses request as the messages of a chat."""
 
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from llm.translate.parts import assistant_text, chat_content
 from valuecanvas.core.errors import InvalidRequest
@@ -49,12 +49,12 @@ def _add(messages: list[Json], item: Json, param: str) -> None:
             }
         )
     elif kind == "item_reference":
-        raise unsupported(
+        raise unsupported_field(
             param, "A reference to an earlier item", "Send the item itself."
         )
     elif kind != "reasoning":
         # Reasoning is left out: a chat hands no earlier thoughts to the model.
-        raise unsupported(
+        raise unsupported_field(
             f"{param}.type",
             "This kind of item",
             "Send messages, calls of your own tools and their outputs.",

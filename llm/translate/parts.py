@@ -1,6 +1,6 @@
 """The content parts of a Responses message as the content of a chat message."""
 
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported
+from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
 
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 # Parts as a chat has them are passed on as they are.
@@ -59,7 +59,7 @@ def _part(part: Json, param: str) -> Json:
 
 def _text(part: Json, param: str) -> str:
     if part.get("type") not in TEXTS:
-        raise unsupported(
+        raise unsupported_field(
             f"{param}.type",
             "This kind of content",
             "Send texts, images, sounds or files.",
@@ -69,7 +69,7 @@ def _text(part: Json, param: str) -> str:
 
 def _image(part: Json, param: str) -> Json:
     if part.get("image_url") is None and part.get("file_id"):
-        raise unsupported(
+        raise unsupported_field(
             f"{param}.file_id",
             "An image by its file id",
             "Send it in 'image_url', as a URL or a data URL.",
@@ -82,7 +82,7 @@ def _image(part: Json, param: str) -> Json:
 
 def _file(part: Json, param: str) -> Json:
     if part.get("file_url"):
-        raise unsupported(
+        raise unsupported_field(
             f"{param}.file_url", "A file by its URL", "Send it in 'file_data'."
         )
     names = ("file_data", "file_id", "filename")

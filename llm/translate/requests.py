@@ -10,7 +10,7 @@ from llm.translate.fields import (
     a_list,
     a_string,
     an_object,
-    unsupported,
+    unsupported_field,
 )
 from llm.translate.inputs import chat_messages
 from llm.translate.tools import chat_tools
@@ -94,7 +94,7 @@ def to_chat(body: Json) -> Json:
 def _refuse(body: Json) -> None:
     for name, remedy in UNSUPPORTED.items():
         if body.get(name):
-            raise unsupported(name, f"'{name}'", remedy)
+            raise unsupported_field(name, f"'{name}'", remedy)
     for name, ours in MISNAMED.items():
         if body.get(name) is not None:
             raise InvalidRequest(
@@ -104,7 +104,9 @@ def _refuse(body: Json) -> None:
                 code="unsupported_parameter",
             )
     if body.get("n") not in (None, 1):
-        raise unsupported("n", "More than one answer", "Send one request for each.")
+        raise unsupported_field(
+            "n", "More than one answer", "Send one request for each."
+        )
     # "auto" allows to shorten what is too long, and so allows not to.
     if body.get("truncation") not in (None, "auto", "disabled"):
         raise InvalidRequest(
@@ -126,7 +128,7 @@ def _text(body: Json) -> Json:
     elif kind == "json_object":
         chat["response_format"] = {"type": kind}
     elif kind != "text":
-        raise unsupported(
+        raise unsupported_field(
             "text.format.type",
             "This text format",
             "Use 'text', 'json_object' or 'json_schema'.",
@@ -149,7 +151,7 @@ def _reasoning(body: Json) -> Json:
     """The effort only: whether there is a summary is the model's affair."""
     reasoning = an_object(body.get("reasoning") or {}, "reasoning")
     if reasoning.get("mode") not in (None, "standard"):
-        raise unsupported(
+        raise unsupported_field(
             "reasoning.mode", "This reasoning mode", "Use 'standard' or leave it out."
         )
     effort = reasoning.get("effort")

@@ -13,14 +13,14 @@ from llm.translate.chat import (
     text_in,
     thoughts_in,
 )
-from llm.translate.envelope import Outcome, echo, head, outcome, usage_of
+from llm.translate.envelope import TranslationStatus, echo, head, outcome, usage_of
 from llm.translate.events import EventWriter, before
 from llm.translate.fields import Json
 from llm.translate.items import Names
 from llm.translate.stream_output import Output
 from valuecanvas.core.errors import UpstreamError
 
-IN_PROGRESS: Final = Outcome("in_progress")
+IN_PROGRESS: Final = TranslationStatus("in_progress")
 # The codes that a failed Response may carry, of those a chat can end with.
 ERROR_CODES: Final = frozenset(
     {"invalid_prompt", "rate_limit_exceeded", "server_error"}
@@ -104,7 +104,7 @@ class ResponseStream:
             "code": code if code in ERROR_CODES else "server_error",
             "message": error.get("message") or "The answer broke off.",
         }
-        failed = Outcome("failed", error=details)
+        failed = TranslationStatus("failed", error=details)
         events.append(self._lifecycle("response.failed", failed))
         return events
 
@@ -132,7 +132,7 @@ class ResponseStream:
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
 
     def _lifecycle(
-        self, kind: str, state: Outcome, completed: int | None = None
+        self, kind: str, state: TranslationStatus, completed: int | None = None
     ) -> bytes:
         """An event with the Response in it; the echo is encoded once for all."""
         changing = orjson.dumps(

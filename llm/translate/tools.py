@@ -9,7 +9,7 @@ from llm.translate.fields import (
     a_list,
     a_string,
     an_object,
-    unsupported,
+    unsupported_field,
 )
 from valuecanvas.core.errors import InvalidRequest
 
@@ -106,7 +106,7 @@ def _named(tool: Json, param: str) -> tuple[str, str]:
     """The kind of a tool and its name."""
     kind = tool.get("type")
     if kind not in KINDS:
-        raise unsupported(f"{param}.type", "This kind of tool", REMEDY)
+        raise unsupported_field(f"{param}.type", "This kind of tool", REMEDY)
     return kind, a_string(tool.get("name"), f"{param}.name")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from llm.providers.base import Verdict
-from llm.types import Failure, Held
+from llm.types import AdmittedCall, Failure
 from valuecanvas.core.errors import (
     GatewayError,
     TooManyRequests,
@@ -16,10 +16,10 @@ _SLOWER = "it asks us to slow down"
 
 
 @dataclass(slots=True)
-class Journey:
+class Attempts:
     """A request on its way through its routes."""
 
-    held: Held
+    held: AdmittedCall
     # When the answer must have been delivered, by the monotonic clock.
     deadline: float = field(init=False)
     failures: list[Failure] = field(default_factory=list)

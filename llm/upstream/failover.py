@@ -16,18 +16,18 @@ from llm import dialects
 from llm.breaker.board import Board
 from llm.breaker.types import Event, Pass, Rejected
 from llm.cache.assembly import Assembly
-from llm.dialects.base import Dialect, Malformed, ProviderError, Whole
+from llm.dialects.base import Dialect, Malformed, ProviderError, WholeReply
 from llm.journal.journal import Journal, JournalFull
 from llm.metrics import ATTEMPTS
 from llm.providers.base import Verdict
-from llm.types import Candidate, Failure, Held
+from llm.types import AdmittedCall, Candidate, Failure
 from llm.upstream import http
-from llm.upstream.attempts import Journey
+from llm.upstream.attempts import Attempts
 from llm.upstream.client_errors import passed_through, words
 from llm.upstream.http import Failed
-from llm.upstream.outcomes import Outcomes, name_of
-from llm.upstream.stream import Flow
-from valuecanvas.core.threads import aside
+from llm.upstream.outcomes import BreakerReports, name_of
+from llm.upstream.stream import UpstreamStream
+from valuecanvas.core.threads import run_aside
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
@@ -38,7 +38,7 @@ OURS = (Verdict.AUTH, Verdict.BILLING)
 
 
 @dataclass(slots=True)
-class Retries:
+class RetryLimit:
     """Same-provider retries under way: at most a fifth of the active requests."""
 
     active: int = 0
@@ -53,26 +53,26 @@ class Delivery:
     """A whole answer and where it came from."""
 
     candidate: Candidate
-    whole: Whole
+    whole: WholeReply
 
 
-class Relay:
+class Failover:
     """Sends admitted requests upstream."""
 
     def __init__(
         self,
         pool: aiohttp.ClientSession,
         board: Board,
-        outcomes: Outcomes,
+        outcomes: BreakerReports,
         journal: Journal,
     ) -> None:
         self._pool = pool
         self._board = board
         self.outcomes = outcomes
         self._journal = journal
-        self.retries = Retries()
+        self.retries = RetryLimit()
 
-    async def deliver(self, journey: Journey) -> "Delivery | Flow":
+    async def deliver(self, journey: Attempts) -> "Delivery | UpstreamStream":
         """The first answer that a route gives: whole, or a stream with content.
 
         Raises GatewayError.
@@ -80,7 +80,7 @@ class Relay:
         streamed = journey.held.plan.shape.stream
         return await (self._flow(journey) if streamed else self._whole(journey))
 
-    async def _whole(self, journey: Journey) -> Delivery:
+    async def _whole(self, journey: Attempts) -> Delivery:
         """The first whole answer that a route gives. Raises GatewayError."""
 
         async def once(candidate: Candidate, leave: Pass) -> Delivery:
@@ -92,16 +92,16 @@ class Relay:
 
         return await self._first(journey, once)
 
-    async def _flow(self, journey: Journey) -> Flow:
+    async def _flow(self, journey: Attempts) -> UpstreamStream:
         """The first stream that reaches content. Raises GatewayError."""
 
-        async def once(candidate: Candidate, leave: Pass) -> Flow:
+        async def once(candidate: Candidate, leave: Pass) -> UpstreamStream:
             return await self._flow_once(journey, candidate, leave)
 
         return await self._first(journey, once)
 
     async def _first(
-        self, journey: Journey, once: Callable[[Candidate, Pass], Awaitable[T]]
+        self, journey: Attempts, once: Callable[[Candidate, Pass], Awaitable[T]]
     ) -> T:
         for route, candidate in enumerate(journey.held.plan.candidates):
             journey.route = route
@@ -117,13 +117,13 @@ class Relay:
                     raise passed_through(failure) from failure
         raise journey.exhausted()
 
-    def _may_start(self, journey: Journey) -> bool:
+    def _may_start(self, journey: Attempts) -> bool:
         left = journey.deadline - time.monotonic()
         least = journey.held.plan.model.first_token_s
         first = journey.attempts == 0
         return first or (journey.attempts < settings.LLM_MAX_ATTEMPTS and left >= least)
 
-    async def _leave(self, journey: Journey, candidate: Candidate) -> Pass | None:
+    async def _leave(self, journey: Attempts, candidate: Candidate) -> Pass | None:
         provider = candidate.provider.key
         if candidate.forced == "forced_open":
             journey.skip(provider, "its breaker is held open by an operator")
@@ -140,7 +140,7 @@ class Relay:
 
     async def _with_retry(
         self,
-        journey: Journey,
+        journey: Attempts,
         candidate: Candidate,
         leave: Pass,
         once: Callable[[Candidate, Pass], Awaitable[T]],
@@ -171,7 +171,7 @@ class Relay:
 
     async def _attempt(
         self,
-        journey: Journey,
+        journey: Attempts,
         candidate: Candidate,
         leave: Pass,
         once: Callable[[Candidate, Pass], Awaitable[T]],
@@ -197,7 +197,7 @@ class Relay:
                 )
             raise
 
-    async def _whole_once(self, journey: Journey, candidate: Candidate) -> Delivery:
+    async def _whole_once(self, journey: Attempts, candidate: Candidate) -> Delivery:
         held = journey.held
         dialect = dialects.choose(held.call.endpoint, candidate)
         left = journey.deadline - time.monotonic()
@@ -213,21 +213,21 @@ class Relay:
                 Verdict.FAILURE, "The provider's reply took too long.", timeout=True
             ) from error
         large = len(raw) > dialect.most_on_loop
-        whole = await aside(large, _read, dialect, held, candidate, raw)
+        whole = await run_aside(large, _read, dialect, held, candidate, raw)
         return Delivery(candidate, whole)
 
     async def _flow_once(
-        self, journey: Journey, candidate: Candidate, leave: Pass
-    ) -> Flow:
+        self, journey: Attempts, candidate: Candidate, leave: Pass
+    ) -> UpstreamStream:
         """Open a stream and read up to its first content."""
         held = journey.held
         dialect = dialects.choose(held.call.endpoint, candidate)
         within = min(held.plan.model.first_token_s, journey.deadline - time.monotonic())
-        flow: Flow | None = None
+        flow: UpstreamStream | None = None
         try:
             async with asyncio.timeout(within):
                 response = await self._post(journey, candidate, dialect)
-                flow = Flow(candidate, dialect.reader(held), leave, response)
+                flow = UpstreamStream(candidate, dialect.reader(held), leave, response)
                 if held.place is not None and held.call.endpoint == "chat":
                     flow.reader.assembly = Assembly()
                 await flow.begin()
@@ -243,7 +243,7 @@ class Relay:
         return flow
 
     async def _post(
-        self, journey: Journey, candidate: Candidate, dialect: Dialect
+        self, journey: Attempts, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         try:
             return await self._send(journey, candidate, dialect)
@@ -253,17 +253,17 @@ class Relay:
         return await self._send(journey, candidate, dialect)
 
     async def _send(
-        self, journey: Journey, candidate: Candidate, dialect: Dialect
+        self, journey: Attempts, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         held = journey.held
         large = held.call.size > dialect.most_on_loop
-        body = await aside(large, dialect.encoded, held, candidate)
+        body = await run_aside(large, dialect.encoded, held, candidate)
         try:
             return await http.post(
                 self._pool,
                 candidate,
                 dialect.path,
-                http.Body(body, lambda: self._begin_sending(journey)),
+                http.RequestBody(body, lambda: self._begin_sending(journey)),
                 attempt_id=f"{held.call.id}.{journey.attempts}",
             )
         except Failed:
@@ -271,7 +271,7 @@ class Relay:
                 raise journey.unrecorded from None
             raise
 
-    def _begin_sending(self, journey: Journey) -> None:
+    def _begin_sending(self, journey: Attempts) -> None:
         """Connected: from here on the provider may bill. Raises JournalFull."""
         try:
             self._journal.record(journey.held.call.id, journey.route, 0)
@@ -282,7 +282,9 @@ class Relay:
         journey.begin_sending()
 
 
-def _read(dialect: Dialect, held: Held, candidate: Candidate, raw: bytes) -> Whole:
+def _read(
+    dialect: Dialect, held: AdmittedCall, candidate: Candidate, raw: bytes
+) -> WholeReply:
     try:
         return dialect.whole(held, orjson.loads(raw), raw)
     except orjson.JSONDecodeError as error:

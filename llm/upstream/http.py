@@ -83,7 +83,7 @@ def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
     return sent
 
 
-class Body(aiohttp.BytesPayload):
+class RequestBody(aiohttp.BytesPayload):
     """The bytes of a request; `sending` is called when they are about to be sent."""
 
     def __init__(self, value: bytes, sending: Callable[[], None]) -> None:
@@ -107,7 +107,7 @@ async def post(
     pool: aiohttp.ClientSession,
     candidate: Candidate,
     path: str,
-    body: Body,
+    body: RequestBody,
     *,
     attempt_id: str,
 ) -> aiohttp.ClientResponse:

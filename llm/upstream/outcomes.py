@@ -21,7 +21,7 @@ EVENTS = {
 }
 
 
-class Outcomes:
+class BreakerReports:
     """One caller's answers never close a healthy provider: what says that our key or
     account is bad is checked first, off the answer's path."""
 

@@ -23,7 +23,7 @@ _EVENT_OVERHEAD = 64
 
 
 @dataclass(slots=True)
-class Flow:
+class UpstreamStream:
     """A stream from `candidate`; `begin` it once, then ask for `more`."""
 
     candidate: Candidate

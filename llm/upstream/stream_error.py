@@ -7,7 +7,7 @@ from llm.providers.base import Verdict
 from llm.providers.redaction import without_key
 from llm.upstream.client_errors import words
 from llm.upstream.http import Failed
-from llm.upstream.stream import Flow
+from llm.upstream.stream import UpstreamStream
 
 # Of what the provider says of its failure so many characters are passed on.
 MOST_WORDS = 500
@@ -23,11 +23,11 @@ def broken_off() -> Failed:
     return Failed(Verdict.FAILURE, "The provider's stream broke off.")
 
 
-def stopped() -> Failed:
+def stop_failure() -> Failed:
     return Failed(Verdict.CLIENT, "The server is going down.")
 
 
-def stalled() -> Failed:
+def stall_failure() -> Failed:
     return Failed(Verdict.FAILURE, "The provider's stream stalled.")
 
 
@@ -46,7 +46,7 @@ def describe(
     }
 
 
-def event(flow: Flow, error: dict[str, Any]) -> bytes:
+def event(flow: UpstreamStream, error: dict[str, Any]) -> bytes:
     """The error as an event; a provider's own, that is passed on, may quote our key."""
     out = flow.reader.failed(error).decode("utf-8", "replace")
     return without_key(out, flow.candidate.provider.api_key).encode()

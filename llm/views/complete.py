@@ -82,7 +82,7 @@ def _rename(error: GatewayError) -> None:
             error.param = error.param.replace(f"prompt.{inside}", name, 1)
 
 
-def shown(completion: Completion) -> dict[str, Any]:
+def render_completion(completion: Completion) -> dict[str, Any]:
     return {
         "content": completion.content,
         "cost": float(completion.cost_usd),
@@ -129,4 +129,4 @@ class Complete(PaidView):
         if not isinstance(reply, Reply):
             raise TypeError("A request without 'stream' is answered whole.")
         completion = read_completion(reply)
-        return json_response(orjson.dumps(shown(completion)), reply.headers)
+        return json_response(orjson.dumps(render_completion(completion)), reply.headers)

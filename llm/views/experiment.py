@@ -126,7 +126,7 @@ class Experiments(ListAPIView):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.get_queryset()) or []
-        return self.get_paginated_response([shown(one) for one in page])
+        return self.get_paginated_response([render_experiment(one) for one in page])
 
 
 @extend_schema_view(
@@ -155,10 +155,10 @@ class ExperimentDetail(APIView):
             )
         known = results(found)
         more = {"results": _results(found, known) if known else None}
-        return Response(shown(found) | more)
+        return Response(render_experiment(found) | more)
 
 
-def shown(experiment: Experiment) -> dict[str, Any]:
+def render_experiment(experiment: Experiment) -> dict[str, Any]:
     return {
         "key": experiment.key,
         "prompt": experiment.prompt.key,

@@ -14,7 +14,7 @@ from billing.auth import key_check
 from billing.auth.principal import Principal
 from billing.minute_limits import MinuteLimits
 from llm.limits.refusal import error as limit_error
-from llm.limits.types import Refused, Subject
+from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Opinion
@@ -145,5 +145,5 @@ async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
         tokens=0,
         lease_s=0,
     )
-    if isinstance(taken, Refused):
+    if isinstance(taken, LimitRefused):
         raise limit_error(taken)

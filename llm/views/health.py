@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing.auth import key_check
-from llm.breaker.types import Name, State
+from llm.breaker.types import BreakerState, Name
 from llm.configuration.snapshot import Snapshot
 from llm.replies.http import json_response
 from llm.runtime import Runtime
@@ -82,7 +82,7 @@ async def _recent_status(of: Runtime, snapshot: Snapshot) -> str:
 
 
 def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
-    shut = [one for one in providers if one["breaker"] == State.OPEN]
+    shut = [one for one in providers if one["breaker"] == BreakerState.OPEN]
     if not of.ledger.healthy or (providers and len(shut) == len(providers)):
         return "down"
     return "degraded" if shut or not of.store.up else "ok"

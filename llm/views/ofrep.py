@@ -97,7 +97,7 @@ class EvaluateFlag(OfrepView):
         found = evaluate(flags, key or "", context)
         runtime(request).exposures.note(found.key, found.variant)
         status = STATUS.get(found.error, 400) if found.error else 200
-        return json_response(orjson.dumps(shown(found)), status=status)
+        return json_response(orjson.dumps(render_evaluation(found)), status=status)
 
 
 @extend_schema_view(
@@ -136,11 +136,11 @@ class EvaluateFlags(OfrepView):
         exposures = runtime(request).exposures
         for one in found:
             exposures.note(one.key, one.variant)
-        body = {"flags": [shown(one) for one in found], "metadata": {}}
+        body = {"flags": [render_evaluation(one) for one in found], "metadata": {}}
         return json_response(orjson.dumps(body), headers)
 
 
-def shown(found: Evaluation) -> dict[str, Any]:
+def render_evaluation(found: Evaluation) -> dict[str, Any]:
     """A flag as the protocol shows it: its value, or why there is none."""
     if found.error:
         return {

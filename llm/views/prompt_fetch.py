@@ -26,7 +26,7 @@ from llm.replies.http import json_response
 from llm.resolve import context, flag_effects, usable_models
 from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_body import laid_over
-from llm.resolve.prompt_field import Asked
+from llm.resolve.prompt_field import PromptField
 from llm.resolve.prompt_version import pick
 from llm.views.base import HotView, call_of, runtime
 from prompts.models.prompt import Kind
@@ -106,9 +106,9 @@ class FetchPrompt(HotView):
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
             )
         known = context.build(principal, {"user": asked.get("user")}, call.context)
-        found = flag_effects.of(snapshot.flags, known, time.time())
+        found = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
         chosen = pick(snapshot.prompt_library, _named(key, asked), known, found)
-        told = shown(snapshot.prompt_library, chosen, found)
+        told = render_prompt(snapshot.prompt_library, chosen, found)
         told["model"] = _model(chosen, found, principal, snapshot)
         response = _conditional(request, orjson.dumps(told), snapshot.epoch)
         if response.status_code == 200:
@@ -116,7 +116,7 @@ class FetchPrompt(HotView):
         return response
 
 
-def shown(library: Library, chosen: Chosen, found: Effects) -> dict[str, Any]:
+def render_prompt(library: Library, chosen: Chosen, found: Effects) -> dict[str, Any]:
     """What is answered, but for the model. Raises BrokenPrompt."""
     prompt, version = chosen.prompt, chosen.version
     body = library.body(prompt, version)
@@ -158,10 +158,10 @@ def _model(
     return chosen.version.model or None
 
 
-def _named(key: str, asked: Mapping[str, str]) -> Asked:
+def _named(key: str, asked: Mapping[str, str]) -> PromptField:
     version = asked.get("version")
     number = None if version is None else int(version)
-    return Asked(key, number, asked.get("label"), {})
+    return PromptField(key, number, asked.get("label"), {})
 
 
 def _asked(query: Mapping[str, str]) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from prompts.rendering.label_names import LATEST, PRODUCTION
 DEEPEST = 5
 
 
-def referred(reference: grammar.Reference) -> PromptVersion | None:
+def referenced_version(reference: grammar.Reference) -> PromptVersion | None:
     """The version that a reference means now."""
     of_prompt = PromptVersion.objects.filter(prompt__key=reference.key)
     if reference.version is not None:
@@ -20,23 +20,25 @@ def referred(reference: grammar.Reference) -> PromptVersion | None:
     return of_prompt.filter(labels__name=reference.at or PRODUCTION).first()
 
 
-def declared(texts: Iterable[str], depth: int = DEEPEST) -> dict[str, dict[str, Any]]:
+def included_variables(
+    texts: Iterable[str], depth: int = DEEPEST
+) -> dict[str, dict[str, Any]]:
     """The variables of all that `texts` include, by name; outer ones win."""
     found: dict[str, dict[str, Any]] = {}
     if not depth:
         return found
     for reference in _references(texts):
-        version = referred(reference)
+        version = referenced_version(reference)
         if version is not None:
             own = {one["name"]: one for one in version.variables}
-            found = {**declared(texts_of(version), depth - 1), **own, **found}
+            found = {**included_variables(texts_of(version), depth - 1), **own, **found}
     return found
 
 
 def variables_of(version: PromptVersion) -> dict[str, dict[str, Any]]:
     """Every variable that a request for `version` may give, by name."""
     own = {one["name"]: one for one in version.variables}
-    return {**own, **{k: v for k, v in declared(texts_of(version)).items() if k not in own}}  # fmt: skip
+    return {**own, **{k: v for k, v in included_variables(texts_of(version)).items() if k not in own}}  # fmt: skip
 
 
 def newly_needed(old: PromptVersion | None, new: PromptVersion) -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from prompts.admin.included import DEEPEST, declared, referred
-from prompts.admin.version_form import VersionForm, shown
+from prompts.admin.included import DEEPEST, included_variables, referenced_version
+from prompts.admin.version_form import VersionForm, default_text
 from prompts.rendering import grammar
 
 
@@ -70,14 +70,14 @@ def _texts(form: VersionForm) -> list[tuple[str, str]]:
 def _values(form: VersionForm, samples: Mapping[str, Any]) -> dict[str, Bit]:
     """For each variable the sample, else the default, else an included one's."""
     found = {
-        name: Bit(shown(one["default"]), "default", name)
-        for name, one in declared(form.texts()).items()
+        name: Bit(default_text(one["default"]), "default", name)
+        for name, one in included_variables(form.texts()).items()
         if one.get("default") is not None
     }
     for row in form.rows():
         name = row["name"]
         if name in samples:
-            found[name] = Bit(shown(samples[name]), "value", name)
+            found[name] = Bit(default_text(samples[name]), "value", name)
         elif row["left_out"] == "default":
             found[name] = Bit(row["default"], "default", name)
         else:
@@ -99,7 +99,7 @@ def _bits(text: str, values: Mapping[str, Bit], depth: int) -> Iterator[Bit]:
 def _included(
     reference: grammar.Reference, values: Mapping[str, Bit], depth: int
 ) -> Iterator[Bit]:
-    version = referred(reference) if depth else None
+    version = referenced_version(reference) if depth else None
     if version is None:
         yield Bit(f"{{{{> {reference}}}}}", "broken", str(reference))
         return

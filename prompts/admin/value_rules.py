@@ -60,7 +60,7 @@ def schema_of(rule: Rule, name: str) -> dict[str, Any] | None:
     return _own(rule.detail, name) if rule.kind == OWN else None
 
 
-def typed(text: str, schema: Any) -> Any:
+def parse_value(text: str, schema: Any) -> Any:
     """What was typed into a field, as the kind of value that `schema` asks for.
 
     Text that is not of that kind stays text, and is refused by the schema.

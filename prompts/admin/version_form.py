@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from prompts.admin.value_rules import ANY, KINDS, Rule, rule_of, schema_of, typed
+from prompts.admin.value_rules import ANY, KINDS, Rule, parse_value, rule_of, schema_of
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompt import Kind
 from prompts.rendering import grammar
@@ -118,7 +118,7 @@ class VersionForm(ConsoleForm):
         """The sample values that were typed in. Raises ValidationError."""
         schemas = {one["name"]: one.get("schema") for one in self.declared()}
         return {
-            row["name"]: typed(row["sample"], schemas[row["name"]])
+            row["name"]: parse_value(row["sample"], schemas[row["name"]])
             for row in self.variable_rows
             if row["sample"]
         }
@@ -190,7 +190,7 @@ def _own_variables(source: PromptVersion | None) -> list[dict[str, Any]]:
                 one["name"],
                 description=one.get("description", ""),
                 left_out=MUST if default is None else DEFAULT,
-                default=shown(default),
+                default=default_text(default),
                 kind=rule.kind,
                 detail=rule.detail,
             )
@@ -203,7 +203,7 @@ def _row(name: str, **values: str) -> dict[str, Any]:
     return {**blank, "left_out": MUST, "kind": ANY, **values, "name": name}
 
 
-def shown(value: Any) -> str:
+def default_text(value: Any) -> str:
     """A default as people type it."""
     if value is None:
         return ""
@@ -236,7 +236,7 @@ def _declaration(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["description"].strip():
         found["description"] = row["description"].strip()
     if row["left_out"] == DEFAULT:
-        found["default"] = typed(row["default"], schema)
+        found["default"] = parse_value(row["default"], schema)
     if schema is not None:
         found["schema"] = schema
     return found

@@ -11,7 +11,7 @@ from valuecanvas.core.errors import InvalidRequest
 MOST_LINES = 4000
 
 
-def compared(old: PromptVersion, new: PromptVersion) -> dict[str, Any]:
+def compare_versions(old: PromptVersion, new: PromptVersion) -> dict[str, Any]:
     """What `new` changed. Raises InvalidRequest for texts too long to compare."""
     before, after = _parts(old), _parts(new)
     changed = [name for name in before if before[name] != after[name]]

@@ -63,7 +63,7 @@ def _chosen(library: Library, key: str, asked: dict[str, Any]) -> Chosen:
     if user is None and version is None:
         prompt = render.find(library, key)
         name = label or PRODUCTION
-        return Chosen(prompt, render.labelled(prompt, name), name)
+        return Chosen(prompt, render.version_of_label(prompt, name), name)
     return render.choose(
         library,
         key,

@@ -34,7 +34,7 @@ class Filters(ListQuery):
     )
 
 
-def listed(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
+def with_versions(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
     """`rows` with the versions that are live and newest, in the same query."""
     live = Label.objects.filter(prompt=OuterRef("pk"), name=PRODUCTION)
     newest = PromptVersion.objects.filter(prompt=OuterRef("pk")).order_by("-number")
@@ -46,7 +46,7 @@ def listed(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
 
 def detail(prompt: Prompt) -> dict[str, Any]:
     """One prompt as it is now, with its labels and its rollout."""
-    row = listed(Prompt.objects.filter(pk=prompt.pk)).get()
+    row = with_versions(Prompt.objects.filter(pk=prompt.pk)).get()
     labels = row.labels.select_related("version").order_by("name")
     live = row.rollouts.filter(state__in=LIVE).select_related("version").first()
     return {
@@ -74,7 +74,7 @@ class Prompts(PromptEndpoint):
         )
         if folder := asked.get("folder"):
             rows = rows.filter(Q(folder=folder) | Q(folder__startswith=f"{folder}/"))
-        return listed(rows)
+        return with_versions(rows)
 
     @prompt_operation(
         "createPrompt",

@@ -121,7 +121,7 @@ class Diff(PromptEndpoint):
     )
     def get(self) -> dict[str, Any]:
         old, new = (find(self.prompt, self._named(name)) for name in ("from", "to"))
-        return comparison.compared(old, new)
+        return comparison.compare_versions(old, new)
 
     def _named(self, name: str) -> str:
         found: str = self.request.query_params.get(name, "")

@@ -19,7 +19,11 @@ from prompts.services.actor import require_move
 from prompts.services.audit import lock, record
 from prompts.services.composition import check_use
 from valuecanvas.core.errors import Conflict
-from valuecanvas.core.targeting.bucketing import allocate, dumped, loaded
+from valuecanvas.core.targeting.bucketing import (
+    allocate,
+    dump_allocation,
+    load_allocation,
+)
 
 # Whether the models that arms name can answer, which is not for prompts to know.
 # Raises ValidationError for 'arms'.
@@ -50,7 +54,7 @@ def start(
         check_weights(weights)
         if check_models is not None:
             check_models(specs)
-        found.allocation = dumped(allocate(weights))
+        found.allocation = dump_allocation(allocate(weights))
         found.state = ExperimentState.RUNNING
         found.started_at = timezone.now()
         found.save()
@@ -84,7 +88,9 @@ def change_weights(
             if arms[name].weight != weight:
                 arms[name].weight = weight
                 arms[name].save(update_fields=["weight"])
-        found.allocation = dumped(allocate(weights, loaded(found.allocation)))
+        found.allocation = dump_allocation(
+            allocate(weights, load_allocation(found.allocation))
+        )
         found.save()
         _note(
             found,

@@ -11,7 +11,7 @@ from valuecanvas.core.targeting.conditions import (
     BadCondition,
     Test,
     check_conditions,
-    compiled,
+    compile_conditions,
 )
 
 MOST_CONDITIONS = 20
@@ -41,7 +41,7 @@ class Condition:
 
     def _test(self) -> Test:
         try:
-            return compiled([self.row])[0]
+            return compile_conditions([self.row])[0]
         except BadCondition as error:
             # Saving checks; a restore may not.
             log.warning("experiments.condition_ignored", reason=str(error))
@@ -55,7 +55,7 @@ def check(rows: object) -> None:
         raise ValidationError(fault)
 
 
-def loaded(rows: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
+def load_conditions(rows: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
     """The conditions that were saved as `rows`."""
     return tuple(
         Condition(row["attribute"], row["operator"], row.get("value")) for row in rows

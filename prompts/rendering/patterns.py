@@ -56,7 +56,7 @@ class Pattern:
 
 
 @lru_cache(maxsize=256)
-def compiled(text: str) -> Pattern:
+def compile_pattern(text: str) -> Pattern:
     """`text` as a pattern. Raises BadPattern."""
     heavy = weight(text)
     schema = core_schema.str_schema(pattern=text, regex_engine="rust-regex")

@@ -136,7 +136,7 @@ def choose(
         return Chosen(prompt, _version(prompt, version), "")
     name = label or PRODUCTION
     if name != PRODUCTION:
-        return Chosen(prompt, labelled(prompt, name), name)
+        return Chosen(prompt, version_of_label(prompt, name), name)
     experiment = library.experiments.get(key)
     if experiment is not None and (arm := _arm(experiment, subject, context)):
         return _in_experiment(prompt, experiment, arm)
@@ -191,7 +191,7 @@ def find(library: Library, key: str) -> PromptFacts:
     return prompt
 
 
-def labelled(prompt: PromptFacts, name: str) -> VersionFacts:
+def version_of_label(prompt: PromptFacts, name: str) -> VersionFacts:
     """What the label points at; `latest` is the newest. Raises NotFound."""
     number = prompt.latest if name == LATEST else prompt.labels.get(name)
     if number is None:
@@ -230,7 +230,7 @@ def _included(library: Library, reference: Reference, path: tuple[str, ...]) -> 
     try:
         prompt = find(library, reference.key)
         version = (
-            labelled(prompt, reference.at or PRODUCTION)
+            version_of_label(prompt, reference.at or PRODUCTION)
             if reference.version is None
             else _version(prompt, reference.version)
         )
@@ -270,7 +270,7 @@ def _in_experiment(
     prompt: PromptFacts, experiment: ExperimentFacts, arm: ArmFacts
 ) -> Chosen:
     version = (
-        labelled(prompt, PRODUCTION)
+        version_of_label(prompt, PRODUCTION)
         if arm.version is None
         else _version(prompt, arm.version)
     )
@@ -279,7 +279,7 @@ def _in_experiment(
 
 
 def _in_production(prompt: PromptFacts, subject: str) -> Chosen:
-    stable, rollout = labelled(prompt, PRODUCTION), prompt.rollout
+    stable, rollout = version_of_label(prompt, PRODUCTION), prompt.rollout
     if rollout is None:
         return Chosen(prompt, stable, PRODUCTION)
     if bucket(rollout.salt, subject) < rollout.share:

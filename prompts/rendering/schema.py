@@ -169,7 +169,7 @@ def _pattern(
     if not isinstance(instance, str):
         return
     try:
-        found = _found(patterns.compiled(value), instance)
+        found = _found(patterns.compile_pattern(value), instance)
     except BadPattern as error:
         yield _bad(value, error)
         return
@@ -184,7 +184,7 @@ def _pattern_properties(
         return
     for text, inner in value.items():
         try:
-            pattern = patterns.compiled(text)
+            pattern = patterns.compile_pattern(text)
         except BadPattern as error:
             yield _bad(text, error)
             continue
@@ -200,7 +200,9 @@ def _additional_properties(
         return
     named = schema.get("properties", {})
     try:
-        known = [patterns.compiled(one) for one in schema.get("patternProperties", ())]
+        known = [
+            patterns.compile_pattern(one) for one in schema.get("patternProperties", ())
+        ]
     except BadPattern:
         # `patternProperties` itself says so.
         return

@@ -109,7 +109,7 @@ def _bad_pattern(texts: list[str]) -> str | None:
             left -= patterns.weight(text)
             # Compiling takes longer than weighing: not those that are too many.
             if left >= 0:
-                patterns.compiled(text)
+                patterns.compile_pattern(text)
         except BadPattern as error:
             return f"The pattern '{text}' can't be used: {error}"
     return TOO_HEAVY if left < 0 else None

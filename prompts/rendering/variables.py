@@ -41,7 +41,7 @@ class Declared:
         return validator(self.schema) if self.schema else None
 
 
-def read(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
+def load_variables(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
     """The declarations as they are stored with a version."""
     return tuple(
         Declared(

@@ -36,7 +36,7 @@ def add_version(
     somebody else has saved a newer one since. Raises Conflict for that, which tells
     who; ValidationError by field.
     """
-    checked = words.checked(
+    checked = words.check_words(
         prompt.kind,
         template=template,
         messages=messages,

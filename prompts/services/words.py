@@ -55,7 +55,7 @@ class Words:
         )
 
 
-def checked(
+def check_words(
     kind: str,
     *,
     template: str,

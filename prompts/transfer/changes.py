@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from prompts.models import Prompt
-from prompts.transfer.export import stored
+from prompts.transfer.export import load_prompt_files
 from prompts.transfer.files import PromptFile, VersionFile
 
 FIELDS = (
@@ -48,7 +48,7 @@ class Changes:
 
 def compare(files: Sequence[PromptFile]) -> list[Changes]:
     """What each file would change, as the database is now. Raises Refused."""
-    known = {one.key: one for one in stored([file.key for file in files])}
+    known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
     people = User.objects.filter(username__in=names)
     users = set(people.values_list("username", flat=True))

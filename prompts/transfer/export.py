@@ -17,7 +17,7 @@ def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Expo
     Nothing is deleted. Raises OSError.
     """
     prompts, written = 0, []
-    for prompt in stored(keys):
+    for prompt in load_prompt_files(keys):
         prompts += 1
         for name, text in texts(prompt):
             if write(folder / prompt.key / name, text.encode(), dry=dry):
@@ -25,7 +25,7 @@ def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Expo
     return Exported(prompts, written)
 
 
-def stored(keys: Sequence[str] = ()) -> Iterator[PromptFile]:
+def load_prompt_files(keys: Sequence[str] = ()) -> Iterator[PromptFile]:
     """The prompts of the database as their files say it, by key."""
     rows = Prompt.objects.order_by("key").select_related("owner")
     if keys:

@@ -84,7 +84,7 @@ def texts(prompt: PromptFile) -> Iterator[tuple[str, str]]:
         yield f"v{number:04}.yaml", _dumped(_row(version))
 
 
-def read(folder: Path) -> list[PromptFile]:
+def read_prompt_files(folder: Path) -> list[PromptFile]:
     """Every prompt below `folder`, by key. Raises BadFile for the first wrong file."""
     found: dict[str, PromptFile] = {}
     for path in sorted(folder.rglob(PROMPT)):
@@ -168,7 +168,7 @@ def _version(path: Path, number: int, kind: str) -> VersionFile:
     row = _loaded(path, _VERSION_FIELDS)
     note, tags = _of(path, row, "note", str, ""), _of(path, row, "tags", list, [])
     try:
-        checked = words.checked(
+        checked = words.check_words(
             kind,
             template=row.get("template", ""),
             messages=row.get("messages", []),

@@ -31,7 +31,7 @@ INDEX = "/admin/"
 
 def test_last_day__no_requests__zeros_for_every_hour(db: None) -> None:
     day = traffic.last_day()
-    assert day.whole == day.today == traffic.Figures()
+    assert day.whole == day.today == traffic.TrafficFigures()
     assert day.p95_ms is None
     assert len(day.hours) == 24
     assert day.spenders == []

@@ -10,7 +10,7 @@ from django.test import Client
 
 from billing.models import Customer, Usage
 from llm.admin.playground import SAMPLES
-from llm.gateway import door
+from llm.gateway import gateway_thread
 from llm.models import Provider
 from tests.demo_process import DemoProcess
 from tests.fixtures_billing import (
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _closed_door(transactional_db: None) -> Iterator[None]:
     yield
-    door().close()
+    gateway_thread().close()
 
 
 @pytest.fixture

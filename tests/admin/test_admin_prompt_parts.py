@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from prompts.admin import diff
 from prompts.admin.matching import opcodes
 from prompts.admin.rollout import plan_of
-from prompts.admin.value_rules import Rule, rule_of, schema_of, typed
+from prompts.admin.value_rules import Rule, parse_value, rule_of, schema_of
 from prompts.admin.words import particulars, sentence, tone
 from prompts.models import PromptEvent, PromptVersion, Rollout
 from prompts.templatetags.prompt_page import addnumber
@@ -169,7 +169,7 @@ def test_rule__length_that_is_none__names_the_variable(detail: str) -> None:
 def test_typed__text__as_the_schema_wants_it(
     text: str, schema: Any, value: object
 ) -> None:
-    assert typed(text, schema) == value
+    assert parse_value(text, schema) == value
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import Customer, Usage
-from llm.gateway import door
+from llm.gateway import gateway_thread
 from llm.models import Model
 from llm.prompting import metrics
 from prompts.models import Prompt
@@ -218,7 +218,7 @@ def test_usage__no_right_to_requests__says_whom_to_ask(
 @pytest.fixture
 def _closed_door(transactional_db: None) -> Iterator[None]:
     yield
-    door().close()
+    gateway_thread().close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import Usage
-from llm.gateway import door
+from llm.gateway import gateway_thread
 from tests.admin.page_forms import SentForm, forms_of
 from tests.admin.prompt_rows import make_prompt
 from tests.admin.provider_server import Lister, listening
@@ -54,7 +54,7 @@ def outside(demo_provider: DemoProcess, transactional_db: None) -> Iterator[Outs
     with listening() as lister:
         make_provider("acme", base_url=lister.url)
         yield Outside(lister, make_prompt("canvas.generate", versions=2, live=1).pk)
-    door().close()
+    gateway_thread().close()
 
 
 def playground(client: Client, outside: Outside) -> SentForm:

@@ -76,7 +76,7 @@ def test_progress__many_budgets__one_query() -> None:
     with CaptureQueriesContext(connection) as queries:
         found = spend.progress(budgets)
     assert len(queries) == 1
-    assert all(one.standing == spend.Standing() for one in found.values())
+    assert all(one.standing == spend.QuotaProgress() for one in found.values())
 
 
 def test_progress__no_budgets__no_query() -> None:
@@ -99,7 +99,7 @@ def test_progress__no_budgets__no_query() -> None:
 def test_progress__level_and_bars__never_past_the_end(
     spent: int, reserved: int, limit: int, level: str, bars: tuple[float, float]
 ) -> None:
-    one = spend.Progress(spend.Standing(0, spent, reserved), limit)
+    one = spend.BudgetProgress(spend.QuotaProgress(0, spent, reserved), limit)
     assert one.level == level
     assert (one.spent_percent, one.reserved_percent) == bars
     assert one.left >= 0

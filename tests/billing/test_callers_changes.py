@@ -14,7 +14,7 @@ from tests.billing.watch import Watch
 from tests.fixtures_billing import make_tier
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.db_thread import DbThread
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 
 
@@ -101,18 +101,18 @@ async def test_drop__something_else_changed__forgets_nobody(
     await callers.by_bearer(header)
     await callers.by_user(customer.user_id)
     watch = await Watch.on(db_thread, "billing_")
-    callers.drop([Changed("price", "1")])
+    callers.drop([ConfigChange("price", "1")])
     callers.drop(
         [
-            Changed("tier", customer.tier_id),
-            Changed("team", "sales"),
-            Changed("route", "1"),
-            Changed("customer", "0199f3c2-0000-7000-8000-000000000000"),
+            ConfigChange("tier", customer.tier_id),
+            ConfigChange("team", "sales"),
+            ConfigChange("route", "1"),
+            ConfigChange("customer", "0199f3c2-0000-7000-8000-000000000000"),
         ]
     )
     await callers.by_bearer(header)
     await callers.by_user(customer.user_id)
-    callers.drop([Changed("api_key", "ABCDEFGHIJKL")])
+    callers.drop([ConfigChange("api_key", "ABCDEFGHIJKL")])
     await callers.by_bearer(header)
     assert watch.count == 0
 
@@ -123,7 +123,7 @@ async def test_drop__anybodys_key_changed__users_are_asked_for_again(
     """It may be a user's first key: then others may act for it no longer."""
     await callers.by_user(customer.user_id)
     watch = await Watch.on(db_thread, "billing_")
-    callers.drop([Changed("api_key", "ABCDEFGHIJKL")])
+    callers.drop([ConfigChange("api_key", "ABCDEFGHIJKL")])
     await callers.by_user(customer.user_id)
     assert watch.count == 1
 

@@ -70,7 +70,7 @@ def test_issue__done__names_the_key_in_a_change_row(customer: Customer):
     before = epoch.current()
     key, _ = keys.issue(customer=customer, name="shop", scopes=["llm"])
     _, changes = epoch.changes_since(before)
-    assert changes == [epoch.Changed("api_key", key.prefix)]
+    assert changes == [epoch.ConfigChange("api_key", key.prefix)]
 
 
 @pytest.mark.parametrize(

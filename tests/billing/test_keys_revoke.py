@@ -15,7 +15,7 @@ def test_revoke__an_active_key__is_revoked_with_a_change_row(api_key):
     keys.revoke(key)
     assert key.state(timezone.now()) == "revoked"
     assert ApiKey.objects.get().revoked_at == key.revoked_at
-    assert epoch.changes_since(before)[1] == [epoch.Changed("api_key", key.pk)]
+    assert epoch.changes_since(before)[1] == [epoch.ConfigChange("api_key", key.pk)]
 
 
 def test_revoke__twice__keeps_the_first_moment_and_the_epoch(api_key):

@@ -40,7 +40,7 @@ class Counting(module.Clerk):
         try:
             return super().commit(connection, items)
         except psycopg.Error as error:
-            self.failed.append(sqlstate.of(error))
+            self.failed.append(sqlstate.sqlstate_of(error))
             raise
 
 

@@ -295,7 +295,7 @@ def test_apply__two_at_the_same_time__each_request_corrected_once(
 def test_apply__booked_by_somebody_else_meanwhile__left_out(unpriced: Unpriced) -> None:
     row = unpriced()
     price("2", effective_from=LONG_AGO)
-    stale = corrections.Change(row, 1500, -1200, -1200)
+    stale = corrections.PriceCorrection(row, 1500, -1200, -1200)
     assert reprice.apply().requests == 1
     assert corrections.book([stale]) == []
     assert balance()

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from billing.auth import jwt as tokens
-from billing.auth.jwt import Tokens
+from billing.auth.jwt import JwtVerifier
 from tests.billing.issuer import (
     AUDIENCE,
     ISSUER,
@@ -41,7 +41,7 @@ def configured(settings) -> None:
 
 async def test_verify__a_valid_token__gives_its_user_and_end():
     end = now() + 100
-    found = await Tokens().verify(hs256(exp=end))
+    found = await JwtVerifier().verify(hs256(exp=end))
     assert found == tokens.Claims(claims()["sub"], end + 30)
 
 
@@ -51,19 +51,19 @@ async def test_verify__anonymous_user_of_supabase__is_refused_unless_allowed(
 ):
     token = hs256(is_anonymous=told)
     with pytest.raises(NotAuthenticated) as caught:
-        await Tokens().verify(token)
+        await JwtVerifier().verify(token)
     assert caught.value.code == "anonymous_user"
     settings.JWT_ALLOW_ANONYMOUS = True
-    assert await Tokens().verify(token)
+    assert await JwtVerifier().verify(token)
 
 
 async def test_verify__audience_among_several__is_valid():
-    assert await Tokens().verify(hs256(aud=["other", AUDIENCE]))
+    assert await JwtVerifier().verify(hs256(aud=["other", AUDIENCE]))
 
 
 async def test_verify__clock_a_little_off__is_valid():
     token = hs256(exp=now() - 20, nbf=now() + 20, iat=now() + 20)
-    assert await Tokens().verify(token)
+    assert await JwtVerifier().verify(token)
 
 
 FORGED = {
@@ -143,18 +143,18 @@ def _exchanged() -> str:
 @pytest.mark.parametrize("name", FORGED)
 async def test_verify__a_forged_or_broken_token__is_refused(name):
     with pytest.raises(NotAuthenticated) as caught:
-        await Tokens().verify(FORGED[name]())
+        await JwtVerifier().verify(FORGED[name]())
     assert caught.value.code == "invalid_token"
 
 
 async def test_verify__past_its_end_and_the_leeway__is_refused_as_expired():
     with pytest.raises(NotAuthenticated) as caught:
-        await Tokens().verify(hs256(exp=now() - 60))
+        await JwtVerifier().verify(hs256(exp=now() - 60))
     assert caught.value.code == "token_expired"
 
 
 async def test_verify__the_same_token_again__is_not_checked_again(settings):
-    verifier, token = Tokens(), hs256()
+    verifier, token = JwtVerifier(), hs256()
     first = await verifier.verify(token)
     settings.JWT_ISSUER = "https://changed.test"
     assert await verifier.verify(token) is first
@@ -166,7 +166,7 @@ async def test_verify__remembered_for_longer_than_allowed__is_checked_again(
     settings, monkeypatch
 ):
     monkeypatch.setattr(tokens, "REMEMBER_S", 0.0)
-    verifier, token = Tokens(), hs256()
+    verifier, token = JwtVerifier(), hs256()
     await verifier.verify(token)
     settings.JWT_ISSUER = "https://changed.test"
     with pytest.raises(NotAuthenticated):
@@ -176,7 +176,7 @@ async def test_verify__remembered_for_longer_than_allowed__is_checked_again(
 async def test_verify__remembered_and_then_past_its_end__is_refused(time_machine):
     start = time.time()
     time_machine.move_to(start, tick=False)
-    verifier, token = Tokens(), hs256(exp=int(start) + 5)
+    verifier, token = JwtVerifier(), hs256(exp=int(start) + 5)
     await verifier.verify(token)
     time_machine.shift(50)
     with pytest.raises(NotAuthenticated) as caught:
@@ -185,7 +185,7 @@ async def test_verify__remembered_and_then_past_its_end__is_refused(time_machine
 
 
 async def test_verify__in_its_leeway__is_not_remembered(settings):
-    verifier, token = Tokens(), hs256(exp=now() - 5)
+    verifier, token = JwtVerifier(), hs256(exp=now() - 5)
     await verifier.verify(token)
     settings.JWT_ISSUER = "https://changed.test"
     with pytest.raises(NotAuthenticated):
@@ -193,7 +193,7 @@ async def test_verify__in_its_leeway__is_not_remembered(settings):
 
 
 async def test_verify__tokens_that_begin_alike__are_never_mixed_up():
-    verifier = Tokens()
+    verifier = JwtVerifier()
     subs = [f"user-{number}" for number in range(200)]
     made = {sub: hs256(sub=sub) for sub in subs}
     assert len({token[:40] for token in made.values()}) == 1
@@ -205,9 +205,9 @@ async def test_verify__tokens_that_begin_alike__are_never_mixed_up():
 def test_tokens__short_secret__refuse_to_start(settings):
     settings.JWT_SECRET = "short"
     with pytest.raises(ImproperlyConfigured, match="32 bytes"):
-        Tokens()
+        JwtVerifier()
 
 
 def test_tokens__nothing_configured__are_not_enabled(settings):
     settings.JWT_SECRET = ""
-    assert not Tokens().enabled
+    assert not JwtVerifier().enabled

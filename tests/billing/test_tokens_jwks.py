@@ -12,7 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from billing.auth import jwks
-from billing.auth.jwt import Tokens
+from billing.auth.jwt import JwtVerifier
 from tests.billing.issuer import AUDIENCE, ISSUER, Issuer, claims, hmac_under, raw
 from valuecanvas.core.errors import NotAuthenticated, Unavailable
 
@@ -38,7 +38,7 @@ def impatient(monkeypatch) -> None:
     monkeypatch.setattr(jwks, "FETCH_EVERY_S", 0.0)
 
 
-async def refused(tokens: Tokens, token: str) -> None:
+async def refused(tokens: JwtVerifier, token: str) -> None:
     with pytest.raises(NotAuthenticated):
         await tokens.verify(token)
 
@@ -47,14 +47,14 @@ async def refused(tokens: Tokens, token: str) -> None:
 async def test_verify__signed_by_a_published_key__gives_its_user(
     issuer, kid, algorithm
 ):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     assert tokens.enabled
     found = await tokens.verify(issuer.token(kid, algorithm=algorithm))
     assert found.sub == claims()["sub"]
 
 
 async def test_verify__many_at_once__fetches_once(issuer):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     made = [issuer.token("ec-1", sub=f"user-{number}") for number in range(50)]
     found = await asyncio.gather(*(tokens.verify(token) for token in made))
     assert [one.sub for one in found] == [f"user-{number}" for number in range(50)]
@@ -62,7 +62,7 @@ async def test_verify__many_at_once__fetches_once(issuer):
 
 
 async def test_verify__flood_of_unknown_kids__fetches_once(issuer):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     await tokens.verify(issuer.token("ec-1"))
     issuer.add_ec("ec-2")
     for number in range(40):
@@ -74,7 +74,7 @@ async def test_verify__flood_of_unknown_kids__fetches_once(issuer):
 
 async def test_verify__a_key_published_later__is_fetched_for(issuer, monkeypatch):
     monkeypatch.setattr(jwks, "FETCH_EVERY_S", 0.0)
-    tokens = Tokens()
+    tokens = JwtVerifier()
     await tokens.verify(issuer.token("ec-1"))
     issuer.add_ec("ec-2")
     assert await tokens.verify(issuer.token("ec-2"))
@@ -83,7 +83,7 @@ async def test_verify__a_key_published_later__is_fetched_for(issuer, monkeypatch
 
 
 async def test_verify__a_key_withdrawn__is_refused(issuer, impatient):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     await tokens.verify(issuer.token("ec-1"))
     issuer.public = issuer.public[1:]
     await refused(tokens, issuer.token("ec-1", sub="another"))
@@ -111,7 +111,7 @@ HEADERS = {
 @pytest.mark.parametrize("name", HEADERS)
 async def test_verify__a_header_with_a_trick__is_refused(issuer, name):
     token = raw({"alg": "ES256", **HEADERS[name]}, claims(), b"x" * 64)
-    await refused(Tokens(), token)
+    await refused(JwtVerifier(), token)
 
 
 async def test_verify__hmac_under_the_public_key__is_refused(issuer):
@@ -120,7 +120,7 @@ async def test_verify__hmac_under_the_public_key__is_refused(issuer):
     for secret in (pem, orjson.dumps(issuer.public[1])):
         for algorithm in ("HS256", "RS256"):
             header = {"alg": algorithm, "kid": "rsa-1", "typ": "JWT"}
-            await refused(Tokens(), hmac_under(secret, header))
+            await refused(JwtVerifier(), hmac_under(secret, header))
 
 
 async def test_verify__jku_beside_a_known_kid__is_not_followed(issuer):
@@ -129,7 +129,7 @@ async def test_verify__jku_beside_a_known_kid__is_not_followed(issuer):
     async with evil.running():
         header = {"kid": "ec-1", "jku": evil.url, "x5u": evil.url}
         token = jwt.encode(claims(), evil.keys["ec-1"], "ES256", headers=header)
-        await refused(Tokens(), token)
+        await refused(JwtVerifier(), token)
     assert evil.fetched == 0
 
 
@@ -148,7 +148,7 @@ async def test_verify__a_published_key_unfit_for_us__is_passed_over(issuer, kid)
     else:
         issuer.public.append({**unfit[kid], "kid": kid})
         issuer.keys[kid] = issuer.keys["rsa-1"]
-    tokens = Tokens()
+    tokens = JwtVerifier()
     with pytest.warns() if kid == "weak" else nullcontext():
         token = issuer.token(kid, algorithm="RS256")
     await refused(tokens, token)
@@ -170,7 +170,7 @@ ANSWERS = {
 async def test_verify__no_key_set_to_be_had__is_unavailable(issuer, name):
     issuer.answer = ANSWERS[name]()
     with pytest.raises(Unavailable) as caught:
-        await Tokens().verify(issuer.token("ec-1"))
+        await JwtVerifier().verify(issuer.token("ec-1"))
     assert caught.value.headers == {"Retry-After": "30"}
     assert issuer.fetched == 1
 
@@ -178,7 +178,7 @@ async def test_verify__no_key_set_to_be_had__is_unavailable(issuer, name):
 async def test_verify__provider_down__known_keys_serve_for_a_while(
     issuer, impatient, monkeypatch
 ):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     await tokens.verify(issuer.token("ec-1"))
     issuer.answer = web.Response(status=503)
     assert await tokens.verify(issuer.token("ec-1", sub="another"))
@@ -192,14 +192,14 @@ async def test_verify__provider_unreachable__is_asked_once_in_its_time(
     settings, issuer
 ):
     settings.JWT_JWKS_URL = "http://127.0.0.1:9/jwks.json"
-    tokens = Tokens()
+    tokens = JwtVerifier()
     for _ in range(3):
         with pytest.raises(Unavailable):
             await tokens.verify(issuer.token("ec-1"))
 
 
 async def test_verify__first_caller_leaves__the_others_get_their_keys(issuer):
-    tokens = Tokens()
+    tokens = JwtVerifier()
     first = asyncio.create_task(tokens.verify(issuer.token("ec-1")))
     others = [
         asyncio.create_task(tokens.verify(issuer.token("ec-1", sub=f"user-{number}")))

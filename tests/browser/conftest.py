@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from llm.gateway import door
+from llm.gateway import gateway_thread
 
 # However busy the machine is: what takes longer than this will not come.
 PATIENCE_MS = 60_000
@@ -110,4 +110,4 @@ def site(
     page.on("console", one.hear)
     yield one
     page.close()
-    door().close()
+    gateway_thread().close()

@@ -11,7 +11,7 @@ from psycopg import errors
 
 from tests.core.broken_desk import BrokenDesk, Thing, outcomes, serving
 from valuecanvas.core.db import commit_retries
-from valuecanvas.core.db.commit_retries import Retries, Waiting
+from valuecanvas.core.db.commit_retries import CommitRetries, Waiting
 from valuecanvas.core.db.group_commit import BatchUnavailable
 
 
@@ -164,8 +164,8 @@ def test_batches__whatever_fails_for_a_while__everybody_is_answered(
 # The line of what is tried again
 
 
-def line(*weights: int) -> Retries[int]:
-    retries: Retries[int] = Retries(8, 100, lambda weight: weight)
+def line(*weights: int) -> CommitRetries[int]:
+    retries: CommitRetries[int] = CommitRetries(8, 100, lambda weight: weight)
     loop = asyncio.new_event_loop()
     for weight in weights:
         retries.add(Waiting(weight, loop.create_future(), 0.0))

@@ -109,4 +109,6 @@ def test_owner__bucket_of_nobody__is_none() -> None:
 
 def test_dumped__and_loaded__is_the_same() -> None:
     allocation = bucketing.allocate({"a": 10, "b": 9000})
-    assert bucketing.loaded(bucketing.dumped(allocation)) == allocation
+    assert (
+        bucketing.load_allocation(bucketing.dump_allocation(allocation)) == allocation
+    )

@@ -24,14 +24,14 @@ from tests.fixtures_billing import (
     make_tier,
 )
 from valuecanvas.core.db import epoch
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.models import Change, Epoch
 
 pytestmark = pytest.mark.django_db
 Write = Callable[[], object]
 
 
-def changed_by(write: Write) -> list[Changed]:
+def changed_by(write: Write) -> list[ConfigChange]:
     """What `write` is told to have changed, in order of name."""
     before = epoch.current()
     write()
@@ -39,8 +39,8 @@ def changed_by(write: Write) -> list[Changed]:
     return sorted(changes, key=lambda one: (one.kind, one.key))
 
 
-def tiers(*keys: str) -> list[Changed]:
-    return [Changed("tier", key) for key in keys]
+def tiers(*keys: str) -> list[ConfigChange]:
+    return [ConfigChange("tier", key) for key in keys]
 
 
 def make_override(provider: Provider) -> BreakerOverride:
@@ -150,7 +150,7 @@ def test_bulk_create__keys_given_by_the_database__are_named() -> None:
         )
 
     assert changed_by(write) == sorted(
-        (Changed("route", str(one.pk)) for one in made), key=lambda one: one.key
+        (ConfigChange("route", str(one.pk)) for one in made), key=lambda one: one.key
     )
 
 
@@ -167,8 +167,10 @@ def test_bulk_create__keys_unknown_afterwards__is_refused_and_writes_nothing() -
 def test_delete__model_with_routes__names_the_routes_too() -> None:
     routes = [make_route()]
     routes.append(make_route(routes[0].model, make_provider()))
-    gone = [Changed("model", routes[0].model_id)]
-    gone += sorted((Changed("route", str(x.pk)) for x in routes), key=lambda x: x.key)
+    gone = [ConfigChange("model", routes[0].model_id)]
+    gone += sorted(
+        (ConfigChange("route", str(x.pk)) for x in routes), key=lambda x: x.key
+    )
     assert changed_by(routes[0].model.delete) == gone
 
 
@@ -176,8 +178,8 @@ def test_delete__models_of_a_query__names_their_routes_too() -> None:
     route = make_route()
     rows = Model.objects.filter(pk=route.model_id)
     assert changed_by(rows.delete) == [
-        Changed("model", route.model_id),
-        Changed("route", str(route.pk)),
+        ConfigChange("model", route.model_id),
+        ConfigChange("route", str(route.pk)),
     ]
 
 
@@ -185,8 +187,8 @@ def test_delete__provider_with_an_override__names_it_too() -> None:
     provider = make_provider("p")
     override = make_override(provider)
     assert changed_by(provider.delete) == [
-        Changed("breaker_override", str(override.pk)),
-        Changed("provider", "p"),
+        ConfigChange("breaker_override", str(override.pk)),
+        ConfigChange("provider", "p"),
     ]
 
 
@@ -194,8 +196,8 @@ def test_delete__team_with_a_budget__names_it_too() -> None:
     team = make_team()
     budget = make_budget(team)
     assert changed_by(Team.objects.filter(pk=team.pk).delete) == [
-        Changed("budget", str(budget.pk)),
-        Changed("team", team.key),
+        ConfigChange("budget", str(budget.pk)),
+        ConfigChange("team", team.key),
     ]
 
 
@@ -300,4 +302,4 @@ def test_part__written__names_its_whole(kind: str) -> None:
     version = a_version()
     Rollout.objects.create(prompt=version.prompt, version=version, share=5)
     found = changed_by(lambda: PART_WRITES[kind](version))
-    assert found == [Changed("prompt", str(version.prompt_id))]
+    assert found == [ConfigChange("prompt", str(version.prompt_id))]

@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from valuecanvas.core.db import statement_timeout
 from valuecanvas.core.db.statement_timeout import patience
 from valuecanvas.core.postgresql.base import DatabaseWrapper
-from valuecanvas.http.database_down import broken
+from valuecanvas.http.database_down import handle_server_error
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _broken_by(error: Exception, request: WSGIRequest) -> Any:
     try:
         raise error
     except type(error):
-        return broken(request)
+        return handle_server_error(request)
 
 
 def test_middleware__database_away__is_a_503_too() -> None:

@@ -130,7 +130,7 @@ def test_address__peer_and_forwarded__only_the_trusted_hop_counts(
     settings: Any, peer: str, forwarded: str, trusted: bool, wanted: str
 ) -> None:
     settings.TRUST_PROXY = trusted
-    assert address.of(peer, forwarded) == wanted
+    assert address.client_address(peer, forwarded) == wanted
 
 
 def statuses(client: Caller, times: int, path: str = HERE, **headers: str) -> list[int]:

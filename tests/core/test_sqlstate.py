@@ -74,7 +74,7 @@ def test_sqlstate__each_class__is_the_row_s_fault_or_the_state_s(
 def test_sqlstate__server_said_nothing__goes_by_the_kind(
     error: Exception, at_fault: bool
 ) -> None:
-    assert sqlstate.of(error) == ""
+    assert sqlstate.sqlstate_of(error) == ""
     assert sqlstate.row_at_fault(error) is at_fault
     assert sqlstate.maybe_committed(error)
 

@@ -9,16 +9,16 @@ from valuecanvas.core.targeting.conditions import (
     Attributes,
     BadCondition,
     check_conditions,
-    compiled,
+    compile_conditions,
 )
-from valuecanvas.core.targeting.semver import parsed
+from valuecanvas.core.targeting.semver import parse_version
 
 
 @pytest.mark.parametrize(("operator", "value", "found", "wanted"), CASES)
 def test_operator__values_of_all_types__fits_what_it_should(
     operator, value, found, wanted
 ):
-    [test] = compiled([condition(operator, value)])
+    [test] = compile_conditions([condition(operator, value)])
     assert test(context(found)) is wanted
     # The same where lists are remembered, twice.
     attributes = Attributes(context(found))
@@ -29,7 +29,7 @@ def test_operator__values_of_all_types__fits_what_it_should(
 def test_operator__list_that_would_take_long__fits_nothing(operator):
     value = ["x"] if operator in ("in", "not_in") else "x"
     most = ["x"] + ["y"] * 999 if operator in ("in", "equals") else ["y"] * 1000
-    [test] = compiled([condition(operator, value)])
+    [test] = compile_conditions([condition(operator, value)])
     assert test(context(most))
     assert not test(context([*most, "y"]))
 
@@ -65,7 +65,7 @@ def test_conditions__not_understood__says_which_and_why(given, text):
     if isinstance(given, list) and len(given) == 1:
         assert fault.startswith("Condition 1: ")
         with pytest.raises(BadCondition):
-            compiled(given)
+            compile_conditions(given)
 
 
 def test_conditions__fine_ones__no_fault():
@@ -94,7 +94,7 @@ def test_conditions__fine_ones__no_fault():
     ],
 )
 def test_pattern__understood__fits_whole_values(text, yes, no):
-    pattern = patterns.compiled(text)
+    pattern = patterns.compile_pattern(text)
     assert pattern.fullmatch(yes)
     assert not pattern.fullmatch(no)
 
@@ -105,13 +105,13 @@ def test_pattern__understood__fits_whole_values(text, yes, no):
 )  # fmt: skip
 def test_pattern__unknown_or_too_large__is_refused(text):
     with pytest.raises(patterns.BadPattern):
-        patterns.compiled(text)
+        patterns.compile_pattern(text)
 
 
 @pytest.mark.parametrize("text", [".*.*.*.*=", "(a|aa)*b", "(a+)+b", "(?:a?){50}a{50}b", "(.*)(.*)(.*)(.*)(.*)x"])  # fmt: skip
 def test_pattern__that_backtracking_would_stall__ends(text):
     # Python's engine would take longer than the universe for some of these.
-    assert not patterns.compiled(text).fullmatch("a" * patterns.MOST_INPUT)
+    assert not patterns.compile_pattern(text).fullmatch("a" * patterns.MOST_INPUT)
 
 
 def test_conditions__patterns_too_heavy_together__are_refused():
@@ -124,10 +124,10 @@ def test_conditions__patterns_too_heavy_together__are_refused():
     "text", [None, 1, "", "1.", "a", "1.2.3.4", "1.2.3-", "-1", "1" * 10]
 )
 def test_semver__not_a_version__none(text):
-    assert parsed(text) is None
+    assert parse_version(text) is None
 
 
 def test_semver__the_specs_own_example__sorts_so():
     ordered = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0"]  # fmt: skip
-    assert [*map(parsed, ordered)] == sorted(map(parsed, ordered))
-    assert len({*map(parsed, ordered)}) == len(ordered)
+    assert [*map(parse_version, ordered)] == sorted(map(parse_version, ordered))
+    assert len({*map(parse_version, ordered)}) == len(ordered)

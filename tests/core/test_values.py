@@ -71,9 +71,9 @@ def test_seal__unsealed_by_its_owner__is_the_secret() -> None:
 
 def test_unseal__another_owner_or_changed__is_unreadable() -> None:
     sealed = crypto.seal("s3cret", "provider:a")
-    with pytest.raises(crypto.Unreadable):
+    with pytest.raises(crypto.UnreadableSecret):
         crypto.unseal(sealed, "provider:b")
-    with pytest.raises(crypto.Unreadable):
+    with pytest.raises(crypto.UnreadableSecret):
         crypto.unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]), "provider:a")
 
 

@@ -68,7 +68,7 @@ def test_readers__given_a_bomb__refuse_in_words(bomb: str, tmp_path: Path) -> No
     with pytest.raises(CommandError, match="not YAML"):
         call_command("import_prompts", str(tmp_path))
     with pytest.raises(ValidationError, match="no YAML"):
-        yaml_files.parsed(text)
+        yaml_files.parse_flags(text)
     with pytest.raises(CommandError, match="is no value"):
         call_command("flag", "a-flag", "--create", "--set", f"note={text}")
 

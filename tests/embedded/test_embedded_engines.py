@@ -53,7 +53,7 @@ def alive(pids: dict[str, int]) -> list[bool]:
 
 
 def test_running__block_ends__nothing_is_left(var: Path) -> None:
-    with engines.running(var, ALL, silent):
+    with engines.run_engines(var, ALL, silent):
         known = read_json(var / "engines.json")
         assert alive(known) == [True, True]
         psycopg.connect(known["database_url"]).close()
@@ -63,7 +63,7 @@ def test_running__block_ends__nothing_is_left(var: Path) -> None:
 
 def test_running__block_fails__nothing_is_left(var: Path) -> None:
     known = {}
-    with pytest.raises(RuntimeError), engines.running(var, ALL, silent):
+    with pytest.raises(RuntimeError), engines.run_engines(var, ALL, silent):
         known.update(read_json(var / "engines.json"))
         raise RuntimeError
     assert alive(known) == [False, False]
@@ -73,7 +73,7 @@ def test_running__another_process_uses_them__last_one_stops_them(var: Path) -> N
     said: list[str] = []
     user = User(var)
     known = read_json(var / "engines.json")
-    with engines.running(var, ALL, said.append):
+    with engines.run_engines(var, ALL, said.append):
         assert read_json(var / "engines.json") == known
     assert alive(known) == [True, True]
     assert said == ["The engines stay: another process still uses them."]
@@ -84,7 +84,7 @@ def test_running__another_process_uses_them__last_one_stops_them(var: Path) -> N
 def test_running__starter_ends_first__the_other_stops_them(var: Path) -> None:
     user = User(var)
     known = read_json(var / "engines.json")
-    with engines.running(var, ALL, silent):
+    with engines.run_engines(var, ALL, silent):
         user.end()
         assert alive(known) == [True, True]
         psycopg.connect(known["database_url"]).close()
@@ -96,7 +96,7 @@ def test_running__starter_was_killed__engines_are_taken_over(var: Path) -> None:
     known = read_json(var / "engines.json")
     user.kill()
     assert alive(known) == [True, True]
-    with engines.running(var, ALL, silent) as taken:
+    with engines.run_engines(var, ALL, silent) as taken:
         assert [engine.process for engine in taken.running.values()] == [None, None]
         assert read_json(var / "engines.json") == known
     assert alive(known) == [False, False]
@@ -110,7 +110,7 @@ def test_running__all_was_killed__starts_anew_with_the_data(var: Path) -> None:
     user.kill()
     os.kill(known["database_pid"], signal.SIGKILL)
     os.kill(known["redis_pid"], signal.SIGKILL)
-    with engines.running(var, ALL, silent):
+    with engines.run_engines(var, ALL, silent):
         url = read_json(var / "engines.json")["database_url"]
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT n FROM kept").fetchall() == [(7,)]
@@ -138,7 +138,7 @@ def test_running__two_start_at_once__share_one_pair(var: Path) -> None:
 
 
 def test_running__only_one_wanted__starts_only_that(var: Path) -> None:
-    with engines.running(var, frozenset({STORE}), silent):
+    with engines.run_engines(var, frozenset({STORE}), silent):
         known = read_json(var / "engines.json")
         assert set(known) == {"redis_url", "redis_pid"}
         assert postgres.find(var / "postgres") is None
@@ -152,6 +152,6 @@ def test_running__one_cannot_be_had__the_other_is_stopped(
         raise EngineError("no")
 
     monkeypatch.setattr(valkey, "start", refuse)
-    with pytest.raises(EngineError), engines.running(var, ALL, silent):
+    with pytest.raises(EngineError), engines.run_engines(var, ALL, silent):
         pass
     assert postgres.find(var / "postgres") is None

@@ -189,12 +189,12 @@ def test_copied__no_place_serves__names_the_remedy(
     found = binaries.Binaries(tmp_path / "bin", tmp_path)
     monkeypatch.setattr(account, "_copy", lambda wheel, place: None)
     with pytest.raises(EngineError, match="set TMPDIR"):
-        account.copied(found, account.Account(65534, 65534))
+        account.copy_binaries(found, account.Account(65534, 65534))
 
 
 def test_copied__not_from_the_wheel__names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot start"):
-        account.copied(binaries.Binaries(tmp_path), account.Account())
+        account.copy_binaries(binaries.Binaries(tmp_path), account.Account())
 
 
 def test_runnable__not_a_program__names_the_remedy(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from valuecanvas.core.errors import Conflict, NotPermitted
 from valuecanvas.core.targeting.bucketing import (
     BUCKETS,
     bucket,
-    loaded,
+    load_allocation,
     owner,
     weights_of,
 )
@@ -45,7 +45,7 @@ def events(experiment: Experiment) -> list[tuple[str, str]]:
 
 def arms_of(experiment: Experiment) -> list[str | None]:
     """The arm of each of ten thousand users."""
-    spans, salt = loaded(experiment.allocation), f"experiment:{experiment.key}"
+    spans, salt = load_allocation(experiment.allocation), f"experiment:{experiment.key}"
     return [owner(spans, bucket(salt, subject)) for subject in SUBJECTS]
 
 
@@ -145,7 +145,7 @@ def test_start__draft__shares_out_the_users(actor: Actor) -> None:
     assert epoch.current() > before
     assert started.state == "running"
     assert started.started_at is not None
-    assert weights_of(loaded(started.allocation)) == {"a": 9000, "b": 1000}
+    assert weights_of(load_allocation(started.allocation)) == {"a": 9000, "b": 1000}
     placed = arms_of(started)
     assert abs(placed.count("b") / len(placed) - 0.1) < 0.01
     assert events(started) == [("experiment_started", "Let's see.")]
@@ -218,7 +218,7 @@ def test_weights__not_of_the_arms__are_refused(
 ) -> None:
     with pytest.raises(ValidationError):
         service.change_weights(running, weights, actor=actor, reason="x")
-    assert weights_of(loaded(running.allocation)) == {"a": 5000, "b": 5000}
+    assert weights_of(load_allocation(running.allocation)) == {"a": 5000, "b": 5000}
 
 
 def test_weights__never_changed__counts_from_the_start(running: Experiment) -> None:

@@ -14,7 +14,7 @@ from prompts.models import Experiment, Label
 from prompts.services import Actor, move_label
 from tests.experiments.rows import make_actor, make_draft, make_prompt
 from valuecanvas.core.errors import Conflict
-from valuecanvas.core.targeting.bucketing import loaded, weights_of
+from valuecanvas.core.targeting.bucketing import load_allocation, weights_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 20
@@ -87,7 +87,7 @@ def test_weights__changed_twice__buckets_and_arms_agree(
         )
         running.refresh_from_db()
         held = {arm.name: arm.weight for arm in running.arms.all()}
-        assert weights_of(loaded(running.allocation)) == held
+        assert weights_of(load_allocation(running.allocation)) == held
         assert held in (first, second)
 
 

@@ -10,7 +10,7 @@ from prompts.experiments.targeting import (
     MOST_CONDITIONS,
     Condition,
     check,
-    loaded,
+    load_conditions,
     takes_part,
 )
 from tests.targeting_truth import CASES, condition, context
@@ -24,7 +24,7 @@ def test_condition__of_a_caller__holds_as_it_does_for_flags(
 ) -> None:
     rows = [condition(operator, value)]
     check(rows)
-    assert takes_part([], loaded(rows), context(found)) is wanted
+    assert takes_part([], load_conditions(rows), context(found)) is wanted
 
 
 def test_takes_part__tiers_and_conditions__all_must_hold() -> None:
@@ -38,7 +38,7 @@ def test_takes_part__tiers_and_conditions__all_must_hold() -> None:
 
 def test_loaded__a_condition_that_is_not_understood__holds_for_nobody() -> None:
     rows = [{"attribute": "age", "operator": "like", "value": 1}]
-    assert not takes_part([], loaded(rows), CALLER)
+    assert not takes_part([], load_conditions(rows), CALLER)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ name not_equals "a b "
 
 
 def test_lines__written_and_read__are_the_same() -> None:
-    rows = lines.read(TEXT)
+    rows = lines.parse_conditions(TEXT)
     assert rows[0] == {"attribute": "country", "operator": "in", "value": ["DE", "AT"]}
     assert [row["value"] for row in rows[2:]] == [
         18,
@@ -88,12 +88,12 @@ def test_lines__written_and_read__are_the_same() -> None:
         True,
         "a b ",
     ]
-    assert lines.read(lines.write(rows)) == rows
+    assert lines.parse_conditions(lines.write(rows)) == rows
     assert lines.write([]) == ""
 
 
 def test_lines__blank_ones__are_passed_over() -> None:
-    assert len(lines.read("\n\nplan equals pro\n\n")) == 1
+    assert len(lines.parse_conditions("\n\nplan equals pro\n\n")) == 1
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_lines__blank_ones__are_passed_over() -> None:
 )
 def test_lines__wrong__name_the_line(text: str, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
-        lines.read(text)
+        lines.parse_conditions(text)

@@ -22,7 +22,7 @@ from billing.ledger.types import Admit, Answer, Item  # isort: skip
 from llm.request import idempotency
 
 from llm.cache import entry, key  # isort: skip
-from llm.coalesce.flights import Flights  # isort: skip
+from llm.coalesce.flights import SharedCalls  # isort: skip
 from llm.live_stream import LiveStream  # isort: skip
 from tests.faults.leaks import LEAKS  # isort: skip
 from tests.races.rounds import Careless  # isort: skip
@@ -61,7 +61,7 @@ def _no_lock() -> None:
 
 def _no_watch() -> None:
     """Nobody notices that the client has gone."""
-    hot.Watch.start = lambda watch: None  # type: ignore[method-assign, assignment]
+    hot.ClientWatch.start = lambda watch: None  # type: ignore[method-assign, assignment]
 
 
 def _no_settlement() -> None:
@@ -76,10 +76,10 @@ def _no_claim() -> None:
 def _no_flights() -> None:
     """Nobody looks whether the same is under way or stored."""
 
-    async def alone(flights: Flights, place: object, wanted: object) -> object:
+    async def alone(flights: SharedCalls, place: object, wanted: object) -> object:
         return None, None, False
 
-    Flights.look = alone  # type: ignore[method-assign, assignment]
+    SharedCalls.look = alone  # type: ignore[method-assign, assignment]
 
 
 def _no_mac() -> None:

@@ -8,7 +8,12 @@ import pytest
 from flags.engine.evaluation import evaluate, evaluate_all
 from flags.engine.facts import ChangeFacts, VariantFacts
 from tests.flags.facts import colours, make_facts, make_rule, make_set
-from valuecanvas.core.targeting.bucketing import BUCKETS, allocate, bucket, loaded
+from valuecanvas.core.targeting.bucketing import (
+    BUCKETS,
+    allocate,
+    bucket,
+    load_allocation,
+)
 
 SUBJECTS = [f"user-{number}" for number in range(100_000)]
 ALICE = {"targetingKey": "alice", "user": "alice", "tier": "pro", "team": "blue"}
@@ -287,7 +292,9 @@ def test_evaluation__any_context__never_raises():
 
 def test_allocation__as_json_keeps_it__the_same_answers():
     spans = [["blue", 0, 5000], ["red", 5000, 10_000]]
-    facts = make_facts(**{**colours(blue=1, red=1), "allocation": loaded(spans)})
+    facts = make_facts(
+        **{**colours(blue=1, red=1), "allocation": load_allocation(spans)}
+    )
     again = make_facts(**colours(blue=5000, red=5000))
     for subject in SUBJECTS[:1000]:
         assert ask(facts, {"user": subject}) == ask(again, {"user": subject})

@@ -170,9 +170,9 @@ def test_unknown_author__nobody_to_ask__is_refused() -> None:
 
 def test_import__from_the_command_line__may() -> None:
     rows = [{"name": "f", "kind": "string", "in_gateway": True, "variants": LEADING}]
-    assert yaml_files.imported(rows, actor=COMMAND).created == 1
+    assert yaml_files.import_flags(rows, actor=COMMAND).created == 1
     with pytest.raises(NotPermitted):
-        yaml_files.imported([{**rows[0], "percent": 1}], actor=Actor("x"))
+        yaml_files.import_flags([{**rows[0], "percent": 1}], actor=Actor("x"))
 
 
 def test_admin__page_and_switch__say_what_is_missing() -> None:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from llm import runtime
-from llm.gateway import door
+from llm.gateway import gateway_thread
 from llm.runtime import Runtime
 from tests.demo_process import DemoProcess
 from tests.fixtures_billing import unique
@@ -63,7 +63,7 @@ def transactional_db(
     """
     with django_db_blocker.unblock():
         yield
-        door().close()
+        gateway_thread().close()
         empty_tables()
         connections.close_all()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from llm.breaker.types import Look, Name, State
+from llm.breaker.types import BreakerState, BreakerView, Name
 from llm.configuration.facts import ProviderFacts
 from llm.providers import key_probe
 from llm.providers.key_probe import KeyProbe
@@ -35,7 +35,7 @@ def refusing(status: int, body: Any, models: bytes) -> Any:
     return answer
 
 
-async def settled(gateway: Runtime, provider_key: str) -> Look:
+async def settled(gateway: Runtime, provider_key: str) -> BreakerView:
     """The breaker once no question about a key is open."""
     while gateway.outcomes.checks:
         await asyncio.sleep(0.01)
@@ -71,7 +71,9 @@ async def test_refusal__of_one_prompt__leaves_the_model_to_the_others(
         for _ in range(6):
             answer = await ask(indoors, gateway, served.model, text="A bad prompt.")
             assert answer.status == shown
-        assert (await settled(gateway, served.providers[0])).state is State.CLOSED
+        assert (
+            await settled(gateway, served.providers[0])
+        ).state is BreakerState.CLOSED
         assert (await ask(indoors, gateway, served.model)).status == 200
     assert indoors.counter()[0] == 1
 
@@ -99,7 +101,7 @@ async def test_refusal__key_fails_the_question_too__opens_the_breaker(
         served = indoors.serve_at((url, "m"))
         assert (await ask(indoors, gateway, served.model, text="bad")).status == 502
         look = await settled(gateway, served.providers[0])
-    assert (look.state, look.reason) == (State.OPEN, reason)
+    assert (look.state, look.reason) == (BreakerState.OPEN, reason)
 
 
 async def test_flagged_prompt__403__is_the_callers_with_the_providers_words(
@@ -119,7 +121,9 @@ async def test_probe_of_the_breaker__refused_for_one_prompt__frees_its_slot(
         served = indoors.serve_at((url, "m"))
         name = await half_open(gateway, served.providers[0])
         assert (await ask(indoors, gateway, served.model, text="bad")).status == 502
-        assert (await settled(gateway, served.providers[0])).state is State.HALF_OPEN
+        assert (
+            await settled(gateway, served.providers[0])
+        ).state is BreakerState.HALF_OPEN
         assert (await acquired(gateway, name)).probe
 
 

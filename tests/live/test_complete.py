@@ -6,7 +6,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from llm.gateway import complete, complete_sync, door
+from llm.gateway import complete, complete_sync, gateway_thread
 from tests.fixtures_billing import make_customer, make_team, unique
 from tests.live.world import Answer, World
 from valuecanvas.core.errors import GatewayError, InvalidRequest, QuotaExceeded
@@ -268,7 +268,7 @@ def test_door__closed__opens_again_with_the_next_call(world: World) -> None:
             messages=HELLO, model=served.model, customer=world.customer
         )
         assert answer.content
-        door().close()
-    door().close()
+        gateway_thread().close()
+    gateway_thread().close()
     with pytest.raises(GatewayError):
         complete_sync(messages=HELLO, model="no-such", customer=world.customer)

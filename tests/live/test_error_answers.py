@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm.breaker.types import Look, Name, State
+from llm.breaker.types import BreakerState, BreakerView, Name
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, ask, chat_body
 from tests.live.scripted import DONE, END, HELLO, ROLE, WHOLE, event, provider, said
@@ -37,7 +37,7 @@ CALLERS: dict[str, Any] = {
 }
 
 
-async def look(gateway: Runtime, provider_key: str) -> Look:
+async def look(gateway: Runtime, provider_key: str) -> BreakerView:
     return await gateway.board.look(Name(provider_key, "m"))
 
 
@@ -55,7 +55,7 @@ async def test_error_in_200__of_the_caller__is_400_with_the_words_and_no_failure
             assert answer.error["message"] == SAID
             assert answer.error["type"] == "invalid_request_error"
         found = await look(gateway, served.providers[0])
-    assert (found.state, found.completed) == (State.CLOSED, 0)
+    assert (found.state, found.completed) == (BreakerState.CLOSED, 0)
     assert indoors.counter() == (0, 0, 0)
 
 
@@ -116,7 +116,7 @@ BROKEN = {
 
 async def streamed(
     world: World, gateway: Runtime, *parts: bytes
-) -> tuple[Answer, Look]:
+) -> tuple[Answer, BreakerView]:
     async with provider(lambda asked: said(200, b"".join(parts))) as url:
         served = world.serve_at((url, "m"))
         answer = await ask(world, gateway, served.model, stream=True)
@@ -153,7 +153,7 @@ async def test_error_after_content__of_the_caller__is_told_and_no_failure(
 ) -> None:
     answer, found = await streamed(indoors, gateway, HELLO, event({"error": LONG}))
     assert SAID in data_events(answer.body)[-1]["error"]["message"]
-    assert (found.state, found.failures) == (State.CLOSED, 0)
+    assert (found.state, found.failures) == (BreakerState.CLOSED, 0)
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ async def test_answer__that_we_cannot_read_or_translate__is_no_failure(
             exchange = Exchange(gateway, path, orjson.dumps(sent), key=indoors.key)
             await exchange.run()
         found = await look(gateway, served.providers[0])
-    assert (found.state, found.failures) == (State.CLOSED, 0)
+    assert (found.state, found.failures) == (BreakerState.CLOSED, 0)

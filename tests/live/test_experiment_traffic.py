@@ -14,7 +14,7 @@ from prompts.services import Actor
 from tests.experiments.rows import make_actor, make_draft, make_prompt, make_version
 from tests.fixtures_billing import unique
 from tests.live.world import Answer, Served, World, request_id
-from valuecanvas.core.targeting.bucketing import bucket, digest, loaded, owner
+from valuecanvas.core.targeting.bucketing import bucket, digest, load_allocation, owner
 
 pytestmark = pytest.mark.live
 USERS = [f"user-{number}" for number in range(40)]
@@ -46,7 +46,7 @@ class Trial:
 
     def expected(self, user: str) -> str:
         at = bucket(f"experiment:{self.experiment.key}", user)
-        return f"{self.experiment.key}:{owner(loaded(self.experiment.allocation), at)}"
+        return f"{self.experiment.key}:{owner(load_allocation(self.experiment.allocation), at)}"
 
 
 @pytest.fixture

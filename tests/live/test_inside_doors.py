@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from llm import runtime
-from llm.gateway import Door
+from llm.gateway import GatewayThread
 from llm.runtime import Runtime
 from tests.fixtures_billing import unique
 from tests.live.inside import CHAT, Exchange, ask, chat_body, chunk, upstream
@@ -119,7 +119,7 @@ async def test_pool__no_connection_free_in_time__fails_over(
 
 
 def test_door__used_but_never_for_a_call__closes() -> None:
-    door = Door()
+    door = GatewayThread()
 
     async def nothing() -> int:
         return 7

@@ -9,15 +9,15 @@ import pytest
 
 from llm.live_stream import LiveStream
 from llm.runtime import Runtime
-from llm.types import Call, Held, Known
-from llm.upstream.stream import Flow
+from llm.types import AdmittedCall, CacheHit, Call
+from llm.upstream.stream import UpstreamStream
 from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.world import World
-from valuecanvas.http.hot import Watch
+from valuecanvas.http.hot import ClientWatch
 
 pytestmark = pytest.mark.live
 
-KINDS = (Call, Flow, Held, Known, LiveStream, Watch)
+KINDS = (Call, UpstreamStream, AdmittedCall, CacheHit, LiveStream, ClientWatch)
 
 
 @pytest.fixture

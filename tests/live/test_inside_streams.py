@@ -8,7 +8,7 @@ import pytest
 
 from llm import live_stream
 from llm.breaker.board import redis_key
-from llm.breaker.types import Event, Name, Pass, State
+from llm.breaker.types import BreakerState, Event, Name, Pass
 from llm.runtime import Runtime
 from llm.upstream.sse import MOST_EVENT_BYTES
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
@@ -138,7 +138,7 @@ async def test_in_band_error__our_account_is_empty__opens_the_breaker(
         answer = await stream(indoors, gateway, served.model)
     assert answer.status == 502
     look = await gateway.board.look(Name(served.providers[0], "m"))
-    assert (look.state, look.reason) == (State.OPEN, "billing")
+    assert (look.state, look.reason) == (BreakerState.OPEN, "billing")
 
 
 # Probes
@@ -162,26 +162,26 @@ async def acquired(gateway: Runtime, name: Name) -> Any:
 FAILURE = Event.FAILURE
 
 
-async def state(gateway: Runtime, name: Name) -> State:
+async def state(gateway: Runtime, name: Name) -> BreakerState:
     """The breaker's state once what is on its way there has arrived."""
     for _ in range(100):
         found = (await gateway.board.look(name)).state
-        if found is not State.HALF_OPEN:
+        if found is not BreakerState.HALF_OPEN:
             return found
         await asyncio.sleep(0.01)
-    return State.HALF_OPEN
+    return BreakerState.HALF_OPEN
 
 
 @pytest.mark.parametrize(
     ("parts", "after"),
     [
-        ([ROLE, HELLO, END, DONE], State.CLOSED),
-        ([HELLO], State.OPEN),
-        ([DONE], State.OPEN),
+        ([ROLE, HELLO, END, DONE], BreakerState.CLOSED),
+        ([HELLO], BreakerState.OPEN),
+        ([DONE], BreakerState.OPEN),
     ],
 )
 async def test_probe__stream__decides_by_how_it_ends(
-    indoors: World, gateway: Runtime, parts: list[bytes], after: State
+    indoors: World, gateway: Runtime, parts: list[bytes], after: BreakerState
 ) -> None:
     async with upstream(*parts) as url:
         served = indoors.serve_at((url, "m"))
@@ -205,7 +205,7 @@ async def test_probe__client_leaves__frees_the_slot_with_neither_outcome(
         if HELLO in parts:
             await exchange.until(b"Hello.")
         else:
-            while (await gateway.board.look(name)).state is not State.HALF_OPEN:
+            while (await gateway.board.look(name)).state is not BreakerState.HALF_OPEN:
                 await asyncio.sleep(0.01)
         assert not isinstance(await acquired(gateway, name), Pass)
         exchange.leave()
@@ -226,10 +226,10 @@ async def test_probe__healthy_tokens_for_a_while__closes_before_the_end(
         exchange = Exchange(gateway, CHAT, body, key=indoors.key)
         serving = exchange.start()
         await exchange.until(b"Hello.")
-        assert await state(gateway, name) is State.CLOSED
+        assert await state(gateway, name) is BreakerState.CLOSED
         exchange.leave()
         await serving
-        assert await state(gateway, name) is State.CLOSED
+        assert await state(gateway, name) is BreakerState.CLOSED
 
 
 async def test_probe__finished_after_it_was_judged_healthy__is_told_once(
@@ -241,7 +241,7 @@ async def test_probe__finished_after_it_was_judged_healthy__is_told_once(
         name = await half_open(gateway, served.providers[0])
         answer = await stream(indoors, gateway, served.model)
         assert answer.body.endswith(DONE)
-        assert await state(gateway, name) is State.CLOSED
+        assert await state(gateway, name) is BreakerState.CLOSED
 
 
 # Cancelled from inside

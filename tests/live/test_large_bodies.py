@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from llm import runtime
 from llm.admission import admission
-from llm.admission.load_shedding import FREE_BYTES, Room, Seat
+from llm.admission.load_shedding import FREE_BYTES, LoadLimit, LoadSlot
 from llm.resolve import checks
 from llm.runtime import Runtime
 from llm.views import base
@@ -162,16 +162,16 @@ async def test_slow_body__each_megabyte__has_the_time_of_the_first() -> None:
         """Everybody is known."""
 
     admission = SimpleNamespace(identify=identify)
-    known: Any = SimpleNamespace(room=Room(1, 10**9), admission=admission)
+    known: Any = SimpleNamespace(room=LoadLimit(1, 10**9), admission=admission)
     exchange = Exchange(known, CHAT)
     exchange.scope["valuecanvas.request_id"] = None
-    body = await hot_body._parts(exchange.scope, receive, Seat(), limit)
+    body = await hot_body._parts(exchange.scope, receive, LoadSlot(), limit)
     # 3.5 million bytes: three more than the first.
     assert (len(body), len(moved)) == (3_500_000, 3)
 
 
 def test_seat__bytes__count_beyond_what_is_free_and_once() -> None:
-    room, first, second = Room(9, 100), Seat(), Seat()
+    room, first, second = LoadLimit(9, 100), LoadSlot(), LoadSlot()
     first.count(room, FREE_BYTES)
     first.count(room, FREE_BYTES + 60)
     first.count(room, FREE_BYTES + 60)

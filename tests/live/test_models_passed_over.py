@@ -24,7 +24,7 @@ def everyone_in(world: World, named: str, **version: Any) -> Experiment:
         key=unique("exp").lower(),
         prompt=prompt,
         state="running",
-        allocation=bucketing.dumped(bucketing.allocate({"b": 10_000})),
+        allocation=bucketing.dump_allocation(bucketing.allocate({"b": 10_000})),
     )
     first = PromptVersion.objects.get(prompt=prompt)
     Arm.objects.create(

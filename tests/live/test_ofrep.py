@@ -35,7 +35,7 @@ def make_variants(flag: Flag, **values: Any) -> None:
     for name, value in values.items():
         Variant.objects.create(flag=flag, name=name, value=value)
     first = next(iter(values))
-    flag.allocation = bucketing.dumped(bucketing.allocate({first: 10_000}))
+    flag.allocation = bucketing.dump_allocation(bucketing.allocate({first: 10_000}))
     flag.save()
 
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from llm import live_stream
-from llm.breaker.types import Look, Name, State
+from llm.breaker.types import BreakerState, BreakerView, Name
 from llm.runtime import Runtime
 from tests.live.healthy_answers import ANSWERS
 from tests.live.inside import CHAT, Exchange, ask, chat_body, upstream
@@ -45,7 +45,7 @@ async def provoke(world: World, gateway: Runtime, model: str, name: str, path: s
     await Exchange(gateway, path, orjson.dumps(body), key=world.key).run()
 
 
-async def look(gateway: Runtime, served_by: str) -> Look:
+async def look(gateway: Runtime, served_by: str) -> BreakerView:
     while gateway.outcomes.checks:
         await asyncio.sleep(0.01)
     return await gateway.board.look(Name(served_by, "m"))
@@ -79,7 +79,7 @@ async def test_answers__to_one_caller__leave_the_provider_to_the_others(
             await provoke(indoors, gateway, served.model, name, path, stream=stream)
             found = await look(gateway, served.providers[0])
             state = (found.state, found.failures, found.throttled_ms)
-            assert state == (State.CLOSED, 0, 0), (name, path, stream)
+            assert state == (BreakerState.CLOSED, 0, 0), (name, path, stream)
         await assert_served(indoors, gateway, served.model)
 
 
@@ -95,7 +95,7 @@ async def test_streams__longer_than_their_time__are_no_failures(
         got = await ask(indoors, gateway, served.model, stream=True)
         found = await look(gateway, served.providers[0])
     assert b"took longer than it may" in got.body
-    assert (found.state, found.failures) == (State.CLOSED, 0)
+    assert (found.state, found.failures) == (BreakerState.CLOSED, 0)
 
 
 @pytest.mark.parametrize("parts", [[], [ROLE, HELLO]], ids=["silent", "begun"])
@@ -115,7 +115,7 @@ async def test_clients__that_leave__are_no_failures(
             exchange.leave()
             await asyncio.wait([serving])
         found = await look(gateway, served.providers[0])
-    assert (found.state, found.failures) == (State.CLOSED, 0)
+    assert (found.state, found.failures) == (BreakerState.CLOSED, 0)
 
 
 async def test_client__that_reads_too_slowly_for_the_provider__is_no_failure(
@@ -128,7 +128,7 @@ async def test_client__that_reads_too_slowly_for_the_provider__is_no_failure(
         got = await ask(indoors, gateway, served.model, stream=True)
         found = await look(gateway, served.providers[0])
     assert b"stream_interrupted" in got.body
-    assert (found.state, found.failures) == (State.CLOSED, 0)
+    assert (found.state, found.failures) == (BreakerState.CLOSED, 0)
 
 
 async def test_throttled__for_one_large_request__leaves_the_others_served(
@@ -157,4 +157,4 @@ async def test_provider__that_sends_only_rubbish__is_closed_all_the_same(
         served = indoors.serve_at((url, "m"))
         for _ in range(5):
             await ask(indoors, gateway, served.model, stream=True)
-        assert (await look(gateway, served.providers[0])).state is State.OPEN
+        assert (await look(gateway, served.providers[0])).state is BreakerState.OPEN

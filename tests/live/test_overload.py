@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from llm import metrics, runtime
-from llm.admission.load_shedding import Room, Seat
+from llm.admission.load_shedding import LoadLimit, LoadSlot
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, ask, chat_body
 from tests.live.world import World
@@ -102,8 +102,8 @@ async def test_overload__errors_of_all_kinds__give_their_seats_back(
 
 
 def test_seat__freed_twice_or_never_taken__counts_once() -> None:
-    room = Room(1, 0)
-    first, second, third = Seat(), Seat(), Seat()
+    room = LoadLimit(1, 0)
+    first, second, third = LoadSlot(), LoadSlot(), LoadSlot()
     second.free()
     first.take(room)
     with pytest.raises(Unavailable):

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from llm.breaker.types import Name, State
+from llm.breaker.types import BreakerState, Name
 from llm.runtime import Runtime
 from tests.live.inside import DONE, Exchange, chunk, event, upstream
 from tests.live.world import Answer, World, unique
@@ -171,7 +171,7 @@ async def test_translation__of_what_has_other_forms__is_no_failure_of_the_provid
             answer = await respond(indoors, gateway, served.model, stream=stream)
             assert answer.status == 200
         look = await gateway.board.look(Name(served.providers[0], "m"))
-    assert look.state is State.CLOSED
+    assert look.state is BreakerState.CLOSED
     response = check_stream(answer.body)[-1]["response"] if stream else answer.json
     check_response(response)
     texts = [item["content"][0]["text"] for item in response["output"][-1:]]

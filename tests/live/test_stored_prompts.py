@@ -218,7 +218,7 @@ def test_chat__experiment__arms_version_and_model_beat_the_clients(
         key=unique("exp").lower(),
         prompt=prompt,
         state="running",
-        allocation=bucketing.dumped(bucketing.allocate({"b": 10_000})),
+        allocation=bucketing.dump_allocation(bucketing.allocate({"b": 10_000})),
     )
     Arm.objects.create(
         experiment=experiment,

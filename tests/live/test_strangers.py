@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from billing.models import ApiKey
-from llm.admission.auth_throttle import Strangers
+from llm.admission.auth_throttle import AuthThrottle
 from llm.runtime import Runtime
 from tests.fixtures_billing import unique
 from tests.live.inside import Exchange
@@ -115,7 +115,7 @@ async def test_wrong_keys__two_processes__share_what_they_count(
     gateway: Runtime, settings: Any
 ) -> None:
     settings.AUTH_FAILURES_PER_MINUTE = 2
-    other = Strangers(gateway.limiter, gateway.callers)
+    other = AuthThrottle(gateway.limiter, gateway.callers)
     wrong = wrong_key()
     assert await statuses(gateway, wrong, 2) == [401, 401]
     headers = [(b"authorization", f"Bearer {wrong}".encode())]

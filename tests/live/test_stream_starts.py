@@ -93,13 +93,13 @@ async def test_flight__more_than_is_kept__is_left_by_its_leader(
 ) -> None:
     monkeypatch.setattr(shared_call, "MOST_BYTES", 100)
     kept: list[int] = []
-    add = shared_call.Flight.add
+    add = shared_call.SharedCall.add
 
-    def noted(self: shared_call.Flight, events: list[bytes]) -> None:
+    def noted(self: shared_call.SharedCall, events: list[bytes]) -> None:
         add(self, events)
         kept.append(self.size)
 
-    monkeypatch.setattr(shared_call.Flight, "add", noted)
+    monkeypatch.setattr(shared_call.SharedCall, "add", noted)
     async with upstream(*[HELLO, 0.01] * 20, END, DONE) as url:
         served = indoors.serve_at((url, "m"))
         answer = await ask(indoors, gateway, served.model, stream=True)

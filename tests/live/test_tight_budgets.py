@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from llm.metering.tokenizer import encoding
+from llm.metering.tokenizer import load_encoding
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, event, upstream
 from tests.live.test_usage_bounds import billed, honest, send, user
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.live
 
 MILLION = Decimal(1_000_000)
 TEXT = "The gateway holds money for a request before it is sent, at most.\n" * 3000
-TRUE = len(encoding().encode_ordinary(TEXT))
+TRUE = len(load_encoding().encode_ordinary(TEXT))
 # For 5 tokens of output at 2 USD a million, and the words and JSON around the text.
 SPARE = 200
 

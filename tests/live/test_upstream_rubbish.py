@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm.breaker.types import Name, State
+from llm.breaker.types import BreakerState, Name
 from llm.runtime import Runtime
 from tests.live.faucet import open_faucet
 from tests.live.inside import (
@@ -157,7 +157,7 @@ async def test_breaker__callers_mistakes_between__do_not_hide_the_failures(
             await serving
             assert exchange.answer.status == (400 if status == 400 else 502)
         look = await gateway.board.look(name)
-    assert (look.state, look.reason) == (State.OPEN, "5 failures in a row")
+    assert (look.state, look.reason) == (BreakerState.OPEN, "5 failures in a row")
 
 
 FILTERED = {"message": {"content": "Hi."}, "finish_reason": "content_filter"}
@@ -184,7 +184,7 @@ async def test_probe__tells_nothing_of_the_provider__frees_the_slot(
         name = await half_open(gateway, served.providers[0])
         answer = await ask(indoors, gateway, served.model, stream=streamed)
         assert answer.status == status
-        assert (await gateway.board.look(name)).state is State.HALF_OPEN
+        assert (await gateway.board.look(name)).state is BreakerState.HALF_OPEN
         assert (await acquired(gateway, name)).probe
 
 
@@ -196,4 +196,4 @@ async def test_filtered_answers__healthy_breaker__are_not_counted(
         assert (await ask(indoors, gateway, served.model)).status == 200
         await gateway.board.close()
         look = await gateway.board.look(Name(served.providers[0], "m"))
-    assert (look.state, look.completed) == (State.CLOSED, 0)
+    assert (look.state, look.completed) == (BreakerState.CLOSED, 0)

@@ -6,7 +6,15 @@ import redis
 
 from llm.breaker.board import SCRIPT, read_look
 from llm.breaker.machine import Machine
-from llm.breaker.types import Event, Look, Pass, Rejected, Report, State, Told
+from llm.breaker.types import (
+    BreakerAnswer,
+    BreakerReport,
+    BreakerState,
+    BreakerView,
+    Event,
+    Pass,
+    Rejected,
+)
 
 CLOCK = """local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -37,15 +45,17 @@ class Twins:
         if reply[0] == b"pass":
             theirs = Pass(reply[1], probe=bool(reply[2]))
         else:
-            theirs = Rejected(State(reply[1].decode()), reply[2].decode(), reply[3])
+            theirs = Rejected(
+                BreakerState(reply[1].decode()), reply[2].decode(), reply[3]
+            )
         assert mine == theirs
         self.look()
         return mine
 
-    def tell(self, event: Event, generation: int | None = None, **fields: float) -> Told:  # fmt: skip
+    def tell(self, event: Event, generation: int | None = None, **fields: float) -> BreakerAnswer:  # fmt: skip
         """Tell what became of a call of the present generation, unless told which."""
         number = self.machine.generation if generation is None else generation
-        report = dataclasses.replace(Report(event, number), **fields)
+        report = dataclasses.replace(BreakerReport(event, number), **fields)
         mine = self.machine.tell(self.now, report)
         before, state, gen, reason, failing = self._run(
             "tell",
@@ -55,9 +65,9 @@ class Twins:
             report.wait_ms,
             report.jitter,
         )
-        theirs = Told(
-            State(before.decode()),
-            State(state.decode()),
+        theirs = BreakerAnswer(
+            BreakerState(before.decode()),
+            BreakerState(state.decode()),
             gen,
             reason.decode(),
             bool(failing),
@@ -66,17 +76,17 @@ class Twins:
         self.look()
         return mine
 
-    def ok(self, count: int = 1) -> Told:
+    def ok(self, count: int = 1) -> BreakerAnswer:
         return self.tell(Event.OK, successes=count)
 
-    def fail(self, count: int = 1) -> Told:
+    def fail(self, count: int = 1) -> BreakerAnswer:
         for _ in range(count - 1):
             self.tell(Event.FAILURE)
         return self.tell(Event.FAILURE)
 
-    def look(self) -> Look:
+    def look(self) -> BreakerView:
         completed, failures = self.machine.counts(self.now)
-        mine = Look(
+        mine = BreakerView(
             self.machine.state,
             self.machine.reason,
             completed,

@@ -12,9 +12,9 @@ from django.conf import settings
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
-from llm.coalesce.flights import Flights
-from llm.shared_call import Flight, State
-from llm.types import Place
+from llm.coalesce.flights import SharedCalls
+from llm.shared_call import SharedCall, SharedCallState
+from llm.types import CachePlace
 from valuecanvas.core.storage.store import Store
 
 BODY = b'{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]}'
@@ -33,8 +33,8 @@ def make_entry(body: bytes = BODY, **fields: Any) -> Entry:
     return Entry(body=body, **{**values, **fields})
 
 
-def make_place(tenant: str = "c:1") -> Place:
-    return Place(secrets.token_hex(32), tenant)
+def make_place(tenant: str = "c:1") -> CachePlace:
+    return CachePlace(secrets.token_hex(32), tenant)
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Process:
     name: str = field(default_factory=lambda: f"1-{secrets.token_hex(4)}")
     store: Store = field(init=False)
     cache: Cache = field(init=False)
-    flights: Flights = field(init=False)
+    flights: SharedCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = Store(self.url, timeout_s=self.timeout_s, prefix=self.prefix)
         self.cache = Cache(self.store)
-        self.flights = Flights(self.store, self.cache, self.url, self.name)
+        self.flights = SharedCalls(self.store, self.cache, self.url, self.name)
 
     async def start(self) -> None:
         """Returns once it hears what others say."""
@@ -76,23 +76,23 @@ class Process:
         await self.stop()
 
     async def look(
-        self, place: Place, wanted: Directives = DEFAULT
-    ) -> tuple[Entry | None, Flight | None, bool]:
+        self, place: CachePlace, wanted: Directives = DEFAULT
+    ) -> tuple[Entry | None, SharedCall | None, bool]:
         return await self.flights.look(place, wanted)
 
-    async def lead(self, place: Place) -> Flight:
+    async def lead(self, place: CachePlace) -> SharedCall:
         found, flight, leading = await self.look(place)
         assert (found, leading) == (None, True)
         assert flight is not None
         return flight
 
-    async def follow(self, place: Place) -> Flight:
+    async def follow(self, place: CachePlace) -> SharedCall:
         found, flight, leading = await self.look(place)
         assert (found, leading) == (None, False)
         assert flight is not None
         return flight
 
-    async def leader(self, place: Place) -> str:
+    async def leader(self, place: CachePlace) -> str:
         """Who leads, by Redis; '' for nobody."""
         name = f"{self.prefix}:lead:{{{place.key}}}"
         found: bytes | None = await self.store.command("GET", name)
@@ -103,20 +103,20 @@ class Process:
         self.flights._bus.send(to, message)
 
 
-async def until(flight: Flight, count: int) -> list[bytes]:
+async def until(flight: SharedCall, count: int) -> list[bytes]:
     """The events once there are `count`, or once it has ended."""
-    while len(flight.events) < count and flight.state is State.FLYING:
+    while len(flight.events) < count and flight.state is SharedCallState.FLYING:
         await flight._news()
     return flight.events
 
 
-async def gone(process: Process, place: Place) -> None:
+async def gone(process: Process, place: CachePlace) -> None:
     """Return once nobody leads."""
     while await process.leader(place):
         await asyncio.sleep(0)
 
 
-async def renewed(process: Process, place: Place) -> None:
+async def renewed(process: Process, place: CachePlace) -> None:
     """Return once the leader's lease has been made longer again."""
     name, before = f"{process.prefix}:lead:{{{place.key}}}", 2**62
     while (left := await process.store.command("PTTL", name)) <= before:

@@ -8,13 +8,13 @@ from django.conf import settings
 
 from billing.minute_limits import MinuteLimits
 from llm.limits.limiter import Limiter
-from llm.limits.types import Refused, Subject, Taken
+from llm.limits.types import LimitRefused, MinuteUse, Subject
 from tests.fixtures_billing import unique
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.storage.store import Store
 
 LEASE_S = 60.0
-Answer = Taken | Refused
+Answer = MinuteUse | LimitRefused
 OpenLimiter = Callable[..., "Process"]
 
 
@@ -41,14 +41,14 @@ class Process:
             subjects, request_id=str(uuid7()), tokens=tokens, lease_s=lease_s
         )
 
-    async def taken(self, *subjects: Subject, tokens: int = 0) -> Taken:
+    async def taken(self, *subjects: Subject, tokens: int = 0) -> MinuteUse:
         answer = await self.take(*subjects, tokens=tokens)
-        assert isinstance(answer, Taken)
+        assert isinstance(answer, MinuteUse)
         return answer
 
-    async def refused(self, *subjects: Subject, tokens: int = 0) -> Refused:
+    async def refused(self, *subjects: Subject, tokens: int = 0) -> LimitRefused:
         answer = await self.take(*subjects, tokens=tokens)
-        assert isinstance(answer, Refused)
+        assert isinstance(answer, LimitRefused)
         return answer
 
 

@@ -7,7 +7,7 @@ from redis import Redis
 
 from billing.minute_limits import MinuteLimits
 from llm.limits.limiter import SCRIPT
-from llm.limits.window import Window
+from llm.limits.window import MinuteWindow
 from tests.fixtures_billing import unique
 
 TIME = "local t = redis.call('TIME')\n"
@@ -26,7 +26,7 @@ class InProcess:
     """window.py."""
 
     def __init__(self) -> None:
-        self.window = Window()
+        self.window = MinuteWindow()
 
     def take(
         self, at: int, limits: MinuteLimits, request: str, tokens: int, lease: int

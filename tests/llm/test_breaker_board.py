@@ -10,14 +10,14 @@ from django.conf import settings
 
 from llm.breaker import board as module
 from llm.breaker.board import Board, redis_key
-from llm.breaker.types import Event, Name, Pass, Rejected, State
+from llm.breaker.types import BreakerState, Event, Name, Pass, Rejected
 from valuecanvas.core.storage.store import Store
 from valuecanvas.embedded.processes import free_port
 
 NAME = Name("together", "llama")
-Transitions = list[tuple[Name, State, State, str]]
-OPENED = (NAME, State.CLOSED, State.OPEN, "5 failures in a row")
-PROBING = (NAME, State.OPEN, State.HALF_OPEN, "probing")
+Transitions = list[tuple[Name, BreakerState, BreakerState, str]]
+OPENED = (NAME, BreakerState.CLOSED, BreakerState.OPEN, "5 failures in a row")
+PROBING = (NAME, BreakerState.OPEN, BreakerState.HALF_OPEN, "probing")
 
 
 class Process:
@@ -89,7 +89,7 @@ async def test_tell__five_failures__open_it_for_every_process(
     await first.fail(5)
     for process in (first, second):
         told = await process.rejected()
-        assert (told.state, told.reason) == (State.OPEN, "5 failures in a row")
+        assert (told.state, told.reason) == (BreakerState.OPEN, "5 failures in a row")
     assert first.reported == [OPENED]
     assert second.reported == []
 
@@ -102,7 +102,7 @@ async def test_tell__failures_from_two_processes__add_up(
     await second.fail(3)
     assert second.reported == [OPENED]
     look = await first.board.look(NAME)
-    assert (look.state, look.completed, look.failures) == (State.OPEN, 5, 5)
+    assert (look.state, look.completed, look.failures) == (BreakerState.OPEN, 5, 5)
     assert 53_000 < look.retry_ms <= 60_000
 
 
@@ -119,7 +119,7 @@ async def test_acquire__minute_over__one_process_probes_and_closes_for_all(
     await second.board.close()
     assert second.reported == [
         PROBING,
-        (NAME, State.HALF_OPEN, State.CLOSED, "probe succeeded"),
+        (NAME, BreakerState.HALF_OPEN, BreakerState.CLOSED, "probe succeeded"),
     ]
     assert await first.leave() == Pass(3)
 
@@ -140,7 +140,7 @@ async def test_tell__retry_after__keeps_every_process_away(
     first, second = start(), start()
     await first.board.tell(NAME, await first.leave(), Event.THROTTLED, wait_s=3600)
     told = await second.rejected()
-    assert (told.state, told.reason) == (State.CLOSED, "throttled")
+    assert (told.state, told.reason) == (BreakerState.CLOSED, "throttled")
     assert 0 < told.retry_ms <= 60_000
     assert 0 < (await second.board.look(NAME)).throttled_ms <= 60_000
 
@@ -233,9 +233,9 @@ async def test_acquire__redis_away__is_decided_locally_by_the_same_rules(
             await asyncio.sleep(0)
     await process.fail(5)
     assert process.reported == [OPENED]
-    assert (await process.rejected()).state is State.OPEN
+    assert (await process.rejected()).state is BreakerState.OPEN
     look = await process.board.look(NAME)
-    assert (look.state, look.completed, look.failures) == (State.OPEN, 6, 5)
+    assert (look.state, look.completed, look.failures) == (BreakerState.OPEN, 6, 5)
     process.board._views[NAME].machine.until -= 60_000
     assert await process.leave() == Pass(2, probe=True, local=True)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from llm.breaker import report
 from llm.breaker.board import Board
-from llm.breaker.types import Event, Name, State
+from llm.breaker.types import BreakerState, Event, Name
 from llm.models import BreakerOverride
 from tests.fixtures_billing import make_model, make_provider, make_route
 from valuecanvas.core.storage.store import Store
@@ -54,11 +54,11 @@ def test_states__routes_of_two_providers__are_told_once_each_in_order() -> None:
     closed, opened = report.states()
     assert (closed.provider, closed.upstream_model) == ("a", "y")
     assert (closed.state, closed.retry_at, closed.throttled_until) == (
-        State.CLOSED,
+        BreakerState.CLOSED,
         None,
         None,
     )
-    assert (opened.state, opened.reason) == (State.OPEN, "5 failures in a row")
+    assert (opened.state, opened.reason) == (BreakerState.OPEN, "5 failures in a row")
     assert (opened.completed, opened.failures) == (5, 5)
     assert opened.retry_at is not None
     assert opened.retry_at > timezone.now()
@@ -82,9 +82,9 @@ def test_states__forced_by_an_operator__says_so_while_it_lasts() -> None:
     force(make_provider("b").key, "", "forced_closed")
     states = report.states()
     assert [one.state for one in states] == [
-        State.FORCED_OPEN,
-        State.FORCED_CLOSED,
-        State.FORCED_OPEN,
+        BreakerState.FORCED_OPEN,
+        BreakerState.FORCED_CLOSED,
+        BreakerState.FORCED_OPEN,
     ]
     assert {one.reason for one in states} == {"by hand"}
 
@@ -92,5 +92,5 @@ def test_states__forced_by_an_operator__says_so_while_it_lasts() -> None:
 def test_states__redis_away__is_unreadable(settings: Any) -> None:
     make_route()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
-    with pytest.raises(report.Unreadable):
+    with pytest.raises(report.UnreadableReport):
         report.states()

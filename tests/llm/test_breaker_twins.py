@@ -5,7 +5,7 @@ import random
 import pytest
 import redis
 
-from llm.breaker.types import Event, Pass, Rejected, State, Told
+from llm.breaker.types import BreakerAnswer, BreakerState, Event, Pass, Rejected
 from tests.llm.breakers import Twins
 
 
@@ -29,7 +29,7 @@ def probed(opened: Twins) -> Twins:
     return opened
 
 
-def spread(twins: Twins, failures: int, completed: int) -> Told:
+def spread(twins: Twins, failures: int, completed: int) -> BreakerAnswer:
     """`failures` of `completed` calls, never five failures in a row."""
     told = None
     for number in range(completed - failures):
@@ -45,7 +45,7 @@ def spread(twins: Twins, failures: int, completed: int) -> Told:
 def test_breaker__new__lets_everything_pass(twins: Twins) -> None:
     assert twins.acquire() == twins.acquire() == Pass(0)
     look = twins.look()
-    assert (look.state, look.completed, look.reason) == (State.CLOSED, 0, "")
+    assert (look.state, look.completed, look.reason) == (BreakerState.CLOSED, 0, "")
     assert not twins.ok().failing
 
 
@@ -55,35 +55,39 @@ def test_breaker__nine_completed__never_opens_by_rate(twins: Twins) -> None:
     twins.ok()
     told = twins.fail(3)
     assert twins.look().completed == 9
-    assert told == Told(State.CLOSED, State.CLOSED, 0, "", failing=True)
+    assert told == BreakerAnswer(
+        BreakerState.CLOSED, BreakerState.CLOSED, 0, "", failing=True
+    )
 
 
 @pytest.mark.parametrize(
     ("failures", "completed", "state"),
     [
-        (5, 10, State.CLOSED),
-        (6, 11, State.OPEN),
-        (6, 10, State.OPEN),
-        (6, 12, State.CLOSED),
-        (10, 20, State.CLOSED),
-        (49, 100, State.CLOSED),
-        (50, 99, State.OPEN),
+        (5, 10, BreakerState.CLOSED),
+        (6, 11, BreakerState.OPEN),
+        (6, 10, BreakerState.OPEN),
+        (6, 12, BreakerState.CLOSED),
+        (10, 20, BreakerState.CLOSED),
+        (49, 100, BreakerState.CLOSED),
+        (50, 99, BreakerState.OPEN),
     ],
 )
 def test_breaker__share_of_failures__opens_above_half(
-    twins: Twins, failures: int, completed: int, state: State
+    twins: Twins, failures: int, completed: int, state: BreakerState
 ) -> None:
     assert spread(twins, failures, completed).state is state
-    if state is State.OPEN:
+    if state is BreakerState.OPEN:
         assert twins.look().reason == f"{failures} of {completed} calls failed"
 
 
 def test_breaker__five_failures_in_a_row__opens(twins: Twins) -> None:
     twins.ok(1000)
-    assert twins.fail(4).state is State.CLOSED
+    assert twins.fail(4).state is BreakerState.CLOSED
     told = twins.fail()
-    assert told == Told(State.CLOSED, State.OPEN, 1, "5 failures in a row", True)
-    assert twins.acquire() == Rejected(State.OPEN, "5 failures in a row", 60_000)
+    assert told == BreakerAnswer(
+        BreakerState.CLOSED, BreakerState.OPEN, 1, "5 failures in a row", True
+    )
+    assert twins.acquire() == Rejected(BreakerState.OPEN, "5 failures in a row", 60_000)
 
 
 def test_breaker__success_among_failures__begins_the_row_anew(twins: Twins) -> None:
@@ -91,14 +95,14 @@ def test_breaker__success_among_failures__begins_the_row_anew(twins: Twins) -> N
     for _ in range(3):
         twins.fail(4)
         twins.ok()
-    assert twins.look().state is State.CLOSED
+    assert twins.look().state is BreakerState.CLOSED
 
 
 def test_breaker__successes_told_with_a_failure__count_before_it(twins: Twins) -> None:
     twins.ok(10)
     twins.fail(4)
     told = twins.tell(Event.FAILURE, successes=7)
-    assert told.state is State.CLOSED
+    assert told.state is BreakerState.CLOSED
     look = twins.look()
     assert (look.completed, look.failures) == (22, 5)
     assert twins.fail(4).reason == "5 failures in a row"
@@ -114,7 +118,7 @@ def test_breaker__failures_older_than_the_window__do_not_count(twins: Twins) -> 
     twins.ok(1)
     twins.fail(4)
     look = twins.look()
-    assert (look.state, look.completed, look.failures) == (State.CLOSED, 5, 4)
+    assert (look.state, look.completed, look.failures) == (BreakerState.CLOSED, 5, 4)
 
 
 def test_breaker__window_moving__loses_a_bucket_at_a_time(twins: Twins) -> None:
@@ -136,30 +140,32 @@ def test_breaker__open__lasts_a_minute_less_at_most_a_tenth(
     twins.tell(Event.FAILURE, jitter=jitter)
     assert twins.look().retry_ms == retry_ms
     twins.wait((retry_ms - 1) / 1000)
-    assert twins.acquire() == Rejected(State.OPEN, "5 failures in a row", 1)
+    assert twins.acquire() == Rejected(BreakerState.OPEN, "5 failures in a row", 1)
     twins.wait(0.001)
     assert twins.acquire() == Pass(2, probe=True)
 
 
 def test_breaker__half_open__lets_one_probe_pass(probed: Twins) -> None:
-    assert probed.look().state is State.HALF_OPEN
+    assert probed.look().state is BreakerState.HALF_OPEN
     probed.wait(4)
     for _ in range(3):
-        assert probed.acquire() == Rejected(State.HALF_OPEN, "probing", 6_000)
+        assert probed.acquire() == Rejected(BreakerState.HALF_OPEN, "probing", 6_000)
 
 
 def test_breaker__probe_succeeded__closes_and_clears_the_window(probed: Twins) -> None:
     told = probed.ok()
-    assert told == Told(State.HALF_OPEN, State.CLOSED, 3, "probe succeeded", False)
+    assert told == BreakerAnswer(
+        BreakerState.HALF_OPEN, BreakerState.CLOSED, 3, "probe succeeded", False
+    )
     look = probed.look()
     assert (look.completed, look.failures) == (0, 0)
     assert probed.acquire() == Pass(3)
-    assert probed.fail(4).state is State.CLOSED
+    assert probed.fail(4).state is BreakerState.CLOSED
 
 
 def test_breaker__probe_failed__opens_again_without_growing(probed: Twins) -> None:
     told = probed.fail()
-    assert told.state is State.OPEN
+    assert told.state is BreakerState.OPEN
     assert told.reason == "probe: failure"
     assert probed.look().retry_ms == 60_000
     probed.wait(60)
@@ -176,22 +182,24 @@ def test_breaker__probe_lease_over__lets_another_pass(probed: Twins) -> None:
     probed.wait(0.001)
     assert probed.acquire() == Pass(3, probe=True)
     # The first probe comes back at last: it is of an older generation.
-    assert probed.tell(Event.FAILURE, generation=2).state is State.HALF_OPEN
-    assert probed.tell(Event.OK, generation=2, successes=1).state is State.HALF_OPEN
-    assert probed.ok().state is State.CLOSED
+    assert probed.tell(Event.FAILURE, generation=2).state is BreakerState.HALF_OPEN
+    assert (
+        probed.tell(Event.OK, generation=2, successes=1).state is BreakerState.HALF_OPEN
+    )
+    assert probed.ok().state is BreakerState.CLOSED
 
 
 def test_breaker__probe_released__is_free_again_with_neither_outcome(
     probed: Twins,
 ) -> None:
     told = probed.tell(Event.RELEASED)
-    assert (told.before, told.state) == (State.HALF_OPEN, State.HALF_OPEN)
+    assert (told.before, told.state) == (BreakerState.HALF_OPEN, BreakerState.HALF_OPEN)
     assert probed.acquire() == Pass(3, probe=True)
 
 
 def test_breaker__probe_throttled__waits_and_probes_again(probed: Twins) -> None:
-    assert probed.tell(Event.THROTTLED, wait_ms=2_000).state is State.HALF_OPEN
-    assert probed.acquire() == Rejected(State.HALF_OPEN, "throttled", 2_000)
+    assert probed.tell(Event.THROTTLED, wait_ms=2_000).state is BreakerState.HALF_OPEN
+    assert probed.acquire() == Rejected(BreakerState.HALF_OPEN, "throttled", 2_000)
     probed.wait(2)
     assert probed.acquire() == Pass(3, probe=True)
 
@@ -228,10 +236,10 @@ def test_breaker__throttled__stays_away_as_told_but_a_minute_at_most(
     twins: Twins, wait_ms: int, kept: int
 ) -> None:
     told = twins.tell(Event.THROTTLED, wait_ms=wait_ms)
-    assert (told.state, told.failing) == (State.CLOSED, False)
+    assert (told.state, told.failing) == (BreakerState.CLOSED, False)
     assert twins.look().throttled_ms == kept
     if kept:
-        assert twins.acquire() == Rejected(State.CLOSED, "throttled", kept)
+        assert twins.acquire() == Rejected(BreakerState.CLOSED, "throttled", kept)
     twins.wait(kept / 1000)
     assert twins.acquire() == Pass(0)
     assert twins.look().completed == 0
@@ -257,8 +265,8 @@ def test_breaker__bad_key_or_no_credit__opens_at_once_with_its_reason(
 ) -> None:
     twins.ok(1000)
     told = twins.tell(event)
-    assert (told.state, told.reason) == (State.OPEN, str(event))
-    assert twins.acquire() == Rejected(State.OPEN, str(event), open_s * 1000)
+    assert (told.state, told.reason) == (BreakerState.OPEN, str(event))
+    assert twins.acquire() == Rejected(BreakerState.OPEN, str(event), open_s * 1000)
     twins.wait(open_s)
     assert twins.acquire() == Pass(2, probe=True)
 
@@ -279,4 +287,10 @@ def test_breaker__random_life__is_the_same_for_both(twins: Twins, seed: int) -> 
             jitter=dice.random() / 8,
         )
         seen |= {told.state, type(leave)}
-    assert seen == {State.CLOSED, State.OPEN, State.HALF_OPEN, Pass, Rejected}
+    assert seen == {
+        BreakerState.CLOSED,
+        BreakerState.OPEN,
+        BreakerState.HALF_OPEN,
+        Pass,
+        Rejected,
+    }

@@ -16,7 +16,7 @@ from llm.cache import key
 from llm.cache.assembly import Assembly
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, OFF, Directives
-from llm.types import NOTHING, Call, Chosen, Place
+from llm.types import NOTHING, CachePlace, Call, Selection
 from tests.llm.flight_crew import make_entry, make_place
 from valuecanvas.core.storage.store import Store
 
@@ -78,7 +78,7 @@ def digest(call: Call, plan: Any) -> str:
     return key.digest(call.endpoint, plan)
 
 
-def place_of(cache: Cache, call: Call, plan: Any) -> Place | None:
+def place_of(cache: Cache, call: Call, plan: Any) -> CachePlace | None:
     plan.body = call.body
     return cache.place(call, plan)
 
@@ -129,8 +129,8 @@ def test_digest__whatever_changes_the_answer__makes_another() -> None:
         make_plan(cache_epochs=(0, 0, 1, 0)),
         make_plan(cache_epochs=(0, 0, 0, 1)),
         make_plan(max_output=99),
-        make_plan(chosen=Chosen(prompt_key="p", prompt_version=1)),
-        make_plan(chosen=Chosen(prompt_key="p", prompt_version=2)),
+        make_plan(chosen=Selection(prompt_key="p", prompt_version=1)),
+        make_plan(chosen=Selection(prompt_key="p", prompt_version=2)),
     ]
     found = [digest(call, make_plan()) for call in calls]
     found += [digest(make_call(), plan) for plan in plans]
@@ -169,7 +169,10 @@ def test_place__what_may_not_be_cached__has_none(
     assert place_of(cache, make_call(endpoint="embeddings"), make_plan()) is not None
     assert place_of(cache, make_call(endpoint="responses"), make_plan()) is not None
     assert place_of(cache, make_call(wanted=OFF), make_plan()) is None
-    for chosen in (Chosen(cache_policy="never"), Chosen(off=frozenset({"cache"}))):
+    for chosen in (
+        Selection(cache_policy="never"),
+        Selection(off=frozenset({"cache"})),
+    ):
         assert place_of(cache, make_call(), make_plan(chosen=chosen)) is None
     settings.LLM_CACHE_ENABLED = False
     assert place_of(cache, make_call(), make_plan()) is None
@@ -191,7 +194,7 @@ def test_place__by_policies__never_beats_always_and_auto_leaves_out_variety(
     cache: Cache, body: dict[str, Any], policies: tuple[str, str, str]
 ) -> None:
     model, prompt, api_key = policies
-    chosen = Chosen(cache_policy=prompt)
+    chosen = Selection(cache_policy=prompt)
     plan = make_plan(policy=model, chosen=chosen, key_policy=api_key)
     call = make_call(**{**BODY, "temperature": None, **body})
     stored = place_of(cache, call, plan) is not None
@@ -203,7 +206,7 @@ def test_place__by_policies__never_beats_always_and_auto_leaves_out_variety(
 
 @pytest.mark.parametrize("scope", ["customer", "team", "global"])
 def test_tenant__prompt_with_a_scope_of_its_own__beats_the_models(scope: str) -> None:
-    chosen = Chosen(prompt_key="p", prompt_version=1, cache_scope=scope)
+    chosen = Selection(prompt_key="p", prompt_version=1, cache_scope=scope)
     plan = make_plan(scope="team", team="blue", chosen=chosen)
     own = make_plan(scope=scope, team="blue")
     assert key.tenant(plan) == key.tenant(own)

@@ -287,7 +287,7 @@ def test_least_tokens__any_texts__are_their_words_or_their_bytes(
 def test_delivered__events__count_as_tokens_unless_too_large(
     size: int, pieces: int, count: int
 ) -> None:
-    assert tokens.delivered(size, pieces) == count
+    assert tokens.estimate_delivered(size, pieces) == count
 
 
 @pytest.mark.parametrize(("size", "most"), [(0, 0), (1, 1), (3, 2), (300, 110)])

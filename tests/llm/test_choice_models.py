@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llm.resolve import checks, usable_models
-from llm.types import Chosen
+from llm.types import Selection
 from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core.errors import InvalidRequest
 
@@ -58,7 +58,7 @@ def plan(*, native: bool = False, given: tuple[str, ...] = (), **body: Any) -> A
     provider = SimpleNamespace(kind=SimpleNamespace(responses=native))
     return SimpleNamespace(
         body={"model": "m", "input": "Hi", **body},
-        chosen=Chosen(given=frozenset(given)),
+        chosen=Selection(given=frozenset(given)),
         candidates=(SimpleNamespace(provider=provider),),
     )
 

@@ -8,7 +8,12 @@ from openai.types.responses import response_create_params
 
 from llm.dialects.responses import FIELDS
 from llm.resolve.parameters import LOGPROBS, spoken
-from llm.resolve.prompt_body import Filled, Words, filled, overruled
+from llm.resolve.prompt_body import (
+    Filled,
+    PromptWords,
+    insert_prompt,
+    override_parameters,
+)
 from valuecanvas.core.parameters import RESERVED
 
 SCHEMA = {"type": "object"}
@@ -90,13 +95,13 @@ def test_spoken__what_is_reserved__is_never_set(endpoint: str) -> None:
     assert spoken(endpoint, dict.fromkeys(RESERVED, "x")) == {}
 
 
-def words(**parameters: Any) -> Words:
-    return Words([{"role": "user", "content": "Hi"}], parameters, None, False)
+def words(**parameters: Any) -> PromptWords:
+    return PromptWords([{"role": "user", "content": "Hi"}], parameters, None, False)
 
 
 def test_filled__both_set_parts_of_an_object__each_part_counts() -> None:
     body = {"text": {"verbosity": "low"}, "include": ["mine"]}
-    found = filled(
+    found = insert_prompt(
         "responses",
         body,
         words(response_format=NESTED, verbosity="high", logprobs=True),
@@ -110,20 +115,22 @@ def test_filled__both_set_parts_of_an_object__each_part_counts() -> None:
 def test_filled__clients_own_is_no_object__is_left_for_the_checks(
     own: dict[str, Any],
 ) -> None:
-    found = filled("responses", own, words(verbosity="low", logprobs=True)).body
+    found = insert_prompt("responses", own, words(verbosity="low", logprobs=True)).body
     name, value = next(iter(own.items()))
     assert found[name] == (value or [LOGPROBS])
 
 
 def test_filled__clients_own_cap__leaves_none_of_the_versions() -> None:
-    found = filled("chat", {"max_completion_tokens": 5}, words(max_tokens=9, seed=1))
+    found = insert_prompt(
+        "chat", {"max_completion_tokens": 5}, words(max_tokens=9, seed=1)
+    )
     assert "max_tokens" not in found.body
     assert found.given == {"seed"}
 
 
 def test_overruled__a_flags__count_before_all_and_are_told() -> None:
     before = Filled({"max_completion_tokens": 5, "seed": 1}, frozenset({"seed"}))
-    found = overruled("chat", before, {"max_output_tokens": 3})
+    found = override_parameters("chat", before, {"max_output_tokens": 3})
     assert found.body == {"max_tokens": 3, "seed": 1}
     assert found.given == {"seed", "max_tokens"}
 

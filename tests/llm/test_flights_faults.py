@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from llm.cache import entry as entries
 from llm.coalesce import bus
-from llm.shared_call import State
+from llm.shared_call import SharedCallState
 from tests.llm.flight_crew import (
     Process,
     make_entry,
@@ -115,7 +115,7 @@ async def test_lead__redis_dies_meanwhile__ends_all_the_same(
     valkey.stop(own_valkey)
     led.add([b"data: 1\n\n"])
     process.flights.landed(led, make_entry())
-    assert led.state is State.LANDED
+    assert led.state is SharedCallState.LANDED
     await process.stop()
     assert not process.flights._giving_up
 
@@ -140,7 +140,7 @@ async def test_landed__redis_does_not_take_it__is_told_again(
 
     monkeypatch.setattr(pair[0].store, "command", moody)
     pair[0].flights.landed(led, entry)
-    assert await followed.ended() is State.LANDED
+    assert await followed.ended() is SharedCallState.LANDED
     assert (followed.entry, len(tries)) == (entry, 3)
 
 
@@ -176,7 +176,7 @@ async def test_heard__forged_on_the_channel__is_ignored(
     led.add([b"data: 2\n\n"])
     assert await until(followed, 2) == [b"data: 1\n\n", b"data: 2\n\n"]
     assert led.followers == 1
-    assert followed.state is State.FLYING
+    assert followed.state is SharedCallState.FLYING
 
 
 @pytest.mark.parametrize("number", [0, 2, -1, None, "1"])
@@ -192,7 +192,7 @@ async def test_news__out_of_order__is_lost(
     if number == 2:
         number = expected + 1
     await pair[0].say(pair[1].name, {"t": "news", "k": place.key, "n": number})
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     assert followed.events == [b"data: 1\n\n"]
     # What comes late finds nobody.
     led.add([b"data: 2\n\n"])
@@ -216,7 +216,7 @@ async def test_news__landed_with_a_foreign_answer__is_lost(
         "v": b64encode(value).decode(),
     }
     await pair[0].say(pair[1].name, message)
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     assert followed.entry is None
 
 
@@ -231,6 +231,6 @@ async def test_news__failed_without_a_word__is_still_an_error(
     number = pair[1].flights._followed[place.key].expected
     message = {"t": "news", "k": place.key, "n": number, "s": "failed"}
     await pair[0].say(pair[1].name, message)
-    assert await followed.ended() is State.FAILED
+    assert await followed.ended() is SharedCallState.FAILED
     assert followed.error is not None
     assert followed.error.status == 502

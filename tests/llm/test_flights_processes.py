@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from llm.cache.directives import Directives
 from llm.coalesce import watch
-from llm.shared_call import State
+from llm.shared_call import SharedCallState
 from tests.llm.flight_crew import (
     Process,
     gone,
@@ -78,7 +78,7 @@ async def test_look__answer_is_stored__gives_it_and_leads_nothing(
     assert looks[0] == (entry, None, False)
     # The second came while the first was asking.
     assert looks[1][1] is not None
-    assert (looks[1][1].state, looks[1][1].entry) == (State.LANDED, entry)
+    assert (looks[1][1].state, looks[1][1].entry) == (SharedCallState.LANDED, entry)
     assert await process.look(place) == (entry, None, False)
 
 
@@ -104,7 +104,7 @@ async def test_follow__events_and_the_end__come_as_the_leader_has_them(
     led.add([b"data: 2\n\n"])
     assert (await until(followed, 3))[2] == b"data: 2\n\n"
     pair[0].flights.landed(led, entry)
-    assert await followed.ended() is State.LANDED
+    assert await followed.ended() is SharedCallState.LANDED
     assert followed.entry == entry
     assert led.followers == 1
     await gone(pair[0], place)
@@ -122,7 +122,7 @@ async def test_follow__leader_fails__tells_its_error_and_headers(
     await until(followed, 1)
     error = Unavailable("No.", code="providers_throttled", headers={"Retry-After": "7"})
     pair[0].flights.failed(led, error)
-    assert await followed.ended() is State.FAILED
+    assert await followed.ended() is SharedCallState.FAILED
     assert followed.error is not None
     assert followed.error.body() == error.body()
     assert (followed.error.status, followed.error.headers) == (503, error.headers)
@@ -149,7 +149,7 @@ async def test_follow__leader_gives_up__starts_anew(
     led = await pair[0].lead(place)
     followed = await pair[1].follow(place)
     pair[0].flights.failed(led, None)
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     await gone(pair[1], place)
     await pair[1].lead(place)
 
@@ -163,7 +163,7 @@ async def test_follow__leader_stops_in_good_order__is_told_at_once(
     await leader.lead(place)
     followed = await follower.follow(place)
     await leader.stop()
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     await gone(follower, place)
 
 
@@ -175,7 +175,7 @@ async def test_follow__what_ended_meanwhile__is_lost_and_its_lead_given_up(
     name = f"{pair[0].store.prefix}:lead:{{{place.key}}}"
     await pair[0].store.command("SET", name, pair[0].name)
     followed = await pair[1].follow(place)
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     await gone(pair[1], place)
     await pair[1].lead(place)
 
@@ -218,7 +218,7 @@ async def test_follow__leader_was_killed__is_taken_over_long_before_the_lease(
     for one in followed:
         await until(one, 1)
     await dead.die()
-    assert [await one.ended() for one in followed] == [State.LOST] * 2
+    assert [await one.ended() for one in followed] == [SharedCallState.LOST] * 2
     looks = [await one.look(place) for one in followers]
     assert [leading for _, _, leading in looks] == [True, False]
 
@@ -234,7 +234,7 @@ async def test_watch__this_process_is_not_heard_either__declares_nobody_dead(
     followed = await follower.follow(place)
     await leader.flights._bus.stop()
     await asyncio.sleep(0.2)
-    assert followed.state is State.FLYING
+    assert followed.state is SharedCallState.FLYING
     await follower.stop()
 
 
@@ -247,7 +247,7 @@ async def test_follow__leader_was_killed__is_lost_after_the_lease(
     # It never started to listen or to beat: as after kill -9.
     await dead.lead(place)
     followed = await follower.follow(place)
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     await gone(follower, place)
     await follower.lead(place)
     await dead.store.close()
@@ -265,10 +265,10 @@ async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
     for _ in range(2):
         await renewed(leader, place)
         await heard(follower)
-    assert followed.state is State.FLYING
+    assert followed.state is SharedCallState.FLYING
     assert await leader.leader(place) == leader.name
     leader.flights.landed(led, make_entry())
-    assert await followed.ended() is State.LANDED
+    assert await followed.ended() is SharedCallState.LANDED
 
 
 async def test_follow__leader_was_deaf_when_asked__is_asked_again(
@@ -294,7 +294,7 @@ async def test_look__cancelled_while_others_wait__they_start_anew(
     await asyncio.sleep(0)
     followed = await process.follow(place)
     looking.cancel()
-    assert await followed.ended() is State.LOST
+    assert await followed.ended() is SharedCallState.LOST
     await gone(process, place)
     await process.lead(place)
 
@@ -306,7 +306,7 @@ async def test_lose_followed__process_goes_down__nobody_waits(
     await pair[0].lead(place)
     followed = await pair[1].follow(place)
     pair[1].flights.lose_followed()
-    assert followed.state is State.LOST
+    assert followed.state is SharedCallState.LOST
 
 
 async def test_add__after_the_end__changes_nothing(start: Start) -> None:
@@ -315,7 +315,7 @@ async def test_add__after_the_end__changes_nothing(start: Start) -> None:
     process.flights.landed(led, entry)
     led.add([b"late"])
     led.lose()
-    assert (led.events, led.state, led.entry) == ([], State.LANDED, entry)
+    assert (led.events, led.state, led.entry) == ([], SharedCallState.LANDED, entry)
     assert [batch async for batch in led.follow()] == []
 
 
@@ -343,11 +343,11 @@ async def test_leave__all_of_a_process__its_leader_hears_it_and_it_may_follow_ag
     followed.join()
     await until(followed, 1)
     followed.leave()
-    assert followed.state is State.FLYING
+    assert followed.state is SharedCallState.FLYING
     assert led.followers == 1
     followed.leave()
     await led.unfollowed()
-    assert (led.followers, followed.state) == (0, State.LOST)
+    assert (led.followers, followed.state) == (0, SharedCallState.LOST)
     again = await pair[1].follow(place)
     assert again is not followed
     assert await until(again, 1) == [b"data: 1\n\n"]
@@ -377,8 +377,8 @@ async def test_passed_by__nobody_follows_what_was_found__its_leader_hears_it(
     await until(followed, 1)
     followed.join()
     pair[1].flights.passed_by(followed)
-    assert followed.state is State.FLYING
+    assert followed.state is SharedCallState.FLYING
     followed.followers = 0
     pair[1].flights.passed_by(followed)
     await led.unfollowed()
-    assert (led.followers, followed.state) == (0, State.LOST)
+    assert (led.followers, followed.state) == (0, SharedCallState.LOST)

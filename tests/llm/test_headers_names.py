@@ -54,7 +54,7 @@ def test_admitted__answer_of_the_ledger__gives_the_same_names() -> None:
     admitted = Admitted(
         uuid.uuid4(), Party(uuid.uuid4()), NOON.date(), NOON, 5, 3, 10, ()
     )
-    assert headers.admitted(admitted) == headers.quota(3, 10, NOON)
+    assert headers.quota_headers(admitted) == headers.quota(3, 10, NOON)
 
 
 @pytest.mark.parametrize(

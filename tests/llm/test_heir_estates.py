@@ -17,7 +17,7 @@ from billing.models import Reservation, Usage
 from llm import tasks
 from llm.journal import recovery as module
 from llm.journal.journal import Journal
-from llm.journal.recovery import Heir, settle_all
+from llm.journal.recovery import JournalRecovery, settle_all
 from tests.billing.sessions import locked_counters
 from tests.fixtures_ledger import Desk, make_party
 from tests.invariants import assert_nothing_held
@@ -183,7 +183,7 @@ async def test_heir__ledger_locked_at_first__settles_later(
     monkeypatch.setattr(module, "EVERY_S", 0.01)
     settings.DB_LOCK_TIMEOUT_MS = 50
     await db_thread.run(leave, 5, 6)
-    heir = Heir(db_thread, store, tmp_path)
+    heir = JournalRecovery(db_thread, store, tmp_path)
     with locked_counters():
         heir.start()
         with structlog.testing.capture_logs() as lines:
@@ -200,4 +200,4 @@ async def test_heir__ledger_locked_at_first__settles_later(
 async def test_heir__stopped_before_it_began__does_nothing(
     db_thread: DbThread, store: Store, tmp_path: Path
 ) -> None:
-    await Heir(db_thread, store, tmp_path).stop()
+    await JournalRecovery(db_thread, store, tmp_path).stop()

@@ -16,13 +16,13 @@ import pytest
 from llm.journal import journal as module
 from llm.journal.journal import (
     SUFFIX,
-    Estate,
+    CallProgress,
+    DeadJournal,
     Journal,
     JournalFull,
-    Progress,
-    inherit,
-    last_known,
-    living,
+    claim_dead_journals,
+    living_processes,
+    progress_of,
 )
 
 RECORD = 21
@@ -40,8 +40,8 @@ time.sleep(600)
 """
 
 
-def estates(folder: Path) -> list[Estate]:
-    with inherit(folder) as found:
+def estates(folder: Path) -> list[DeadJournal]:
+    with claim_dead_journals(folder) as found:
         return list(found)
 
 
@@ -93,8 +93,8 @@ def test_journal__of_a_killed_process__has_the_last_of_each_record(
         name = process.stdout.readline().strip()
         assert estates(tmp_path) == []
         os.kill(process.pid, signal.SIGKILL)
-    last = {uuid.UUID(int=n): Progress((n + 5) % 3, n + 5) for n in range(5)}
-    assert estates(tmp_path) == [Estate(name, last)]
+    last = {uuid.UUID(int=n): CallProgress((n + 5) % 3, n + 5) for n in range(5)}
+    assert estates(tmp_path) == [DeadJournal(name, last)]
     assert files(tmp_path) == []
 
 
@@ -122,7 +122,7 @@ def test_journal__closed_with_something_open__leaves_it_to_its_heirs(
     journal, key = Journal(tmp_path), uuid.uuid4()
     journal.record(key, 1, 7)
     journal.close()
-    assert estates(tmp_path) == [Estate(journal.name, {key: Progress(1, 7)})]
+    assert estates(tmp_path) == [DeadJournal(journal.name, {key: CallProgress(1, 7)})]
 
 
 def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
@@ -132,7 +132,7 @@ def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
     journal.record(key, 300, 2**40)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress[key] == Progress(126, 2**32 - 1)
+    assert estate.progress[key] == CallProgress(126, 2**32 - 1)
 
 
 def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
@@ -147,7 +147,7 @@ def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
     journal.withdraw(unsent)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress == {again: Progress(1, 7)}
+    assert estate.progress == {again: CallProgress(1, 7)}
 
 
 def test_journal__turned_again_and_again__loses_nothing_and_stays_small(
@@ -183,7 +183,7 @@ def test_turn__process_died_between_two_files__both_are_read_in_order(
         name = old.replace(".0.", f".{number}.")
         (tmp_path / name).write_bytes(record[:-1] + bytes([number]))
     (estate,) = estates(tmp_path)
-    assert estate.progress == {kept: Progress(0, 3), moved: Progress(1, 10)}
+    assert estate.progress == {kept: CallProgress(0, 3), moved: CallProgress(1, 10)}
     assert files(tmp_path) == []
 
 
@@ -206,7 +206,7 @@ def test_record__disk_full__raises_and_heals_once_there_is_room(
     journal.record(late, 0, 3)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress == {early: Progress(0, 1), late: Progress(0, 3)}
+    assert estate.progress == {early: CallProgress(0, 1), late: CallProgress(0, 3)}
 
 
 @pytest.mark.parametrize("room", range(1, RECORD))
@@ -224,7 +224,7 @@ def test_record__room_for_half_of_it__what_follows_is_not_shifted(
     journal.record(late, 0, 6)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress == {early: Progress(0, 5), late: Progress(0, 6)}
+    assert estate.progress == {early: CallProgress(0, 5), late: CallProgress(0, 6)}
 
 
 def test_ready__just_after_a_failure__waits_before_it_tries_again(
@@ -279,7 +279,7 @@ def test_inherit__settling_raised__keeps_the_files_for_the_next(
     journal.record(uuid.uuid4(), 0, 0)
     journal.close()
     before = open_files()
-    with pytest.raises(OSError, match="away"), inherit(tmp_path) as found:
+    with pytest.raises(OSError, match="away"), claim_dead_journals(tmp_path) as found:
         assert len(found) == 1
         raise OSError("The database is away.")
     assert open_files() == before
@@ -291,7 +291,10 @@ def test_inherit__two_heirs_at_once__one_has_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.record(uuid.uuid4(), 0, 0)
     journal.close()
-    with inherit(tmp_path) as first, inherit(tmp_path) as second:
+    with (
+        claim_dead_journals(tmp_path) as first,
+        claim_dead_journals(tmp_path) as second,
+    ):
         assert (len(first), len(second)) == (1, 0)
 
 
@@ -330,12 +333,12 @@ def test_living__journals_of_the_living_and_the_dead__names_the_first(
     for tokens in (1, 2):
         others.record(key, 1, tokens)
     others.close()
-    assert living(tmp_path) == {mine.name}
-    assert last_known(tmp_path, others.name) == {key: Progress(1, 2)}
-    assert last_known(tmp_path, mine.name) == {}
-    assert last_known(tmp_path, "none") is None
+    assert living_processes(tmp_path) == {mine.name}
+    assert progress_of(tmp_path, others.name) == {key: CallProgress(1, 2)}
+    assert progress_of(tmp_path, mine.name) == {}
+    assert progress_of(tmp_path, "none") is None
     mine.close()
-    assert living(tmp_path) == set()
+    assert living_processes(tmp_path) == set()
 
 
 def test_living__another_looks_at_the_same_time__takes_it_for_no_owner(
@@ -347,7 +350,7 @@ def test_living__another_looks_at_the_same_time__takes_it_for_no_owner(
     [path] = tmp_path.iterdir()
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        assert living(tmp_path) == set()
+        assert living_processes(tmp_path) == set()
 
 
 def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
@@ -355,8 +358,8 @@ def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
 ) -> None:
     path = tmp_path / f"1-a.0{SUFFIX}"
     monkeypatch.setattr(module, "_groups", lambda folder: {"1-a": [path]})
-    assert living(tmp_path) == {"1-a"}
-    assert last_known(tmp_path, "1-a") is None
+    assert living_processes(tmp_path) == {"1-a"}
+    assert progress_of(tmp_path, "1-a") is None
 
 
 def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) -> None:
@@ -365,7 +368,10 @@ def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) ->
     journal.record(whole, 2, 9, complete=True)
     journal.close()
     (estate,) = estates(tmp_path)
-    assert estate.progress == {part: Progress(2, 7), whole: Progress(2, 9, True)}
+    assert estate.progress == {
+        part: CallProgress(2, 7),
+        whole: CallProgress(2, 9, True),
+    }
 
 
 def test_last_known__a_file_that_cannot_be_read__is_none(
@@ -379,5 +385,5 @@ def test_last_known__a_file_that_cannot_be_read__is_none(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", refuse)
-        assert last_known(tmp_path, journal.name) is None
+        assert progress_of(tmp_path, journal.name) is None
     journal.close()

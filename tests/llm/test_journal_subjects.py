@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm.journal import journal as module
-from llm.journal.journal import Journal, Progress, inherit
+from llm.journal.journal import CallProgress, Journal, claim_dead_journals
 from llm.journal.recovery import settle_all
 
 CUSTOMER, KEY, LONG_KEY = f"c:{uuid.uuid4()}", "k:RD7iIQKzFWHo", "k:" + "x" * 16
@@ -16,7 +16,7 @@ ALL = {CUSTOMER, KEY, LONG_KEY}
 
 
 def subjects(folder: Path) -> set[str]:
-    with inherit(folder) as [estate]:
+    with claim_dead_journals(folder) as [estate]:
         return set(estate.subjects)
 
 
@@ -35,9 +35,9 @@ def test_count__of_each_kind__is_found_beside_the_requests(tmp_path: Path) -> No
         journal.count(name)
     journal.record(request, 126, 3)
     journal.close()
-    with inherit(tmp_path) as [estate]:
+    with claim_dead_journals(tmp_path) as [estate]:
         assert estate.subjects == ALL
-        assert estate.progress == {request: Progress(126, 3)}
+        assert estate.progress == {request: CallProgress(126, 3)}
 
 
 def test_count__again_and_again__is_written_once(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from llm.providers.base import Verdict
 from llm.types import Failure
-from llm.upstream.attempts import Journey
+from llm.upstream.attempts import Attempts
 
 HELD: Any = SimpleNamespace(
     call=SimpleNamespace(started=0.0), plan=SimpleNamespace(longest_s=1.0)
 )
 
 
-def journey(*failures: Failure) -> Journey:
-    return Journey(HELD, failures=list(failures))
+def journey(*failures: Failure) -> Attempts:
+    return Attempts(HELD, failures=list(failures))
 
 
 def failed(provider: str, verdict: Verdict, message: str, words: str = "") -> Failure:

@@ -14,7 +14,7 @@ from billing.models import ApiKey
 from flags import services as flag_services
 from llm.configuration import disk_writer as module
 from llm.configuration import last_known
-from llm.configuration.disk_writer import Keeper
+from llm.configuration.disk_writer import DiskWriter
 from llm.configuration.live import LiveConfig
 from prompts import services
 from tests.faults.cold_flags import reading
@@ -42,11 +42,11 @@ def config(db_thread: DbThread) -> LiveConfig:
 
 
 @pytest.fixture
-def keeper(db_thread: DbThread, config: LiveConfig) -> Keeper:
-    return Keeper(db_thread, config)
+def keeper(db_thread: DbThread, config: LiveConfig) -> DiskWriter:
+    return DiskWriter(db_thread, config)
 
 
-async def make_reader(db_thread: DbThread, keeper: Keeper) -> tuple[ApiKey, str]:
+async def make_reader(db_thread: DbThread, keeper: DiskWriter) -> tuple[ApiKey, str]:
     """A key that has read something, and its text."""
     row, text = await db_thread.run(make_api_key, scopes=READS)
     keeper.note(await Callers(db_thread).by_bearer(f"Bearer {text}"))
@@ -60,14 +60,14 @@ def written(name: str = disk_snapshot.GATEWAY) -> float:
 
 
 async def test_look__not_loaded_yet__writes_nothing(
-    keeper: Keeper, folder: Path
+    keeper: DiskWriter, folder: Path
 ) -> None:
     assert await keeper.look()
     assert not folder.exists()
 
 
 async def test_look__first__writes_all_that_is_read_without_admission(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await db_thread.run(make_flag, "a-flag", percent=100)
     prompt = await db_thread.run(make_prompt, "Hello.", key="a-prompt", production=1)
@@ -85,7 +85,7 @@ async def test_look__first__writes_all_that_is_read_without_admission(
 
 
 async def test_look__nothing_has_changed__writes_nothing(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await make_reader(db_thread, keeper)
     await config.refresh()
@@ -99,7 +99,7 @@ async def test_look__nothing_has_changed__writes_nothing(
 
 
 async def test_look__other_parts_have_changed__writes_only_the_keys(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await make_reader(db_thread, keeper)
     await config.refresh()
@@ -115,7 +115,7 @@ async def test_look__other_parts_have_changed__writes_only_the_keys(
 
 
 async def test_look__after_a_change__has_it(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     flag = await db_thread.run(make_flag)
     prompt = await db_thread.run(make_prompt, "1", "2", production=1)
@@ -136,7 +136,7 @@ async def test_look__after_a_change__has_it(
 
 
 async def test_look__idle_for_long__learns_what_has_changed(
-    keeper: Keeper,
+    keeper: DiskWriter,
     config: LiveConfig,
     db_thread: DbThread,
     monkeypatch: pytest.MonkeyPatch,
@@ -154,13 +154,13 @@ async def test_look__idle_for_long__learns_what_has_changed(
 
 
 async def test_keys__of_other_processes__stay_until_they_are_worth_nothing(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     theirs, _ = await make_reader(db_thread, keeper)
     await config.refresh()
     await keeper.look()
 
-    restarted = Keeper(db_thread, config)
+    restarted = DiskWriter(db_thread, config)
     ours, _ = await make_reader(db_thread, restarted)
     await restarted.look()
     assert last_known.saved_prefixes() == [ours.prefix, theirs.prefix]
@@ -172,7 +172,7 @@ async def test_keys__of_other_processes__stay_until_they_are_worth_nothing(
 
 
 async def test_keys__of_a_token__are_none(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     row, _ = await db_thread.run(make_api_key)
     user = await db_thread.run(lambda: row.customer.user_id)
@@ -183,7 +183,7 @@ async def test_keys__of_a_token__are_none(
 
 
 async def test_look__disk_takes_nothing__is_told_and_tried_again(
-    keeper: Keeper, config: LiveConfig, folder: Path
+    keeper: DiskWriter, config: LiveConfig, folder: Path
 ) -> None:
     folder.touch()
     await config.refresh()
@@ -194,7 +194,7 @@ async def test_look__disk_takes_nothing__is_told_and_tried_again(
 
 
 async def test_work__database_away_for_a_while__writes_once_it_is_back(
-    keeper: Keeper,
+    keeper: DiskWriter,
     config: LiveConfig,
     db_thread: DbThread,
     monkeypatch: pytest.MonkeyPatch,
@@ -215,7 +215,7 @@ async def test_work__database_away_for_a_while__writes_once_it_is_back(
 
 
 async def test_recall__something_saved__is_served_until_the_database_is_back(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await db_thread.run(make_flag, "a-flag")
     await config.refresh()
@@ -247,7 +247,7 @@ async def test_recall__nothing_to_be_believed__is_none(
 
 
 async def test_recall__keys_not_understood__is_the_rest(
-    keeper: Keeper, config: LiveConfig, db_thread: DbThread
+    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     _, text = await make_reader(db_thread, keeper)
     await config.refresh()

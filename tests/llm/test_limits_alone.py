@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from llm.limits.types import Hold, Kind, Refused, Taken
+from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse
 from llm.metrics import LIMITS_ALONE
 from tests.faults.toxic import Down, LimitData, Timeout, Toxic
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process
@@ -36,7 +36,7 @@ def other(open_process: OpenLimiter) -> Process:
     return open_process()
 
 
-def is_local(taken: Taken) -> bool:
+def is_local(taken: MinuteUse) -> bool:
     return all(hold.local for hold in taken.holds)
 
 
@@ -64,13 +64,13 @@ async def test_take__redis_down__is_decided_here_by_the_same_limits(
         first = await process.taken(who, tokens=10)
         assert is_local(first)
         second = await process.taken(who, tokens=10)
-        assert [second.left(kind).left for kind in Kind] == [1, 80, 0]
-        assert (await process.refused(who)).kind is Kind.CONCURRENT
+        assert [second.left(kind).left for kind in LimitKind] == [1, 80, 0]
+        assert (await process.refused(who)).kind is LimitKind.CONCURRENT
         await process.limiter.give_back(first, used_tokens=90)
-        assert (await process.refused(who, tokens=1)).kind is Kind.TOKENS
+        assert (await process.refused(who, tokens=1)).kind is LimitKind.TOKENS
         await process.limiter.give_back(second, used_tokens=None)
         third = await process.taken(who)
-        assert [third.left(kind).left for kind in Kind] == [1, 10, 1]
+        assert [third.left(kind).left for kind in LimitKind] == [1, 10, 1]
 
 
 async def test_take__redis_silent__is_decided_here(
@@ -81,7 +81,7 @@ async def test_take__redis_silent__is_decided_here(
     with toxic.having(Timeout()):
         for _ in range(SLOW_ROUNDS + 1):
             assert is_local(await process.taken(who))
-        assert (await process.refused(who)).kind is Kind.REQUESTS
+        assert (await process.refused(who)).kind is LimitKind.REQUESTS
         assert not process.store.up
 
 
@@ -89,7 +89,7 @@ async def test_take__script_fails_in_redis__is_decided_here(other: Process):
     who = customer(requests=1)
     await other.store.command("SET", other.limiter._key(who.name), "not a hash")
     assert is_local(await other.taken(who))
-    assert (await other.refused(who)).kind is Kind.REQUESTS
+    assert (await other.refused(who)).kind is LimitKind.REQUESTS
 
 
 async def test_redis__down_and_back__is_told_once_each(
@@ -112,7 +112,7 @@ async def test_redis__back__counts_for_all_processes_again(
     with toxic.having(Down()):
         await process.taken(who)
     await shared_again(process)
-    assert (await process.taken(who)).left(Kind.REQUESTS).left == 1
+    assert (await process.taken(who)).left(LimitKind.REQUESTS).left == 1
     await other.taken(who)
     await process.refused(who)
 
@@ -124,7 +124,7 @@ async def test_give_back__redis_down__ends_the_lease_when_it_is_back(
     taken = await process.taken(who)
     with toxic.having(Down()):
         await process.limiter.give_back(taken, used_tokens=5)
-    assert isinstance(await other.take(who), Refused)
+    assert isinstance(await other.take(who), LimitRefused)
     await shared_again(process)
     await process.limiter.close()
     await other.taken(who)
@@ -139,7 +139,7 @@ async def test_give_back__taken_in_redis_but_never_heard__ends_that_lease(
         taken = await process.taken(who)
     assert is_local(taken)
     assert toxic.injected["LimitData"] == 1
-    assert isinstance(await other.take(who), Refused)  # Redis had counted it
+    assert isinstance(await other.take(who), LimitRefused)  # Redis had counted it
     await process.limiter.give_back(taken, used_tokens=5)
     await shared_again(process)
     await process.limiter.close()

@@ -4,7 +4,7 @@ import pytest
 
 from billing.minute_limits import MinuteLimits
 from llm.limits.refusal import error
-from llm.limits.types import Hold, Kind, Refused, Subject, Taken
+from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse, Subject
 from llm.replies.headers import quota
 from llm.replies.limit_headers import headers, merge
 from tests.fixtures_billing import LONG_AGO
@@ -13,8 +13,8 @@ ALL = Subject("c:1", MinuteLimits(10, 20_000, 2))
 KEY = Subject("k:abc", MinuteLimits(tokens=500))
 
 
-def taken(*holds: Hold) -> Taken:
-    return Taken("id", 100, holds)
+def taken(*holds: Hold) -> MinuteUse:
+    return MinuteUse("id", 100, holds)
 
 
 def hold(subject: Subject, requests: int, tokens: int, concurrent: int) -> Hold:
@@ -45,7 +45,7 @@ def test_headers__customer_and_key__tell_the_tightest():
 
 
 def test_headers__of_a_refused_request__say_when_to_come_back():
-    refused = Refused(ALL, Kind.REQUESTS, 10, 0, 3.2)
+    refused = LimitRefused(ALL, LimitKind.REQUESTS, 10, 0, 3.2)
     assert headers(refused) == {
         "RateLimit-Policy": '"minute";q=10;w=60',
         "RateLimit": '"minute";r=0;t=4',
@@ -57,7 +57,7 @@ def test_headers__of_a_refused_request__say_when_to_come_back():
 
 
 def test_headers__too_many_at_once__ask_for_a_short_wait():
-    assert headers(Refused(ALL, Kind.CONCURRENT, 2, 0, 0.2)) == {
+    assert headers(LimitRefused(ALL, LimitKind.CONCURRENT, 2, 0, 0.2)) == {
         "RateLimit-Policy": '"concurrent";q=2;qu="concurrent-requests"',
         "RateLimit": '"concurrent";r=0;t=1',
         "Retry-After": "1",
@@ -65,7 +65,7 @@ def test_headers__too_many_at_once__ask_for_a_short_wait():
 
 
 def test_headers__what_never_fits__forbid_another_try():
-    sent = headers(Refused(KEY, Kind.TOKENS, 500, 500, None))
+    sent = headers(LimitRefused(KEY, LimitKind.TOKENS, 500, 500, None))
     assert sent["x-should-retry"] == "false"
     assert sent["RateLimit"] == '"tokens";r=500'
     assert "Retry-After" not in sent
@@ -87,27 +87,29 @@ def test_merge__the_day_and_the_minute__lists_both():
     ("refused", "message"),
     [
         (
-            Refused(ALL, Kind.REQUESTS, 10, 0, 3.2),
+            LimitRefused(ALL, LimitKind.REQUESTS, 10, 0, 3.2),
             "The 10 requests a minute of this user are used up. Try again in 4 s.",
         ),
         (
-            Refused(KEY, Kind.TOKENS, 500, 20, 60.0),
+            LimitRefused(KEY, LimitKind.TOKENS, 500, 20, 60.0),
             "Of the 500 tokens a minute of this API key too few are left. "
             "Try again in 60 s.",
         ),
         (
-            Refused(ALL, Kind.CONCURRENT, 2, 0, 1.0),
+            LimitRefused(ALL, LimitKind.CONCURRENT, 2, 0, 1.0),
             "The most requests of this user at once, 2, are under way. "
             "Try again in 1 s.",
         ),
         (
-            Refused(KEY, Kind.TOKENS, 500, 500, None),
+            LimitRefused(KEY, LimitKind.TOKENS, 500, 500, None),
             "This request can never pass: it may need more than all of the 500 tokens a "
             "minute of this API key. A max_tokens of at most 500 fits.",
         ),
     ],
 )
-def test_error__each_refusal__is_a_429_that_says_why(refused: Refused, message: str):
+def test_error__each_refusal__is_a_429_that_says_why(
+    refused: LimitRefused, message: str
+):
     made = error(refused)
     assert (made.status, made.code) == (429, "rate_limit_exceeded")
     assert made.message == message

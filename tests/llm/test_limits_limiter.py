@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llm.limits.limiter import free
-from llm.limits.types import Kind, Left, Taken
+from llm.limits.types import LimitKind, LimitLeft, MinuteUse
 from llm.limits.window import BUCKET_MS, BUCKETS
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process, process
 from valuecanvas.core.storage.store import Script, Store
@@ -33,17 +33,17 @@ async def test_take__no_subject__asks_nobody(process: Process, batches: list[int
     taken = await process.taken(tokens=10**9)
     await process.limiter.give_back(taken, used_tokens=5)
     assert batches == []
-    assert [taken.left(kind) for kind in Kind] == [None, None, None]
+    assert [taken.left(kind) for kind in LimitKind] == [None, None, None]
 
 
 async def test_take__within_all_limits__tells_what_is_left(process: Process):
     who = customer(10, 1000, 2)
     taken = await process.taken(who, tokens=300)
-    requests, tokens, at_once = (taken.left(kind) for kind in Kind)
+    requests, tokens, at_once = (taken.left(kind) for kind in LimitKind)
     assert (requests.limit, requests.left) == (10, 9)
     assert (tokens.limit, tokens.left) == (1000, 700)
     assert 60 <= tokens.more_s <= tokens.full_s <= ALL_S
-    assert at_once == Left(2, 1)
+    assert at_once == LimitLeft(2, 1)
 
 
 async def test_take__one_too_many__is_refused_by_the_limit_it_passed(
@@ -52,7 +52,7 @@ async def test_take__one_too_many__is_refused_by_the_limit_it_passed(
     who = customer(requests=1)
     await process.taken(who)
     refused = await process.refused(who)
-    assert (refused.subject, refused.kind) == (who, Kind.REQUESTS)
+    assert (refused.subject, refused.kind) == (who, LimitKind.REQUESTS)
     assert (refused.limit, refused.left) == (1, 0)
     assert 50 < refused.retry_after_s <= ALL_S
 
@@ -62,10 +62,10 @@ async def test_take__more_tokens_than_the_whole_limit__never_fits(
 ):
     who = customer(tokens=100)
     refused = await process.refused(who, tokens=101)
-    assert (refused.kind, refused.limit) == (Kind.TOKENS, 100)
+    assert (refused.kind, refused.limit) == (LimitKind.TOKENS, 100)
     assert refused.retry_after_s is None
     assert batches == []
-    assert (await process.taken(who, tokens=100)).left(Kind.TOKENS).left == 0
+    assert (await process.taken(who, tokens=100)).left(LimitKind.TOKENS).left == 0
 
 
 async def test_take__customer_and_key__go_in_one_round_trip(
@@ -85,8 +85,8 @@ async def test_take__customer_and_key__go_in_one_round_trip(
 
 async def test_take__both_with_limits__tells_the_tightest(process: Process):
     taken = await process.taken(customer(9, 50), customer(5, 70), tokens=10)
-    assert taken.left(Kind.REQUESTS).limit == 5
-    assert taken.left(Kind.TOKENS).limit == 50
+    assert taken.left(LimitKind.REQUESTS).limit == 5
+    assert taken.left(LimitKind.TOKENS).limit == 50
 
 
 async def test_take__key_refused__counts_nothing_for_the_customer(process: Process):
@@ -96,36 +96,36 @@ async def test_take__key_refused__counts_nothing_for_the_customer(process: Proce
     assert (await process.refused(who, key, tokens=50)).subject == key
     await process.limiter.close()
     last = await process.taken(who, tokens=50)
-    assert [last.left(kind).left for kind in Kind] == [0, 0, 0]
+    assert [last.left(kind).left for kind in LimitKind] == [0, 0, 0]
 
 
 async def test_take__both_refused__tells_the_longer_wait(process: Process):
     who, key = customer(concurrent=1), customer(requests=1)
     await process.taken(who, key)
     refused = await process.refused(who, key)
-    assert (refused.subject, refused.kind) == (key, Kind.REQUESTS)
+    assert (refused.subject, refused.kind) == (key, LimitKind.REQUESTS)
 
 
 async def test_take__another_process__counts_together(open_process: OpenLimiter):
     one, other = open_process(), open_process()
     who = customer(requests=2)
     await one.taken(who)
-    assert (await other.taken(who)).left(Kind.REQUESTS).left == 0
-    assert (await one.refused(who)).kind is Kind.REQUESTS
+    assert (await other.taken(who)).left(LimitKind.REQUESTS).left == 0
+    assert (await one.refused(who)).kind is LimitKind.REQUESTS
 
 
 async def test_take__scripts_flushed__goes_on(process: Process):
     who = customer(requests=2)
     await process.taken(who)
     await process.store.command("SCRIPT", "FLUSH")
-    assert (await process.taken(who)).left(Kind.REQUESTS).left == 0
+    assert (await process.taken(who)).left(LimitKind.REQUESTS).left == 0
 
 
 async def test_give_back__tokens_used__corrects_the_window(process: Process):
     who = customer(tokens=1000)
     taken = await process.taken(who, tokens=900)
     await process.limiter.give_back(taken, used_tokens=100)
-    assert (await process.taken(who, tokens=10)).left(Kind.TOKENS).left == 890
+    assert (await process.taken(who, tokens=10)).left(LimitKind.TOKENS).left == 890
 
 
 async def test_give_back__never_sent__gives_the_request_back(process: Process):
@@ -133,14 +133,14 @@ async def test_give_back__never_sent__gives_the_request_back(process: Process):
     taken = await process.taken(who, tokens=100)
     await process.limiter.give_back(taken, used_tokens=None)
     again = await process.taken(who, tokens=100)
-    assert [again.left(kind).left for kind in Kind] == [0, 0, 0]
+    assert [again.left(kind).left for kind in LimitKind] == [0, 0, 0]
 
 
 async def test_give_back__answered__keeps_the_request(process: Process):
     who = customer(requests=1, concurrent=1)
     taken = await process.taken(who)
     await process.limiter.give_back(taken, used_tokens=0)
-    assert (await process.refused(who)).kind is Kind.REQUESTS
+    assert (await process.refused(who)).kind is LimitKind.REQUESTS
 
 
 async def test_give_back__twice__is_counted_once(process: Process):
@@ -149,7 +149,7 @@ async def test_give_back__twice__is_counted_once(process: Process):
     for _ in range(2):
         await process.limiter.give_back(first, used_tokens=None)
     third = await process.taken(who)
-    assert [third.left(kind).left for kind in Kind] == [1, 1000, 0]
+    assert [third.left(kind).left for kind in LimitKind] == [1, 1000, 0]
 
 
 async def test_give_back__nothing_to_change__asks_nobody(
@@ -177,10 +177,10 @@ async def test_lease__of_a_process_that_died__ends_by_itself(
 ):
     dead, alive = open_process(), open_process()
     who = customer(concurrent=1)
-    assert isinstance(await dead.take(who, lease_s=0.2), Taken)
-    assert (await alive.refused(who)).kind is Kind.CONCURRENT
+    assert isinstance(await dead.take(who, lease_s=0.2), MinuteUse)
+    assert (await alive.refused(who)).kind is LimitKind.CONCURRENT
     async with asyncio.timeout(30):
-        while not isinstance(await alive.take(who), Taken):
+        while not isinstance(await alive.take(who), MinuteUse):
             await asyncio.sleep(0.01)
 
 
@@ -193,7 +193,7 @@ async def test_take__cancelled_under_way__leaves_no_lease(process: Process):
         with pytest.raises(asyncio.CancelledError):
             await asking
     await process.limiter.close()
-    assert (await process.taken(who, key)).left(Kind.CONCURRENT).left == 0
+    assert (await process.taken(who, key)).left(LimitKind.CONCURRENT).left == 0
 
 
 async def test_keys__of_one_subject__expire_and_share_a_cluster_slot(process: Process):
@@ -218,4 +218,4 @@ async def test_free__a_process_that_died__frees_its_slots_and_no_others(
     await living.taken(who)
     await living.refused(who)
     await free(living.store, who.name, "7-ab")
-    assert (await living.taken(who)).left(Kind.CONCURRENT) == Left(3, 1)
+    assert (await living.taken(who)).left(LimitKind.CONCURRENT) == LimitLeft(3, 1)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from llm.limits.limiter import SCRIPT, Limiter
-from llm.limits.types import Hold, Kind, Refused, Subject, Taken
+from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse, Subject
 from tests.llm.limit_desk import OpenLimiter, Process, customer, open_process
 from valuecanvas.core.storage.store import Script
 
@@ -17,7 +17,7 @@ ONE_OF_EACH = (
     {"tokens": LIMIT * 10},
     {"concurrent": LIMIT},
 )
-each_limit = pytest.mark.parametrize("limits", ONE_OF_EACH, ids=list(Kind))
+each_limit = pytest.mark.parametrize("limits", ONE_OF_EACH, ids=list(LimitKind))
 
 
 class Careless(Limiter):
@@ -34,12 +34,12 @@ class Careless(Limiter):
 
     async def _take(
         self, subject: Subject, request_id: str, tokens: int, lease_ms: int
-    ) -> Hold | Refused:
+    ) -> Hold | LimitRefused:
         used = await self._store.run(self.LOOK, self._key(subject.name))
-        for kind, count, more in zip(Kind, used, (1, tokens, 1), strict=True):
+        for kind, count, more in zip(LimitKind, used, (1, tokens, 1), strict=True):
             limit = getattr(subject.limits, kind)
             if limit is not None and count + more > limit:
-                return Refused(subject, kind, limit, 0, 1.0)
+                return LimitRefused(subject, kind, limit, 0, 1.0)
         key = self._key(subject.name)
         most = 10**6
         asked = "take", request_id, tokens, lease_ms, most, most, most
@@ -47,7 +47,7 @@ class Careless(Limiter):
         return Hold(subject, *reply[1:], False)  # type: ignore[call-arg]
 
 
-async def race(processes: list[Process], *subjects: Subject) -> list[Taken]:
+async def race(processes: list[Process], *subjects: Subject) -> list[MinuteUse]:
     """The winners among 200 requests, dealt out to the processes."""
     answers = await asyncio.gather(
         *(
@@ -55,7 +55,7 @@ async def race(processes: list[Process], *subjects: Subject) -> list[Taken]:
             for number in range(RUNNERS)
         )
     )
-    return [answer for answer in answers if isinstance(answer, Taken)]
+    return [answer for answer in answers if isinstance(answer, MinuteUse)]
 
 
 @each_limit

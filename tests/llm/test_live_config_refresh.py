@@ -10,7 +10,7 @@ from llm.configuration.live import LiveConfig
 from tests.fixtures_billing import make_tier
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.db_thread import DbThread
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.embedded.processes import free_port
 
 
@@ -18,11 +18,11 @@ class Heard:
     """What `on_change` was told, and what was current when it was."""
 
     def __init__(self, db: DbThread) -> None:
-        self.changes: list[list[Changed] | None] = []
+        self.changes: list[list[ConfigChange] | None] = []
         self.tiers: list[list[str]] = []
         self.config = LiveConfig(db, self)
 
-    def __call__(self, changes: Iterable[Changed] | None) -> None:
+    def __call__(self, changes: Iterable[ConfigChange] | None) -> None:
         self.changes.append(None if changes is None else [*changes])
         if self.config.loaded:
             self.tiers.append([*self.config.current.tiers])
@@ -56,7 +56,7 @@ async def test_refresh__behind__tells_of_the_changes_before_they_count(
     await db_thread.run(make_tier, "a")
     found = await heard.config.refresh(await db_thread.run(epoch.current))
     assert [*found.tiers] == ["a"]
-    assert heard.changes == [None, [Changed("tier", "a")]]
+    assert heard.changes == [None, [ConfigChange("tier", "a")]]
     assert heard.tiers == [[]]
 
 

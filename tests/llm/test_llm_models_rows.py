@@ -74,7 +74,7 @@ def test_provider__key__is_sealed_for_its_host(settings: Any) -> None:
     assert b"s3cret" not in bytes(row.api_key_sealed)
     assert row.open_key() == "s3cret"
     row.base_url = "https://evil.example/v1"
-    with pytest.raises(crypto.Unreadable):
+    with pytest.raises(crypto.UnreadableSecret):
         row.open_key()
     row.set_key("")
     assert not row.has_key

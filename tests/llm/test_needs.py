@@ -76,7 +76,7 @@ NEEDS = [
 def test_of__a_request__names_what_is_more_than_text(
     asked: tuple[str, dict[str, Any]], wanted: dict[str, str]
 ) -> None:
-    assert model_needs.of(*asked) == wanted
+    assert model_needs.needs_of(*asked) == wanted
 
 
 def facts(*takes: str) -> Any:
@@ -113,10 +113,10 @@ def test_able__routes__are_those_on_which_all_is_taken(
     model: Any, upstream: dict[str, Any], asked: Any, wanted: list[Any]
 ) -> None:
     if wanted:
-        assert model_needs.able(model, [A, B], upstream, *asked) == wanted
+        assert model_needs.filter_able_routes(model, [A, B], upstream, *asked) == wanted
         return
     with pytest.raises(InvalidRequest) as raised:
-        model_needs.able(model, [A, B], upstream, *asked)
+        model_needs.filter_able_routes(model, [A, B], upstream, *asked)
     assert (raised.value.param, raised.value.code) == (PLACE, "not_taken_by_model")
     assert "takes no pictures" in raised.value.message
 

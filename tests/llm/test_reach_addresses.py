@@ -118,7 +118,7 @@ def test_key__downgraded_to_http__does_not_open() -> None:
     row.base_url = "https://api.example:443/v1"
     assert row.open_key() == "sk-canary"
     row.base_url = "http://api.example/v1"
-    with pytest.raises(crypto.Unreadable):
+    with pytest.raises(crypto.UnreadableSecret):
         row.open_key()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm.coalesce.resume import CannotResume, Resume, error_event
+from llm.coalesce.resume import CannotResume, StreamResumption, error_event
 from llm.upstream.sse import MOST_EVENT_BYTES
 
 DONE = b"data: [DONE]\n\n"
@@ -37,7 +37,7 @@ def text_of(stream: bytes) -> str:
 
 
 def resumed(passed: Iterable[bytes], *parts: bytes) -> bytes:
-    resume = Resume(list(passed))
+    resume = StreamResumption(list(passed))
     out = b"".join(resume.feed(part) for part in parts)
     resume.end()
     return out
@@ -99,7 +99,7 @@ def test_resume__another_beginning_or_none__cannot(stream: list[bytes]) -> None:
 )
 def test_resume__more_than_plain_text_was_passed__cannot(passed: bytes) -> None:
     with pytest.raises(CannotResume):
-        Resume([ROLE, passed])
+        StreamResumption([ROLE, passed])
 
 
 def test_resume__new_stream_breaks_off_before_the_old__passes_its_error() -> None:

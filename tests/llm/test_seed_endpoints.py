@@ -23,7 +23,7 @@ def test_follow__the_port_moved__moves_the_row_and_the_epoch_once(settings):
     demo = Provider.objects.get(pk="demo")
     assert demo.base_url == "http://127.0.0.1:5002/v1"
     _, changes = epoch.changes_since(before)
-    assert changes == [epoch.Changed("provider", "demo")]
+    assert changes == [epoch.ConfigChange("provider", "demo")]
     seed.first_run()
     assert epoch.current() == before + 1
 

@@ -23,7 +23,7 @@ from tests.fixtures_billing import (
     make_tier,
 )
 from valuecanvas.core.db import epoch
-from valuecanvas.core.db.epoch import Changed
+from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.models import Change
 
 # It reads in a transaction of its own, on what was committed.
@@ -137,7 +137,7 @@ def test_load__one_change__reads_that_row_only() -> None:
     Tier.objects.filter(key="pro").update(name="x")
     with CaptureQueriesContext(connection) as queries:
         after, changes = snapshot.load(before)
-    assert changes == [Changed("tier", "pro")]
+    assert changes == [ConfigChange("tier", "pro")]
     reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT")]
     assert len(reads) == 2
     assert "'pro'" in reads[1]

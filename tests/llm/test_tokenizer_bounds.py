@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.metering import tokenizer, tokens
-from llm.metering.prompt_text import parted
-from llm.metering.tokenizer import Tokenizer, count, encoding
+from llm.metering.prompt_text import split_prompt
+from llm.metering.tokenizer import Tokenizer, count, load_encoding
 from llm.request import shape as checks
 from llm.resolve import plan
 
@@ -68,7 +68,7 @@ def held(text: str, model: str, *, counted: bool = True) -> int:
 
 
 def real(text: str) -> int:
-    return len(encoding().encode_ordinary(text))
+    return len(load_encoding().encode_ordinary(text))
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -134,10 +134,10 @@ def test_hold__any_chat__is_no_less_than_its_texts(
 def test_parted__tokens_of_an_embedding_and_data__are_left_out() -> None:
     picture = "data:image/png;base64,AAAA"
     part = {"type": "image_url", "image_url": {"url": picture}}
-    texts, rest = parted("chat", body([part]), [picture])
+    texts, rest = split_prompt("chat", body([part]), [picture])
     assert texts == ["user", "image_url"]
     assert "AAAA" not in rest
-    texts, rest = parted(
+    texts, rest = split_prompt(
         "embeddings", {"input": [[12345, 67890], "hi"], "dimensions": 9}
     )
     assert (texts, rest) == (["hi"], '{"input":[[],""],"dimensions":9}')

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from llm.metering.provider_usage import CREDIBLE, Own, read
-from llm.types import Tokens
+from llm.metering.provider_usage import CREDIBLE, Own, billed_tokens
+from llm.types import TokenUse
 
 PROMPT = Own(count=100, most=450, enough=50, least=lambda: 30)
 COMPLETION = Own(count=50, most=100, enough=45, least=lambda: 45)
@@ -16,8 +16,8 @@ def usage(prompt: Any = 100, completion: Any = 50, **more: Any) -> dict[str, Any
     return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
 
 
-def bill(given: Any) -> Tokens:
-    return read(given, PROMPT, COMPLETION)
+def bill(given: Any) -> TokenUse:
+    return billed_tokens(given, PROMPT, COMPLETION)
 
 
 def test_usage__plausible__is_billed_as_it_is() -> None:
@@ -39,7 +39,7 @@ def test_usage__names_of_responses__are_read_too() -> None:
 def test_usage__embeddings__have_no_completion() -> None:
     nothing = Own(0, 0, 0, lambda: 0)
     given = {"prompt_tokens": 100, "total_tokens": 100}
-    assert read(given, PROMPT, nothing).completion == 0
+    assert billed_tokens(given, PROMPT, nothing).completion == 0
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,10 @@ def test_usage__low_but_a_closer_look_allows_it__is_believed() -> None:
 
 def test_usage__hidden_reasoning__is_believed_up_to_the_cap() -> None:
     silent = replace(COMPLETION, count=3, enough=0, least=lambda: 0)
-    assert read(usage(completion=100), PROMPT, silent).source == "provider"
+    assert billed_tokens(usage(completion=100), PROMPT, silent).source == "provider"
 
 
 def test_usage__own_count_past_the_cap__is_bounded_by_it() -> None:
-    assert read(None, PROMPT, replace(COMPLETION, count=9999)).completion == 121
+    assert (
+        billed_tokens(None, PROMPT, replace(COMPLETION, count=9999)).completion == 121
+    )

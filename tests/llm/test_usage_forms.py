@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from llm import dialects
 from llm.metering import usage_forms
-from llm.metering.provider_usage import Own, read
-from llm.types import Tokens
+from llm.metering.provider_usage import Own, billed_tokens
+from llm.types import TokenUse
 from tests.llm.test_dialects_readers import candidate, chat_reader, held
 from tests.llm.test_dialects_readers import read as read_event
 from tests.llm.usage_table import FORMS, Form, Json, chat
@@ -20,8 +20,8 @@ COMPLETION = Own(count=50, most=3000, enough=10, least=lambda: 5)
 TABLE = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
-def bill(told: Any) -> Tokens:
-    return read(told, PROMPT, COMPLETION)
+def bill(told: Any) -> TokenUse:
+    return billed_tokens(told, PROMPT, COMPLETION)
 
 
 def check(form: Form, told: Any) -> None:
@@ -142,7 +142,7 @@ def test_native_response__every_form__is_billed_as_the_provider_does(
      {"prompt_tokens": 5, "total_tokens": 8}],
 )  # fmt: skip
 def test_embeddings__whatever_is_told__all_is_prompt(told: Json) -> None:
-    tokens = read(told, PROMPT, Own(0, 0, 0, lambda: 0))
+    tokens = billed_tokens(told, PROMPT, Own(0, 0, 0, lambda: 0))
     assert (tokens.prompt, tokens.completion, tokens.source) == (8, 0, "provider")
 
 

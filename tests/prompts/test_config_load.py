@@ -10,7 +10,7 @@ from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
 from prompts.models import Experiment, Prompt, PromptVersion
 from tests.prompts.rows import ANN, make_prompt, move
-from valuecanvas.core.targeting.bucketing import allocate, dumped
+from valuecanvas.core.targeting.bucketing import allocate, dump_allocation
 
 pytestmark = pytest.mark.django_db
 MANY, EACH = 2000, 20
@@ -94,7 +94,7 @@ def run(key: str, prompt: Prompt, state: str) -> Experiment:
         state=state,
         tiers=["pro"],
         conditions=[{"attribute": "country", "operator": "equals", "value": "SE"}],
-        allocation=dumped(allocate({"a": 5000, "b": 5000})),
+        allocation=dump_allocation(allocate({"a": 5000, "b": 5000})),
     )
     made.arms.create(name="a", weight=5000, control=True)
     made.arms.create(

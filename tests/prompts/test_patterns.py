@@ -3,12 +3,12 @@
 import pytest
 
 from prompts.rendering import patterns
-from prompts.rendering.patterns import BadPattern, compiled
+from prompts.rendering.patterns import BadPattern, compile_pattern
 
 
 def refusal(pattern: str) -> str:
     with pytest.raises(BadPattern) as caught:
-        compiled(pattern)
+        compile_pattern(pattern)
     return str(caught.value)
 
 
@@ -28,20 +28,20 @@ def refusal(pattern: str) -> str:
     ],
 )
 def test_found__as_json_schema_means_it__is_anywhere(pattern, text, found):
-    assert compiled(pattern).found(text) is found
+    assert compile_pattern(pattern).found(text) is found
 
 
 # With an engine that backtracks, the first would take longer than the world stands.
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|aa)*$b", "(a*)*(a*)*c", "a?" * 400])
 def test_found__in_what_makes_others_backtrack__takes_few_steps(pattern):
-    pattern, text = compiled(pattern), "a" * 100_000 + "!"
+    pattern, text = compile_pattern(pattern), "a" * 100_000 + "!"
 
     assert pattern.steps(text) < 100_000
     pattern.found(text)
 
 
 def test_steps__of_a_longer_text__grow_in_proportion():
-    pattern = compiled(r"\w{20}x")
+    pattern = compile_pattern(r"\w{20}x")
 
     assert pattern.steps("é" * 20_000) < 2.1 * pattern.steps("é" * 10_000)
 
@@ -63,7 +63,7 @@ def test_steps__of_a_longer_text__grow_in_proportion():
     ],
 )
 def test_weight__of_counts__is_as_if_written_out(pattern, weight):
-    assert compiled(pattern).weight == weight
+    assert compile_pattern(pattern).weight == weight
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
-from prompts.rendering.render import Library, choose, find, labelled
+from prompts.rendering.render import Library, choose, find, version_of_label
 from tests.prompts.shelf import experiment, library, prompt, version
 from valuecanvas.core.errors import InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket
@@ -79,7 +79,7 @@ def test_choose__nothing_published__is_not_found():
 
 
 def test_find__and_labelled__give_facts(shelf):
-    assert labelled(find(shelf, "p"), "staging") is V3
+    assert version_of_label(find(shelf, "p"), "staging") is V3
 
 
 def rolled_out(share: int) -> Library:

@@ -11,7 +11,7 @@ from prompts import services
 from prompts.management.operator import operator
 from prompts.models import Prompt, PromptEvent, PromptVersion, ProtectedLabel
 from prompts.services import Actor
-from prompts.transfer.export import stored
+from prompts.transfer.export import load_prompt_files
 from tests.prompts.rows import (
     ANN,
     events,
@@ -68,7 +68,7 @@ def shop():
     services.remove_label(tone, "spare", actor=ANN)
     make_prompt(key="empty")
     services.edit_prompt(make_prompt("x", key="gone"), archived=True, actor=ANN)
-    return list(stored())
+    return list(load_prompt_files())
 
 
 def test_export__and_import_into_nothing__give_the_same(shop, tmp_path):
@@ -84,7 +84,7 @@ def test_export__and_import_into_nothing__give_the_same(shop, tmp_path):
     told = run("import_prompts", tmp_path)
 
     assert told.endswith("Imported 4 prompts: 4 created, 0 changed, 0 as they were.")
-    assert list(stored()) == shop
+    assert list(load_prompt_files()) == shop
     row = PromptVersion.objects.get(prompt__key="talk", number=1)
     assert row.author.get_username() == "writer"
     assert Prompt.objects.get(key="talk").owner.get_username() == "owner"

@@ -6,14 +6,20 @@ from datetime import UTC, datetime
 import pytest
 
 from prompts.services import words
-from prompts.transfer.files import BadFile, PromptFile, VersionFile, read, texts
+from prompts.transfer.files import (
+    BadFile,
+    PromptFile,
+    VersionFile,
+    read_prompt_files,
+    texts,
+)
 from tests.prompts.payloads import PAYLOADS
 
 AT = datetime(2026, 5, 1, 12, 30, 1, 123456, tzinfo=UTC)
 
 
 def version(number: int, template: str, **said) -> VersionFile:
-    checked = words.checked(
+    checked = words.check_words(
         "text",
         template=template,
         messages=[],
@@ -33,7 +39,7 @@ def written(folder, prompt: PromptFile) -> None:
 
 def there_and_back(folder, prompt: PromptFile) -> PromptFile:
     written(folder, prompt)
-    (found,) = read(folder)
+    (found,) = read_prompt_files(folder)
     return found
 
 
@@ -107,7 +113,7 @@ def test_read__written_by_hand__needs_only_the_words(tmp_path):
     )
     (home / "notes.txt").write_text("not ours")
 
-    (found,) = read(tmp_path)
+    (found,) = read_prompt_files(tmp_path)
 
     assert (found.key, found.kind, list(found.versions)) == ("p", "text", [1])
     assert found.versions[1].words.variables == [{"name": "x"}]
@@ -119,7 +125,7 @@ def test_read__times__may_be_left_out_or_name_their_zone(tmp_path):
     (tmp_path / "v1.yaml").write_text("template: x\n")
     (tmp_path / "v2.yaml").write_text("template: y\ncreated_at: '2026-05-01T12:30:01.123456Z'\n")  # fmt: skip
 
-    (found,) = read(tmp_path)
+    (found,) = read_prompt_files(tmp_path)
 
     assert [found.versions[n].created_at for n in (1, 2)] == [None, AT]
 
@@ -154,7 +160,7 @@ def test_read__wrong_files__are_named_with_the_reason(tmp_path, name, text, why)
     (tmp_path / name).write_text(text)
 
     with pytest.raises(BadFile) as caught:
-        read(tmp_path)
+        read_prompt_files(tmp_path)
 
     assert str(tmp_path) in str(caught.value)
     assert why in str(caught.value)
@@ -164,14 +170,14 @@ def test_read__bytes_that_are_no_text__are_refused(tmp_path):
     (tmp_path / "prompt.yaml").write_bytes(b"key: \xff\xfe\xfa")
 
     with pytest.raises(BadFile, match="not YAML"):
-        read(tmp_path)
+        read_prompt_files(tmp_path)
 
 
 def test_read__nothing_or_twice_the_same__is_refused(tmp_path):
     with pytest.raises(BadFile, match=r"no prompt\.yaml"):
-        read(tmp_path)
+        read_prompt_files(tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "prompt.yaml").write_text("key: p\n")
     with pytest.raises(BadFile, match="'p' is there twice"):
-        read(tmp_path)
+        read_prompt_files(tmp_path)

@@ -228,7 +228,7 @@ def test_schema__that_can_be_used__is_fine(schema):
 def test_read__stored_rows__become_declarations():
     rows = [{"name": "a"}, {"name": "b", "description": "B", "default": 1, "schema": {"type": "integer"}}]  # fmt: skip
 
-    first, second = variables.read(rows)
+    first, second = variables.load_variables(rows)
 
     assert (first.required, second.required) == (True, False)
     assert second == Declared("b", "B", 1, {"type": "integer"})

@@ -19,9 +19,9 @@ from billing.ledger import ledger as module
 from billing.ledger.types import Books, Item
 from llm import runtime
 from llm.runtime import Runtime
-from llm.types import Call, Held
-from llm.upstream.attempts import Journey
-from llm.upstream.failover import Retries
+from llm.types import AdmittedCall, Call
+from llm.upstream.attempts import Attempts
+from llm.upstream.failover import RetryLimit
 from valuecanvas.core.errors import GatewayError, Unavailable
 from valuecanvas.core.ids import uuid7
 
@@ -35,7 +35,7 @@ class Blind(module.Clerk):
         return replace(books, epoch=asked[0] if asked else books.epoch)
 
 
-def _told(held: Held) -> dict[str, Any]:
+def _told(held: AdmittedCall) -> dict[str, Any]:
     first = held.plan.candidates[0]
     return {
         "epoch": held.plan.epoch,
@@ -50,10 +50,10 @@ class _NoProvider:
     """Step 5 of a request, for which only what the steps before have found matters."""
 
     def __init__(self) -> None:
-        self.retries = Retries()
-        self.held: Held | None = None
+        self.retries = RetryLimit()
+        self.held: AdmittedCall | None = None
 
-    async def deliver(self, attempts: Journey) -> NoReturn:
+    async def deliver(self, attempts: Attempts) -> NoReturn:
         self.held = attempts.held
         raise Unavailable("Nobody is asked.")
 

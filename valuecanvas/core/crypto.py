@@ -10,7 +10,7 @@ from django.conf import settings
 _NONCE = 12
 
 
-class Unreadable(Exception):
+class UnreadableSecret(Exception):
     """The sealed value was changed, moved to another owner, or the key is another."""
 
 
@@ -29,5 +29,5 @@ def unseal(sealed: bytes, owner: str) -> str:
     try:
         plain = _cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode())
     except InvalidTag as error:
-        raise Unreadable(owner) from error
+        raise UnreadableSecret(owner) from error
     return plain.decode()

@@ -10,7 +10,7 @@ T = TypeVar("T")
 LARGE_BYTES = 262_144
 
 
-async def aside(
+async def run_aside(
     large: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs
 ) -> T:
     """What `work` makes; in a thread where it is `large`: others need not wait."""

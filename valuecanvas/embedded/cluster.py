@@ -21,7 +21,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True)
-class Place:
+class ClusterPlace:
     """Where one cluster lives, and who runs it."""
 
     folder: Path
@@ -46,7 +46,7 @@ class Place:
 
 
 @contextmanager
-def door(place: Place) -> Iterator[tuple[str, dict[str, object]]]:
+def door(place: ClusterPlace) -> Iterator[tuple[str, dict[str, object]]]:
     """The server's own name for its cluster folder, and how to spawn it."""
     name, descriptor = account.door(place.cluster, place.account)
     spawn: dict[str, object] = {"cwd": "/", "env": ENVIRONMENT, **place.account.spawn()}
@@ -59,7 +59,7 @@ def door(place: Place) -> Iterator[tuple[str, dict[str, object]]]:
         os.close(descriptor)
 
 
-def initialise(place: Place) -> None:
+def initialise(place: ClusterPlace) -> None:
     """Make the cluster beside its final place, so that half a cluster is never used."""
     new = place.cluster / "data.new"
     shutil.rmtree(new, ignore_errors=True)
@@ -110,7 +110,7 @@ def _major(programs: Binaries) -> int:
     return int(found.group()) if found else 0
 
 
-def check_version(place: Place) -> None:
+def check_version(place: ClusterPlace) -> None:
     made_by = (place.data / "PG_VERSION").read_text().strip()
     have = _major(place.binaries)
     if made_by != str(have):

@@ -65,7 +65,7 @@ class Engines:
 
 
 @contextmanager
-def running(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines]:
+def run_engines(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines]:
     """Keep the wanted engines of `var` up while the block runs.
 
     Raises EngineError with the remedy when one cannot be had.

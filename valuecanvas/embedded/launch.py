@@ -44,14 +44,14 @@ def surroundings(arguments: list[str], root: Path) -> Iterator[None]:
         yield
         return
     var = private_folder(data_folder(root))
-    with ports.claimed(var) if supervises else ports.known(var):
-        wanted = missing()
+    with ports.claim_ports(var) if supervises else ports.use_known_ports(var):
+        wanted = missing_engines()
         if not wanted:
             yield
             return
         say = tell if supervises else silent
         say(f"Starting the embedded engines in {var} ...")
-        with _orderly_end(), engines.running(var, wanted, say):
+        with _orderly_end(), engines.run_engines(var, wanted, say):
             yield
 
 
@@ -64,7 +64,7 @@ def data_folder(root: Path) -> Path:
     return Path(env.text("VALUECANVAS_VAR", "") or root / "var").absolute()
 
 
-def missing() -> frozenset[str]:
+def missing_engines() -> frozenset[str]:
     """The engines that no setting names."""
     named = {
         engines.DATABASE: env.text("DATABASE_URL", ""),

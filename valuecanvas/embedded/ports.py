@@ -24,14 +24,14 @@ def url(port: int) -> str:
 
 
 @contextmanager
-def known(var: Path) -> Iterator[None]:
+def use_known_ports(var: Path) -> Iterator[None]:
     """For a plain command: the local providers are where `make run` put them."""
-    with _exported(chosen(var)):
+    with _exported(choose_ports(var)):
         yield
 
 
 @contextmanager
-def claimed(var: Path) -> Iterator[None]:
+def claim_ports(var: Path) -> Iterator[None]:
     """For the supervisor: choose the ports of its local providers.
 
     Raises EngineError when another supervisor uses the data folder.
@@ -40,7 +40,7 @@ def claimed(var: Path) -> Iterator[None]:
     lock = os.open(var / "up.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         _lock(lock, var)
-        kept = chosen(var)
+        kept = choose_ports(var)
         ports: dict[str, int] = {}
         for name in (LOCAL_MODEL, DEMO_PROVIDER):
             ports[name] = free_port(kept.get(name))
@@ -71,7 +71,7 @@ def local_model_wanted() -> bool:
     return choice == "on"
 
 
-def chosen(var: Path) -> dict[str, int]:
+def choose_ports(var: Path) -> dict[str, int]:
     """The local providers' ports by the setting that names them."""
     return {name: int(port) for name, port in read_json(var / "ports.json").items()}
 

@@ -19,7 +19,7 @@ from valuecanvas.embedded.account import Account
 from valuecanvas.embedded.binaries import Binaries
 from valuecanvas.embedded.cluster import (
     ROLE,
-    Place,
+    ClusterPlace,
     check_version,
     door,
     initialise,
@@ -95,13 +95,13 @@ def stop(engine: Engine, folder: Path) -> None:
     _drop_copy(folder / "engine.json")
 
 
-def _place(folder: Path) -> Place:
+def _place(folder: Path) -> ClusterPlace:
     cluster = folder / "cluster"
     who = account.choose(cluster)
     if not cluster.exists():
         cluster.mkdir(mode=0o700)
         account.own(cluster, who)
-    return Place(folder, who, _programs(folder / "engine.json", who))
+    return ClusterPlace(folder, who, _programs(folder / "engine.json", who))
 
 
 def _programs(state: Path, who: Account) -> Binaries:
@@ -112,7 +112,7 @@ def _programs(state: Path, who: Account) -> Binaries:
     earlier = read_json(state).get("copy")
     if earlier and account.runnable(account.within(Path(earlier)), who):
         return account.within(Path(earlier))
-    copy = account.copied(original, who)
+    copy = account.copy_binaries(original, who)
     write_json(state, {**read_json(state), "copy": str(copy)})
     return account.within(copy)
 
@@ -125,7 +125,7 @@ def _drop_copy(state: Path) -> None:
         write_json(state, known)
 
 
-def _launch(place: Place, *, durable: bool, leashed: bool) -> Engine:
+def _launch(place: ClusterPlace, *, durable: bool, leashed: bool) -> Engine:
     known = read_json(place.state)
     if "password" not in known:
         raise EngineError(
@@ -148,7 +148,7 @@ def _launch(place: Place, *, durable: bool, leashed: bool) -> Engine:
 
 
 def _attempt(
-    place: Place, port: int, *, password: str, durable: bool, leashed: bool
+    place: ClusterPlace, port: int, *, password: str, durable: bool, leashed: bool
 ) -> tuple[Engine | None, str]:
     options = {**SETTINGS, **({} if durable else THROW_AWAY), "port": str(port)}
     log = processes.open_log(place.log)
@@ -223,7 +223,7 @@ def _is_server_of(pid: int, data: Path) -> bool:
         return True  # can't be seen from here: believe the file
 
 
-def _forget_stale_pid(place: Place) -> None:
+def _forget_stale_pid(place: ClusterPlace) -> None:
     """PostgreSQL itself would be fooled by a process that got the number since."""
     if _postmaster(place.data) is None:
         (place.data / "postmaster.pid").unlink(missing_ok=True)

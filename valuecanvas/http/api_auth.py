@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from billing.auth import facts, key_check
 from billing.auth.principal import Principal
 from valuecanvas.core.api.access import KeyUser
-from valuecanvas.core.api.throttle import Strangers
+from valuecanvas.core.api.throttle import WrongKeyThrottle
 from valuecanvas.core.errors import NotAuthenticated
 
 
@@ -28,7 +28,7 @@ class KeyAuthentication(BaseAuthentication):
             return None
         text = key_check.bearer(authorization)
         prefix = key_check.prefix(text)
-        strangers = Strangers(request, prefix)
+        strangers = WrongKeyThrottle(request, prefix)
         strangers.refuse()
         try:
             found = facts.load_keys([prefix]).get(prefix)

@@ -13,7 +13,7 @@ from valuecanvas.http.paths import API
 ALLOWED_PREFIXES = ("x-stainless-", "openai-", "x-valuecanvas-")
 
 
-class Options:
+class CorsOptions:
     """Middleware of the cold path: OPTIONS is answered at every path of the API.
 
     Views that want a key or render a page would refuse it.

@@ -33,7 +33,7 @@ class DatabaseAway:
         return _said(request, exception) if _is_away(exception) else None
 
 
-def broken(request: HttpRequest) -> HttpResponse:
+def handle_server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler of all other errors, so of those in its middleware: sessions."""
     error = sys.exc_info()[1]
     return _said(request, error) if _is_away(error) else server_error(request)

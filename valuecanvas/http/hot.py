@@ -19,7 +19,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from llm.admission.load_shedding import Seat
+from llm.admission.load_shedding import LoadSlot
 from llm.replies.http import EventStream, error_response
 from llm.types import CLIENT_GONE
 from valuecanvas.core.errors import (
@@ -41,7 +41,7 @@ PIECE_BYTES = 65_536
 log = structlog.get_logger("hot")
 
 
-class Watch:
+class ClientWatch:
     """Cancels the request's task once its client has gone, from `start` to `stop`."""
 
     def __init__(self, receive: Receive) -> None:
@@ -78,7 +78,7 @@ class Watch:
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request of the hot path."""
-    watch = Watch(receive)
+    watch = ClientWatch(receive)
     scope["valuecanvas.watch_client"] = watch.start
 
     def unread() -> None:
@@ -87,7 +87,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             watch.end()
 
     patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, unread)
-    seat = Seat()
+    seat = LoadSlot()
     try:
         response = await _respond(scope, receive, seat)
         if isinstance(response, EventStream):
@@ -107,11 +107,11 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         del scope["valuecanvas.watch_client"]
 
 
-async def _respond(scope: Scope, receive: Receive, seat: Seat) -> HttpResponseBase:
+async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpResponseBase:
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
-        body = await hot_body.read(scope, receive, seat)
+        body = await hot_body.read_body(scope, receive, seat)
         # Not before: whoever sends slowly would keep others out.
         if not scope["path"].startswith(PROBES):
             seat.take(scope["valuecanvas.runtime"].room)
@@ -194,7 +194,9 @@ async def send_whole(response: HttpResponseBase, patience: Patience) -> None:
     await patience.send(_body_message(body[at:], more=False))
 
 
-async def _send_stream(response: EventStream, watch: Watch, patience: Patience) -> None:
+async def _send_stream(
+    response: EventStream, watch: ClientWatch, patience: Patience
+) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
     parts, last = response.parts, b""
     watch.unwanted = parts.unwanted

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from billing.auth import key_check
-from llm.admission.load_shedding import FREE_BYTES, Seat
+from llm.admission.load_shedding import FREE_BYTES, LoadSlot
 from llm.types import Call
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 
@@ -24,7 +24,7 @@ class ClientGone(Exception):
     """The client closed its connection."""
 
 
-async def read(scope: Scope, receive: Receive, seat: Seat) -> bytes:
+async def read_body(scope: Scope, receive: Receive, seat: LoadSlot) -> bytes:
     """The whole body, whose bytes `seat` counts.
 
     Raises BodyTooLarge, InvalidRequest, NotAuthenticated, Unavailable, ClientGone.
@@ -46,7 +46,7 @@ async def read(scope: Scope, receive: Receive, seat: Seat) -> bytes:
 
 
 async def _parts(
-    scope: Scope, receive: Receive, seat: Seat, limit: asyncio.Timeout
+    scope: Scope, receive: Receive, seat: LoadSlot, limit: asyncio.Timeout
 ) -> bytes:
     parts: list[bytes] = []
     size, more, timed = 0, True, PART_BYTES

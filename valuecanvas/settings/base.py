@@ -62,7 +62,7 @@ MIDDLEWARE = [
     "valuecanvas.http.protocol.compression.CompressedPages",
     "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "valuecanvas.http.cors.Options",
+    "valuecanvas.http.cors.CorsOptions",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -170,7 +170,7 @@ def _budgets() -> list[dict[str, Any]]:
 def _health() -> dict[str, Any]:
     try:
         states, down = report.states(), False
-    except report.Unreadable:
+    except report.UnreadableReport:
         states, down = [], True
     bad = [one for one in states if one.state != "closed" or one.throttled_until]
     failing = {one.provider for one in bad}

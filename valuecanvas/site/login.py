@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 
 from valuecanvas.core.access import address
-from valuecanvas.core.access.login_failures import Attempt, Locked
+from valuecanvas.core.access.login_failures import Locked, LoginAttempt
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
@@ -20,7 +20,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
         if not username or not self.cleaned_data.get("password"):
             found: dict[str, Any] = super().clean()
             return found
-        attempt = Attempt(username, address.of_request(self.request))
+        attempt = LoginAttempt(username, address.of_request(self.request))
         self._begin(attempt)
         try:
             found = super().clean()
@@ -30,7 +30,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
         attempt.succeeded()
         return found
 
-    def _begin(self, attempt: Attempt) -> None:
+    def _begin(self, attempt: LoginAttempt) -> None:
         try:
             attempt.begin()
         except Locked as error:

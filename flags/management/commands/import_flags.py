@@ -18,5 +18,5 @@ class Command(ImportCommand):
     refusals = (ValidationError,)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
-        rows = yaml_files.read(folder)
-        return yaml_files.imported(rows, actor=COMMAND, reason=reason, dry=dry)
+        rows = yaml_files.read_flag_files(folder)
+        return yaml_files.import_flags(rows, actor=COMMAND, reason=reason, dry=dry)

@@ -80,7 +80,7 @@ class Row:
     feedback: str
 
 
-def shown(experiment: Experiment, found: Results) -> dict[str, Any]:
+def results_context(experiment: Experiment, found: Results) -> dict[str, Any]:
     """What the template of the results asks for."""
     deciding = found.verdicts[experiment.metric]
     steps, points = metrics.steps(found.window), metrics.timeline(found.window)

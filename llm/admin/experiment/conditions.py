@@ -14,7 +14,7 @@ _LISTS = ("in", "not_in")
 EXAMPLE = "country in DE, AT"
 
 
-def read(text: str) -> list[dict[str, Any]]:
+def parse_conditions(text: str) -> list[dict[str, Any]]:
     """The conditions of `text`. Raises ValidationError naming the line."""
     rows = []
     lines = [line.strip() for line in text.splitlines()]

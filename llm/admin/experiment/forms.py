@@ -150,7 +150,7 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         self.initial.setdefault("who", conditions.write(self.instance.conditions))
 
     def clean_who(self) -> list[dict[str, Any]]:
-        return conditions.read(self.cleaned_data["who"])
+        return conditions.parse_conditions(self.cleaned_data["who"])
 
     def draft(self, arms: list[ArmSpec]) -> Draft:
         data = self.cleaned_data

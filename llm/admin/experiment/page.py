@@ -173,5 +173,5 @@ class ExperimentAdmin(Admin):
             acts=acts(request, experiment),
             busy=busy,
             faults=self._faults(experiment, arms),
-            shown=charts.shown(experiment, known) if known else None,
+            shown=charts.results_context(experiment, known) if known else None,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prompts.management.operator import operator
 from prompts.transfer.changes import Refused, compare
-from prompts.transfer.files import BadFile, read
+from prompts.transfer.files import BadFile, read_prompt_files
 from prompts.transfer.load import load
 from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
@@ -19,7 +19,7 @@ class Command(ImportCommand):
     refusals = (BadFile, Refused)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
-        files = read(folder)
+        files = read_prompt_files(folder)
         changes = (
             [one for one in compare(files) if one]
             if dry

@@ -26,7 +26,7 @@ def client(peer: str, forwarded: str) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def of(peer: str, forwarded: str) -> str:
+def client_address(peer: str, forwarded: str) -> str:
     """The client's address; of IPv6 its network. Unknown ones are all the same: ''."""
     found = client(peer, forwarded)
     if found is None or found.version == 4:
@@ -37,4 +37,6 @@ def of(peer: str, forwarded: str) -> str:
 def of_request(request: HttpRequest) -> str:
     """The same, of one of Django's requests."""
     sent = request.META
-    return of(sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", ""))
+    return client_address(
+        sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", "")
+    )

@@ -47,7 +47,7 @@ class Locked(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """One try to log in: `begin` it, then say how it ended."""
 
     username: str

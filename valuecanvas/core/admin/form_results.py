@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from valuecanvas.core.crypto import Unreadable, seal, unseal
+from valuecanvas.core.crypto import UnreadableSecret, seal, unseal
 from valuecanvas.core.models import FormResult
 
 # The field of a form with a value of its own each time that it is shown.
@@ -78,7 +78,7 @@ def outcome_of(request: HttpRequest) -> FormOutcome | None:
     found = row.first() if row else None
     try:
         text = unseal(bytes(found.body), _owner(request, key)) if found else ""
-    except Unreadable:  # another user's, or another page's
+    except UnreadableSecret:  # another user's, or another page's
         text = ""
     if not text:
         return FormOutcome(None, note=GONE)

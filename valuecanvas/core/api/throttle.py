@@ -46,7 +46,7 @@ def count(request: Request) -> None:
         )
 
 
-class Strangers:
+class WrongKeyThrottle:
     """Wrong keys from one address, in this minute.
 
     One wrong key, sent again and again, is one mistake: it shuts itself out, and no

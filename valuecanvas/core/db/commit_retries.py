@@ -38,7 +38,7 @@ class Waiting(Generic[Item]):
     weight: int = 0
 
 
-class Retries(Generic[Item]):
+class CommitRetries(Generic[Item]):
     """A line of failed items. Each is tried again with half of those it failed with."""
 
     def __init__(

@@ -27,7 +27,7 @@ FROM bumped, unnest(%s::text[]) AS changed
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ConfigChange:
     """One changed object of the configuration."""
 
     kind: str
@@ -71,7 +71,7 @@ def current() -> int:
     return int(row[0])
 
 
-def changes_since(epoch: int) -> tuple[int, list[Changed]]:
+def changes_since(epoch: int) -> tuple[int, list[ConfigChange]]:
     """The committed epoch, and what changed after `epoch` up to it.
 
     Both come from one statement, so they describe the same instant. Raises Forgotten
@@ -89,4 +89,4 @@ def changes_since(epoch: int) -> tuple[int, list[Changed]]:
     told = {row[1] for row in rows if row[1] is not None}
     if len(told) != now - epoch:
         raise Forgotten
-    return now, [Changed(kind, key) for _, at, kind, key in rows if at is not None]
+    return now, [ConfigChange(kind, key) for _, at, kind, key in rows if at is not None]

@@ -19,7 +19,7 @@ import structlog
 from valuecanvas.core.db import sqlstate
 from valuecanvas.core.db.commit_answers import Answers
 from valuecanvas.core.db.commit_policy import BatchUnavailable, Policy
-from valuecanvas.core.db.commit_retries import Retries, Waiting, backoff
+from valuecanvas.core.db.commit_retries import CommitRetries, Waiting, backoff
 from valuecanvas.core.db.row_reduction import Reduction
 from valuecanvas.core.metrics import BATCH_FAILED, BATCH_REDUCED, BATCH_THREADS
 
@@ -55,7 +55,7 @@ class GroupCommit(Generic[Item]):
         self._halves: list[list[Waiting[Item]]] = []
         # Go first: whoever was refused may ask again at once.
         self._undos: list[Waiting[Item]] = []
-        self._retries = Retries(policy.size, policy.max_bytes, policy.weigh)
+        self._retries = CommitRetries(policy.size, policy.max_bytes, policy.weigh)
         self._retried = False
         self._closing = False
         self._give_up_at = math.inf
@@ -283,7 +283,7 @@ class GroupCommit(Generic[Item]):
         unreached = isinstance(error, _Unreached)
         if unreached or not self._retried:
             self._failures += 1
-        kind = "unreached" if unreached else sqlstate.of(error)[:2] or "lost"
+        kind = "unreached" if unreached else sqlstate.sqlstate_of(error)[:2] or "lost"
         BATCH_FAILED.labels(kind).inc()
         log.warning("batch.failed", items=len(batch), error=type(error).__name__)
         if len(batch) == 1 and not unreached and self._to_blame(batch[0], error):

@@ -18,7 +18,7 @@ class LockWait(psycopg.errors.LockNotAvailable):
     """
 
 
-def of(error: BaseException | None) -> str:
+def sqlstate_of(error: BaseException | None) -> str:
     """The five characters of SQLSTATE; '' where the server said nothing."""
     return getattr(error, "sqlstate", None) or ""
 
@@ -27,19 +27,19 @@ def row_at_fault(error: BaseException) -> bool:
     """Would the row be refused again, whatever the database's state? Our bugs count too."""
     if not isinstance(error, psycopg.Error):
         return True
-    if of(error):
-        return of(error).startswith(_ROW)
+    if sqlstate_of(error):
+        return sqlstate_of(error).startswith(_ROW)
     return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
 
 
 def row_suspected(error: BaseException) -> bool:
     """May the row be to blame for an error of the database's state, as by its size?"""
-    return not of(error).startswith(_NEVER_ROW)
+    return not sqlstate_of(error).startswith(_NEVER_ROW)
 
 
 def refuses_writes(error: BaseException) -> bool:
     """Is it likely that the database takes nobody's writes now?"""
-    return not of(error).startswith(_ONE_WRITE)
+    return not sqlstate_of(error).startswith(_ONE_WRITE)
 
 
 def maybe_committed(error: BaseException) -> bool:
@@ -56,4 +56,6 @@ def database_away(error: BaseException | None) -> bool:
     """Can the database not be reached, or not be written to? For Django's errors."""
     if isinstance(error, OperationalError | InterfaceError):
         return True
-    return isinstance(error, InternalError) and of(error.__cause__).startswith("25")
+    return isinstance(error, InternalError) and sqlstate_of(error.__cause__).startswith(
+        "25"
+    )

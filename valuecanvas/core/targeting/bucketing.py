@@ -71,12 +71,12 @@ def weights_of(allocation: Allocation) -> dict[str, int]:
     return found
 
 
-def dumped(allocation: Allocation) -> list[list[str | int]]:
+def dump_allocation(allocation: Allocation) -> list[list[str | int]]:
     """As JSON keeps it."""
     return [[span.owner, span.start, span.end] for span in allocation]
 
 
-def loaded(rows: Sequence[Sequence[str | int]]) -> Allocation:
+def load_allocation(rows: Sequence[Sequence[str | int]]) -> Allocation:
     """What `dumped` wrote."""
     return tuple(Span(str(name), int(start), int(end)) for name, start, end in rows)
 

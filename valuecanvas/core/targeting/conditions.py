@@ -64,7 +64,7 @@ class BadCondition(ValueError):
     """The condition is not understood."""
 
 
-def compiled(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, ...]:
+def compile_conditions(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, ...]:
     """A test for each condition, that never raises. Raises BadCondition.
 
     An attribute that the caller lacks, or that is of another type than the operator
@@ -96,7 +96,7 @@ def steps(conditions: Sequence[Mapping[str, Any]]) -> int:
     for one in conditions:
         if one.get("operator") == "matches" and isinstance(one.get("value"), str):
             with suppress(patterns.BadPattern):
-                found += patterns.compiled(one["value"]).programsize
+                found += patterns.compile_pattern(one["value"]).programsize
     return found
 
 
@@ -223,12 +223,12 @@ def _ordered(name: str, value: object, compare: Callable[[Any, Any], bool]) -> T
 
 
 def _version(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
-    limit = semver.parsed(value)
+    limit = semver.parse_version(value)
     if limit is None:
         raise BadCondition("the value is a version, as in '2.1.0'.")
 
     def test(context: Context) -> bool:
-        found = semver.parsed(context.get(name))
+        found = semver.parse_version(context.get(name))
         return found is not None and compare(found, limit)
 
     return test
@@ -257,7 +257,7 @@ def _text(name: str, value: object, operator: str) -> Test:
 
 def _matches(name: str, value: str) -> Test:
     try:
-        matched = patterns.compiled(value).fullmatch
+        matched = patterns.compile_pattern(value).fullmatch
     except patterns.BadPattern as error:
         raise BadCondition(str(error)) from error
 

@@ -34,7 +34,7 @@ class Pattern(Protocol):
 
 
 @lru_cache(maxsize=4096)
-def compiled(text: str) -> Pattern:
+def compile_pattern(text: str) -> Pattern:
     """`text` as a regular expression. Raises BadPattern."""
     if len(text) > MOST_PATTERN:
         raise BadPattern(f"A pattern may have at most {MOST_PATTERN} characters.")

@@ -11,7 +11,7 @@ Version = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
 _RELEASE = ((2, 0, ""),)
 
 
-def parsed(text: object) -> Version | None:
+def parse_version(text: object) -> Version | None:
     """What sorts as the version does; None: `text` is none. '2' and '2.1' are fine."""
     if not isinstance(text, str) or (found := _VERSION.fullmatch(text)) is None:
         return None

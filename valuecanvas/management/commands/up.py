@@ -82,7 +82,9 @@ def own_ports() -> dict[str, int]:
         LOCAL_MODEL: settings.LOCAL_MODEL_URL,
         DEMO_PROVIDER: settings.DEMO_PROVIDER_URL,
     }
-    chosen = {ports.url(port): port for port in ports.chosen(settings.VAR_DIR).values()}
+    chosen = {
+        ports.url(port): port for port in ports.choose_ports(settings.VAR_DIR).values()
+    }
     return {name: chosen[url] for name, url in configured.items() if url in chosen}
 
 
