@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class FlagActor:
     """A user, an API key (`name` is 'key vc-…'), a command, or the schedule."""
 
     name: str
@@ -19,9 +19,9 @@ class Actor:
     issuer: str = ""
 
 
-def of_user(user: User) -> Actor:
-    return Actor(user.get_username(), user)
+def of_user(user: User) -> FlagActor:
+    return FlagActor(user.get_username(), user)
 
 
-COMMAND = Actor("command line", trusted=True)
-FIRST_RUN = Actor("first run", trusted=True)
+COMMAND = FlagActor("command line", trusted=True)
+FIRST_RUN = FlagActor("first run", trusted=True)

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 
 # Of a flag's document what no caller is answered by.
 _TOLD = frozenset({"note", "purpose", "tags", "owner", "expires_on"})
@@ -14,13 +14,15 @@ _TOLD = frozenset({"note", "purpose", "tags", "owner", "expires_on"})
 _SAFE = {"killed": True, "archived": True, "enabled": False}
 
 
-def check(before: Mapping[str, Any], after: Mapping[str, Any], actor: Actor) -> None:
+def check(
+    before: Mapping[str, Any], after: Mapping[str, Any], actor: FlagActor
+) -> None:
     """Of any change to such a flag that callers may notice. Raises NotPermitted."""
     if _leads(after) and any(_counts(name, before, after) for name in after):
         _require(actor)
 
 
-def check_planned(flag: Mapping[str, Any], actor: Actor) -> None:
+def check_planned(flag: Mapping[str, Any], actor: FlagActor) -> None:
     """As `check`, for a change that is to come. Raises NotPermitted."""
     if _leads(flag):
         _require(actor)
@@ -37,7 +39,7 @@ def _counts(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> b
     return bool(before.get(name) != after[name])
 
 
-def _require(actor: Actor) -> None:
+def _require(actor: FlagActor) -> None:
     """Prompts are another app's: the wiring names who knows their rights."""
-    require: Callable[[Actor], None] = import_string(settings.FLAGS_LABEL_RIGHT)
+    require: Callable[[FlagActor], None] = import_string(settings.FLAGS_LABEL_RIGHT)
     require(actor)

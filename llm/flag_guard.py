@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 from prompts.rendering.label_names import PRODUCTION
 from prompts.services import actor as movers
 from valuecanvas.core.errors import NotPermitted
@@ -11,7 +11,7 @@ SCOPE, RIGHT = "prompts:publish", "prompts.publish_prompt"
 _WHAT = "This flag leads callers to another version of their prompts: saving it"
 
 
-def require_publish(actor: Actor) -> None:
+def require_publish(actor: FlagActor) -> None:
     """For a flag with a prompt label, which is given to those who ask for production.
 
     Raises NotPermitted unless `actor` may move that label.
@@ -23,9 +23,9 @@ def require_publish(actor: Actor) -> None:
             raise NotPermitted(
                 f"{_WHAT} needs a key with the scope '{SCOPE}'.", code="missing_scope"
             )
-        mover = replace(movers.Actor.of_key("", actor.issuer), name=actor.name)
+        mover = replace(movers.PromptActor.of_key("", actor.issuer), name=actor.name)
     elif actor.user is not None and actor.user.has_perm(RIGHT):
-        mover = movers.Actor.of(actor.user)
+        mover = movers.PromptActor.of(actor.user)
     else:
         raise NotPermitted(f"{_WHAT} needs the right '{RIGHT}'.")
     if not movers.may_move(mover, PRODUCTION):

@@ -38,7 +38,7 @@ from llm.pipeline import Pipeline
 from llm.providers.key_probe import KeyProbe
 from llm.resolve.resolver import Resolver
 from llm.settlement.event_rows import EventRows
-from llm.settlement.exposures import Exposures
+from llm.settlement.exposures import ExposureCounts
 from llm.settlement.settlement import Settlement
 from llm.upstream import http
 from llm.upstream.failover import Failover
@@ -70,7 +70,7 @@ class Runtime:
     heir: JournalRecovery
     flights: SharedCalls
     limiter: Limiter
-    exposures: Exposures
+    exposures: ExposureCounts
     keeper: DiskWriter
     reader: FreeReads
     room: LoadLimit
@@ -124,7 +124,7 @@ async def start() -> Runtime:
     tokenizer.load()
     flights = SharedCalls(store, cache, settings.REDIS_URL, journal.name)
     flights.start()
-    exposures = Exposures(db)
+    exposures = ExposureCounts(db)
     exposures.start()
     committed = CommittedConfig(config, ledger)
     authentication = Authentication(callers)

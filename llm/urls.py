@@ -2,23 +2,23 @@
 
 from django.urls import path
 
-from llm.views.chat import ChatCompletions, Embeddings, Responses
+from llm.views.chat import ChatCompletions, EmbeddingsView, ResponsesView
 from llm.views.complete import Complete
 from llm.views.feedback import FeedbackView
-from llm.views.health import Health
+from llm.views.health import HealthView
 from llm.views.models import ModelDetail, ModelList
 from llm.views.ofrep import EvaluateFlag, EvaluateFlags
 from llm.views.prompt_fetch import FetchPrompt
 
 urlpatterns = [
     path("v1/chat/completions", ChatCompletions.as_view()),
-    path("v1/embeddings", Embeddings.as_view()),
-    path("v1/responses", Responses.as_view()),
+    path("v1/embeddings", EmbeddingsView.as_view()),
+    path("v1/responses", ResponsesView.as_view()),
     path("v1/feedback", FeedbackView.as_view()),
     path("v1/models", ModelList.as_view()),
     path("v1/models/<path:name>", ModelDetail.as_view()),
     path("api/llm/complete", Complete.as_view()),
-    path("api/llm/health", Health.as_view()),
+    path("api/llm/health", HealthView.as_view()),
     path("ofrep/v1/evaluate/flags", EvaluateFlags.as_view()),
     path("ofrep/v1/evaluate/flags/<str:key>", EvaluateFlag.as_view()),
     path("api/prompts/<str:key>/fetch", FetchPrompt.as_view()),

@@ -12,7 +12,7 @@ from prompts.experiments import targeting
 from prompts.experiments.targeting import Condition
 from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollout
 from prompts.models.experiment import ExperimentState
-from prompts.models.prompt import Kind
+from prompts.models.prompt import PromptKind
 from prompts.models.rollout import LIVE
 from prompts.rendering import grammar, variables
 from prompts.rendering.grammar import Template
@@ -23,7 +23,7 @@ Keys = Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ParsedVersion:
     """What a version says, parsed: a template for each message, and its variables."""
 
     messages: tuple[tuple[str, Template], ...]
@@ -47,10 +47,10 @@ class VersionFacts:
     model: str
     parameters_json: str = field(repr=False)
     digest: str
-    _words: Words | None = field(default=None, repr=False)
+    _words: ParsedVersion | None = field(default=None, repr=False)
 
     @property
-    def words(self) -> Words:
+    def words(self) -> ParsedVersion:
         """Parsed at the first use and kept: most versions are never asked for."""
         if self._words is None:
             self._words = read_words(
@@ -93,7 +93,7 @@ class PromptFacts:
 
     @property
     def is_chat(self) -> bool:
-        return self.kind == Kind.CHAT
+        return self.kind == PromptKind.CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def read_words(
     messages: Iterable[Mapping[str, Any]],
     declared: Iterable[Mapping[str, Any]],
     parameters: Mapping[str, Any],
-) -> Words:
+) -> ParsedVersion:
     """A version's fields, parsed. Without messages the template is the user's.
 
     A name in the words that isn't declared is a variable that must be given.
@@ -135,7 +135,7 @@ def read_words(
     for _, words in parsed:
         for name in words.names:
             known.setdefault(name, Declared(name))
-    return Words(parsed, tuple(known.values()), parameters)
+    return ParsedVersion(parsed, tuple(known.values()), parameters)
 
 
 def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:

@@ -21,7 +21,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SamplePrompt:
     """Its newest version is in production."""
 
     key: str
@@ -40,7 +40,7 @@ _INDUSTRY = {
 }
 
 SAMPLES = (
-    Sample(
+    SamplePrompt(
         "style.plain",
         "text",
         "shared",
@@ -53,7 +53,7 @@ SAMPLES = (
             ),
         ],
     ),
-    Sample(
+    SamplePrompt(
         "canvas.generate",
         "text",
         "canvas",
@@ -83,7 +83,7 @@ SAMPLES = (
             ),
         ],
     ),
-    Sample(
+    SamplePrompt(
         "support.answer",
         "chat",
         "support",
@@ -125,7 +125,7 @@ def add() -> list[str]:
     return [sample.key for sample in made]
 
 
-def _add(sample: Sample) -> None:
+def _add(sample: SamplePrompt) -> None:
     actor = services.GATEWAY
     prompt = services.create_prompt(
         key=sample.key,

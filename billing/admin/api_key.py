@@ -27,7 +27,7 @@ from valuecanvas.core.admin.filters import ConditionFilter
 KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
 
 
-class StateFilter(ConditionFilter):
+class KeyStateFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
 
@@ -53,7 +53,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         "created_at",
     )
     list_select_related = ("customer",)
-    list_filter = (StateFilter,)
+    list_filter = (KeyStateFilter,)
     search_fields = ("name",)
     search_help_text = "A name, the part after vc-, or the whole id of a customer."
     autocomplete_fields = ("customer",)

@@ -14,7 +14,7 @@ NONE = "the program's own default"
 
 
 @dataclass(frozen=True, slots=True)
-class Exposures:
+class ExposureChart:
     """A span with its chart, and each variant with its count and share in percent."""
 
     span: str
@@ -27,7 +27,7 @@ class Exposures:
         return [(name, n, 100 * n / whole) for name, n in self.chart.series]
 
 
-def exposures(flag: str, asked: str) -> Exposures:
+def exposures(flag: str, asked: str) -> ExposureChart:
     """Of the flag with that name over a span, else the usual one."""
     span = charts.choose_span(asked)
     step = dt.timedelta(hours=STEPS[span])
@@ -42,7 +42,7 @@ def exposures(flag: str, asked: str) -> Exposures:
         title="{name}: {count:,}",
         rest="others",
     )
-    return Exposures(span, drawn, now)
+    return ExposureChart(span, drawn, now)
 
 
 def _floor(at: dt.datetime, step: dt.timedelta) -> dt.datetime:

@@ -13,7 +13,7 @@ UNUSED_AFTER = dt.timedelta(days=30)
 _PASSING = (Purpose.RELEASE, Purpose.EXPERIMENT)
 
 
-class StateFilter(ConditionFilter):
+class FlagStateFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
     usual = Q(archived=False)

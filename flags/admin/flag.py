@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from flags import exposure, services
 from flags.admin import rights
-from flags.admin.filters import StaleFilter, StateFilter, stale_names
+from flags.admin.filters import FlagStateFilter, StaleFilter, stale_names
 from flags.admin.flag_state import badge
 from flags.admin.history import ExposuresFragment, RevertPage
 from flags.admin.rights import actor_of
@@ -32,16 +32,16 @@ from flags.admin.rules import (
 from flags.admin.schedule import CancelPage
 from flags.admin.switches import (
     SWITCHES,
-    Archive,
-    Disable,
-    Enable,
-    Kill,
-    Revive,
+    ArchivePage,
+    DisablePage,
+    EnablePage,
+    KillPage,
+    RevivePage,
     for_several,
 )
 from flags.admin.tester import TesterFragment
-from flags.admin.workspace import DetailsPage, WorkspaceAdmin
-from flags.models import ChangeState, Flag, Kind, Rule, ScheduledChange
+from flags.admin.workspace import FlagDetailsPage, FlagWorkspaceAdmin
+from flags.models import ChangeState, Flag, FlagKind, Rule, ScheduledChange
 from flags.wording.listing import is_expired
 from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.templatetags.figures import ago
@@ -75,7 +75,7 @@ class NewFlagForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
-        if given.get("kind") == Kind.BOOLEAN or given.get("percent") is None:
+        if given.get("kind") == FlagKind.BOOLEAN or given.get("percent") is None:
             return given
         if given["percent"] != 100:
             self.add_error(
@@ -86,9 +86,9 @@ class NewFlagForm(forms.ModelForm):
 
 
 @admin.register(Flag)
-class FlagAdmin(WorkspaceAdmin):
+class FlagAdmin(FlagWorkspaceAdmin):
     pages = (
-        DetailsPage,
+        FlagDetailsPage,
         *SWITCHES,
         AddRulePage,
         RulePreview,
@@ -112,7 +112,7 @@ class FlagAdmin(WorkspaceAdmin):
     list_display_links = ("named",)
     list_select_related = ("owner",)
     list_filter = (
-        StateFilter,
+        FlagStateFilter,
         StaleFilter,
         ("purpose", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -122,7 +122,9 @@ class FlagAdmin(WorkspaceAdmin):
     list_before_template = "admin/flags/flag/chips.html"
     autocomplete_fields = ("owner",)
     ordering = ("name",)
-    actions = tuple(map(for_several, (Enable, Disable, Kill, Revive, Archive)))
+    actions = tuple(
+        map(for_several, (EnablePage, DisablePage, KillPage, RevivePage, ArchivePage))
+    )
     fieldsets = (fieldset(None, *FIELDS),)
     save_and_continue = False
     delete_many = False  # one by one, on a page that asks why

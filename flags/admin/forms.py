@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin.section import Section
 from flags.documents import integrity
 from flags.models import Flag, Purpose
@@ -45,7 +45,7 @@ class PercentForm(Section):
     def seen(flag: Flag) -> dict[str, Any]:
         return {"percent": f"{flag.share / 100:g}"}
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         percent = self.cleaned_data["percent"]
         services.set_percent(self.flag, percent, **self.said(actor))
         return f"{self.flag.name} now goes to {percent:g} % of users."
@@ -120,7 +120,7 @@ class AudienceForm(Section):
             "groups": [group.pk for group in flag.groups.all()],
         }
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         changes = {
             **{name: given[name] for name in self._plain},
@@ -164,12 +164,12 @@ class NeedsForm(Section):
         rows = Flag.objects.filter(archived=False).exclude(pk=self.flag.pk)
         return list(rows.order_by("name").values_list("name", flat=True)[:500])
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         services.set_prerequisites(self.flag, self.rows(), **self.said(actor))
         return "What it needs is saved."
 
 
-class DetailsForm(Section):
+class FlagDetailsForm(Section):
     """What is for people, and what is rarely changed."""
 
     key = "details"
@@ -218,12 +218,12 @@ class DetailsForm(Section):
     @staticmethod
     def seen(flag: Flag) -> dict[str, Any]:
         return {
-            **{name: getattr(flag, name) for name in DetailsForm._plain},
+            **{name: getattr(flag, name) for name in FlagDetailsForm._plain},
             "owner": flag.owner_id,
             "expires_on": flag.expires_on,
         }
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         changes = {
             **{name: given[name] for name in self._plain},

@@ -9,10 +9,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin.forms import variant_choices
 from flags.admin.section import Section
-from flags.models import Flag, Kind, Rule
+from flags.models import Flag, FlagKind, Rule
 from flags.wording import words
 from valuecanvas.core.admin.forms import PercentField, hundredths
 from valuecanvas.core.targeting.conditions import check_conditions
@@ -27,7 +27,7 @@ _COLUMNS = ("attribute", "operator", "type", "value")
 
 
 @dataclass(slots=True)
-class Row:
+class ConditionRow:
     """One condition, as it was entered."""
 
     attribute: str = ""
@@ -76,10 +76,10 @@ class Row:
 
 
 _TYPED = ("equals", "not_equals", "gt", "gte", "lt", "lte", "contains", "not_contains")
-_READ: Mapping[str, Callable[[Row, str], Any]] = {
+_READ: Mapping[str, Callable[[ConditionRow, str], Any]] = {
     TEXT: lambda row, text: text,
-    NUMBER: Row._number,
-    BOOLEAN: Row._boolean,
+    NUMBER: ConditionRow._number,
+    BOOLEAN: ConditionRow._boolean,
 }
 
 
@@ -108,23 +108,23 @@ class RuleForm(Section):
     ) -> None:
         self.rule = rule
         super().__init__(flag, data, _seen(rule))
-        plain = flag.kind == Kind.BOOLEAN and not flag.allocation
+        plain = flag.kind == FlagKind.BOOLEAN and not flag.allocation
         empty = "on" if plain else "What the weights say"
         choices = variant_choices(flag, empty)
         self.fields["variant"].choices = choices
         self.rows = list(self._rows())
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[ConditionRow]:
         if self.is_bound:
             columns = [self.data.getlist(f"when_{name}") for name in _COLUMNS]
             for cells in zip(*columns, strict=False):
-                row = Row(*cells)
+                row = ConditionRow(*cells)
                 if row.attribute.strip() or row.value.strip():
                     yield row
         elif self.rule is not None:
             yield from map(_row, self.rule.conditions)
         else:
-            yield Row()
+            yield ConditionRow()
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -149,7 +149,7 @@ class RuleForm(Section):
         self.is_valid()
         return words.rule(self.document()) if "conditions" in self.cleaned_data else ""
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         if self.rule is None:
             services.add_rule(self.flag, self.document(), **self.said(actor))
             return "The rule is added. It is the last one: move it up if it is to win."
@@ -162,7 +162,7 @@ class OrderForm(Section):
 
     key = "rules"
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given = self.data.getlist("order")
         if not all(one.isdecimal() for one in given):
             raise ValidationError("Reload the page: a rule has gone.")
@@ -185,11 +185,11 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in found if part.strip()]
 
 
-def _row(one: Mapping[str, Any]) -> Row:
+def _row(one: Mapping[str, Any]) -> ConditionRow:
     value = one["value"]
     some = value if isinstance(value, list) else [value]
     kinds = {_kind(each) for each in some}
-    row = Row(one["attribute"], one["operator"], min(kinds, default=TEXT))
+    row = ConditionRow(one["attribute"], one["operator"], min(kinds, default=TEXT))
     if len(kinds) > 1:
         row.type = TEXT
         row.faults.append(

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 
 from flags import services
-from flags.admin.rule_form import TYPES, USUAL, OrderForm, Row, RuleForm
+from flags.admin.rule_form import TYPES, USUAL, ConditionRow, OrderForm, RuleForm
 from flags.admin.section import FlagPage
 from flags.admin.status import rule_text
 from flags.models import Flag, Rule
@@ -36,7 +36,7 @@ class AddRulePage(FlagPage):
             "types": TYPES,
             "rule": self.rule,
             "operators": words.OPERATORS,
-            "blank": Row(),
+            "blank": ConditionRow(),
             "usual": USUAL,
         }
 

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin.section import Section
 from flags.models import ChangeKind, Flag
 from flags.wording import words
@@ -84,7 +84,7 @@ class ChangeForm(Section):
             )
         return found
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         made = services.schedule(
             self.flag,
@@ -114,7 +114,7 @@ class RampForm(Section):
     to = PercentField(label="Until, in percent", initial=100)
     start = moment(label="First step at, UTC")
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         every = dt.timedelta(**{given["unit"]: given["number"]})
         made = services.ramp(

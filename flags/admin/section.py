@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.http import HttpResponse
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin.rights import actor_of
 from flags.admin.status import winner
 from flags.models import Flag
@@ -39,11 +39,11 @@ class Section(ReasonForm):
         """What the fields begin with."""
         return {}
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         """Do it, and say so. Raises Conflict and ValidationError."""
         raise NotImplementedError
 
-    def said(self, actor: Actor) -> dict[str, Any]:
+    def said(self, actor: FlagActor) -> dict[str, Any]:
         """What every service wants to know."""
         return {
             "actor": actor,
@@ -61,7 +61,7 @@ class FlagPage(ConfirmPage):
     anchor = "rules"
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> FlagActor:
         return actor_of(self.request)
 
     def expected(self) -> int:

@@ -38,7 +38,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FlagNote:
     """An event as a sentence, with what it changed."""
 
     event: FlagEvent
@@ -48,14 +48,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class FlagStatus:
     """Everything of one flag but its forms."""
 
     flag: Flag
     rules: tuple[RuleLine, ...]
     coming: tuple[Step, ...]
     past: tuple[Step, ...]
-    events: tuple[Told, ...]
+    events: tuple[FlagNote, ...]
     seen_at: dt.datetime | None
     expired: bool
     stale: str
@@ -66,7 +66,7 @@ class Status:
         return flag.enabled and not flag.killed and flag.everyone is not False
 
 
-def status(flag: Flag, *, all_events: bool = False) -> Status:
+def status(flag: Flag, *, all_events: bool = False) -> FlagStatus:
     """Read it all, by the same number of queries whatever there is."""
     now = timezone.now()
     changes = flag.schedule.order_by("at", "pk")
@@ -74,7 +74,7 @@ def status(flag: Flag, *, all_events: bool = False) -> Status:
     past = changes.exclude(state=ChangeState.PENDING).order_by("-applied_at", "-pk")
     events = flag.events.order_by("-id")
     some = events[:200] if all_events else events[:EVENTS]
-    return Status(
+    return FlagStatus(
         flag=flag,
         rules=tuple(
             RuleLine(one, rule_text(one)) for one in flag.rules.order_by("order")
@@ -88,8 +88,8 @@ def status(flag: Flag, *, all_events: bool = False) -> Status:
     )
 
 
-def describe_event(event: FlagEvent) -> Told:
-    return Told(
+def describe_event(event: FlagEvent) -> FlagNote:
+    return FlagNote(
         event,
         _sentence(event),
         words.tone(event),
@@ -139,7 +139,7 @@ def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
     return [_step(some) for some in ramps.values()]
 
 
-def winner(flag: Flag) -> Told | None:
+def winner(flag: Flag) -> FlagNote | None:
     """The change that came first."""
     event = flag.events.order_by("-id").select_related("actor").first()
     return describe_event(event) if event else None

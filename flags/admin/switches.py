@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin import rights
 from flags.admin.rights import actor_of
 from flags.models import Flag
@@ -56,7 +56,7 @@ class SwitchPage(ConfirmPage):
         return form
 
     @classmethod
-    def switch(cls, flag: Flag, form: ReasonForm, actor: Actor) -> None:
+    def switch(cls, flag: Flag, form: ReasonForm, actor: FlagActor) -> None:
         """Do it to one. Raises REFUSALS."""
         said: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         seen = form.cleaned_data["expected"]
@@ -90,7 +90,7 @@ class SwitchPage(ConfirmPage):
         return reverse(FLAGS) if listed else super().back()
 
 
-class Enable(SwitchPage):
+class EnablePage(SwitchPage):
     name = "enable"
     verb = "Turn on"
     done_as = "on"
@@ -98,7 +98,7 @@ class Enable(SwitchPage):
     service = staticmethod(services.enable)
 
 
-class Disable(SwitchPage):
+class DisablePage(SwitchPage):
     name = "disable"
     verb = "Turn off"
     done_as = "off"
@@ -110,9 +110,9 @@ class Disable(SwitchPage):
     always = True
 
 
-class Kill(SwitchPage):
+class KillPage(SwitchPage):
     name = "kill"
-    verb = "Kill"
+    verb = "KillPage"
     done_as = "killed"
     text = (
         "From the next request on everybody gets what is set for “while off”, "
@@ -126,9 +126,9 @@ class Kill(SwitchPage):
     always = True
 
 
-class Revive(SwitchPage):
+class RevivePage(SwitchPage):
     name = "revive"
-    verb = "Revive"
+    verb = "RevivePage"
     done_as = "alive again"
     text = (
         "It goes on where it was before it was killed. What was scheduled then "
@@ -138,9 +138,9 @@ class Revive(SwitchPage):
     right = rights.KILL
 
 
-class Archive(SwitchPage):
+class ArchivePage(SwitchPage):
     name = "archive"
-    verb = "Archive"
+    verb = "ArchivePage"
     done_as = "archived"
     text = (
         "Programs that ask for it get their own default from the next request on. "
@@ -150,7 +150,7 @@ class Archive(SwitchPage):
     danger = True
 
 
-class Restore(SwitchPage):
+class RestorePage(SwitchPage):
     name = "restore"
     verb = "Bring back"
     done_as = "in use again"
@@ -174,7 +174,15 @@ class Delete(SwitchPage):
         return reverse(FLAGS)
 
 
-SWITCHES = (Enable, Disable, Kill, Revive, Archive, Restore, Delete)
+SWITCHES = (
+    EnablePage,
+    DisablePage,
+    KillPage,
+    RevivePage,
+    ArchivePage,
+    RestorePage,
+    Delete,
+)
 
 
 def for_several(page: type[SwitchPage]) -> Any:

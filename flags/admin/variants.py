@@ -10,18 +10,18 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.admin.forms import variant_choices
 from flags.admin.section import Section
 from flags.documents.validation import check_value
-from flags.models import Flag, Kind
+from flags.models import Flag, FlagKind
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 _COLUMNS = ("name", "value", "weight", "label", "model", "parameters", "description")
 
 
 @dataclass(slots=True)
-class Row:
+class VariantRow:
     """One variant, as it was entered."""
 
     name: str = ""
@@ -51,9 +51,9 @@ class Row:
         return found
 
     def _value(self, kind: str) -> Any:
-        if kind == Kind.STRING:
+        if kind == FlagKind.STRING:
             return self.value
-        if kind == Kind.BOOLEAN:
+        if kind == FlagKind.BOOLEAN:
             return self.value == "true"
         found = self._json("Value", self.value)
         if found is not None and (fault := check_value(kind, found)):
@@ -105,7 +105,7 @@ class VariantsForm(Section):
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
         super().__init__(flag, data, initial)
         self.rows = list(self._rows())
-        empty = "off" if flag.kind == Kind.BOOLEAN else "The program's own default"
+        empty = "off" if flag.kind == FlagKind.BOOLEAN else "The program's own default"
         known = variant_choices(flag, empty)
         names = {name for name, _ in known}
         extra = [(row.name, row.name) for row in self.rows if row.name not in names]
@@ -119,13 +119,13 @@ class VariantsForm(Section):
             "off_variant": flag.off_variant,
         }
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[VariantRow]:
         if not self.is_bound:
             yield from (_row(one) for one in self.flag.variants.order_by("pk"))
             return
         columns = [self.data.getlist(f"variant_{name}") for name in _COLUMNS]
         for cells in zip(*columns, strict=False):
-            row = Row(*cells)
+            row = VariantRow(*cells)
             if row.name.strip() or row.value.strip() not in ("", "true", "false"):
                 yield row
 
@@ -153,7 +153,7 @@ class VariantsForm(Section):
             )
         return self.cleaned_data
 
-    def apply(self, actor: Actor) -> str:
+    def apply(self, actor: FlagActor) -> str:
         given, before = self.cleaned_data, list(self.flag.variants.order_by("pk"))
         ends = {name: given[name] for name in ("default_variant", "off_variant")}
         rows, said = given["variants"], self.said(actor)
@@ -167,11 +167,11 @@ class VariantsForm(Section):
         return "The variants are saved."
 
 
-def _row(one: Any) -> Row:
+def _row(one: Any) -> VariantRow:
     effect = one.effect
     given = effect.get("parameters")
     shown = one.value if isinstance(one.value, str) else json.dumps(one.value)
-    return Row(
+    return VariantRow(
         name=one.name,
         value=shown,
         weight=f"{one.weight / 100:g}",

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 from flags.admin import rights
 from flags.admin.flag_state import badge
-from flags.admin.forms import AudienceForm, DetailsForm, NeedsForm, PercentForm
+from flags.admin.forms import AudienceForm, FlagDetailsForm, NeedsForm, PercentForm
 from flags.admin.rule_form import OrderForm
 from flags.admin.schedule_forms import ChangeForm, RampForm
 from flags.admin.section import FlagPage, Section
@@ -30,12 +30,12 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-class DetailsPage(FlagPage):
+class FlagDetailsPage(FlagPage):
     """Note, owner, expiry, tags and what is rarely changed."""
 
     name = "details"
     template = "admin/flags/flag/details.html"
-    form_class = DetailsForm
+    form_class = FlagDetailsForm
     anchor = "top"
 
     def __init__(self, *args: Any) -> None:
@@ -55,7 +55,7 @@ class SectionPage(FlagPage):
         return answer
 
 
-class WorkspaceAdmin(Admin):
+class FlagWorkspaceAdmin(Admin):
     """The change page of the admin of flags."""
 
     def change_view(

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.functional import cached_property
 
-from flags.actor import Actor, of_user
+from flags.actor import FlagActor, of_user
 from flags.api.shapes import ShownFlag
 from flags.models import Flag
 from valuecanvas.core.api.access import KeyUser, Need
@@ -27,11 +27,11 @@ class FlagEndpoint(Endpoint):
     """Knows the flag of its URL, and who acts."""
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> FlagActor:
         """Who is written into the audit."""
         user: Any = self.request.user
         if isinstance(user, KeyUser):
-            return Actor(str(user), scopes=user.scopes, issuer=user.issuer)
+            return FlagActor(str(user), scopes=user.scopes, issuer=user.issuer)
         return of_user(user)
 
     @cached_property

@@ -21,20 +21,22 @@ from flags.models import Flag, FlagEvent
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 
-class Filters(ListQuery):
+class FlagFilters(ListQuery):
     """The query of a list of flags."""
 
-    tag = s.CharField(required=False, max_length=40, help_text="Flags with this tag.")
+    tag = s.CharField(
+        required=False, max_length=40, help_text="FlagList with this tag."
+    )
     search = s.CharField(
         required=False, max_length=100, help_text="In the name and the note."
     )
 
 
-class Flags(FlagEndpoint):
+class FlagList(FlagEndpoint):
     """All flags by name."""
 
     @flag_operation(
-        "listFlags", "Flags", READ, query=Filters, paged_by="name", refusals=[]
+        "listFlags", "FlagList", READ, query=FlagFilters, paged_by="name", refusals=[]
     )
     def get(self, asked: dict[str, Any]) -> "QuerySet[Flag]":
         rows = narrow(Flag.objects.all(), asked, ("name", "note"))
@@ -68,7 +70,7 @@ class FlagDetail(FlagEndpoint):
         services.delete_flag(self.flag, actor=self.actor)
 
 
-class History(FlagEndpoint):
+class FlagHistory(FlagEndpoint):
     """Who did what, when and why; the newest first."""
 
     @flag_operation(

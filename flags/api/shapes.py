@@ -6,7 +6,7 @@ from django.utils import timezone
 from rest_framework import serializers as s
 
 from flags.documents import document
-from flags.models import ChangeKind, Flag, FlagEvent, Kind, Purpose, ScheduledChange
+from flags.models import ChangeKind, Flag, FlagEvent, FlagKind, Purpose, ScheduledChange
 from flags.wording import listing
 from valuecanvas.core.api.bodies import (
     Choice,
@@ -88,7 +88,7 @@ class Fields(StrictSerializer):
 
 class GivenFlag(Fields, GivenReason):
     name = s.CharField(max_length=100)
-    kind = Choice(Kind.choices, required=False)
+    kind = Choice(FlagKind.choices, required=False)
 
 
 class GivenEdit(Fields, Said):

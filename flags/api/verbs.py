@@ -51,10 +51,10 @@ class Archive(FlagEndpoint):
     post = post_verb("archive", "Archive a flag", services.archive)
 
 
-class Restore(FlagEndpoint):
+class RestoreFlag(FlagEndpoint):
     """Out of the archive, as it was."""
 
-    post = post_verb("restore", "Restore an archived flag", services.restore)
+    post = post_verb("restore", "RestoreFlag an archived flag", services.restore)
 
 
 class Kill(FlagEndpoint):

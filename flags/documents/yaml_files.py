@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import document
 from flags.documents.document import Document
 from flags.models import Flag
@@ -83,7 +83,7 @@ def parse_flags(text: str) -> list[Document]:
 
 
 def import_flags(
-    rows: Iterable[Document], *, actor: Actor, reason: str = "", dry: bool = False
+    rows: Iterable[Document], *, actor: FlagActor, reason: str = "", dry: bool = False
 ) -> Imported:
     """Make or edit each flag of `rows`, all or none; flags that are not named stay.
 
@@ -123,7 +123,7 @@ def _lines(before: Document | None, flag: Flag) -> list[str]:
     return ["new"] if before is None else lines(before, document.state(flag))
 
 
-def _one(row: Document, name: str, *, actor: Actor, reason: str) -> Flag:
+def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
     try:
         # YAML reads 2026-12-31 as a date.
         if row.get("expires_on"):

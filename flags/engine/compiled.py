@@ -30,13 +30,13 @@ MOST_DEPTH = 5
 TARGETING_KEY = "targetingKey"
 
 
-class Library(Protocol):
+class FlagSource(Protocol):
     """Where a flag finds those that it depends on."""
 
     def get(self, name: str) -> FlagFacts | None: ...
 
 
-class Answer(NamedTuple):
+class FlagAnswer(NamedTuple):
     """What a flag gave, and why. No `variant`: the caller's default."""
 
     variant: str
@@ -62,16 +62,16 @@ class Timeline:
     """The plans of a flag: as it is, and after each of its scheduled changes."""
 
     times: tuple[float, ...]
-    plans: tuple[Plan, ...]
+    plans: tuple[FlagPlan, ...]
 
-    def at(self, now: float | None) -> Plan:
+    def at(self, now: float | None) -> FlagPlan:
         """The plan that counts at `now`, Unix time; None: at this moment."""
         if not self.times:
             return self.plans[0]
         return self.plans[bisect_right(self.times, time.time() if now is None else now)]
 
 
-class Plan:
+class FlagPlan:
     """Decides in this order: kill switch, off, prerequisites, everyone, the named
     users, tiers and groups, rules, percentage, default.
     """
@@ -104,13 +104,13 @@ class Plan:
 
     def decide(
         self,
-        library: Library,
+        library: FlagSource,
         context: Context,
         default: Any,
         *,
         now: float | None = None,
         depth: int = 0,
-    ) -> Answer:
+    ) -> FlagAnswer:
         """What the caller of `context` gets. Never raises."""
         if self._fixed is not None:
             return self._serve(self._off, default, "DISABLED", self._fixed)
@@ -127,7 +127,7 @@ class Plan:
         return self._by_rules(context, default) or self._by_share(context, default)
 
     def _lacking(
-        self, library: Library, context: Context, now: float | None, depth: int
+        self, library: FlagSource, context: Context, now: float | None, depth: int
     ) -> str:
         """Which prerequisite is not met; empty: all are."""
         for name, wanted in self._prerequisites:
@@ -157,7 +157,7 @@ class Plan:
             return visitor.named_by(self._visitors)
         return ""
 
-    def _by_rules(self, context: Context, default: Any) -> Answer | None:
+    def _by_rules(self, context: Context, default: Any) -> FlagAnswer | None:
         for rule in self.rules:
             for test in rule.tests:
                 if not test(context):
@@ -168,7 +168,9 @@ class Plan:
                     return answer
         return None
 
-    def _by_rule(self, rule: _Rule, context: Context, default: Any) -> Answer | None:
+    def _by_rule(
+        self, rule: _Rule, context: Context, default: Any
+    ) -> FlagAnswer | None:
         """None: the caller is outside the rule's share."""
         at = None
         if rule.share < BUCKETS:
@@ -183,7 +185,7 @@ class Plan:
             context, default, reason, rule.why, variant=rule.variant, rule=rule.label, at=at
         )  # fmt: skip
 
-    def _by_share(self, context: Context, default: Any) -> Answer:
+    def _by_share(self, context: Context, default: Any) -> FlagAnswer:
         if self._share == 0:
             return self._serve(self._default, default, "DEFAULT", "Nothing matched.")
         if self._share == BUCKETS:
@@ -208,7 +210,7 @@ class Plan:
         variant: str = "",
         rule: str | None = None,
         at: int | None = None,
-    ) -> Answer:
+    ) -> FlagAnswer:
         """Serve `variant`; without one, what the weights say."""
         if variant or not self._allocation:
             return self._serve(
@@ -230,14 +232,14 @@ class Plan:
 
     def _serve(
         self, variant: str, default: Any, reason: str, why: str, **found: Any
-    ) -> Answer:
+    ) -> FlagAnswer:
         if variant in self._values:
-            return Answer(variant, self._values[variant], reason, why, **found)
-        return Answer("", default, reason, why, **found)
+            return FlagAnswer(variant, self._values[variant], reason, why, **found)
+        return FlagAnswer("", default, reason, why, **found)
 
-    def _nobody(self, default: Any) -> Answer:
+    def _nobody(self, default: Any) -> FlagAnswer:
         why = f"The caller has no '{self._sticky}' to decide by."
-        return Answer("", default, "ERROR", why, error="TARGETING_KEY_MISSING")
+        return FlagAnswer("", default, "ERROR", why, error="TARGETING_KEY_MISSING")
 
     def _subject(self, context: Context) -> str | None:
         found = context.get(self._sticky)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from flags.engine.compiled import Plan, Timeline
+from flags.engine.compiled import FlagPlan, Timeline
 from valuecanvas.core.targeting import bucketing
 from valuecanvas.core.targeting.bucketing import Allocation
 
@@ -78,12 +78,12 @@ class FlagFacts:
     @cached_property
     def timeline(self) -> Timeline:
         """Compiled once, and kept as long as these facts are."""
-        times, plans, facts = [], [Plan(self)], self
+        times, plans, facts = [], [FlagPlan(self)], self
         for change in sorted(self.schedule, key=lambda one: one.at):
             facts = apply_change(facts, change)
             times.append(change.at)
             # No change touches the rules.
-            plans.append(Plan(facts, plans[0].rules))
+            plans.append(FlagPlan(facts, plans[0].rules))
         return Timeline(tuple(times), tuple(plans))
 
     def compile(self) -> None:

@@ -2,7 +2,7 @@
 
 from flags.models.event import FlagEvent
 from flags.models.exposure import Exposure
-from flags.models.flag import Flag, Kind, Purpose
+from flags.models.flag import Flag, FlagKind, Purpose
 from flags.models.rule import Prerequisite, Rule
 from flags.models.schedule import ChangeKind, ChangeState, ScheduledChange
 from flags.models.variant import Variant
@@ -13,7 +13,7 @@ __all__ = [
     "ChangeState",
     "Flag",
     "FlagEvent",
-    "Kind",
+    "FlagKind",
     "Prerequisite",
     "Purpose",
     "Rule",

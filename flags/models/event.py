@@ -6,7 +6,7 @@ from django.db import models
 from flags.models.flag import Flag
 
 
-class Action(models.TextChoices):
+class FlagAction(models.TextChoices):
     CREATED = "created", "Created"
     EDITED = "edited", "Edited"
     ENABLED = "enabled", "Enabled"
@@ -32,7 +32,7 @@ class Action(models.TextChoices):
 
 
 def actions() -> list[tuple[str, str]]:
-    return Action.choices
+    return FlagAction.choices
 
 
 class FlagEvent(models.Model):

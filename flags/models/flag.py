@@ -30,7 +30,7 @@ NAME = RegexValidator(
 STICKY = "targetingKey"
 
 
-class Kind(models.TextChoices):
+class FlagKind(models.TextChoices):
     BOOLEAN = "boolean", "On or off"
     STRING = "string", "Text"
     NUMBER = "number", "Number"
@@ -38,7 +38,7 @@ class Kind(models.TextChoices):
 
 
 def kinds() -> list[tuple[str, str]]:
-    return Kind.choices
+    return FlagKind.choices
 
 
 class Purpose(models.TextChoices):
@@ -52,7 +52,7 @@ def purposes() -> list[tuple[str, str]]:
     return Purpose.choices
 
 
-class Flags(FlagManager):
+class TeamFlagManager(FlagManager):
     """Waffle's manager, whose bulk writes bump the epoch."""
 
     def get_queryset(self) -> ConfigQuerySet:
@@ -86,7 +86,7 @@ class Flag(ConfigModel, AbstractUserFlag):
     kind = models.CharField(
         max_length=7,
         choices=kinds,
-        default=Kind.BOOLEAN,
+        default=FlagKind.BOOLEAN,
         help_text="What its values are. Never changes.",
     )
     enabled = models.BooleanField(
@@ -176,7 +176,7 @@ class Flag(ConfigModel, AbstractUserFlag):
         default=0, editable=False, help_text="How often it was changed."
     )
 
-    objects: ClassVar[Any] = Flags()
+    objects: ClassVar[Any] = TeamFlagManager()
 
     class Meta(AbstractUserFlag.Meta):
         abstract = False

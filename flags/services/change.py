@@ -10,17 +10,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from flags import guard
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import document, integrity, limits
 from flags.documents.document import Document
 from flags.models import ChangeState, Flag, FlagEvent
-from flags.models.event import Action
+from flags.models.event import FlagAction
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.json_numbers import differ
 
 
 @dataclass
-class Change:
+class FlagChange:
     """A change under way; `flag` is locked. `details` go into the event."""
 
     flag: Flag
@@ -46,13 +46,13 @@ class Change:
 @contextmanager
 def flag_change(
     flag: Flag,
-    action: Action,
+    action: FlagAction,
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
     checked: bool = True,
-) -> Iterator[Change]:
+) -> Iterator[FlagChange]:
     """Change `flag` inside; it is saved at the end, with one event, if it differs.
 
     Not `checked`: what must not fail because of something else that is wrong with it.
@@ -61,7 +61,7 @@ def flag_change(
         locked = lock(flag)
         if expected is not None and locked.revision != expected:
             raise conflict(locked)
-        change = Change(locked, document.state(locked))
+        change = FlagChange(locked, document.state(locked))
         yield change
         if checked:
             integrity.check(locked)
@@ -76,7 +76,12 @@ def flag_change(
 
 
 def record(
-    change: Change, action: Action, *, after: Document, actor: Actor, reason: str
+    change: FlagChange,
+    action: FlagAction,
+    *,
+    after: Document,
+    actor: FlagActor,
+    reason: str,
 ) -> None:
     """Write the event of `change`."""
     FlagEvent.objects.create(

@@ -2,15 +2,15 @@
 
 from django.core.exceptions import ValidationError
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import document
 from flags.models import Flag, FlagEvent
-from flags.models.event import Action
+from flags.models.event import FlagAction
 from flags.services.change import flag_change
 
 
 def revert(
-    event: FlagEvent, *, actor: Actor, reason: str = "", expected: int | None = None
+    event: FlagEvent, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Make the flag again what it was right after `event`.
 
@@ -22,7 +22,7 @@ def revert(
     kept = {*document.EDITABLE, "allocation"}
     wanted = {name: value for name, value in event.after.items() if name in kept}
     with flag_change(
-        event.flag, Action.REVERTED, actor=actor, reason=reason, expected=expected
+        event.flag, FlagAction.REVERTED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply(wanted)
         change.cancel_pending()

@@ -8,34 +8,36 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from flags import guard
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import document, integrity, limits
-from flags.models import Flag, Kind
-from flags.models.event import Action
-from flags.services.change import Change, conflict, flag_change, lock, record
+from flags.models import Flag, FlagKind
+from flags.models.event import FlagAction
+from flags.services.change import FlagChange, conflict, flag_change, lock, record
 
 
 def create_flag(
     wanted: Mapping[str, Any],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     protected: bool = False,
-    action: Action = Action.CREATED,
+    action: FlagAction = FlagAction.CREATED,
 ) -> Flag:
     """A new flag of a document as `document.exported` gives; only `name` is needed.
 
     Flags that are not boolean begin with 100 %: their weights decide.
     """
     document.check_names(wanted, also=(*document.FIXED, "allocation"))
-    flag = Flag(name=str(wanted.get("name", "")), kind=wanted.get("kind", Kind.BOOLEAN))
-    if flag.kind != Kind.BOOLEAN:
+    flag = Flag(
+        name=str(wanted.get("name", "")), kind=wanted.get("kind", FlagKind.BOOLEAN)
+    )
+    if flag.kind != FlagKind.BOOLEAN:
         flag.percent = Decimal(100)
     flag.protected = protected
     with transaction.atomic():
         flag.full_clean()
         _insert(flag)
-        change = Change(flag, document.state(flag))
+        change = FlagChange(flag, document.state(flag))
         change.apply(dict(wanted))
         integrity.check(flag)
         flag.revision = 1
@@ -62,10 +64,10 @@ def edit_flag(
     flag: Flag,
     changes: Mapping[str, Any],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
-    action: Action = Action.EDITED,
+    action: FlagAction = FlagAction.EDITED,
 ) -> Flag:
     """Set what `changes` names, a part of a document as `document.state` gives.
 
@@ -86,24 +88,30 @@ def flag_percent(before: document.Document) -> Decimal | None:
     return None if found is None else document.percent(found)
 
 
-def import_flag(wanted: Mapping[str, Any], *, actor: Actor, reason: str = "") -> Flag:
+def import_flag(
+    wanted: Mapping[str, Any], *, actor: FlagActor, reason: str = ""
+) -> Flag:
     """Make the flag `wanted["name"]`, or edit it to be so; a second time does nothing."""
     flag = Flag.objects.filter(name=wanted.get("name")).first()
     if flag is None:
-        return create_flag(wanted, actor=actor, reason=reason, action=Action.IMPORTED)
+        return create_flag(
+            wanted, actor=actor, reason=reason, action=FlagAction.IMPORTED
+        )
     if wanted.get("kind", flag.kind) != flag.kind:
         raise ValidationError({"kind": f"It is {flag.kind}, and stays so."})
     changes = {k: v for k, v in wanted.items() if k not in document.FIXED}
-    return edit_flag(flag, changes, actor=actor, reason=reason, action=Action.IMPORTED)
+    return edit_flag(
+        flag, changes, actor=actor, reason=reason, action=FlagAction.IMPORTED
+    )
 
 
 def archive(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Whoever asks for it gets their own default; its scheduled changes are cancelled."""
     with flag_change(
         flag,
-        Action.ARCHIVED,
+        FlagAction.ARCHIVED,
         actor=actor,
         reason=reason,
         expected=expected,
@@ -116,18 +124,18 @@ def archive(
 
 
 def restore(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Take it out of the archive."""
     with flag_change(
-        flag, Action.RESTORED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.RESTORED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.archived = False
     return change.flag
 
 
 def delete_flag(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> None:
     """Delete it for good; its events stay."""
     with transaction.atomic():
@@ -135,9 +143,9 @@ def delete_flag(
         if expected is not None and locked.revision != expected:
             raise conflict(locked)
         _refuse_needed(locked, "deleted")
-        change = Change(locked, document.state(locked))
+        change = FlagChange(locked, document.state(locked))
         locked.revision += 1
-        record(change, Action.DELETED, after={}, actor=actor, reason=reason)
+        record(change, FlagAction.DELETED, after={}, actor=actor, reason=reason)
         locked.delete()
 
 

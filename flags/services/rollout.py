@@ -7,20 +7,20 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import parts
 from flags.documents.document import percent as checked_percent
 from flags.models import Flag
-from flags.models.event import Action
-from flags.services.change import Change, flag_change
+from flags.models.event import FlagAction
+from flags.services.change import FlagChange, flag_change
 
 
 def enable(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Let its rules and percentage count."""
     with flag_change(
-        flag, Action.ENABLED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.ENABLED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.enabled = True
         # Waffle's "off for everyone" would go on hiding it.
@@ -30,12 +30,12 @@ def enable(
 
 
 def disable(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Give everyone the off variant."""
     with flag_change(
         flag,
-        Action.DISABLED,
+        FlagAction.DISABLED,
         actor=actor,
         reason=reason,
         expected=expected,
@@ -45,13 +45,13 @@ def disable(
     return change.flag
 
 
-def kill(flag: Flag, *, actor: Actor, reason: str = "") -> Flag:
+def kill(flag: Flag, *, actor: FlagActor, reason: str = "") -> Flag:
     """Give everyone the off variant, whatever else it says, until it is revived.
 
     Its scheduled changes are cancelled. A killed flag stays as it is.
     """
     with flag_change(
-        flag, Action.KILLED, actor=actor, reason=reason, checked=False
+        flag, FlagAction.KILLED, actor=actor, reason=reason, checked=False
     ) as change:
         if not change.flag.killed:
             change.flag.killed_at = timezone.now()
@@ -62,11 +62,11 @@ def kill(flag: Flag, *, actor: Actor, reason: str = "") -> Flag:
 
 
 def revive(
-    flag: Flag, *, actor: Actor, reason: str = "", expected: int | None = None
+    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
     """Undo `kill`: the flag goes on where it was."""
     with flag_change(
-        flag, Action.REVIVED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.REVIVED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.killed_at = None
         change.flag.killed_by = change.flag.killed_reason = ""
@@ -77,7 +77,7 @@ def set_percent(
     flag: Flag,
     percent: Decimal | float | str | None,
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
@@ -85,7 +85,7 @@ def set_percent(
     is more. Set by hand, so scheduled percentages are cancelled.
     """
     with flag_change(
-        flag, Action.PERCENT, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.PERCENT, actor=actor, reason=reason, expected=expected
     ) as change:
         put_percent(change, percent)
         change.cancel_pending("set_percent")
@@ -96,7 +96,7 @@ def set_weights(
     flag: Flag,
     weights: Mapping[str, int],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
@@ -105,7 +105,7 @@ def set_weights(
     As few users as possible change variants. Scheduled weights are cancelled.
     """
     with flag_change(
-        flag, Action.WEIGHTS, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.WEIGHTS, actor=actor, reason=reason, expected=expected
     ) as change:
         put_weights(change, weights)
         change.cancel_pending("set_weights")
@@ -116,24 +116,24 @@ def set_variants(
     flag: Flag,
     variants: Sequence[Mapping[str, Any]],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
     """Replace the variants: name, value, weight, effect, description of each."""
     with flag_change(
-        flag, Action.VARIANTS, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.VARIANTS, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply({"variants": list(variants)})
     return change.flag
 
 
-def put_percent(change: Change, percent: Decimal | float | str | None) -> None:
+def put_percent(change: FlagChange, percent: Decimal | float | str | None) -> None:
     """Raises ValidationError."""
     change.flag.percent = None if percent is None else checked_percent(percent)
 
 
-def put_weights(change: Change, weights: Mapping[str, int]) -> None:
+def put_weights(change: FlagChange, weights: Mapping[str, int]) -> None:
     """Raises ValidationError."""
     flag = change.flag
     rows = list(flag.variants.all())

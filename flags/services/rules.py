@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.models import Flag, Rule
-from flags.models.event import Action
-from flags.services.change import Change, flag_change
+from flags.models.event import FlagAction
+from flags.services.change import FlagChange, flag_change
 
 
 def add_rule(
@@ -16,7 +16,7 @@ def add_rule(
     rule: Mapping[str, Any],
     *,
     at: int | None = None,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
@@ -24,7 +24,7 @@ def add_rule(
     by default as the last.
     """
     with flag_change(
-        flag, Action.RULE_ADDED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.RULE_ADDED, actor=actor, reason=reason, expected=expected
     ) as change:
         rules = list(change.before["rules"])
         rules.insert(len(rules) if at is None else at, dict(rule))
@@ -37,13 +37,13 @@ def edit_rule(
     rule: Rule,
     changes: Mapping[str, Any],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
     """Set what `changes` names of the rule."""
     with flag_change(
-        flag, Action.RULE_EDITED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.RULE_EDITED, actor=actor, reason=reason, expected=expected
     ) as change:
         rules = list(change.before["rules"])
         place = _place(change, rule)
@@ -56,13 +56,13 @@ def remove_rule(
     flag: Flag,
     rule: Rule,
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
     """Remove the rule; those after it move up."""
     with flag_change(
-        flag, Action.RULE_REMOVED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.RULE_REMOVED, actor=actor, reason=reason, expected=expected
     ) as change:
         _place(change, rule)
         change.flag.rules.filter(pk=rule.pk).delete()
@@ -74,13 +74,13 @@ def reorder_rules(
     flag: Flag,
     order: Sequence[int],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
     """Put the rules into the order of these ids, which are all of them."""
     with flag_change(
-        flag, Action.RULES_ORDERED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.RULES_ORDERED, actor=actor, reason=reason, expected=expected
     ) as change:
         known = {rule.pk: rule for rule in change.flag.rules.all()}
         if sorted(known) != sorted(order):
@@ -93,19 +93,19 @@ def set_prerequisites(
     flag: Flag,
     prerequisites: Sequence[Mapping[str, Any]],
     *,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
     """Replace them: `flag` is the other one's name, `variant` what it must give."""
     with flag_change(
-        flag, Action.PREREQUISITES, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.PREREQUISITES, actor=actor, reason=reason, expected=expected
     ) as change:
         change.apply({"prerequisites": list(prerequisites)})
     return change.flag
 
 
-def _place(change: Change, rule: Rule) -> int:
+def _place(change: FlagChange, rule: Rule) -> int:
     ids = list(change.flag.rules.order_by("order").values_list("pk", flat=True))
     if rule.pk not in ids:
         raise ValidationError({"rules": "The flag has no such rule any more."})

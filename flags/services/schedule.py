@@ -12,12 +12,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from flags import guard
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.documents import document, limits
 from flags.documents.integrity import variants
 from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
-from flags.models.event import Action
-from flags.services.change import Change, flag_change
+from flags.models.event import FlagAction
+from flags.services.change import FlagChange, flag_change
 from flags.services.rollout import check_weights, put_percent, put_weights
 from valuecanvas.core.db import locks
 from valuecanvas.core.errors import Conflict
@@ -28,11 +28,11 @@ log = structlog.get_logger("flags.schedule")
 # When, which kind, its payload.
 Steps = Sequence[tuple[dt.datetime, str, Mapping[str, Any]]]
 _ACTIONS = {
-    ChangeKind.SET_PERCENT: Action.PERCENT,
-    ChangeKind.ENABLE: Action.ENABLED,
-    ChangeKind.DISABLE: Action.DISABLED,
-    ChangeKind.SET_WEIGHTS: Action.WEIGHTS,
-    ChangeKind.KILL: Action.KILLED,
+    ChangeKind.SET_PERCENT: FlagAction.PERCENT,
+    ChangeKind.ENABLE: FlagAction.ENABLED,
+    ChangeKind.DISABLE: FlagAction.DISABLED,
+    ChangeKind.SET_WEIGHTS: FlagAction.WEIGHTS,
+    ChangeKind.KILL: FlagAction.KILLED,
 }
 
 # These only end what the flag does.
@@ -45,7 +45,7 @@ def schedule(
     *,
     at: dt.datetime,
     payload: Mapping[str, Any] | None = None,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> ScheduledChange:
@@ -64,7 +64,7 @@ def ramp(
     step: Decimal | float | str,
     every: dt.timedelta,
     start: dt.datetime,
-    actor: Actor,
+    actor: FlagActor,
     reason: str = "",
     expected: int | None = None,
 ) -> list[ScheduledChange]:
@@ -104,12 +104,14 @@ def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
     return [now + signed * number for number in range(1, count)] + [goal]
 
 
-def cancel(change: ScheduledChange, *, actor: Actor, reason: str = "") -> Flag:
+def cancel(change: ScheduledChange, *, actor: FlagActor, reason: str = "") -> Flag:
     """Raises Conflict if it is no longer pending."""
     return _cancel(change.flag, [change.pk], actor=actor, reason=reason)
 
 
-def cancel_ramp(flag: Flag, ramp_id: str, *, actor: Actor, reason: str = "") -> Flag:
+def cancel_ramp(
+    flag: Flag, ramp_id: str, *, actor: FlagActor, reason: str = ""
+) -> Flag:
     """Cancel what is still to come of a ramp. Raises Conflict if nothing is."""
     steps = flag.schedule.filter(ramp=ramp_id, state=ChangeState.PENDING)
     return _cancel(
@@ -133,12 +135,12 @@ def _written(
     steps: Callable[[Flag], Steps],
     *,
     ramp: str = "",
-    actor: Actor,
+    actor: FlagActor,
     reason: str,
     expected: int | None,
 ) -> list[ScheduledChange]:
     with flag_change(
-        flag, Action.SCHEDULED, actor=actor, reason=reason, expected=expected
+        flag, FlagAction.SCHEDULED, actor=actor, reason=reason, expected=expected
     ) as change:
         _refuse_idle(change.flag)
         if ramp and change.flag.schedule.filter(
@@ -218,9 +220,9 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
             raise ValidationError({"payload": "The weights pass 100 %."})
 
 
-def _cancel(flag: Flag, ids: Sequence[int], *, actor: Actor, reason: str) -> Flag:
+def _cancel(flag: Flag, ids: Sequence[int], *, actor: FlagActor, reason: str) -> Flag:
     with flag_change(
-        flag, Action.CANCELLED, actor=actor, reason=reason, checked=False
+        flag, FlagAction.CANCELLED, actor=actor, reason=reason, checked=False
     ) as change:
         pending = ScheduledChange.objects.filter(
             pk__in=ids, flag=change.flag, state=ChangeState.PENDING
@@ -259,13 +261,13 @@ def _apply(one: ScheduledChange) -> None:
             change.details["change"] = describe_scheduled(one)
 
 
-def _actor(one: ScheduledChange) -> Actor:
+def _actor(one: ScheduledChange) -> FlagActor:
     """Its author, who was asked for rights when it was scheduled."""
     name = f"schedule of {one.created_by_name}"[:200]
-    return Actor(name, one.created_by, trusted=True)
+    return FlagActor(name, one.created_by, trusted=True)
 
 
-def _put(change: Change, one: ScheduledChange, actor: Actor) -> None:
+def _put(change: FlagChange, one: ScheduledChange, actor: FlagActor) -> None:
     if one.kind == ChangeKind.SET_PERCENT:
         put_percent(change, one.payload["percent"])
     elif one.kind == ChangeKind.SET_WEIGHTS:
@@ -282,7 +284,7 @@ def _failed(one: ScheduledChange, error: str) -> None:
     log.warning("flags.change_failed", flag=one.flag.name, change=one.pk, error=error)
     actor = _actor(one)
     with flag_change(
-        one.flag, Action.FAILED, actor=actor, reason=error, checked=False
+        one.flag, FlagAction.FAILED, actor=actor, reason=error, checked=False
     ) as change:
         if _ended(one, ChangeState.FAILED, error):
             change.always = True

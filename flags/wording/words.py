@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flags.models import ChangeKind, FlagEvent
-from flags.models.event import Action
+from flags.models.event import FlagAction
 
 _SAID: dict[str, str] = {
     "equals": "is",
@@ -38,30 +38,30 @@ OPERATORS: tuple[tuple[str, str], ...] = (
     ("semver_lte", "is version … or older"),
 )
 _EVENTS: dict[str, str] = {
-    Action.CREATED: "created the flag",
-    Action.EDITED: "edited it",
-    Action.ENABLED: "turned it on",
-    Action.DISABLED: "turned it off",
-    Action.KILLED: "killed it",
-    Action.REVIVED: "revived it",
-    Action.PERCENT: "set the percentage",
-    Action.WEIGHTS: "set the weights",
-    Action.VARIANTS: "edited the variants",
-    Action.RULE_ADDED: "added a rule",
-    Action.RULE_EDITED: "edited a rule",
-    Action.RULE_REMOVED: "removed a rule",
-    Action.RULES_ORDERED: "reordered the rules",
-    Action.PREREQUISITES: "set what it needs",
-    Action.SCHEDULED: "scheduled a change",
-    Action.CANCELLED: "cancelled what was scheduled",
-    Action.FAILED: "could not apply a scheduled change",
-    Action.REVERTED: "returned it to an earlier state",
-    Action.ARCHIVED: "archived it",
-    Action.RESTORED: "took it out of the archive",
-    Action.IMPORTED: "imported it",
+    FlagAction.CREATED: "created the flag",
+    FlagAction.EDITED: "edited it",
+    FlagAction.ENABLED: "turned it on",
+    FlagAction.DISABLED: "turned it off",
+    FlagAction.KILLED: "killed it",
+    FlagAction.REVIVED: "revived it",
+    FlagAction.PERCENT: "set the percentage",
+    FlagAction.WEIGHTS: "set the weights",
+    FlagAction.VARIANTS: "edited the variants",
+    FlagAction.RULE_ADDED: "added a rule",
+    FlagAction.RULE_EDITED: "edited a rule",
+    FlagAction.RULE_REMOVED: "removed a rule",
+    FlagAction.RULES_ORDERED: "reordered the rules",
+    FlagAction.PREREQUISITES: "set what it needs",
+    FlagAction.SCHEDULED: "scheduled a change",
+    FlagAction.CANCELLED: "cancelled what was scheduled",
+    FlagAction.FAILED: "could not apply a scheduled change",
+    FlagAction.REVERTED: "returned it to an earlier state",
+    FlagAction.ARCHIVED: "archived it",
+    FlagAction.RESTORED: "took it out of the archive",
+    FlagAction.IMPORTED: "imported it",
 }
-_LIVE = (Action.ENABLED, Action.REVIVED, Action.PERCENT)
-_ALARMS = (Action.KILLED, Action.FAILED)
+_LIVE = (FlagAction.ENABLED, FlagAction.REVIVED, FlagAction.PERCENT)
+_ALARMS = (FlagAction.KILLED, FlagAction.FAILED)
 
 
 def share(hundredths: int) -> str:

@@ -43,7 +43,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderAnswer:
     """A completion or a problem; `version` is the prompt's, 0 without one."""
 
     done: Completion | None = None
@@ -56,18 +56,18 @@ def ask(
     *,
     version: int = 0,
     remedies: Mapping[str, str] = REMEDIES,
-) -> Answer:
+) -> ProviderAnswer:
     try:
-        return Answer(call(), version=version)
+        return ProviderAnswer(call(), version=version)
     except GatewayError as error:
         remedy = remedies.get(error.code or "", REMEDY)
         problem = Problem(error.message, error.code, error.status, remedy)
-        return Answer(error=problem, version=version)
+        return ProviderAnswer(error=problem, version=version)
 
 
-def read_answer(kept: Mapping[str, Any]) -> Answer:
+def read_answer(kept: Mapping[str, Any]) -> ProviderAnswer:
     """An answer as it was kept, in values of JSON."""
     done, error = kept["done"], kept["error"]
     if done:
         done = Completion(**{**done, "cost_usd": Decimal(done["cost_usd"])})
-    return Answer(done, Problem(**error) if error else None, kept["version"])
+    return ProviderAnswer(done, Problem(**error) if error else None, kept["version"])

@@ -18,17 +18,17 @@ from unfold.widgets import (
 
 from billing.models import ApiKey, Customer
 from llm import gateway
-from llm.admin.answer import Answer, ask, read_answer
+from llm.admin.answer import ProviderAnswer, ask, read_answer
 from llm.models import Model
 from llm.replies.completion import Completion
 from valuecanvas.core.admin import form_results
 
 RIGHT = "llm.use_playground"
-SYSTEM = "You are a helpful assistant. Answer briefly."
+SYSTEM = "You are a helpful assistant. ProviderAnswer briefly."
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CodeSample:
     """A prompt to begin with."""
 
     title: str
@@ -36,14 +36,18 @@ class Sample:
 
 
 SAMPLES = (
-    Sample(
+    CodeSample(
         "Business model canvas",
         "Write a business model canvas for a bakery that delivers fresh bread by "
         "bicycle. Give one line for each of its nine blocks.",
     ),
-    Sample("Say hello", "Write a one-sentence welcome for the visitors of a museum."),
-    Sample("List ideas", "Give three ideas for a healthy breakfast, as a short list."),
-    Sample(
+    CodeSample(
+        "Say hello", "Write a one-sentence welcome for the visitors of a museum."
+    ),
+    CodeSample(
+        "List ideas", "Give three ideas for a healthy breakfast, as a short list."
+    ),
+    CodeSample(
         "Rewrite politely",
         "Rewrite politely: Your invoice is wrong again. Fix it today.",
     ),
@@ -157,7 +161,7 @@ def _first(request: HttpRequest) -> dict[str, Any]:
     return {"customer": customer, "model": model, "system": SYSTEM, "max_tokens": 300}
 
 
-def _ask(form: PlaygroundForm) -> Answer:
+def _ask(form: PlaygroundForm) -> ProviderAnswer:
     return ask(
         lambda: gateway.complete_sync(
             messages=form.messages(),

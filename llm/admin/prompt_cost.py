@@ -19,7 +19,7 @@ MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CostLine:
     """One model with its first route's price. `each` is None without a price."""
 
     model: str
@@ -39,7 +39,7 @@ class Cost:
     size: int
     tokens: int
     held: int
-    lines: tuple[Line, ...]
+    lines: tuple[CostLine, ...]
     named: str = ""
     unknown: bool = False
     lowered: tuple[tuple[str, int], ...] = ()
@@ -102,11 +102,11 @@ def _line(
     prices: dict[tuple[str, str], Price],
     count: int,
     longest: int | None,
-) -> Line:
+) -> CostLine:
     price = prices.get((route.provider_id, route.upstream_model))
     most = min(longest or route.model.max_output_tokens, route.model.max_output_tokens)
     words = count * price.input_usd / MILLION if price else None
-    return Line(
+    return CostLine(
         model=route.model_id,
         provider=route.provider.name,
         words_usd=words,

@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from billing.models import ApiKey, Customer
 from llm import gateway
-from llm.admin.answer import REMEDIES, Answer, ask, read_answer
+from llm.admin.answer import REMEDIES, ProviderAnswer, ask, read_answer
 from llm.admin.playground import RIGHT, PlaygroundForm
 from llm.models import Model
 from prompts.admin.included import variables_of
@@ -182,11 +182,11 @@ def _has_models(form: TryForm, versions: Sequence[PromptVersion]) -> bool:
     return True
 
 
-def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[Answer]:
+def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[ProviderAnswer]:
     """All versions at once: each takes as long as its model."""
     model, customer = form.cleaned_data["model"], form.cleaned_data["customer"]
 
-    def one(number: int) -> Answer:
+    def one(number: int) -> ProviderAnswer:
         variables = form.variables(declared.get(number, {}))
         return ask(
             lambda: gateway.complete_sync(

@@ -21,7 +21,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UsageRow:
     """One version."""
 
     version: str
@@ -34,18 +34,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class PromptUsage:
     """`slow`: the ledger was too busy to be summed up."""
 
     span: str
     step: str
-    rows: tuple[Row, ...] = ()
+    rows: tuple[UsageRow, ...] = ()
     chart: charts.Chart | None = None
     slow: bool = False
     spans = charts.CHOICES
 
 
-def usage(key: str, asked: str) -> Usage:
+def usage(key: str, asked: str) -> PromptUsage:
     """Of the prompt `key` over a span, else the usual one."""
     span = charts.choose_span(asked)
     now = timezone.now()
@@ -54,9 +54,9 @@ def usage(key: str, asked: str) -> Usage:
         found = metrics.figures(window)
         points = metrics.timeline(window) if found else []
     except DatabaseError:
-        return Usage(span, window.step, slow=True)
+        return PromptUsage(span, window.step, slow=True)
     if not found:
-        return Usage(span, window.step)
+        return PromptUsage(span, window.step)
     chart = charts.stack(
         ((point.at, point.name, point.requests) for point in points),
         metrics.steps(window),
@@ -64,16 +64,16 @@ def usage(key: str, asked: str) -> Usage:
         rest="other",
         order=[one.name for one in found],
     )
-    return Usage(span, window.step, tuple(_rows(found)), chart)
+    return PromptUsage(span, window.step, tuple(_rows(found)), chart)
 
 
-def _rows(found: Sequence[Figures]) -> list[Row]:
+def _rows(found: Sequence[Figures]) -> list[UsageRow]:
     requests = max(one.requests for one in found)
     cost = max(one.cost_each for one in found)
     latency = max(one.p95_ms or 0 for one in found)
     errors = 100 * max(one.error_rate for one in found)
     return [
-        Row(
+        UsageRow(
             version=one.name,
             figures=one,
             requests=_cell(one.requests, requests),

@@ -19,7 +19,7 @@ from llm.admission.lookup import Lookup, LookupResult
 from llm.admission.quota_denials import QuotaDenials
 from llm.admission.refusals import clash, refusal
 from llm.request import idempotency
-from llm.settlement.exposures import Exposures
+from llm.settlement.exposures import ExposureCounts
 from llm.settlement.request_log import passed_over
 from llm.types import AdmittedCall, CacheHit, Call, FollowingCall, Plan, ReplayedCall
 from valuecanvas.core.errors import GatewayError, LedgerUnavailable
@@ -38,7 +38,7 @@ class Admission:
         lookup: Lookup,
         denials: QuotaDenials,
         first_uses: IdempotentReplays,
-        exposures: Exposures,
+        exposures: ExposureCounts,
     ) -> None:
         self._authentication = authentication
         self._holder = holder

@@ -18,7 +18,7 @@ from flags.engine.evaluation import FlagSet, flag_set
 from llm.configuration.snapshot import Snapshot
 from prompts import config as prompts_config
 from prompts import config_on_disk
-from prompts.rendering.render import Library
+from prompts.rendering.render import PromptLibrary
 from valuecanvas.core.storage import disk_snapshot
 from valuecanvas.core.storage.disk_snapshot import Saved
 
@@ -44,7 +44,7 @@ class LastKnown:
 
     epoch: int
     saved_at: float
-    prompt_library: Library
+    prompt_library: PromptLibrary
     flags: FlagSet
     keys: SeenKeys
 
@@ -92,7 +92,7 @@ def _restored(saved: Saved) -> LastKnown:
     return LastKnown(
         epoch=saved.epoch,
         saved_at=saved.saved_at,
-        prompt_library=Library(
+        prompt_library=PromptLibrary(
             prompts_config.prompts_by_key(found["prompt"]),
             prompts_config.experiments_by_prompt(found["experiment"]),
         ),

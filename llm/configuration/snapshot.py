@@ -15,7 +15,7 @@ from flags.engine.evaluation import FlagSet, flag_set
 from llm.configuration import facts
 from llm.configuration.facts import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
 from prompts import config as prompts_config
-from prompts.rendering.render import Library
+from prompts.rendering.render import PromptLibrary
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.epoch import ConfigChange
 
@@ -53,7 +53,7 @@ class Snapshot:
     routes: Mapping[str, tuple[RouteFacts, ...]]
     overrides: tuple[OverrideFacts, ...]
     cache_epochs: Mapping[str, int]
-    prompt_library: Library
+    prompt_library: PromptLibrary
     flags: FlagSet
 
     def rate(self, provider: str, model: str, at: dt.datetime) -> Rate | None:
@@ -90,7 +90,7 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         models=sections["model"],
         routes=facts.routes_by_model(sections["route"], sections["provider"]),
         cache_epochs=sections["cache_epoch"],
-        prompt_library=Library(
+        prompt_library=PromptLibrary(
             prompts_config.prompts_by_key(sections["prompt"]),
             prompts_config.experiments_by_prompt(sections["experiment"]),
         ),

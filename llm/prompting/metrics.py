@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from llm.prompting import queries
-from prompts.experiments.statistics import Sample
+from prompts.experiments.statistics import ArmSample
 from prompts.models.experiment import Metric
 
 # A ledger too busy to be summed in time shows no figures rather than wait.
@@ -87,7 +87,7 @@ class Point:
 class Measured:
     """The samples of every metric by arm, and how many users each arm had."""
 
-    samples: Mapping[str, Mapping[str, Sample]]
+    samples: Mapping[str, Mapping[str, ArmSample]]
     users: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -104,8 +104,8 @@ def figures(window: Window) -> list[Figures]:
 
 def samples(window: Window, arms: Sequence[str]) -> Measured:
     """What the statistics need of each arm. Raises DatabaseError as `figures` does."""
-    found: dict[str, dict[str, Sample]] = {
-        metric: dict.fromkeys(arms, Sample()) for metric in Metric.values
+    found: dict[str, dict[str, ArmSample]] = {
+        metric: dict.fromkeys(arms, ArmSample()) for metric in Metric.values
     }
     users = dict.fromkeys(arms, 0)
     for name, metric, *sums in _rows(queries.SAMPLES, window):
@@ -114,7 +114,7 @@ def samples(window: Window, arms: Sequence[str]) -> Measured:
         if metric == queries.USERS:
             users[name] = sums[0]
         else:
-            found[metric][name] = Sample(*sums)
+            found[metric][name] = ArmSample(*sums)
     return Measured(found, users)
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from llm.prompting import metrics
 from llm.prompting.metrics import Figures, Measured, Window
 from prompts.experiments import service, statistics
-from prompts.experiments.verdict import Verdict, judge
+from prompts.experiments.verdict import ExperimentVerdict, judge
 from prompts.models import Arm, Experiment
 from prompts.models.experiment import ExperimentState, Metric
 
@@ -26,7 +26,7 @@ class Results:
     control: str
     figures: Mapping[str, Figures]
     measured: Measured
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[str, ExperimentVerdict]
     split_p: float
 
     @property

@@ -8,11 +8,11 @@ from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_field import PromptField
 from prompts.rendering import render
 from prompts.rendering.label_names import LATEST, PRODUCTION
-from prompts.rendering.render import Chosen, Library
+from prompts.rendering.render import Chosen, PromptLibrary
 
 
 def pick(
-    library: Library, asked: PromptField, known: Mapping[str, Any], found: Effects
+    library: PromptLibrary, asked: PromptField, known: Mapping[str, Any], found: Effects
 ) -> Chosen:
     """The version for the caller with the attributes `known`, whose flags said `found`.
 
@@ -28,7 +28,7 @@ def pick(
     )
 
 
-def _label(library: Library, asked: PromptField, found: Effects) -> str | None:
+def _label(library: PromptLibrary, asked: PromptField, found: Effects) -> str | None:
     """A flag may lead those who ask for production to another label."""
     if asked.version is not None or asked.label not in (None, PRODUCTION):
         return asked.label

@@ -20,7 +20,7 @@ EVERY_S = 10.0
 MOST_WAITING = 50_000
 
 
-class Exposures:
+class ExposureCounts:
     """The counts of one process. What a killed process had not written is lost: they
     are for charts, and experiments count the ledger's rows.
     """

@@ -30,7 +30,7 @@ class Relayed(PaidView):
     post=extend_schema(
         operation_id="createChatCompletion",
         summary="Chat completion",
-        request=schemas.ChatRequest,
+        request=schemas.ChatRequestSerializer,
         responses=schemas.answers(schemas.ChatCompletion),
         tags=["OpenAI-compatible"],
     )
@@ -44,13 +44,13 @@ class ChatCompletions(Relayed):
 @extend_schema_view(
     post=extend_schema(
         operation_id="createEmbedding",
-        summary="Embeddings",
+        summary="EmbeddingsView",
         request=schemas.EmbeddingRequest,
         responses=schemas.answers(schemas.EmbeddingList),
         tags=["OpenAI-compatible"],
     )
 )
-class Embeddings(Relayed):
+class EmbeddingsView(Relayed):
     """Vectors for one text or several."""
 
     endpoint = "embeddings"
@@ -65,7 +65,7 @@ class Embeddings(Relayed):
         tags=["OpenAI-compatible"],
     )
 )
-class Responses(Relayed):
+class ResponsesView(Relayed):
     """OpenAI's Responses; translated to chat for providers that lack it."""
 
     endpoint = "responses"

@@ -16,7 +16,7 @@ from llm.prompting import metrics
 from llm.prompting.metrics import Figures, Point, Window
 from llm.prompting.results import Results, results
 from llm.views import experiment_shapes as shapes
-from prompts.experiments.verdict import Verdict
+from prompts.experiments.verdict import ExperimentVerdict
 from prompts.models import Experiment, Prompt
 from valuecanvas.core.api.access import Access, Need
 from valuecanvas.core.api.paging import Paging
@@ -29,7 +29,7 @@ LONGEST = dt.timedelta(days=92)
 USUAL = dt.timedelta(days=7)
 
 
-class Span(s.Serializer):
+class SpanSerializer(s.Serializer):
     """The query of `metrics`."""
 
     since = s.DateTimeField(required=False)
@@ -76,7 +76,7 @@ class PromptMetrics(APIView):
                 param="key",
                 code="prompt_not_found",
             )
-        asked = Span(data=request.query_params)
+        asked = SpanSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         span = Window(key, **asked.validated_data)
         found = metrics.figures(span)
@@ -199,7 +199,7 @@ def _results(experiment: Experiment, found: Results) -> dict[str, Any]:
     }
 
 
-def _verdict(one: Verdict) -> dict[str, Any]:
+def _verdict(one: ExperimentVerdict) -> dict[str, Any]:
     return {
         "metric": one.metric,
         "kind": one.kind,

@@ -92,11 +92,11 @@ def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
     get=extend_schema(
         operation_id="gatewayHealth",
         summary="Gateway health",
-        responses=schemas.Health,
+        responses=schemas.HealthSerializer,
         tags=["Gateway"],
     )
 )
-class Health(HotView):
+class HealthView(HotView):
     """Breakers, providers, ledger queue and Redis, for people and dashboards.
 
     Whoever has neither a key nor the right to see the metrics is told the status alone.

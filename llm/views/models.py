@@ -50,7 +50,7 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
     get=extend_schema(
         operation_id="listModels",
         summary="Models",
-        responses={200: schemas.ModelList, 401: schemas.ErrorBody},
+        responses={200: schemas.ModelListSerializer, 401: schemas.ErrorBody},
         tags=["OpenAI-compatible"],
     )
 )
@@ -66,7 +66,11 @@ class ModelList(HotView):
     get=extend_schema(
         operation_id="retrieveModel",
         summary="One model",
-        responses={200: schemas.Model, 401: schemas.ErrorBody, 404: schemas.ErrorBody},
+        responses={
+            200: schemas.ModelSerializer,
+            401: schemas.ErrorBody,
+            404: schemas.ErrorBody,
+        },
         tags=["OpenAI-compatible"],
     )
 )

@@ -29,9 +29,9 @@ from llm.resolve.prompt_body import laid_over
 from llm.resolve.prompt_field import PromptField
 from llm.resolve.prompt_version import pick
 from llm.views.base import HotView, call_of, runtime
-from prompts.models.prompt import Kind
+from prompts.models.prompt import PromptKind
 from prompts.rendering.grammar import Template, Variable
-from prompts.rendering.render import Chosen, Library
+from prompts.rendering.render import Chosen, PromptLibrary
 from valuecanvas.core.api.schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotPermitted
 
@@ -69,7 +69,7 @@ class FetchedMessage(s.Serializer):
 
 class FetchedPrompt(s.Serializer):
     key = s.CharField()
-    kind = s.ChoiceField(Kind.choices)
+    kind = s.ChoiceField(PromptKind.choices)
     version = s.IntegerField()
     label = s.CharField(  # type: ignore[assignment]
         help_text="By which it was found; '' for a version."
@@ -116,7 +116,9 @@ class FetchPrompt(HotView):
         return response
 
 
-def render_prompt(library: Library, chosen: Chosen, found: Effects) -> dict[str, Any]:
+def render_prompt(
+    library: PromptLibrary, chosen: Chosen, found: Effects
+) -> dict[str, Any]:
     """What is answered, but for the model. Raises BrokenPrompt."""
     prompt, version = chosen.prompt, chosen.version
     body = library.body(prompt, version)

@@ -17,7 +17,7 @@ class StoredPrompt(s.Serializer):
     variables = s.DictField(required=False)
 
 
-class ChatRequest(s.Serializer):
+class ChatRequestSerializer(s.Serializer):
     model = s.CharField(
         required=False, help_text="Required, unless the prompt's version names one."
     )
@@ -40,7 +40,7 @@ class ChatRequest(s.Serializer):
     )
 
 
-class Usage(s.Serializer):
+class UsageSerializer(s.Serializer):
     prompt_tokens = s.IntegerField()
     completion_tokens = s.IntegerField()
     total_tokens = s.IntegerField()
@@ -52,7 +52,7 @@ class ChatCompletion(s.Serializer):
     created = s.IntegerField()
     model = s.CharField()
     choices = s.ListField(child=s.DictField())
-    usage = Usage(required=False)
+    usage = UsageSerializer(required=False)
 
 
 class EmbeddingRequest(s.Serializer):
@@ -88,16 +88,16 @@ class ResponseObject(s.Serializer):
     usage = s.DictField(required=False)
 
 
-class Model(s.Serializer):
+class ModelSerializer(s.Serializer):
     id = s.CharField()
     object = s.CharField()
     created = s.IntegerField()
     owned_by = s.CharField()
 
 
-class ModelList(s.Serializer):
+class ModelListSerializer(s.Serializer):
     object = s.CharField()
-    data = Model(many=True)  # type: ignore[assignment]
+    data = ModelSerializer(many=True)  # type: ignore[assignment]
 
 
 class CompleteRequest(s.Serializer):
@@ -125,11 +125,11 @@ class CompleteResponse(s.Serializer):
     cached = s.BooleanField()
     provider = s.CharField()
     model = s.CharField()
-    usage = Usage()
+    usage = UsageSerializer()
     request_id = s.UUIDField()
 
 
-class Health(s.Serializer):
+class HealthSerializer(s.Serializer):
     status = s.ChoiceField(
         ["ok", "degraded", "down"], help_text="All that is told without a key."
     )

@@ -19,7 +19,7 @@ MOST_ROWS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
-class Bit:
+class DiffPart:
     """Some words of a line; `changed` ones are only on this side."""
 
     text: str
@@ -29,11 +29,11 @@ class Bit:
 @dataclass(frozen=True, slots=True)
 class Side:
     number: int
-    bits: tuple[Bit, ...]
+    bits: tuple[DiffPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DiffRow:
     """A line on each side; None: no such line there. `skipped` counts folded lines."""
 
     kind: str
@@ -43,11 +43,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DiffSection:
     """A part of a version: its words, a message, its variables, its parameters."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[DiffRow, ...]
     changed: bool
 
     @property
@@ -56,12 +56,12 @@ class Section:
         return len(self.rows) == MOST_ROWS
 
 
-def sections(old: PromptVersion, new: PromptVersion) -> list[Section]:
+def sections(old: PromptVersion, new: PromptVersion) -> list[DiffSection]:
     """Every part of the two, in order, also those that are the same in both."""
     left, right = parts(old), parts(new)
     titles = list(dict.fromkeys([*left, *right]))
     return [
-        Section(
+        DiffSection(
             title,
             tuple(islice(rows(left.get(title, ""), right.get(title, "")), MOST_ROWS)),
             left.get(title, "") != right.get(title, ""),
@@ -84,7 +84,7 @@ def parts(version: PromptVersion) -> dict[str, str]:
     }
 
 
-def rows(old: str, new: str) -> Iterator[Row]:
+def rows(old: str, new: str) -> Iterator[DiffRow]:
     """The lines of two texts, paired; runs without a change are folded."""
     left, right = _lines(old), _lines(new)
     codes = opcodes(left, right)
@@ -102,46 +102,46 @@ def _lines(text: str) -> list[str]:
     return text.split("\n") if text else []
 
 
-def _same(lines: Sequence[str], at: range, shift: int) -> Iterator[Row]:
+def _same(lines: Sequence[str], at: range, shift: int) -> Iterator[DiffRow]:
     for i in at:
-        bits = (Bit(lines[i]),)
-        yield Row("same", Side(i + 1, bits), Side(i + 1 + shift, bits))
+        bits = (DiffPart(lines[i]),)
+        yield DiffRow("same", Side(i + 1, bits), Side(i + 1 + shift, bits))
 
 
-def _folded(same: list[Row], *, first: bool, last: bool) -> list[Row]:
+def _folded(same: list[DiffRow], *, first: bool, last: bool) -> list[DiffRow]:
     """Only what is near a change of `same`."""
     head, tail = 0 if first else AROUND, 0 if last else AROUND
     skipped = len(same) - head - tail
     if skipped < 2:
         return same
     kept_tail = same[len(same) - tail :] if tail else []
-    return [*same[:head], Row("skip", skipped=skipped), *kept_tail]
+    return [*same[:head], DiffRow("skip", skipped=skipped), *kept_tail]
 
 
 def _changed(
     left: Sequence[str], right: Sequence[str], at: tuple[range, range]
-) -> Iterator[Row]:
+) -> Iterator[DiffRow]:
     olds, news = at
     for i, j in zip(olds, news, strict=False):
         old, new = _words(left[i], right[j])
-        yield Row("changed", Side(i + 1, old), Side(j + 1, new))
+        yield DiffRow("changed", Side(i + 1, old), Side(j + 1, new))
     for i in olds[len(news) :]:
-        yield Row("removed", Side(i + 1, (Bit(left[i], True),)))
+        yield DiffRow("removed", Side(i + 1, (DiffPart(left[i], True),)))
     for j in news[len(olds) :]:
-        yield Row("added", None, Side(j + 1, (Bit(right[j], True),)))
+        yield DiffRow("added", None, Side(j + 1, (DiffPart(right[j], True),)))
 
 
-def _words(old: str, new: str) -> tuple[tuple[Bit, ...], tuple[Bit, ...]]:
+def _words(old: str, new: str) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
     left, right = _WORDS.findall(old), _WORDS.findall(new)
     olds, news = [], []
     for tag, i1, i2, j1, j2 in opcodes(left, right):
         changed = tag != "equal"
-        olds.append(Bit("".join(left[i1:i2]), changed))
-        news.append(Bit("".join(right[j1:j2]), changed))
+        olds.append(DiffPart("".join(left[i1:i2]), changed))
+        news.append(DiffPart("".join(right[j1:j2]), changed))
     return _filled(olds), _filled(news)
 
 
-def _filled(bits: list[Bit]) -> tuple[Bit, ...]:
+def _filled(bits: list[DiffPart]) -> tuple[DiffPart, ...]:
     return tuple(bit for bit in bits if bit.text)
 
 

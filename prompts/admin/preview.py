@@ -12,7 +12,7 @@ from prompts.rendering import grammar
 
 
 @dataclass(frozen=True, slots=True)
-class Bit:
+class PreviewPart:
     """Some words. Kinds: text, value, default, missing, included, broken."""
 
     text: str
@@ -21,9 +21,9 @@ class Bit:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PreviewMessage:
     role: str
-    bits: tuple[Bit, ...]
+    bits: tuple[PreviewPart, ...]
 
     @property
     def text(self) -> str:
@@ -34,7 +34,7 @@ class Message:
 class Preview:
     """Messages with the values filled in, and what one should know of them."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[PreviewMessage, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
     error: str = ""
@@ -48,7 +48,8 @@ def show(form: VersionForm) -> Preview:
         values, error = {}, refused.messages[0]
     known = _values(form, values)
     messages = tuple(
-        Message(role, tuple(_bits(text, known, DEEPEST))) for role, text in _texts(form)
+        PreviewMessage(role, tuple(_bits(text, known, DEEPEST)))
+        for role, text in _texts(form)
     )
     bits = [bit for message in messages for bit in message.bits]
     return Preview(
@@ -67,48 +68,50 @@ def _texts(form: VersionForm) -> list[tuple[str, str]]:
     return [("user", form.texts()[0])]
 
 
-def _values(form: VersionForm, samples: Mapping[str, Any]) -> dict[str, Bit]:
+def _values(form: VersionForm, samples: Mapping[str, Any]) -> dict[str, PreviewPart]:
     """For each variable the sample, else the default, else an included one's."""
     found = {
-        name: Bit(default_text(one["default"]), "default", name)
+        name: PreviewPart(default_text(one["default"]), "default", name)
         for name, one in included_variables(form.texts()).items()
         if one.get("default") is not None
     }
     for row in form.rows():
         name = row["name"]
         if name in samples:
-            found[name] = Bit(default_text(samples[name]), "value", name)
+            found[name] = PreviewPart(default_text(samples[name]), "value", name)
         elif row["left_out"] == "default":
-            found[name] = Bit(row["default"], "default", name)
+            found[name] = PreviewPart(row["default"], "default", name)
         else:
-            found[name] = Bit(f"{{{{{name}}}}}", "missing", name)
+            found[name] = PreviewPart(f"{{{{{name}}}}}", "missing", name)
     return found
 
 
-def _bits(text: str, values: Mapping[str, Bit], depth: int) -> Iterator[Bit]:
+def _bits(
+    text: str, values: Mapping[str, PreviewPart], depth: int
+) -> Iterator[PreviewPart]:
     for piece in grammar.parse(text).pieces:
         if isinstance(piece, str):
-            yield Bit(piece)
+            yield PreviewPart(piece)
         elif isinstance(piece, grammar.Variable):
-            unknown = Bit(f"{{{{{piece.name}}}}}", "missing", piece.name)
+            unknown = PreviewPart(f"{{{{{piece.name}}}}}", "missing", piece.name)
             yield values.get(piece.name, unknown)
         else:
             yield from _included(piece, values, depth)
 
 
 def _included(
-    reference: grammar.Reference, values: Mapping[str, Bit], depth: int
-) -> Iterator[Bit]:
+    reference: grammar.Reference, values: Mapping[str, PreviewPart], depth: int
+) -> Iterator[PreviewPart]:
     version = referenced_version(reference) if depth else None
     if version is None:
-        yield Bit(f"{{{{> {reference}}}}}", "broken", str(reference))
+        yield PreviewPart(f"{{{{> {reference}}}}}", "broken", str(reference))
         return
     title = f"from {reference.key}, version {version.number}"
     for bit in _bits(version.template, values, depth - 1):
-        yield Bit(bit.text, "included", title) if bit.kind == "text" else bit
+        yield PreviewPart(bit.text, "included", title) if bit.kind == "text" else bit
 
 
-def _warnings(form: VersionForm, bits: list[Bit]) -> Iterator[str]:
+def _warnings(form: VersionForm, bits: list[PreviewPart]) -> Iterator[str]:
     for text in form.texts():
         for odd in grammar.oddities(text):
             yield (

@@ -20,7 +20,7 @@ from prompts.admin.labels import MovePage, RollbackPage
 from prompts.admin.removal import ArchivePage, RemoveLabelPage
 from prompts.admin.rollout import RolloutPage
 from prompts.admin.words import sentence
-from prompts.admin.workspace import PreviewFragment, WorkspaceAdmin
+from prompts.admin.workspace import PreviewFragment, PromptWorkspaceAdmin
 from prompts.models import (
     Experiment,
     Label,
@@ -39,7 +39,7 @@ from valuecanvas.core.templatetags.figures import ago
 DETAILS = ("key", "kind", "folder", "description", "owner", "tags")
 
 
-class DetailsForm(ModelForm):
+class PromptDetailsForm(ModelForm):
     """Fields no larger than what is usually written into them."""
 
     class Meta:
@@ -51,7 +51,7 @@ class DetailsForm(ModelForm):
         }
 
 
-class DetailsPage(Page):
+class PromptDetailsPage(Page):
     """The plain form: folder, description, owner, tags."""
 
     name = "details"
@@ -65,7 +65,7 @@ class DetailsPage(Page):
 
 
 @admin.register(Prompt)
-class PromptAdmin(WorkspaceAdmin):
+class PromptAdmin(PromptWorkspaceAdmin):
     pages = (
         PreviewFragment,
         MovePage,
@@ -74,9 +74,9 @@ class PromptAdmin(WorkspaceAdmin):
         ArchivePage,
         RolloutPage,
         ComparePage,
-        DetailsPage,
+        PromptDetailsPage,
     )
-    form = DetailsForm
+    form = PromptDetailsForm
     list_display = (
         "key",
         "folder_text",
@@ -188,7 +188,7 @@ class PromptAdmin(WorkspaceAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: ModelForm, change: bool
     ) -> None:
-        actor = services.Actor.of(request.user)
+        actor = services.PromptActor.of(request.user)
         names = [name for name in form.cleaned_data if name in form.changed_data]
         values = {name: form.cleaned_data[name] for name in names}
         if change:

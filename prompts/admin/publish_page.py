@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from prompts.admin.rights import PUBLISH
-from prompts.services import Actor
+from prompts.services import PromptActor
 from valuecanvas.core.admin.pages import ConfirmPage
 
 
@@ -14,8 +14,8 @@ class PublishPage(ConfirmPage):
     needs: ClassVar[str] = "view"
 
     @property
-    def actor(self) -> Actor:
-        return Actor.of(self.request.user)
+    def actor(self) -> PromptActor:
+        return PromptActor.of(self.request.user)
 
     def why(self, form: Any) -> dict[str, Any]:
         """Who acts and why, for a service."""

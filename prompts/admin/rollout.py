@@ -65,7 +65,7 @@ class ShareForm(ReasonForm):
         return hundredths(self.cleaned_data["share"])
 
 
-class StartForm(ShareForm):
+class RolloutStartForm(ShareForm):
     """The first share, and what follows by itself."""
 
     plan = forms.ChoiceField(
@@ -84,7 +84,7 @@ class StartForm(ShareForm):
         ]
 
 
-class StartPage(PublishPage):
+class RolloutStartPage(PublishPage):
     """Starts one: with a first share, and what follows by itself."""
 
     name = "rollout"
@@ -107,10 +107,10 @@ class StartPage(PublishPage):
     def nothing_to_do(self) -> bool:
         return self.version is None
 
-    def form(self, data: Any) -> StartForm:
-        return StartForm(data, initial={"share": 5, "plan": BY_HAND})
+    def form(self, data: Any) -> RolloutStartForm:
+        return RolloutStartForm(data, initial={"share": 5, "plan": BY_HAND})
 
-    def act(self, form: StartForm) -> str:
+    def act(self, form: RolloutStartForm) -> str:
         services.start_rollout(
             self.original,
             self.version,
@@ -134,7 +134,7 @@ class StartPage(PublishPage):
         }
 
 
-class SteerPage(StartPage):
+class SteerPage(RolloutStartPage):
     """The one that is under way: `act` of its POST is the verb."""
 
     template = "admin/prompts/prompt/rollout_steer.html"
@@ -195,7 +195,7 @@ class RolloutPage(Page):
         args = self.admin, self.request, self.original
         live = self.original.rollouts.filter(state__in=LIVE).select_related("version")
         rollout = live.first()
-        page = SteerPage(*args, rollout=rollout) if rollout else StartPage(*args)
+        page = SteerPage(*args, rollout=rollout) if rollout else RolloutStartPage(*args)
         return page.answer()
 
 

@@ -23,7 +23,7 @@ HEAVY = ("template", "messages", "variables", "parameters", "digest")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StatusLine:
     """One version in the timeline, with the labels on it."""
 
     version: PromptVersion
@@ -32,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PromptNote:
     """An event as a sentence."""
 
     event: PromptEvent
@@ -41,7 +41,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class PromptStatus:
     """Everything but the words of one prompt."""
 
     prompt: Prompt
@@ -50,9 +50,9 @@ class Status:
     previous: int | None
     moved: PromptEvent | None
     others: tuple[Label, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[StatusLine, ...]
     older: int
-    events: tuple[Told, ...]
+    events: tuple[PromptNote, ...]
     rollout: Rollout | None
     experiment: Experiment | None
 
@@ -63,7 +63,7 @@ class Status:
         return self.newest is not None and self.newest != live
 
 
-def status(prompt: Prompt, *, all_versions: bool = False) -> Status:
+def status(prompt: Prompt, *, all_versions: bool = False) -> PromptStatus:
     """Read it all, by the same number of queries whatever there is."""
     shown = prompt.versions.defer(*HEAVY).order_by("-number")
     versions = list(shown if all_versions else shown[: VERSIONS + 1])
@@ -72,7 +72,7 @@ def status(prompt: Prompt, *, all_versions: bool = False) -> Status:
     live = next((one for one in labels if one.name == PRODUCTION), None)
     events = prompt.events.all()[:EVENTS]
     some = versions if all_versions else versions[:VERSIONS]
-    return Status(
+    return PromptStatus(
         prompt=prompt,
         newest=newest,
         production=live.version if live else None,
@@ -81,7 +81,7 @@ def status(prompt: Prompt, *, all_versions: bool = False) -> Status:
         others=tuple(one for one in labels if one.name != PRODUCTION),
         lines=tuple(_lines(some, labels, newest)),
         older=_older(versions, some),
-        events=tuple(Told(one, sentence(one), tone(one)) for one in events),
+        events=tuple(PromptNote(one, sentence(one), tone(one)) for one in events),
         rollout=_rollout(prompt),
         experiment=_experiment(prompt),
     )
@@ -94,12 +94,12 @@ def _labels(prompt: Prompt) -> Any:
 
 def _lines(
     versions: list[PromptVersion], labels: list[Label], newest: int | None
-) -> list[Line]:
+) -> list[StatusLine]:
     names: dict[Any, list[str]] = {}
     for label in labels:
         names.setdefault(label.version_id, []).append(label.name)
     return [
-        Line(
+        StatusLine(
             one,
             (*names.get(one.pk, ()), *([LATEST] if one.number == newest else ())),
             PRODUCTION in names.get(one.pk, ()),

@@ -27,29 +27,29 @@ _SIMPLE: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ValueRule:
     """A kind of KINDS and what belongs to it: a length, the choices, or a schema."""
 
     kind: str = ANY
     detail: str = ""
 
 
-def rule_of(schema: Any) -> Rule:
+def rule_of(schema: Any) -> ValueRule:
     """The plainest rule that says the same as `schema`."""
     if not schema:
-        return Rule()
+        return ValueRule()
     for kind, simple in _SIMPLE.items():
         if schema == simple:
-            return Rule(kind)
+            return ValueRule(kind)
     if isinstance(schema, Mapping):
         if set(schema) == {"type", "maxLength"} and schema["type"] == "string":
-            return Rule(SHORT, str(schema["maxLength"]))
+            return ValueRule(SHORT, str(schema["maxLength"]))
         if set(schema) == {"enum"} and _plain(schema["enum"]):
-            return Rule(ONE_OF, ", ".join(schema["enum"]))
-    return Rule(OWN, json.dumps(schema, ensure_ascii=False))
+            return ValueRule(ONE_OF, ", ".join(schema["enum"]))
+    return ValueRule(OWN, json.dumps(schema, ensure_ascii=False))
 
 
-def schema_of(rule: Rule, name: str) -> dict[str, Any] | None:
+def schema_of(rule: ValueRule, name: str) -> dict[str, Any] | None:
     """The JSON Schema that `rule` means. Raises ValidationError, naming the variable."""
     if rule.kind in _SIMPLE:
         return dict(_SIMPLE[rule.kind])

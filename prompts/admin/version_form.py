@@ -7,9 +7,16 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from prompts.admin.value_rules import ANY, KINDS, Rule, parse_value, rule_of, schema_of
+from prompts.admin.value_rules import (
+    ANY,
+    KINDS,
+    ValueRule,
+    parse_value,
+    rule_of,
+    schema_of,
+)
 from prompts.models import Prompt, PromptVersion
-from prompts.models.prompt import Kind
+from prompts.models.prompt import PromptKind
 from prompts.rendering import grammar
 from valuecanvas.core.admin.forms import ConsoleForm
 
@@ -80,7 +87,7 @@ class VersionForm(ConsoleForm):
     ) -> None:
         super().__init__(data, initial={**_initial(source), "based_on": newest})
         self.prompt = prompt
-        self.chat = prompt.kind == Kind.CHAT
+        self.chat = prompt.kind == PromptKind.CHAT
         self.message_rows = (
             list(_sent_messages(data)) if data else _own_messages(source, self.chat)
         )
@@ -231,7 +238,7 @@ def _sent_variables(data: Any) -> Iterator[dict[str, str]]:
 
 def _declaration(row: Mapping[str, Any]) -> dict[str, Any]:
     kind = row["kind"] if row["kind"] in dict(KINDS) else ANY
-    schema = schema_of(Rule(kind, row["detail"].strip()), row["name"])
+    schema = schema_of(ValueRule(kind, row["detail"].strip()), row["name"])
     found: dict[str, Any] = {"name": row["name"]}
     if row["description"].strip():
         found["description"] = row["description"].strip()

@@ -4,33 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from prompts.models import PromptEvent
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.templatetags import figures
 
 _SAID: dict[str, str] = {
-    Action.CREATED: "created the prompt",
-    Action.EDITED: "changed the details",
-    Action.VERSION: "wrote version {to}",
-    Action.ROLLED_BACK: "rolled {label} back from version {from} to {to}",
-    Action.LABEL_REMOVED: "removed the label {label} from version {from}",
-    Action.ROLLOUT_STARTED: "began to roll version {to} out",
-    Action.ROLLOUT_SHARE: "changed the share of version {to}",
-    Action.ROLLOUT_PAUSED: "held the rollout of version {to}",
-    Action.ROLLOUT_RESUMED: "resumed the rollout of version {to}",
-    Action.ROLLOUT_FINISHED: "finished the rollout of version {to}",
-    Action.ROLLOUT_ROLLED_BACK: "ended the rollout of version {to}: rolled back",
-    Action.EXPERIMENT_STARTED: "started the experiment {experiment}",
-    Action.EXPERIMENT_CHANGED: "changed the experiment {experiment}",
-    Action.EXPERIMENT_STOPPED: "stopped the experiment {experiment}",
-    Action.EXPERIMENT_PROMOTED: "made the winner of the experiment {experiment} live",
+    PromptAction.CREATED: "created the prompt",
+    PromptAction.EDITED: "changed the details",
+    PromptAction.VERSION: "wrote version {to}",
+    PromptAction.ROLLED_BACK: "rolled {label} back from version {from} to {to}",
+    PromptAction.LABEL_REMOVED: "removed the label {label} from version {from}",
+    PromptAction.ROLLOUT_STARTED: "began to roll version {to} out",
+    PromptAction.ROLLOUT_SHARE: "changed the share of version {to}",
+    PromptAction.ROLLOUT_PAUSED: "held the rollout of version {to}",
+    PromptAction.ROLLOUT_RESUMED: "resumed the rollout of version {to}",
+    PromptAction.ROLLOUT_FINISHED: "finished the rollout of version {to}",
+    PromptAction.ROLLOUT_ROLLED_BACK: "ended the rollout of version {to}: rolled back",
+    PromptAction.EXPERIMENT_STARTED: "started the experiment {experiment}",
+    PromptAction.EXPERIMENT_CHANGED: "changed the experiment {experiment}",
+    PromptAction.EXPERIMENT_STOPPED: "stopped the experiment {experiment}",
+    PromptAction.EXPERIMENT_PROMOTED: "made the winner of the experiment {experiment} live",
 }
 # Particulars in hundredths of a percent, and those that the sentence tells.
 _SHARES = ("share", "weights", "before", "shares")
 _TOLD = ("rollout", "experiment")
 # Which stand out: something went wrong, or went live.
-ALARMS = (Action.ROLLED_BACK, Action.ROLLOUT_ROLLED_BACK)
-LIVE = (Action.ROLLOUT_FINISHED, Action.EXPERIMENT_PROMOTED)
+ALARMS = (PromptAction.ROLLED_BACK, PromptAction.ROLLOUT_ROLLED_BACK)
+LIVE = (PromptAction.ROLLOUT_FINISHED, PromptAction.EXPERIMENT_PROMOTED)
 
 
 def sentence(event: PromptEvent) -> str:
@@ -41,7 +41,7 @@ def sentence(event: PromptEvent) -> str:
         "to": _number(event.to_version),
         "experiment": event.details.get("experiment", "–"),
     }
-    if event.action == Action.MOVED:
+    if event.action == PromptAction.MOVED:
         said = "moved {label} from version {from} to {to}"
         if event.from_version is None:
             said = "put {label} on version {to}"
@@ -53,7 +53,7 @@ def tone(event: PromptEvent) -> str:
     """alarm, live or quiet."""
     if event.action in ALARMS:
         return "alarm"
-    published = event.action == Action.MOVED and event.label == PRODUCTION
+    published = event.action == PromptAction.MOVED and event.label == PRODUCTION
     return "live" if published or event.action in LIVE else "quiet"
 
 

@@ -35,7 +35,7 @@ class PreviewFragment(Page):
         return self.fragment(template, form=form, shown=preview.show(form))
 
 
-class WorkspaceAdmin(Admin):
+class PromptWorkspaceAdmin(Admin):
     """The change page of the admin of prompts."""
 
     def change_view(
@@ -69,7 +69,7 @@ class WorkspaceAdmin(Admin):
                 variables=form.cleaned_data["variables"],
                 model=form.cleaned_data["model"].strip(),
                 parameters=form.settings(),
-                actor=services.Actor.of(request.user),
+                actor=services.PromptActor.of(request.user),
                 note=form.cleaned_data["note"],
                 based_on=form.cleaned_data["based_on"],
             )

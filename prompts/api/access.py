@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.functional import cached_property
 
 from prompts.models import Prompt
-from prompts.services import Actor
+from prompts.services import PromptActor
 from valuecanvas.core.api.access import KeyUser, Need
 from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotFound
@@ -25,12 +25,12 @@ class PromptEndpoint(Endpoint):
     """Knows the prompt of its URL, and who acts."""
 
     @property
-    def actor(self) -> Actor:
+    def actor(self) -> PromptActor:
         """Who is written into the audit."""
         user: Any = self.request.user
         if isinstance(user, KeyUser):
-            return Actor.of_key(user.prefix, user.issuer)
-        return Actor.of(user)
+            return PromptActor.of_key(user.prefix, user.issuer)
+        return PromptActor.of(user)
 
     @cached_property
     def prompt(self) -> Prompt:

@@ -9,14 +9,14 @@ from prompts.models import Experiment, Prompt
 from prompts.models.experiment import ExperimentState
 from prompts.rendering import render
 from prompts.rendering.label_names import PRODUCTION
-from prompts.rendering.render import Chosen, Library
-from prompts.services.composition import Stored
+from prompts.rendering.render import Chosen, PromptLibrary
+from prompts.services.composition import StoredPrompts
 from valuecanvas.core.errors import GatewayError
 
 
-def library_for(prompt: Prompt) -> Library:
+def library_for(prompt: Prompt) -> PromptLibrary:
     """The prompts as committed now, each read when it is asked for."""
-    return Library(Stored(), _running(prompt))
+    return PromptLibrary(StoredPrompts(), _running(prompt))
 
 
 def _running(prompt: Prompt) -> dict[str, ExperimentFacts]:
@@ -57,7 +57,7 @@ class Compile(PromptEndpoint):
         }
 
 
-def _chosen(library: Library, key: str, asked: dict[str, Any]) -> Chosen:
+def _chosen(library: PromptLibrary, key: str, asked: dict[str, Any]) -> Chosen:
     user, label = asked.get("user"), asked.get("label")
     version = asked.get("version")
     if user is None and version is None:

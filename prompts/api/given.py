@@ -3,7 +3,7 @@
 from django.contrib.auth.models import User
 from rest_framework import serializers as s
 
-from prompts.models.prompt import FOLDER, KEY, CacheScope, Kind
+from prompts.models.prompt import FOLDER, KEY, CacheScope, PromptKind
 from valuecanvas.core.api.bodies import (
     Choice,
     GivenReason,
@@ -94,7 +94,7 @@ class Details(StrictSerializer):
 
 class GivenPrompt(Details):
     key = s.CharField(max_length=200, validators=[KEY])
-    kind = Choice(Kind.choices, default=Kind.TEXT)
+    kind = Choice(PromptKind.choices, default=PromptKind.TEXT)
 
 
 class GivenRemoval(GivenReason):

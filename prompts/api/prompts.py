@@ -22,7 +22,7 @@ from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 
-class Filters(ListQuery):
+class PromptFilters(ListQuery):
     """The query of a list of prompts."""
 
     folder = s.CharField(
@@ -63,7 +63,7 @@ class Prompts(PromptEndpoint):
         "listPrompts",
         "Prompts",
         READ,
-        query=Filters,
+        query=PromptFilters,
         answer=shown.ShownPrompt,
         paged_by="key",
         refusals=[],
@@ -114,7 +114,7 @@ class PromptDetail(PromptEndpoint):
         services.edit_prompt(self.prompt, actor=self.actor, archived=True)
 
 
-class Restore(PromptEndpoint):
+class RestorePrompt(PromptEndpoint):
     """The opposite of archiving: clients get it again as before."""
 
     @prompt_operation(
@@ -128,7 +128,7 @@ class Restore(PromptEndpoint):
         return detail(self.prompt)
 
 
-class History(PromptEndpoint):
+class PromptHistory(PromptEndpoint):
     """Who did what, when and why; the newest first."""
 
     @prompt_operation(

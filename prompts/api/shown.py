@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers as s
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion, Rollout
-from prompts.models.prompt import Kind
+from prompts.models.prompt import PromptKind
 
 
 class ShownLabel(s.ModelSerializer):
@@ -70,7 +70,7 @@ class ShownVersion(ShownVersionSummary):
     """All of a version. The words are as they were written: references are not put in."""
 
     key = s.CharField(source="prompt.key")
-    kind = s.ChoiceField(Kind.choices, source="prompt.kind")
+    kind = s.ChoiceField(PromptKind.choices, source="prompt.kind")
     template = s.CharField(help_text="Of a text prompt; '' for a chat.")
     messages = ShownMessage(many=True, help_text="Of a chat; [] for a text prompt.")
     variables = ShownVariable(many=True)

@@ -6,8 +6,8 @@ from valuecanvas.core.api.routes import endpoint
 urlpatterns = [
     *endpoint("prompts", prompts.Prompts),
     *endpoint("prompts/<str:key>", prompts.PromptDetail),
-    *endpoint("prompts/<str:key>/restore", prompts.Restore),
-    *endpoint("prompts/<str:key>/history", prompts.History),
+    *endpoint("prompts/<str:key>/restore", prompts.RestorePrompt),
+    *endpoint("prompts/<str:key>/history", prompts.PromptHistory),
     *endpoint("prompts/<str:key>/versions", versions.Versions),
     *endpoint("prompts/<str:key>/versions/<str:version>", versions.VersionDetail),
     *endpoint("prompts/<str:key>/diff", versions.Diff),

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from prompts.experiments.drafts import ArmSpec, check_arms, check_weights
 from prompts.models import Arm, Experiment, Prompt, PromptEvent, PromptVersion, Rollout
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import PRODUCTION
-from prompts.services import Actor, add_version, move_label
+from prompts.services import PromptActor, add_version, move_label
 from prompts.services.actor import require_move
 from prompts.services.audit import lock, record
 from prompts.services.composition import check_use
@@ -33,7 +33,7 @@ CheckModels = Callable[[Sequence[ArmSpec]], None]
 def start(
     experiment: Experiment,
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str = "",
     check_models: CheckModels | None = None,
 ) -> Experiment:
@@ -58,7 +58,7 @@ def start(
         found.state = ExperimentState.RUNNING
         found.started_at = timezone.now()
         found.save()
-        _note(found, Action.EXPERIMENT_STARTED, actor, reason, weights=weights)
+        _note(found, PromptAction.EXPERIMENT_STARTED, actor, reason, weights=weights)
     return found
 
 
@@ -66,7 +66,7 @@ def change_weights(
     experiment: Experiment,
     weights: Mapping[str, int],
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str,
 ) -> Experiment:
     """Share out the callers anew; hundredths of a percent, 10,000 together.
@@ -94,7 +94,7 @@ def change_weights(
         found.save()
         _note(
             found,
-            Action.EXPERIMENT_CHANGED,
+            PromptAction.EXPERIMENT_CHANGED,
             actor,
             reason,
             weights=dict(weights),
@@ -103,12 +103,12 @@ def change_weights(
     return found
 
 
-def stop(experiment: Experiment, *, actor: Actor, reason: str) -> Experiment:
+def stop(experiment: Experiment, *, actor: PromptActor, reason: str) -> Experiment:
     """End it: from now on everybody gets what the label points at. Raises Conflict."""
     with transaction.atomic():
         _, found = _locked(experiment, ExperimentState.RUNNING)
         _stopped(found, reason)
-        _note(found, Action.EXPERIMENT_STOPPED, actor, reason)
+        _note(found, PromptAction.EXPERIMENT_STOPPED, actor, reason)
     return found
 
 
@@ -116,7 +116,7 @@ def promote(
     experiment: Experiment,
     arm_name: str,
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str,
     check_models: CheckModels | None = None,
 ) -> Experiment:
@@ -153,7 +153,7 @@ def promote(
             )
         _note(
             found,
-            Action.EXPERIMENT_PROMOTED,
+            PromptAction.EXPERIMENT_PROMOTED,
             actor,
             reason,
             from_version=before.number if before else None,
@@ -168,7 +168,7 @@ def measured_from(experiment: Experiment) -> datetime | None:
     changed = (
         PromptEvent.objects.filter(
             prompt_id=experiment.prompt_id,
-            action=Action.EXPERIMENT_CHANGED,
+            action=PromptAction.EXPERIMENT_CHANGED,
             details__experiment=experiment.key,
         )
         .values_list("at", flat=True)
@@ -219,7 +219,11 @@ def _production(prompt: Prompt) -> PromptVersion | None:
 
 
 def _version_of(
-    arm: Arm, production: PromptVersion | None, *, actor: Actor, experiment: Experiment
+    arm: Arm,
+    production: PromptVersion | None,
+    *,
+    actor: PromptActor,
+    experiment: Experiment,
 ) -> PromptVersion | None:
     """The version that does what the arm did; None: there is none to move to."""
     version: PromptVersion | None = arm.version or production
@@ -247,8 +251,8 @@ def _version_of(
 
 def _note(
     experiment: Experiment,
-    action: Action,
-    actor: Actor,
+    action: PromptAction,
+    actor: PromptActor,
     reason: str,
     *,
     from_version: int | None = None,

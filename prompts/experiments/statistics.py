@@ -40,7 +40,7 @@ SAME = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ArmSample:
     """One arm's values of one metric: sums over requests, and over their users.
 
     With s and n the sum and the number of a user's values: `unit_squares` is the sum of
@@ -60,8 +60,8 @@ class Sample:
         """The mean value of a request; 0 without any."""
         return self.total / self.count if self.count else 0.0
 
-    def __add__(self, other: "Sample") -> "Sample":
-        return Sample(
+    def __add__(self, other: "ArmSample") -> "ArmSample":
+        return ArmSample(
             self.units + other.units,
             self.count + other.count,
             self.total + other.total,
@@ -121,7 +121,7 @@ class Comparison:
         return self.p is not None and self.p <= alpha
 
 
-def interval(sample: Sample, alpha: float) -> Interval | None:
+def interval(sample: ArmSample, alpha: float) -> Interval | None:
     """Where an arm's mean is; None while too few users are in it."""
     if sample.units < MIN_UNITS:
         return None
@@ -131,7 +131,7 @@ def interval(sample: Sample, alpha: float) -> Interval | None:
 
 
 def compare(
-    arm: Sample, control: Sample, alpha: float, *, rare: bool = False
+    arm: ArmSample, control: ArmSample, alpha: float, *, rare: bool = False
 ) -> Comparison:
     """Does the arm's mean differ from the control's?
 
@@ -150,7 +150,7 @@ def compare(
     return Comparison(difference, found, _p(difference, variance, spread, alpha))
 
 
-def enough(arm: Sample, control: Sample, *, rare: bool = False) -> bool:
+def enough(arm: ArmSample, control: ArmSample, *, rare: bool = False) -> bool:
     """Are there enough users, and of a rare thing enough cases, to conclude from?"""
     if min(arm.units, control.units) < MIN_UNITS:
         return False
@@ -176,7 +176,9 @@ def split_p(users: Mapping[str, int], weights: Mapping[str, int]) -> float:
     return min(1.0, math.exp(-log_odds)) if log_odds > 0 else 1.0
 
 
-def _variance_of_difference(arm: Sample, control: Sample, both: Sample) -> float:
+def _variance_of_difference(
+    arm: ArmSample, control: ArmSample, both: ArmSample
+) -> float:
     """Of the difference of means: by each arm's own users, or by all users as one.
 
     The greater of the two. A small arm in which nothing has happened yet looks as if it

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from prompts.experiments import statistics
-from prompts.experiments.statistics import Comparison, Interval, Sample
+from prompts.experiments.statistics import ArmSample, Comparison, Interval
 from prompts.models.experiment import Metric
 from valuecanvas.core.templatetags import figures
 
@@ -52,7 +52,7 @@ MEASURES: Mapping[str, Measure] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExperimentVerdict:
     """The conclusion on one metric. `kind` is early, none, better or worse.
 
     `winner` is the arm to prefer, '' while there is none; `compared` has every arm but
@@ -68,8 +68,8 @@ class Verdict:
 
 
 def judge(
-    metric: str, samples: Mapping[str, Sample], *, control: str, alpha: float
-) -> Verdict:
+    metric: str, samples: Mapping[str, ArmSample], *, control: str, alpha: float
+) -> ExperimentVerdict:
     """Compare each arm with the control.
 
     With several, `alpha` is shared out among them (Bonferroni): it is the chance of any
@@ -94,20 +94,22 @@ def judge(
         headline = f"{winner} is better than {control}."
         if len(better) > 1:
             sentences += (f"{_listed(better)} were not compared with each other.",)
-        return Verdict(metric, BETTER, winner, headline, sentences, compared)
+        return ExperimentVerdict(metric, BETTER, winner, headline, sentences, compared)
     if shown and len(shown) == len(others):
         headline = f"{control} is better than {_listed(shown)}."
-        return Verdict(metric, WORSE, control, headline, sentences, compared)
+        return ExperimentVerdict(metric, WORSE, control, headline, sentences, compared)
     if any(one.p is not None for one in compared.values()):
         headline = "No difference shown yet."
         if shown:
             headline = f"{_listed(shown)} can be given up: {control} is better."
-        return Verdict(metric, NONE, "", headline, sentences, compared)
+        return ExperimentVerdict(metric, NONE, "", headline, sentences, compared)
     lacking = (_lacking(measure, name, one, base) for name, one in others.items())
-    return Verdict(metric, EARLY, "", "Too early to tell.", tuple(lacking), compared)
+    return ExperimentVerdict(
+        metric, EARLY, "", "Too early to tell.", tuple(lacking), compared
+    )
 
 
-def relative(comparison: Comparison, control: Sample) -> Interval | None:
+def relative(comparison: Comparison, control: ArmSample) -> Interval | None:
     """The interval as a share of the control's mean; None where that says nothing."""
     found = comparison.interval
     if found is None or control.mean <= 0:
@@ -140,7 +142,7 @@ def _sentence(measure: Measure, name: str, control: str, one: Comparison) -> str
     return f"{whose} somewhere between {ends} than {control}'s"
 
 
-def _by_share(measure: Measure, one: Comparison, base: Sample) -> str:
+def _by_share(measure: Measure, one: Comparison, base: ArmSample) -> str:
     """The same as a share of the control's, where that says something; a full stop."""
     found = relative(one, base)
     if found is None or measure.higher_is_better or not found.excludes_zero():
@@ -149,7 +151,7 @@ def _by_share(measure: Measure, one: Comparison, base: Sample) -> str:
     return f" ({100 * least:.0f} to {100 * most:.0f}\u00a0%)."
 
 
-def _lacking(measure: Measure, name: str, one: Sample, base: Sample) -> str:
+def _lacking(measure: Measure, name: str, one: ArmSample, base: ArmSample) -> str:
     least = min(one.units, base.units)
     if least < statistics.MIN_UNITS:
         return (

@@ -2,13 +2,13 @@
 
 import getpass
 
-from prompts.services import Actor
+from prompts.services import PromptActor
 
 
-def operator() -> Actor:
+def operator() -> PromptActor:
     """The account of the machine. Whoever has a shell here has the database too."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         name = "somebody"
-    return Actor(f"{name} on the command line", is_superuser=True)
+    return PromptActor(f"{name} on the command line", is_superuser=True)

@@ -6,7 +6,7 @@ from django.db import models
 from prompts.models.prompt import Prompt
 
 
-class Action(models.TextChoices):
+class PromptAction(models.TextChoices):
     CREATED = "created", "Created"
     EDITED = "edited", "Edited"
     VERSION = "version", "New version"
@@ -26,7 +26,7 @@ class Action(models.TextChoices):
 
 
 def actions() -> list[tuple[str, str]]:
-    return Action.choices
+    return PromptAction.choices
 
 
 class PromptEvent(models.Model):

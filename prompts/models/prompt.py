@@ -19,13 +19,13 @@ FOLDER = RegexValidator(
 )
 
 
-class Kind(models.TextChoices):
+class PromptKind(models.TextChoices):
     TEXT = "text", "Text"
     CHAT = "chat", "Chat"
 
 
 def kinds() -> list[tuple[str, str]]:
-    return Kind.choices
+    return PromptKind.choices
 
 
 class CacheScope(models.TextChoices):
@@ -53,7 +53,7 @@ class Prompt(ConfigModel):
     kind = models.CharField(
         max_length=4,
         choices=kinds,
-        default=Kind.TEXT,
+        default=PromptKind.TEXT,
         help_text="Text: one message of the user. Chat: a list of messages.",
     )
     folder = models.CharField(

@@ -10,9 +10,9 @@ from typing import Any
 from prompts.config import (
     ArmFacts,
     ExperimentFacts,
+    ParsedVersion,
     PromptFacts,
     VersionFacts,
-    Words,
 )
 from prompts.experiments import targeting
 from prompts.rendering import variables as values
@@ -44,7 +44,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class PromptLibrary:
     """The prompts of one snapshot by key, and the running experiments by prompt key."""
 
     prompts: Mapping[str, PromptFacts]
@@ -112,7 +112,7 @@ class BrokenPrompt(GatewayError):
 
 
 def choose(
-    library: Library,
+    library: PromptLibrary,
     key: str,
     *,
     version: int | None = None,
@@ -144,7 +144,7 @@ def choose(
 
 
 def render(
-    library: Library, chosen: Chosen, variables: Mapping[str, object]
+    library: PromptLibrary, chosen: Chosen, variables: Mapping[str, object]
 ) -> Rendered:
     """The words of `chosen` with its variables. Raises InvalidRequest, BrokenPrompt."""
     body = library.body(chosen.prompt, chosen.version)
@@ -173,7 +173,7 @@ def _refuse_too_long(body: Body, texts: Mapping[str, str]) -> None:
         )
 
 
-def find(library: Library, key: str) -> PromptFacts:
+def find(library: PromptLibrary, key: str) -> PromptFacts:
     """The prompt in use under `key`. Raises NotFound."""
     prompt = library.prompts.get(key)
     if prompt is None:
@@ -203,7 +203,9 @@ def version_of_label(prompt: PromptFacts, name: str) -> VersionFacts:
     return prompt.versions[number]
 
 
-def _expanded(library: Library, words: Words, path: tuple[str, ...]) -> Body:
+def _expanded(
+    library: PromptLibrary, words: ParsedVersion, path: tuple[str, ...]
+) -> Body:
     """Own declarations of variables beat those of what is included."""
     declared = {one.name: one for one in words.declared}
     included: dict[Reference, Template] = {}
@@ -223,7 +225,9 @@ def _expanded(library: Library, words: Words, path: tuple[str, ...]) -> Body:
     return Body(tuple(messages), tuple(declared.values()), height)
 
 
-def _included(library: Library, reference: Reference, path: tuple[str, ...]) -> Body:
+def _included(
+    library: PromptLibrary, reference: Reference, path: tuple[str, ...]
+) -> Body:
     if reference.key in path:
         trail = " -> ".join((*path, reference.key))
         raise _broken(path, f"it includes itself ({trail}).")

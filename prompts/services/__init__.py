@@ -1,6 +1,6 @@
 """All that changes prompts. Each is one transaction with its row in the audit."""
 
-from prompts.services.actor import GATEWAY, Actor, may_move
+from prompts.services.actor import GATEWAY, PromptActor, may_move
 from prompts.services.label import move_label, remove_label, rollback, rollback_target
 from prompts.services.prompt import create_prompt, edit_prompt
 from prompts.services.rollout import (
@@ -16,7 +16,7 @@ from prompts.services.version import add_version
 
 __all__ = [
     "GATEWAY",
-    "Actor",
+    "PromptActor",
     "add_version",
     "apply_due_steps",
     "create_prompt",

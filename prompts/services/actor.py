@@ -11,7 +11,7 @@ from valuecanvas.core.errors import NotPermitted
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class PromptActor:
     """A person, an API key or the gateway itself, as the audit will name it."""
 
     name: str
@@ -51,10 +51,10 @@ class Actor:
 
 SHARE = "prompts.share_answers"
 # Does what people have planned: they were asked for their rights at that time.
-GATEWAY = Actor("ValueCanvas", is_superuser=True)
+GATEWAY = PromptActor("ValueCanvas", is_superuser=True)
 
 
-def may_move(actor: Actor, label: str) -> bool:
+def may_move(actor: PromptActor, label: str) -> bool:
     """May they move this label, or take it away? Rights on prompts are the door's."""
     if actor.is_superuser:
         return True
@@ -66,7 +66,7 @@ def may_move(actor: Actor, label: str) -> bool:
     return rule.groups.filter(name__in=actor.groups).exists()
 
 
-def require_share(actor: Actor, before: str, after: str) -> None:
+def require_share(actor: PromptActor, before: str, after: str) -> None:
     """For the scope of stored answers. Raises NotPermitted where it gets wider."""
     widths = list(CacheScope.values)
     if actor.is_superuser or widths.index(after) <= max(1, widths.index(before)):
@@ -79,7 +79,7 @@ def require_share(actor: Actor, before: str, after: str) -> None:
         )
 
 
-def require_move(actor: Actor, label: str) -> None:
+def require_move(actor: PromptActor, label: str) -> None:
     """Raises NotPermitted."""
     if not may_move(actor, label):
         raise NotPermitted(

@@ -3,8 +3,8 @@
 from typing import Any
 
 from prompts.models import Prompt, PromptEvent
-from prompts.models.event import Action
-from prompts.services.actor import Actor
+from prompts.models.event import PromptAction
+from prompts.services.actor import PromptActor
 
 
 def lock(prompt: Prompt) -> Prompt:
@@ -18,8 +18,8 @@ def lock(prompt: Prompt) -> Prompt:
 
 def record(
     prompt: Prompt,
-    action: Action,
-    actor: Actor,
+    action: PromptAction,
+    actor: PromptActor,
     *,
     label: str = "",
     from_version: int | None = None,

@@ -16,7 +16,7 @@ from prompts.config import PromptFacts, VersionFacts
 from prompts.models import Prompt, PromptVersion
 from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE
-from prompts.rendering.render import BrokenPrompt, Library
+from prompts.rendering.render import BrokenPrompt, PromptLibrary
 from valuecanvas.core.db import locks
 
 # In JSON a tab is written as \t.
@@ -27,7 +27,7 @@ Place = tuple[str, int]
 Change = Callable[[PromptFacts], PromptFacts]
 
 
-class Stored(Mapping[str, PromptFacts]):
+class StoredPrompts(Mapping[str, PromptFacts]):
     """Prompts by key as the database has them, each read when it is asked for."""
 
     def __init__(self, known: Mapping[str, PromptFacts] | None = None) -> None:
@@ -98,7 +98,7 @@ def check_all(keys: Iterable[str]) -> None:
     locks.hold(_LOCK)
     wanted = set(keys)
     places = [place for place in _inclusions() if place[0] in wanted]
-    if problems := _broken(Library(Stored()), places):
+    if problems := _broken(PromptLibrary(StoredPrompts()), places):
         raise ValidationError(list(problems.values()))
 
 
@@ -114,18 +114,18 @@ def _check(
     With `number` that version of the prompt itself has to be whole.
     """
     locks.hold(_LOCK)
-    now = Stored()
-    then = Stored({prompt.key: change(now[prompt.key])})
+    now = StoredPrompts()
+    then = StoredPrompts({prompt.key: change(now[prompt.key])})
     users = _users(prompt.key)
     own = [] if number is None else [(prompt.key, number)]
-    before = _broken(Library(now), users)
-    after = _broken(Library(then), [*own, *users])
+    before = _broken(PromptLibrary(now), users)
+    after = _broken(PromptLibrary(then), [*own, *users])
     new = [text for place, text in after.items() if place in own or place not in before]
     if new:
         raise ValidationError({field: new})
 
 
-def _broken(library: Library, places: Iterable[Place]) -> dict[Place, str]:
+def _broken(library: PromptLibrary, places: Iterable[Place]) -> dict[Place, str]:
     """Why, for each that can't be put together."""
     found = {}
     for key, number in places:

@@ -3,16 +3,18 @@
 from django.utils import timezone
 
 from prompts.models import Rollout
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.rollout import RolloutState
-from prompts.services.actor import Actor
+from prompts.services.actor import PromptActor
 from prompts.services.audit import record
 
 
-def end(rollout: Rollout, *, finished: bool, actor: Actor, reason: str) -> None:
+def end(rollout: Rollout, *, finished: bool, actor: PromptActor, reason: str) -> None:
     """Close the row and write the audit; the label is for the caller to move."""
     state = RolloutState.FINISHED if finished else RolloutState.ROLLED_BACK
-    action = Action.ROLLOUT_FINISHED if finished else Action.ROLLOUT_ROLLED_BACK
+    action = (
+        PromptAction.ROLLOUT_FINISHED if finished else PromptAction.ROLLOUT_ROLLED_BACK
+    )
     close(rollout, state, reason)
     record(
         rollout.prompt,

@@ -4,21 +4,21 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion, Rollout
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.label import NAME
 from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import LATEST, PRODUCTION
 from prompts.services import composition
-from prompts.services.actor import Actor, require_move
+from prompts.services.actor import PromptActor, require_move
 from prompts.services.audit import lock, record
 from prompts.services.endings import end
 from valuecanvas.core.errors import Conflict
 
 _MOVES = (
-    Action.MOVED,
-    Action.ROLLED_BACK,
-    Action.ROLLOUT_FINISHED,
-    Action.EXPERIMENT_PROMOTED,
+    PromptAction.MOVED,
+    PromptAction.ROLLED_BACK,
+    PromptAction.ROLLOUT_FINISHED,
+    PromptAction.EXPERIMENT_PROMOTED,
 )
 
 
@@ -28,7 +28,7 @@ def move_label(
     to_version: PromptVersion | int,
     *,
     expected: int | None,
-    actor: Actor,
+    actor: PromptActor,
     reason: str = "",
 ) -> Label:
     """Point the label `name` at a version, if it points at version `expected` now.
@@ -45,14 +45,20 @@ def move_label(
         if (label.version.number if label else None) != expected:
             raise conflict(found, name, label)
         return point(
-            found, name, label, version, action=Action.MOVED, actor=actor, reason=reason
+            found,
+            name,
+            label,
+            version,
+            action=PromptAction.MOVED,
+            actor=actor,
+            reason=reason,
         )
 
 
 def rollback(
     prompt: Prompt,
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str,
     to: PromptVersion | int | None = None,
     expected: int | None = None,
@@ -80,7 +86,7 @@ def rollback(
             PRODUCTION,
             label,
             version_of(found, target),
-            action=Action.ROLLED_BACK,
+            action=PromptAction.ROLLED_BACK,
             actor=actor,
             reason=reason,
         )
@@ -90,7 +96,7 @@ def remove_label(
     prompt: Prompt,
     name: str,
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str = "",
     expected: int | None = None,
 ) -> None:
@@ -113,7 +119,7 @@ def remove_label(
         label.delete()
         record(
             found,
-            Action.LABEL_REMOVED,
+            PromptAction.LABEL_REMOVED,
             actor,
             label=name,
             from_version=label.version.number,
@@ -138,7 +144,7 @@ def rollback_target(prompt: Prompt) -> int | None:
     for action, number in moves.order_by("id").values_list("action", "to_version"):
         if number is None:
             continue
-        if action == Action.ROLLED_BACK:
+        if action == PromptAction.ROLLED_BACK:
             stack = _taken_off(stack, number)
         elif stack[-1:] != [number]:
             stack.append(number)
@@ -167,8 +173,8 @@ def point(
     label: Label | None,
     version: PromptVersion,
     *,
-    action: Action,
-    actor: Actor,
+    action: PromptAction,
+    actor: PromptActor,
     reason: str,
     check: bool = True,
 ) -> Label:
@@ -177,7 +183,7 @@ def point(
     Without `check` the caller looks after what includes what.
     """
     before = label.version.number if label else None
-    ends_rollout = name == PRODUCTION and action != Action.ROLLOUT_FINISHED
+    ends_rollout = name == PRODUCTION and action != PromptAction.ROLLOUT_FINISHED
     if label is not None and before == version.number:
         if ends_rollout:
             _end_rollout(prompt, version, actor, reason)
@@ -246,7 +252,7 @@ def _taken_off(stack: list[int], number: int) -> list[int]:
 
 
 def _end_rollout(
-    prompt: Prompt, version: PromptVersion | None, actor: Actor, reason: str
+    prompt: Prompt, version: PromptVersion | None, actor: PromptActor, reason: str
 ) -> None:
     """A move by hand is the last word: whoever had the new version gets what it says."""
     live = Rollout.objects.filter(prompt=prompt, state__in=LIVE)

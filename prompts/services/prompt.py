@@ -9,10 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from prompts.models import Prompt
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.prompt import CacheScope
 from prompts.services import composition
-from prompts.services.actor import Actor, require_move, require_share
+from prompts.services.actor import PromptActor, require_move, require_share
 from prompts.services.audit import lock, record
 from valuecanvas.core.cache_policy import CachePolicy
 
@@ -29,7 +29,7 @@ KEEP = Unset.KEEP
 def create_prompt(
     *,
     key: str,
-    actor: Actor,
+    actor: PromptActor,
     kind: str = "text",
     folder: str = "",
     description: str = "",
@@ -55,7 +55,7 @@ def create_prompt(
     try:
         with transaction.atomic():
             prompt.save(force_insert=True)
-            record(prompt, Action.CREATED, actor, reason=reason)
+            record(prompt, PromptAction.CREATED, actor, reason=reason)
     except IntegrityError:
         # Somebody else's came between the check and the write.
         raise ValidationError({"key": f"There is a prompt '{key}' already."}) from None
@@ -65,7 +65,7 @@ def create_prompt(
 def edit_prompt(
     prompt: Prompt,
     *,
-    actor: Actor,
+    actor: PromptActor,
     folder: str | Unset = KEEP,
     description: str | Unset = KEEP,
     owner: User | None | Unset = KEEP,
@@ -110,7 +110,9 @@ def edit_prompt(
                 composition.check_archive(found)
         found.save(update_fields=list(changes))
         told = {name: [_told(a), _told(b)] for name, (a, b) in changes.items()}
-        record(found, Action.EDITED, actor, reason=reason, details={"changed": told})
+        record(
+            found, PromptAction.EDITED, actor, reason=reason, details={"changed": told}
+        )
     return found
 
 

@@ -18,12 +18,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from prompts.models import Experiment, Label, Prompt, PromptVersion, Rollout
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE, RolloutState
 from prompts.rendering.label_names import PRODUCTION
 from prompts.services import composition, plan
-from prompts.services.actor import GATEWAY, Actor, require_move
+from prompts.services.actor import GATEWAY, PromptActor, require_move
 from prompts.services.audit import lock, record
 from prompts.services.endings import close, end
 from prompts.services.label import point, version_of
@@ -38,7 +38,7 @@ def start_rollout(
     version: PromptVersion | int,
     *,
     share: int,
-    actor: Actor,
+    actor: PromptActor,
     reason: str = "",
     steps: Sequence[Mapping[str, int]] = (),
     guards: Sequence[Mapping[str, Any]] = (),
@@ -69,7 +69,7 @@ def start_rollout(
             started_by=actor.user,
             reason=reason,
         )
-        _note(rollout, Action.ROLLOUT_STARTED, actor, reason, steps=coming)
+        _note(rollout, PromptAction.ROLLOUT_STARTED, actor, reason, steps=coming)
     return rollout
 
 
@@ -77,7 +77,7 @@ def set_share(
     rollout: Rollout,
     share: int,
     *,
-    actor: Actor,
+    actor: PromptActor,
     reason: str = "",
     expected: int | None = None,
 ) -> Rollout:
@@ -105,36 +105,36 @@ def set_share(
         return _shared(found, share, left, actor, reason, due=running)
 
 
-def pause(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
     """Hold the share as it is. Raises Conflict, NotPermitted."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         found = _live(rollout, RolloutState.RUNNING)
         found.state, found.next_at = RolloutState.PAUSED, None
         found.save()
-        _note(found, Action.ROLLOUT_PAUSED, actor, reason)
+        _note(found, PromptAction.ROLLOUT_PAUSED, actor, reason)
     return found
 
 
-def resume(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+def resume(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
     """Go on with the plan; its next step waits its whole time. Raises as pause."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         found = _live(rollout, RolloutState.PAUSED)
         found.state, found.next_at = RolloutState.RUNNING, _due(found.steps)
         found.save()
-        _note(found, Action.ROLLOUT_RESUMED, actor, reason)
+        _note(found, PromptAction.ROLLOUT_RESUMED, actor, reason)
     return found
 
 
-def finish(rollout: Rollout, *, actor: Actor, reason: str = "") -> Rollout:
+def finish(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
     """Everybody gets the version: `production` moves. Raises Conflict, NotPermitted."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         return _finished(_live(rollout), actor, reason)
 
 
-def roll_back_rollout(rollout: Rollout, *, actor: Actor, reason: str) -> Rollout:
+def roll_back_rollout(rollout: Rollout, *, actor: PromptActor, reason: str) -> Rollout:
     """Everybody gets what `production` points at. Raises as pause."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
@@ -199,7 +199,7 @@ def _live(rollout: Rollout, *states: RolloutState) -> Rollout:
     return found
 
 
-def _finished(rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+def _finished(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
     label = rollout.prompt.labels.select_related("version").get(name=PRODUCTION)
     rollout.share, rollout.steps = BUCKETS, []
     close(rollout, RolloutState.FINISHED, reason)
@@ -208,7 +208,7 @@ def _finished(rollout: Rollout, actor: Actor, reason: str) -> Rollout:
         PRODUCTION,
         label,
         rollout.version,
-        action=Action.ROLLOUT_FINISHED,
+        action=PromptAction.ROLLOUT_FINISHED,
         actor=actor,
         reason=reason,
     )
@@ -219,7 +219,7 @@ def _shared(
     rollout: Rollout,
     share: int,
     left: list[dict[str, int]],
-    actor: Actor,
+    actor: PromptActor,
     reason: str,
     *,
     due: bool,
@@ -228,7 +228,7 @@ def _shared(
     rollout.share, rollout.steps = share, left
     rollout.next_at = _due(left) if due else None
     rollout.save()
-    _note(rollout, Action.ROLLOUT_SHARE, actor, reason, before=before)
+    _note(rollout, PromptAction.ROLLOUT_SHARE, actor, reason, before=before)
     return rollout
 
 
@@ -240,7 +240,11 @@ def _due(steps: Sequence[Mapping[str, int]]) -> datetime | None:
 
 
 def _note(
-    rollout: Rollout, action: Action, actor: Actor, reason: str, **details: Any
+    rollout: Rollout,
+    action: PromptAction,
+    actor: PromptActor,
+    reason: str,
+    **details: Any,
 ) -> None:
     record(
         rollout.prompt,

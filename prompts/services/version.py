@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from prompts.models import Prompt, PromptVersion
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.services import composition, words
-from prompts.services.actor import Actor
+from prompts.services.actor import PromptActor
 from prompts.services.audit import lock, record
 from valuecanvas.core.errors import Conflict
 
@@ -20,7 +20,7 @@ LONGEST_NOTE = 10_000
 def add_version(
     prompt: Prompt,
     *,
-    actor: Actor,
+    actor: PromptActor,
     template: str = "",
     messages: Sequence[Mapping[str, Any]] = (),
     variables: Sequence[str | Mapping[str, Any]] = (),
@@ -61,7 +61,7 @@ def add_version(
         )
         record(
             found,
-            Action.VERSION,
+            PromptAction.VERSION,
             actor,
             from_version=based_on,
             to_version=number,
@@ -70,7 +70,7 @@ def add_version(
     return made
 
 
-def columns(prompt: Prompt, number: int, checked: words.Words) -> dict[str, Any]:
+def columns(prompt: Prompt, number: int, checked: words.PromptTexts) -> dict[str, Any]:
     """A version's fields of what it sends."""
     return {
         "prompt": prompt,
@@ -127,7 +127,7 @@ def _refuse_late(
     )
 
 
-def _refuse_same(newest: PromptVersion | None, checked: words.Words) -> None:
+def _refuse_same(newest: PromptVersion | None, checked: words.PromptTexts) -> None:
     if newest is not None and newest.digest == checked.digest:
         raise ValidationError(
             f"Nothing has changed: version {newest.number} says the same.",

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from prompts.config import VersionFacts
-from prompts.models.prompt import Kind
+from prompts.models.prompt import PromptKind
 from prompts.rendering import grammar, schema_rules, variables
 from prompts.rendering.patterns import HEAVIEST
 from valuecanvas.core.json_numbers import REMEDY, too_large
@@ -24,7 +24,7 @@ _VARIABLE_FIELDS = frozenset({"name", "description", "default", "schema"})
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PromptTexts:
     """All that a version sends, checked, in the one form that is stored."""
 
     kind: str
@@ -63,17 +63,17 @@ def check_words(
     declared: Sequence[str | Mapping[str, Any]],
     model: str,
     parameters: Mapping[str, Any],
-) -> Words:
+) -> PromptTexts:
     """The words in the form that is stored; undeclared names become variables.
 
     Raises ValidationError by field.
     """
-    chat = kind == Kind.CHAT
+    chat = kind == PromptKind.CHAT
     rows = _messages(messages) if chat else _none(messages, "messages")
     texts = [row["content"] for row in rows] if chat else [_text(template)]
     if chat and template:
         raise _wrong("template", "A chat prompt has messages, not a template.")
-    return Words(
+    return PromptTexts(
         kind,
         template,
         rows,

@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Changes:
+class ImportChanges:
     """Of one prompt. `before` None: it is new."""
 
     wanted: PromptFile
@@ -46,7 +46,7 @@ class Changes:
             yield f"{key}: {name} {at or 'nowhere'} -> {number}"
 
 
-def compare(files: Sequence[PromptFile]) -> list[Changes]:
+def compare(files: Sequence[PromptFile]) -> list[ImportChanges]:
     """What each file would change, as the database is now. Raises Refused."""
     known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
@@ -55,7 +55,9 @@ def compare(files: Sequence[PromptFile]) -> list[Changes]:
     return [_of(file, known.get(file.key), users) for file in files]
 
 
-def _of(wanted: PromptFile, before: PromptFile | None, users: set[str]) -> Changes:
+def _of(
+    wanted: PromptFile, before: PromptFile | None, users: set[str]
+) -> ImportChanges:
     old = before or PromptFile(wanted.key, wanted.kind)
     if old.kind != wanted.kind:
         raise Refused(f"'{wanted.key}' is of the kind '{old.kind}' in the database.")
@@ -68,7 +70,7 @@ def _of(wanted: PromptFile, before: PromptFile | None, users: set[str]) -> Chang
     # An owner who has no account here leaves it as it is.
     if wanted.owner in users and wanted.owner != old.owner:
         details["owner"] = wanted.owner
-    return Changes(
+    return ImportChanges(
         wanted,
         before,
         details,

@@ -6,7 +6,7 @@ from pathlib import Path
 from django.db.models import Prefetch
 
 from prompts.models import Label, Prompt, PromptVersion
-from prompts.services.words import Words
+from prompts.services.words import PromptTexts
 from prompts.transfer.files import PromptFile, VersionFile, texts
 from valuecanvas.core.transfer.commands import Exported, write
 
@@ -51,7 +51,7 @@ def load_prompt_files(keys: Sequence[str] = ()) -> Iterator[PromptFile]:
 
 
 def _version(kind: str, row: PromptVersion) -> VersionFile:
-    words = Words(
+    words = PromptTexts(
         kind, row.template, row.messages, row.variables, row.model, row.parameters
     )
     return VersionFile(

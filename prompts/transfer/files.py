@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from prompts.services import words
 from prompts.services.version import check_remarks
-from prompts.services.words import Words
+from prompts.services.words import PromptTexts
 from valuecanvas.core.transfer import yaml_loader
 
 PROMPT = "prompt.yaml"
@@ -37,7 +37,7 @@ class BadFile(Exception):
 @dataclass(frozen=True)
 class VersionFile:
     number: int
-    words: Words
+    words: PromptTexts
     note: str
     tags: list[str]
     author: str

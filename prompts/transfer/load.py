@@ -9,13 +9,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
-from prompts.models.event import Action
+from prompts.models.event import PromptAction
 from prompts.models.label import NAME
 from prompts.rendering.label_names import LATEST
-from prompts.services import Actor, composition
+from prompts.services import PromptActor, composition
 from prompts.services.label import point
 from prompts.services.version import columns
-from prompts.transfer.changes import Changes, Refused, compare, rows_of
+from prompts.transfer.changes import ImportChanges, Refused, compare, rows_of
 from prompts.transfer.files import PromptFile
 from valuecanvas.core.transfer.commands import REASON
 
@@ -24,13 +24,13 @@ from valuecanvas.core.transfer.commands import REASON
 class Audit:
     """Who imports, and why."""
 
-    actor: Actor
+    actor: PromptActor
     reason: str
 
 
 def load(
-    files: Sequence[PromptFile], *, actor: Actor, reason: str = REASON
-) -> list[Changes]:
+    files: Sequence[PromptFile], *, actor: PromptActor, reason: str = REASON
+) -> list[ImportChanges]:
     """Make the database say what the files say; all of it or nothing. What was changed.
 
     Labels and prompts that the files don't have stay as they are. Raises Refused.
@@ -52,14 +52,16 @@ def load(
     return changes
 
 
-def _write(changes: Sequence[Changes], rows: dict[str, Prompt], audit: Audit) -> None:
+def _write(
+    changes: Sequence[ImportChanges], rows: dict[str, Prompt], audit: Audit
+) -> None:
     users = _users(changes)
     _details(changes, rows, users, audit)
     versions = _versions(changes, rows, users, audit)
     _labels(changes, rows, versions, audit)
 
 
-def _users(changes: Sequence[Changes]) -> dict[str, User]:
+def _users(changes: Sequence[ImportChanges]) -> dict[str, User]:
     names = {one.details.get("owner", "") for one in changes}
     names |= {version.author for one in changes for version in one.versions}
     people = User.objects.filter(username__in=names)
@@ -67,7 +69,7 @@ def _users(changes: Sequence[Changes]) -> dict[str, User]:
 
 
 def _details(
-    changes: Sequence[Changes],
+    changes: Sequence[ImportChanges],
     rows: dict[str, Prompt],
     users: Mapping[str, User],
     audit: Audit,
@@ -88,7 +90,7 @@ def _details(
     PromptEvent.objects.bulk_create(
         _event(
             rows[one.wanted.key],
-            Action.CREATED if one.before is None else Action.EDITED,
+            PromptAction.CREATED if one.before is None else PromptAction.EDITED,
             audit,
             details={"changed": sorted(one.details)},
         )
@@ -106,7 +108,7 @@ def _clean(row: Prompt) -> None:
 
 
 def _versions(
-    changes: Sequence[Changes],
+    changes: Sequence[ImportChanges],
     rows: Mapping[str, Prompt],
     users: Mapping[str, User],
     audit: Audit,
@@ -127,7 +129,7 @@ def _versions(
     PromptVersion.objects.bulk_create(made, batch_size=1000)
     PromptEvent.objects.bulk_create(
         (
-            _event(row.prompt, Action.VERSION, audit, to_version=row.number)
+            _event(row.prompt, PromptAction.VERSION, audit, to_version=row.number)
             for row in made
         ),
         batch_size=1000,
@@ -136,7 +138,7 @@ def _versions(
 
 
 def _labels(
-    changes: Sequence[Changes],
+    changes: Sequence[ImportChanges],
     rows: Mapping[str, Prompt],
     made: Mapping[tuple[str, int], PromptVersion],
     audit: Audit,
@@ -151,13 +153,13 @@ def _labels(
                 # One at a time: a move of `production` ends a rollout.
                 point(
                     row, name, old[name], version,
-                    action=Action.MOVED, actor=audit.actor, reason=audit.reason, check=False,
+                    action=PromptAction.MOVED, actor=audit.actor, reason=audit.reason, check=False,
                 )  # fmt: skip
                 continue
             _check_name(name)
             new.append(Label(prompt=row, name=name, version=version))
             events.append(
-                _event(row, Action.MOVED, audit, label=name, to_version=number)
+                _event(row, PromptAction.MOVED, audit, label=name, to_version=number)
             )
     Label.objects.bulk_create(new)
     PromptEvent.objects.bulk_create(events)
@@ -171,7 +173,7 @@ def _check_name(name: str) -> None:
 
 def _event(
     prompt: Prompt,
-    action: Action,
+    action: PromptAction,
     audit: Audit,
     *,
     label: str = "",

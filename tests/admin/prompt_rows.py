@@ -6,11 +6,11 @@ from django.contrib.auth.models import User
 
 from prompts import services
 from prompts.models import Prompt, PromptVersion
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.fixtures_billing import unique
 
 WORDS = "Write a canvas for {{business}} in version %s."
-NOBODY = Actor("somebody", is_superuser=True)
+NOBODY = PromptActor("somebody", is_superuser=True)
 
 
 def make_prompt(
@@ -33,7 +33,7 @@ def make_version(prompt: Prompt, template: str = "", **fields: Any) -> PromptVer
 
 
 def publish(
-    prompt: Prompt, number: int, *, by: Actor = NOBODY, why: str = "go"
+    prompt: Prompt, number: int, *, by: PromptActor = NOBODY, why: str = "go"
 ) -> None:
     now = live_number(prompt)
     services.move_label(
@@ -46,5 +46,5 @@ def live_number(prompt: Prompt) -> int | None:
     return label.version.number if label else None
 
 
-def actor(name: str) -> Actor:
-    return Actor.of(User.objects.get(username=name))
+def actor(name: str) -> PromptActor:
+    return PromptActor.of(User.objects.get(username=name))

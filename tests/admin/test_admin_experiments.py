@@ -15,7 +15,7 @@ from llm.models import Model
 from llm.prompting import metrics
 from prompts.experiments import service
 from prompts.models import Experiment, Label, Prompt, ProtectedLabel
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.experiments.rows import (
     make_actor,
     make_draft,
@@ -439,8 +439,8 @@ def test_results__ledger_too_busy__says_so(
 
 def test_results__names_of_people__are_escaped(boss: Client) -> None:
     draft = make_draft(hypothesis="<script>alert(1)</script>")
-    started = service.start(draft, actor=Actor("x", is_superuser=True))
-    service.stop(started, actor=Actor("x"), reason="<img src=x>")
+    started = service.start(draft, actor=PromptActor("x", is_superuser=True))
+    service.stop(started, actor=PromptActor("x"), reason="<img src=x>")
     html = boss.get(page(started)).content.decode()
     assert "<script>alert(1)" not in html
     assert "<img src=x>" not in html

@@ -20,7 +20,7 @@ from tests.flags.rows import ADA
 from tests.prompts_api.conftest import key_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOBODY = prompts.Actor("ada")
+NOBODY = prompts.PromptActor("ada")
 
 
 def flag_form(name: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.models import Flag
 from tests.browser.conftest import Site
 
@@ -22,7 +22,7 @@ def flag(transactional_db: None) -> Flag:
         "kind": "string",
         "variants": [{"name": "a", "value": "a", "weight": 10000}],
     }
-    return services.create_flag(wanted, actor=Actor("anna"), reason="To try")
+    return services.create_flag(wanted, actor=FlagActor("anna"), reason="To try")
 
 
 def _save(page: Page, part: str, button: str) -> None:

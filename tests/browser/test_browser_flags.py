@@ -15,7 +15,7 @@ from django.utils import timezone
 from playwright.sync_api import Dialog, Page, expect
 
 from flags import exposure, services
-from flags.actor import Actor, of_user
+from flags.actor import FlagActor, of_user
 from flags.exposure import Seen
 from flags.models import Flag
 from tests.browser.conftest import Site
@@ -65,12 +65,12 @@ def shoot(site: Site, tmp_path: Path) -> Shoot:
 
 
 @pytest.fixture
-def anna(site: Site) -> Actor:
+def anna(site: Site) -> FlagActor:
     return of_user(User.objects.create_user("anna", is_staff=True))
 
 
 @pytest.fixture
-def flag(anna: Actor) -> Flag:
+def flag(anna: FlagActor) -> Flag:
     """A flag in the middle of its life."""
     made = services.create_flag(
         {
@@ -120,7 +120,7 @@ def asked(flag: Flag) -> None:
         exposure.add(counts, now - timedelta(hours=hours))
 
 
-def more_flags(anna: Actor) -> None:
+def more_flags(anna: FlagActor) -> None:
     """Others for the list: one past its date, one off, one killed."""
     past = (timezone.now() - timedelta(days=9)).date().isoformat()
     services.create_flag(
@@ -160,7 +160,7 @@ def ask(page: Page, name: str, **context: object) -> object:
 
 
 def test_kill__one_click_and_a_confirm__the_next_request_is_off(
-    site: Site, anna: Actor, shoot: Shoot
+    site: Site, anna: FlagActor, shoot: Shoot
 ) -> None:
     flag = services.create_flag({"name": "new_checkout", "percent": 100}, actor=anna)
     page = site.open(LIST)
@@ -184,7 +184,7 @@ def test_kill__one_click_and_a_confirm__the_next_request_is_off(
 
 
 def test_list__flags_of_all_states__are_told_at_a_glance(
-    site: Site, anna: Actor, asked: None, shoot: Shoot
+    site: Site, anna: FlagActor, asked: None, shoot: Shoot
 ) -> None:
     more_flags(anna)
     page = site.open(LIST)
@@ -286,7 +286,7 @@ def test_rule__built_row_by_row__is_read_back_and_decides(
 
 
 def test_ramp__five_points_a_day__is_on_the_timeline(
-    site: Site, flag: Flag, anna: Actor, shoot: Shoot
+    site: Site, flag: Flag, anna: FlagActor, shoot: Shoot
 ) -> None:
     services.set_percent(flag, 10, actor=anna, reason="Slower")
     page = site.open(url_of(flag))
@@ -308,7 +308,7 @@ def test_ramp__five_points_a_day__is_on_the_timeline(
 
 
 def test_save__somebody_was_faster__is_told_who_and_keeps_the_entry(
-    site: Site, flag: Flag, anna: Actor, shoot: Shoot
+    site: Site, flag: Flag, anna: FlagActor, shoot: Shoot
 ) -> None:
     page = site.open(url_of(flag))
     services.set_percent(flag, 60, actor=anna, reason="Black Friday")

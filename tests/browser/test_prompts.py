@@ -17,7 +17,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from prompts import services
 from prompts.models import Prompt
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.admin.prompt_rows import live_number, make_prompt, make_version, publish
 from tests.admin.rows import make_usage
 from tests.browser.conftest import Site
@@ -65,12 +65,12 @@ def shoot(site: Site) -> Shoot:
 
 
 @pytest.fixture
-def anna(site: Site) -> Actor:
-    return Actor.of(User.objects.create_user("anna", is_staff=True))
+def anna(site: Site) -> PromptActor:
+    return PromptActor.of(User.objects.create_user("anna", is_staff=True))
 
 
 @pytest.fixture
-def prompt(anna: Actor) -> Prompt:
+def prompt(anna: PromptActor) -> Prompt:
     """Three versions, the second one live after the first."""
     style = make_prompt("house.style", folder="shared", description="How we write.")
     make_version(style, "Write plain English. No jargon.", actor=anna, note="First")
@@ -200,7 +200,7 @@ def test_edit__nothing_saved__the_browser_asks_before_leaving(
 
 
 def test_edit__somebody_was_faster__words_stay_and_are_saved_on_top(
-    site: Site, prompt: Prompt, anna: Actor, shoot: Shoot
+    site: Site, prompt: Prompt, anna: PromptActor, shoot: Shoot
 ) -> None:
     page = site.open(url_of(prompt))
     page.fill("#id_template", "My own words for {{business}}.")
@@ -237,7 +237,7 @@ def test_compare__two_versions__side_by_side(
 
 
 def test_publish__label_moved_meanwhile__is_told_who_and_decides_again(
-    site: Site, prompt: Prompt, anna: Actor, shoot: Shoot
+    site: Site, prompt: Prompt, anna: PromptActor, shoot: Shoot
 ) -> None:
     page = site.open(url_of(prompt))
     page.click(".vp-live a:has-text('Publish')")
@@ -330,7 +330,11 @@ def test_pages__wide_narrow_light_dark__no_complaint_and_no_overflow(
 ) -> None:
     _use(prompt)
     services.move_label(
-        prompt, "staging", 3, expected=None, actor=Actor("anna", is_superuser=True)
+        prompt,
+        "staging",
+        3,
+        expected=None,
+        actor=PromptActor("anna", is_superuser=True),
     )
     if (width, scheme) == (1440, "light"):
         _shoot_all(site, prompt, shoot)
@@ -360,7 +364,11 @@ def _shoot_all(site: Site, prompt: Prompt, shoot: Shoot) -> None:
     shoot("prompts-workspace")
     reply = make_prompt("mail.reply", folder="mail", versions=4, live=3)
     services.start_rollout(
-        reply, 4, share=2500, actor=Actor("anna", is_superuser=True), reason="careful"
+        reply,
+        4,
+        share=2500,
+        actor=PromptActor("anna", is_superuser=True),
+        reason="careful",
     )
     make_prompt("mail.triage", folder="mail", versions=1)
     site.open("/admin/prompts/prompt/")

@@ -11,7 +11,7 @@ from billing.models import Usage
 from llm.models import Feedback
 from prompts.experiments.drafts import ArmSpec, Draft, create_draft
 from prompts.models import Experiment, Label, Prompt, PromptVersion
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.fixtures_billing import unique
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.targeting.bucketing import digest
@@ -51,10 +51,10 @@ def make_draft(
     return create_draft(prompt or make_prompt(), key or unique("experiment"), draft)
 
 
-def make_actor(name: str = "") -> Actor:
+def make_actor(name: str = "") -> PromptActor:
     """A superuser, who may move every label."""
     user = User.objects.create_superuser(name or unique("user"))
-    return Actor.of(user)
+    return PromptActor.of(user)
 
 
 def rows_for(

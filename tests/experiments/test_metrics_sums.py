@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from billing.models import Usage
 from llm.prompting import metrics, queries
 from llm.prompting.metrics import Figures, Window
-from prompts.experiments.statistics import Sample
+from prompts.experiments.statistics import ArmSample
 from tests.experiments.rows import NOW, rows_for, said_of
 from tests.tampering import tampering
 from valuecanvas.core.ids import uuid7
@@ -114,7 +114,7 @@ def test_samples__of_users__are_the_sums_that_statistics_need() -> None:
     )
     rows_for(KEY, "short:a", 1, at=AT, latency_ms=400, prefix="y")
     found = metrics.samples(EXPERIMENT, ["a", "b"])
-    assert found.samples["latency"]["a"] == Sample(
+    assert found.samples["latency"]["a"] == ArmSample(
         units=2,
         count=4,
         total=1000,
@@ -123,7 +123,7 @@ def test_samples__of_users__are_the_sums_that_statistics_need() -> None:
         unit_cross=600 * 3 + 400,
         unit_counts=10,
     )
-    assert found.samples["latency"]["b"] == Sample()
+    assert found.samples["latency"]["b"] == ArmSample()
     assert found.users == {"a": 2, "b": 0}
 
 

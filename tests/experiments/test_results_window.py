@@ -8,19 +8,19 @@ from django.utils import timezone
 from llm.prompting.results import results, window
 from prompts.experiments import service
 from prompts.models import Experiment
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.experiments.rows import make_actor, make_draft, rows_for
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def actor() -> Actor:
+def actor() -> PromptActor:
     return make_actor()
 
 
 @pytest.fixture
-def running(actor: Actor) -> Experiment:
+def running(actor: PromptActor) -> Experiment:
     return service.start(make_draft(), actor=actor)
 
 
@@ -40,7 +40,7 @@ def test_results__arm_without_requests__is_there(running: Experiment) -> None:
 
 
 def test_results__weights_changed__count_anew(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     rows_for(running.prompt.key, f"{running.key}:a", 3, at=timezone.now())
     assert requests(running)["a"] == 3
@@ -53,7 +53,7 @@ def test_results__weights_changed__count_anew(
 
 
 def test_results__stopped__have_what_was_still_under_way(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     stopped = service.stop(running, actor=actor, reason="Enough.")
     end = stopped.stopped_at

@@ -16,7 +16,7 @@ from prompts.experiments.drafts import (
     edit_draft,
 )
 from prompts.models import Experiment, Label, ProtectedLabel, Rollout
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.experiments.rows import (
     HALVES,
     make_actor,
@@ -55,12 +55,12 @@ def production(experiment: Experiment) -> int:
 
 
 @pytest.fixture
-def actor() -> Actor:
+def actor() -> PromptActor:
     return make_actor("olga")
 
 
 @pytest.fixture
-def running(actor: Actor) -> Experiment:
+def running(actor: PromptActor) -> Experiment:
     return service.start(make_draft(), actor=actor)
 
 
@@ -136,7 +136,7 @@ def test_draft__key_that_exists__is_refused() -> None:
         make_draft(key=first.key)
 
 
-def test_start__draft__shares_out_the_users(actor: Actor) -> None:
+def test_start__draft__shares_out_the_users(actor: PromptActor) -> None:
     draft = make_draft(
         arms=arms(("a", 9000, 1, True), ("b", 1000, 2, False)),
     )
@@ -151,7 +151,7 @@ def test_start__draft__shares_out_the_users(actor: Actor) -> None:
     assert events(started) == [("experiment_started", "Let's see.")]
 
 
-def test_start__again__is_refused(running: Experiment, actor: Actor) -> None:
+def test_start__again__is_refused(running: Experiment, actor: PromptActor) -> None:
     with pytest.raises(Conflict, match="is running"):
         service.start(running, actor=actor)
     with pytest.raises(Conflict, match="only its weights"):
@@ -159,14 +159,14 @@ def test_start__again__is_refused(running: Experiment, actor: Actor) -> None:
 
 
 def test_start__another_one_runs_on_the_prompt__is_refused(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     other = make_draft(running.prompt)
     with pytest.raises(Conflict, match=running.key):
         service.start(other, actor=actor)
 
 
-def test_start__rollout_under_way__is_refused(actor: Actor) -> None:
+def test_start__rollout_under_way__is_refused(actor: PromptActor) -> None:
     draft = make_draft()
     version = draft.prompt.versions.get(number=2)
     Rollout.objects.create(prompt=draft.prompt, version=version, share=100)
@@ -174,7 +174,7 @@ def test_start__rollout_under_way__is_refused(actor: Actor) -> None:
         service.start(draft, actor=actor)
 
 
-def test_start__archived_prompt__is_refused(actor: Actor) -> None:
+def test_start__archived_prompt__is_refused(actor: PromptActor) -> None:
     draft = make_draft()
     draft.prompt.archived = True
     draft.prompt.save()
@@ -183,7 +183,7 @@ def test_start__archived_prompt__is_refused(actor: Actor) -> None:
 
 
 def test_weights__one_arm_grows__users_only_move_into_it(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     before = arms_of(running)
     changed = service.change_weights(
@@ -203,7 +203,9 @@ def test_weights__one_arm_grows__users_only_move_into_it(
     assert service.measured_from(changed) == last.at
 
 
-def test_weights__arm_emptied__gets_nobody(running: Experiment, actor: Actor) -> None:
+def test_weights__arm_emptied__gets_nobody(
+    running: Experiment, actor: PromptActor
+) -> None:
     whole = {"a": 0, "b": BUCKETS}
     changed = service.change_weights(running, whole, actor=actor, reason="b it is")
     assert set(arms_of(changed)) == {"b"}
@@ -214,7 +216,7 @@ def test_weights__arm_emptied__gets_nobody(running: Experiment, actor: Actor) ->
     [{"a": 10_000}, {"a": 5000, "b": 4000}, {"a": 5000, "b": 2000, "c": 3000}],
 )
 def test_weights__not_of_the_arms__are_refused(
-    running: Experiment, actor: Actor, weights: dict[str, int]
+    running: Experiment, actor: PromptActor, weights: dict[str, int]
 ) -> None:
     with pytest.raises(ValidationError):
         service.change_weights(running, weights, actor=actor, reason="x")
@@ -225,7 +227,7 @@ def test_weights__never_changed__counts_from_the_start(running: Experiment) -> N
     assert service.measured_from(running) == running.started_at
 
 
-def test_stop__running__ends_it(running: Experiment, actor: Actor) -> None:
+def test_stop__running__ends_it(running: Experiment, actor: PromptActor) -> None:
     stopped = service.stop(running, actor=actor, reason="Enough.")
     assert (stopped.state, stopped.reason) == ("stopped", "Enough.")
     assert stopped.stopped_at is not None
@@ -236,7 +238,7 @@ def test_stop__running__ends_it(running: Experiment, actor: Actor) -> None:
 
 
 def test_promote__version__production_moves_to_it(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     done = service.promote(running, "b", actor=actor, reason="It is better.")
     assert production(done) == 2
@@ -256,7 +258,7 @@ def test_promote__version__production_moves_to_it(
 
 
 def test_promote__stopped_before__is_possible(
-    running: Experiment, actor: Actor
+    running: Experiment, actor: PromptActor
 ) -> None:
     stopped = service.stop(running, actor=actor, reason="Enough.")
     done = service.promote(stopped, "b", actor=actor, reason="It was better.")
@@ -265,7 +267,9 @@ def test_promote__stopped_before__is_possible(
     assert done.reason == "Enough."
 
 
-def test_promote__control__moves_nothing(running: Experiment, actor: Actor) -> None:
+def test_promote__control__moves_nothing(
+    running: Experiment, actor: PromptActor
+) -> None:
     done = service.promote(running, "a", actor=actor, reason="Stay.")
     assert production(done) == 1
     assert [action for action, _ in events(done)] == [
@@ -274,7 +278,7 @@ def test_promote__control__moves_nothing(running: Experiment, actor: Actor) -> N
     ]
 
 
-def test_promote__arm_with_a_model__makes_a_version_of_it(actor: Actor) -> None:
+def test_promote__arm_with_a_model__makes_a_version_of_it(actor: PromptActor) -> None:
     prompt = make_prompt(versions=0)
     make_version(prompt, 1, template="Hi {{name}}.", variables=[{"name": "name"}])
     Label.objects.create(
@@ -292,7 +296,9 @@ def test_promote__arm_with_a_model__makes_a_version_of_it(actor: Actor) -> None:
     assert version.variables[0]["name"] == "name"
 
 
-def test_promote__somebody_made_that_version_already__uses_it(actor: Actor) -> None:
+def test_promote__somebody_made_that_version_already__uses_it(
+    actor: PromptActor,
+) -> None:
     prompt = make_prompt()
     specs = [ArmSpec("now", 5000, control=True), ArmSpec("m", 5000, model="m")]
     first = service.start(make_draft(prompt, arms=specs), actor=actor)
@@ -305,7 +311,7 @@ def test_promote__somebody_made_that_version_already__uses_it(actor: Actor) -> N
     assert prompt.versions.count() == 3
 
 
-def test_promote__draft_or_no_such_arm__is_refused(actor: Actor) -> None:
+def test_promote__draft_or_no_such_arm__is_refused(actor: PromptActor) -> None:
     draft = make_draft()
     with pytest.raises(Conflict, match="is draft"):
         service.promote(draft, "b", actor=actor, reason="x")
@@ -317,7 +323,7 @@ def test_promote__draft_or_no_such_arm__is_refused(actor: Actor) -> None:
 def test_promote__protected_label__nothing_happens(running: Experiment) -> None:
     ProtectedLabel.objects.create(name="production")
     with pytest.raises(NotPermitted):
-        service.promote(running, "b", actor=Actor("ann"), reason="x")
+        service.promote(running, "b", actor=PromptActor("ann"), reason="x")
     running.refresh_from_db()
     assert (running.state, running.winner) == ("running", "")
 
@@ -327,7 +333,7 @@ def test_start__protected_label__needs_whoever_may_move_it(
 ) -> None:
     """Its arms stand in for what the label points at, up to all of it."""
     ProtectedLabel.objects.create(name="production")
-    ann, draft = Actor("ann"), make_draft()
+    ann, draft = PromptActor("ann"), make_draft()
     with pytest.raises(NotPermitted):
         service.start(draft, actor=ann)
     with pytest.raises(NotPermitted):
@@ -337,7 +343,7 @@ def test_start__protected_label__needs_whoever_may_move_it(
     assert service.stop(running, actor=ann, reason="Enough.").state == "stopped"
 
 
-def test_start__many_arms__costs_few_queries(actor: Actor) -> None:
+def test_start__many_arms__costs_few_queries(actor: PromptActor) -> None:
     prompt = make_prompt(versions=10)
     specs = arms(*((f"arm{n}", 1000, n + 1, n == 0) for n in range(10)))
     draft = make_draft(prompt, arms=specs)
@@ -346,7 +352,7 @@ def test_start__many_arms__costs_few_queries(actor: Actor) -> None:
     assert len(queries) < 60
 
 
-def test_create__not_all_right__leaves_nothing(actor: Actor) -> None:
+def test_create__not_all_right__leaves_nothing(actor: PromptActor) -> None:
     prompt = make_prompt()
     with pytest.raises(ValidationError):
         create_draft(prompt, "x" * 61, Draft(arms=HALVES))

@@ -11,7 +11,7 @@ from django.db import connection
 
 from prompts.experiments import service
 from prompts.models import Experiment, Label
-from prompts.services import Actor, move_label
+from prompts.services import PromptActor, move_label
 from tests.experiments.rows import make_actor, make_draft, make_prompt
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.targeting.bucketing import load_allocation, weights_of
@@ -41,11 +41,13 @@ def at_once(*acts: Callable[[], Any]) -> list[str]:
 
 
 @pytest.fixture
-def actors() -> tuple[Actor, Actor]:
+def actors() -> tuple[PromptActor, PromptActor]:
     return make_actor("ann"), make_actor("bob")
 
 
-def test_start__two_of_one_prompt__one_runs(actors: tuple[Actor, Actor]) -> None:
+def test_start__two_of_one_prompt__one_runs(
+    actors: tuple[PromptActor, PromptActor],
+) -> None:
     for _ in range(ROUNDS):
         prompt = make_prompt()
         drafts = [make_draft(prompt) for _ in range(2)]
@@ -60,7 +62,9 @@ def test_start__two_of_one_prompt__one_runs(actors: tuple[Actor, Actor]) -> None
         assert prompt.events.filter(action="experiment_started").count() == 1
 
 
-def test_promote__two_winners__one_is_promoted(actors: tuple[Actor, Actor]) -> None:
+def test_promote__two_winners__one_is_promoted(
+    actors: tuple[PromptActor, PromptActor],
+) -> None:
     ann, bob = actors
     for _ in range(ROUNDS):
         running = service.start(make_draft(), actor=ann)
@@ -75,7 +79,7 @@ def test_promote__two_winners__one_is_promoted(actors: tuple[Actor, Actor]) -> N
 
 
 def test_weights__changed_twice__buckets_and_arms_agree(
-    actors: tuple[Actor, Actor],
+    actors: tuple[PromptActor, PromptActor],
 ) -> None:
     ann, bob = actors
     running = service.start(make_draft(), actor=ann)
@@ -92,7 +96,7 @@ def test_weights__changed_twice__buckets_and_arms_agree(
 
 
 def test_promote__label_moved_at_the_same_time__one_after_the_other(
-    actors: tuple[Actor, Actor],
+    actors: tuple[PromptActor, PromptActor],
 ) -> None:
     ann, bob = actors
     for _ in range(ROUNDS):

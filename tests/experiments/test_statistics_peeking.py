@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from prompts.experiments import statistics
-from prompts.experiments.statistics import Sample, compare
+from prompts.experiments.statistics import ArmSample, compare
 
 ALPHA = 0.05
 Draw = Callable[[random.Random, float, int], float]
@@ -42,7 +42,7 @@ class Live:
         return min(self.sums[0][0], self.sums[1][0]) >= statistics.MIN_UNITS
 
     def peek(self, rare: bool) -> float:
-        control, arm = (Sample(*sums) for sums in self.sums)
+        control, arm = (ArmSample(*sums) for sums in self.sums)
         p = compare(arm, control, ALPHA, rare=rare).p
         return 1.0 if p is None else p
 
@@ -104,7 +104,7 @@ def test_a_a__plain_t_test_peeked_at__claims_far_too_much() -> None:
     """The simulation is able to find what it looks for."""
 
     def plain(live: Live) -> bool:
-        control, arm = (Sample(*sums) for sums in live.sums)
+        control, arm = (ArmSample(*sums) for sums in live.sums)
         error = math.sqrt(arm.variance() + control.variance())
         return abs(arm.mean - control.mean) > 1.96 * error
 
@@ -145,7 +145,7 @@ def test_difference__of_a_fifth__is_found(name: str) -> None:
     live = Live(7, users, 0.5, mood)
     found = claimed_after(live, draw, requests, rare=rare)
     assert found is not None
-    control, arm = (Sample(*sums) for sums in live.sums)
+    control, arm = (ArmSample(*sums) for sums in live.sums)
     lower = arm.mean < control.mean
     assert lower != (name == "thumbs")
 
@@ -158,7 +158,7 @@ def test_interval__looked_at_all_the_time__has_the_truth_in_it() -> None:
             live.request(lambda d, m, a: d.gauss(5 + a, 2))
             if not live.ready():
                 continue
-            control, arm = (Sample(*sums) for sums in live.sums)
+            control, arm = (ArmSample(*sums) for sums in live.sums)
             found = compare(arm, control, ALPHA).interval
             own = statistics.interval(arm, ALPHA)
             if not (found.low <= 1 <= found.high and own.low <= 6 <= own.high):

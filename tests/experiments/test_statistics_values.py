@@ -9,19 +9,19 @@ from prompts.experiments import statistics
 from prompts.experiments.statistics import (
     MIN_EVENTS,
     MIN_UNITS,
+    ArmSample,
     Interval,
-    Sample,
     compare,
     interval,
     split_p,
 )
 
 
-def sample(*users: Sequence[float]) -> Sample:
+def sample(*users: Sequence[float]) -> ArmSample:
     """From each user's values."""
     sums = [(sum(one), len(one)) for one in users]
     values = [value for one in users for value in one]
-    return Sample(
+    return ArmSample(
         units=len(users),
         count=len(values),
         total=sum(values),
@@ -32,7 +32,7 @@ def sample(*users: Sequence[float]) -> Sample:
     )
 
 
-def steady(users: int, *values: float) -> Sample:
+def steady(users: int, *values: float) -> ArmSample:
     return sample(*([list(values)] * users))
 
 
@@ -53,9 +53,9 @@ def test_sample__same_values_by_fewer_users__is_less_certain() -> None:
 
 
 def test_sample__nothing_in_it__knows_nothing() -> None:
-    assert Sample().mean == 0
-    assert Sample().spread() == 0
-    assert Sample().variance() == float("inf")
+    assert ArmSample().mean == 0
+    assert ArmSample().spread() == 0
+    assert ArmSample().variance() == float("inf")
 
 
 def test_sample__sum_of_two__is_of_both() -> None:

@@ -4,17 +4,17 @@ import random
 
 import pytest
 
-from prompts.experiments.statistics import MIN_UNITS, Sample
+from prompts.experiments.statistics import MIN_UNITS, ArmSample
 from prompts.experiments.verdict import BETTER, EARLY, NONE, WORSE, judge, relative
 from tests.experiments.test_statistics_values import sample, steady
 
 
-def around(mean: float, users: int = 400, spread: float = 0.3) -> Sample:
+def around(mean: float, users: int = 400, spread: float = 0.3) -> ArmSample:
     dice = random.Random(11)
     return sample(*([dice.gauss(mean, spread)] for _ in range(users)))
 
 
-def rate(share: float, users: int = 2000) -> Sample:
+def rate(share: float, users: int = 2000) -> ArmSample:
     bad = round(share * users)
     return steady(users - bad, 0.0) + steady(bad, 1.0)
 
@@ -98,7 +98,7 @@ def test_judge__one_of_two_is_worse__is_not_decided() -> None:
 
 
 def test_judge__one_arm_still_empty__tells_of_the_other() -> None:
-    samples = {"a": around(0.1), "b": around(0.1), "c": Sample()}
+    samples = {"a": around(0.1), "b": around(0.1), "c": ArmSample()}
     found = judge("feedback", samples, control="a", alpha=0.05)
     assert found.kind == NONE
     assert found.sentences[1] == "c and a cannot be compared yet: too few cases."

@@ -16,7 +16,7 @@ from tests.faults.web import Web
 from tests.live.world import Answer, unique
 
 ROUNDS = either(20, 500)
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 
 
 def make_prompt() -> Prompt:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.config import load_flags
 from flags.engine.evaluation import Evaluation, FlagSet, evaluate, flag_set
 from flags.models import Flag
 from tests.fixtures_billing import unique
 from valuecanvas.core.db import epoch
 
-ADA, BOB = Actor("ada", trusted=True), Actor("bob", trusted=True)
+ADA, BOB = FlagActor("ada", trusted=True), FlagActor("bob", trusted=True)
 
 
 def make_flag(name: str = "", **fields: Any) -> Flag:

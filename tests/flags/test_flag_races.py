@@ -10,7 +10,7 @@ from django.db import connections
 from django.utils import timezone
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.models import Flag, FlagEvent
 from tests.flags.rows import ADA, BOB, make_flag
 from valuecanvas.core.errors import Conflict
@@ -75,7 +75,7 @@ def test_due_changes__two_workers__each_applied_once():
     soon = timezone.now() + dt.timedelta(hours=1)
     for number in range(RACES):
         at = soon + dt.timedelta(seconds=number)
-        services.schedule(flag, "set_percent", at=at, payload={"percent": number + 1}, actor=Actor("ada"))  # fmt: skip
+        services.schedule(flag, "set_percent", at=at, payload={"percent": number + 1}, actor=FlagActor("ada"))  # fmt: skip
     later = soon + dt.timedelta(hours=1)
     counts = at_once(*[lambda: services.apply_due(later)] * 3)
     assert sum(counts) == RACES

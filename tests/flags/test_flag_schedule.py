@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from flags import services, tasks
-from flags.actor import Actor, of_user
+from flags.actor import FlagActor, of_user
 from flags.models import Flag, ScheduledChange
 from tests.flags.rows import ADA, BOB, ask, make_colours, make_flag
 from valuecanvas.core.errors import Conflict
@@ -206,7 +206,9 @@ def test_schedule__revision_passed__conflict():
     flag = make_flag()
     services.disable(flag, actor=BOB)
     with pytest.raises(Conflict):
-        services.schedule(flag, "enable", at=NOW + HOUR, actor=Actor("eve"), expected=1)
+        services.schedule(
+            flag, "enable", at=NOW + HOUR, actor=FlagActor("eve"), expected=1
+        )
 
 
 def test_beat__after_the_migrations__asks_for_what_is_due():

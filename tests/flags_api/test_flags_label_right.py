@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flags import services
-from flags.actor import COMMAND, Actor, of_user
+from flags.actor import COMMAND, FlagActor, of_user
 from flags.documents import yaml_files
 from flags.models import ChangeState, Flag
 from prompts.models import ProtectedLabel
@@ -130,7 +130,7 @@ def test_verbs__off_is_free__on_again_needs_the_right(writer: Caller) -> None:
 
 def test_schedule__by_one_who_may_not__is_refused_unless_it_ends_it() -> None:
     flag, at = leading(), timezone.now() + dt.timedelta(hours=1)
-    eve = Actor("key vc-eve", scopes=frozenset(FLAGS))
+    eve = FlagActor("key vc-eve", scopes=frozenset(FLAGS))
     with pytest.raises(NotPermitted):
         services.schedule(flag, "set_percent", at=at, payload={"percent": 1}, actor=eve)
     services.schedule(flag, "kill", at=at, actor=eve)
@@ -165,14 +165,14 @@ def test_people__right_and_group_of_the_label__both_count() -> None:
 
 def test_unknown_author__nobody_to_ask__is_refused() -> None:
     with pytest.raises(NotPermitted):
-        services.set_percent(leading(), 5, actor=Actor("somebody"))
+        services.set_percent(leading(), 5, actor=FlagActor("somebody"))
 
 
 def test_import__from_the_command_line__may() -> None:
     rows = [{"name": "f", "kind": "string", "in_gateway": True, "variants": LEADING}]
     assert yaml_files.import_flags(rows, actor=COMMAND).created == 1
     with pytest.raises(NotPermitted):
-        yaml_files.import_flags([{**rows[0], "percent": 1}], actor=Actor("x"))
+        yaml_files.import_flags([{**rows[0], "percent": 1}], actor=FlagActor("x"))
 
 
 def test_admin__page_and_switch__say_what_is_missing() -> None:

@@ -10,7 +10,7 @@ from llm.prompting.results import results
 from prompts.experiments import service
 from prompts.experiments.drafts import ArmSpec
 from prompts.models import Experiment
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.experiments.rows import make_actor, make_draft, make_prompt, make_version
 from tests.fixtures_billing import unique
 from tests.live.world import Answer, Served, World, request_id
@@ -25,7 +25,7 @@ class Trial:
 
     def __init__(self, world: World, served: Served, **fields: Any) -> None:
         self.world, self.served = world, served
-        self.actor: Actor = world.db(make_actor)
+        self.actor: PromptActor = world.db(make_actor)
         self.prompt = world.db(make_prompt)
         draft = world.db(make_draft, self.prompt, unique("trial"), **fields)
         self.experiment: Experiment = self.act(service.start, draft)

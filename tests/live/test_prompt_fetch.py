@@ -12,7 +12,7 @@ from tests.fixtures_billing import unique
 from tests.live.world import Answer, World
 
 pytestmark = pytest.mark.live
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 
 
 @dataclass

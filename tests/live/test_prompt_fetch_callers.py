@@ -14,7 +14,7 @@ from tests.live.test_stored_prompts import make_prompt, point
 from tests.live.world import Answer, Served, World
 
 pytestmark = pytest.mark.live
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 
 
 def greet(**fields: Any) -> Prompt:

@@ -11,7 +11,7 @@ from prompts.models import Prompt, PromptEvent
 from tests.live.world import Answer, World, unique
 
 pytestmark = pytest.mark.live
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 ROUNDS = 20
 
 

@@ -44,7 +44,7 @@ def together(ask: Callable[[], Any], slow: Slow) -> list[Any]:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
     monkeypatch.setattr(metrics_view, "generate_latest", made)
-    monkeypatch.setattr(metrics_view, "TEXT", metrics_view.Text())
+    monkeypatch.setattr(metrics_view, "TEXT", metrics_view.MetricsText())
     return made
 
 

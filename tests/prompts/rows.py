@@ -8,9 +8,9 @@ from django.contrib.auth.models import Group, User
 
 from prompts import services
 from prompts.models import Prompt, PromptEvent
-from prompts.services import Actor
+from prompts.services import PromptActor
 
-ANN, BOB = Actor("ann"), Actor("bob")
+ANN, BOB = PromptActor("ann"), PromptActor("bob")
 
 
 def make_user(name: str = "", *groups: str, **fields: Any) -> User:

@@ -13,7 +13,7 @@ from prompts.config import (
     VersionFacts,
 )
 from prompts.experiments.targeting import Condition
-from prompts.rendering.render import Library
+from prompts.rendering.render import PromptLibrary
 from valuecanvas.core.targeting.bucketing import allocate
 
 
@@ -82,5 +82,9 @@ def experiment(
     )
 
 
-def library(*prompts: PromptFacts, runs: Sequence[ExperimentFacts] = ()) -> Library:
-    return Library({one.key: one for one in prompts}, {one.prompt: one for one in runs})
+def library(
+    *prompts: PromptFacts, runs: Sequence[ExperimentFacts] = ()
+) -> PromptLibrary:
+    return PromptLibrary(
+        {one.key: one for one in prompts}, {one.prompt: one for one in runs}
+    )

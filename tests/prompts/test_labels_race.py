@@ -12,16 +12,16 @@ from django.db import connection
 
 from prompts import config, services
 from prompts.models import Label, Prompt
-from prompts.rendering.render import Library, choose, render
-from prompts.services import Actor
+from prompts.rendering.render import PromptLibrary, choose, render
+from prompts.services import PromptActor
 from tests.collision import faster
 from tests.prompts.rows import ANN, events, make_prompt, move, pointed_at
 from valuecanvas.core.errors import Conflict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 100
-PEOPLE = [Actor("ann"), Actor("bob"), Actor("cem")]
-Act = Callable[[Actor], object]
+PEOPLE = [PromptActor("ann"), PromptActor("bob"), PromptActor("cem")]
+Act = Callable[[PromptActor], object]
 
 
 class Crowd:
@@ -36,7 +36,7 @@ class Crowd:
         jobs = zip(acts, PEOPLE, strict=False)
         return list(self._pool.map(lambda job: self._one(*job), list(jobs)))
 
-    def _one(self, act: Act, actor: Actor) -> object:
+    def _one(self, act: Act, actor: PromptActor) -> object:
         self._meeting.wait()
         try:
             return act(actor)
@@ -66,7 +66,7 @@ def crowd(size: int) -> Iterator[Crowd]:
 
 
 def mover(prompt, to: int, expected: int) -> Act:
-    def act(actor: Actor) -> object:
+    def act(actor: PromptActor) -> object:
         services.move_label(
             prompt, "production", to, expected=expected, actor=actor, reason=actor.name
         )
@@ -99,7 +99,7 @@ def test_move__two_at_once_100_times__exactly_one_wins_and_the_other_is_told():
 def test_move__two_and_a_rollback_at_once_100_times__the_audit_is_one_chain():
     prompt = make_prompt("a", "b", "c", "d", production=1)
 
-    def back(actor: Actor) -> object:
+    def back(actor: PromptActor) -> object:
         services.rollback(prompt, actor=actor, reason="Bad")
         return "back"
 
@@ -172,7 +172,7 @@ def test_circle__closed_by_two_at_once__is_closed_by_neither():
             got = people.together([mover(a, 2, 1), mover(b, 2, 1)])
 
             assert sum(isinstance(one, ValidationError) for one in got) == 1
-            shelf = Library(config.prompts_by_key(config.load_prompts()))
+            shelf = PromptLibrary(config.prompts_by_key(config.load_prompts()))
             for key in (a.key, b.key):
                 found = choose(shelf, key, subject="s", context={})
                 assert render(shelf, found, {}).text == "x"
@@ -218,7 +218,7 @@ def test_readers__while_labels_move__never_see_a_mix():
     def read() -> None:
         try:
             while not stop.is_set():
-                shelf = Library(config.prompts_by_key(config.load_prompts()))
+                shelf = PromptLibrary(config.prompts_by_key(config.load_prompts()))
                 found = choose(shelf, "p", subject="s", context={})
                 (name,) = (one.name for one in found.version.words.declared)
                 seen.append(render(shelf, found, {name: name}).text or "")

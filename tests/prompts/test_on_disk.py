@@ -6,7 +6,7 @@ import pytest
 from prompts import config, config_on_disk, services
 from prompts.experiments import service as experiments
 from prompts.models import Experiment
-from prompts.rendering.render import Library, choose, render
+from prompts.rendering.render import PromptLibrary, choose, render
 from tests.experiments.rows import make_draft
 from tests.experiments.rows import make_prompt as make_numbered
 from tests.prompts.rows import ANN, make_prompt
@@ -30,7 +30,7 @@ def test_prompts__saved_and_read__say_the_same():
     make_prompt("inner words", key="inner", production=1)
     make_prompt("a {{x}} {{> inner}}", "b {{x}} ü", key="outer", production=1)
 
-    library = Library(config.prompts_by_key(restored_prompts()))
+    library = PromptLibrary(config.prompts_by_key(restored_prompts()))
 
     for version, words in (1, "a 7 inner words"), (2, "b 7 ü"):
         chosen = choose(library, "outer", version=version, subject="", context={})

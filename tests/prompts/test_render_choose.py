@@ -4,7 +4,7 @@ import pytest
 
 from prompts.config import ArmFacts, RolloutFacts
 from prompts.experiments.targeting import Condition
-from prompts.rendering.render import Library, choose, find, version_of_label
+from prompts.rendering.render import PromptLibrary, choose, find, version_of_label
 from tests.prompts.shelf import experiment, library, prompt, version
 from valuecanvas.core.errors import InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket
@@ -14,19 +14,19 @@ LABELS = {"production": 2, "staging": 3}
 USERS = [f"user-{number}" for number in range(10_000)]
 
 
-def chosen(shelf: Library, subject: str = "ann", **asked):
+def chosen(shelf: PromptLibrary, subject: str = "ann", **asked):
     context = asked.pop("context", {})
     return choose(shelf, "p", subject=subject, context=context, **asked)
 
 
-def refused(shelf: Library, **asked) -> NotFound:
+def refused(shelf: PromptLibrary, **asked) -> NotFound:
     with pytest.raises(NotFound) as caught:
         chosen(shelf, **asked)
     return caught.value
 
 
 @pytest.fixture
-def shelf() -> Library:
+def shelf() -> PromptLibrary:
     return library(prompt("p", V1, V2, V3, labels=LABELS))
 
 
@@ -82,7 +82,7 @@ def test_find__and_labelled__give_facts(shelf):
     assert version_of_label(find(shelf, "p"), "staging") is V3
 
 
-def rolled_out(share: int) -> Library:
+def rolled_out(share: int) -> PromptLibrary:
     rollout = RolloutFacts("7", 3, share, "rollout:7")
     return library(prompt("p", V1, V2, V3, labels=LABELS, rollout=rollout))
 
@@ -119,7 +119,7 @@ def test_rollout__explicit_label_or_version__is_left_alone():
 ARMS = [ArmFacts("a", None, ""), ArmFacts("b", 3, "big-model")]
 
 
-def under_test(**who) -> Library:
+def under_test(**who) -> PromptLibrary:
     run = experiment("exp", "p", ARMS, {"a": 9000, "b": 1000}, **who)
     return library(prompt("p", V1, V2, V3, labels=LABELS), runs=[run])
 

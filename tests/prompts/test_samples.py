@@ -4,7 +4,7 @@ import pytest
 
 from prompts import config, samples, services
 from prompts.models import Prompt
-from prompts.rendering.render import Library, choose, render
+from prompts.rendering.render import PromptLibrary, choose, render
 from tests.prompts.rows import ANN, pointed_at
 
 pytestmark = pytest.mark.django_db
@@ -12,7 +12,7 @@ BUSINESS = {"businessDescription": "SaaS platform", "industry": "Technology"}
 
 
 def said(key: str, variables: dict[str, str], version: int | None = None) -> str:
-    shelf = Library(config.prompts_by_key(config.load_prompts()))
+    shelf = PromptLibrary(config.prompts_by_key(config.load_prompts()))
     found = choose(shelf, key, version=version, subject="ann", context={})
     messages = render(shelf, found, variables).messages
     return "\n".join(message["content"] for message in messages)

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from prompts import config, services
 from prompts.models import Experiment
-from prompts.rendering.render import Library, choose, render
+from prompts.rendering.render import PromptLibrary, choose, render
 from prompts.services import composition
 from tests.prompts.rows import ANN, make_prompt, move
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def said(key: str, **variables) -> str | None:
-    shelf = Library(config.prompts_by_key(config.load_prompts()))
+    shelf = PromptLibrary(config.prompts_by_key(config.load_prompts()))
     found = choose(shelf, key, subject="ann", context={})
     return render(shelf, found, variables).text
 
@@ -190,7 +190,7 @@ def test_change__beside_what_is_broken_already__is_not_refused():
 
 def test_stored__prompts__are_read_once():
     make_prompt("x", key="a", production=1)
-    found = composition.Stored()
+    found = composition.StoredPrompts()
 
     assert found["a"] is found["a"]
     assert found.get("none") is None

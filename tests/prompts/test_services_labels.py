@@ -7,8 +7,8 @@ from django.db import IntegrityError, transaction
 
 from prompts import services
 from prompts.models import Label, ProtectedLabel
-from prompts.models.event import Action
-from prompts.services import GATEWAY, Actor
+from prompts.models.event import PromptAction
+from prompts.services import GATEWAY, PromptActor
 from prompts.services.audit import record
 from tests.prompts.rows import (
     ANN,
@@ -157,20 +157,22 @@ def test_may_move__without_a_rule__everybody_may():
 
 def test_may_move__with_a_rule__its_groups_and_superusers_may():
     protect("production", "Publishers", "Chiefs")
-    member = Actor.of(make_user("", "Others", "Publishers"))
+    member = PromptActor.of(make_user("", "Others", "Publishers"))
 
     assert services.may_move(member, "production")
-    assert services.may_move(Actor.of(make_user("", is_superuser=True)), "production")
+    assert services.may_move(
+        PromptActor.of(make_user("", is_superuser=True)), "production"
+    )
     assert services.may_move(GATEWAY, "production")
-    assert not services.may_move(Actor.of(make_user("", "Others")), "production")
-    assert services.may_move(Actor.of(make_user("", "Others")), "staging")
+    assert not services.may_move(PromptActor.of(make_user("", "Others")), "production")
+    assert services.may_move(PromptActor.of(make_user("", "Others")), "staging")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_may_move__a_key__as_the_rule_says(allowed):
     protect("production", keys=allowed)
 
-    assert services.may_move(Actor.of_key("abc"), "production") is allowed
+    assert services.may_move(PromptActor.of_key("abc"), "production") is allowed
 
 
 def test_protected__moves_rollbacks_and_removals__are_refused():
@@ -295,7 +297,7 @@ def test_rollback__after_an_experiments_winner__goes_to_what_was_before_it():
     for number in (2, None):
         record(
             prompt,
-            Action.EXPERIMENT_PROMOTED,
+            PromptAction.EXPERIMENT_PROMOTED,
             ANN,
             label="production",
             to_version=number,

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 from prompts import services
 from prompts.models import Prompt
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.prompts.rows import ANN, BOB, events, make_prompt, make_user, told
 from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import NotPermitted
@@ -26,7 +26,7 @@ def test_create__a_prompt__is_there_with_its_event():
         tags=["a"],
         cache_policy="never",
         cache_scope="team",
-        actor=Actor.of(owner),
+        actor=PromptActor.of(owner),
         reason="Needed",
     )
 
@@ -129,7 +129,9 @@ def test_edit__wrong_fields__are_refused():
 def test_actor__of_an_account_or_key__is_named():
     user = make_user("ann", "Editors", is_superuser=True)
 
-    assert Actor.of(user) == Actor("ann", user, frozenset({"Editors"}), True)
-    assert Actor.of_key("abc") == Actor("key vc-abc-…", is_key=True)
+    assert PromptActor.of(user) == PromptActor(
+        "ann", user, frozenset({"Editors"}), True
+    )
+    assert PromptActor.of_key("abc") == PromptActor("key vc-abc-…", is_key=True)
     with pytest.raises(NotPermitted):
-        Actor.of(AnonymousUser())
+        PromptActor.of(AnonymousUser())

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from prompts import services
 from prompts.models import PromptVersion
 from prompts.models.version import Immutable
-from prompts.services import Actor
+from prompts.services import PromptActor
 from tests.prompts.rows import ANN, BOB, events, make_prompt, make_user, told
 from valuecanvas.core.db import epoch
 from valuecanvas.core.errors import Conflict
@@ -29,7 +29,11 @@ def test_add__versions__are_numbered_from_one_with_author_and_note():
     prompt = make_prompt()
 
     first = services.add_version(
-        prompt, template="Hi {{name}}", actor=Actor.of(user), note="A start", tags=["t"]
+        prompt,
+        template="Hi {{name}}",
+        actor=PromptActor.of(user),
+        note="A start",
+        tags=["t"],
     )
     second = services.add_version(prompt, template="Hello {{name}}", actor=BOB)
 
@@ -143,7 +147,7 @@ def test_history__deleted__is_refused_by_the_database(table):
 def test_version__its_authors_account_deleted__stays_with_the_name():
     user = make_user("gone")
     prompt = make_prompt()
-    services.add_version(prompt, template="x", actor=Actor.of(user))
+    services.add_version(prompt, template="x", actor=PromptActor.of(user))
 
     user.delete()
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from prompts import services
 from prompts.management.operator import operator
 from prompts.models import Prompt, PromptEvent, PromptVersion, ProtectedLabel
-from prompts.services import Actor
+from prompts.services import PromptActor
 from prompts.transfer.export import load_prompt_files
 from tests.prompts.rows import (
     ANN,
@@ -43,7 +43,7 @@ def refused(*words: object) -> str:
 def shop():
     """Some of everything, with history that no longer can be put together."""
     owner = make_user("owner")
-    author = Actor.of(make_user("writer"))
+    author = PromptActor.of(make_user("writer"))
     tone = make_prompt("{{who}}", "kindly, {{who}}", key="tone", production=1)
     move(tone, 1, "spare")
     talk = services.create_prompt(

@@ -6,7 +6,7 @@ from prompts import services
 from prompts.models import Prompt
 from tests.fixtures_billing import unique
 
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 
 
 def make_prompt(

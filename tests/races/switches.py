@@ -17,7 +17,7 @@ from valuecanvas.asgi import application as gateway
 from billing.ledger.ledger import Clerk  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
 from prompts.rendering import render
-from prompts.rendering.render import Chosen, Library, Rendered
+from prompts.rendering.render import Chosen, PromptLibrary, Rendered
 
 # However busy the machine is, nobody is refused or answered from memory for it.
 settings.LLM_ADMIT_TIMEOUT_S = 60.0
@@ -39,7 +39,7 @@ def _no_lock(clerk: Clerk, cursor: psycopg.Cursor, items: Sequence[Item]) -> Boo
 
 
 def _mixed(
-    library: Library, chosen: Chosen, variables: Mapping[str, object]
+    library: PromptLibrary, chosen: Chosen, variables: Mapping[str, object]
 ) -> Rendered:
     """The words of one version with what the next one declares."""
     versions = chosen.prompt.versions

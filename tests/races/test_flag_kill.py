@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from flags import services
-from flags.actor import Actor
+from flags.actor import FlagActor
 from flags.models import Flag
 from tests.faults.counts import either
 from tests.faults.traffic import LONGEST_S, Client, Row
@@ -22,7 +22,7 @@ from tests.races.fleet import Fleet, Step, Timeline, usages
 
 pytestmark = pytest.mark.live
 log = logging.getLogger("tests.races")
-ADA = Actor("ada")
+ADA = FlagActor("ada")
 KILLS = either(10, 100)
 # The variants: served while it is alive, and once it is killed.
 NEW, OLD = "new", "old"

@@ -21,7 +21,7 @@ from tests.races.fleet import PROCESSES, Fleet, Step, Timeline, usages
 
 pytestmark = pytest.mark.live
 log = logging.getLogger("tests.races")
-ADA = services.Actor("ada", is_superuser=True)
+ADA = services.PromptActor("ada", is_superuser=True)
 MOVES = either(20, 100)
 # More than two, so that a request that is two moves behind is seen to be.
 VERSIONS = 5

@@ -20,7 +20,7 @@ MOST_AGE_S = 1.0
 DATABASE_WITHIN_S = 2.0
 
 
-class Text:
+class MetricsText:
     """The figures as text, written at most once in MOST_AGE_S, however many ask."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Text:
             connections.close_all()
 
 
-TEXT = Text()
+TEXT = MetricsText()
 
 
 @extend_schema_view(get=extend_schema(exclude=True))

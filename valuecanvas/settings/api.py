@@ -29,8 +29,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ExperimentStateEnum": ["draft", "running", "stopped"],
         "FlagChangeKindEnum": "flags.models.schedule.change_kinds",
-        "FlagKindEnum": "flags.models.flag.Kind.choices",
-        "PromptKindEnum": "prompts.models.prompt.Kind.choices",
+        "FlagKindEnum": "flags.models.flag.FlagKind.choices",
+        "PromptKindEnum": "prompts.models.prompt.PromptKind.choices",
         "RolloutStateEnum": "prompts.models.rollout.RolloutState.choices",
     },
     "APPEND_COMPONENTS": {

@@ -12,7 +12,7 @@ from django.utils import timezone
 from flags import services
 from flags.actor import COMMAND
 from flags.documents import document
-from flags.models import Flag, Kind
+from flags.models import Flag, FlagKind
 from flags.wording import changes as told
 from flags.wording import listing
 from valuecanvas.core.transfer import yaml_loader
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         what.add_argument("--delete", action="store_true", help="Delete it for good.")
         what.add_argument("--show", action="store_true", help="All of it, as YAML.")
         parser.add_argument("--expired", action="store_true", help="List only those.")
-        parser.add_argument("--kind", default=Kind.BOOLEAN, choices=Kind.values)
+        parser.add_argument("--kind", default=FlagKind.BOOLEAN, choices=FlagKind.values)
         parser.add_argument(
             "--set",
             action="append",

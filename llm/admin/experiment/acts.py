@@ -7,16 +7,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from llm.admin.experiment.forms import (
+    ExperimentReasonForm,
+    ExperimentStartForm,
     PromoteForm,
-    ReasonForm,
-    StartForm,
     WeightsForm,
 )
 from llm.prompting import arms
 from prompts.experiments import service
 from prompts.models import Experiment
 from prompts.models.experiment import ExperimentState
-from prompts.services import Actor
+from prompts.services import PromptActor
 from valuecanvas.core.admin.pages import ConfirmPage
 
 DRAFT, RUNNING = ExperimentState.DRAFT, ExperimentState.RUNNING
@@ -30,7 +30,7 @@ class ActPage(ConfirmPage):
     right = "prompts.publish_prompt"
     label: ClassVar[str]
     states: ClassVar[tuple[str, ...]]
-    form_class: type[ReasonForm] = ReasonForm
+    form_class: type[ExperimentReasonForm] = ExperimentReasonForm
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -55,13 +55,13 @@ class ActPage(ConfirmPage):
     def why(self, form: Any) -> dict[str, Any]:
         """Who acts and why, for a service."""
         self.reason = form.cleaned_data["reason"]
-        return {"actor": Actor.of(self.request.user), "reason": self.reason}
+        return {"actor": PromptActor.of(self.request.user), "reason": self.reason}
 
     def log(self, said: str) -> str:
         return f"{self.label}. {self.reason}"
 
 
-class StartPage(ActPage):
+class ExperimentStartPage(ActPage):
     name = "start"
     label = "Start"
     text = (
@@ -70,7 +70,7 @@ class StartPage(ActPage):
     )
     verb = "Start the experiment"
     states = (DRAFT,)
-    form_class = StartForm
+    form_class = ExperimentStartForm
 
     def act(self, form: Any) -> str:
         service.start(self.original, check_models=arms.check, **self.why(form))
@@ -101,7 +101,7 @@ class StopPage(ActPage):
     )
     verb = "Stop the experiment"
     states = (RUNNING,)
-    form_class = ReasonForm
+    form_class = ExperimentReasonForm
     danger = True
 
     def act(self, form: Any) -> str:
@@ -130,7 +130,7 @@ class PromotePage(ActPage):
         return f"Promoted {arm}: everybody gets it from now on."
 
 
-ACTS = (StartPage, WeightsPage, StopPage, PromotePage)
+ACTS = (ExperimentStartPage, WeightsPage, StopPage, PromotePage)
 
 
 def acts(request: HttpRequest, experiment: Experiment) -> list[type[ActPage]]:

@@ -9,7 +9,14 @@ from llm.prompting import metrics
 from llm.prompting.metrics import Figures
 from llm.prompting.results import Results
 from prompts.experiments.statistics import Comparison
-from prompts.experiments.verdict import BETTER, EARLY, MEASURES, NONE, WORSE, Verdict
+from prompts.experiments.verdict import (
+    BETTER,
+    EARLY,
+    MEASURES,
+    NONE,
+    WORSE,
+    ExperimentVerdict,
+)
 from prompts.models import Arm, Experiment
 from prompts.models.experiment import Metric
 from valuecanvas.core.templatetags import figures
@@ -55,7 +62,7 @@ class Plot:
     """The differences of all arms from the control, on one metric."""
 
     title: str
-    verdict: Verdict
+    verdict: ExperimentVerdict
     word: str
     type: str
     bars: tuple[Bar, ...]
@@ -65,7 +72,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ArmRow:
     """One arm in the table."""
 
     arm: Arm
@@ -112,13 +119,13 @@ def results_context(experiment: Experiment, found: Results) -> dict[str, Any]:
     }
 
 
-def _row(arm: Arm, found: Results, deciding: Verdict) -> Row:
+def _row(arm: Arm, found: Results, deciding: ExperimentVerdict) -> ArmRow:
     one = found.figures[arm.name]
     measured = found.measured.samples[Metric.COST][arm.name]
     feedback = "–"
     if one.feedback is not None:
         feedback = f"{one.feedback:+.2f} ({figures.grouped(one.feedback_count)})"
-    return Row(
+    return ArmRow(
         arm=arm,
         control=arm.control,
         won=deciding.winner == arm.name,
@@ -132,7 +139,7 @@ def _row(arm: Arm, found: Results, deciding: Verdict) -> Row:
     )
 
 
-def _plot(metric: str, verdict: Verdict) -> Plot:
+def _plot(metric: str, verdict: ExperimentVerdict) -> Plot:
     measure = MEASURES[metric]
     known = {name: one for name, one in verdict.compared.items() if one.interval}
     reach = max((_reach(one) for one in known.values()), default=0.0) * 1.15

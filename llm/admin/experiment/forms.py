@@ -164,7 +164,7 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         )
 
 
-class ReasonForm(ConsoleForm):
+class ExperimentReasonForm(ConsoleForm):
     """Why something is done to an experiment with `arms`; kept in its history."""
 
     reason = forms.CharField(
@@ -178,7 +178,7 @@ class ReasonForm(ConsoleForm):
         self.arms = arms
 
 
-class StartForm(ReasonForm):
+class ExperimentStartForm(ExperimentReasonForm):
     """To start, the hypothesis is reason enough."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -186,7 +186,7 @@ class StartForm(ReasonForm):
         self.fields["reason"].required = False
 
 
-class WeightsForm(ReasonForm):
+class WeightsForm(ExperimentReasonForm):
     """A share for each arm."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -215,7 +215,7 @@ class WeightsForm(ReasonForm):
         }
 
 
-class PromoteForm(ReasonForm):
+class PromoteForm(ExperimentReasonForm):
     """Which arm everybody is to get."""
 
     arm = forms.ChoiceField(

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.demo_process import read_attempts
-from valuecanvas.embedded.demo_provider.send_log import Call, Counts
+from valuecanvas.embedded.demo_provider.send_log import Counts, LoggedCall
 
 START = {
     "attempt": "a",
@@ -136,7 +136,7 @@ async def test_send_log__unsafe_id__stays_within_the_folder(demo_server):
 
 
 def test_read_attempts__killed_while_writing__gives_the_last_whole_line(tmp_path):
-    call = Call(Counts(), tmp_path, START)
+    call = LoggedCall(Counts(), tmp_path, START)
     call.count_sent(2)
     call.count_sent(0)
     call.count_sent(3)

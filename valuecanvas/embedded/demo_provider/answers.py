@@ -9,7 +9,7 @@ import orjson
 
 from valuecanvas.embedded.demo_provider import canvas, schema, tokens
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.chat_request import ChatRequest, as_dict
+from valuecanvas.embedded.demo_provider.chat_request import DemoChatRequest, as_dict
 
 _NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
 _SYSTEM_ROLES = ("system", "developer")
@@ -26,7 +26,7 @@ class Answer:
     others make up the arguments.
     """
 
-    request: ChatRequest
+    request: DemoChatRequest
     behaviour: Behaviour
     pieces: list[str]
     finish: str
@@ -51,7 +51,7 @@ class Answer:
         return "".join(self.pieces[1:] if self.tool else self.pieces)
 
 
-def compose(request: ChatRequest, behaviour: Behaviour) -> Answer:
+def compose(request: DemoChatRequest, behaviour: Behaviour) -> Answer:
     """The answer: a pure function of the request and the behaviour."""
     tool = None if behaviour.echo else request.tool
     finish = "tool_calls" if tool else "stop"
@@ -66,7 +66,7 @@ def compose(request: ChatRequest, behaviour: Behaviour) -> Answer:
 
 
 def _pieces(
-    request: ChatRequest, behaviour: Behaviour, tool: Mapping[str, Any] | None
+    request: DemoChatRequest, behaviour: Behaviour, tool: Mapping[str, Any] | None
 ) -> list[str]:
     if behaviour.echo:
         return tokens.split(request.last_user_text)
@@ -81,7 +81,7 @@ def _pieces(
     return _sized(pieces, size) if size else pieces
 
 
-def _size(request: ChatRequest, behaviour: Behaviour, usual: int) -> int | None:
+def _size(request: DemoChatRequest, behaviour: Behaviour, usual: int) -> int | None:
     """How many tokens the behaviour wants, if not the usual number."""
     if behaviour.chunks is not None:
         usage_chunk = request.stream and request.include_usage
@@ -101,7 +101,7 @@ def _sized(pieces: list[str], size: int) -> list[str]:
     return [*islice(cycle(body), size - len(notice)), *notice]
 
 
-def _text(request: ChatRequest) -> str:
+def _text(request: DemoChatRequest) -> str:
     """The answer in words, without the notice at its end."""
     last = request.messages[-1]
     if last.role == "tool":
@@ -112,7 +112,7 @@ def _text(request: ChatRequest) -> str:
     return _advice(request.last_user_text)
 
 
-def _json(request: ChatRequest) -> Any:
+def _json(request: DemoChatRequest) -> Any:
     """The answer as JSON: fitting the wanted schema, or an object of our own."""
     prompt = _canvas_prompt(request)
     blocks = canvas.blocks(prompt) if prompt else {}
@@ -123,7 +123,7 @@ def _json(request: ChatRequest) -> Any:
     return {**own, "demo": True}
 
 
-def _canvas_prompt(request: ChatRequest) -> str | None:
+def _canvas_prompt(request: DemoChatRequest) -> str | None:
     """The prompt to draw a canvas from, if one is asked for."""
     last = request.last_user_text
     system = " ".join(m.text for m in request.messages if m.role in _SYSTEM_ROLES)

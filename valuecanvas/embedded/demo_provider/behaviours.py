@@ -77,7 +77,7 @@ _VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-class Row(NamedTuple):
+class BehaviourRow(NamedTuple):
     """One line of the table.
 
     In `form`, a field of Behaviour in capitals stands for its value, and brackets
@@ -90,9 +90,11 @@ class Row(NamedTuple):
     sets: Mapping[str, Any]
 
 
-def _row(form: str, meaning: str, **sets: Any) -> Row:
+def _row(form: str, meaning: str, **sets: Any) -> BehaviourRow:
     optional = form.replace("[", "(?:").replace("]", ")?")
-    return Row(form, re.compile(_CAPITALS.sub(_group, optional)), meaning, sets)
+    return BehaviourRow(
+        form, re.compile(_CAPITALS.sub(_group, optional)), meaning, sets
+    )
 
 
 def _group(capitals: re.Match[str]) -> str:

@@ -14,13 +14,13 @@ from valuecanvas.embedded.demo_provider.errors import error_body
 CREATED = 1_735_689_600
 
 
-def answer_chat(raw: bytes, overrides: Overrides) -> payload.Reply:
+def answer_chat(raw: bytes, overrides: Overrides) -> payload.DemoReply:
     """Reads a chat request and makes its answer. Raises RequestRefused."""
     request = chat_request.read_chat(chat_request.load_body(raw), raw)
     behaviour = overrides.behaviour(request.model)
     answer = answers.compose(request, behaviour)
     content = _stream(answer) if request.stream else _whole(answer)
-    return payload.Reply(request.model, request.prompt_tokens, behaviour, content)
+    return payload.DemoReply(request.model, request.prompt_tokens, behaviour, content)
 
 
 def _whole(answer: Answer) -> payload.Whole:

@@ -16,7 +16,7 @@ _MOST_CHOICES = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """One message, its text joined and its images counted."""
 
     role: str
@@ -25,12 +25,12 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class DemoChatRequest:
     """What a chat request (or a translated one) asks for."""
 
     id: str
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     prompt_tokens: int
     stream: bool
     include_usage: bool
@@ -54,7 +54,7 @@ def load_body(raw: bytes) -> dict[str, Any]:
     raise RequestRefused("The body must be a JSON object.")
 
 
-def read_chat(body: Mapping[str, Any], raw: bytes) -> ChatRequest:
+def read_chat(body: Mapping[str, Any], raw: bytes) -> DemoChatRequest:
     """The chat request in `body`. Raises RequestRefused.
 
     The ids in the answer are a hash of `raw`: same body, same ids.
@@ -63,7 +63,7 @@ def read_chat(body: Mapping[str, Any], raw: bytes) -> ChatRequest:
     form = as_dict(body.get("response_format"))
     schema = as_dict(form.get("json_schema")).get("schema")
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
-    return ChatRequest(
+    return DemoChatRequest(
         id=blake2b(raw, digest_size=12).hexdigest(),
         model=model_name(body),
         messages=messages,
@@ -107,13 +107,13 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _messages(value: object) -> tuple[Message, ...]:
+def _messages(value: object) -> tuple[ChatMessage, ...]:
     if not as_list(value):
         raise RequestRefused("messages must be a non-empty array.", param="messages")
     return tuple(_message(item, index) for index, item in enumerate(as_list(value)))
 
 
-def _message(item: object, index: int) -> Message:
+def _message(item: object, index: int) -> ChatMessage:
     if not isinstance(item, dict) or not isinstance(item.get("role"), str):
         raise RequestRefused(
             f"messages[{index}] must be an object with a role.",
@@ -122,14 +122,14 @@ def _message(item: object, index: int) -> Message:
     content, calls = item.get("content"), item.get("tool_calls")
     earlier_calls = orjson.dumps(calls).decode() if isinstance(calls, list) else ""
     if isinstance(content, str):
-        return Message(item["role"], content + earlier_calls)
+        return ChatMessage(item["role"], content + earlier_calls)
     parts = [as_dict(part) for part in as_list(content)]
     text = "\n".join(p["text"] for p in parts if isinstance(p.get("text"), str))
     images = sum("image" in str(part.get("type")) for part in parts)
-    return Message(item["role"], text + earlier_calls, images)
+    return ChatMessage(item["role"], text + earlier_calls, images)
 
 
-def _prompt_tokens(messages: tuple[Message, ...], tools: object) -> int:
+def _prompt_tokens(messages: tuple[ChatMessage, ...], tools: object) -> int:
     """Tokens of all texts, of the tools' JSON, and a fixed number per image."""
     total = sum(tokens.count(m.text) + _IMAGE_TOKENS * m.images for m in messages)
     if as_list(tools):
@@ -138,7 +138,7 @@ def _prompt_tokens(messages: tuple[Message, ...], tools: object) -> int:
 
 
 def _tool_to_call(
-    body: Mapping[str, Any], messages: tuple[Message, ...]
+    body: Mapping[str, Any], messages: tuple[ChatMessage, ...]
 ) -> Mapping[str, Any] | None:
     """The function to call: the named one or the first, right after the user spoke."""
     items, choice = as_list(body.get("tools")), body.get("tool_choice")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from valuecanvas.embedded.demo_provider.send_log import Call
+from valuecanvas.embedded.demo_provider.send_log import LoggedCall
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds
 _READING_SECONDS = 0.05
@@ -20,7 +20,7 @@ class Connection:
     a chunk is a write of its own and the send log's count is what the kernel took.
     """
 
-    def __init__(self, request: web.Request, call: Call) -> None:
+    def __init__(self, request: web.Request, call: LoggedCall) -> None:
         self.request = request
         self.call = call
         self.response: web.StreamResponse = web.Response()

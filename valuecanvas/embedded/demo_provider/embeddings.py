@@ -16,14 +16,14 @@ from valuecanvas.embedded.demo_provider.chat_request import (
     positive_number,
 )
 from valuecanvas.embedded.demo_provider.errors import RequestRefused
-from valuecanvas.embedded.demo_provider.payload import Reply, Whole
+from valuecanvas.embedded.demo_provider.payload import DemoReply, Whole
 
 _USUAL_DIMENSIONS = 384
 _MOST_DIMENSIONS = 4096
 _CENTRE = 2**31
 
 
-def answer_embeddings(raw: bytes, overrides: Overrides) -> Reply:
+def answer_embeddings(raw: bytes, overrides: Overrides) -> DemoReply:
     """Reads an embeddings request and answers it. Raises RequestRefused."""
     body = load_body(raw)
     model = model_name(body)
@@ -45,7 +45,7 @@ def answer_embeddings(raw: bytes, overrides: Overrides) -> Reply:
     if usage is not None:
         usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
         answer["usage"] = usage
-    return Reply(model, prompt, behaviour, Whole(orjson.dumps(answer), 0, usage))
+    return DemoReply(model, prompt, behaviour, Whole(orjson.dumps(answer), 0, usage))
 
 
 def _vector(item: str | list[int], size: int) -> "array[float]":

@@ -36,7 +36,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DemoReply:
     """The answer to a request, with what the server needs to keep count."""
 
     model: str

@@ -44,7 +44,7 @@ _SETTINGS: dict[str, Any] = {
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def answer_responses(raw: bytes, overrides: Overrides) -> payload.Reply:
+def answer_responses(raw: bytes, overrides: Overrides) -> payload.DemoReply:
     """Reads a responses request and answers it. Raises RequestRefused.
 
     Only models with the behaviour `responses` have this endpoint: most providers
@@ -57,7 +57,7 @@ def answer_responses(raw: bytes, overrides: Overrides) -> payload.Reply:
         raise RequestRefused(message, status=404)
     answer = answers.compose(request, behaviour)
     content = _stream(answer) if request.stream else _whole(answer)
-    return payload.Reply(request.model, request.prompt_tokens, behaviour, content)
+    return payload.DemoReply(request.model, request.prompt_tokens, behaviour, content)
 
 
 def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Counts:
     in_flight: int = 0
 
 
-class Call:
+class LoggedCall:
     """One call: counted while it lasts, its tokens written down as they are sent.
 
     Without a folder it is only counted. One write() a line survives kill -9.

@@ -21,9 +21,9 @@ from valuecanvas.embedded.demo_provider.connection import Connection
 from valuecanvas.embedded.demo_provider.delivery import deliver
 from valuecanvas.embedded.demo_provider.embeddings import answer_embeddings
 from valuecanvas.embedded.demo_provider.errors import RequestRefused, error_body
-from valuecanvas.embedded.demo_provider.payload import JSON, Reply, Stream
+from valuecanvas.embedded.demo_provider.payload import JSON, DemoReply, Stream
 from valuecanvas.embedded.demo_provider.responses import answer_responses
-from valuecanvas.embedded.demo_provider.send_log import Call, Counts
+from valuecanvas.embedded.demo_provider.send_log import Counts, LoggedCall
 
 # The caller's id of an attempt, under which the send log has it.
 _ATTEMPT_HEADER = "x-valuecanvas-attempt"
@@ -36,7 +36,7 @@ _REFUSAL = Behaviour(status=401)
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 1.0
 
-Endpoint = Callable[[bytes, Overrides], Reply]
+Endpoint = Callable[[bytes, Overrides], DemoReply]
 
 _ENDPOINTS: dict[str, Endpoint] = {
     "/v1/chat/completions": answer_chat,
@@ -82,7 +82,7 @@ class _Provider:
             "stream": isinstance(reply.payload, Stream),
             "prompt_tokens": reply.prompt_tokens,
         }
-        call = Call(self.counts[reply.model], self.send_log, start)
+        call = LoggedCall(self.counts[reply.model], self.send_log, start)
         connection = Connection(request, call)
         try:
             behaviour = _REFUSAL if _is_revoked(request) else reply.behaviour
