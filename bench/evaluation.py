@@ -6,7 +6,7 @@ import time
 
 from bench.plan import FLAG_RULES
 from flags.engine.evaluation import evaluate, flag_set
-from flags.engine.facts import FlagFacts, RuleFacts
+from flags.engine.flag_facts import FlagFacts, RuleFacts
 
 ROUNDS, TIMES = 5, 20_000
 

@@ -19,4 +19,4 @@ class FlagsConfig(AppConfig):
     @cached_property
     def store(self) -> object:
         """The process's flags for Django code; its module needs the models first."""
-        return import_string("flags.store.FlagStore")()
+        return import_string("flags.flag_store.FlagStore")()

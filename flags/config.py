@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from flags.engine import facts as plain
+from flags.engine import flag_facts as plain
 from flags.engine.evaluation import FlagSet, flag_set
-from flags.engine.facts import (
+from flags.engine.flag_facts import (
     ChangeFacts,
     FlagFacts,
     RuleFacts,

@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from waffle.utils import get_setting
 
-from flags.engine.facts import FlagFacts
+from flags.engine.flag_facts import FlagFacts
 from flags.engine.visitor import VISITOR, Visitor
 
 log = structlog.get_logger("flags")

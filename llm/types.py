@@ -14,7 +14,7 @@ from billing.ledger import Admitted, Claim, Limit, Stored
 from billing.models import Usage
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
-from llm.configuration.facts import ModelFacts, ProviderFacts
+from llm.configuration.model_facts import ModelFacts, ProviderFacts
 from llm.limits.types import MinuteUse
 from llm.metering.attachments import NOTHING as NO_ATTACHMENT
 from llm.metering.attachments import Attached

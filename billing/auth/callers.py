@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from billing.auth import facts, key_check
+from billing.auth import key_check, key_facts
 from billing.auth.act_as import may_act_for
 from billing.auth.customers import is_user_id
-from billing.auth.facts import CustomerFacts, KeyFacts, UserKey
 from billing.auth.jwt import JwtVerifier
+from billing.auth.key_facts import CustomerFacts, KeyFacts, UserKey
 from billing.auth.lookups import Lookups
 from billing.auth.principal import Principal
 from billing.models import Scope
@@ -55,8 +55,8 @@ class Callers:
         self._keys: Lru[str, KeyFacts] = Lru(size)
         self._unknown: Lru[str, float] = Lru(size)  # prefix -> until, monotonic
         self._customers: Lru[UserKey, CustomerFacts] = Lru(size)
-        self._key_lookups = Lookups(facts.load_keys, db)
-        self._customer_lookups = Lookups(facts.load_customers, db)
+        self._key_lookups = Lookups(key_facts.load_keys, db)
+        self._customer_lookups = Lookups(key_facts.load_customers, db)
         self._drops = 0
 
     async def by_bearer(self, authorization: str | None) -> Principal:

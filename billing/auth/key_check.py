@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 from billing.auth import keys
-from billing.auth.facts import KeyFacts
+from billing.auth.key_facts import KeyFacts
 from billing.auth.principal import Principal
 from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 

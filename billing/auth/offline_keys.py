@@ -12,7 +12,7 @@ from typing import Any
 
 from billing.auth import key_check
 from billing.auth.act_as import user_to_bill
-from billing.auth.facts import KeyFacts
+from billing.auth.key_facts import KeyFacts
 from billing.auth.principal import Principal
 from billing.models import Scope
 from valuecanvas.core.errors import Unavailable

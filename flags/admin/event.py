@@ -6,7 +6,7 @@ from django.contrib import admin
 
 from flags.models import FlagEvent
 from flags.wording import words
-from flags.wording.changes import changed_fields
+from flags.wording.field_changes import changed_fields
 from valuecanvas.core.admin.bases import display
 from valuecanvas.core.admin.columns import link
 from valuecanvas.core.admin.history import EventAdmin

@@ -8,7 +8,7 @@ from flags import services
 from flags.admin.exposures import exposures
 from flags.admin.section import FlagPage
 from flags.documents import document
-from flags.wording.changes import changed_fields
+from flags.wording.field_changes import changed_fields
 from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.errors import Conflict
 

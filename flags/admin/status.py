@@ -10,7 +10,7 @@ from flags import exposure
 from flags.admin.filters import stale_names
 from flags.models import ChangeState, Flag, FlagEvent, Rule, ScheduledChange
 from flags.wording import words
-from flags.wording.changes import Changed, changed_fields
+from flags.wording.field_changes import Changed, changed_fields
 from flags.wording.listing import is_expired
 
 EVENTS, PAST = 12, 6

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 
-from flags.documents import limits, parts
+from flags.documents import document_parts, limits
 from flags.models import Flag
 from valuecanvas.core.models import ConfigQuerySet
 
@@ -39,7 +39,7 @@ FIXED = ("name", "kind")
 # Told in the audit; each has a service of its own, and an edit leaves it alone.
 TOLD = ("archived", "killed", "allocation")
 SPECIAL = ("percent", "owner", "expires_on", "users", "groups")
-EDITABLE = frozenset((*PLAIN, *SPECIAL, *parts.PARTS))
+EDITABLE = frozenset((*PLAIN, *SPECIAL, *document_parts.PARTS))
 
 
 def state(flag: Flag) -> Document:
@@ -50,7 +50,7 @@ def state(flag: Flag) -> Document:
     found["expires_on"] = flag.expires_on.isoformat() if flag.expires_on else None
     found["users"] = sorted(user.get_username() for user in flag.users.all())
     found["groups"] = sorted(group.name for group in flag.groups.all())
-    found |= parts.state(flag)
+    found |= document_parts.state(flag)
     found |= {
         "allocation": flag.allocation,
         "archived": flag.archived,
@@ -95,7 +95,7 @@ def apply(flag: Flag, changes: Mapping[str, Any], before: Document) -> None:
     for name, setter in _SETTERS.items():
         if name in changes and changes[name] != before[name]:
             setter(flag, changes[name])
-    parts.apply(flag, changes, before)
+    document_parts.apply(flag, changes, before)
 
 
 def _set_percent(flag: Flag, value: object) -> None:

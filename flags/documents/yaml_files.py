@@ -12,7 +12,7 @@ from flags.actor import FlagActor
 from flags.documents import document
 from flags.documents.document import Document
 from flags.models import Flag
-from flags.wording.changes import lines
+from flags.wording.field_changes import lines
 from valuecanvas.core.models import ConfigQuerySet
 from valuecanvas.core.transfer import yaml_loader
 from valuecanvas.core.transfer.commands import Exported, Imported, write

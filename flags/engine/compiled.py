@@ -21,7 +21,7 @@ from valuecanvas.core.targeting.conditions import (
 from valuecanvas.core.targeting.patterns import MOST_STEPS_TOGETHER
 
 if TYPE_CHECKING:
-    from flags.engine.facts import FlagFacts, RuleFacts
+    from flags.engine.flag_facts import FlagFacts, RuleFacts
 
 log = structlog.get_logger("flags")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from flags.engine.facts import FlagFacts
+from flags.engine.flag_facts import FlagFacts
 
 Context = Mapping[str, object]
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flags.engine.facts import VisitorFacts
+    from flags.engine.flag_facts import VisitorFacts
 
 # The attribute that holds the Visitor.
 VISITOR = "django"

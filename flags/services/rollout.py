@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from flags.actor import FlagActor
-from flags.documents import parts
+from flags.documents import document_parts
 from flags.documents.document import percent as checked_percent
 from flags.models import Flag
 from flags.models.event import FlagAction
@@ -138,7 +138,7 @@ def put_weights(change: FlagChange, weights: Mapping[str, int]) -> None:
     flag = change.flag
     rows = list(flag.variants.all())
     check_weights(weights, {one.name for one in rows})
-    parts.weigh(flag, weights, flag.allocation)
+    document_parts.weigh(flag, weights, flag.allocation)
     for one in rows:
         if one.weight != (weight := weights.get(one.name, 0)):
             one.weight = weight

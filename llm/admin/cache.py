@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from billing.admin.customer_name import customer_link, names_of
 from billing.models import Customer
-from llm.cache import purge
+from llm.cache import invalidation
 from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
 from valuecanvas.core.admin.bases import Admin, display
@@ -57,13 +57,13 @@ class PurgeForm(ConsoleFields, forms.ModelForm):
                 "customer", "Choose a model, a customer or a prompt: one of them."
             )
         elif prompt:
-            self.instance.target = purge.prompt(prompt.key)
+            self.instance.target = invalidation.prompt(prompt.key)
         elif model:
-            self.instance.target = purge.model(model.name)
+            self.instance.target = invalidation.model(model.name)
         elif user:
-            self.instance.target = purge.customer(self._customer_id(user))
+            self.instance.target = invalidation.customer(self._customer_id(user))
         else:
-            self.instance.target = purge.EVERYTHING
+            self.instance.target = invalidation.EVERYTHING
         return data
 
     def _customer_id(self, user_id: str) -> object:
@@ -104,7 +104,7 @@ class CacheEpochAdmin(Admin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        purge.purge(obj.target)
+        invalidation.purge(obj.target)
 
     def attach(self, rows: list[Any]) -> None:
         ids = [row.target.partition(":")[2] for row in rows if _of_customer(row)]
@@ -118,7 +118,7 @@ class CacheEpochAdmin(Admin):
 
     @display(description="Forgotten answers", ordering="target")
     def what(self, row: Any) -> str:
-        if row.target == purge.EVERYTHING:
+        if row.target == invalidation.EVERYTHING:
             return "All"
         kind, _, name = row.target.partition(":")
         if _of_customer(row):

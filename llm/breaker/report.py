@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from llm.breaker.board import SCRIPT, read_look, redis_key
 from llm.breaker.types import BreakerState, BreakerView, Name
-from llm.configuration.facts import OverrideFacts, load_overrides, load_routes
+from llm.configuration.model_facts import OverrideFacts, load_overrides, load_routes
 
 
 class UnreadableReport(Exception):

@@ -9,7 +9,7 @@ import orjson
 import structlog
 from django.db import Error as DatabaseError
 
-from billing.auth import facts, offline_keys
+from billing.auth import key_facts, offline_keys
 from billing.auth.principal import Principal
 from llm.configuration import last_known
 from llm.configuration.live import LiveConfig
@@ -100,7 +100,7 @@ class DiskWriter:
         known = dict.fromkeys([*self._readers.latest(), *saved])
         prefixes = list(known)[: offline_keys.MOST]
         if prefixes:
-            found = await self._db.run(facts.load_keys, prefixes)
+            found = await self._db.run(key_facts.load_keys, prefixes)
             await asyncio.to_thread(last_known.save_keys, epoch, found, prefixes)
         self._keys_epoch = epoch
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from billing.auth import offline_keys
-from billing.auth.facts import KeyFacts
+from billing.auth.key_facts import KeyFacts
 from billing.auth.offline_keys import SeenKeys
 from flags import config as flags_config
 from flags.engine.evaluation import FlagSet, flag_set

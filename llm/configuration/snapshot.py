@@ -12,8 +12,13 @@ from billing.config import Rate, TierFacts
 from billing.ledger import Limit
 from flags import config as flags_config
 from flags.engine.evaluation import FlagSet, flag_set
-from llm.configuration import facts
-from llm.configuration.facts import ModelFacts, OverrideFacts, ProviderFacts, RouteFacts
+from llm.configuration import model_facts
+from llm.configuration.model_facts import (
+    ModelFacts,
+    OverrideFacts,
+    ProviderFacts,
+    RouteFacts,
+)
 from prompts import config as prompts_config
 from prompts.rendering.render import PromptLibrary
 from valuecanvas.core.db import epoch
@@ -26,11 +31,11 @@ SECTIONS: dict[str, Load] = {
     "tier": billing_config.load_tiers,
     "budget": billing_config.load_budgets,
     "price": billing_config.load_prices,
-    "provider": facts.load_providers,
-    "model": facts.load_models,
-    "route": facts.load_routes,
-    "breaker_override": facts.load_overrides,
-    "cache_epoch": facts.load_cache_epochs,
+    "provider": model_facts.load_providers,
+    "model": model_facts.load_models,
+    "route": model_facts.load_routes,
+    "breaker_override": model_facts.load_overrides,
+    "cache_epoch": model_facts.load_cache_epochs,
     "prompt": prompts_config.load_prompts,
     "experiment": prompts_config.load_experiments,
     "flag": flags_config.load_flags,
@@ -88,7 +93,7 @@ def build(at_epoch: int, sections: Mapping[str, Mapping[str, Any]]) -> Snapshot:
         rates=billing_config.rates_by_model(sections["price"]),
         providers=sections["provider"],
         models=sections["model"],
-        routes=facts.routes_by_model(sections["route"], sections["provider"]),
+        routes=model_facts.routes_by_model(sections["route"], sections["provider"]),
         cache_epochs=sections["cache_epoch"],
         prompt_library=PromptLibrary(
             prompts_config.prompts_by_key(sections["prompt"]),

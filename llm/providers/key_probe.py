@@ -8,7 +8,7 @@ import aiohttp
 import structlog
 from django.conf import settings
 
-from llm.configuration.facts import ProviderFacts
+from llm.configuration.model_facts import ProviderFacts
 from llm.providers import address_guard
 from llm.providers.base import Verdict
 from llm.providers.error_body import read_error

@@ -6,7 +6,7 @@ A model that says nothing of itself takes all: its provider refuses what it cann
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llm.configuration.facts import ModelFacts, RouteFacts
+from llm.configuration.model_facts import ModelFacts, RouteFacts
 from llm.request.takes import Takes
 from llm.request.unsupported import objects_in
 from valuecanvas.core.errors import InvalidRequest

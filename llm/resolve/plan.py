@@ -11,12 +11,12 @@ from django.conf import settings
 from billing.auth.principal import Principal
 from billing.config import Rate, TierFacts
 from billing.ledger import Limit, Party
-from llm.configuration.facts import ModelFacts, RouteFacts
+from llm.configuration.model_facts import ModelFacts, RouteFacts
 from llm.configuration.snapshot import Snapshot
 from llm.limits.types import subjects
 from llm.metering import tokens
 from llm.request import model_needs
-from llm.resolve import checks
+from llm.resolve import plan_checks
 from llm.types import NOTHING, Candidate, Plan, Selection, Shape
 from valuecanvas.core import money
 from valuecanvas.core.errors import (
@@ -65,7 +65,7 @@ def resolve(
             model, routes, snapshot.models, endpoint, body
         )
     except InvalidRequest as error:
-        checks.blame(error, chosen.given)
+        plan_checks.blame(error, chosen.given)
     candidates = _candidates(model, routes, snapshot, chosen.off)
     return Plan(
         epoch=snapshot.epoch,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm.resolve.parameters import join_lists, spoken
+from llm.resolve.prompt_parameters import join_lists, spoken
 from valuecanvas.core.parameters import CAPS
 
 # Objects of which each field counts by itself.

@@ -7,7 +7,7 @@ from billing.auth.principal import Principal
 from llm.configuration.snapshot import Snapshot
 from llm.metering.tokenizer import Tokenizer
 from llm.request import shape as shapes
-from llm.resolve import checks, prompt_field
+from llm.resolve import plan_checks, prompt_field
 from llm.resolve.choose import choose
 from llm.resolve.plan import crowd, resolve
 from llm.resolve.prompt_field import PromptField
@@ -54,5 +54,5 @@ class Resolver:
             # For room alone: what is held, and may be billed, stays bounded by bytes.
             shape = replace(shape, prompt_tokens=closer.prompt_tokens)
             plan = await shapes.look_through(call, plan_by, shape=shape)
-        await shapes.look_through(call, checks.check, call.endpoint, plan)
+        await shapes.look_through(call, plan_checks.check, call.endpoint, plan)
         return plan

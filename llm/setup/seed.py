@@ -10,7 +10,7 @@ from django.db import transaction
 from billing.auth import keys
 from billing.models import ApiKey, Customer, Price, Scope, Tier
 from billing.pricing import prices
-from flags import seed as flags_seed
+from flags import builtin_flags as flags_seed
 from llm.models import Model, Provider, Route, Seeded
 from llm.setup import catalogue, env_sync
 from prompts import samples

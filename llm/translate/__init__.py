@@ -2,6 +2,6 @@
 
 from llm.translate.replies import to_response
 from llm.translate.requests import to_chat
-from llm.translate.stream import ResponseStream
+from llm.translate.response_stream import ResponseStream
 
 __all__ = ["ResponseStream", "to_chat", "to_response"]

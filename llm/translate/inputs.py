@@ -1,8 +1,8 @@
 """The input items of a Responses request as the messages of a chat."""
 
+from llm.translate.content_parts import assistant_text, chat_content
 from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
-from llm.translate.parts import assistant_text, chat_content
 from valuecanvas.core.errors import InvalidRequest
 
 # Chat providers other than OpenAI know no "developer"; all of them know "system".

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from billing.auth import act_as, key_check
 from llm.cache import directives
-from llm.replies.http import EventStream, json_response
+from llm.replies.http_responses import EventStream, json_response
 from llm.request import idempotency
 from llm.resolve import context
 from llm.runtime import Runtime

@@ -19,8 +19,8 @@ from llm.views import experiment_shapes as shapes
 from prompts.experiments.verdict import ExperimentVerdict
 from prompts.models import Experiment, Prompt
 from valuecanvas.core.api.access import Access, Need
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.api.paging import Paging
-from valuecanvas.core.api.schema import answers
 from valuecanvas.core.errors import NotFound
 
 METRICS = Need("prompts:read", "prompts.view_prompt")

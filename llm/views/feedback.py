@@ -18,7 +18,7 @@ from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Opinion
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
 from llm.types import Call
 from llm.views import schemas

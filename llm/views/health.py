@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from billing.auth import key_check
 from llm.breaker.types import BreakerState, Name
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
 from llm.types import Call
 from llm.views import schemas

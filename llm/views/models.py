@@ -8,9 +8,9 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing.auth import key_check
-from llm.configuration.facts import ModelFacts
+from llm.configuration.model_facts import ModelFacts
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.resolve.plan import may_use
 from llm.types import Call
 from llm.views import schemas

@@ -19,7 +19,7 @@ from billing.auth.principal import Principal
 from billing.models import Scope
 from flags.engine import evaluation
 from flags.engine.evaluation import Evaluation, FlagSet, evaluate, evaluate_all
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.types import Call
 from llm.views import ofrep_schemas as schemas
 from llm.views.base import HotView, json_body, request_id, runtime

@@ -22,7 +22,7 @@ from rest_framework import serializers as s
 from billing.auth.principal import Principal
 from llm.admission.free_reads import Readable
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.resolve import context, flag_effects, usable_models
 from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_body import laid_over
@@ -32,7 +32,7 @@ from llm.views.base import HotView, call_of, runtime
 from prompts.models.prompt import PromptKind
 from prompts.rendering.grammar import Template, Variable
 from prompts.rendering.render import Chosen, PromptLibrary
-from valuecanvas.core.api.schema import answers
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotPermitted
 
 SCOPE = "prompts:read"

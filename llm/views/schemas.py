@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers as s
 
-from valuecanvas.core.api.schema import ErrorBody as ErrorBody
+from valuecanvas.core.api.openapi_schema import ErrorBody as ErrorBody
 
 
 class StoredPrompt(s.Serializer):

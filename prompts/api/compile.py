@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prompts.api import given, shown
+from prompts.api import request_bodies, response_bodies
 from prompts.api.access import READ, PromptEndpoint, prompt_operation
 from prompts.config import ExperimentFacts, experiments_by_prompt, load_experiments
 from prompts.models import Experiment, Prompt
@@ -32,8 +32,8 @@ class Compile(PromptEndpoint):
         "compilePrompt",
         "Render a prompt without calling a model",
         READ,
-        body=given.GivenCompile,
-        answer=shown.ShownCompiled,
+        body=request_bodies.GivenCompile,
+        answer=response_bodies.ShownCompiled,
     )
     def post(self, asked: dict[str, Any]) -> dict[str, Any]:
         key = self.prompt.key

@@ -3,7 +3,7 @@
 from typing import Any
 
 from prompts import services
-from prompts.api import given, shown
+from prompts.api import request_bodies, response_bodies
 from prompts.api.access import (
     PUBLISH,
     READ,
@@ -21,11 +21,14 @@ class Labels(PromptEndpoint):
     """All of them, by name. `latest`, always the newest version, is not among them."""
 
     @prompt_operation(
-        "listPromptLabels", "Labels of a prompt", READ, answer=shown.ShownLabels
+        "listPromptLabels",
+        "Labels of a prompt",
+        READ,
+        answer=response_bodies.ShownLabels,
     )
     def get(self) -> dict[str, Any]:
         rows = self.prompt.labels.select_related("version").order_by("name")
-        return {"data": shown.ShownLabel(rows, many=True).data}
+        return {"data": response_bodies.ShownLabel(rows, many=True).data}
 
 
 class LabelDetail(PromptEndpoint):
@@ -45,7 +48,9 @@ class LabelDetail(PromptEndpoint):
             )
         return found
 
-    @prompt_operation("getPromptLabel", "One label", READ, answer=shown.ShownLabel)
+    @prompt_operation(
+        "getPromptLabel", "One label", READ, answer=response_bodies.ShownLabel
+    )
     def get(self) -> Label:
         return self.label
 
@@ -53,8 +58,8 @@ class LabelDetail(PromptEndpoint):
         "movePromptLabel",
         "Move a label",
         PUBLISH,
-        body=given.GivenMove,
-        answer=shown.ShownLabel,
+        body=request_bodies.GivenMove,
+        answer=response_bodies.ShownLabel,
     )
     def put(self, asked: dict[str, Any]) -> Label:
         services.move_label(
@@ -68,7 +73,7 @@ class LabelDetail(PromptEndpoint):
         return self.label
 
     @prompt_change(
-        "removePromptLabel", "Remove a label", PUBLISH, body=given.GivenRemoval
+        "removePromptLabel", "Remove a label", PUBLISH, body=request_bodies.GivenRemoval
     )
     def delete(self, asked: dict[str, Any]) -> None:
         services.remove_label(
@@ -87,8 +92,8 @@ class Rollback(PromptEndpoint):
         "rollBackPrompt",
         "Roll back",
         PUBLISH,
-        body=given.GivenRollback,
-        answer=shown.ShownPromptDetail,
+        body=request_bodies.GivenRollback,
+        answer=response_bodies.ShownPromptDetail,
     )
     def post(self, asked: dict[str, Any]) -> dict[str, Any]:
         to = asked.get("to")

@@ -6,7 +6,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from rest_framework import serializers as s
 
 from prompts import services
-from prompts.api import given, shown
+from prompts.api import request_bodies, response_bodies
 from prompts.api.access import (
     CREATE,
     PUBLISH,
@@ -15,7 +15,7 @@ from prompts.api.access import (
     PromptEndpoint,
     prompt_operation,
 )
-from prompts.api.shown import ShownPromptDetail
+from prompts.api.response_bodies import ShownPromptDetail
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
 from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import PRODUCTION
@@ -50,9 +50,9 @@ def detail(prompt: Prompt) -> dict[str, Any]:
     labels = row.labels.select_related("version").order_by("name")
     live = row.rollouts.filter(state__in=LIVE).select_related("version").first()
     return {
-        **shown.ShownPrompt(row).data,
-        "labels": shown.ShownLabel(labels, many=True).data,
-        "rollout": shown.ShownRollout(live).data if live else None,
+        **response_bodies.ShownPrompt(row).data,
+        "labels": response_bodies.ShownLabel(labels, many=True).data,
+        "rollout": response_bodies.ShownRollout(live).data if live else None,
     }
 
 
@@ -64,7 +64,7 @@ class Prompts(PromptEndpoint):
         "Prompts",
         READ,
         query=PromptFilters,
-        answer=shown.ShownPrompt,
+        answer=response_bodies.ShownPrompt,
         paged_by="key",
         refusals=[],
     )
@@ -80,7 +80,7 @@ class Prompts(PromptEndpoint):
         "createPrompt",
         "Make a prompt",
         CREATE,
-        body=given.GivenPrompt,
+        body=request_bodies.GivenPrompt,
         answer=ShownPromptDetail,
         refusals=[409],
         status=201,
@@ -100,7 +100,7 @@ class PromptDetail(PromptEndpoint):
         "editPrompt",
         "Describe a prompt",
         WRITE,
-        body=given.Details,
+        body=request_bodies.Details,
         partial=True,
         answer=ShownPromptDetail,
     )
@@ -135,7 +135,7 @@ class PromptHistory(PromptEndpoint):
         "promptHistory",
         "What happened to a prompt",
         READ,
-        answer=shown.ShownEvent,
+        answer=response_bodies.ShownEvent,
         paged_by="-id",
     )
     def get(self) -> "QuerySet[PromptEvent]":

@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from prompts import services
 from prompts.api import access
 from prompts.api.access import PUBLISH, READ, PromptEndpoint
-from prompts.api.given import GivenNewShare, GivenRollout
-from prompts.api.shown import ShownRollout
+from prompts.api.request_bodies import GivenNewShare, GivenRollout
+from prompts.api.response_bodies import ShownRollout
 from prompts.api.versions import number
 from prompts.models import Rollout
 from prompts.models.rollout import LIVE

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 
 from prompts import services
-from prompts.api import comparison, given, shown
+from prompts.api import comparison, request_bodies, response_bodies
 from prompts.api.access import (
     READ,
     WRITE,
@@ -67,7 +67,7 @@ class Versions(PromptEndpoint):
         "listPromptVersions",
         "Versions of a prompt",
         READ,
-        answer=shown.ShownVersionSummary,
+        answer=response_bodies.ShownVersionSummary,
         paged_by="-number",
     )
     def get(self) -> "QuerySet[PromptVersion]":
@@ -78,8 +78,8 @@ class Versions(PromptEndpoint):
         "createPromptVersion",
         "Write a new version",
         WRITE,
-        body=given.GivenVersion,
-        answer=shown.ShownVersion,
+        body=request_bodies.GivenVersion,
+        answer=response_bodies.ShownVersion,
         status=201,
     )
     def post(self, asked: dict[str, Any]) -> PromptVersion:
@@ -94,7 +94,7 @@ class VersionDetail(PromptEndpoint):
         "getPromptVersion",
         "One version",
         READ,
-        answer=shown.ShownVersion,
+        answer=response_bodies.ShownVersion,
         parameters=[
             OpenApiParameter(
                 "version", location=OpenApiParameter.PATH, description=VERSION
@@ -112,7 +112,7 @@ class Diff(PromptEndpoint):
         "diffPromptVersions",
         "Compare two versions",
         READ,
-        answer=shown.ShownDiff,
+        answer=response_bodies.ShownDiff,
         parameters=[
             OpenApiParameter(name, required=True, description=VERSION)
             for name in ("from", "to")

@@ -7,7 +7,7 @@ from django.db.models import Prefetch
 
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.services.words import PromptTexts
-from prompts.transfer.files import PromptFile, VersionFile, texts
+from prompts.transfer.prompt_files import PromptFile, VersionFile, texts
 from valuecanvas.core.transfer.commands import Exported, write
 
 

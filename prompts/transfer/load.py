@@ -15,8 +15,8 @@ from prompts.rendering.label_names import LATEST
 from prompts.services import PromptActor, composition
 from prompts.services.label import point
 from prompts.services.version import columns
-from prompts.transfer.changes import ImportChanges, Refused, compare, rows_of
-from prompts.transfer.files import PromptFile
+from prompts.transfer.import_changes import ImportChanges, Refused, compare, rows_of
+from prompts.transfer.prompt_files import PromptFile
 from valuecanvas.core.transfer.commands import REASON
 
 

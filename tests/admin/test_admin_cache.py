@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from llm.cache import purge
+from llm.cache import invalidation
 from llm.models import CacheEpoch
 from prompts.models import Prompt
 from tests.fixtures_billing import make_customer, make_model, make_team
@@ -19,19 +19,21 @@ def test_forget__a_model__counts_its_number_on_each_time(operator: Client) -> No
     for times in (1, 2):
         answer = operator.post(reverse(ADD), {"model_name": model.pk})
         assert answer.status_code == 302
-        assert CacheEpoch.objects.get(target=purge.model(model.pk)).value == times
+        assert (
+            CacheEpoch.objects.get(target=invalidation.model(model.pk)).value == times
+        )
     assert epoch.current() > before
 
 
 def test_forget__a_customer__is_found_by_its_user_id(operator: Client) -> None:
     customer = make_customer("somebody")
     operator.post(reverse(ADD), {"customer": "somebody"})
-    assert CacheEpoch.objects.get().target == purge.customer(customer.pk)
+    assert CacheEpoch.objects.get().target == invalidation.customer(customer.pk)
 
 
 def test_forget__nothing_chosen__is_everything(operator: Client) -> None:
     operator.post(reverse(ADD), {})
-    assert CacheEpoch.objects.get().target == purge.EVERYTHING
+    assert CacheEpoch.objects.get().target == invalidation.EVERYTHING
 
 
 @pytest.mark.parametrize("user", ["nobody", "twice"])
@@ -57,7 +59,7 @@ def test_forget__a_model_and_a_customer__is_a_form_error(operator: Client) -> No
 def test_forget__a_prompt__is_its_target(operator: Client) -> None:
     prompt = Prompt.objects.create(key="canvas.generate")
     operator.post(reverse(ADD), {"prompt": prompt.pk})
-    assert CacheEpoch.objects.get().target == purge.prompt("canvas.generate")
+    assert CacheEpoch.objects.get().target == invalidation.prompt("canvas.generate")
 
 
 def test_forget__an_auditor__may_only_look(auditor: Client) -> None:
@@ -68,12 +70,12 @@ def test_forget__an_auditor__may_only_look(auditor: Client) -> None:
 def test_list__every_kind_of_target__is_named(boss: Client) -> None:
     customer = make_customer()
     for target in (
-        purge.EVERYTHING,
-        purge.model("m-1"),
-        purge.customer(customer.pk),
-        purge.prompt("canvas.generate"),
+        invalidation.EVERYTHING,
+        invalidation.model("m-1"),
+        invalidation.customer(customer.pk),
+        invalidation.prompt("canvas.generate"),
     ):
-        purge.purge(target)
+        invalidation.purge(target)
     page = boss.get(reverse("admin:llm_cacheepoch_changelist")).content.decode()
     assert "Model m-1" in page
     assert "Prompt canvas.generate" in page

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import ApiKey, Customer
-from llm.cache import purge
+from llm.cache import invalidation
 from llm.models import CacheEpoch
 from tests.admin.rows import (
     make_counter,
@@ -36,7 +36,7 @@ def _rows(customer: Customer) -> None:
     make_counter("c", str(customer.pk), timezone.now().date(), used=1)
     make_feedback(customer_id=customer.pk, user_id="ann")
     make_reservation(customer_id=customer.pk, team=customer.team_id)
-    purge.purge(purge.customer(customer.pk))
+    invalidation.purge(invalidation.customer(customer.pk))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_forget__user_id_of_two__is_told_the_ids_and_takes_one(
     text = operator.post(add, {"customer": "ann"}).content.decode()
     assert all(f"{one.pk} for {one}" in text for one in twins)
     operator.post(add, {"customer": str(twins[1].pk)})
-    assert CacheEpoch.objects.get().target == purge.customer(twins[1].pk)
+    assert CacheEpoch.objects.get().target == invalidation.customer(twins[1].pk)
 
 
 def test_name__customer_without_a_team__is_the_user_id() -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from billing.auth import facts, keys, offline_keys
+from billing.auth import key_facts, keys, offline_keys
 from billing.auth.offline_keys import SeenKeys
 from tests.fixtures_billing import make_api_key, make_customer, make_team
 from valuecanvas.core.errors import NotAuthenticated, Unavailable
@@ -19,7 +19,7 @@ READS = ["flags:evaluate", "prompts:read"]
 def on_disk(*texts: str, saved_at: float = 0) -> SeenKeys:
     """The keys as a process finds them that starts now."""
     prefixes = [keys.parse(one) or "" for one in texts]
-    rows = offline_keys.dump(facts.load_keys(prefixes), prefixes)
+    rows = offline_keys.dump(key_facts.load_keys(prefixes), prefixes)
     rows = orjson.loads(orjson.dumps(rows))
     return SeenKeys(offline_keys.restore(rows), saved_at or time.time())
 
@@ -41,7 +41,7 @@ def test_key__that_was_saved__proves_its_caller():
 def test_keys__saved__are_no_secrets():
     row, text = make_api_key(scopes=READS)
 
-    told = offline_keys.dump(facts.load_keys([row.prefix]), [row.prefix])
+    told = offline_keys.dump(key_facts.load_keys([row.prefix]), [row.prefix])
 
     assert text.rpartition(row.prefix)[2] not in str(told)
     assert told[row.prefix]["digest"] == row.digest
@@ -59,7 +59,7 @@ def test_keys__that_may_not_read_or_are_worth_nothing__are_not_saved():
     first, last = make_api_key(scopes=READS), make_api_key(scopes=READS[:1])
     prefixes = [row.prefix for row, _ in (last, *useless, first)]
 
-    told = offline_keys.dump(facts.load_keys(prefixes), [*prefixes, "unknown"])
+    told = offline_keys.dump(key_facts.load_keys(prefixes), [*prefixes, "unknown"])
 
     assert list(told) == [last[0].prefix, first[0].prefix]
 

@@ -12,7 +12,7 @@ import pytest
 from valuecanvas.embedded import engines, postgres, processes, valkey
 from valuecanvas.embedded.engines import ALL, DATABASE, STORE
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import read_json
+from valuecanvas.embedded.state_files import read_json
 
 USER = """
 import sys, pathlib

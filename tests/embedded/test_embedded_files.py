@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import (
+from valuecanvas.embedded.state_files import (
     own_folder,
     private_folder,
     read_json,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from valuecanvas.embedded import launch, processes
-from valuecanvas.embedded.files import read_json
+from valuecanvas.embedded.state_files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 # Whatever these hold must not reach the commands: they are to bring their own.

@@ -8,7 +8,7 @@ import pytest
 
 from valuecanvas.embedded import ports
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import read_json
+from valuecanvas.embedded.state_files import read_json
 
 NAMES = (
     ports.LOCAL_MODEL,

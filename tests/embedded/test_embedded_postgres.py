@@ -12,8 +12,8 @@ import pytest
 
 from valuecanvas.embedded import account, binaries, postgres, processes
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import read_json, write_json
 from valuecanvas.embedded.processes import Engine
+from valuecanvas.embedded.state_files import read_json, write_json
 
 from .conftest import Home
 

@@ -10,7 +10,7 @@ import pytest
 
 from valuecanvas.embedded import secrets
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import write_json
+from valuecanvas.embedded.state_files import write_json
 
 PRINT = (
     "import sys, pathlib; from valuecanvas.embedded import secrets;"

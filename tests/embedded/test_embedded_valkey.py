@@ -10,8 +10,8 @@ import redis
 
 from valuecanvas.embedded import binaries, processes, valkey
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import read_json, write_json
 from valuecanvas.embedded.processes import Engine
+from valuecanvas.embedded.state_files import read_json, write_json
 
 from .conftest import Home
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from valuecanvas.embedded import processes
-from valuecanvas.embedded.files import read_json
+from valuecanvas.embedded.state_files import read_json
 
 from .test_embedded_launch import ROOT, environment, manage
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from llm.admin.experiment import conditions as lines
+from llm.admin.experiment import condition_text as lines
 from prompts.experiments.targeting import (
     MOST_CONDITIONS,
     Condition,

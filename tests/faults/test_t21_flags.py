@@ -14,8 +14,8 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from flags import services
+from flags.flag_store import FlagStore
 from flags.metrics import AGE, LOADED
-from flags.store import FlagStore
 from tests.faults.cold_flags import answers, reading
 from tests.faults.counts import either
 from tests.faults.engines import Engines, own_engines

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flags.engine.evaluation import FlagSet, flag_set
-from flags.engine.facts import FlagFacts, RuleFacts, VariantFacts
+from flags.engine.flag_facts import FlagFacts, RuleFacts, VariantFacts
 from valuecanvas.core.targeting.bucketing import BUCKETS, allocate
 
 

@@ -11,8 +11,8 @@ from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, connection
 
 from flags import services
+from flags.builtin_flags import add_samples, ensure_built_in, provider_flag
 from flags.models import Flag
-from flags.seed import add_samples, ensure_built_in, provider_flag
 from tests.flags.rows import ADA, ask, make_flag
 
 pytestmark = pytest.mark.django_db

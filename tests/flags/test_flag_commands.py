@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
 from flags import services
+from flags.builtin_flags import add_samples, ensure_built_in
 from flags.documents.document import state
 from flags.models import Flag, FlagEvent
-from flags.seed import add_samples, ensure_built_in
 from tests.flags.rows import ADA, make_colours, make_flag
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from flags.engine.evaluation import evaluate, evaluate_all
-from flags.engine.facts import ChangeFacts, VariantFacts
+from flags.engine.flag_facts import ChangeFacts, VariantFacts
 from tests.flags.facts import colours, make_facts, make_rule, make_set
 from valuecanvas.core.targeting.bucketing import (
     BUCKETS,

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from flags import config, services, store
+from flags import config, flag_store, services
+from flags.flag_store import FlagStore
 from flags.metrics import AGE, LOADED
 from flags.models import Flag
-from flags.store import FlagStore
 from tests.fixtures_billing import make_tier
 from tests.flags.rows import ADA, make_colours, make_flag
 from valuecanvas.core.models import Change
@@ -183,7 +183,7 @@ def test_store__nothing_changed_for_long__saves_again(monkeypatch):
     before = disk_snapshot.load(name="flags").saved_at
     flags.current()
     assert disk_snapshot.load(name="flags").saved_at == before
-    monkeypatch.setattr(store, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(flag_store, "SAVE_EVERY_S", 0.0)
     flags.current()
     assert disk_snapshot.load(name="flags").saved_at > before
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from llm.breaker.types import BreakerState, BreakerView, Name
-from llm.configuration.facts import ProviderFacts
+from llm.configuration.model_facts import ProviderFacts
 from llm.providers import key_probe
 from llm.providers.key_probe import KeyProbe
 from llm.providers.registry import KINDS

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from llm.cache import purge
+from llm.cache import invalidation
 from tests.fixtures_billing import make_team
 from tests.live.shared import Offer, how, offered, said, usages
 from tests.live.wire import data_events
@@ -231,9 +231,9 @@ def test_tenant__model_for_everyone__is_shared_by_all(world: World) -> None:
 
 def targets(world: World, offer: Offer) -> dict[str, str]:
     return {
-        "all": purge.EVERYTHING,
-        "model": purge.model(offer.model),
-        "customer": purge.customer(world.customer.pk),
+        "all": invalidation.EVERYTHING,
+        "model": invalidation.model(offer.model),
+        "customer": invalidation.customer(world.customer.pk),
     }
 
 
@@ -244,7 +244,7 @@ def test_purge__of_what_covers_it__counts_from_the_next_request_on(
     with offered(world) as offer:
         for _ in range(2):
             assert shares(offer, world.key, world.key) == ["miss", "hit"]
-            world.db(purge.purge, targets(world, offer)[what])
+            world.db(invalidation.purge, targets(world, offer)[what])
         assert shares(offer, world.key) == ["miss"]
 
 
@@ -252,8 +252,8 @@ def test_purge__of_others__leaves_it(world: World) -> None:
     other = world.new_customer()[0]
     with offered(world) as offer, offered(world) as another:
         offer.ask()
-        world.db(purge.purge, purge.model(another.model))
-        world.db(purge.purge, purge.customer(other.pk))
+        world.db(invalidation.purge, invalidation.model(another.model))
+        world.db(invalidation.purge, invalidation.customer(other.pk))
         assert how(offer.ask()) == "hit"
 
 

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from llm import runtime
 from llm.admission import admission
 from llm.admission.load_shedding import FREE_BYTES, LoadLimit, LoadSlot
-from llm.resolve import checks
+from llm.resolve import plan_checks
 from llm.runtime import Runtime
 from llm.views import base
 from tests.live.faucet import open_faucet
@@ -204,7 +204,7 @@ async def test_objects__many__are_looked_through_beside_the_event_loop(
         monkeypatch.setattr(module, name, watched)
 
     watch(admission, "resolve")
-    watch(checks, "check")
+    watch(plan_checks, "check")
     async with upstream(honest(300)) as url:
         served = indoors.serve_at((url, "m"))
         content = [{"type": "text", "text": "a"}] * parts

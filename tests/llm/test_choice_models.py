@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llm.resolve import checks, usable_models
+from llm.resolve import plan_checks, usable_models
 from llm.types import Selection
 from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core.errors import InvalidRequest
@@ -68,11 +68,11 @@ SEARCH = {"tools": [{"type": "web_search"}]}
 
 def test_translation__what_no_chat_can__is_the_fault_of_who_set_it() -> None:
     with pytest.raises(InvalidRequest):
-        checks.check("responses", plan(**SEARCH))
+        plan_checks.check("responses", plan(**SEARCH))
     with pytest.raises(BrokenPrompt, match="operator"):
-        checks.check("responses", plan(**SEARCH, given=("tools",)))
+        plan_checks.check("responses", plan(**SEARCH, given=("tools",)))
     with pytest.raises(InvalidRequest):
-        checks.check("responses", plan(**SEARCH, given=("stop",)))
+        plan_checks.check("responses", plan(**SEARCH, given=("stop",)))
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_translation__what_no_chat_can__is_the_fault_of_who_set_it() -> None:
 def test_translation__not_needed_or_possible__is_passed(
     endpoint: str, found: Any
 ) -> None:
-    checks.check(endpoint, found)
+    plan_checks.check(endpoint, found)

@@ -7,13 +7,13 @@ import pytest
 from openai.types.responses import response_create_params
 
 from llm.dialects.responses import FIELDS
-from llm.resolve.parameters import LOGPROBS, spoken
 from llm.resolve.prompt_body import (
     Filled,
     PromptWords,
     insert_prompt,
     override_parameters,
 )
+from llm.resolve.prompt_parameters import LOGPROBS, spoken
 from valuecanvas.core.parameters import RESERVED
 
 SCHEMA = {"type": "object"}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from llm.configuration import facts as config
-from llm.configuration.facts import OverrideFacts, RouteFacts
+from llm.configuration import model_facts as config
+from llm.configuration.model_facts import OverrideFacts, RouteFacts
 from llm.models import BreakerOverride, Provider
 from tests.fixtures_billing import make_model, make_provider, make_route
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from llm.configuration.facts import RouteFacts
+from llm.configuration.model_facts import RouteFacts
 from llm.resolve.plan import _ordered
 
 

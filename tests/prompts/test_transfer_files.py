@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from prompts.services import words
-from prompts.transfer.files import (
+from prompts.transfer.prompt_files import (
     BadFile,
     PromptFile,
     VersionFile,

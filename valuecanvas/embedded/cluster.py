@@ -14,7 +14,7 @@ from valuecanvas.embedded import account
 from valuecanvas.embedded.account import Account
 from valuecanvas.embedded.binaries import Binaries
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import read_json, write_json
+from valuecanvas.embedded.state_files import read_json, write_json
 
 ROLE = "valuecanvas"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

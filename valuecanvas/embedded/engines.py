@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from valuecanvas.embedded import postgres, valkey
-from valuecanvas.embedded.files import private_folder, write_json
 from valuecanvas.embedded.processes import Engine
+from valuecanvas.embedded.state_files import private_folder, write_json
 
 DATABASE = "database"
 STORE = "redis"

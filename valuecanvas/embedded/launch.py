@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from valuecanvas import env
 from valuecanvas.embedded import engines, ports
-from valuecanvas.embedded.files import private_folder
+from valuecanvas.embedded.state_files import private_folder
 
 WITHOUT_ENGINES = frozenset(
     {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from valuecanvas import env
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import private_folder, read_json, write_json
 from valuecanvas.embedded.processes import free_port, port_is_taken
+from valuecanvas.embedded.state_files import private_folder, read_json, write_json
 
 LOCAL_MODEL = "LOCAL_MODEL_URL"
 DEMO_PROVIDER = "DEMO_PROVIDER_URL"

@@ -25,8 +25,8 @@ from valuecanvas.embedded.cluster import (
     initialise,
 )
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import own_folder, read_json, write_json
 from valuecanvas.embedded.processes import Engine
+from valuecanvas.embedded.state_files import own_folder, read_json, write_json
 
 NAME = "PostgreSQL"
 DATABASE = "valuecanvas"

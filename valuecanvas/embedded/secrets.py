@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import private_folder, read_json, write_json
+from valuecanvas.embedded.state_files import private_folder, read_json, write_json
 
 NAMES = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
 

@@ -12,8 +12,8 @@ import redis
 
 from valuecanvas.embedded import binaries, processes
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.files import own_folder, read_json, write_json
 from valuecanvas.embedded.processes import Engine
+from valuecanvas.embedded.state_files import own_folder, read_json, write_json
 
 NAME = "Valkey"
 PROGRAMS = ("valkey-server", "redis-server")

@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from billing.auth import facts, key_check
+from billing.auth import key_check, key_facts
 from billing.auth.principal import Principal
 from valuecanvas.core.api.access import KeyUser
 from valuecanvas.core.api.throttle import WrongKeyThrottle
@@ -31,7 +31,7 @@ class KeyAuthentication(BaseAuthentication):
         strangers = WrongKeyThrottle(request, prefix)
         strangers.refuse()
         try:
-            found = facts.load_keys([prefix]).get(prefix)
+            found = key_facts.load_keys([prefix]).get(prefix)
             who = key_check.prove(text, found)
         except NotAuthenticated as error:
             raise strangers.note(error) from None

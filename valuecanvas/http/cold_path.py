@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 from prometheus_client import Counter
 
-from llm.replies.http import error_response
+from llm.replies.http_responses import error_response
 from valuecanvas.core.errors import (
     BodyTooLarge,
     GatewayError,

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing.ledger import Probe
-from llm.replies.http import json_response
+from llm.replies.http_responses import json_response
 from llm.views.base import HotView, runtime
 from valuecanvas.core.db.group_commit import BatchUnavailable
 

@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from llm.admission.load_shedding import LoadSlot
-from llm.replies.http import EventStream, error_response
+from llm.replies.http_responses import EventStream, error_response
 from llm.types import CLIENT_GONE
 from valuecanvas.core.errors import (
     GatewayError,

@@ -13,7 +13,7 @@ from flags import services
 from flags.actor import COMMAND
 from flags.documents import document
 from flags.models import Flag, FlagKind
-from flags.wording import changes as told
+from flags.wording import field_changes as told
 from flags.wording import listing
 from valuecanvas.core.transfer import yaml_loader
 

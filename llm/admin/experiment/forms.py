@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from billing.models import Tier
-from llm.admin.experiment import conditions
+from llm.admin.experiment import condition_text
 from llm.models import Model
 from llm.prompting.arms import faults
 from prompts.experiments.drafts import ArmSpec, Draft, check_arms, check_weights
@@ -121,7 +121,7 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         required=False,
         max_length=10_000,
         widget=forms.Textarea({"rows": 3}),
-        help_text=f"One condition a line, all must hold: '{conditions.EXAMPLE}', "
+        help_text=f"One condition a line, all must hold: '{condition_text.EXAMPLE}', "
         "'plan equals pro', 'age gte 18', 'beta exists'. Attributes are tier, team, "
         "user, and what the client sends in x-valuecanvas-context.",
     )
@@ -147,10 +147,10 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         kept = [(key, key) for key in self.instance.tiers if key not in dict(tiers)]
         self.fields["for_tiers"].choices = [*tiers, *kept]
         self.initial.setdefault("for_tiers", self.instance.tiers)
-        self.initial.setdefault("who", conditions.write(self.instance.conditions))
+        self.initial.setdefault("who", condition_text.write(self.instance.conditions))
 
     def clean_who(self) -> list[dict[str, Any]]:
-        return conditions.parse_conditions(self.cleaned_data["who"])
+        return condition_text.parse_conditions(self.cleaned_data["who"])
 
     def draft(self, arms: list[ArmSpec]) -> Draft:
         data = self.cleaned_data

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from prompts.management.operator import operator
-from prompts.transfer.changes import Refused, compare
-from prompts.transfer.files import BadFile, read_prompt_files
+from prompts.transfer.import_changes import Refused, compare
 from prompts.transfer.load import load
+from prompts.transfer.prompt_files import BadFile, read_prompt_files
 from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 

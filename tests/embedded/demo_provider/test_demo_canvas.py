@@ -2,7 +2,7 @@
 
 import pytest
 
-from valuecanvas.embedded.demo_provider import canvas, tokens
+from valuecanvas.embedded.demo_provider import canvas, token_text
 from valuecanvas.embedded.demo_provider.canvas import (
     BLOCKS,
     INDUSTRIES,
@@ -24,17 +24,23 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_split__any_text__joins_back_exactly(text):
-    pieces = tokens.split(text)
+    pieces = token_text.split(text)
     assert "".join(pieces) == text
-    assert tokens.count(text) == len(pieces)
+    assert token_text.count(text) == len(pieces)
 
 
 def test_split__sentence__keeps_blanks_with_words():
-    assert tokens.split("Hello, big world!") == ["Hello", ",", " big", " world", "!"]
+    assert token_text.split("Hello, big world!") == [
+        "Hello",
+        ",",
+        " big",
+        " world",
+        "!",
+    ]
 
 
 def test_split__wall_of_letters__is_not_one_token():
-    assert tokens.split("x" * 30) == ["x" * 12, "x" * 12, "x" * 6]
+    assert token_text.split("x" * 30) == ["x" * 12, "x" * 12, "x" * 6]
 
 
 @pytest.mark.parametrize(

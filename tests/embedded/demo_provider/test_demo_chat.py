@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.fixtures_demo import content_of
-from valuecanvas.embedded.demo_provider import tokens
+from valuecanvas.embedded.demo_provider import token_text
 from valuecanvas.embedded.demo_provider.canvas import BLOCKS
 
 CANVAS = "Generate a business model canvas for a SaaS platform"
@@ -35,9 +35,9 @@ async def test_chat__canvas_prompt__has_nine_blocks_and_says_demo(demo_server):
     assert "SaaS platform" in text.split("\n")[0]
     assert "demo answer" in text.split("\n")[-1]
     assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["usage"]["prompt_tokens"] == tokens.count(CANVAS)
-    assert body["usage"]["completion_tokens"] == tokens.count(text)
-    total = tokens.count(CANVAS) + tokens.count(text)
+    assert body["usage"]["prompt_tokens"] == token_text.count(CANVAS)
+    assert body["usage"]["completion_tokens"] == token_text.count(text)
+    total = token_text.count(CANVAS) + token_text.count(text)
     assert body["usage"]["total_tokens"] == total
 
 
@@ -78,7 +78,7 @@ async def test_stream__usage__comes_only_when_asked(demo_server, include_usage):
     whole = await demo_server.answer("demo")
     text = whole["choices"][0]["message"]["content"]
     assert "".join(content_of(chunks)) == text
-    assert content_of(chunks) == tokens.split(text)
+    assert content_of(chunks) == token_text.split(text)
     if include_usage:
         *chunks, last = chunks
         assert last["choices"] == []
@@ -135,7 +135,7 @@ async def test_chat__ignore_max_tokens__sends_more(demo_server):
 async def test_chat__n__gives_that_many_choices(demo_server):
     body = await demo_server.answer("demo", n=3)
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
-    size = tokens.count(body["choices"][0]["message"]["content"])
+    size = token_text.count(body["choices"][0]["message"]["content"])
     assert body["usage"]["completion_tokens"] == 3 * size
     *chunks, _done = await demo_server.events("demo", n=3)
     assert len(content_of(chunks)) == 3 * size
@@ -166,7 +166,7 @@ async def test_chat__images__are_counted(demo_server):
     text = {"type": "text", "text": "What is this?"}
     for images in (1, 2):
         body = await demo_server.answer("demo", [text, *[image] * images])
-        wanted = tokens.count("What is this?") + 85 * images
+        wanted = token_text.count("What is this?") + 85 * images
         assert body["usage"]["prompt_tokens"] == wanted
 
 

@@ -3,7 +3,7 @@
 import jsonschema
 import pytest
 
-from valuecanvas.embedded.demo_provider.schema import example, plain
+from valuecanvas.embedded.demo_provider.answer_schema import example, plain
 
 TREE = {
     "$defs": {

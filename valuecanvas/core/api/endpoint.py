@@ -19,8 +19,8 @@ from rest_framework.views import APIView
 
 from valuecanvas.core.api.access import Access, Need, Needs
 from valuecanvas.core.api.bodies import StrictSerializer
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.api.paging import Paging
-from valuecanvas.core.api.schema import answers
 
 Shape = type[s.BaseSerializer]
 Method = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import canvas, schema, tokens
+from valuecanvas.embedded.demo_provider import answer_schema, canvas, token_text
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
 from valuecanvas.embedded.demo_provider.chat_request import DemoChatRequest, as_dict
 
@@ -38,10 +38,10 @@ class Answer:
         return len(self.pieces) * self.request.n
 
     @property
-    def usage(self) -> tokens.Usage | None:
+    def usage(self) -> token_text.Usage | None:
         """The chat usage object, or what the behaviour makes of it."""
         prompt_tokens = self.request.prompt_tokens
-        return tokens.usage_report(
+        return token_text.usage_report(
             prompt_tokens, self.completion_tokens, self.behaviour
         )
 
@@ -69,14 +69,14 @@ def _pieces(
     request: DemoChatRequest, behaviour: Behaviour, tool: Mapping[str, Any] | None
 ) -> list[str]:
     if behaviour.echo:
-        return tokens.split(request.last_user_text)
+        return token_text.split(request.last_user_text)
     if tool:
         parameters = as_dict(tool.get("parameters"))
-        arguments = schema.example({"type": "object", **parameters})
-        return [tool["name"], *tokens.split(orjson.dumps(arguments).decode())]
+        arguments = answer_schema.example({"type": "object", **parameters})
+        return [tool["name"], *token_text.split(orjson.dumps(arguments).decode())]
     if request.json:
-        return tokens.split(orjson.dumps(_json(request)).decode())
-    pieces = tokens.split(_text(request) + _NOTICE)
+        return token_text.split(orjson.dumps(_json(request)).decode())
+    pieces = token_text.split(_text(request) + _NOTICE)
     size = _size(request, behaviour, len(pieces))
     return _sized(pieces, size) if size else pieces
 
@@ -94,7 +94,7 @@ def _size(request: DemoChatRequest, behaviour: Behaviour, usual: int) -> int | N
 
 def _sized(pieces: list[str], size: int) -> list[str]:
     """`pieces` shortened or repeated to `size`, the notice still at their end."""
-    notice = tokens.split(_NOTICE)
+    notice = token_text.split(_NOTICE)
     if size <= len(notice):
         return pieces[:size]
     body = pieces[: len(pieces) - len(notice)] or pieces
@@ -117,8 +117,8 @@ def _json(request: DemoChatRequest) -> Any:
     prompt = _canvas_prompt(request)
     blocks = canvas.blocks(prompt) if prompt else {}
     if request.schema is not None:
-        hints = {schema.plain(title): lines for title, lines in blocks.items()}
-        return schema.example(request.schema, hints)
+        hints = {answer_schema.plain(title): lines for title, lines in blocks.items()}
+        return answer_schema.example(request.schema, hints)
     own: Mapping[str, Any] = blocks or {"answer": _advice(request.last_user_text)}
     return {**own, "demo": True}
 

@@ -5,7 +5,12 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import answers, chat_request, payload, tokens
+from valuecanvas.embedded.demo_provider import (
+    answers,
+    chat_request,
+    payload,
+    token_text,
+)
 from valuecanvas.embedded.demo_provider.answers import Answer
 from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.errors import error_body
@@ -93,7 +98,7 @@ def _chunk(
     return orjson.dumps(chunk)
 
 
-def _frames(answer: Answer, usage: tokens.Usage | None) -> Iterator[payload.Frame]:
+def _frames(answer: Answer, usage: token_text.Usage | None) -> Iterator[payload.Frame]:
     indexes = range(answer.request.n)
     first = {"role": "assistant", "content": None if answer.tool else ""}
     for index in indexes:

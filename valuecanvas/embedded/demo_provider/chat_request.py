@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import tokens
+from valuecanvas.embedded.demo_provider import token_text
 from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 _IMAGE_TOKENS = 85
@@ -131,9 +131,9 @@ def _message(item: object, index: int) -> ChatMessage:
 
 def _prompt_tokens(messages: tuple[ChatMessage, ...], tools: object) -> int:
     """Tokens of all texts, of the tools' JSON, and a fixed number per image."""
-    total = sum(tokens.count(m.text) + _IMAGE_TOKENS * m.images for m in messages)
+    total = sum(token_text.count(m.text) + _IMAGE_TOKENS * m.images for m in messages)
     if as_list(tools):
-        total += tokens.count(orjson.dumps(tools).decode())
+        total += token_text.count(orjson.dumps(tools).decode())
     return total
 
 

@@ -9,7 +9,7 @@ from time import time
 import orjson
 
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.connection import Connection
+from valuecanvas.embedded.demo_provider.client_connection import Connection
 from valuecanvas.embedded.demo_provider.errors import error_body
 from valuecanvas.embedded.demo_provider.payload import DONE, JSON, Stream, Whole
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import tokens
+from valuecanvas.embedded.demo_provider import token_text
 from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat_request import (
     load_body,
@@ -32,7 +32,7 @@ def answer_embeddings(raw: bytes, overrides: Overrides) -> DemoReply:
     size = positive_number(body.get("dimensions"), "dimensions", most=_MOST_DIMENSIONS)
     vectors = [_vector(item, size or _USUAL_DIMENSIONS) for item in inputs]
     encode = _base64 if body.get("encoding_format") == "base64" else array.tolist
-    prompt = sum(tokens.count(i) if isinstance(i, str) else len(i) for i in inputs)
+    prompt = sum(token_text.count(i) if isinstance(i, str) else len(i) for i in inputs)
     answer: dict[str, Any] = {
         "object": "list",
         "data": [
@@ -41,7 +41,7 @@ def answer_embeddings(raw: bytes, overrides: Overrides) -> DemoReply:
         ],
         "model": model,
     }
-    usage = tokens.usage_report(prompt, 0, behaviour)
+    usage = token_text.usage_report(prompt, 0, behaviour)
     if usage is not None:
         usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
         answer["usage"] = usage

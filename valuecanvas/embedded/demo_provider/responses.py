@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import answers, payload, tokens
+from valuecanvas.embedded.demo_provider import answers, payload, token_text
 from valuecanvas.embedded.demo_provider.answers import Answer
 from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat import CREATED
@@ -92,7 +92,7 @@ def _as_message(item: Any) -> Any:
     return {"role": "user", **item} if isinstance(item, dict) else item
 
 
-def _usage(answer: Answer) -> tokens.Usage | None:
+def _usage(answer: Answer) -> token_text.Usage | None:
     """The same report as for chat, under the names of this endpoint."""
     chat = answer.usage
     if chat is None:

@@ -17,7 +17,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour, Overrides
 from valuecanvas.embedded.demo_provider.chat import CREATED, answer_chat
-from valuecanvas.embedded.demo_provider.connection import Connection
+from valuecanvas.embedded.demo_provider.client_connection import Connection
 from valuecanvas.embedded.demo_provider.delivery import deliver
 from valuecanvas.embedded.demo_provider.embeddings import answer_embeddings
 from valuecanvas.embedded.demo_provider.errors import RequestRefused, error_body

@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from flags import config
 from flags.engine.evaluation import FlagSet, flag_set
-from flags.engine.facts import FlagFacts
+from flags.engine.flag_facts import FlagFacts
 from flags.metrics import AGE, LOADED
 from valuecanvas.core.db import epoch
 from valuecanvas.core.storage import disk_snapshot

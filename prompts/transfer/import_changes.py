@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from prompts.models import Prompt
 from prompts.transfer.export import load_prompt_files
-from prompts.transfer.files import PromptFile, VersionFile
+from prompts.transfer.prompt_files import PromptFile, VersionFile
 
 FIELDS = (
     "folder", "description", "tags", "archived", "cache_policy", "cache_scope",
