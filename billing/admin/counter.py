@@ -64,6 +64,6 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
             return "everyone"
         return link(f"billing_{page}", counter.scope_id, known or counter.scope_id)
 
-    requests = column("Requests", "used", figures.grouped)
+    requests = column("Requests", "used", figures.commas)
     spent_usd = column("Spent", "spent", figures.micros)
     held_usd = column("Held", "reserved", figures.micros)

@@ -78,8 +78,8 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
 
     @display(description="Requests today")
     def requests_today(self, customer: Any) -> str:
-        limit = figures.grouped(customer.tier.daily_requests)
-        return f"{figures.grouped(customer.standing.used)} of {limit}"
+        limit = figures.commas(customer.tier.daily_requests)
+        return f"{figures.commas(customer.standing.used)} of {limit}"
 
     spent_today = column("Spent today", "standing.spent", figures.micros)
 

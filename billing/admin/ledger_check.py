@@ -75,7 +75,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     @display(description="Rows checked")
     def rows_checked(self, check: LedgerCheck) -> str:
-        return figures.grouped(sum(one["checked"] for one in check.findings))
+        return figures.commas(sum(one["checked"] for one in check.findings))
 
     # -- the page ----------------------------------------------------------------
 
@@ -173,7 +173,7 @@ def _amount(number: int, unit: str) -> str:
         # All six decimals: one of them may be off.
         return f"{'−' if number < 0 else ''}${money.text(abs(number))}"
     return (
-        f"{figures.grouped(number)} s" if unit == "seconds" else figures.grouped(number)
+        f"{figures.commas(number)} s" if unit == "seconds" else figures.commas(number)
     )
 
 

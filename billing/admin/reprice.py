@@ -87,4 +87,4 @@ def _nothing(result: reprice.Result) -> str:
 
 
 def _count(number: int) -> str:
-    return f"{figures.grouped(number)} request{'' if number == 1 else 's'}"
+    return f"{figures.commas(number)} request{'' if number == 1 else 's'}"

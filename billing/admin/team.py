@@ -24,5 +24,5 @@ class TeamAdmin(Admin):
         for team in rows:
             team.standing = found.get(team.key, spend.QuotaProgress())
 
-    requests_today = column("Requests today", "standing.used", figures.grouped)
+    requests_today = column("Requests today", "standing.used", figures.commas)
     spent_today = column("Spent today", "standing.spent", figures.micros)

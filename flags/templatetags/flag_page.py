@@ -24,6 +24,6 @@ def in_from(bucket: int) -> str:
 
 
 @register.filter
-def said(change: ScheduledChange) -> str:
+def scheduled_text(change: ScheduledChange) -> str:
     """What a scheduled change does."""
     return words.change(change.kind, change.payload)

@@ -169,8 +169,8 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
 
     @display(description="Tokens in / out")
     def tokens(self, usage: Usage) -> str:
-        spent = figures.grouped(usage.prompt_tokens)
-        return f"{spent} / {figures.grouped(usage.completion_tokens)}"
+        spent = figures.commas(usage.prompt_tokens)
+        return f"{spent} / {figures.commas(usage.completion_tokens)}"
 
     cost = column("Cost", "cost_usd", figures.usd, ordering="cost_usd")
     provider_cost = column("Cost to us", "provider_cost_usd", figures.usd)

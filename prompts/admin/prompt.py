@@ -17,7 +17,7 @@ from prompts import services
 from prompts.admin.compare import ComparePage
 from prompts.admin.folders import ArchivedFilter, FolderFilter, places
 from prompts.admin.labels import MovePage, RollbackPage
-from prompts.admin.removal import ArchivePage, RemoveLabelPage
+from prompts.admin.removal import PromptArchivePage, RemoveLabelPage
 from prompts.admin.rollout import RolloutPage
 from prompts.admin.words import sentence
 from prompts.admin.workspace import PreviewFragment, PromptWorkspaceAdmin
@@ -71,7 +71,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
         MovePage,
         RollbackPage,
         RemoveLabelPage,
-        ArchivePage,
+        PromptArchivePage,
         RolloutPage,
         ComparePage,
         PromptDetailsPage,

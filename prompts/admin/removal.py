@@ -41,7 +41,7 @@ class RemoveLabelPage(PublishPage):
         return f"Removed the label {self.label}."
 
 
-class ArchivePage(PublishPage):
+class PromptArchivePage(PublishPage):
     """Out of use, or into use again."""
 
     name = "archive"

@@ -36,7 +36,7 @@ def test_duration__millis__in_the_fitting_unit(millis: int | None, text: str) ->
 
 def test_micros_and_grouped__figures__with_commas() -> None:
     assert figures.micros(1_234_560_000) == "$1,234.56"
-    assert figures.grouped(1234567) == "1,234,567"
+    assert figures.commas(1234567) == "1,234,567"
 
 
 def test_heading__words_get_a_capital__names_do_not() -> None:

@@ -16,7 +16,7 @@ from tests.admin.rows import MAKE, make_counter, make_usage
 from tests.experiments.rows import make_draft
 from tests.fixtures_billing import make_api_key, make_customer
 from tests.flags.rows import make_flag
-from valuecanvas.templatetags.frame import named
+from valuecanvas.templatetags.frame import short_name
 
 
 def words(element: Any) -> str:
@@ -109,7 +109,7 @@ def test_crumbs__row_without_a_name__end_of_its_id(boss: Client) -> None:
     url = reverse("admin:billing_usage_change", args=[row.pk])
     assert crumbs(boss, url)[-1] == f"Request …{str(row.pk)[-8:]}"
     feedback = MAKE["llm.feedback"]()
-    assert named(feedback) == f"1 for …{str(feedback.request_id)[-8:]}"
+    assert short_name(feedback) == f"1 for …{str(feedback.request_id)[-8:]}"
 
 
 def test_crumbs__page_outside_the_sidebar__its_title(boss: Client) -> None:

@@ -70,8 +70,8 @@ def _cards(day: traffic.LastDay) -> list[dict[str, str]]:
     return [
         card(
             "Requests today",
-            figures.grouped(today.requests),
-            figures.grouped(whole.requests),
+            figures.commas(today.requests),
+            figures.commas(whole.requests),
         ),
         card("Spend today", figures.usd(today.spend_usd), figures.usd(whole.spend_usd)),
         card(
@@ -82,7 +82,7 @@ def _cards(day: traffic.LastDay) -> list[dict[str, str]]:
         {
             "title": "Latency, p95",
             "value": figures.duration(day.p95_ms),
-            "note": f"of the newest {figures.grouped(traffic.LATENCIES)} answers",
+            "note": f"of the newest {figures.commas(traffic.LATENCIES)} answers",
         },
         card(
             "Cache hits today",

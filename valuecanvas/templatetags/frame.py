@@ -76,10 +76,10 @@ def _object(context: template.Context) -> list[Crumb]:
         )
     except NoReverseMatch:
         link = ""
-    return [Crumb(named(found), link)]
+    return [Crumb(short_name(found), link)]
 
 
-def named(found: Model) -> str:
+def short_name(found: Model) -> str:
     """As it is called; of an id only the end, which tells it from its neighbours."""
     name = str(found)
     if UUID.fullmatch(name):

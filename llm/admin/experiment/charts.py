@@ -124,7 +124,7 @@ def _row(arm: Arm, found: Results, deciding: ExperimentVerdict) -> ArmRow:
     measured = found.measured.samples[Metric.COST][arm.name]
     feedback = "–"
     if one.feedback is not None:
-        feedback = f"{one.feedback:+.2f} ({figures.grouped(one.feedback_count)})"
+        feedback = f"{one.feedback:+.2f} ({figures.commas(one.feedback_count)})"
     return ArmRow(
         arm=arm,
         control=arm.control,

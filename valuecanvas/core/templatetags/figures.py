@@ -42,7 +42,7 @@ def duration(millis: int | None) -> str:
 
 
 @register.filter
-def grouped(number: int) -> str:
+def commas(number: int) -> str:
     """A whole number with commas."""
     return f"{number:,}"
 

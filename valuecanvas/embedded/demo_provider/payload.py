@@ -45,7 +45,7 @@ class DemoReply:
     payload: Whole | Stream
 
 
-def framed(event: bytes) -> bytes:
+def frame_chunk(event: bytes) -> bytes:
     """`event` as one HTTP chunk, so that it can go to the socket as it is."""
     return b"%x\r\n%b\r\n" % (len(event), event)
 
@@ -53,7 +53,7 @@ def framed(event: bytes) -> bytes:
 def sse(data: bytes, *, name: bytes = b"") -> bytes:
     """`data` as a framed server-sent event."""
     line = b"event: %b\n" % name if name else b""
-    return framed(b"%bdata: %b\n\n" % (line, data))
+    return frame_chunk(b"%bdata: %b\n\n" % (line, data))
 
 
 DONE = sse(b"[DONE]")
