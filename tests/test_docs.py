@@ -62,3 +62,20 @@ def test_changelog__the_version__is_the_project_s():
     assert project is not None
     assert project.group(1) == version
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_contributing__places_that_it_names__exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("## Where do I ...")[2].partition("\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| ")][2:]
+    assert len(rows) >= 15
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row)
+        paths = [ROOT / one for one in named if "/" in one]
+        assert paths, row
+        assert [one for one in paths if not one.exists()] == [], row
+        read = "".join(one.read_text() for one in paths if one.is_file())
+        for name in named:
+            if "/" not in name:
+                defined = rf"^\s*(?:(?:async )?def |class )?{name}\b"
+                assert re.search(defined, read, re.MULTILINE), f"{name}: {row}"
