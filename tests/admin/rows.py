@@ -22,7 +22,6 @@ from flags.models import Flag
 from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedback
 from prompts.models import ProtectedLabel
 from tests.admin.prompt_rows import make_prompt
-from tests.experiments.rows import make_draft
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -35,6 +34,7 @@ from tests.fixtures_billing import (
     unique,
 )
 from tests.flags.rows import make_flag
+from tests.prompts.experiments.rows import make_draft
 from valuecanvas.core.ids import uuid7
 
 

@@ -16,7 +16,8 @@ from llm.prompting import metrics
 from prompts.experiments import service
 from prompts.models import Experiment, Label, Prompt, ProtectedLabel
 from prompts.services import PromptActor
-from tests.experiments.rows import (
+from tests.fixtures_billing import make_model, make_tier
+from tests.prompts.experiments.rows import (
     make_actor,
     make_draft,
     make_prompt,
@@ -24,7 +25,6 @@ from tests.experiments.rows import (
     rows_for,
     said_of,
 )
-from tests.fixtures_billing import make_model, make_tier
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/prompts/experiment/"

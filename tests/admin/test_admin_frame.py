@@ -13,9 +13,9 @@ from flags.models import FlagEvent
 from prompts.models import PromptEvent
 from tests.admin.prompt_rows import make_prompt
 from tests.admin.rows import MAKE, make_counter, make_usage
-from tests.experiments.rows import make_draft
 from tests.fixtures_billing import make_api_key, make_customer
 from tests.flags.rows import make_flag
+from tests.prompts.experiments.rows import make_draft
 from valuecanvas.templatetags.frame import short_name
 
 

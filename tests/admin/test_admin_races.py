@@ -15,9 +15,9 @@ from prompts.experiments import service as experiments
 from prompts.models import Experiment, Prompt, ProtectedLabel
 from tests.admin.test_admin_experiments import ADD, A, B, form, words
 from tests.collision import faster
-from tests.experiments.rows import make_actor, make_draft, make_prompt
 from tests.flags.rows import ADA
-from tests.prompts_api.conftest import key_client
+from tests.prompts.api.conftest import key_client
+from tests.prompts.experiments.rows import make_actor, make_draft, make_prompt
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOBODY = prompts.PromptActor("ada")

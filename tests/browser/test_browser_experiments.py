@@ -13,7 +13,7 @@ from prompts.experiments import service
 from prompts.experiments.drafts import ArmSpec
 from prompts.models import Experiment, Label
 from tests.browser.conftest import Site
-from tests.experiments.rows import (
+from tests.prompts.experiments.rows import (
     make_actor,
     make_draft,
     make_prompt,

@@ -25,7 +25,6 @@ from tests.admin.provider_server import listening
 from tests.admin.rows import MAKE
 from tests.browser.conftest import Site
 from tests.browser.planting import PAYLOADS, plant
-from tests.experiments.rows import make_draft
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -34,6 +33,7 @@ from tests.fixtures_billing import (
     make_route,
 )
 from tests.flags.rows import ADA, make_colours
+from tests.prompts.experiments.rows import make_draft
 from valuecanvas.core.management.commands.flush import SCHEDULES
 
 pytestmark = pytest.mark.browser

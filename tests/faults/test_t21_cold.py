@@ -19,7 +19,6 @@ from llm.configuration import last_known
 from prompts import services
 from prompts.experiments import service as experiments
 from prompts.models import Prompt
-from tests.experiments.rows import make_draft
 from tests.faults.counts import either
 from tests.faults.load import off_loop
 from tests.faults.report import milliseconds
@@ -30,6 +29,7 @@ from tests.faults.web import Web, webs
 from tests.flags.rows import ADA as FLAG_ADA
 from tests.flags.rows import make_colours, make_flag
 from tests.live.world import Answer, unique
+from tests.prompts.experiments.rows import make_draft
 from valuecanvas.core.storage import disk_snapshot
 
 USERS = [f"user-{number}" for number in range(either(24, 200))]

@@ -11,9 +11,14 @@ from prompts.experiments import service
 from prompts.experiments.drafts import ArmSpec
 from prompts.models import Experiment
 from prompts.services import PromptActor
-from tests.experiments.rows import make_actor, make_draft, make_prompt, make_version
 from tests.fixtures_billing import unique
 from tests.live.world import Answer, Served, World, request_id
+from tests.prompts.experiments.rows import (
+    make_actor,
+    make_draft,
+    make_prompt,
+    make_version,
+)
 from valuecanvas.core.targeting.bucketing import bucket, digest, load_allocation, owner
 
 pytestmark = pytest.mark.live

@@ -23,7 +23,7 @@ from tests.live.inside import CHAT, Exchange, ask, upstream
 from tests.live.test_usage_bounds import billed, honest, user
 from tests.live.wire import Wire, head
 from tests.live.world import World
-from tests.llm.test_attachments_counts import SOUNDS, b64, pdf
+from tests.llm.metering.test_attachments_counts import SOUNDS, b64, pdf
 from valuecanvas.core.errors import BodyTooLarge, Unavailable
 from valuecanvas.http import hot_body
 

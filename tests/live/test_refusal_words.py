@@ -9,7 +9,7 @@ from llm.runtime import Runtime
 from tests.live.inside import Exchange, ask
 from tests.live.scripted import event, provider, said
 from tests.live.world import World
-from tests.llm.test_error_bodies import FORMS, SAID
+from tests.llm.providers.test_error_bodies import FORMS, SAID
 
 pytestmark = pytest.mark.live
 

@@ -15,7 +15,7 @@ from tests.live.shared import how
 from tests.live.wire import data_events
 from tests.live.world import Answer, World, unique
 from tests.llm.answer_streams import facts, without_numbers
-from tests.llm.test_answer_forms import END, JOINED, NOT_JOINED, WHOLES
+from tests.llm.cache.test_answer_forms import END, JOINED, NOT_JOINED, WHOLES
 
 pytestmark = pytest.mark.live
 
