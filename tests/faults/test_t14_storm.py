@@ -18,6 +18,7 @@ from tests.faults.report import Case
 from tests.invariants import assert_books_balance
 from tests.live.world import Served, World
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.store import StoreDown
 
 STORM = [asyncio.CancelledError, GeneratorExit, SystemExit, MemoryError]
 TIMES = either(2, 50)
@@ -63,11 +64,11 @@ class Struck:
 
 
 def _passed(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
-    """Wait as the task would; cancellations of its own go in too."""
+    """Wait as the task would; its cancellations go in too, and what became of the wait."""
     try:
         yield waiting
         go_on = functools.partial(next, steps)
-    except asyncio.CancelledError as error:
+    except (asyncio.CancelledError, StoreDown) as error:
         go_on = functools.partial(steps.throw, error)
     try:
         return go_on()

@@ -9,7 +9,7 @@ from django.db import connections
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from llm import hold, runtime
+from llm import hold, runtime, tokenizer
 from llm.demo.process import DemoProcess
 from llm.gateway import door
 from llm.runtime import Runtime
@@ -95,6 +95,7 @@ async def gateway(
 ) -> AsyncIterator[Runtime]:
     """A gateway's runtime in the test's own event loop, on a machine that may be busy."""
     monkeypatch.setattr(hold, "ADMIT_WITHIN_S", 60.0)
+    monkeypatch.setattr(tokenizer, "WITHIN_S", 60.0)
     settings.REDIS_PREFIX = unique("inside")
     settings.JOURNAL_DIR = tmp_path / "journal"
     started = await runtime.start()
