@@ -64,7 +64,7 @@ def assert_send_log_agrees(answered: Sequence[Row], attempts: Sequence[Attempt])
             continue
         compared += 1
         story = (row.request_id, row.tokens, billed.completion_tokens, attempt.tokens)
-        if billed.status == "ok":
+        if billed.status == "ok" and billed.source != "journal":
             assert billed.completion_tokens == attempt.tokens, story
         else:
             assert row.tokens <= billed.completion_tokens <= attempt.tokens, story
@@ -81,7 +81,8 @@ def assert_costs_are_the_send_log_s(
     done = {
         one.attempt.rpartition(".")[0]: one for one in attempts if one.outcome == "done"
     }
-    complete = Usage.objects.filter(status="ok", cached=False)
+    # Of one that a journal tells of, the provider's count died with its process.
+    complete = Usage.objects.filter(status="ok", cached=False).exclude(source="journal")
     compared = 0
     for row in complete:
         one = done.get(str(row.pk))

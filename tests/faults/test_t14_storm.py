@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any
 
 import pytest
+from valuecanvas.core.store import StoreDown
 
 from billing.models import Reservation
 from llm import runtime
@@ -63,11 +64,11 @@ class Struck:
 
 
 def _passed(steps: Any, waiting: Any) -> Generator[Any, Any, Any]:
-    """Wait as the task would; cancellations of its own go in too."""
+    """Wait as the task would; its cancellations go in too, and what became of the wait."""
     try:
         yield waiting
         go_on = functools.partial(next, steps)
-    except asyncio.CancelledError as error:
+    except (asyncio.CancelledError, StoreDown) as error:
         go_on = functools.partial(steps.throw, error)
     try:
         return go_on()

@@ -134,7 +134,11 @@ async def _read(answer: aiohttp.ClientResponse, row: Row, cut: Cut | None) -> No
         await _read_events(answer, row, cut)
         return
     row.body = await answer.read()
-    found = orjson.loads(row.body)
+    try:
+        found = orjson.loads(row.body)
+    except orjson.JSONDecodeError:
+        row.broke = "no JSON"
+        return
     row.error = found.get("error")
     for choice in found.get("choices", ()):
         row.texts.append(choice["message"].get("content") or "")

@@ -11,6 +11,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from llm import runtime
 from llm.gateway import gateway_thread
+from llm.metering import tokenizer
 from llm.runtime import Runtime
 from tests.demo_process import DemoProcess
 from tests.fixtures_billing import unique
@@ -91,9 +92,11 @@ async def gateway(
     transactional_db: None,
     settings: Settings,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Runtime]:
     """A gateway's runtime in the test's own event loop, on a machine that may be busy."""
     settings.LLM_ADMIT_TIMEOUT_S = 60.0
+    monkeypatch.setattr(tokenizer, "WITHIN_S", 60.0)
     settings.REDIS_PREFIX = unique("inside")
     settings.JOURNAL_DIR = tmp_path / "journal"
     started = await runtime.start()

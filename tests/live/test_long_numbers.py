@@ -1,5 +1,6 @@
 """Whole numbers of more than 64 bits: kept as they are, or refused by name."""
 
+import re
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from tests.live.world import World, unique
 pytestmark = pytest.mark.live
 
 LONG = 2**64 + 1
+# As a number that a float cannot hold is written, and no part of a name.
+ROUNDED = re.compile(rb"[\s:,\[(]-?\d(\.\d+)?e\+?19\b")
 HELD = b'"meta":{"id":%d}' % LONG
 SAID = {"role": "user", "content": "hi"}
 DOORS: dict[str, dict[str, Any]] = {
@@ -81,5 +84,4 @@ async def test_answer__number_of_more_than_64_bits__is_kept_also_in_stored_ones(
         for stream in (first, again):
             body = await ask(indoors, gateway, served.model, text, stream=stream)
             assert b"%d" % LONG in body or body.count(b"meta") == 0
-            assert b"e+19" not in body.lower()
-            assert b"e19" not in body.lower()
+            assert not ROUNDED.search(body.lower())

@@ -4,7 +4,6 @@ import secrets
 
 from django import template
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from valuecanvas.core.admin.form_results import ONCE
 
@@ -12,7 +11,7 @@ register = template.Library()
 
 
 @register.simple_tag
-def once() -> SafeString:
+def once() -> str:
     return format_html(
         '<input type="hidden" name="{}" value="{}">', ONCE, secrets.token_hex()
     )
