@@ -7,50 +7,31 @@ call, so that the kernel has it whatever becomes of the process.
 
 import fcntl
 import os
-import re
 import secrets
-import struct
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from llm.journal import counted_subjects
+from llm.journal.records import (
+    SUBJECT,
+    SUFFIX,
+    WITHDRAWN,
+    CallProgress,
+    pack_call,
+    pack_subject,
+)
 from valuecanvas.core.errors import Unavailable
 from valuecanvas.core.storage.lru import Lru
 
 log = structlog.get_logger("llm.journal")
-SUFFIX = ".journal"
-# Reservation, number of the route in its facts, tokens passed on so far.
-_RECORD = struct.Struct(">16sBI")
-# In place of a route: nothing of the request is with a provider any more.
-_WITHDRAWN = 255
-# Added to the route of an answer that was complete.
-_COMPLETE = 128
-# In place of a route: the record names a subject of minute limits.
-_SUBJECT = 127
 # So many of those that were counted last are named again in a new file.
 SUBJECTS_MAX = 4096
 # A longer file is begun anew with what is still open.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
-_NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
-
-
-@dataclass(frozen=True, slots=True)
-class CallProgress:
-    """How far a request had come: `tokens` passed on from the route number `route`.
-
-    `complete`: that was the whole answer, though it was not settled yet.
-    """
-
-    route: int
-    tokens: int
-    complete: bool = False
 
 
 class JournalFull(Unavailable):
@@ -103,10 +84,10 @@ class Journal:
 
         Raises JournalFull.
         """
-        most = _SUBJECT - 1
+        most = SUBJECT - 1
         progress = CallProgress(min(route, most), min(tokens, 2**32 - 1), complete)
         self._open[request_id] = progress
-        self._append(_packed(request_id, progress))
+        self._append(pack_call(request_id, progress))
 
     def count(self, subject: str) -> None:
         """Note that slots of this subject are about to be taken, for who frees them.
@@ -115,8 +96,7 @@ class Journal:
         """
         if self._subjects.get(subject) is not None:
             return
-        named = counted_subjects.pack(subject)
-        record = _RECORD.pack(named[0], _SUBJECT, named[1]) if named else b""
+        record = pack_subject(subject)
         self._subjects.put(subject, record)
         # A full disk: the file that is begun then has it.
         with suppress(JournalFull):
@@ -126,10 +106,10 @@ class Journal:
         """Note that the attempt failed: until the next one there is nothing to bill."""
         if request_id not in self._open:
             return
-        nothing = self._open[request_id] = CallProgress(_WITHDRAWN, 0)
+        nothing = self._open[request_id] = CallProgress(WITHDRAWN, 0)
         # A full disk: the file that is begun then has what is open now.
         with suppress(JournalFull):
-            self._append(_packed(request_id, nothing))
+            self._append(pack_call(request_id, nothing))
 
     def _append(self, record: bytes) -> None:
         if self._broken_until is not None:
@@ -154,7 +134,7 @@ class Journal:
 
     def _begin(self) -> tuple[Path, int]:
         path = self._folder / f"{self.name}.{self._number}{SUFFIX}"
-        # It gets its name once it is locked: no heir may find it unlocked.
+        # It gets its name once it is locked: nobody may find it unlocked.
         nameless = path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         fd = os.open(nameless, flags, 0o600)
@@ -179,7 +159,7 @@ class Journal:
         """Begin a new file with what is open; the old one goes only after that."""
         self._number += 1
         path, fd = self._begin()
-        rest = b"".join(_packed(key, value) for key, value in self._open.items())
+        rest = b"".join(pack_call(key, value) for key, value in self._open.items())
         rest += b"".join(self._subjects.values())
         try:
             self._write(fd, rest)
@@ -207,141 +187,3 @@ class Journal:
             # Half a record would shift all that follow: begin a new file.
             self._broke()
             raise JournalFull
-
-
-def _packed(request_id: uuid.UUID, progress: CallProgress) -> bytes:
-    route = progress.route + (_COMPLETE if progress.complete else 0)
-    return _RECORD.pack(request_id.bytes, route, progress.tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class DeadJournal:
-    """What a dead process left: its name, how far each request had come, and of which
-    subjects of minute limits it had taken slots.
-    """
-
-    name: str
-    progress: dict[uuid.UUID, CallProgress]
-    subjects: frozenset[str] = frozenset()
-
-
-@contextmanager
-def claim_dead_journals(folder: Path) -> Iterator[list[DeadJournal]]:
-    """The estates of dead processes in `folder`, locked while they are being settled.
-
-    Their files are removed at the end, unless the settling raised.
-    """
-    locked: list[tuple[Path, int]] = []
-    estates: list[DeadJournal] = []
-    try:
-        for name, paths in _groups(folder).items():
-            taken = _take_all(paths)
-            locked += taken
-            if taken:
-                estates.append(DeadJournal(name, *_read_all([fd for _, fd in taken])))
-        yield estates
-        for path, _ in locked:
-            path.unlink(missing_ok=True)
-    finally:
-        for _, fd in locked:
-            os.close(fd)
-
-
-def living_processes(folder: Path) -> set[str]:
-    """The names of the journals in `folder` that a process holds."""
-    return {
-        name
-        for name, paths in _groups(folder).items()
-        if any(_is_held(path) for path in paths)
-    }
-
-
-def progress_of(folder: Path, name: str) -> dict[uuid.UUID, CallProgress] | None:
-    """How far each request came by the journal `name`, whoever holds it.
-
-    None where it is not here, or cannot be read.
-    """
-    fds: list[int] = []
-    try:
-        for path in _groups(folder).get(name, ()):
-            with suppress(FileNotFoundError):
-                fds.append(os.open(path, os.O_RDONLY))
-        return _read_all(fds)[0] if fds else None
-    except PermissionError:
-        return None
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, PermissionError):
-        # Its owner has just begun another, or it is another account's: none is proven
-        # to be dead.
-        return True
-    try:
-        # Shared: of two who look, neither takes the other for the owner.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _groups(folder: Path) -> dict[str, list[Path]]:
-    """The files of each process, in the order in which they were begun."""
-    found: list[tuple[int, str, Path]] = []
-    for path in folder.glob(f"*{SUFFIX}"):
-        named = _NAMED.fullmatch(path.name)
-        if named:
-            found.append((int(named[2]), named[1], path))
-    groups: dict[str, list[Path]] = {}
-    for _, name, path in sorted(found):
-        groups.setdefault(name, []).append(path)
-    return groups
-
-
-def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
-    """Lock every file of a process, or none: it lives if one is held."""
-    taken: list[tuple[Path, int]] = []
-    for path in paths:
-        try:
-            fd = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            for _, other in [*taken, (path, fd)]:
-                os.close(other)
-            return []
-        if os.fstat(fd).st_nlink:
-            taken.append((path, fd))
-        else:
-            # Another heir was faster.
-            os.close(fd)
-    return taken
-
-
-def _read_all(fds: list[int]) -> tuple[dict[uuid.UUID, CallProgress], frozenset[str]]:
-    found: dict[uuid.UUID, CallProgress] = {}
-    subjects: set[str] = set()
-    for fd in fds:
-        with open(fd, "rb", closefd=False) as file:
-            data = file.read()
-        whole = len(data) - len(data) % _RECORD.size
-        for raw, route, tokens in _RECORD.iter_unpack(data[:whole]):
-            if route == _SUBJECT:
-                subjects.add(counted_subjects.unpack(raw, tokens))
-                continue
-            key = uuid.UUID(bytes=raw)
-            # Records are in order, and files are read in order: the last one counts.
-            if route == _WITHDRAWN:
-                found.pop(key, None)
-            else:
-                complete = route >= _COMPLETE
-                found[key] = CallProgress(route % _COMPLETE, tokens, complete)
-    return found, frozenset(subjects)

@@ -16,13 +16,13 @@ from billing.accounting import reaper
 from billing.accounting.reaper import AbandonedCall
 from llm.breaker import board
 from llm.breaker.types import Name
-from llm.journal.journal import (
-    CallProgress,
+from llm.journal.dead_journals import (
     DeadJournal,
     claim_dead_journals,
     living_processes,
     progress_of,
 )
+from llm.journal.records import CallProgress
 from llm.limits import limiter
 from valuecanvas.core.cancel import end
 from valuecanvas.core.db.db_thread import DbThread

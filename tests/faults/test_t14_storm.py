@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any
 
 import pytest
-from valuecanvas.core.store import StoreDown
 
 from billing.models import Reservation
 from llm import runtime
@@ -19,6 +18,7 @@ from tests.faults.report import Case
 from tests.invariants import assert_books_balance
 from tests.live.world import Served, World
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.storage.store import StoreDown
 
 STORM = [asyncio.CancelledError, GeneratorExit, SystemExit, MemoryError]
 TIMES = either(2, 50)

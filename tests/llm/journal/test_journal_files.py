@@ -13,17 +13,16 @@ from typing import Any
 
 import pytest
 
+from llm.journal import dead_journals
 from llm.journal import journal as module
-from llm.journal.journal import (
-    SUFFIX,
-    CallProgress,
+from llm.journal.dead_journals import (
     DeadJournal,
-    Journal,
-    JournalFull,
     claim_dead_journals,
     living_processes,
     progress_of,
 )
+from llm.journal.journal import Journal, JournalFull
+from llm.journal.records import SUFFIX, CallProgress
 
 RECORD = 21
 # A process that keeps a journal, writes ten records and one half, and says so.
@@ -357,7 +356,7 @@ def test_living__file_goes_meanwhile__its_owner_may_have_begun_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"1-a.0{SUFFIX}"
-    monkeypatch.setattr(module, "_groups", lambda folder: {"1-a": [path]})
+    monkeypatch.setattr(dead_journals, "_groups", lambda folder: {"1-a": [path]})
     assert living_processes(tmp_path) == {"1-a"}
     assert progress_of(tmp_path, "1-a") is None
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from llm.journal import journal as module
-from llm.journal.journal import CallProgress, Journal, claim_dead_journals
+from llm.journal.dead_journals import claim_dead_journals
+from llm.journal.journal import Journal
+from llm.journal.records import CallProgress
 from llm.journal.recovery import settle_all
 
 CUSTOMER, KEY, LONG_KEY = f"c:{uuid.uuid4()}", "k:RD7iIQKzFWHo", "k:" + "x" * 16
