@@ -44,7 +44,7 @@ def wait_for_blocked(session: psycopg.Connection) -> None:
 
 def end_ledger(ledger: Ledger) -> bool:
     """Terminate the session of this ledger; others of the database keep theirs."""
-    own = ledger._batch._connection
+    own = ledger._batch._connection._connection
     assert own is not None
     with connect() as session:
         ended = session.execute(
@@ -71,6 +71,6 @@ def set_read_only(on: bool, *ledgers: Ledger) -> None:
             f"SET default_transaction_read_only = {'on' if on else 'off'}"
         )
     for ledger in ledgers:
-        own = ledger._batch._connection
+        own = ledger._batch._connection._connection
         if own is not None and not own.closed:
             end_ledger(ledger)

@@ -165,14 +165,14 @@ async def test_idle_in_transaction_timeout__in_mid_batch__loses_no_bill(
     def stop_once(items: Sequence[Item], books: Any) -> Any:
         if not stopped:
             stopped.append(1)
-            own = ledger._batch._connection
+            own = ledger._batch._connection._connection
             assert own is not None
             sessions.wait_for_end(own.info.backend_pid)
         return decide(items, books)
 
     ledger = open_ledger()
     held = await ledger.put(desk.admit())
-    own = ledger._batch._connection
+    own = ledger._batch._connection._connection
     assert own is not None
     own.execute("SET idle_in_transaction_session_timeout = 50")
     monkeypatch.setattr(module, "decide", stop_once)

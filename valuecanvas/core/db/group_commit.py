@@ -9,15 +9,14 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-import psycopg
 import structlog
 
 from valuecanvas.core.db import sqlstate
 from valuecanvas.core.db.commit_answers import Answers
+from valuecanvas.core.db.commit_connection import CommitConnection, Unreached
 from valuecanvas.core.db.commit_policy import BatchUnavailable, Policy
 from valuecanvas.core.db.commit_retries import CommitRetries, Waiting, backoff
 from valuecanvas.core.db.row_reduction import Reduction
@@ -34,10 +33,6 @@ BUSY = 4
 LINGER_S = 0.001
 # An item that failed so often alone, while the database takes writes, is itself to blame.
 ALONE = 2
-
-
-class _Unreached(psycopg.OperationalError):
-    """No connection: nothing of the batch can have been committed."""
 
 
 class GroupCommit(Generic[Item]):
@@ -64,7 +59,7 @@ class GroupCommit(Generic[Item]):
         self._refusing = False
         # The batch that is being committed.
         self._batch: list[Waiting[Item]] = []
-        self._connection: psycopg.Connection | None = None
+        self._connection = CommitConnection(policy)
         self._start()
 
     def submit(self, item: Item) -> asyncio.Future[Any]:
@@ -154,7 +149,7 @@ class GroupCommit(Generic[Item]):
         log.critical("batch.thread_died", error=said, waiting=len(self._answers))
         self._failures += 1
         with suppress(Exception):
-            self._drop_connection()
+            self._connection.close()
         with suppress(queue.Empty):
             while True:
                 self._queue.get_nowait()
@@ -179,7 +174,7 @@ class GroupCommit(Generic[Item]):
                 self._commit(self._batch)
         failure = BatchUnavailable("The process ended before the database took it.")
         self._answers.give([(waiting, failure) for waiting in self._answers.waiting()])
-        self._drop_connection()
+        self._connection.close()
 
     def _ended(self) -> bool:
         if not self._closing:
@@ -236,7 +231,7 @@ class GroupCommit(Generic[Item]):
         began = time.monotonic()
         self._policy.observe(len(batch), began - batch[0].queued_at)
         try:
-            answers = self._work(batch)
+            answers = self._connection.work([waiting.item for waiting in batch])
         except Exception as error:  # noqa: BLE001 - the thread serves all the others
             self._failed(batch, error, time.monotonic() - began)
             return
@@ -245,24 +240,6 @@ class GroupCommit(Generic[Item]):
             self._refusing = False
             self._retries.landed()
         self._answers.give(zip(batch, answers, strict=True))
-
-    def _work(self, batch: list[Waiting[Item]]) -> Sequence[object]:
-        connection = self._connected()
-        try:
-            return self._policy.work(connection, [waiting.item for waiting in batch])
-        except BaseException as error:
-            # Whatever it was, the transaction is open and holds locks.
-            if not self._rolled_back(error):
-                self._drop_connection()
-            raise
-
-    def _connected(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
-            try:
-                self._connection = self._policy.connect()
-            except Exception as error:
-                raise _Unreached(str(error)) from error
-        return self._connection
 
     def _failed(
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
@@ -280,7 +257,7 @@ class GroupCommit(Generic[Item]):
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
         """The database is away, slow or locked: refuse, but keep what must land."""
-        unreached = isinstance(error, _Unreached)
+        unreached = isinstance(error, Unreached)
         if unreached or not self._retried:
             self._failures += 1
         kind = "unreached" if unreached else sqlstate.sqlstate_of(error)[:2] or "lost"
@@ -308,7 +285,7 @@ class GroupCommit(Generic[Item]):
 
     def _undo_unheard(self, waiting: Waiting[Item], error: BaseException) -> None:
         """Nobody heard whether it was committed: give it back if it was."""
-        if isinstance(error, _Unreached) or not sqlstate.maybe_committed(error):
+        if isinstance(error, Unreached) or not sqlstate.maybe_committed(error):
             return
         undo = self._policy.undo(waiting.item)
         if undo is not None:
@@ -322,12 +299,7 @@ class GroupCommit(Generic[Item]):
         often = self._closing or waiting.failed_alone >= ALONE
         if not often or not sqlstate.row_suspected(error):
             return False
-        try:
-            self._policy.probe(self._connected())
-        except psycopg.Error:
-            self._drop_connection()
-            return False
-        return True
+        return self._connection.takes_writes()
 
     def _refused(self, waiting: Waiting[Item], error: BaseException) -> None:
         """Its own fault: what must land is tried once more, in plainer words."""
@@ -336,21 +308,6 @@ class GroupCommit(Generic[Item]):
             return
         self._answers.give([(waiting, error)])
         self._undo_unheard(waiting, error)
-
-    def _rolled_back(self, error: BaseException) -> bool:
-        """Can the connection be used on? A row at fault says nothing against it."""
-        if self._connection is None or not isinstance(error, Exception):
-            return False
-        with suppress(Exception):
-            if sqlstate.row_at_fault(error) and not self._connection.closed:
-                self._connection.rollback()
-                return True
-        return False
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     # Whoever asked has gone: what was committed for it is given back
 
