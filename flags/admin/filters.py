@@ -45,9 +45,9 @@ class StaleFilter(ConditionFilter):
         now = timezone.now()
         return [
             ("any", "Stale for any reason", stale(now)),
-            ("expired_query", "Past their date", expired_query(now)),
-            ("unused_query", "Not asked for in 30 days", unused_query(now)),
-            ("decided_query", "The same for everybody for 30 days", decided_query(now)),
+            ("expired", "Expired", expired_query(now)),
+            ("unused", "Not evaluated in 30 days", unused_query(now)),
+            ("decided", "The same for everybody for 30 days", decided_query(now)),
         ]
 
 
@@ -75,9 +75,9 @@ def stale(now: dt.datetime) -> Q:
 def stale_names(flags: list[Flag], now: dt.datetime) -> dict[int, str]:
     """Why each stale one of `flags` is, by its id."""
     reasons = (
-        ("expired_query", expired_query),
+        ("expired", expired_query),
         ("not used", unused_query),
-        ("decided_query", decided_query),
+        ("decided", decided_query),
     )
     ids = [flag.pk for flag in flags]
     found: dict[int, str] = {}

@@ -112,7 +112,7 @@ class DisablePage(SwitchPage):
 
 class KillPage(SwitchPage):
     name = "kill"
-    verb = "KillPage"
+    verb = "Kill"
     done_as = "killed"
     text = (
         "From the next request on everybody gets what is set for “while off”, "
@@ -128,7 +128,7 @@ class KillPage(SwitchPage):
 
 class RevivePage(SwitchPage):
     name = "revive"
-    verb = "RevivePage"
+    verb = "Revive"
     done_as = "alive again"
     text = (
         "It goes on where it was before it was killed. What was scheduled then "
@@ -140,7 +140,7 @@ class RevivePage(SwitchPage):
 
 class ArchivePage(SwitchPage):
     name = "archive"
-    verb = "ArchivePage"
+    verb = "Archive"
     done_as = "archived"
     text = (
         "Programs that ask for it get their own default from the next request on. "

@@ -25,7 +25,7 @@ class FlagFilters(ListQuery):
     """The query of a list of flags."""
 
     tag = s.CharField(
-        required=False, max_length=40, help_text="FlagList with this tag."
+        required=False, max_length=40, help_text="Flags with this tag."
     )
     search = s.CharField(
         required=False, max_length=100, help_text="In the name and the note."
@@ -36,7 +36,7 @@ class FlagList(FlagEndpoint):
     """All flags by name."""
 
     @flag_operation(
-        "listFlags", "FlagList", READ, query=FlagFilters, paged_by="name", refusals=[]
+        "listFlags", "Flags", READ, query=FlagFilters, paged_by="name", refusals=[]
     )
     def get(self, asked: dict[str, Any]) -> "QuerySet[Flag]":
         rows = narrow(Flag.objects.all(), asked, ("name", "note"))

@@ -54,7 +54,7 @@ class Archive(FlagEndpoint):
 class RestoreFlag(FlagEndpoint):
     """Out of the archive, as it was."""
 
-    post = post_verb("restore", "RestoreFlag an archived flag", services.restore)
+    post = post_verb("restore", "Restore an archived flag", services.restore)
 
 
 class Kill(FlagEndpoint):

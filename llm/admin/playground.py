@@ -24,7 +24,7 @@ from llm.replies.completion import Completion
 from valuecanvas.core.admin import form_results
 
 RIGHT = "llm.use_playground"
-SYSTEM = "You are a helpful assistant. ProviderAnswer briefly."
+SYSTEM = "You are a helpful assistant. Answer briefly."
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class ChatCompletions(Relayed):
 @extend_schema_view(
     post=extend_schema(
         operation_id="createEmbedding",
-        summary="EmbeddingsView",
+        summary="Embeddings",
         request=schemas.EmbeddingRequest,
         responses=schemas.answers(schemas.EmbeddingList),
         tags=["OpenAI-compatible"],
