@@ -1,4 +1,4 @@
-"""Who calls, what they may spend, what they spent."""
+"""Billing: customers and keys, limits and budgets, prices and the ledger."""
 
 from django.apps import AppConfig
 from django.utils.module_loading import import_string

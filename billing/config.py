@@ -36,7 +36,7 @@ class Rate:
     cached: int
     output: int
     effective_from: dt.datetime
-    # None: what is written to a cache costs as other input.
+    # None: the price of input.
     cache_write: int | None = None
 
     def cost(
@@ -51,7 +51,7 @@ class Rate:
         )
 
     def most(self, prompt: int, completion: int) -> int:
-        """Micro-dollars, at most: whatever is read from a cache or written to it."""
+        """The highest possible cost in micro-dollars, however much is cached."""
         return money.round_cost(prompt * self.dearest_input + completion * self.output)
 
     @property

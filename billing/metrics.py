@@ -1,4 +1,4 @@
-"""Prometheus figures of the last check of the ledger, the same from every process."""
+"""Prometheus metrics of the last ledger check, the same from every process."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from billing.models import LedgerCheck
 class LastCheck(Collector):
     """Reads the last check's row at each scrape: the check itself ran in a worker.
 
-    While the database is away the figures are absent, and /metrics still answers.
+    While the database is down these metrics are absent, and /metrics still answers.
     """
 
     def describe(self) -> list[GaugeMetricFamily]:

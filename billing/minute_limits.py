@@ -1,4 +1,4 @@
-"""How much may go on within a minute, as facts."""
+"""Limits per minute and on concurrency, as plain values."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class MinuteLimits:
         return self != NO_LIMITS
 
     def over(self, other: "MinuteLimits") -> "MinuteLimits":
-        """These, and `other` where these say nothing."""
+        """These limits; where one is not set, that of `other`."""
         return MinuteLimits(
             other.requests if self.requests is None else self.requests,
             other.tokens if self.tokens is None else self.tokens,

@@ -1,4 +1,4 @@
-"""How much of the day's quota customers have used, read apart from the ledger's queue."""
+"""Reads how much of the day's quota customers have used, without the ledger's queue."""
 
 import uuid
 from collections.abc import Sequence

@@ -18,5 +18,5 @@ def purge_old() -> dict[str, int]:
 
 @shared_task(name="billing.reconcile")
 def reconcile_books(days: int = reconcile.DAYS) -> bool:
-    """Check the ledger of the last `days` days; whether all was well."""
+    """Check the ledger of the last `days` days. Returns whether there was no drift."""
     return reconcile.run("schedule", days).ok

@@ -1,4 +1,4 @@
-"""What must always hold of counters, reservations and ledger, in words."""
+"""The invariants of counters, reservations and ledger, described for people."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OVERDUE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """What must always hold. `unit` is of expected and found: usd (micro), requests,
+    """One invariant. `unit` is of expected and found: usd (micro), requests,
     seconds or rows.
     """
 

@@ -1,4 +1,4 @@
-"""Removes bookkeeping that nothing reads any more. The ledger itself is kept."""
+"""Deletes old bookkeeping rows that nothing reads any more. The ledger itself is kept."""
 
 import datetime as dt
 
@@ -20,7 +20,7 @@ _STATEMENTS = {
         SELECT id FROM core_change WHERE created_at < %(old_change)s LIMIT %(most)s)""",
     "form_results": """DELETE FROM core_form_result WHERE id IN (
         SELECT id FROM core_form_result WHERE until <= %(now)s LIMIT %(most)s)""",
-    # What was found amiss stays.
+    # Checks that found drift are kept.
     "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
         SELECT id FROM billing_ledgercheck
         WHERE ok AND finished_at < %(old_check)s LIMIT %(most)s)""",
@@ -28,7 +28,7 @@ _STATEMENTS = {
 
 
 def purge() -> dict[str, int]:
-    """Delete old rows in small transactions; how many went, by kind."""
+    """Delete old rows in small transactions. Returns the number of deleted rows by kind."""
     now = timezone.now()
     values: dict[str, dt.date | dt.datetime | int] = {
         "old_day": now.date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),

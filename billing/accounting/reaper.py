@@ -1,4 +1,4 @@
-"""Ends reservations whose process died: billed by what is known, never silently free."""
+"""Settles reservations of dead processes: they are billed by their recorded progress."""
 
 import datetime as dt
 import uuid
@@ -20,15 +20,15 @@ from valuecanvas.core.db import sqlstate
 
 log = structlog.get_logger("billing.reaper")
 AT_A_TIME = 500
-# A process that lives ends its requests itself; one that it lost is taken from it after
-# this, in seconds past its lease.
+# A live process settles its own requests. This many seconds past its lease, a reservation
+# is settled here even if its process is alive.
 LOST_S = 3600
 _COLUMNS = ("user_id", "model", "endpoint", "trace_id")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownProgress:
-    """What is known of an open request: its route, the tokens that it passed on, and
+    """The recorded progress of an open request: its route, the tokens passed on, and
     whether they were the whole answer.
     """
 
@@ -40,8 +40,8 @@ class KnownProgress:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedCall:
-    """What the dead process of `journal` left: so many reservations, of these subjects
-    of minute limits, on their way to these providers and models.
+    """What the dead process of `journal` left open: the number of reservations, their
+    subjects of minute limits, and their routes (provider, model).
     """
 
     journal: str
@@ -63,12 +63,12 @@ def reap(
     living: Collection[str] = (),
     last_known: Callable[[str], Came | None] = _unknown,
 ) -> int:
-    """Settle every reservation past its lease; how many this call ended.
+    """Settle every reservation past its lease. Returns how many this call settled.
 
-    Those of the journals of `living` processes are left to them. Billed are the prompt,
-    at its estimate, and what is `last_known` of it by its journal: what that does not
-    know was never sent, or withdrawn, and is given back. Who settles the same
-    reservation at the same time is harmless: one of the two finds it gone.
+    Reservations of `living` processes (names of journals) are skipped. The bill is the
+    prompt's estimate plus the progress that `last_known` reads from the journal. What is
+    not in the journal was never sent, or withdrawn, and is refunded. A second process
+    that settles the same reservation at the same time does no harm.
     """
     ended = 0
     while True:

@@ -1,4 +1,4 @@
-"""Checks the books: counters, reservations and ledger must tell the same story."""
+"""Reconciliation: checks that counters, reservations and ledger agree."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ SELECT name, drifted, scope, scope_id, day, expected, found, '' FROM drifting
 WHERE place <= %(most)s
 UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM books
 """
-# The others: their drifting rows, and before them how many were looked at.
+# The other invariants: a query for the number of rows checked, one for drifting rows.
 RESERVATIONS = "SELECT count(*) FROM billing_reservation"
 ENDED_TWICE = """
 SELECT 'ended_once', count(*) OVER (), 'c', r.customer_id, r.day, 1, 2, r.id
@@ -94,7 +94,7 @@ LIMIT %(most)s
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One place where the books disagree. `row` is a reservation's or a ledger row's id.
+    """One row that drifts. `row` is the id of a reservation or of a ledger row.
 
     `scope` is g (everyone), t (team), c (customer) or k (key); `day` is ISO text.
     """
@@ -154,7 +154,7 @@ def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerRepor
 
 
 def run(by: str, days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerCheck:
-    """Check, keep the result for the admin and the metrics, and log any drift."""
+    """Check, save the result for the admin and the metrics, and log any drift."""
     report = check(days, timeout_s=timeout_s)
     for finding in report.findings:
         if not finding.ok:
@@ -178,7 +178,7 @@ def run(by: str, days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> Ledg
 
 
 def findings_of(kept: LedgerCheck) -> list[Finding]:
-    """The findings of a check as it was kept, in this version's words."""
+    """The findings of a saved check, with the titles of this version."""
     known = {invariant.name: invariant for invariant in INVARIANTS}
     return [
         Finding(
@@ -203,7 +203,7 @@ def _document(finding: Finding) -> dict[str, Any]:
 def _findings(cursor: Any, first: dt.date | None, last: dt.date) -> tuple[Finding, ...]:
     values = {
         "first": first or dt.date.min,
-        # Nothing is ever of a later day: if it is, that is to be seen too.
+        # No row should have a later day; if one has, the check must find it.
         "last": dt.date.max,
         "kept": last - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
         "most": MOST_ROWS,

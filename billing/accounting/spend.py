@@ -1,4 +1,4 @@
-"""What was used, spent and held, read in bulk from the counters."""
+"""Usage, spend and reserved money, read in bulk from the counters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class BudgetProgress:
 
     @property
     def reserved_percent(self) -> float:
-        """What is held for requests under way, as far as the bar has room for it."""
+        """Money reserved for requests under way, as far as the bar has space for it."""
         return min(self._percent(self.standing.reserved), 100 - self.spent_percent)
 
     @property
@@ -77,7 +77,7 @@ class BudgetProgress:
 
 
 def standings(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
-    """The standing of each (scope letter, scope id, period); nothing counted: absent."""
+    """The progress of each (scope letter, scope id, period); absent if nothing counted."""
     wanted = sorted(set(names))
     if not wanted:
         return {}
@@ -93,7 +93,7 @@ def standings(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
 
 
 def today(scope: str, ids: Iterable[str]) -> dict[str, QuotaProgress]:
-    """Today's standing (UTC) of each id of one scope letter, by id."""
+    """Today's progress (UTC) of each id of one scope letter, by id."""
     found = standings((scope, one, "day") for one in ids)
     return {scope_id: standing for (_, scope_id, _), standing in found.items()}
 

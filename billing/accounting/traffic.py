@@ -47,7 +47,7 @@ SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms) FROM (
 
 @dataclass(frozen=True, slots=True)
 class TrafficFigures:
-    """What some span of time came to."""
+    """The totals of a span of time."""
 
     requests: int = 0
     spend_usd: Decimal = Decimal(0)
@@ -68,7 +68,7 @@ class TrafficFigures:
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """What one customer spent. A customer that is gone is named by its id."""
+    """What one customer spent. A deleted customer is named by its id."""
 
     customer_id: str
     user_id: str
@@ -126,7 +126,7 @@ def _sum(parts: Iterable[TrafficFigures]) -> TrafficFigures:
 def _every_hour(
     by_hour: dict[dt.datetime, TrafficFigures], now: dt.datetime
 ) -> list[tuple[dt.datetime, TrafficFigures]]:
-    """Hours without a request are hours too."""
+    """All hours, those without a request too."""
     last = now.replace(minute=0, second=0, microsecond=0)
     hours = [last - dt.timedelta(hours=back) for back in reversed(range(HOURS))]
     return [(hour, by_hour.get(hour, TrafficFigures())) for hour in hours]

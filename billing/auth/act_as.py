@@ -1,4 +1,4 @@
-"""Whom a key with the scope `act_as` may act for: one rule for calls and ratings."""
+"""Which users a key with the scope `act_as` may act for: one rule for calls and ratings."""
 
 import uuid
 from collections.abc import Set as AbstractSet
@@ -11,7 +11,7 @@ HEADER = "x-valuecanvas-user"
 
 
 def user_to_bill(scopes: AbstractSet[str], named: str | None, field: str) -> str | None:
-    """Who is billed in place of the key's own customer, if anybody.
+    """The user to bill in place of the key's own customer; None: nobody.
 
     `named` comes from the header or from `userId`. The body's `field` user is OpenAI's
     label for people: it is billed only where the key says so.
@@ -31,9 +31,9 @@ def may_act_for(principal: Principal, *, team: str, has_key: bool) -> bool:
 
 
 def may_act_for_customer(principal: Principal, customer_id: uuid.UUID) -> bool:
-    """The same of a customer as it is now. Blocks: not for an event loop."""
+    """The same for a customer, read from the database. Blocks: not for an event loop."""
     teams = Customer.objects.filter(pk=customer_id).values_list("team_id", flat=True)
-    # Also a key that was revoked: what it was used for is nobody else's.
+    # A revoked key counts too: its data belong to its customer alone.
     has_key = ApiKey.objects.filter(customer_id=customer_id).exists()
     return any(
         may_act_for(principal, team=team or "", has_key=has_key) for team in teams

@@ -1,10 +1,10 @@
-"""Callers: from an Authorization header to a principal, from memory where possible.
+"""Authentication: from an Authorization header to a principal, cached in memory.
 
-What keeps a cached caller from outliving a change, in any process:
-- whoever learns of changes calls `drop` *before* it publishes the snapshot they led to;
-- whoever serves a request takes its snapshot *before* it asks for the caller, and asks
-  again whenever admission says that the snapshot is old;
-- a row that was being read while `drop` ran is read again, never kept (`_drops`).
+How every process drops a cached caller after a change:
+- code that reads changes calls `drop` *before* it publishes the new snapshot;
+- code that serves a request takes its snapshot *before* it looks up the caller, and
+  looks again whenever admission says that the snapshot is old;
+- a row that was being read while `drop` ran is read again, never cached (`_drops`).
 Then a principal is never older than the epoch that its request is admitted under.
 """
 
@@ -45,9 +45,9 @@ HAS_KEY = (
 
 
 class Callers:
-    """The callers that this process knows. One per process, on one event loop.
+    """The cache of callers. One per process, on one event loop.
 
-    What it doesn't know it reads by `db`. Raises ImproperlyConfigured (JWT_SECRET).
+    Misses are read through `db`. Raises ImproperlyConfigured (JWT_SECRET).
     """
 
     def __init__(self, db: DbThread, *, size: int = SIZE) -> None:
@@ -81,7 +81,7 @@ class Callers:
     async def acting_for(
         self, principal: Principal, user_id: str, *, param: str = "user"
     ) -> Principal:
-        """The user in whose name the caller asks: see billing/auth/act_as.py.
+        """The user that the caller acts for: see billing/auth/act_as.py.
 
         `param` is where the request names that user, for the errors. Raises InvalidRequest, NotPermitted (no such right; suspended) or Unavailable.
         """
@@ -108,7 +108,7 @@ class Callers:
         )
 
     def knows(self, prefix: str) -> bool:
-        """Whether this key is in memory: then its proof asks nobody."""
+        """Whether this key is cached: then checking it needs no database."""
         return self._keys.get(prefix) is not None
 
     def drop(self, changes: Iterable[ConfigChange]) -> None:
@@ -124,7 +124,7 @@ class Callers:
             self._unknown.drop(prefix)
         if customers:
             self._keys.drop_where(lambda f: str(f.principal.customer_id) in customers)
-        # Whose a key is its prefix does not say: it may be anybody's first, or last.
+        # A prefix does not name its customer, and `has_key` of any customer may have changed.
         self._customers.drop_where(lambda f: bool(prefixes) or str(f.id) in customers)
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Customers by the name that callers give them."""
+"""Customers by user id: validation, lookup and creation."""
 
 import re
 
@@ -20,7 +20,7 @@ _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def label(text: str) -> str:
-    """`text` as far as a row can keep it: 200 characters, no controls."""
+    """`text` cut to what a column takes: 200 characters, no controls."""
     return _NOT_IN_NAMES.sub("", text[:400])[:200]
 
 

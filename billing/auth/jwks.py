@@ -1,4 +1,4 @@
-"""The identity provider's public keys (JWKS), kept and refreshed."""
+"""The identity provider's public keys (JWKS), cached and refreshed."""
 
 import asyncio
 import math
@@ -14,10 +14,10 @@ from valuecanvas.core.errors import Unavailable
 
 TIMEOUT_S = 3.0
 MAX_BYTES = 262_144
-# Whatever is asked, the provider sees at most one request in this time.
+# At most one request to the provider in this time.
 FETCH_EVERY_S = 30.0
 FRESH_S = 300.0
-# How long known keys serve while the provider cannot be reached.
+# How long cached keys are used while the provider cannot be reached.
 STALE_S = 3600.0
 # The algorithm follows from the kind of key, never from a token.
 ALGORITHMS: dict[tuple[Any, Any], str] = {
@@ -29,7 +29,7 @@ log = structlog.get_logger("billing")
 
 
 class _Unusable(Exception):
-    """The answer is no key set."""
+    """The answer is not a key set."""
 
 
 class Jwks:
@@ -69,7 +69,7 @@ class Jwks:
         if self._fetching is None:
             self._tried_at = time.monotonic()
             self._fetching = asyncio.create_task(self._load())
-        # A caller that leaves must not take the fetch from those who wait beside it.
+        # Shielded: one cancelled caller must not cancel the fetch for the others.
         await asyncio.shield(self._fetching)
 
     async def _load(self) -> None:

@@ -1,4 +1,4 @@
-"""Bearer tokens of an identity provider such as Supabase (JWT)."""
+"""Verification of bearer tokens (JWT) of an identity provider such as Supabase."""
 
 import hashlib
 import time
@@ -60,7 +60,7 @@ class JwtVerifier:
 
         Raises NotAuthenticated, or Unavailable where the signing keys can't be fetched.
         """
-        # By the whole digest: tokens that only begin alike must never share a place.
+        # By the whole digest: tokens with the same beginning must never share an entry.
         name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(name)
         if known and time.monotonic() < known.until:
@@ -85,7 +85,7 @@ class JwtVerifier:
     async def _decode(self, token: str) -> dict[str, Any]:
         if self._jwks is None:
             return _decode(token, self._secret, "HS256")
-        # All that is believed of the header is the name of a key that we hold.
+        # Of the header only the key id is used, and only if we have that key.
         kid = jwt.get_unverified_header(token).get("kid")
         key = await self._jwks.key(kid) if kid else None
         if key is None:
@@ -112,7 +112,7 @@ def _decode(token: str, key: jwt.PyJWK | str, algorithm: str) -> dict[str, Any]:
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
-    # The role at the top is the provider's word; user_metadata is the user's own.
+    # The provider sets the role at the top; users can edit user_metadata themselves.
     if payload.get("role") != ROLE:
         raise _invalid()
     # Supabase gives an anonymous user that role as well.

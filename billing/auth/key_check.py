@@ -1,4 +1,4 @@
-"""The proof of an API key: the one place that decides who a key's text stands for."""
+"""Checks API keys: the only place that decides which caller a key's text belongs to."""
 
 import hmac
 import time
@@ -9,7 +9,7 @@ from billing.auth.key_facts import KeyFacts
 from billing.auth.principal import Principal
 from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 
-# Compared with where there is no key, so that both cases take the same time.
+# Compared with if the key does not exist, so that both cases take the same time.
 _NOBODY = "-" * 64
 
 
@@ -20,7 +20,7 @@ def authorization(sent: Mapping[str, str]) -> str | None:
 
 
 def bearer(authorization: str | None) -> str:
-    """What an Authorization header carries. Raises NotAuthenticated."""
+    """The token in an Authorization header. Raises NotAuthenticated."""
     if not authorization:
         raise NotAuthenticated(
             "Send your API key in the header 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
@@ -33,7 +33,7 @@ def bearer(authorization: str | None) -> str:
 
 
 def prefix(text: str) -> str:
-    """By what the key is looked up. Raises NotAuthenticated."""
+    """The prefix by which the key is looked up. Raises NotAuthenticated."""
     found = keys.parse(text)
     if found is None:
         raise unknown_key()
@@ -41,7 +41,7 @@ def prefix(text: str) -> str:
 
 
 def prove(text: str, found: KeyFacts | None) -> Principal:
-    """The caller with the key `text`, of whose prefix the database knows `found`.
+    """The caller with the key `text`; `found` is the row with its prefix.
 
     Raises NotAuthenticated, NotPermitted (suspended).
     """

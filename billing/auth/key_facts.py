@@ -1,4 +1,4 @@
-"""What the database knows of keys and customers, as the cache of callers holds it."""
+"""Reads keys and customers from the database for the cache of callers."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ from billing.minute_limits import MinuteLimits
 from billing.models import ApiKey
 from valuecanvas.core.ids import uuid7
 
-# A hung lookup would hold up every other caller that is new here.
+# A hung lookup would block every other caller that is not cached.
 STATEMENT_TIMEOUT_MS = 2000
 
 UserKey = tuple[str, str]  # (team, user_id)
@@ -60,7 +60,7 @@ class CustomerFacts:
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A key with its caller ready made. `loaded_at` in monotonic seconds."""
+    """A key with its principal. `loaded_at` in monotonic seconds."""
 
     digest: str
     revoked: bool
@@ -69,7 +69,7 @@ class KeyFacts:
     loaded_at: float = field(default_factory=time.monotonic)
 
     def refuses(self, now: float) -> bool:
-        """Whether the key is worth nothing at `now` (Unix seconds)."""
+        """Whether the key is refused at `now` (Unix seconds)."""
         who = self.principal
         expired = who.expires_at is not None and who.expires_at <= now
         return self.revoked or who.suspended or expired
@@ -84,7 +84,7 @@ def load_keys(prefixes: list[str]) -> dict[str, KeyFacts]:
 
 
 def load_customers(wanted: list[UserKey]) -> dict[UserKey, CustomerFacts]:
-    """The customers `wanted`; those first seen are created in the default tier.
+    """The customers `wanted`; new ones are created in the default tier.
 
     Those missing from the answer could not be created: the default tier does not exist,
     or the team has gone.

@@ -1,4 +1,4 @@
-"""API keys: made, proven, revoked and rotated."""
+"""API keys: issuing, parsing, revoking and rotating them."""
 
 import hmac
 import re

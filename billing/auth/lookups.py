@@ -1,4 +1,4 @@
-"""Lookups in the database off the event loop: many waiting callers, one query."""
+"""Batched database lookups off the event loop: one query for many waiting callers."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ WAIT_S = 5.0
 
 
 class Lookups(Generic[K, V]):
-    """Answers by `load`, which is given many keys at once and runs on `db`.
+    """Looks keys up by `load`, which takes many keys at once and runs on `db`.
 
     One query runs at a time, and what queues up meanwhile goes into the next: a flood of
     unknown keys costs a few large queries, not one each. Belongs to one event loop.
@@ -84,7 +84,7 @@ class Lookups(Generic[K, V]):
                 flight.set_result(query.result().get(key))
             else:
                 flight.set_exception(error)
-                flight.exception()  # seen, even if every waiter has left
+                flight.exception()  # marks it as retrieved, even if every waiter has left
 
 
 def _guarded(load: Callable[[list[K]], dict[K, V]], keys: list[K]) -> dict[K, V]:

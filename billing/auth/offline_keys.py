@@ -1,7 +1,7 @@
-"""Keys that were used to read flags or prompts, for processes without a database.
+"""Recently used keys with read scopes, saved on disk for processes without a database.
 
-They are kept on disk as the database keeps them: a digest under KEY_PEPPER, never the
-key. What they prove is enough for reading only; the rights to more are left out.
+The file has what the database has: a digest under KEY_PEPPER, never the key. Only the
+scopes for reading flags and prompts are saved.
 """
 
 import time
@@ -18,10 +18,10 @@ from billing.models import Scope
 from valuecanvas.core.errors import Unavailable
 
 MOST = 1000
-# A key may have been revoked since: on the word of an older file nobody is let in.
+# A key may have been revoked since: an older file is not used.
 BELIEVED_S = 86_400.0
 READING = frozenset({Scope.FLAGS_EVALUATE.value, Scope.PROMPTS_READ.value})
-# To read does not need it; but whoever has it may ask as others, of whom we know nothing.
+# Not needed for reading; but its holder may act for users that are not in the file.
 _ACT_AS = Scope.ACT_AS.value
 _KEPT = READING | {_ACT_AS, Scope.BILL_USER.value}
 
@@ -36,7 +36,7 @@ class SeenKeys:
     def caller(
         self, authorization: str | None, on_behalf: str | None, user: str = ""
     ) -> Principal:
-        """The caller who sent this Authorization header, fit for reading.
+        """The caller who sent this Authorization header, with read scopes only.
 
         Raises NotAuthenticated (a wrong, expired or missing key), or Unavailable for
         whom only the database knows: other keys, tokens, users acted for.
@@ -55,7 +55,7 @@ class SeenKeys:
 
 
 def dump(found: Mapping[str, KeyFacts], prefixes: Iterable[str]) -> dict[str, Any]:
-    """The keys `found` that may read, in the order of `prefixes`, as JSON keeps them."""
+    """The keys `found` with a read scope, in the order of `prefixes`, as JSON."""
     now = time.time()
     rows = ((prefix, found[prefix]) for prefix in prefixes if prefix in found)
     return {
@@ -66,7 +66,7 @@ def dump(found: Mapping[str, KeyFacts], prefixes: Iterable[str]) -> dict[str, An
 
 
 def restore(section: Mapping[str, Any]) -> dict[str, KeyFacts]:
-    """What `dump` gave. Raises KeyError, TypeError or ValueError."""
+    """Reads what `dump` wrote. Raises KeyError, TypeError or ValueError."""
     return {key: _facts(**row) for key, row in section.items()}
 
 

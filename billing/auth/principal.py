@@ -1,4 +1,4 @@
-"""Who calls: what a request is counted, billed and allowed by."""
+"""The authenticated caller of a request."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from billing.minute_limits import NO_LIMITS, MinuteLimits
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller, proven. Facts, not rows: it outlives the database session."""
+    """An authenticated caller. Plain values, not rows: it outlives the database session."""
 
     customer_id: uuid.UUID
     user_id: str

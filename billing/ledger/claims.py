@@ -19,7 +19,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unkept:
-    """The first use was answered, but that answer was too large to be kept."""
+    """The first use was answered, but that answer was too large to be stored."""
 
     request_id: str
 
@@ -28,7 +28,7 @@ Used = Answered | Unkept | Busy | Mismatch
 
 
 def first_uses(wanted: Sequence[Claim]) -> dict[Claim, Used]:
-    """What those of the claims that were used before came to."""
+    """The results of those claims that were used before."""
     rows = IdempotencyKey.objects.filter(
         pk__in={claim.id for claim in wanted}, expires_at__gt=timezone.now()
     )

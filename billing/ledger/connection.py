@@ -1,4 +1,4 @@
-"""The ledger's own connections: statements prepared, time bounded, log hushed."""
+"""Opens the ledger's own connections: prepared statements, timeouts, no logged rows."""
 
 import psycopg
 import structlog
@@ -8,7 +8,7 @@ from django.db import connections
 from billing.ledger import sql
 
 log = structlog.get_logger("billing.ledger")
-# Of Django's connection that the ledger's own share.
+# Parameters of Django's connection that the ledger's connections share.
 PARAMETERS = (
     "host",
     "port",
@@ -24,7 +24,7 @@ PARAMETERS = (
 
 
 def connect() -> psycopg.Connection:
-    """A connection of the ledger's own, with its statements prepared and bounded."""
+    """A new connection with prepared statements and timeouts."""
     parameters = connections["default"].get_connection_params()
     wanted = {name: parameters[name] for name in PARAMETERS if parameters.get(name)}
     connection = psycopg.connect(
@@ -49,7 +49,7 @@ def connect() -> psycopg.Connection:
 
 
 def _hush(connection: psycopg.Connection) -> None:
-    """Keep what fails here out of PostgreSQL's log: callers' answers are in it.
+    """Keep failed statements out of PostgreSQL's log: they contain callers' answers.
 
     Only a superuser may, or a role that was granted it: see docs/OPERATIONS.md.
     """

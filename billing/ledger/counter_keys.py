@@ -1,4 +1,4 @@
-"""Which counter rows a batch needs."""
+"""The keys of the counter rows that a batch needs."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence

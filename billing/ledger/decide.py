@@ -38,7 +38,7 @@ from valuecanvas.core import money
 
 def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
     """Answer every item in order. An admission never counts on money that a
-    settlement of the same batch sets free: that settlement may find itself late.
+    settlement of the same batch releases: that settlement may come too late.
     """
     writes = Writes()
     return [_DECISIONS[type(item)](item, books, writes) for item in items], writes
@@ -80,7 +80,7 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
 
 
 def _unhit(item: Unhit, _: Books, writes: Writes) -> None:
-    """Undo a hit by a correction: what is in the ledger stays there."""
+    """Undo a hit by a correction: rows of the ledger are never deleted."""
     hit, request_id = item.hit, str(item.hit.id)
     writes.undone.append({"id": request_id, "correction": str(item.id)})
     if hit.claim is not None:
@@ -113,14 +113,14 @@ def _check(item: Check, books: Books, _: Writes) -> Refusal | None:
 
 
 def _unusable(item: Admit | Hit, books: Books, writes: Writes) -> Admission | None:
-    """Why `item` is not decided at all, if so."""
+    """The answer if `item` is stale or a repeat; else None."""
     if item.epoch != books.epoch:
         return Stale(books.epoch)
     return _used_before(item.claim, books, writes)
 
 
 def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
-    """The refusal that lasts longest, of quota and budgets, if any refuses."""
+    """The longest-lasting refusal of quota and budgets, if there is any."""
     quota = _quota_refusal(item, books)
     found: list[Refusal] = [quota] if quota else []
     for limit in item.limits:
@@ -130,7 +130,7 @@ def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
             found.append(
                 BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
             )
-    # The quota is a day's, and the first of equals is told.
+    # The quota is per day; of equal refusals the first one is returned.
     return max(found, key=_lasts, default=None)
 
 
@@ -148,7 +148,7 @@ def _quota_refusal(item: Admit | Check | Hit, books: Books) -> QuotaRefused | No
 def _used_before(
     claim: Claim | None, books: Books, writes: Writes
 ) -> Replay | Busy | Mismatch | None:
-    """What the claim's first use comes to; None: this is the first."""
+    """The result of the claim's first use; None: this is the first."""
     if claim is None:
         return None
     found = books.claims.get(claim.id) or writes.taken.get(claim.id)
@@ -262,7 +262,7 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     if excess <= 0 or not admitted.limits:
         return cost
     if admitted.day != books.today:
-        # The day's row is not locked for its budgets any more: pay what was held.
+        # The day's counter row is no longer locked: charge the estimate.
         return admitted.estimate
     room = min(
         limit.micros - sum(spent_and_reserved(limit, books))

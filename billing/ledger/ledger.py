@@ -1,4 +1,4 @@
-"""The ledger's door: items go into the group commit, answers come out."""
+"""The ledger: queues items for the group commit and returns their answers."""
 
 import asyncio
 import datetime as dt
@@ -40,16 +40,17 @@ from valuecanvas.core.db.group_commit import GroupCommit, Policy
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
-# Past days only shrink, so their sum may be this old, in seconds; a refusal re-reads.
+# Sums of past days only shrink, so they may be this old, in seconds; before a refusal
+# they are read again.
 HISTORY_TTL_S = 5.0
 MOST_SCOPES = 50_000
-# What an item ends in that can never be written, whatever the database's state.
+# The errors of an item that can never be written, whatever the database's state.
 UNFIT = (psycopg.DataError, psycopg.IntegrityError, orjson.JSONEncodeError)
 
 
 @dataclass(slots=True)
 class Clerk:
-    """Commits batches on one connection; remembers the sums of past days."""
+    """Commits batches on one connection; caches the sums of past days."""
 
     today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
     _history: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Clerk:
         return Books(epoch=epoch, at=at, rows=_standings(rows))
 
     def _forget(self) -> None:
-        """Before a batch only: in mid-batch, its scopes would count as unspent."""
+        """Clear the cache. Only between batches: within one, its scopes would count as unspent."""
         self._history.clear()
         self._read_at.clear()
 
@@ -125,7 +126,7 @@ class Clerk:
         *,
         afresh: bool = False,
     ) -> None:
-        """Fill in what the budgets' earlier days came to."""
+        """Fill in the sums of the budgets' earlier days."""
         scopes = long_scopes(items)
         if not scopes:
             return
@@ -153,7 +154,7 @@ class Clerk:
     def _read_claims(
         self, cursor: psycopg.Cursor, items: Sequence[Item], books: Books
     ) -> None:
-        """Which idempotency keys of the batch were used before."""
+        """Read the idempotency keys of the batch that were used before."""
         ids = [
             item.claim.id
             for item in items
@@ -166,7 +167,7 @@ class Clerk:
             books.claims[claim] = Claimed(fingerprint, str(request_id), done)
 
     def _refused_on_memory(self, answers: list[Answer]) -> bool:
-        """Was anybody refused on a sum that was not read in this very batch?"""
+        """Whether a refusal used a cached sum, not one read in this batch."""
         return any(
             isinstance(answer, BudgetRefused)
             and answer.limit.period != "day"
@@ -217,18 +218,18 @@ def _late(answer: Answer, item: Item, gone: set[str]) -> Answer:
 
 
 def probe(connection: psycopg.Connection) -> None:
-    """Write a row and take it away again. Raises what a write would."""
+    """Write a row and delete it again. Raises what a write would."""
     connection.execute(sql.PROBE, {"id": str(uuid7())})
 
 
 def commit_now(items: Sequence[Item]) -> list[Answer]:
-    """Commit `items` on a connection of one's own: for tasks and commands."""
+    """Commit `items` on a new connection: for tasks and commands."""
     with connect() as connection:
         return Clerk().commit(connection, items)
 
 
 def undo(item: Item, day: dt.date) -> Item | None:
-    """What gives an admission of `day` back, whether it was committed or not."""
+    """The item that undoes an admission of `day`, whether it was committed or not."""
     if isinstance(item, Hit) and not item.charge.refund:
         return Unhit(uuid7(), item, day)
     if not isinstance(item, Admit):
@@ -291,7 +292,7 @@ class Ledger:
         return self._batch.landing
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Commit what is queued; what the database does not take in time is lost."""
+        """Commit what is queued; what is not committed in time is lost."""
         self._batch.close(timeout_s)
 
 

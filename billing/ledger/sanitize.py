@@ -1,4 +1,4 @@
-"""A settlement in a form that the database takes, whatever it was before."""
+"""Reduces a settlement that the database refuses to a form that it accepts."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -9,7 +9,7 @@ from django.db.models import IntegerField
 from billing.ledger.types import Charge, Hit, Item, Note, Settle, Stored
 from billing.models import Usage
 
-# The mark of a row from which something was left out, so that it could be written.
+# The mark of a row that was reduced so that it could be written.
 MARK = "reduced"
 _COLUMNS = {field.column: field for field in Usage._meta.concrete_fields}
 # The columns of a row that are text, and how much each holds.
@@ -33,13 +33,13 @@ _NUL = "\0"
 
 
 def weight(item: Item) -> int:
-    """Bytes of the kept answer, which may be far larger than all the rest."""
+    """Bytes of the stored answer, which may be far larger than all the rest."""
     answer = item.answer if isinstance(item, Settle | Hit) else None
     return len(answer.body) if answer else 0
 
 
 def lighter(item: Item) -> Item | None:
-    """`item` without the body of its kept answer; None: it has none.
+    """`item` without the body of its stored answer; None: it has none.
 
     Its key still guards against a second call.
     """
@@ -52,10 +52,10 @@ def lighter(item: Item) -> Item | None:
 
 
 def plainer(item: Item) -> Item | None:
-    """`item` with less in it that its columns may not take; None: there is no less.
+    """`item` reduced by one step; None: it cannot be reduced further.
 
-    First without odd characters and numbers, then without the kept answer, then with
-    what a row needs. A bill must land: better a word shorter than never paid.
+    First invalid characters and numbers are removed, then the stored answer, then all
+    but the required columns. A bill must be written, even if it is incomplete.
     """
     if isinstance(item, Note):
         return _plainer_note(item)
@@ -112,7 +112,7 @@ def _answer(answer: Stored | None) -> Stored | None:
 
 
 def _column(name: str, value: Any) -> Any:
-    """`value` as its column takes it."""
+    """`value` cut to what its column accepts."""
     value = _clean(value)
     if isinstance(value, str):
         return value[: _MOST.get(name)]
@@ -123,7 +123,7 @@ def _column(name: str, value: Any) -> Any:
 
 
 def _clean(value: Any) -> Any:
-    """JSON without NUL and without halves of characters, which PostgreSQL refuses."""
+    """JSON without NUL and lone surrogates, which PostgreSQL refuses."""
     if isinstance(value, str):
         return value.replace(_NUL, "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):

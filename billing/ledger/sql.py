@@ -16,8 +16,8 @@ SELECT key, used, spent, reserved
 FROM billing_counter WHERE key = ANY($1) ORDER BY key FOR UPDATE
 """
 
-# Asked once the locks are held: whoever waited for them past a change of configuration,
-# or past midnight, finds out.
+# Read once the locks are held: the configuration or the day may have changed during the
+# wait for them.
 NOW = """
 PREPARE vc_now AS SELECT value, clock_timestamp() FROM core_epoch WHERE id = 1
 """
@@ -75,8 +75,7 @@ _USAGE = {
     "marks": "text[]",
     "day": "date",
 }
-# What not every request has: whom it is for, what chose its words and model. Type and
-# default.
+# Columns that not every request has: end user, prompt, variant, flags. Type and default.
 _CHOSEN = {
     "end_user": ("text", "''"),
     "prompt_key": ("text", "''"),
@@ -98,7 +97,7 @@ _TYPES = ", ".join(
     ]
 )
 
-# What a correction does not copy of the row whose unit it gives back.
+# Columns that a correction does not copy from the row that it corrects.
 _UNDONE = {
     "id": "x.correction",
     "prompt_tokens": "0",
@@ -113,7 +112,7 @@ _UNDONE = {
 }
 _COPIED = ", ".join(_UNDONE.get(name, f"u.{name}") for name in [*_USAGE, *_CHOSEN])
 
-# Nothing is left of it, but it needs all that a write needs: a row, WAL, a commit.
+# Leaves no row, but needs all that a write needs: a row, WAL, a commit.
 PROBE = """
 BEGIN;
 INSERT INTO billing_idempotency
@@ -123,7 +122,7 @@ DELETE FROM billing_idempotency WHERE id = %(id)s::text;
 COMMIT
 """
 
-# A reservation knows its own day best: whoever undoes one may have slept past midnight.
+# The day comes from the reservation: it may be undone after midnight.
 # The names are constants of this file, never input.
 WRITE = f"""
 PREPARE vc_write (json) AS

@@ -1,4 +1,4 @@
-"""What goes into the group commit and what comes out. Money is micro-dollars."""
+"""The items of the group commit and their answers. Money is in micro-dollars."""
 
 import datetime as dt
 import uuid
@@ -20,7 +20,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Whose counters a request moves."""
+    """The customer, team and key whose counters a request changes."""
 
     customer_id: uuid.UUID
     team: str = ""
@@ -47,7 +47,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An answer under an idempotency key. One that is not `kept` was too large."""
+    """The answer for an idempotency key; not `kept` if its body was too large."""
 
     status: int
     headers: dict[str, str]
@@ -57,7 +57,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A key that somebody used; `done` once that request was answered."""
+    """An idempotency key in use; `done` once its request was answered."""
 
     fingerprint: str
     request_id: str
@@ -66,7 +66,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Ask to hold one unit of quota and `estimate` before anything is sent upstream."""
+    """Reserve one unit of quota and `estimate` before anything is sent upstream."""
 
     id: uuid.UUID
     party: Party
@@ -157,7 +157,7 @@ class BudgetRefused:
     spent: int
     reserved: int
     at: dt.datetime
-    # Of the day's quota, which had room.
+    # Of the day's quota, which was not used up.
     used: int = 0
     quota: int = 0
 
@@ -181,7 +181,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a request came to: the columns of its llm_usage row that vary."""
+    """The charge of a request: the columns of its llm_usage row that vary."""
 
     cost: int = 0
     provider_cost: int = 0
@@ -205,9 +205,9 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """End a reservation: the row goes, the ledger row comes, reserved moves to spent.
+    """End a reservation: delete it, add the ledger row, move reserved to spent.
 
-    With `charge` None the request never began: no ledger row, everything given back.
+    With `charge` None the request never began: no ledger row, everything is refunded.
     """
 
     admitted: Admitted
@@ -215,13 +215,13 @@ class Settle:
     epoch: int
     charge: Charge | None
     claim: Claim | None = None
-    # Kept under the claim; without it the claim is freed.
+    # Stored under the claim; without it the claim is released.
     answer: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`first` is False if somebody else had ended the reservation before."""
+    """`first` is False if the reservation had been settled before."""
 
     first: bool
     cost: int
@@ -234,14 +234,14 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Ask whether a write would land; the answer is the committed epoch."""
+    """Ask whether a write would succeed; the answer is the committed epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unhit:
-    """Give back the unit of a hit that may or may not have been committed."""
+    """Refund the quota unit of a hit that may or may not have been committed."""
 
-    # Of the correction that says so.
+    # The id of the correction.
     id: uuid.UUID
     hit: Hit
     day: dt.date
@@ -255,7 +255,7 @@ Answer = Admission | Settled | int | None
 
 @dataclass(slots=True)
 class Standing:
-    """A counter row as locked, plus what this batch has given out of it."""
+    """A locked counter row, with the changes of this batch."""
 
     used: int = 0
     spent: int = 0
@@ -264,7 +264,7 @@ class Standing:
 
 @dataclass(slots=True)
 class Books:
-    """All that a batch's decisions are made from."""
+    """The input of a batch's decisions: locked counters, sums and claims."""
 
     epoch: int
     at: dt.datetime

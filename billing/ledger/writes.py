@@ -1,4 +1,4 @@
-"""What one batch of the group commit writes."""
+"""The rows that one batch of the group commit writes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from billing.ledger.types import Claimed
 
 
 class Writes:
-    """What one batch writes, as the JSON document of sql.WRITE."""
+    """The rows that one batch writes, as the JSON document of sql.WRITE."""
 
     def __init__(self) -> None:
         self.held: list[dict[str, Any]] = []
@@ -17,7 +17,7 @@ class Writes:
         self.kept: list[dict[str, Any]] = []
         self.freed: list[dict[str, Any]] = []
         self.undone: list[dict[str, str]] = []
-        # Claims of this very batch, which no statement has seen yet.
+        # Claims of this batch, which are not in the database yet.
         self.taken: dict[str, Claimed] = {}
 
     def document(self) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""The key that an operator names on the command line."""
+"""Finds the key that an operator names on the command line."""
 
 from django.core.management.base import CommandError
 
@@ -6,7 +6,7 @@ from billing.models import ApiKey
 
 
 def named_key(name: str) -> ApiKey:
-    """By its prefix, alone or as the admin shows it (vc-PREFIX-…).
+    """The key with this prefix, alone or as the admin shows it (vc-PREFIX-…).
 
     Raises CommandError.
     """

@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as an HMAC."""
+"""API keys: shown once, stored as an HMAC."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -26,8 +26,8 @@ class Scope(models.TextChoices):
     FLAGS_WRITE = "flags:write", "Change flags"
 
 
-# What a person must be allowed to issue a key that is; the rights are those that the
-# endpoints ask of people (a test compares them).
+# The rights that a person needs to issue a key with a scope. The endpoints require the
+# same rights of people (a test compares them).
 SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
     Scope.ACT_AS: ("billing.change_customer",),
     Scope.BILL_USER: ("billing.change_customer",),
@@ -58,7 +58,7 @@ def default_scopes() -> list[str]:
 
 
 class ApiKey(MinuteLimited):
-    """A caller's key. Lookup is by prefix, proof by HMAC-SHA-256 under the pepper."""
+    """A caller's key. It is looked up by prefix and checked by HMAC-SHA-256 with the pepper."""
 
     config_kind = "api_key"
 

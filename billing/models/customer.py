@@ -10,7 +10,7 @@ from valuecanvas.core.ids import uuid7
 
 
 class Customer(MinuteLimited):
-    """A user as the caller names it. Seen first in a request, it gets the default tier."""
+    """A user by the caller's id. One first seen in a request gets the default tier."""
 
     config_kind = "customer"
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: which request first used one, and what it was answered."""
+"""Idempotency keys: the request that first used each, and its answer."""
 
 from django.db import models
 

@@ -6,7 +6,7 @@ from valuecanvas.core.ids import uuid7
 
 
 class LedgerCheck(models.Model):
-    """What billing/accounting/reconcile.py found at one time. Written by it, never changed."""
+    """The result of one run of billing/accounting/reconcile.py. Never changed."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     started_at = models.DateTimeField()

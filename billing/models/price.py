@@ -1,4 +1,4 @@
-"""Prices: what a provider charges for a model, from a date on."""
+"""Prices: what a provider charges for a model from a date on."""
 
 from decimal import Decimal
 

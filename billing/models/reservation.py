@@ -6,7 +6,7 @@ from django.db import models
 class Reservation(models.Model):
     """Committed before anything is sent upstream; deleted when it is settled.
 
-    `facts` has all that the reaper needs to bill the request if its process died.
+    `facts` has all that the reaper needs to bill the request if its process dies.
     """
 
     id = models.UUIDField(primary_key=True)

@@ -1,4 +1,4 @@
-"""Corrections: new rows of the ledger that change what an earlier one came to."""
+"""Corrections: ledger rows that change the cost of an earlier row."""
 
 import datetime as dt
 from collections import defaultdict
@@ -29,7 +29,7 @@ UPDATE billing_counter c SET spent = c.spent + d.spent
 FROM unnest(%s::text[], %s::bigint[]) AS d (key, spent) WHERE c.key = d.key
 """
 CLOCK = "SELECT clock_timestamp() AT TIME ZONE 'utc'"
-# What a correction takes over from its request: who, where, and for which prompt.
+# Columns that a correction copies from its request: who, where, and for which prompt.
 COPIED = (
     "user_id",
     "end_user",
@@ -53,7 +53,7 @@ COPIED = (
 
 @dataclass(slots=True)
 class PriceCorrection:
-    """One request and what its correction comes to, in micro-dollars.
+    """One request and its correction, in micro-dollars.
 
     `wanted` is the difference to the true price; `delta`, the part that is charged.
     """
@@ -72,7 +72,7 @@ class PriceCorrection:
 
 
 def book(changes: list[PriceCorrection]) -> list[PriceCorrection]:
-    """Book `changes` in one transaction; those that were booked by now are left out."""
+    """Book `changes` in one transaction; skip those that are already booked."""
     while True:
         today = _clock().date()
         keys = _keys(changes, today)
@@ -87,7 +87,7 @@ def book(changes: list[PriceCorrection]) -> list[PriceCorrection]:
 
 
 def _keys(changes: list[PriceCorrection], today: dt.date) -> list[str]:
-    """The counters that may move; today's, which everybody waits for, only if need be."""
+    """The counters that may change; today's, which all requests lock, only if needed."""
     wanted = {
         f"{scope}:{day}"
         for one in changes
@@ -143,11 +143,11 @@ def _limits(changes: list[PriceCorrection], books: Books) -> Limits:
 
 
 def _decide(change: PriceCorrection, limits: Limits, books: Books) -> None:
-    """How much of a change is charged, and on which day's counters.
+    """Decide how much of a change is charged, and on which day's counters.
 
-    What is given back is given to the day of the request. What is charged on top is
-    spent today, like any other charge, and no more of it than every budget has room
-    for: the group commit counts on past days that only shrink.
+    A refund goes to the day of the request. An extra charge is spent today, like any
+    other charge, and only as far as every budget allows: the group commit relies on
+    sums of past days that only shrink.
     """
     if change.wanted <= 0:
         change.delta, change.day = change.wanted, change.row.day

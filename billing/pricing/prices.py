@@ -27,7 +27,7 @@ class PackagePrice:
 
 
 def package_price(provider_id: str, model: str) -> PackagePrice | None:
-    """What the package says that `model` costs now; None where it doesn't know.
+    """The package's current price of `model`; None if it has none.
 
     Where a price depends on the size of the request, this is the base price, of small
     requests: enter the larger one as a price of your own if you send very long prompts.
@@ -50,7 +50,7 @@ def package_price(provider_id: str, model: str) -> PackagePrice | None:
 
 
 def package_context(provider_id: str, model: str) -> int | None:
-    """Tokens that `model` takes, prompt and answer, by the package; None: not known."""
+    """The package's context window of `model` in tokens; None: not known."""
     try:
         found = calc_price(Usage(), model, provider_id=provider_id).model
     except LookupError:
@@ -59,15 +59,15 @@ def package_context(provider_id: str, model: str) -> int | None:
 
 
 def seed_prices(pairs: Iterable[Pair]) -> int:
-    """Add the package's prices of `pairs` that have no price yet; how many were added."""
+    """Add the package's prices of `pairs` without a price. Returns the number added."""
     return _add(pairs, lambda held, _: held is None)
 
 
 def refresh_prices(pairs: Iterable[Pair]) -> int:
-    """As `seed_prices`, and a new dated row where a price from the package changed.
+    """As `seed_prices`, plus a new dated row where a price of the package changed.
 
-    Rows are never altered: what was billed stays explained. A pair whose price in force
-    was set by an operator is left alone.
+    Rows are never altered, so that old bills can be explained. A pair whose current
+    price was set by an operator is left alone.
     """
     return _add(pairs, _differs)
 
@@ -88,7 +88,7 @@ def _add(
 
 
 def _held(provider: str, model: str, now: datetime) -> Price | None:
-    """The price in force, else the one that will be first, else None."""
+    """The current price, else the first future one, else None."""
     rows = Price.objects.filter(provider=provider, upstream_model=model)
     in_force = rows.filter(effective_from__lte=now).order_by("-effective_from").first()
     return in_force or rows.order_by("effective_from").first()

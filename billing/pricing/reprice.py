@@ -1,4 +1,4 @@
-"""Re-prices requests that were billed at a stand-in price, by corrections."""
+"""Re-prices requests that were billed at a placeholder price, by corrections."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ class RepriceLine:
     """The requests of one upstream model. Amounts are micro-dollars.
 
     `delta` is what callers are charged on top (below zero: given back), `provider_delta`
-    what the provider's part changes by. `uncharged` had no room in a budget.
+    the change of the provider's cost. `uncharged` did not fit into a budget.
     """
 
     provider: str
@@ -49,7 +49,7 @@ class RepriceLine:
 
 @dataclass(slots=True)
 class Result:
-    """What was, or would be, corrected; and the requests that no price is known for."""
+    """What was, or would be, corrected; and the requests without a known price."""
 
     lines: dict[Pair, RepriceLine] = field(default_factory=dict)
     waiting: dict[Pair, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Result:
 
 
 def preview(pairs: Iterable[Pair] | None = None) -> Result:
-    """What `apply` would do, before budgets are looked at; nothing is written."""
+    """What `apply` would do if no budget limited it; nothing is written."""
     rates = _rates(pairs)
     result = Result(waiting=_waiting(rates, pairs))
     for rows in _candidates(rates):
@@ -83,7 +83,7 @@ def preview(pairs: Iterable[Pair] | None = None) -> Result:
 def apply(pairs: Iterable[Pair] | None = None, *, most: int | None = None) -> Result:
     """Book the corrections in small transactions; stop at about `most` requests.
 
-    Each request is corrected once, whoever else runs at the same time. Call it outside
+    Each request is corrected once, even if several processes run this. Call it outside
     any transaction.
     """
     rates = _rates(pairs)
@@ -117,7 +117,7 @@ def _unpriced(pairs: Iterable[Pair] | None = None) -> QuerySet[Usage]:
 
 
 def _books_open_from() -> dt.date:
-    """Days before it are closed: their counters may have been purged."""
+    """The first day whose counters cannot have been purged."""
     return timezone.now().date() - dt.timedelta(days=settings.USAGE_RETENTION_DAYS - 1)
 
 
@@ -130,20 +130,20 @@ def _rates(pairs: Iterable[Pair] | None) -> Rates:
 
 
 def _candidates(rates: Rates) -> Iterator[QuerySet[Usage]]:
-    """The requests that have a price by now, oldest first, a queryset a model."""
+    """The requests that now have a price, oldest first, one queryset per model."""
     for pair, dated in sorted(rates.items()):
         rows = _unpriced([pair]).filter(created_at__gte=dated[-1].effective_from)
         yield rows.order_by("created_at", "pk")
 
 
 def _batches(rows: QuerySet[Usage]) -> Iterator[list[Usage]]:
-    """`rows` in small lists, each read when the one before it is booked."""
+    """`rows` in small lists; each is read after the one before it is booked."""
     some = list(rows[:AT_A_TIME])
     while some:
         yield some
         last = some[-1]
         later = Q(created_at__gt=last.created_at) | Q(pk__gt=last.pk)
-        # The first condition is for the index: without it each list reads all before.
+        # The second condition is for the index: without it each list reads all before.
         some = list(rows.filter(later, created_at__gte=last.created_at)[:AT_A_TIME])
 
 
@@ -174,7 +174,7 @@ def _change(row: Usage, rates: Rates) -> PriceCorrection:
         row.cache_write_tokens,
     )
     billed = money.to_micros(row.cost_usd)
-    # Whoever got the money back for want of an answer pays nothing at any price.
+    # A refunded request costs nothing at any price.
     owed = 0 if "refunded" in row.marks else cost
     paid = money.to_micros(row.provider_cost_usd)
     return PriceCorrection(row, billed, owed - billed, cost - paid)

@@ -1,4 +1,4 @@
-"""Issue an API key; its text is shown this once."""
+"""Issue an API key; its text is shown only once."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        # Apart from the key, so that a script can take the key alone.
+        # On standard error, so that a script can read the key alone.
         self.stderr.write("Keep this key now: it cannot be shown again.")
         self.stdout.write(text)
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fix-nothing",
             action="store_true",
-            help="Say in a script that a check is only a check: it is the only way.",
+            help="Changes nothing: a check never does. For scripts that want to say so.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

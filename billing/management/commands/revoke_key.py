@@ -1,4 +1,4 @@
-"""Revoke an API key for ever."""
+"""Revoke an API key permanently."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Replace an API key by a new one; the new text is shown this once."""
+"""Replace an API key with a new one; the new text is shown only once."""
 
 from datetime import timedelta
 from typing import Any
