@@ -1,4 +1,4 @@
-"""The story of one request, in `Pipeline.run`: six steps, each a folder beside this file."""
+"""Serves one request in six steps, in `Pipeline.run`: each is a folder beside this file."""
 
 import asyncio
 import weakref
@@ -57,8 +57,7 @@ from valuecanvas.core.errors import (
 )
 
 Answer = Reply | StreamReply
-# Why steps 1 to 3 refuse. Of all but the last one a snapshot that is behind may be the
-# cause.
+# Errors of steps 1 to 3. An outdated snapshot may be the cause of all but the last one.
 REFUSALS = (
     BrokenPrompt,
     InvalidRequest,
@@ -68,7 +67,7 @@ REFUSALS = (
     Unavailable,
     TooManyRequests,
 )
-# Configuration that changes faster than this many tries is an operator's script.
+# If the configuration changes during so many tries, a script is changing it.
 TRIES = 8
 
 
@@ -83,28 +82,28 @@ class Pipeline:
         resolver: Resolver,
         lookup: Lookup,
         admission: Admission,
-        relay: Failover,
-        settler: Settlement,
+        failover: Failover,
+        settlement: Settlement,
         sharing: AnswerSharing,
         journal: Journal,
-        note: Callable[[Attempts], None],
+        record_failures: Callable[[Attempts], None],
     ) -> None:
         self._config = config
         self._authentication = authentication
         self._resolver = resolver
         self._lookup = lookup
         self._admission = admission
-        self._relay = relay
-        self._settler = settler
+        self._failover = failover
+        self._settlement = settlement
         self._sharing = sharing
-        self._followers = Followers(settler)
+        self._followers = Followers(settlement)
         self._journal = journal
-        self._note = note
+        self._record_failures = record_failures
         self._live: weakref.WeakSet[LiveStream] = weakref.WeakSet()
         self._closed = False
 
     async def run(self, call: Call) -> Answer:
-        """Serve `call`. Raises GatewayError, with what was held given back."""
+        """Serve `call`. Raises GatewayError, after what was held is released."""
         self._refuse_if_closed()
         with metrics.count_refusals(call.endpoint):
             request = await read_request(call)
@@ -115,8 +114,8 @@ class Pipeline:
                     caller = await self._authentication.identify(call)
                     # 2. Resolve: prompt, flags, model, routes, price and limits.
                     plan = await self._resolver.plan(call, request, caller, snapshot)
-                    # 3. Look: minute limits, stored answers, the same call under way.
-                    look = await self._lookup.look(call, plan)
+                    # 3. Look up: minute limits, stored answers, the same call under way.
+                    found = await self._lookup.run(call, plan)
                 except REFUSALS as error:
                     if await self._is_outdated(snapshot, error):
                         continue
@@ -124,20 +123,20 @@ class Pipeline:
                         await self._admission.replay(call, error)
                     )
                 # 4. Admit: the ledger holds quota and money, or settles a stored answer.
-                admitted = await self._admission.admit(call, plan, look)
+                admitted = await self._admission.admit(call, plan, found)
                 if not isinstance(admitted, Stale):
                     break
-                await self._lookup.released()
+                await self._lookup.finish_releases()
                 await self._config.refresh(admitted.epoch)
             else:
                 raise _changing_too_fast()
         if not isinstance(admitted, AdmittedCall):
-            return await self._without_provider(admitted)
+            return await self._answer_without_provider(admitted)
         attempts = Attempts(admitted)
         with self._active(attempts):
             try:
-                # 5. Relay: the routes in order, until one delivers.
-                delivered = await self._relay.deliver(attempts)
+                # 5. Call upstream: the routes in order, until one delivers.
+                delivered = await self._failover.deliver(attempts)
                 # 6. Settle: the bill is committed before a whole answer, or the last
                 # part of a stream, is sent.
                 return await self._settle_delivered(attempts, delivered)
@@ -146,11 +145,11 @@ class Pipeline:
                 raise
 
     async def _is_outdated(self, snapshot: Snapshot, error: GatewayError) -> bool:
-        """Whether `error` may be due to a snapshot that is behind. Raises Unavailable."""
+        """Whether an outdated snapshot may have caused `error`. Raises Unavailable."""
         may_be = not isinstance(error, TooManyRequests)
         return may_be and await self._config.is_behind(snapshot)
 
-    async def _without_provider(
+    async def _answer_without_provider(
         self, admitted: CacheHit | FollowingCall | ReplayedCall
     ) -> Answer:
         if isinstance(admitted, ReplayedCall):
@@ -161,7 +160,7 @@ class Pipeline:
         return stored.cache_hit_reply(admitted)
 
     def end_streams(self) -> int:
-        """The process ends: no new calls, and an in-band error for open streams."""
+        """Refuse new calls, and end open streams with an in-band error."""
         self._closed = True
         streams = list(self._live)
         for stream in streams:
@@ -172,21 +171,22 @@ class Pipeline:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise Unavailable(
-                "This server is going down; please ask again.", code="server_shutdown"
+                "This server is shutting down; please try again.",
+                code="server_shutdown",
             )
 
     @contextmanager
     def _active(self, attempts: Attempts) -> Iterator[None]:
-        """Count the request while providers are asked, and keep what failed."""
-        self._relay.retries.active += 1
+        """Count the request while it is upstream, and record its failed attempts."""
+        self._failover.retries.active += 1
         metrics.ACTIVE.inc()
         try:
             yield
         finally:
-            self._relay.retries.active -= 1
+            self._failover.retries.active -= 1
             metrics.ACTIVE.dec()
             if attempts.failures:
-                self._note(attempts)
+                self._record_failures(attempts)
 
     async def _settle_delivered(
         self, attempts: Attempts, delivered: Delivery | UpstreamStream
@@ -196,7 +196,7 @@ class Pipeline:
         return await self._settle_whole(attempts, delivered)
 
     async def _settle_whole(self, attempts: Attempts, delivery: Delivery) -> Reply:
-        """An answer in one piece; it is sent once its bill is committed."""
+        """Settle a whole answer: it is sent once its bill is committed."""
         held, whole = attempts.held, delivery.whole
         failpoints.hit("after_last_token")
         outcome = RequestOutcome(
@@ -219,17 +219,17 @@ class Pipeline:
         return Reply(200, sent, whole.body, summary)
 
     def _stream(
-        self, attempts: Attempts, flow: UpstreamStream, *, settle: SettleFunction
+        self, attempts: Attempts, upstream: UpstreamStream, *, settle: SettleFunction
     ) -> StreamReply:
-        """An answer in parts; `settle` is called once, at its end or when it breaks off."""
-        sent = headers.reply_headers(attempts.held, flow.candidate.provider.key)
+        """Start a streamed answer; `settle` is called once, when it ends or breaks off."""
+        sent = headers.reply_headers(attempts.held, upstream.candidate.provider.key)
         parts = LiveStream(
             journal=self._journal,
-            outcomes=self._relay.outcomes,
+            outcomes=self._failover.outcomes,
             sharing=self._sharing,
             settle=settle,
-            journey=attempts,
-            flow=flow,
+            attempts=attempts,
+            upstream=upstream,
             headers=sent,
         )
         self._live.add(parts)
@@ -243,10 +243,12 @@ class Pipeline:
         *,
         wait: bool = True,
     ) -> Summary:
-        return await self._settler.settle(attempts, outcome, answer=answer, wait=wait)
+        return await self._settlement.settle(
+            attempts, outcome, answer=answer, wait=wait
+        )
 
     async def _settle_failure(self, attempts: Attempts, error: BaseException) -> None:
-        """End the reservation of a request of which nothing was delivered."""
+        """Settle a request of which nothing was delivered."""
         held = attempts.held
         if isinstance(error, GatewayError):
             self._sharing.fail(held, error)
@@ -258,46 +260,48 @@ class Pipeline:
             await self._settle(attempts, _abandoned(attempts, error), wait=False)
 
     async def _follow(self, following: FollowingCall) -> Answer:
-        """The answer that another request fetches, or one of its own if that is lost."""
+        """Answer with what another request fetches; start again if that one is lost."""
         try:
             found = await self._followers.answer(following)
         except LeaderLost:
-            return await self._ask_anew(following)
+            return await self._start_again(following)
         if isinstance(found, Reply):
             return found
-        parts = FollowedParts(found, self._followed(following, found))
+        parts = FollowedParts(found, self._followed_parts(following, found))
         return StreamReply(found.headers, parts)
 
-    async def _followed(
+    async def _followed_parts(
         self, following: FollowingCall, stream: FollowedStream
     ) -> AsyncGenerator[bytes, None]:
-        """The followed parts; where the leader is lost, those of an answer of its own."""
+        """Yield the followed parts; if the leader is lost, go on with a new answer."""
         async with aclosing(stream.parts()) as parts:
             async for part in parts:
                 yield part
         if not stream.lost:
             return
         try:
-            reply = await self._ask_anew(following, delivered=len(stream.passed))
+            reply = await self._start_again(following, delivered=len(stream.passed))
         except GatewayError as error:
             yield stream.error(error.code)
             return
-        async with aclosing(stream.go_on(reply)) as parts:
+        async with aclosing(stream.resume_with(reply)) as parts:
             async for part in parts:
                 yield part
 
-    async def _ask_anew(
+    async def _start_again(
         self, following: FollowingCall, *, delivered: int = 0
     ) -> Answer:
-        """Serve a request from the start. Raises GatewayError, and leaves a row then."""
+        """Serve a follower from the start. Raises GatewayError, after a row is written."""
         held = following.held
         try:
-            # First what it holds goes back: it may have been the last unit.
-            await self._settler.give_back(held)
-            return await self.run(call_again(held.call, following.flight))
+            # Release what it holds first: it may be the last unit.
+            await self._settlement.release(held)
+            return await self.run(call_again(held.call, following.shared_call))
         except GatewayError as error:
             tokens = TokenUse(completion=delivered, source="gateway")
-            self._settler.note(held, replace(refund_outcome(error), tokens=tokens))
+            self._settlement.add_row(
+                held, replace(refund_outcome(error), tokens=tokens)
+            )
             raise
 
 
@@ -308,23 +312,23 @@ def _changing_too_fast() -> Unavailable:
     )
 
 
-def _abandoned(journey: Attempts, error: BaseException) -> RequestOutcome:
-    """How a request ended of which nothing was delivered, though nobody failed.
+def _abandoned(attempts: Attempts, error: BaseException) -> RequestOutcome:
+    """The outcome of a request that was cancelled before anything was delivered.
 
-    A client that left once it was sent upstream keeps neither its unit nor the price of
-    the prompt, for that was asked for; if we gave up, both are given back.
+    If the client left after it was sent upstream, the unit and the prompt are billed,
+    for that was asked for; if we gave up, both are refunded.
     """
-    held = journey.held
-    if journey.sent and CLIENT_GONE in error.args:
+    held = attempts.held
+    if attempts.sent and CLIENT_GONE in error.args:
         outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
     else:
         outcome = refund_outcome(
             Unavailable("The request was abandoned.", code="abandoned")
         )
-    if not journey.under_way:
+    if not attempts.sending:
         return outcome
     return replace(
         outcome,
-        candidate=held.plan.candidates[journey.route],
+        candidate=held.plan.candidates[attempts.route],
         tokens=count_tokens(held, None, 0),
     )

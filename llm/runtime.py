@@ -25,7 +25,7 @@ from llm.admission.quota_denials import QuotaDenials
 from llm.admission.quota_headers import QuotaHeaders
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
-from llm.coalesce.flights import SharedCalls
+from llm.coalesce.shared_calls import SharedCalls
 from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
 from llm.configuration.disk_writer import DiskWriter
@@ -61,32 +61,32 @@ class Runtime:
     config: LiveConfig
     board: Board
     outcomes: BreakerReports
-    records: EventRows
+    event_rows: EventRows
     pool: aiohttp.ClientSession
     committed: CommittedConfig
     authentication: Authentication
     pipeline: Pipeline
     journal: Journal
-    heir: JournalRecovery
-    flights: SharedCalls
+    recovery: JournalRecovery
+    shared_calls: SharedCalls
     limiter: Limiter
     exposures: ExposureCounts
-    keeper: DiskWriter
-    reader: FreeReads
-    room: LoadLimit
-    strangers: AuthThrottle
-    standings: QuotaHeaders
+    disk_writer: DiskWriter
+    free_reads: FreeReads
+    load_limit: LoadLimit
+    auth_throttle: AuthThrottle
+    quota_headers: QuotaHeaders
     tokenizer: Tokenizer
 
     async def stop(self) -> None:
         """Settle what is queued, tell the breakers, close every connection."""
-        await self.flights.stop()
-        await self.heir.stop()
-        await self.keeper.stop()
+        await self.shared_calls.stop()
+        await self.recovery.stop()
+        await self.disk_writer.stop()
         await self.limiter.close()
         await self.outcomes.close()
         await self.board.close()
-        await self.records.flush()
+        await self.event_rows.flush()
         await self.exposures.stop()
         await self.pool.close()
         await self.store.close()
@@ -105,32 +105,34 @@ async def start() -> Runtime:
     store = open_store()
     ledger = Ledger()
     callers = Callers(db)
-    records = EventRows(db)
+    event_rows = EventRows(db)
 
-    def changed(changes: Iterable[ConfigChange] | None) -> None:
+    def forget_callers(changes: Iterable[ConfigChange] | None) -> None:
         if changes is None:
             callers.clear()
         else:
             callers.drop(changes)
 
-    config = LiveConfig(db, changed)
+    config = LiveConfig(db, forget_callers)
     pool = http.session()
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
-    board = Board(store, records.transition, journal.name)
+    board = Board(store, event_rows.add_transition, journal.name)
     outcomes = BreakerReports(board, KeyProbe(pool))
-    limiter = Limiter(store, journal.name, journal.count)
+    limiter = Limiter(store, journal.name, journal.record_subject)
     tokenizer = Tokenizer()
     tokenizer.load()
-    flights = SharedCalls(store, cache, settings.REDIS_URL, journal.name)
-    flights.start()
+    shared_calls = SharedCalls(store, cache, settings.REDIS_URL, journal.name)
+    shared_calls.start()
     exposures = ExposureCounts(db)
     exposures.start()
     committed = CommittedConfig(config, ledger)
     authentication = Authentication(callers)
     denials = QuotaDenials(store)
-    holder = Reservations(ledger, journal, tokenizer)
-    lookup = Lookup(cache, flights, limiter, denials, LimitCheck(ledger, holder))
+    reservations = Reservations(ledger, journal, tokenizer)
+    lookup = Lookup(
+        cache, shared_calls, limiter, denials, LimitCheck(ledger, reservations)
+    )
     pipeline = Pipeline(
         config=committed,
         authentication=authentication,
@@ -138,28 +140,28 @@ async def start() -> Runtime:
         lookup=lookup,
         admission=Admission(
             authentication=authentication,
-            holder=holder,
+            reservations=reservations,
             lookup=lookup,
             denials=denials,
-            first_uses=IdempotentReplays(db),
+            replays=IdempotentReplays(db),
             exposures=exposures,
         ),
-        relay=Failover(pool, board, outcomes, journal),
-        settler=Settlement(ledger, journal, limiter),
-        sharing=AnswerSharing(cache, flights),
+        failover=Failover(pool, board, outcomes, journal),
+        settlement=Settlement(ledger, journal, limiter),
+        sharing=AnswerSharing(cache, shared_calls),
         journal=journal,
-        note=records.attempts,
+        record_failures=event_rows.add_attempts,
     )
-    heir = JournalRecovery(db, store, settings.JOURNAL_DIR)
-    heir.start()
+    recovery = JournalRecovery(db, store, settings.JOURNAL_DIR)
+    recovery.start()
     try:
         await config.refresh()
     except DatabaseError as error:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
         await config.recall()
-    keeper = DiskWriter(db, config)
-    keeper.start()
+    disk_writer = DiskWriter(db, config)
+    disk_writer.start()
     return Runtime(
         db=db,
         store=store,
@@ -168,25 +170,27 @@ async def start() -> Runtime:
         config=config,
         board=board,
         outcomes=outcomes,
-        records=records,
+        event_rows=event_rows,
         pool=pool,
         committed=committed,
         authentication=authentication,
         pipeline=pipeline,
         journal=journal,
-        heir=heir,
+        recovery=recovery,
         limiter=limiter,
-        flights=flights,
+        shared_calls=shared_calls,
         exposures=exposures,
-        keeper=keeper,
-        reader=FreeReads(
+        disk_writer=disk_writer,
+        free_reads=FreeReads(
             authentication=authentication,
             config=config,
             committed=committed,
-            keeper=keeper,
+            disk_writer=disk_writer,
         ),
-        room=LoadLimit(settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES),
-        strangers=AuthThrottle(limiter, callers),
-        standings=QuotaHeaders(authentication, committed, db),
+        load_limit=LoadLimit(
+            settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES
+        ),
+        auth_throttle=AuthThrottle(limiter, callers),
+        quota_headers=QuotaHeaders(authentication, committed, db),
         tokenizer=tokenizer,
     )

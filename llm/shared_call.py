@@ -11,39 +11,39 @@ from valuecanvas.core.errors import GatewayError
 
 
 class SharedFailure(GatewayError):
-    """What the leader of the same request was told."""
+    """The error that the leader of the same request got."""
 
     default_code = None
 
     def __init__(
-        self, told: dict[str, Any], headers: dict[str, str] | None = None
+        self, error: dict[str, Any], headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(
-            str(told.get("message", "")),
-            param=told.get("param"),
-            code=told.get("code"),
+            str(error.get("message", "")),
+            param=error.get("param"),
+            code=error.get("code"),
             headers=dict(headers or {}),
         )
-        self.status = int(told.get("status", 502))
-        self.type = str(told.get("type", "upstream_error"))
+        self.status = int(error.get("status", 502))
+        self.type = str(error.get("type", "upstream_error"))
 
     def copy(self) -> "SharedFailure":
-        """One for each who raises it: callers add headers of their own."""
-        told = {**self.body()["error"], "status": self.status}
-        return SharedFailure(told, self.headers)
+        """A copy for one follower: each adds headers of its own."""
+        error = {**self.body()["error"], "status": self.status}
+        return SharedFailure(error, self.headers)
 
 
-# Past this, what came of an answer is kept for nobody: whoever follows starts anew.
+# A larger answer is not shared: its followers start again.
 MOST_BYTES = 8_388_608
 
 
 class SharedCallState(Enum):
-    FLYING = "flying"
-    LANDED = "landed"
+    RUNNING = "running"
+    COMPLETE = "complete"
     FAILED = "failed"
-    # Its leader died or gave up: whoever waits starts anew.
+    # Its leader died or gave up: followers start again.
     LOST = "lost"
-    # It has an answer that cannot be given to others: whoever waits asks by itself.
+    # Its answer cannot be shared: each follower calls a provider itself.
     UNSHARED = "unshared"
 
 
@@ -56,102 +56,102 @@ class SharedCall:
     # Bytes of the events.
     size: int = 0
     followers: int = 0
-    state: SharedCallState = SharedCallState.FLYING
+    state: SharedCallState = SharedCallState.RUNNING
     entry: Entry | None = None
     error: SharedFailure | None = None
-    # Hears of everything that is added, to pass it on to other processes.
-    relay: Callable[["SharedCall", list[bytes]], None] | None = None
-    # Hears that nobody follows any more.
-    left: Callable[["SharedCall"], None] | None = None
+    # Called with all that is added, to pass it on to other processes.
+    on_events: Callable[["SharedCall", list[bytes]], None] | None = None
+    # Called when the last follower has left.
+    on_unfollowed: Callable[["SharedCall"], None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def add(self, events: list[bytes]) -> None:
-        """More of the stream has come."""
-        if self.state is not SharedCallState.FLYING:
+        """Add the next events of the stream."""
+        if self.state is not SharedCallState.RUNNING:
             return
         self.events += events
         self.size += sum(map(len, events))
-        if self.relay is not None:
-            self.relay(self, events)
+        if self.on_events is not None:
+            self.on_events(self, events)
         self._wake()
 
-    def land(self, entry: Entry) -> None:
-        """The whole answer is there."""
+    def complete(self, entry: Entry) -> None:
+        """End with the whole answer."""
         self.entry = entry
-        self._end(SharedCallState.LANDED)
+        self._end(SharedCallState.COMPLETE)
 
     def fail(self, error: SharedFailure) -> None:
-        """No provider answered, and asking again at once would not help."""
+        """End with an error that followers get too: a retry would not help."""
         self.error = error
         self._end(SharedCallState.FAILED)
 
     def lose(self) -> None:
-        """There is no leader any more."""
+        """End without a leader."""
         self._end(SharedCallState.LOST)
 
     def unshare(self) -> None:
-        """The answer cannot be shared."""
+        """End with an answer that cannot be shared."""
         self._end(SharedCallState.UNSHARED)
 
     @property
     def is_too_large(self) -> bool:
-        """Whether more has come than is kept for those who follow."""
+        """Whether the events are more than are kept for followers."""
         return self.size > MOST_BYTES
 
     def forget(self) -> None:
-        """Keep the events no longer. After its end."""
+        """Free the events. Call it after the end."""
         self.events.clear()
 
     def join(self) -> None:
-        """One more follows."""
+        """Add a follower."""
         self.followers += 1
 
     def leave(self) -> None:
-        """One of those who followed has gone."""
+        """Remove a follower."""
         self.followers -= 1
         if self.followers:
             return
         self._wake()
-        if self.left is not None:
-            self.left(self)
+        if self.on_unfollowed is not None:
+            self.on_unfollowed(self)
 
-    async def unfollowed(self) -> None:
-        """Wait until nobody follows, or for the end."""
-        while self.followers and self.state is SharedCallState.FLYING:
-            await self._news()
+    async def wait_until_unfollowed(self) -> None:
+        """Wait until the last follower has left, or for the end."""
+        while self.followers and self.state is SharedCallState.RUNNING:
+            await self._wait_for_change()
 
-    async def begun(self) -> None:
+    async def wait_for_start(self) -> None:
         """Wait for the first event, or for the end."""
-        while self.state is SharedCallState.FLYING and not self.events:
-            await self._news()
+        while self.state is SharedCallState.RUNNING and not self.events:
+            await self._wait_for_change()
 
-    async def ended(self) -> SharedCallState:
+    async def wait_for_end(self) -> SharedCallState:
         """Wait for the end."""
-        while self.state is SharedCallState.FLYING:
-            await self._news()
+        while self.state is SharedCallState.RUNNING:
+            await self._wait_for_change()
         return self.state
 
     async def follow(self) -> AsyncGenerator[list[bytes], None]:
-        """The events from the first on, as they come, until the end."""
+        """Yield the events from the first to the last, as they come."""
         seen = 0
         while True:
             if seen < len(self.events):
                 batch = self.events[seen:]
                 seen = len(self.events)
                 yield batch
-            elif self.state is SharedCallState.FLYING:
-                await self._news()
+            elif self.state is SharedCallState.RUNNING:
+                await self._wait_for_change()
             else:
                 return
 
     def _end(self, state: SharedCallState) -> None:
-        if self.state is SharedCallState.FLYING:
+        if self.state is SharedCallState.RUNNING:
             self.state = state
-            if self.relay is not None:
-                self.relay(self, [])
+            if self.on_events is not None:
+                self.on_events(self, [])
             self._wake()
 
-    async def _news(self) -> None:
+    async def _wait_for_change(self) -> None:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future

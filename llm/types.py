@@ -38,7 +38,7 @@ class Parts(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
-    async def unwanted(self) -> None: ...
+    async def wait_until_unwanted(self) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -64,7 +64,7 @@ class Call:
     context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     # The way it came in, where several lead to the endpoint: each has its own keys.
-    door: str = ""
+    channel: str = ""
     trace_id: str = ""
     # Bytes of the body as it came.
     size: int = 0
@@ -180,9 +180,9 @@ class AdmittedCall:
     # Where the answer will be stored; None: nowhere.
     place: CachePlace | None = None
     # What others with the same request wait for; this one leads it.
-    flight: SharedCall | None = None
+    shared_call: SharedCall | None = None
     # What it counts for in the minute limits, until it has ended.
-    taken: MinuteUse | None = None
+    minute_use: MinuteUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class CacheHit:
     plan: Plan
     admitted: Admitted
     entry: Entry
-    taken: MinuteUse | None = None
+    minute_use: MinuteUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class FollowingCall:
     """A request whose answer another one is fetching; it holds quota, but no money."""
 
     held: AdmittedCall
-    flight: SharedCall
+    shared_call: SharedCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Step 4 of a request: may it be paid?"""
+"""Step 4 of a request: reserve quota and money for it."""
 
 import time
 
@@ -20,7 +20,7 @@ from llm.admission.quota_denials import QuotaDenials
 from llm.admission.refusals import clash, refusal
 from llm.request import idempotency
 from llm.settlement.exposures import ExposureCounts
-from llm.settlement.request_log import passed_over
+from llm.settlement.request_log import count_passed_over
 from llm.types import AdmittedCall, CacheHit, Call, FollowingCall, Plan, ReplayedCall
 from valuecanvas.core.errors import GatewayError, LedgerUnavailable
 
@@ -34,39 +34,39 @@ class Admission:
         self,
         *,
         authentication: Authentication,
-        holder: Reservations,
+        reservations: Reservations,
         lookup: Lookup,
         denials: QuotaDenials,
-        first_uses: IdempotentReplays,
+        replays: IdempotentReplays,
         exposures: ExposureCounts,
     ) -> None:
         self._authentication = authentication
-        self._holder = holder
+        self._reservations = reservations
         self._lookup = lookup
         self._denials = denials
-        self._first_uses = first_uses
+        self._replays = replays
         self._exposures = exposures
 
     async def admit(
-        self, call: Call, plan: Plan, look: LookupResult
+        self, call: Call, plan: Plan, found: LookupResult
     ) -> Entered | Stale:
-        """Hold what `call` may take; Stale: the plan is older than the configuration.
+        """Reserve what `call` may take; Stale: the plan is older than the configuration.
 
-        Raises GatewayError. What `look` took goes back then, and where it is not needed.
+        Raises GatewayError. What `found` took is released then, and if it is not needed.
         """
         entered: Entered | Stale | None = None
         try:
-            entered = await self._take(call, plan, look)
+            entered = await self._take(call, plan, found)
         finally:
             if not isinstance(entered, AdmittedCall | FollowingCall):
-                self._lookup.let_go(look, answered=isinstance(entered, CacheHit))
+                self._lookup.release(found, answered=isinstance(entered, CacheHit))
         if isinstance(entered, AdmittedCall | CacheHit | FollowingCall):
             self._exposures.note_all(plan.chosen.flags)
-            passed_over(plan)
+            count_passed_over(plan)
         return entered
 
     async def replay(self, call: Call, error: GatewayError) -> ReplayedCall:
-        """What a repeated request was answered, though it would be refused by now.
+        """The first answer to a repeated request, though it would be refused by now.
 
         Raises `error` if there is none, and another one where the first request is
         under way or had another body.
@@ -77,33 +77,35 @@ class Admission:
             caller = await self._authentication.identify(call)
         except GatewayError:
             raise error from None
-        used = await self._first_uses.of(idempotency.claim(call, caller))
+        used = await self._replays.find(idempotency.claim(call, caller))
         if used is None:
             raise error
-        return await self._first_uses.repeated(used)
+        return await self._replays.replay(used)
 
     async def _take(
-        self, call: Call, plan: Plan, look: LookupResult
+        self, call: Call, plan: Plan, found: LookupResult
     ) -> Entered | Stale:
         """Take quota, and money where a provider is to be paid. Raises GatewayError."""
         claim = idempotency.claim(call, plan.principal)
         asked_at = time.monotonic()
-        if look.entry is not None:
-            item = ledger_items.hit(call, plan, claim, look.entry)
-            answer = await self._holder.put(item)
+        if found.entry is not None:
+            item = ledger_items.hit(call, plan, claim, found.entry)
+            answer = await self._reservations.put(item)
         else:
-            following = look.flight is not None and not look.leading
-            plan, answer = await self._holder.hold(call, plan, claim, free=following)
+            following = found.shared_call is not None and not found.leading
+            plan, answer = await self._reservations.hold(
+                call, plan, claim, free=following
+            )
         if isinstance(answer, QuotaRefused):
             customer = plan.principal.customer_id
             await self._denials.note(customer, answer, asked_at)
         if isinstance(answer, Admitted):
-            return _entered(call, plan, answer, claim, look)
+            return _entered(call, plan, answer, claim, found)
         if isinstance(answer, Replay):
-            used = await self._first_uses.of(claim)
+            used = await self._replays.find(claim)
             if used is None:
                 raise LedgerUnavailable
-            return await self._first_uses.repeated(used)
+            return await self._replays.replay(used)
         if isinstance(answer, Stale):
             return answer
         if isinstance(answer, Busy | Mismatch):
@@ -112,13 +114,21 @@ class Admission:
 
 
 def _entered(
-    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, look: LookupResult
+    call: Call, plan: Plan, admitted: Admitted, claim: Claim | None, found: LookupResult
 ) -> Entered:
-    if look.entry is not None:
-        return CacheHit(call, plan, admitted, look.entry, look.taken)
-    if look.flight is None or look.leading:
+    if found.entry is not None:
+        return CacheHit(call, plan, admitted, found.entry, found.minute_use)
+    if found.shared_call is None or found.leading:
         return AdmittedCall(
-            call, plan, admitted, claim, look.place, look.flight, look.taken
+            call,
+            plan,
+            admitted,
+            claim,
+            found.place,
+            found.shared_call,
+            found.minute_use,
         )
-    held = AdmittedCall(call, plan, admitted, claim, look.place, taken=look.taken)
-    return FollowingCall(held, look.flight)
+    held = AdmittedCall(
+        call, plan, admitted, claim, found.place, minute_use=found.minute_use
+    )
+    return FollowingCall(held, found.shared_call)

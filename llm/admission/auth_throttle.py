@@ -1,8 +1,8 @@
-"""Addresses that send wrong API keys again and again.
+"""Throttles addresses that send wrong API keys again and again.
 
-One wrong key, sent again and again, is one mistake: it shuts itself out, and no other
-key. Many different ones are somebody who tries keys: then only keys that this process
-has in memory are let through, and nothing is looked up for others.
+One wrong key, sent again and again, is a mistake: only that key is blocked. Many
+different ones are an attack: then only keys that this process has in memory pass, and
+nothing is looked up for others.
 """
 
 import math
@@ -30,25 +30,25 @@ _FORWARDED = b"x-forwarded-for"
 
 
 class AuthThrottle:
-    """One per process; what it counts is shared through the limiter."""
+    """Counts wrong keys by address. One per process; the limiter shares the counts."""
 
     def __init__(self, limiter: Limiter, callers: Callers) -> None:
         self._limiter = limiter
         self._callers = callers
         # 'address' or 'address:prefix' -> until when, monotonic.
-        self._shut: Lru[str, float] = Lru(MOST)
-        self._last = 0.0
+        self._blocked: Lru[str, float] = Lru(MOST)
+        self._blocked_until = 0.0
 
     def refuse(self, scope: Mapping[str, Any]) -> None:
         """Raises TooManyRequests, before anything is looked up."""
-        if time.monotonic() >= self._last:
-            return  # nobody is shut out
-        if (found := _who(scope)) is None:
+        if time.monotonic() >= self._blocked_until:
+            return  # nothing is blocked
+        if (found := _origin(scope)) is None:
             return
-        where, prefix = found
-        wait = self._left(f"{where}:{prefix}")
+        source, prefix = found
+        wait = self._wait_s(f"{source}:{prefix}")
         if wait <= 0 and not self._callers.knows(prefix):
-            wait = self._left(where)
+            wait = self._wait_s(source)
         if wait > 0:
             raise TooManyRequests(
                 "Too many wrong API keys came from your address. "
@@ -58,17 +58,17 @@ class AuthThrottle:
             )
 
     async def note(self, scope: Mapping[str, Any]) -> None:
-        """This request was answered with 401."""
+        """Count a request that was answered with 401."""
         if not settings.AUTH_FAILURES_PER_MINUTE:
             return
-        if (found := _who(scope)) is None:
+        if (found := _origin(scope)) is None:
             return
-        where, prefix = found
-        if await self._count(f"{where}:{prefix}"):
-            await self._count(where)
+        source, prefix = found
+        if await self._count(f"{source}:{prefix}"):
+            await self._count(source)
 
     async def _count(self, name: str) -> bool:
-        """One more of `name`; whether it is the first one within a minute."""
+        """Count `name` once; whether that is the first time within a minute."""
         most = settings.AUTH_FAILURES_PER_MINUTE
         taken = await self._limiter.take(
             [Subject(f"s:{name}", MinuteLimits(requests=most))],
@@ -77,24 +77,24 @@ class AuthThrottle:
             lease_s=0,
         )
         if isinstance(taken, LimitRefused):
-            self._close(name, taken.retry_after_s or 1.0)
+            self._block(name, taken.retry_after_s or 1.0)
             return False
         [hold] = taken.holds
         if hold.requests == 0:
-            self._close(name, hold.more_ms / 1000)
+            self._block(name, hold.more_ms / 1000)
         return hold.requests == most - 1
 
-    def _close(self, name: str, seconds: float) -> None:
+    def _block(self, name: str, seconds: float) -> None:
         until = time.monotonic() + seconds
-        self._shut.put(name, until)
-        self._last = max(self._last, until)
+        self._blocked.put(name, until)
+        self._blocked_until = max(self._blocked_until, until)
 
-    def _left(self, name: str) -> float:
-        return (self._shut.get(name) or 0.0) - time.monotonic()
+    def _wait_s(self, name: str) -> float:
+        return (self._blocked.get(name) or 0.0) - time.monotonic()
 
 
-def _who(scope: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The address and the key's prefix; None: it is no key's text, so costs no look."""
+def _origin(scope: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The address and the key's prefix; None: no valid key text, so nothing to look up."""
     sent = _headers(scope["headers"])
     bearer = sent.get(_BEARER) or f"Bearer {sent.get(_API_KEY, '')}"
     try:
@@ -106,6 +106,6 @@ def _who(scope: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _headers(rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """The last of each: of X-Forwarded-For the one that the proxy wrote."""
+    """The last header of each name: the proxy wrote the last X-Forwarded-For."""
     wanted = (_BEARER, _API_KEY, _FORWARDED)
     return {name: value.decode("latin-1") for name, value in rows if name in wanted}

@@ -1,4 +1,4 @@
-"""For answers that cost nothing: what they are read from, and who asks."""
+"""Opens free reads of flags and prompts: the configuration, and the caller."""
 
 from billing.auth.principal import Principal
 from llm.admission.authentication import Authentication
@@ -16,7 +16,7 @@ Readable = Snapshot | LastKnown
 class FreeReads:
     """Serves flags and prompts, also in a process that never reached the database.
 
-    That one answers from what the last ones left on disk, until it is loaded.
+    Such a process answers from the files of earlier ones, until it is loaded.
     """
 
     def __init__(
@@ -25,28 +25,28 @@ class FreeReads:
         authentication: Authentication,
         config: LiveConfig,
         committed: CommittedConfig,
-        keeper: DiskWriter,
+        disk_writer: DiskWriter,
     ) -> None:
         self._authentication = authentication
         self._config = config
         self._committed = committed
-        self._keeper = keeper
+        self._disk_writer = disk_writer
 
     async def open(self, call: Call) -> tuple[Readable, Principal]:
-        """The configuration as it is committed now, or else the last one known; and the
-        caller, proven by the same. Raises GatewayError.
+        """The committed configuration, or else the last known one; and the caller,
+        authenticated by it. Raises GatewayError.
         """
         # The configuration first: see billing/auth/callers.py.
-        found = await self._readable()
+        found = await self._configuration()
         if isinstance(found, LastKnown):
             return found, found.keys.caller(
                 call.authorization, call.on_behalf, call.user
             )
         principal = await self._authentication.identify(call)
-        self._keeper.note(principal)
+        self._disk_writer.note(principal)
         return found, principal
 
-    async def _readable(self) -> Readable:
+    async def _configuration(self) -> Readable:
         known = self._config.last_known
         if known is None:
             return await self._committed.latest()

@@ -1,4 +1,4 @@
-"""Step 4 of a request: the ledger holds quota and money for it, or refuses."""
+"""Asks the ledger to hold quota and money for a request."""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +27,7 @@ class Reservations:
     async def hold(
         self, call: Call, plan: Plan, claim: Claim | None, *, free: bool
     ) -> tuple[Plan, LedgerAnswer]:
-        """Hold what the plan may cost by its bytes; where a budget cannot bear that,
+        """Hold what the plan may cost by its bytes; if a budget is too small for that,
         count the prompt and ask once more. Raises Unavailable.
         """
         name = self._journal.name
@@ -35,29 +35,29 @@ class Reservations:
         answer = await self.put(item)
         if not isinstance(answer, BudgetRefused):
             return plan, answer
-        closer, fits = await self.counted(call, plan, answer)
+        closer, fits = await self.recount(call, plan, answer)
         if fits:
             item = ledger_items.admit(call, closer, claim, free=free, journal=name)
             answer = await self.put(item)
         return closer, answer
 
-    async def counted(
+    async def recount(
         self, call: Call, plan: Plan, refused: BudgetRefused
     ) -> tuple[Plan, bool]:
-        """`plan` by a count of its prompt, and whether the budget can bear that."""
-        room = refused.limit.micros - refused.spent - refused.reserved
-        if room <= 0:
+        """The plan after its prompt is counted, and whether the budget is enough for it."""
+        left = refused.limit.micros - refused.spent - refused.reserved
+        if left <= 0:
             return plan, False
         enough = prompt_within(plan, refused.limit.micros)
-        shape = await self._tokenizer.closer(
+        shape = await self._tokenizer.count_within(
             call.endpoint, plan.body, plan.shape, enough
         )
         estimate = dearest(plan.candidates, shape, plan.max_output)
-        return replace(plan, shape=shape, estimate=estimate), estimate <= room
+        return replace(plan, shape=shape, estimate=estimate), estimate <= left
 
     async def put(self, item: Admit | Hit) -> LedgerAnswer:
         """The ledger's answer, in time. Raises Unavailable."""
-        if not self._journal.ready():
+        if not self._journal.is_ready():
             raise JournalFull
         try:
             async with asyncio.timeout(settings.LLM_ADMIT_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""What an idempotency key's first use came to, read apart from the ledger's queue."""
+"""Reads the first answer to an idempotency key, apart from the ledger's queue."""
 
 import asyncio
 
@@ -17,13 +17,13 @@ AT_ONCE = 20
 
 
 class IdempotentReplays:
-    """Reads claims and bills. Whoever asks often shares a few large queries."""
+    """Reads claims and bills. Many reads at once share a few large queries."""
 
     def __init__(self, db: DbThread) -> None:
         self._claims = Lookups(claims.first_uses, db, most=AT_ONCE)
         self._bills = Lookups(claims.bills, db)
 
-    async def of(self, claim: Claim | None) -> Used | None:
+    async def find(self, claim: Claim | None) -> Used | None:
         """What `claim` was used for before; None: nothing, or it is not known now."""
         if claim is None:
             return None
@@ -35,8 +35,8 @@ class IdempotentReplays:
         except (Unavailable, TimeoutError):
             return None
 
-    async def repeated(self, used: Used) -> ReplayedCall:
-        """The first answer, with its bill. Raises GatewayError: there is none to give."""
+    async def replay(self, used: Used) -> ReplayedCall:
+        """The first answer, with its bill. Raises GatewayError if there is none."""
         if not isinstance(used, Answered):
             raise clash(used)
         bill = await self._bills.get(used.request_id)

@@ -1,4 +1,4 @@
-"""What a request that begins puts to the ledger."""
+"""Builds the ledger items that admit a request."""
 
 import time
 
@@ -32,7 +32,7 @@ def admit(
 
 
 def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
-    """A stored answer's one place in the ledger: admitted and settled at cost 0."""
+    """A stored answer, admitted and settled in one item at cost 0."""
     return Hit(
         id=call.id,
         party=party(plan.principal),
@@ -52,7 +52,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
             refund=not plan.tier.hits_take_quota,
         ),
         claim=claim,
-        answer=settlement.keepable(
+        answer=settlement.limit_answer(
             stored.of_entry(call, plan, entry) if claim else None
         ),
     )
@@ -61,7 +61,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
 def _facts(
     call: Call, plan: Plan, claim: Claim | None, journal: str
 ) -> dict[str, object]:
-    """What the living need to bill this request if our process dies."""
+    """What other processes need to bill this request if ours dies."""
     return {
         **settlement.usage_facts(call, plan),
         "journal": journal,

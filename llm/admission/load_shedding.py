@@ -1,18 +1,18 @@
-"""How much one process takes on at once: overload is refused, not piled up."""
+"""Load shedding: a process refuses requests beyond its limits instead of queueing them."""
 
 from llm import metrics
 from valuecanvas.core.errors import Unavailable
 
 RETRY_AFTER_S = 1
-# Of each body so much is not counted: what most requests are must not be refused because
-# some are large.
+# The first bytes of each body are not counted: small requests must not be refused because
+# others are large.
 FREE_BYTES = 65_536
 
 
 class LoadLimit:
-    """Seats for requests under way, and bytes for their bodies.
+    """Counts requests under way, and the bytes of their bodies.
 
-    A stream keeps its own until it has ended.
+    A stream counts until it has ended.
     """
 
     def __init__(self, most: int, most_bytes: int) -> None:
@@ -20,62 +20,60 @@ class LoadLimit:
         self._bytes_left = most_bytes
 
     def enter(self) -> None:
-        """Raises Unavailable if every seat is taken."""
+        """Raises Unavailable if the limit is reached."""
         if self._left <= 0:
-            raise _full(
-                "This gateway has as many requests under way as it may take on; "
-            )
+            raise _full("This gateway has reached its limit of requests under way; ")
         self._left -= 1
 
     def leave(self) -> None:
         self._left += 1
 
     def hold(self, more: int) -> None:
-        """Count `more` bytes of a body. Raises Unavailable if there is no room."""
+        """Count `more` bytes of a body. Raises Unavailable if that is too much."""
         if more > self._bytes_left:
-            raise _full("This gateway has as many large bodies as it may take on; ")
+            raise _full("This gateway has reached its limit of large bodies; ")
         self._bytes_left -= more
 
-    def let_go(self, held: int) -> None:
+    def release(self, held: int) -> None:
         self._bytes_left += held
 
 
 def _full(why: str) -> Unavailable:
     metrics.OVERLOADED.inc()
     return Unavailable(
-        f"{why}ask again in {RETRY_AFTER_S} s.",
+        f"{why}try again in {RETRY_AFTER_S} s.",
         code="overloaded",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
 
 
 class LoadSlot:
-    """One request's; freeing it once more, or before it was taken, does nothing."""
+    """The share of one request; freeing it twice, or before it was taken, does nothing."""
 
-    __slots__ = ("_bytes", "_bytes_room", "_room")
+    __slots__ = ("_bytes", "_bytes_limit", "_limit")
 
     def __init__(self) -> None:
-        self._room: LoadLimit | None = None
-        self._bytes_room: LoadLimit | None = None
+        self._limit: LoadLimit | None = None
+        self._bytes_limit: LoadLimit | None = None
         self._bytes = 0
 
-    def take(self, room: LoadLimit) -> None:
-        """Raises Unavailable if every seat is taken."""
-        room.enter()
-        self._room = room
+    def take(self, limit: LoadLimit) -> None:
+        """Raises Unavailable if the limit is reached."""
+        limit.enter()
+        self._limit = limit
 
-    def count(self, room: LoadLimit, size: int) -> None:
-        """The body has `size` bytes by now. Raises Unavailable if that is too much."""
+    def count(self, limit: LoadLimit, size: int) -> None:
+        """Count a body of `size` bytes so far. Raises Unavailable if that is too much."""
         more = size - FREE_BYTES - self._bytes
         if more > 0:
-            room.hold(more)
-            self._bytes_room = room
+            limit.hold(more)
+            self._bytes_limit = limit
             self._bytes += more
 
     def free(self) -> None:
-        if self._room is not None:
-            self._room.leave()
-            self._room = None
-        if self._bytes_room is not None:
-            self._bytes_room.let_go(self._bytes)
-            self._bytes_room, self._bytes = None, 0
+        if self._limit is not None:
+            self._limit.leave()
+            self._limit = None
+        if self._bytes_limit is not None:
+            self._bytes_limit.release(self._bytes)
+            self._bytes_limit, self._bytes = None, 0

@@ -1,4 +1,4 @@
-"""Step 3 of a request: what is there already, and may one more be made this minute?"""
+"""Step 3 of a request: minute limits, stored answers, and the same call under way."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from llm.admission.quota_denials import QuotaDenials
 from llm.admission.refusals import refusal
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
-from llm.coalesce.flights import SharedCalls
+from llm.coalesce.shared_calls import SharedCalls
 from llm.limits.limiter import Limiter
 from llm.limits.refusal import error as limit_error
 from llm.limits.types import LimitRefused, MinuteUse, Subject, subjects
@@ -24,13 +24,13 @@ COALESCING = "coalescing"
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What is there already: a stored answer, or a call under way."""
+    """What was found: a stored answer, or a call under way."""
 
     place: CachePlace | None = None
     entry: Entry | None = None
-    flight: SharedCall | None = None
+    shared_call: SharedCall | None = None
     leading: bool = False
-    taken: MinuteUse | None = None
+    minute_use: MinuteUse | None = None
 
 
 class Lookup:
@@ -39,53 +39,52 @@ class Lookup:
     def __init__(
         self,
         cache: Cache,
-        flights: SharedCalls,
+        shared_calls: SharedCalls,
         limiter: Limiter,
         denials: QuotaDenials,
         limit_check: LimitCheck,
     ) -> None:
         self._cache = cache
-        self._flights = flights
+        self._shared_calls = shared_calls
         self._limiter = limiter
         self._denials = denials
         self._limit_check = limit_check
 
-    async def look(self, call: Call, plan: Plan) -> LookupResult:
-        """Minute limits, and a stored answer or the same request under way.
+    async def run(self, call: Call, plan: Plan) -> LookupResult:
+        """Count the request in its minute; find a stored answer or the same call.
 
-        Raises TooManyRequests, of the limit that lasts longest.
+        Raises TooManyRequests, for the limit that lasts longest.
         """
         try:
-            denied = await self._denials.standing(plan.principal.customer_id)
+            denied = await self._denials.find(plan.principal.customer_id)
             if denied is not None and plan.tier.hits_take_quota:
                 raise refusal(denied, plan)
-            look = await self._look(call, plan)
-            if denied is not None and look.entry is None:
-                self.let_go(look)
+            found = await self._find(call, plan)
+            if denied is not None and found.entry is None:
+                self.release(found)
                 raise refusal(denied, plan)
         except TooManyRequests as error:
-            raise await self._limit_check.longest(call, plan, error) from None
-        return look
+            raise await self._limit_check.find_longest(call, plan, error) from None
+        return found
 
-    async def _look(self, call: Call, plan: Plan) -> LookupResult:
+    async def _find(self, call: Call, plan: Plan) -> LookupResult:
         place = self._cache.place(call, plan)
         limited = subjects(plan.principal, plan.tier)
         if place is None:
-            return LookupResult(taken=await self._count(plan, limited))
+            return LookupResult(minute_use=await self._count(plan, limited))
         if not limited:
-            found = await self._stored(call, plan, place)
-            return LookupResult(place, *found)
-        looking = asyncio.create_task(self._stored(call, plan, place))
+            return LookupResult(place, *await self._stored(call, plan, place))
+        reading = asyncio.create_task(self._stored(call, plan, place))
         try:
             counted = await self._count(plan, limited)
         except BaseException:
-            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
+            reading.add_done_callback(lambda done: self._discard(place, done))
             raise
         try:
-            return LookupResult(place, *await looking, counted)
+            return LookupResult(place, *await reading, counted)
         except BaseException:
-            # Cancelled, perhaps when the look was done already.
-            looking.add_done_callback(lambda done: self._looked_in_vain(place, done))
+            # Cancelled, perhaps after the read was done.
+            reading.add_done_callback(lambda done: self._discard(place, done))
             if counted is not None:
                 self._limiter.give_back_soon(counted, used_tokens=None)
             raise
@@ -96,15 +95,15 @@ class Lookup:
         """A stored answer, or a call under way, and whether this one leads it."""
         if COALESCING in plan.chosen.off:
             return await self._cache.read(place, call.directives), None, False
-        return await self._flights.look(place, call.directives)
+        return await self._shared_calls.find_or_lead(place, call.directives)
 
-    def _looked_in_vain(
+    def _discard(
         self,
         place: CachePlace,
-        looking: "asyncio.Task[tuple[Entry | None, SharedCall | None, bool]]",
+        reading: "asyncio.Task[tuple[Entry | None, SharedCall | None, bool]]",
     ) -> None:
-        if not looking.cancelled() and looking.exception() is None:
-            self.let_go(LookupResult(place, *looking.result()))
+        if not reading.cancelled() and reading.exception() is None:
+            self.release(LookupResult(place, *reading.result()))
 
     async def _count(
         self, plan: Plan, limited: tuple[Subject, ...]
@@ -113,26 +112,28 @@ class Lookup:
         if not limited:
             return None
         shape = plan.shape
-        taken = await self._limiter.take(
+        counted = await self._limiter.take(
             limited,
             request_id=str(uuid7()),
             tokens=shape.prompt_tokens + plan.max_output * shape.choices,
             lease_s=plan.longest_s + LEASE_SLACK_S,
         )
-        if isinstance(taken, LimitRefused):
-            raise limit_error(taken, shape.prompt_tokens, shape.choices)
-        return taken
+        if isinstance(counted, LimitRefused):
+            raise limit_error(counted, shape.prompt_tokens, shape.choices)
+        return counted
 
-    def let_go(self, look: LookupResult, *, answered: bool = False) -> None:
-        """The request goes no further: whoever waits for it starts anew."""
-        if look.leading and look.flight is not None:
-            self._flights.failed(look.flight, None)
-        elif look.flight is not None:
-            self._flights.passed_by(look.flight)
-        if look.taken is not None:
+    def release(self, found: LookupResult, *, answered: bool = False) -> None:
+        """Release what was found: the request ends here, and its followers start again."""
+        if found.leading and found.shared_call is not None:
+            self._shared_calls.fail(found.shared_call, None)
+        elif found.shared_call is not None:
+            self._shared_calls.decline(found.shared_call)
+        if found.minute_use is not None:
             used = 0 if answered else None
-            self._limiter.give_back_soon(look.taken, used_tokens=used)
+            self._limiter.give_back_soon(found.minute_use, used_tokens=used)
 
-    async def released(self) -> None:
-        """Wait until Redis has heard of all that was let go."""
-        await asyncio.gather(self._flights.given_up(), self._limiter.given_back())
+    async def finish_releases(self) -> None:
+        """Wait until Redis has all that was released."""
+        await asyncio.gather(
+            self._shared_calls.finish_giving_up(), self._limiter.finish_giving_back()
+        )

@@ -1,4 +1,4 @@
-"""Callers out of quota who keep asking: answered from memory, without the database.
+"""Remembers callers who are out of quota, and refuses them without the database.
 
 A refusal is remembered only while nothing was changed since it was decided, so that a
 raised quota counts at once: every change of configuration replaces a mark in Redis
@@ -18,7 +18,7 @@ from llm.replies.headers import seconds_to_midnight
 from valuecanvas.core.db.epoch import hint_key
 from valuecanvas.core.storage.store import Store, StoreDown
 
-# A unit that is given back counts after this long at the latest, in seconds.
+# A refunded unit counts after this long at the latest, in seconds.
 KEPT_S = 2.0
 MOST = 20_000
 
@@ -36,15 +36,15 @@ class QuotaDenials:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._found: OrderedDict[uuid.UUID, _Denial] = OrderedDict()
+        self._denials: OrderedDict[uuid.UUID, _Denial] = OrderedDict()
 
-    async def standing(self, customer: uuid.UUID) -> QuotaRefused | None:
-        """The refusal that still stands for this customer, if any."""
-        denial = self._found.get(customer)
+    async def find(self, customer: uuid.UUID) -> QuotaRefused | None:
+        """The refusal that still applies to this customer, if any."""
+        denial = self._denials.get(customer)
         if denial is None:
             return None
         if time.monotonic() >= denial.until:
-            del self._found[customer]
+            del self._denials[customer]
             return None
         if denial.answer is None or await self._hint() != denial.hint:
             return None
@@ -53,12 +53,12 @@ class QuotaDenials:
     async def note(
         self, customer: uuid.UUID, answer: QuotaRefused, asked_at: float
     ) -> None:
-        """The ledger refused what it was asked at `asked_at` (monotonic).
+        """Remember that the ledger refused a request sent at `asked_at` (monotonic).
 
-        The first refusal only reads the mark: one may be kept under it only if it was
-        decided afterwards.
+        The first refusal only reads the mark: a refusal may be kept under it only if it
+        was decided afterwards.
         """
-        denial = self._found.get(customer)
+        denial = self._denials.get(customer)
         if denial is not None and time.monotonic() < denial.until:
             if asked_at > denial.read_at:
                 denial.answer = answer
@@ -68,9 +68,9 @@ class QuotaDenials:
             return
         kept = min(KEPT_S, seconds_to_midnight(answer.at))
         now = time.monotonic()
-        self._found[customer] = _Denial(hint, now, now + kept)
-        if len(self._found) > MOST:
-            self._found.popitem(last=False)
+        self._denials[customer] = _Denial(hint, now, now + kept)
+        if len(self._denials) > MOST:
+            self._denials.popitem(last=False)
 
     async def _hint(self) -> bytes | None:
         key = hint_key(self._store.prefix)

@@ -1,4 +1,4 @@
-"""What is left of a caller's quota, for answers that took nothing of it."""
+"""Adds quota headers to refusals: what is left of the caller's daily quota."""
 
 import asyncio
 import time
@@ -18,13 +18,13 @@ from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import GatewayError, NotAuthenticated, NotPermitted
 from valuecanvas.core.storage.lru import Lru
 
-# Whoever sends rubbish in a loop costs the database one look in this time, in seconds.
+# A caller that sends bad requests in a loop costs one query in this time, in seconds.
 KEPT_S = 1.0
 WITHIN_S = 1.0
 SIZE = 10_000
-TOLD = "x-ratelimit-limit-requests"
-# Nobody to tell it of; or the database is away, and nobody waits for it.
-_SILENT = (401, 500, 503)
+LIMIT_HEADER = "x-ratelimit-limit-requests"
+# The caller is unknown, or the database is down and is not waited for.
+_WITHOUT = (401, 500, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Known:
 
 
 class QuotaHeaders:
-    """Tells refused callers how they stand. One per process."""
+    """Looks up the quota of refused callers. One per process."""
 
     def __init__(
         self, authentication: Authentication, config: CommittedConfig, db: DbThread
@@ -47,39 +47,39 @@ class QuotaHeaders:
         self._lookups = Lookups(used_today, db)
         self._known: Lru[uuid.UUID, _Known] = Lru(SIZE)
 
-    async def tell(self, call: Call, error: GatewayError) -> None:
-        """Add the headers of the day's quota to `error`, where they can be known.
+    async def add_to(self, call: Call, error: GatewayError) -> None:
+        """Add the headers of the daily quota to `error`, if they can be found.
 
-        Raises NotAuthenticated: a wrong key is told so, whatever else is wrong.
+        Raises NotAuthenticated: a wrong key goes before any other error.
         """
-        if error.status in _SILENT or TOLD in error.headers:
+        if error.status in _WITHOUT or LIMIT_HEADER in error.headers:
             return
         try:
             async with asyncio.timeout(WITHIN_S):
-                told = await self._told_of_anybody(call)
+                found = await self._headers_or_own(call)
         except NotAuthenticated:
             raise
         except (GatewayError, TimeoutError):
             return
-        error.headers = merge(told, error.headers)
+        error.headers = merge(found, error.headers)
 
-    async def _told_of_anybody(self, call: Call) -> dict[str, str]:
-        """Of the user that is named, or of the key's own where it may not name one."""
+    async def _headers_or_own(self, call: Call) -> dict[str, str]:
+        """The quota of the user that is named, or of the key's own user."""
         try:
-            return await self._told(call)
+            return await self._headers(call)
         except NotPermitted:
-            return await self._told(replace(call, on_behalf=None, user=""))
+            return await self._headers(replace(call, on_behalf=None, user=""))
 
-    async def _told(self, call: Call) -> dict[str, str]:
-        who = await self._authentication.identify(call)
-        known = self._known.get(who.customer_id)
+    async def _headers(self, call: Call) -> dict[str, str]:
+        principal = await self._authentication.identify(call)
+        known = self._known.get(principal.customer_id)
         if known is None or time.monotonic() - known.at >= KEPT_S:
             at = time.monotonic()
             # First, as a change of the caller or its tier comes with the snapshot.
             tiers = (await self._config.latest()).tiers
-            who = await self._authentication.identify(call)
-            used = await self._lookups.get(who.customer_id) or 0
-            tier = tiers.get(who.tier)
+            principal = await self._authentication.identify(call)
+            used = await self._lookups.get(principal.customer_id) or 0
+            tier = tiers.get(principal.tier)
             known = _Known(at, used, tier.daily_requests if tier else 0)
-            self._known.put(who.customer_id, known)
+            self._known.put(principal.customer_id, known)
         return headers.quota(known.used, known.limit, timezone.now())

@@ -1,4 +1,4 @@
-"""What a caller is told when the ledger refuses."""
+"""The errors that a caller gets when the ledger refuses."""
 
 from django.conf import settings
 
@@ -18,7 +18,7 @@ from valuecanvas.core.errors import (
 
 
 def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
-    """The error for a key that was used before, and has no answer for this request."""
+    """The error for an idempotency key that was used before and has no answer now."""
     if isinstance(answer, Busy):
         return Conflict(
             "The first request with this Idempotency-Key is still under way.",
@@ -46,7 +46,7 @@ def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
 
 
 def refusal(answer: Refusal, plan: Plan) -> GatewayError:
-    """The error where quota or money is used up."""
+    """The error when quota or money is used up."""
     if isinstance(answer, QuotaRefused):
         return QuotaExceeded(
             f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "
@@ -62,23 +62,23 @@ def refusal(answer: Refusal, plan: Plan) -> GatewayError:
 
 
 def _too_dear(answer: BudgetRefused, plan: Plan) -> str:
-    """How much is left, and what would fit: now, or ever."""
+    """The message: how much is left, and what would fit now or ever."""
     limit = answer.limit
     left = max(0, limit.micros - answer.spent - answer.reserved)
     budget = f"The {limit.period} budget of {_whose(limit.scope)}"
-    told = (
+    message = (
         f"{budget} has ${money.text(left)} left, and this request may cost "
         f"${money.text(plan.estimate)}."
     )
     if cap := output_within(plan, left):
-        return f"{told} A max_tokens of at most {cap} fits."
+        return f"{message} A max_tokens of at most {cap} fits."
     if not output_within(plan, limit.micros):
         return (
-            f"{told} It can never pass: its prompt alone may cost more than the whole "
+            f"{message} It can never pass: its prompt alone may cost more than the whole "
             f"budget of ${money.text(limit.micros)}. Send a shorter prompt, or ask for "
             "a larger budget."
         )
-    return f"{told} Its prompt alone may cost that much: send a shorter prompt."
+    return f"{message} Its prompt alone may cost that much: send a shorter prompt."
 
 
 def _whose(scope: str) -> str:

@@ -99,13 +99,13 @@ class Board:
             view.fresh_until = time.monotonic() + BELIEVED_S
         return answer
 
-    def ok(self, name: Name, leave: Pass) -> None:
+    def ok(self, name: Name, permit: Pass) -> None:
         """A call succeeded. Costs nothing while the breaker is healthy."""
         view = self._views.setdefault(name, _View())
-        if leave.probe or leave.local or view.failing:
-            self._later(self.tell(name, leave, Event.OK))
+        if permit.probe or permit.local or view.failing:
+            self._later(self.tell(name, permit, Event.OK))
             return
-        if leave.generation != view.generation:
+        if permit.generation != view.generation:
             return
         view.successes += 1
         if view.timer is None:
@@ -113,16 +113,16 @@ class Board:
             view.timer = loop.call_later(TELL_AFTER_S, self._flush, name, view)
 
     async def tell(
-        self, name: Name, leave: Pass, event: Event, wait_s: float = 0.0
+        self, name: Name, permit: Pass, event: Event, wait_s: float = 0.0
     ) -> None:
         """What became of a call; `wait_s` is a throttled provider's Retry-After."""
         view = self._views.setdefault(name, _View())
         successes = 1 if event is Event.OK else 0
-        if leave.generation == view.generation and not leave.local:
+        if permit.generation == view.generation and not permit.local:
             successes += self._taken(view)
         report = BreakerReport(
             event=event,
-            generation=leave.generation,
+            generation=permit.generation,
             successes=successes,
             wait_ms=int(wait_s * 1000),
             # Spreads probes over processes; nothing secret.
@@ -130,7 +130,7 @@ class Board:
         )
         if event is not Event.OK:
             view.fresh_until = 0.0
-        if leave.local:
+        if permit.local:
             self._tell_local(name, view, report)
             return
         try:

@@ -1,1 +1,1 @@
-"""Identical requests in flight share one upstream call, across streams and processes."""
+"""Identical requests in shared_call share one upstream call, across streams and processes."""

@@ -1,7 +1,7 @@
-"""Messages between processes: who follows what, and what came of it.
+"""Messages between processes about shared calls, sent through Redis.
 
-Each process listens on a channel of its own. Nothing here is needed to be right: a
-message that is lost makes a follower start anew, once it hears of the gap.
+Each process listens on its own channel. A lost message does no harm: the follower sees
+the gap in the numbers and starts again.
 """
 
 import asyncio
@@ -21,23 +21,25 @@ from valuecanvas.core.storage.store import Store, StoreDown
 log = structlog.get_logger("llm.coalesce")
 RETRY_S = 1.0
 STOP_S = 1.0
-# How often the last word on a call is said: no later one would show that it is missing.
-LAST_WORD_TRIES = 10
-# What may wait for Redis. Past it messages are not sent: who waits for one starts anew.
+# Tries for a call's last message: no later one would show that it is missing.
+LAST_MESSAGE_TRIES = 10
+# Most that waits for Redis. Past it messages are not sent, and their followers start again.
 MOST_WAITING_BYTES = 67_108_864
 _MAC_SIZE = 32
 _LOST = {"t": "news", "s": "lost"}
-Hear = Callable[[dict[str, Any]], None]
+MessageHandler = Callable[[dict[str, Any]], None]
 
 
 class Bus:
     """This process's channel. `me` is its name, unique among all processes."""
 
-    def __init__(self, url: str, store: Store, me: str, hear: Hear) -> None:
+    def __init__(
+        self, url: str, store: Store, me: str, handler: MessageHandler
+    ) -> None:
         self.me = me
         self._url = url
         self._store = store
-        self._hear = hear
+        self._handler = handler
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._waiting_bytes = 0
@@ -56,14 +58,14 @@ class Bus:
     def send(self, to: str, message: dict[str, Any], *, last: bool = False) -> None:
         """Send in the background, in the order of the calls.
 
-        The `last` word on a call is said again until Redis takes it.
+        A call's `last` message is sent again until Redis takes it.
         """
         data = orjson.dumps(message)
         if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
             if not last:
                 return
             data = orjson.dumps({**_LOST, "k": message["k"], "n": message["n"]})
-        tries = LAST_WORD_TRIES if last else 1
+        tries = LAST_MESSAGE_TRIES if last else 1
         task = asyncio.create_task(self._publish(to, _mac(data) + data, tries))
         self._waiting_bytes += len(data)
         self._sending.add(task)
@@ -74,16 +76,18 @@ class Bus:
         self._waiting_bytes -= size
 
     async def missing(self, names: Collection[str]) -> set[str]:
-        """Which of these processes do not listen. Raises StoreDown or RedisError.
+        """The processes that do not listen. Raises StoreDown or RedisError.
 
-        None, as long as this process is not heard itself: then nothing is known.
+        Empty while this process does not listen itself: then nothing is known.
         """
         channels = [self._channel(name) for name in (self.me, *names)]
         found = await self._store.command("PUBSUB", "NUMSUB", *channels)
         mine, *theirs = found[1::2]
         if not mine:
             return set()
-        return {name for name, ears in zip(names, theirs, strict=True) if not ears}
+        return {
+            name for name, listeners in zip(names, theirs, strict=True) if not listeners
+        }
 
     async def _publish(self, to: str, data: bytes, tries: int) -> None:
         for left in reversed(range(tries)):
@@ -114,15 +118,15 @@ class Bus:
             async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(self._channel(self.me))
                 async for message in pubsub.listen():
-                    self._heard(message["data"])
+                    self._receive(message["data"])
         finally:
             await client.aclose()
 
-    def _heard(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         mac, body = data[:_MAC_SIZE], data[_MAC_SIZE:]
-        # Who can publish to Redis must not put words into answers.
+        # A stranger who can publish to Redis must not forge answers.
         if hmac.compare_digest(mac, _mac(body)):
-            self._hear(orjson.loads(body))
+            self._handler(orjson.loads(body))
 
 
 def _mac(data: bytes) -> bytes:

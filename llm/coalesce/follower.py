@@ -1,4 +1,4 @@
-"""Answers for requests that follow another one's upstream call."""
+"""Answers requests that follow the upstream call of another one."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -23,59 +23,59 @@ from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import Unavailable
 
 Answer = Reply | StreamReply
-# Whoever lost so many leaders asks alone: where a budget refuses one after the other,
-# each would start all the rest anew.
+# A request that lost so many leaders calls a provider itself: where a budget refuses one
+# after the other, each would start all the rest again.
 MOST_LEADERS = 3
 
 
 class LeaderLost(Exception):
-    """The followed call has no answer to share: the follower must ask by itself."""
+    """The followed call has no answer to share: the follower must call a provider."""
 
 
 class FollowedStream:
     """The parts of a stream that another request leads.
 
-    It ends early with `lost` set where the leader is lost: `go_on` with another answer.
+    It ends early with `lost` set if the leader is lost: then `resume_with` another answer.
     """
 
     def __init__(
-        self, settler: Settlement, following: FollowingCall, sent: dict[str, str]
+        self, settlement: Settlement, following: FollowingCall, sent: dict[str, str]
     ) -> None:
-        self.held, self.flight = following.held, following.flight
+        self.held, self.shared_call = following.held, following.shared_call
         self.headers = sent
         self.deadline = self.held.call.started + self.held.plan.longest_s
         self.lost = False
         self.passed: list[bytes] = []
-        self._settler = settler
+        self._settlement = settlement
         self._ended = False
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """What the leader's client gets, and settle at its end."""
+        """Yield what the leader's client gets, and settle at the end."""
         try:
-            async for events in self.flight.follow():
+            async for events in self.shared_call.follow():
                 self.passed += events
                 yield b"".join(events)
             if (
-                self.flight.state is SharedCallState.LANDED
-                and self.flight.entry is not None
+                self.shared_call.state is SharedCallState.COMPLETE
+                and self.shared_call.entry is not None
             ):
-                yield await self._finished(self.flight.entry)
+                yield await self._finish(self.shared_call.entry)
             else:
                 self.lost = self._ended = True
         finally:
             await self.leave()
 
     async def leave(self) -> None:
-        """If it has not ended, the client left: it costs nothing, and keeps its unit."""
+        """Settle a stream whose client left early: free of charge, but it takes its unit."""
         if self._ended:
             return
         self._ended = True
-        self.flight.leave()
+        self.shared_call.leave()
         outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
-        await self._settler.settle(_journey(self.held), outcome, wait=False)
+        await self._settlement.settle(Attempts(self.held), outcome, wait=False)
 
-    async def go_on(self, reply: Answer) -> AsyncGenerator[bytes, None]:
-        """The parts of `reply` that come after what was passed on."""
+    async def resume_with(self, reply: Answer) -> AsyncGenerator[bytes, None]:
+        """Yield the parts of `reply` that come after what was passed on."""
         try:
             if self.passed and self.held.call.endpoint == "responses":
                 # Its events are numbered, and carry ids of the first answer.
@@ -92,7 +92,7 @@ class FollowedStream:
                 await reply.parts.aclose()
 
     def error(self, code: str | None = None) -> bytes:
-        """The event that says that the stream cannot go on."""
+        """The error event: the stream cannot go on."""
         call = self.held.call
         return error_event(str(call.id), code, self.passed, endpoint=call.endpoint)
 
@@ -104,7 +104,7 @@ class FollowedStream:
         async for part in reply.parts:
             yield part
 
-    async def _finished(self, entry: Entry) -> bytes:
+    async def _finish(self, entry: Entry) -> bytes:
         """The end, as the leader got it, with the usage if it was asked for."""
         held, passed = self.held, b"".join(self.passed)
         events = stored.events_of(held.call, held.plan, entry)
@@ -119,42 +119,44 @@ class FollowedStream:
         if held.claim is not None:
             answer = Stored(200, {**stored.EVENTS, **self.headers}, passed + ending)
         self._ended = True
-        await self._settler.settle(_journey(held), _shared(entry), answer=answer)
+        await self._settlement.settle(Attempts(held), _shared(entry), answer=answer)
         return ending
 
 
 class Followers:
     """Answers followers. One per process."""
 
-    def __init__(self, settler: Settlement) -> None:
-        self._settler = settler
+    def __init__(self, settlement: Settlement) -> None:
+        self._settlement = settlement
 
     async def answer(self, following: FollowingCall) -> Reply | FollowedStream:
         """The shared answer, whole or as a stream.
 
-        Raises LeaderLost, and GatewayError: what the leader was told.
+        Raises LeaderLost, and GatewayError with the leader's error.
         """
-        held, flight = following.held, following.flight
+        held, shared_call = following.held, following.shared_call
         streamed = held.plan.shape.stream
-        flight.join()
+        shared_call.join()
         try:
-            # The status line must wait until there is something to say.
-            await (flight.begun() if streamed else flight.ended())
+            # The status line must wait until the outcome is known.
+            await (
+                shared_call.wait_for_start() if streamed else shared_call.wait_for_end()
+            )
         except BaseException as error:
-            flight.leave()
-            await self._left(held, error)
+            shared_call.leave()
+            await self._settle_cancelled(held, error)
             raise
-        entry = flight.entry
+        entry = shared_call.entry
         other = Form.WHOLE if streamed else Form.STREAM
-        if streamed and (flight.events or (entry and entry.form is not other)):
-            return FollowedStream(self._settler, following, _headers(held, entry))
-        flight.leave()
+        if streamed and (shared_call.events or (entry and entry.form is not other)):
+            return FollowedStream(self._settlement, following, _headers(held, entry))
+        shared_call.leave()
         if streamed or entry is None or entry.form is other:
-            if flight.error is None:
+            if shared_call.error is None:
                 raise LeaderLost
-            told = flight.error.copy()
-            await self._settler.settle(_journey(held), refund_outcome(told))
-            raise told
+            failure = shared_call.error.copy()
+            await self._settlement.settle(Attempts(held), refund_outcome(failure))
+            raise failure
         return await self._whole(held, entry)
 
     async def _whole(self, held: AdmittedCall, entry: Entry) -> Reply:
@@ -162,23 +164,23 @@ class Followers:
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = "0.000000"
         answer = Stored(200, sent, entry.body) if held.claim else None
-        summary = await self._settler.settle(
-            _journey(held), _shared(entry), answer=answer
+        summary = await self._settlement.settle(
+            Attempts(held), _shared(entry), answer=answer
         )
         return Reply(200, sent, entry.body, summary)
 
-    async def _left(self, held: AdmittedCall, error: BaseException) -> None:
-        """Cancelled while it waited: nothing was delivered."""
+    async def _settle_cancelled(self, held: AdmittedCall, error: BaseException) -> None:
+        """Settle a request that was cancelled before anything was delivered."""
         outcome = refund_outcome(
             Unavailable("The request was abandoned.", code="abandoned")
         )
         if CLIENT_GONE in error.args:
             outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
-        await self._settler.settle(_journey(held), outcome, wait=False)
+        await self._settlement.settle(Attempts(held), outcome, wait=False)
 
 
 class FollowedParts:
-    """The `parts` that a client gets of a followed stream."""
+    """The `parts` of a followed stream, as its client gets them."""
 
     over = False
 
@@ -199,23 +201,19 @@ class FollowedParts:
     async def __anext__(self) -> bytes:
         return await anext(self._parts)
 
-    async def unwanted(self) -> None:
-        """Nobody follows a follower."""
+    async def wait_until_unwanted(self) -> None:
+        """Return at once: nobody follows a follower."""
 
     async def aclose(self) -> None:
         await self._parts.aclose()
         await self._followed.leave()
 
 
-def call_again(call: Call, flight: SharedCall) -> Call:
-    """The call as its follower makes it after all; alone, where sharing is in vain."""
-    if flight.state is SharedCallState.LOST and call.leaders_lost < MOST_LEADERS:
+def call_again(call: Call, shared_call: SharedCall) -> Call:
+    """The call of a follower that starts again; without sharing where that is in vain."""
+    if shared_call.state is SharedCallState.LOST and call.leaders_lost < MOST_LEADERS:
         return replace(call, leaders_lost=call.leaders_lost + 1)
     return replace(call, directives=replace(call.directives, read=False))
-
-
-def _journey(held: AdmittedCall) -> Attempts:
-    return Attempts(held)
 
 
 def _shared(entry: Entry) -> RequestOutcome:

@@ -1,4 +1,4 @@
-"""Going on with a stream that was begun by another call: the same beginning is skipped."""
+"""Continues a stream with the answer of another call, without repeating its beginning."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import orjson
 from llm.dialects.responses import NativeStream
 from llm.upstream.sse import Splitter, TooLarge, is_done
 
-# What is skipped by comparing texts may have nothing else: members that say more.
+# Only chunks of plain text can be skipped by comparing: the members that such ones have.
 _PLAIN = frozenset({"role", "content"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason"})
 _PLAIN_CHUNK = frozenset({"choices", "usage", "error"})
@@ -16,7 +16,7 @@ SHUTDOWN = "server_shutdown"
 
 
 class CannotResume(Exception):
-    """The new answer begins otherwise, or the old one was more than plain text."""
+    """The new answer begins differently, or the old one was more than plain text."""
 
 
 class StreamResumption:
@@ -27,12 +27,12 @@ class StreamResumption:
         events = Splitter().feed(b"".join(passed))
         self._skip = "".join(_text(_read(payload)) for _, payload in events)
         self._splitter = Splitter()
-        self._begun = bool(passed)
+        self._has_passed = bool(passed)
         self._over = False
 
     def feed(self, part: bytes) -> bytes:
         """The part of `part` that is new. Raises CannotResume."""
-        if not self._begun:
+        if not self._has_passed:
             return part
         try:
             events = list(self._splitter.feed(part))
@@ -52,7 +52,7 @@ class StreamResumption:
             raise CannotResume
         chunk = _read(payload)
         if chunk.get("error"):
-            # It broke off before it came as far: the caller is told.
+            # It broke off before it came as far: the caller gets the error.
             self._over = True
             return raw
         return self._new(chunk, _text(chunk))
@@ -96,7 +96,7 @@ def _text(chunk: dict[str, Any]) -> str:
         return ""
     choice = choices[0]
     delta = choice.get("delta") or {}
-    more = _says_more(delta, _PLAIN) or _says_more(choice, _PLAIN_CHOICE)
+    more = _has_more(delta, _PLAIN) or _has_more(choice, _PLAIN_CHOICE)
     if len(choices) > 1 or choice.get("index", 0) or more:
         raise CannotResume
     text = delta.get("content") or ""
@@ -105,7 +105,7 @@ def _text(chunk: dict[str, Any]) -> str:
     return text
 
 
-def _says_more(part: dict[str, Any], plain: frozenset[str]) -> bool:
+def _has_more(part: dict[str, Any], plain: frozenset[str]) -> bool:
     return any(value for name, value in part.items() if value and name not in plain)
 
 
@@ -116,7 +116,7 @@ def error_event(
     *,
     endpoint: str = "chat",
 ) -> bytes:
-    """What a follower gets whose stream cannot go on after what was `passed`."""
+    """The error event for a follower whose stream cannot go on after `passed`."""
     error = {
         "message": "The stream broke off and could not go on; the answer is incomplete.",
         "type": "upstream_error",

@@ -1,8 +1,8 @@
-"""Gives an answer to the requests that wait for the same, and stores it for later ones."""
+"""Shares an answer with the requests that wait for it, and stores it for later ones."""
 
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
-from llm.coalesce.flights import SharedCalls
+from llm.coalesce.shared_calls import SharedCalls
 from llm.types import AdmittedCall
 from valuecanvas.core.errors import GatewayError
 
@@ -10,36 +10,36 @@ from valuecanvas.core.errors import GatewayError
 class AnswerSharing:
     """One per process. Does nothing for a request that shares nothing."""
 
-    def __init__(self, cache: Cache, flights: SharedCalls) -> None:
+    def __init__(self, cache: Cache, shared_calls: SharedCalls) -> None:
         self._cache = cache
-        self._flights = flights
+        self._shared_calls = shared_calls
 
     def add(self, held: AdmittedCall, events: list[bytes]) -> None:
-        """More of a stream has come."""
-        flight = held.flight
-        if flight is None or not events:
+        """Add the next events of a stream."""
+        call = held.shared_call
+        if call is None or not events:
             return
-        flight.add(events)
-        if flight.is_too_large:
-            self._flights.unshared(flight)
-            flight.forget()
+        call.add(events)
+        if call.is_too_large:
+            self._shared_calls.unshare(call)
+            call.forget()
 
     def complete(self, held: AdmittedCall, entry: Entry | None, *, store: bool) -> None:
-        """The whole answer is there; without `entry` it cannot be given to others."""
+        """End with the whole answer; without `entry` it cannot be shared."""
         if held.place is not None and entry is not None and store:
             self._cache.put(held.place, held.call.directives, entry)
-        if held.flight is None:
+        if held.shared_call is None:
             return
         if entry is None:
-            self._flights.unshared(held.flight)
+            self._shared_calls.unshare(held.shared_call)
         else:
-            self._flights.landed(held.flight, entry)
+            self._shared_calls.complete(held.shared_call, entry)
 
     def stop_following(self) -> None:
-        """The process ends: what other processes lead is waited for no longer."""
-        self._flights.lose_followed()
+        """Stop waiting for other processes, because this one ends."""
+        self._shared_calls.lose_followed()
 
     def fail(self, held: AdmittedCall, error: GatewayError | None = None) -> None:
-        """There is no answer; without `error` the others try by themselves."""
-        if held.flight is not None:
-            self._flights.failed(held.flight, error)
+        """End without an answer; without `error` followers try themselves."""
+        if held.shared_call is not None:
+            self._shared_calls.fail(held.shared_call, error)

@@ -1,4 +1,4 @@
-"""The two sides of a flight between processes."""
+"""A call that processes share: the leader's side and a follower's."""
 
 import time
 from base64 import b64decode, b64encode
@@ -12,45 +12,45 @@ from llm.types import CachePlace
 
 
 @dataclass(eq=False, slots=True)
-class Led:
-    """A flight that this process leads, and the processes that follow it."""
+class LedCall:
+    """A call that this process leads, and the processes that follow it."""
 
-    flight: SharedCall
+    call: SharedCall
     place: CachePlace
     processes: dict[str, int] = field(default_factory=dict)
 
-    def news(self, process: str, events: list[bytes]) -> dict[str, Any]:
+    def next_message(self, process: str, events: list[bytes]) -> dict[str, Any]:
         """The next message to `process`: more events, and how it ended if it has."""
-        flight, number = self.flight, self.processes[process]
+        call, number = self.call, self.processes[process]
         self.processes[process] = number + 1
-        message: dict[str, Any] = {"t": "news", "k": flight.key, "n": number}
+        message: dict[str, Any] = {"t": "news", "k": call.key, "n": number}
         if events:
             message["e"] = [event.decode(errors="replace") for event in events]
-        if flight.state is not SharedCallState.FLYING:
-            message["s"] = flight.state.value
-        if flight.entry is not None:
+        if call.state is not SharedCallState.RUNNING:
+            message["s"] = call.state.value
+        if call.entry is not None:
             place = self.place
-            value = entries.pack(flight.entry, tenant=place.tenant, key=place.key)
+            value = entries.pack(call.entry, tenant=place.tenant, key=place.key)
             message["v"] = b64encode(value).decode()
-        if flight.error is not None:
-            told = flight.error.body()["error"]
-            message["error"] = {**told, "status": flight.error.status}
-            message["headers"] = flight.error.headers
+        if call.error is not None:
+            error = call.error.body()["error"]
+            message["error"] = {**error, "status": call.error.status}
+            message["headers"] = call.error.headers
         return message
 
 
 @dataclass(eq=False, slots=True)
-class Followed:
-    """A flight that another process leads."""
+class FollowedCall:
+    """A call that another process leads."""
 
-    flight: SharedCall
+    call: SharedCall
     place: CachePlace
     leader: str
     expected: int = 0
     heard_at: float = field(default_factory=time.monotonic)
 
     def entry_in(self, message: dict[str, Any]) -> Entry | None:
-        """The answer that a message brings; None: none, or none of this place."""
+        """The answer in a message; None: it has none for this place."""
         if "v" not in message:
             return None
         value = b64decode(message["v"])

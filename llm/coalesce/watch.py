@@ -1,4 +1,4 @@
-"""Leaders whose process has died, told by their lost connection to Redis."""
+"""Detects leaders whose process has died, by their lost connection to Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,19 +12,19 @@ from valuecanvas.core.storage.store import StoreDown
 # More than a process that lost its connection needs to listen again.
 WATCH_S = 2.0
 Leaders = Callable[[], set[str]]
-Bury = Callable[[str], Awaitable[None]]
+OnDeath = Callable[[str], Awaitable[None]]
 
 
 class LeaderWatch:
-    """Looks whether `leaders` still listen; `bury` is told of one that does not.
+    """Checks whether `leaders` still listen; calls `on_death` for one that does not.
 
     A process that merely hangs keeps its connection: its lease decides.
     """
 
-    def __init__(self, bus: Bus, leaders: Leaders, bury: Bury) -> None:
+    def __init__(self, bus: Bus, leaders: Leaders, on_death: OnDeath) -> None:
         self._bus = bus
         self._leaders = leaders
-        self._bury = bury
+        self._on_death = on_death
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -39,9 +39,9 @@ class LeaderWatch:
         while True:
             await asyncio.sleep(WATCH_S)
             missing = await self._missing()
-            # One look may fall into the moment in which it connects anew.
+            # One check may fall into the moment in which it reconnects.
             for leader in missing & missed:
-                await self._bury(leader)
+                await self._on_death(leader)
             missed = missing
 
     async def _missing(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""Keeps the last known configuration on disk current, beside the traffic."""
+"""Saves the configuration to disk, so that a process can start without the database."""
 
 import asyncio
 import time
@@ -20,19 +20,19 @@ from valuecanvas.core.storage.lru import Lru
 
 log = structlog.get_logger("llm.keeper")
 
-# However often it changes, it is written no oftener than this, in seconds.
-LOOK_EVERY_S = 3.0
-# The file tells when it was current: it is written again after this.
+# It is checked, and written if it changed, this often, in seconds.
+CHECK_EVERY_S = 3.0
+# The file says when it was current: it is written again after this.
 SAVE_EVERY_S = 300.0
 # After a failure.
 AWAY_S = 30.0
 
 
 class DiskWriter:
-    """Writes what of the configuration a start without a database needs, and when.
+    """Writes the configuration that a start without the database needs. One per process.
 
-    Processes of one machine write the same files. Each time the keys on disk are joined
-    with this process's own, and looked up again: a revoked one goes.
+    Processes of one machine write the same files. Each time the keys on disk are merged
+    with this process's own, and looked up again: revoked ones are removed.
     """
 
     def __init__(self, db: DbThread, config: LiveConfig) -> None:
@@ -41,7 +41,7 @@ class DiskWriter:
         self._readers: Lru[str, bool] = Lru(offline_keys.MOST)
         self._new_reader = False
         self._saved_at: float | None = None  # monotonic
-        # What the files hold by our hand.
+        # What this process wrote to the files.
         self._sections: Mapping[str, Any] = {}
         self._keys_epoch = 0
         self._task: asyncio.Task[None] | None = None
@@ -54,13 +54,13 @@ class DiskWriter:
             await end(self._task)
 
     def note(self, principal: Principal) -> None:
-        """This caller reads flags or prompts: whoever has no key is not remembered."""
+        """Remember the key of a caller that reads flags or prompts, if it has one."""
         if principal.key and self._readers.get(principal.key) is None:
             self._readers.put(principal.key, True)
             self._new_reader = True
 
-    async def look(self) -> bool:
-        """Write what has changed, and from time to time all; whether the disk took it.
+    async def save(self) -> bool:
+        """Write what has changed, and everything now and then; whether the disk took it.
 
         Raises DatabaseError, JSONEncodeError.
         """
@@ -70,7 +70,7 @@ class DiskWriter:
             self._saved_at is None or time.monotonic() - self._saved_at >= SAVE_EVERY_S
         )
         if overdue:
-            # Without requests nobody has told this process of what has changed.
+            # Without requests this process has not heard of changes.
             await self._config.refresh()
         snapshot = self._config.current
         saved = True
@@ -81,7 +81,7 @@ class DiskWriter:
         return saved
 
     def _behind(self, snapshot: Snapshot) -> bool:
-        """Sections are replaced whole, where anything in them changes."""
+        """Whether a section changed: a changed one is a new object."""
         return any(
             snapshot.sections[kind] is not self._sections.get(kind)
             for kind in last_known.SECTIONS
@@ -105,12 +105,12 @@ class DiskWriter:
         self._keys_epoch = epoch
 
     async def _work(self) -> None:
-        pause = LOOK_EVERY_S
+        pause = CHECK_EVERY_S
         while True:
             await asyncio.sleep(pause)
             try:
-                saved = await self.look()
+                saved = await self.save()
             except (DatabaseError, orjson.JSONEncodeError) as error:
                 log.warning("keeper.not_saved", error=type(error).__name__)
                 self._new_reader, saved = True, False
-            pause = LOOK_EVERY_S if saved else AWAY_S
+            pause = CHECK_EVERY_S if saved else AWAY_S

@@ -113,7 +113,7 @@ class StreamReader(ABC):
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         """As `read`, for an event of the form that the endpoint promises."""
 
-    def untold(self, usage: dict[str, int]) -> bytes:
+    def unsent_usage(self, usage: dict[str, int]) -> bytes:
         """The event of the `usage`, where it was asked for and the provider told none."""
         return b""
 

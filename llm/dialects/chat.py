@@ -210,7 +210,7 @@ class ChatStream(StreamReader):
         self.filtered = self.filtered or reason == FILTERED
         self.natural = self.natural and reason in NATURAL
 
-    def untold(self, usage: dict[str, int]) -> bytes:
+    def unsent_usage(self, usage: dict[str, int]) -> bytes:
         if self._told or not self._include_usage:
             return b""
         chunk = {**self._head, "choices": [], "usage": usage}

@@ -1,4 +1,4 @@
-"""The journals of dead processes: found, locked and read."""
+"""Finds, locks and reads the journals of dead processes."""
 
 import fcntl
 import os
@@ -24,8 +24,8 @@ _NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
 
 @dataclass(frozen=True, slots=True)
 class DeadJournal:
-    """What a dead process left: its name, how far each request had come, and of which
-    subjects of minute limits it had taken slots.
+    """The journal of a dead process: its name, how far each call had come, and the
+    subjects of minute limits whose slots it had taken.
     """
 
     name: str
@@ -35,9 +35,9 @@ class DeadJournal:
 
 @contextmanager
 def claim_dead_journals(folder: Path) -> Iterator[list[DeadJournal]]:
-    """The journals of dead processes in `folder`, locked while they are being settled.
+    """The journals of dead processes in `folder`, locked while they are settled.
 
-    Their files are removed at the end, unless the settling raised.
+    Their files are removed at the end, unless an error was raised.
     """
     locked: list[tuple[Path, int]] = []
     journals: list[DeadJournal] = []
@@ -65,9 +65,9 @@ def living_processes(folder: Path) -> set[str]:
 
 
 def progress_of(folder: Path, name: str) -> dict[uuid.UUID, CallProgress] | None:
-    """How far each request came by the journal `name`, whoever holds it.
+    """How far each call of the journal `name` has come, dead or alive.
 
-    None where it is not here, or cannot be read.
+    None if it is not in `folder` or cannot be read.
     """
     fds: list[int] = []
     try:
@@ -86,11 +86,10 @@ def _is_held(path: Path) -> bool:
     try:
         fd = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, PermissionError):
-        # Its owner has just begun another, or it is another account's: none is proven
-        # to be dead.
+        # Its owner has just replaced it, or it belongs to another account: it may live.
         return True
     try:
-        # Shared: of two who look, neither takes the other for the owner.
+        # Shared: two processes that check at once do not block each other.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -100,7 +99,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _groups(folder: Path) -> dict[str, list[Path]]:
-    """The files of each process, in the order in which they were begun."""
+    """The files of each process, in the order of their creation."""
     found: list[tuple[int, str, Path]] = []
     for path in folder.glob(f"*{SUFFIX}"):
         named = _NAMED.fullmatch(path.name)
@@ -113,7 +112,7 @@ def _groups(folder: Path) -> dict[str, list[Path]]:
 
 
 def _take_all(paths: list[Path]) -> list[tuple[Path, int]]:
-    """Lock every file of a process, or none: it lives if one is held."""
+    """Lock every file of a process, or none: it lives if one is locked."""
     taken: list[tuple[Path, int]] = []
     for path in paths:
         try:

@@ -1,8 +1,8 @@
-"""What this process has sent upstream and passed on, in a file that outlives kill -9.
+"""Records what this process sent upstream and passed on, in a file that survives kill -9.
 
-One file a process, held by flock: whoever can take the lock knows that the process is
-dead. A record is written *before* the content it stands for is passed on, by one write()
-call, so that the kernel has it whatever becomes of the process.
+Each process locks its file by flock: a process that can take the lock knows that the
+owner is dead. A record is written *before* its content is passed on, by one write()
+call, so that the kernel has it even if the process dies.
 """
 
 import fcntl
@@ -27,9 +27,9 @@ from valuecanvas.core.errors import Unavailable
 from valuecanvas.core.storage.lru import Lru
 
 log = structlog.get_logger("llm.journal")
-# So many of those that were counted last are named again in a new file.
+# So many of the latest subjects are copied to a new file.
 SUBJECTS_MAX = 4096
-# A longer file is begun anew with what is still open.
+# A longer file is replaced by a new one with the open calls.
 MOST_BYTES = 8 * 1024 * 1024
 RETRY_S = 1.0
 
@@ -39,14 +39,14 @@ class JournalFull(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "The gateway cannot keep its journal now; try again shortly.",
+            "The gateway cannot write its journal now; try again shortly.",
             code="journal_unavailable",
             headers={"Retry-After": "1"},
         )
 
 
 class Journal:
-    """This process's journal. `name` goes into the facts of its reservations."""
+    """This process's journal. `name` is stored with its reservations."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -57,16 +57,16 @@ class Journal:
         self._subjects: Lru[str, bytes] = Lru(SUBJECTS_MAX)
         self._number = 0
         self._size = 0
-        self._path, self._fd = self._begin()
+        self._path, self._fd = self._create_file()
         self._broken_until: float | None = None
 
-    def ready(self) -> bool:
-        """May requests be admitted? After a failure it is tried again each second."""
+    def is_ready(self) -> bool:
+        """Whether requests may be admitted. After a failure it is tried again each second."""
         if self._broken_until is None:
             return True
         if time.monotonic() < self._broken_until:
             return False
-        if not self._renewed():
+        if not self._renew():
             return False
         self._broken_until = None
         log.info("journal.back")
@@ -89,76 +89,76 @@ class Journal:
         self._open[request_id] = progress
         self._append(pack_call(request_id, progress))
 
-    def count(self, subject: str) -> None:
-        """Note that slots of this subject are about to be taken, for who frees them.
+    def record_subject(self, subject: str) -> None:
+        """Record a subject whose slots are about to be taken, so that others can free them.
 
-        Once for all its requests: it costs the others a look.
+        Only its first request writes a record.
         """
         if self._subjects.get(subject) is not None:
             return
         record = pack_subject(subject)
         self._subjects.put(subject, record)
-        # A full disk: the file that is begun then has it.
+        # After a full disk, the new file has it.
         with suppress(JournalFull):
             self._append(record)
 
     def withdraw(self, request_id: uuid.UUID) -> None:
-        """Note that the attempt failed: until the next one there is nothing to bill."""
+        """Record that the attempt failed: until the next one there is nothing to bill."""
         if request_id not in self._open:
             return
         nothing = self._open[request_id] = CallProgress(WITHDRAWN, 0)
-        # A full disk: the file that is begun then has what is open now.
+        # After a full disk, the new file has the open calls.
         with suppress(JournalFull):
             self._append(pack_call(request_id, nothing))
 
     def _append(self, record: bytes) -> None:
         if self._broken_until is not None:
             # The file may end in half a record: only a new one can be trusted.
-            if not self.ready():
+            if not self.is_ready():
                 raise JournalFull
             return
         self._write(self._fd, record)
         self._size += len(record)
         if self._size > MOST_BYTES:
-            self._renewed()
+            self._renew()
 
     def forget(self, request_id: uuid.UUID) -> None:
-        """The request is settled: nobody will ask any more."""
+        """Forget a request that is settled."""
         self._open.pop(request_id, None)
 
     def close(self) -> None:
-        """Remove the file; everything is settled, or its lease will end it."""
+        """Close the file, and remove it if every call is settled."""
         os.close(self._fd)
         if not self._open:
             self._path.unlink(missing_ok=True)
 
-    def _begin(self) -> tuple[Path, int]:
+    def _create_file(self) -> tuple[Path, int]:
         path = self._folder / f"{self.name}.{self._number}{SUFFIX}"
-        # It gets its name once it is locked: nobody may find it unlocked.
-        nameless = path.with_suffix(".new")
+        # It is renamed once it is locked: nobody may find it unlocked.
+        temporary = path.with_suffix(".new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        fd = os.open(nameless, flags, 0o600)
+        fd = os.open(temporary, flags, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            nameless.rename(path)
+            temporary.rename(path)
         except OSError:
             os.close(fd)
             raise
         return path, fd
 
-    def _renewed(self) -> bool:
-        """Could a new file be begun? If not, the old one stays as it is."""
+    def _renew(self) -> bool:
+        """Start a new file; False if that failed, and the old one stays."""
         try:
-            self._turn()
+            self._rotate()
         except (JournalFull, OSError):
-            self._broke()
+            self._mark_broken()
             return False
         return True
 
-    def _turn(self) -> None:
-        """Begin a new file with what is open; the old one goes only after that."""
+    def _rotate(self) -> None:
+        """Write the open calls to a new file, then remove the old one."""
         self._number += 1
-        path, fd = self._begin()
+        path, fd = self._create_file()
         rest = b"".join(pack_call(key, value) for key, value in self._open.items())
         rest += b"".join(self._subjects.values())
         try:
@@ -172,7 +172,7 @@ class Journal:
         os.close(old_fd)
         old_path.unlink(missing_ok=True)
 
-    def _broke(self) -> None:
+    def _mark_broken(self) -> None:
         if self._broken_until is None:
             log.error("journal.broken")
         self._broken_until = time.monotonic() + RETRY_S
@@ -181,9 +181,9 @@ class Journal:
         try:
             written = os.write(fd, data) if data else 0
         except OSError as error:
-            self._broke()
+            self._mark_broken()
             raise JournalFull from error
         if written != len(data):
-            # Half a record would shift all that follow: begin a new file.
-            self._broke()
+            # Half a record would shift all that follow: start a new file.
+            self._mark_broken()
             raise JournalFull

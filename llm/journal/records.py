@@ -1,4 +1,4 @@
-"""The records of a journal's file: calls, and the subjects whose slots were taken."""
+"""The record format of journal files: calls, and subjects whose slots were taken."""
 
 import struct
 import uuid
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SUFFIX = ".journal"
 # Reservation, number of the route in its facts, tokens passed on so far.
 RECORD = struct.Struct(">16sBI")
-# In place of a route: nothing of the request is with a provider any more.
+# In place of a route: no provider has the request any more.
 WITHDRAWN = 255
 # Added to the route of an answer that was complete.
 COMPLETE = 128
@@ -19,9 +19,9 @@ _SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class CallProgress:
-    """How far a request had come: `tokens` passed on from the route number `route`.
+    """How far a call has come: `tokens` passed on from route number `route`.
 
-    `complete`: that was the whole answer, though it was not settled yet.
+    `complete`: that was the whole answer, not settled yet.
     """
 
     route: int
@@ -46,7 +46,7 @@ def pack_subject(subject: str) -> bytes:
 
 
 def unpack_subject(raw: bytes, kind: int) -> str:
-    """The subject that `pack_subject` made a record with these two of."""
+    """The subject in a record of `pack_subject`."""
     if kind == _CUSTOMER:
         return f"c:{uuid.UUID(bytes=raw)}"
     return f"k:{raw.rstrip(bytes(1)).decode('utf-8', 'replace')}"

@@ -1,4 +1,4 @@
-"""Looks for processes of this machine that died, and settles what they left open."""
+"""Crash recovery: settles the open calls of processes of this machine that died."""
 
 import asyncio
 import uuid
@@ -30,109 +30,109 @@ from valuecanvas.core.storage.store import Store, StoreDown, open_store
 
 log = structlog.get_logger("llm.heir")
 EVERY_S = 10.0
-_PASSING = (StoreDown, RedisError)
+_TEMPORARY = (StoreDown, RedisError)
 
 
 class JournalRecovery:
-    """One per process. Every process looks; a lock decides who settles."""
+    """One per process. Every process checks; a lock decides which one settles."""
 
     def __init__(self, db: DbThread, store: Store, folder: Path) -> None:
         self._db = db
         self._store = store
         self._folder = folder
-        # What is still held in Redis in the name of a dead process.
-        self._held: list[AbandonedCall] = []
+        # What dead processes still hold in Redis.
+        self._unfreed: list[AbandonedCall] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look now, and every ten seconds from now on."""
+        """Check now, and every ten seconds from now on."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         if self._task is not None:
             await end(self._task)
 
-    async def look(self) -> int:
-        """Settle what the dead left; how many reservations ended."""
-        left = await self._db.run(settle_all, self._folder)
-        self._held += left
-        while self._held:
-            await free(self._store, self._held[-1])
-            self._held.pop()
-        return sum(one.ended for one in left)
+    async def settle_dead(self) -> int:
+        """Settle the calls of dead processes; how many reservations ended."""
+        abandoned = await self._db.run(settle_all, self._folder)
+        self._unfreed += abandoned
+        while self._unfreed:
+            await free(self._store, self._unfreed[-1])
+            self._unfreed.pop()
+        return sum(one.ended for one in abandoned)
 
     async def _run(self) -> None:
         while True:
             try:
-                await self.look()
-            except (*_PASSING, DatabaseError, psycopg.Error, OSError) as error:
+                await self.settle_dead()
+            except (*_TEMPORARY, DatabaseError, psycopg.Error, OSError) as error:
                 log.warning("heir.waiting", error=type(error).__name__)
             await asyncio.sleep(EVERY_S)
 
 
-async def free(store: Store, left: AbandonedCall) -> None:
+async def free(store: Store, abandoned: AbandonedCall) -> None:
     """Free the slots and probes that a dead process held in Redis.
 
     Raises StoreDown, RedisError.
     """
-    for subject in left.subjects:
-        await limiter.free(store, subject, left.journal)
-    for provider, model in left.routes:
-        await board.free(store, Name(provider, model), left.journal)
+    for subject in abandoned.subjects:
+        await limiter.free(store, subject, abandoned.journal)
+    for provider, model in abandoned.routes:
+        await board.free(store, Name(provider, model), abandoned.journal)
 
 
 def settle_all(folder: Path) -> list[AbandonedCall]:
-    """Settle the estate of every dead process with a journal in `folder`.
+    """Settle the calls in every dead process's journal in `folder`.
 
     Raises database errors: the journals are then kept for the next try.
     """
-    with claim_dead_journals(folder) as estates:
-        return [_settle(estate) for estate in estates]
+    with claim_dead_journals(folder) as journals:
+        return [_settle(journal) for journal in journals]
 
 
 def reap(folder: Path) -> int:
-    """End what is past its lease, by what is known of it; how many that were.
+    """End reservations past their lease, billed as the journals say; how many.
 
-    What a living process of this machine holds is left to it.
+    Those of living processes of this machine are left alone.
     """
-    left: list[AbandonedCall] = []
+    abandoned: list[AbandonedCall] = []
     # Another account's journals are left to its own processes.
     with suppress(PermissionError):
-        left = settle_all(folder)
-    if left:
-        asyncio.run(_free_all(left))
-    ended = sum(one.ended for one in left)
+        abandoned = settle_all(folder)
+    if abandoned:
+        asyncio.run(_free_all(abandoned))
+    ended = sum(one.ended for one in abandoned)
     return ended + reaper.reap(
-        living_processes(folder), lambda name: _came(folder, name)
+        living_processes(folder), lambda name: _progress(folder, name)
     )
 
 
-async def _free_all(left: list[AbandonedCall]) -> None:
-    """From a process that is no gateway. What is not freed ends with its lease."""
+async def _free_all(abandoned: list[AbandonedCall]) -> None:
+    """Free slots and probes from a command. What is not freed ends with its lease."""
     store = open_store()
     try:
-        for one in left:
+        for one in abandoned:
             await free(store, one)
-    except _PASSING as error:
+    except _TEMPORARY as error:
         log.warning("heir.not_freed", error=type(error).__name__)
     finally:
         await store.close()
 
 
-def _came(folder: Path, name: str) -> reaper.Came | None:
+def _progress(folder: Path, name: str) -> reaper.Came | None:
     known = progress_of(folder, name)
-    return None if known is None else _came_of(known)
+    return None if known is None else _as_tuples(known)
 
 
-def _came_of(progress: Mapping[uuid.UUID, CallProgress]) -> reaper.Came:
+def _as_tuples(progress: Mapping[uuid.UUID, CallProgress]) -> reaper.Came:
     return {key: (one.route, one.tokens, one.complete) for key, one in progress.items()}
 
 
-def _settle(estate: DeadJournal) -> AbandonedCall:
-    came = _came_of(estate.progress)
-    left = reaper.settle_estate(estate.name, came)
-    # Also of requests that were counted, and not admitted yet.
-    left = replace(left, subjects=left.subjects | estate.subjects)
-    if left.ended:
-        log.warning("heir.settled", journal=estate.name, count=left.ended)
-    return left
+def _settle(journal: DeadJournal) -> AbandonedCall:
+    progress = _as_tuples(journal.progress)
+    abandoned = reaper.settle_estate(journal.name, progress)
+    # Add subjects of requests that were counted but not admitted yet.
+    abandoned = replace(abandoned, subjects=abandoned.subjects | journal.subjects)
+    if abandoned.ended:
+        log.warning("heir.settled", journal=journal.name, count=abandoned.ended)
+    return abandoned

@@ -79,7 +79,7 @@ class Tokenizer:
         """Begin to load what counting takes; returns at once."""
         self._thread.submit(load_encoding)
 
-    async def closer(
+    async def count_within(
         self, endpoint: str, body: dict[str, Any], shape: Shape, enough: int
     ) -> Shape:
         """`shape` with its prompt counted.

@@ -52,8 +52,8 @@ def plan_headers(plan: Plan) -> dict[str, str]:
 def reply_headers(held: AdmittedCall, provider: str) -> dict[str, str]:
     """Of an answer by `provider`, or of a failure, where that is ''."""
     sent = quota_headers(held.admitted)
-    if held.taken is not None:
-        sent = merge(sent, limit_headers(held.taken))
+    if held.minute_use is not None:
+        sent = merge(sent, limit_headers(held.minute_use))
     sent |= plan_headers(held.plan)
     sent["x-valuecanvas-epoch"] = str(held.plan.epoch)
     sent["x-valuecanvas-cache"] = "miss" if held.place else "bypass"

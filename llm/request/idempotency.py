@@ -31,7 +31,7 @@ def claim(call: Call, principal: Principal) -> Claim | None:
     """The claim of the call's key by this customer on its path; None without a key."""
     if call.idempotency_key is None:
         return None
-    path = call.door or call.endpoint
+    path = call.channel or call.endpoint
     parts = [str(principal.customer_id), "POST", path, call.idempotency_key]
     scope = orjson.dumps(parts)
     canonical = orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)

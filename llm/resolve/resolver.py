@@ -50,7 +50,9 @@ class Resolver:
         )  # fmt: skip
         plan = await shapes.look_through(call, plan_by, shape=shape)
         if most := crowd(plan):
-            closer = await self._tokenizer.closer(call.endpoint, body, shape, most)
+            closer = await self._tokenizer.count_within(
+                call.endpoint, body, shape, most
+            )
             # For room alone: what is held, and may be billed, stays bounded by bytes.
             shape = replace(shape, prompt_tokens=closer.prompt_tokens)
             plan = await shapes.look_through(call, plan_by, shape=shape)

@@ -9,9 +9,9 @@ from llm.types import AdmittedCall, Summary
 from llm.upstream.attempts import Attempts
 
 
-def charge_of(journey: Attempts, outcome: RequestOutcome) -> Charge:
+def charge_of(attempts: Attempts, outcome: RequestOutcome) -> Charge:
     if outcome.shared is not None:
-        return _shared_charge(journey, outcome, outcome.shared)
+        return _shared_charge(attempts, outcome, outcome.shared)
     used, candidate = outcome.tokens, outcome.candidate
     cost = cost_of(outcome)
     marks = used.marks
@@ -28,16 +28,18 @@ def charge_of(journey: Attempts, outcome: RequestOutcome) -> Charge:
         upstream_model=candidate.upstream_model if candidate else "",
         status=outcome.status,
         error_code=outcome.error_code[:80],
-        latency_ms=_elapsed_ms(journey.held),
+        latency_ms=_elapsed_ms(attempts.held),
         ttft_ms=outcome.ttft_ms,
-        attempts=journey.attempts,
+        attempts=attempts.count,
         source=used.source,
         marks=marks,
         refund=outcome.refund,
     )
 
 
-def _shared_charge(journey: Attempts, outcome: RequestOutcome, shared: Entry) -> Charge:
+def _shared_charge(
+    attempts: Attempts, outcome: RequestOutcome, shared: Entry
+) -> Charge:
     return Charge(
         prompt_tokens=shared.prompt_tokens,
         completion_tokens=shared.completion_tokens,
@@ -46,7 +48,7 @@ def _shared_charge(journey: Attempts, outcome: RequestOutcome, shared: Entry) ->
         upstream_model=shared.upstream_model,
         status=outcome.status,
         error_code=outcome.error_code,
-        latency_ms=_elapsed_ms(journey.held),
+        latency_ms=_elapsed_ms(attempts.held),
         ttft_ms=outcome.ttft_ms,
         source="cache",
         marks=("coalesced",),
@@ -68,9 +70,9 @@ def _elapsed_ms(held: AdmittedCall) -> int:
 
 
 def summary_of(
-    journey: Attempts, outcome: RequestOutcome, charge: Charge, cost: int
+    attempts: Attempts, outcome: RequestOutcome, charge: Charge, cost: int
 ) -> Summary:
-    held = journey.held
+    held = attempts.held
     return Summary(
         request_id=str(held.call.id),
         provider=charge.provider,

@@ -1,4 +1,4 @@
-"""Rows that tell what happened but that no request waits for: attempts, transitions."""
+"""Writes failed attempts and breaker transitions in the background; no request waits."""
 
 import asyncio
 import datetime as dt
@@ -16,27 +16,27 @@ from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
 
 log = structlog.get_logger("llm.records")
-# Kept while the database is away; the oldest give way.
+# Kept while the database is down; the oldest are dropped first.
 MOST_WAITING = 10_000
 RETRY_S = 1.0
 _LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class EventRows:
-    """Writes rows in the background, in bulk; tries again while the database is away."""
+    """Writes rows in the background, in bulk; tries again while the database is down."""
 
     def __init__(self, db: DbThread) -> None:
         self._db = db
         self._waiting: deque[models.Model] = deque(maxlen=MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
 
-    def attempts(self, journey: Attempts) -> None:
-        """Note the attempts of a request that were not delivered."""
-        for number, failure in enumerate(journey.failures, start=1):
+    def add_attempts(self, attempts: Attempts) -> None:
+        """Add a row for each failed attempt of a request."""
+        for number, failure in enumerate(attempts.failures, start=1):
             self._add(
                 Attempt(
                     id=uuid7(),
-                    request_id=journey.held.call.id,
+                    request_id=attempts.held.call.id,
                     number=number,
                     provider=failure.provider,
                     upstream_model=failure.upstream_model,
@@ -48,10 +48,10 @@ class EventRows:
                 )
             )
 
-    def transition(
+    def add_transition(
         self, name: Name, before: BreakerState, after: BreakerState, reason: str
     ) -> None:
-        """Note that a breaker changed its state."""
+        """Log a breaker's change of state, and add its row."""
         log.warning(
             "breaker.transition",
             provider=name.provider,
@@ -73,7 +73,7 @@ class EventRows:
         )
 
     async def flush(self) -> None:
-        """Write what waits; returns when it is written or cannot be."""
+        """Write the rows that wait; returns when they are written or cannot be."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=RETRY_S)
 

@@ -1,4 +1,4 @@
-"""How often each flag gave each variant, counted in memory and written now and then."""
+"""Counts how often each flag gave each variant, and writes the counts now and then."""
 
 import asyncio
 import datetime as dt
@@ -21,8 +21,8 @@ MOST_WAITING = 50_000
 
 
 class ExposureCounts:
-    """The counts of one process. What a killed process had not written is lost: they
-    are for charts, and experiments count the ledger's rows.
+    """The counts of one process. A killed process loses some: they are only for
+    charts, and experiments count the ledger's rows.
     """
 
     def __init__(self, db: DbThread) -> None:
@@ -34,19 +34,19 @@ class ExposureCounts:
         self._task = asyncio.create_task(self._write())
 
     async def stop(self) -> None:
-        """Write what waits, if the database takes it."""
+        """Write the counts that wait, if the database takes them."""
         if self._task is not None:
             await end(self._task)
             await self._flush()
 
     def note(self, flag: str, variant: str) -> None:
-        """One caller got `variant` of `flag`. Without one nothing was given."""
+        """Count that one caller got `variant` of `flag`."""
         if variant and len(self._waiting) < MOST_WAITING:
             self._waiting[Seen(flag, variant)] += 1
 
-    def note_all(self, given: Mapping[str, Any]) -> None:
+    def note_all(self, flags: Mapping[str, Any]) -> None:
         """A request's flags, by name."""
-        for flag, variant in given.items():
+        for flag, variant in flags.items():
             if isinstance(variant, str):
                 self.note(flag, variant)
 

@@ -28,7 +28,7 @@ def refund_outcome(error: GatewayError) -> RequestOutcome:
 
 
 def cost_of(outcome: RequestOutcome) -> int:
-    """What the answer comes to at the price of its route, in micro-dollars."""
+    """The cost of the answer at the price of its route, in micro-dollars."""
     if outcome.candidate is None:
         return 0
     used = outcome.tokens

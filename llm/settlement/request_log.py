@@ -1,4 +1,4 @@
-"""Metrics and the log line of an answered request: names and numbers, never content."""
+"""Writes metrics and the log line of an answered request, never its content."""
 
 import time
 from functools import lru_cache
@@ -35,38 +35,38 @@ def observe(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _child(instrument: Any, *labels: str) -> Any:
-    """One labelled series; finding it anew each time costs as much as counting."""
+    """One labelled series, cached: finding it costs as much as counting."""
     return instrument.labels(*labels)
 
 
-def passed_over(plan: Plan) -> None:
-    """Count models that an operator named and that could not answer."""
+def count_passed_over(plan: Plan) -> None:
+    """Count models that an operator named but that could not answer."""
     for named_by, model in plan.chosen.passed_over:
         _child(metrics.PASSED_OVER, named_by, model).inc()
-        _tell_passed_over(named_by, model, plan.chosen.prompt_key, plan.epoch)
+        _log_passed_over(named_by, model, plan.chosen.prompt_key, plan.epoch)
 
 
 @lru_cache(maxsize=1024)
-def _tell_passed_over(named_by: str, model: str, prompt: str, epoch: int) -> None:
-    """A line for each change of the configuration, not one for each request."""
+def _log_passed_over(named_by: str, model: str, prompt: str, epoch: int) -> None:
+    """Log one line for each change of the configuration, not for each request."""
     log.warning(
         "model.passed_over", named_by=named_by, model=model, prompt=prompt, epoch=epoch
     )
 
 
-def observe_hit(known: CacheHit) -> None:
+def observe_hit(hit: CacheHit) -> None:
     """Count and log a request that was answered from the cache."""
-    entry = known.entry
+    entry = hit.entry
     charge = Charge(
         provider=entry.provider,
         upstream_model=entry.upstream_model,
         prompt_tokens=entry.prompt_tokens,
         completion_tokens=entry.completion_tokens,
-        latency_ms=int((time.monotonic() - known.call.started) * 1000),
+        latency_ms=int((time.monotonic() - hit.call.started) * 1000),
         cached=True,
         saved=entry.cost,
     )
-    observe(known.call, known.plan, charge, 0)
+    observe(hit.call, hit.plan, charge, 0)
 
 
 def _log(call: Call, plan: Plan, charge: Charge, cost: int) -> None:

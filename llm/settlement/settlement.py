@@ -1,4 +1,4 @@
-"""What an answered request came to, and its one place in the ledger."""
+"""Settles requests: charges them in the ledger and returns their summary."""
 
 import asyncio
 import uuid
@@ -21,7 +21,7 @@ from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import LedgerUnavailable
 
 log = structlog.get_logger("llm.request")
-# An answer waits this long for its settlement while the database is away; the
+# An answer waits this long for its settlement while the database is down; the
 # settlement itself stays queued until it is committed.
 ANSWER_WAITS_S = 5.0
 
@@ -49,7 +49,7 @@ def usage_facts(call: Call, plan: Plan) -> dict[str, Any]:
 
 
 class Settlement:
-    """Ends reservations, and the journal's interest in them."""
+    """Ends reservations, in the ledger and in the journal."""
 
     def __init__(self, ledger: Ledger, journal: Journal, limiter: Limiter) -> None:
         self._ledger = ledger
@@ -58,7 +58,7 @@ class Settlement:
 
     async def settle(
         self,
-        journey: Attempts,
+        attempts: Attempts,
         outcome: RequestOutcome,
         *,
         answer: Stored | None = None,
@@ -69,9 +69,9 @@ class Settlement:
         The settlement is queued at once and is not cancelled with its caller. Without
         `answer` the request's idempotency key is free again.
         """
-        answer = keepable(answer)
-        held = journey.held
-        charge = charge_of(journey, outcome)
+        answer = limit_answer(answer)
+        held = attempts.held
+        charge = charge_of(attempts, outcome)
         item = Settle(
             held.admitted,
             usage_facts(held.call, held.plan),
@@ -81,66 +81,66 @@ class Settlement:
             answer,
         )
         cost = charge.cost
-        queued = self._queued(held, item)
+        queued = self._queue(held, item)
         if wait:
             # Unlike wait_for, this leaves the settlement alone if we are cancelled.
             await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
-            if _landed(queued):
+            if _is_committed(queued):
                 settled: Settled = queued.result()
-                # Committed before, in a try whose answer was lost: as it was charged.
+                # If an earlier try was committed, and its answer lost, that one counts.
                 cost = settled.cost if settled.first else charge.cost
             else:
                 log.warning("request.unsettled", request_id=str(held.call.id))
-        self._uncount(held, charge)
+        self._correct_limits(held, charge)
         observe(held.call, held.plan, charge, cost)
-        return summary_of(journey, outcome, charge, cost)
+        return summary_of(attempts, outcome, charge, cost)
 
-    def _uncount(self, held: AdmittedCall, charge: Charge) -> None:
-        """Correct the minute limits by what the request really took."""
-        if held.taken is None:
+    def _correct_limits(self, held: AdmittedCall, charge: Charge) -> None:
+        """Correct the minute limits by what the request really used."""
+        if held.minute_use is None:
             return
         used: int | None = charge.prompt_tokens + charge.completion_tokens
         if charge.cached:
             used = 0
         self._limiter.give_back_soon(
-            held.taken, used_tokens=None if charge.refund else used
+            held.minute_use, used_tokens=None if charge.refund else used
         )
 
-    async def give_back(self, held: AdmittedCall) -> None:
-        """End a reservation as if it had never been: no row, no unit, no money."""
-        if held.taken is not None:
-            self._limiter.give_back_soon(held.taken, used_tokens=None)
+    async def release(self, held: AdmittedCall) -> None:
+        """End a reservation without a trace: no row, no unit, no money."""
+        if held.minute_use is not None:
+            self._limiter.give_back_soon(held.minute_use, used_tokens=None)
         item = Settle(held.admitted, {}, held.plan.epoch, None, held.claim)
-        queued = self._queued(held, item)
+        queued = self._queue(held, item)
         await asyncio.wait((queued,), timeout=ANSWER_WAITS_S)
-        if not _landed(queued):
+        if not _is_committed(queued):
             raise LedgerUnavailable
 
-    def note(self, held: AdmittedCall, outcome: RequestOutcome) -> None:
-        """Leave a row of a request that was given back, asked again, and refused."""
+    def add_row(self, held: AdmittedCall, outcome: RequestOutcome) -> None:
+        """Add a row for a request that was released, started again and refused."""
         charge = charge_of(Attempts(held), outcome)
         known = usage_facts(held.call, held.plan)
         self._ledger.submit(Note(held.admitted, known, held.plan.epoch, charge))
 
-    def _queued(self, held: AdmittedCall, item: Settle) -> "asyncio.Future[Any]":
+    def _queue(self, held: AdmittedCall, item: Settle) -> "asyncio.Future[Any]":
         queued = self._ledger.submit(item)
-        queued.add_done_callback(lambda done: self._heard(held.call.id, done))
+        queued.add_done_callback(lambda done: self._forget(held.call.id, done))
         return queued
 
-    def _heard(self, request_id: uuid.UUID, settled: asyncio.Future[Any]) -> None:
-        """Committed: the journal need not know of it any more."""
-        if _landed(settled):
+    def _forget(self, request_id: uuid.UUID, settled: asyncio.Future[Any]) -> None:
+        """Remove a committed request from the journal."""
+        if _is_committed(settled):
             self._journal.forget(request_id)
 
 
-def _landed(settled: "asyncio.Future[Any]") -> bool:
-    """Is the settlement committed?"""
+def _is_committed(settled: "asyncio.Future[Any]") -> bool:
+    """Whether the settlement is committed."""
     done = settled.done() and not settled.cancelled()
     return done and settled.exception() is None
 
 
-def keepable(answer: Stored | None) -> Stored | None:
-    """`answer` as an idempotency key may keep it: without its body if that is too large."""
+def limit_answer(answer: Stored | None) -> Stored | None:
+    """The answer to keep for an idempotency key: without its body if that is too large."""
     most = settings.LLM_IDEMPOTENCY_MAX_BYTES
     if answer is None or len(answer.body) <= most:
         return answer

@@ -1,4 +1,4 @@
-"""What happened to one request upstream, whatever became of it."""
+"""Records what happened to one request upstream."""
 
 from dataclasses import dataclass, field
 
@@ -17,34 +17,34 @@ _SLOWER = "it asks us to slow down"
 
 @dataclass(slots=True)
 class Attempts:
-    """A request on its way through its routes."""
+    """The attempts of one request to get an answer from its routes."""
 
     held: AdmittedCall
     # When the answer must have been delivered, by the monotonic clock.
     deadline: float = field(init=False)
     failures: list[Failure] = field(default_factory=list)
-    attempts: int = 0
+    count: int = 0
     # Number of the candidate that is or was being tried.
     route: int = 0
     timed_out: bool = False
-    # Has any provider got something of the request, and has one now?
+    # Whether any provider was sent the request, and whether one is at it now.
     sent: bool = False
-    under_way: bool = False
+    sending: bool = False
     soonest_ms: int | None = None
     # Routes that were not tried: (provider, why).
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    # Why a request could not be sent: the journal did not take it down.
+    # The error of the journal, if it could not record the request.
     unrecorded: GatewayError | None = None
 
     def __post_init__(self) -> None:
         self.deadline = self.held.call.started + self.held.plan.longest_s
 
-    def begin_sending(self) -> None:
+    def note_sending(self) -> None:
         """Note that a provider is about to get the request."""
-        self.sent = self.under_way = True
+        self.sent = self.sending = True
 
-    def back_in(self, wait_ms: int) -> None:
-        """Note that one of the routes may be asked again after `wait_ms`."""
+    def note_retry(self, wait_ms: int) -> None:
+        """Note that a route may be tried again after `wait_ms`."""
         known = self.soonest_ms
         self.soonest_ms = wait_ms if known is None else min(wait_ms, known)
 
@@ -53,12 +53,12 @@ class Attempts:
         self.skipped.append((provider, reason))
 
     def reject(self, provider: str, reason: str) -> None:
-        """Note that a breaker refused a route, with the breaker's reason."""
+        """Note that a breaker refused a route, and why."""
         throttled = reason == "throttled"
         self.skip(provider, _SLOWER if throttled else f"its breaker is open ({reason})")
 
-    def exhausted(self) -> GatewayError:
-        """What the caller gets when no route delivered."""
+    def final_error(self) -> GatewayError:
+        """The error for the caller when no route delivered."""
         seconds = -(-(1000 if self.soonest_ms is None else self.soonest_ms) // 1000)
         wait = {"Retry-After": str(max(1, seconds))}
         causes = self._causes()
@@ -82,13 +82,13 @@ class Attempts:
         return UpstreamError(f"No provider of this model could answer. {causes}")
 
     def _throttled(self) -> bool:
-        """Does every route ask us to slow down?"""
+        """Whether every route asks us to slow down."""
         return all(one.verdict == Verdict.THROTTLED for one in self.failures) and all(
             reason == _SLOWER for _, reason in self.skipped
         )
 
     def _causes(self) -> str:
-        """Why each route gave no answer, in the order in which they were tried."""
+        """The reason of each route without an answer, in the order of the tries."""
         tried = (
             f"{one.provider}: {one.message}" + (f" {one.words}" if one.words else "")
             for one in self.failures

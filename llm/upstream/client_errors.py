@@ -1,4 +1,4 @@
-"""A provider's refusal of the caller's own request, as the caller sees it."""
+"""Turns a provider's refusal of the request into the caller's error."""
 
 import re
 from typing import Any
@@ -8,10 +8,10 @@ from valuecanvas.core.errors import GatewayError
 
 MOST_MESSAGE = 2_000
 MOST_WORD = 200
-# No place of ours takes them all: PostgreSQL no NUL, a log line no escape sequences.
-# Statuses that mean the same from us. A 403 would read as a bad key of the caller's, and
-# an error under 200 or 500 is the caller's by its words.
+# Statuses that mean the same from us. A 403 would look like a bad key of the caller's; an
+# error with status 200 or 500 is the caller's by its message.
 _OWN = frozenset(range(400, 500)) - {401, 402, 403, 408, 429}
+# PostgreSQL refuses NUL, and log lines must have no escape sequences.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -32,12 +32,12 @@ class PassedThrough(GatewayError):
 
 
 def words(error: dict[str, Any], most: int) -> str:
-    """What the provider says in its own words; '': nothing."""
+    """The provider's own message, at most `most` characters."""
     return _clean(error.get("message") or "").strip()[:most]
 
 
 def _word(value: object) -> str | None:
-    """A word of the provider's, fit for a column and a line; None: it has none."""
+    """A short text of the provider's, safe for a column and a log line; None: none."""
     if not isinstance(value, str):
         return None
     return _clean(value).replace("\n", " ").replace("\t", " ")[:MOST_WORD] or None

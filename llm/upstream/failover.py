@@ -1,4 +1,4 @@
-"""Routes in order until one delivers: failover, retries, deadlines, breakers."""
+"""Tries routes in order until one delivers: failover, retries, deadlines, breakers."""
 
 import asyncio
 import datetime as dt
@@ -31,26 +31,26 @@ from valuecanvas.core.threads import run_aside
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
-# Of a provider's own words so many characters are told when all routes failed.
+# So much of a provider's message is shown when all routes failed, in characters.
 MOST_WORDS = 200
-# What it says of our key and account is no caller's matter.
+# Its messages about our key and account are not for callers.
 OURS = (Verdict.AUTH, Verdict.BILLING)
 
 
 @dataclass(slots=True)
 class RetryLimit:
-    """Same-provider retries under way: at most a fifth of the active requests."""
+    """Limits retries at the same provider to a fifth of the active requests."""
 
     active: int = 0
     running: int = 0
 
-    def allowed(self) -> bool:
+    def allows_one(self) -> bool:
         return self.running < max(3, self.active // 5)
 
 
 @dataclass(slots=True)
 class Delivery:
-    """A whole answer and where it came from."""
+    """A whole answer and the route that delivered it."""
 
     candidate: Candidate
     whole: WholeReply
@@ -72,142 +72,142 @@ class Failover:
         self._journal = journal
         self.retries = RetryLimit()
 
-    async def deliver(self, journey: Attempts) -> "Delivery | UpstreamStream":
+    async def deliver(self, attempts: Attempts) -> "Delivery | UpstreamStream":
         """The first answer that a route gives: whole, or a stream with content.
 
         Raises GatewayError.
         """
-        streamed = journey.held.plan.shape.stream
-        return await (self._flow(journey) if streamed else self._whole(journey))
+        streamed = attempts.held.plan.shape.stream
+        return await (self._stream(attempts) if streamed else self._whole(attempts))
 
-    async def _whole(self, journey: Attempts) -> Delivery:
+    async def _whole(self, attempts: Attempts) -> Delivery:
         """The first whole answer that a route gives. Raises GatewayError."""
 
-        async def once(candidate: Candidate, leave: Pass) -> Delivery:
-            delivery = await self._whole_once(journey, candidate)
-            await self.outcomes.ended(
-                candidate, leave, filtered=delivery.whole.filtered
+        async def once(candidate: Candidate, permit: Pass) -> Delivery:
+            delivery = await self._whole_once(attempts, candidate)
+            await self.outcomes.report_answer(
+                candidate, permit, filtered=delivery.whole.filtered
             )
             return delivery
 
-        return await self._first(journey, once)
+        return await self._first(attempts, once)
 
-    async def _flow(self, journey: Attempts) -> UpstreamStream:
+    async def _stream(self, attempts: Attempts) -> UpstreamStream:
         """The first stream that reaches content. Raises GatewayError."""
 
-        async def once(candidate: Candidate, leave: Pass) -> UpstreamStream:
-            return await self._flow_once(journey, candidate, leave)
+        async def once(candidate: Candidate, permit: Pass) -> UpstreamStream:
+            return await self._stream_once(attempts, candidate, permit)
 
-        return await self._first(journey, once)
+        return await self._first(attempts, once)
 
     async def _first(
-        self, journey: Attempts, once: Callable[[Candidate, Pass], Awaitable[T]]
+        self, attempts: Attempts, once: Callable[[Candidate, Pass], Awaitable[T]]
     ) -> T:
-        for route, candidate in enumerate(journey.held.plan.candidates):
-            journey.route = route
-            if not self._may_start(journey):
+        for route, candidate in enumerate(attempts.held.plan.candidates):
+            attempts.route = route
+            if not self._may_start(attempts):
                 break
-            leave = await self._leave(journey, candidate)
-            if leave is None:
+            permit = await self._acquire(attempts, candidate)
+            if permit is None:
                 continue
             try:
-                return await self._with_retry(journey, candidate, leave, once)
+                return await self._with_retry(attempts, candidate, permit, once)
             except Failed as failure:
                 if failure.verdict is Verdict.CLIENT:
                     raise passed_through(failure) from failure
-        raise journey.exhausted()
+        raise attempts.final_error()
 
-    def _may_start(self, journey: Attempts) -> bool:
-        left = journey.deadline - time.monotonic()
-        least = journey.held.plan.model.first_token_s
-        first = journey.attempts == 0
-        return first or (journey.attempts < settings.LLM_MAX_ATTEMPTS and left >= least)
+    def _may_start(self, attempts: Attempts) -> bool:
+        left = attempts.deadline - time.monotonic()
+        least = attempts.held.plan.model.first_token_s
+        first = attempts.count == 0
+        return first or (attempts.count < settings.LLM_MAX_ATTEMPTS and left >= least)
 
-    async def _leave(self, journey: Attempts, candidate: Candidate) -> Pass | None:
+    async def _acquire(self, attempts: Attempts, candidate: Candidate) -> Pass | None:
         provider = candidate.provider.key
         if candidate.forced == "forced_open":
-            journey.skip(provider, "its breaker is held open by an operator")
+            attempts.skip(provider, "its breaker is held open by an operator")
             return None
         if candidate.forced == "forced_closed":
             return Pass(-1)
-        lease = journey.deadline - time.monotonic() + 5
+        lease = attempts.deadline - time.monotonic() + 5
         answer = await self._board.acquire(name_of(candidate), lease)
         if isinstance(answer, Rejected):
-            journey.back_in(answer.retry_ms)
-            journey.reject(provider, answer.reason)
+            attempts.note_retry(answer.retry_ms)
+            attempts.reject(provider, answer.reason)
             return None
         return answer
 
     async def _with_retry(
         self,
-        journey: Attempts,
+        attempts: Attempts,
         candidate: Candidate,
-        leave: Pass,
+        permit: Pass,
         once: Callable[[Candidate, Pass], Awaitable[T]],
     ) -> T:
         """One attempt; a second at the same provider only if nothing was sent."""
         try:
-            return await self._attempt(journey, candidate, leave, once)
+            return await self._attempt(attempts, candidate, permit, once)
         except Failed as failure:
             retry = (
                 failure.unsent
-                and not leave.probe
-                and self.retries.allowed()
-                and self._may_start(journey)
+                and not permit.probe
+                and self.retries.allows_one()
+                and self._may_start(attempts)
             )
-            await self.outcomes.failed(candidate, leave, failure)
+            await self.outcomes.report_failure(candidate, permit, failure)
             if not retry:
                 raise
         self.retries.running += 1
         try:
             # Full jitter; nothing secret.
             await asyncio.sleep(random.uniform(*RETRY_MS) / 1000)  # noqa: S311
-            return await self._attempt(journey, candidate, leave, once)
+            return await self._attempt(attempts, candidate, permit, once)
         except Failed as failure:
-            await self.outcomes.failed(candidate, leave, failure)
+            await self.outcomes.report_failure(candidate, permit, failure)
             raise
         finally:
             self.retries.running -= 1
 
     async def _attempt(
         self,
-        journey: Attempts,
+        attempts: Attempts,
         candidate: Candidate,
-        leave: Pass,
+        permit: Pass,
         once: Callable[[Candidate, Pass], Awaitable[T]],
     ) -> T:
-        journey.attempts += 1
-        began = time.monotonic()
+        attempts.count += 1
+        started_at = time.monotonic()
         try:
-            return await once(candidate, leave)
+            return await once(candidate, permit)
         except Failed as failure:
-            journey.under_way = False
-            self._journal.withdraw(journey.held.call.id)
+            attempts.sending = False
+            self._journal.withdraw(attempts.held.call.id)
             ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
-            journey.timed_out = failure.timeout
+            attempts.timed_out = failure.timeout
             if failure.verdict is Verdict.THROTTLED:
-                journey.back_in(int(failure.retry_after_s * 1000))
-            journey.failures.append(_failure(candidate, failure, began))
+                attempts.note_retry(int(failure.retry_after_s * 1000))
+            attempts.failures.append(_failure(candidate, failure, started_at))
             raise
         except BaseException:
             # Cancelled: a probe's slot must not stay taken.
-            if leave.probe:
+            if permit.probe:
                 await asyncio.shield(
-                    self.outcomes.told(candidate, leave, Event.RELEASED)
+                    self.outcomes.report(candidate, permit, Event.RELEASED)
                 )
             raise
 
-    async def _whole_once(self, journey: Attempts, candidate: Candidate) -> Delivery:
-        held = journey.held
+    async def _whole_once(self, attempts: Attempts, candidate: Candidate) -> Delivery:
+        held = attempts.held
         dialect = dialects.choose(held.call.endpoint, candidate)
-        left = journey.deadline - time.monotonic()
+        left = attempts.deadline - time.monotonic()
         try:
             async with asyncio.timeout(left):
-                response = await self._post(journey, candidate, dialect)
+                response = await self._post(attempts, candidate, dialect)
                 try:
                     raw = await http.read_whole(response, settings.LLM_MAX_REPLY_BYTES)
                 finally:
-                    http.let_go(response)
+                    http.release(response)
         except TimeoutError as error:
             raise Failed(
                 Verdict.FAILURE, "The provider's reply took too long.", timeout=True
@@ -216,46 +216,50 @@ class Failover:
         whole = await run_aside(large, _read, dialect, held, candidate, raw)
         return Delivery(candidate, whole)
 
-    async def _flow_once(
-        self, journey: Attempts, candidate: Candidate, leave: Pass
+    async def _stream_once(
+        self, attempts: Attempts, candidate: Candidate, permit: Pass
     ) -> UpstreamStream:
         """Open a stream and read up to its first content."""
-        held = journey.held
+        held = attempts.held
         dialect = dialects.choose(held.call.endpoint, candidate)
-        within = min(held.plan.model.first_token_s, journey.deadline - time.monotonic())
-        flow: UpstreamStream | None = None
+        within = min(
+            held.plan.model.first_token_s, attempts.deadline - time.monotonic()
+        )
+        stream: UpstreamStream | None = None
         try:
             async with asyncio.timeout(within):
-                response = await self._post(journey, candidate, dialect)
-                flow = UpstreamStream(candidate, dialect.reader(held), leave, response)
+                response = await self._post(attempts, candidate, dialect)
+                stream = UpstreamStream(
+                    candidate, dialect.reader(held), permit, response
+                )
                 if held.place is not None and held.call.endpoint == "chat":
-                    flow.reader.assembly = Assembly()
-                await flow.begin()
+                    stream.reader.assembly = Assembly()
+                await stream.begin()
         except BaseException as error:
-            if flow is not None:
-                flow.close()
+            if stream is not None:
+                stream.close()
             if isinstance(error, TimeoutError):
-                what = "sent no token" if flow is not None else "did not answer"
+                what = "sent no token" if stream is not None else "did not answer"
                 raise Failed(
                     Verdict.FAILURE, f"The provider {what} in time.", timeout=True
                 ) from error
             raise
-        return flow
+        return stream
 
     async def _post(
-        self, journey: Attempts, candidate: Candidate, dialect: Dialect
+        self, attempts: Attempts, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
         try:
-            return await self._send(journey, candidate, dialect)
+            return await self._send(attempts, candidate, dialect)
         except Failed as failure:
-            if not dialect.can_spare(journey.held, candidate, failure):
+            if not dialect.can_spare(attempts.held, candidate, failure):
                 raise
-        return await self._send(journey, candidate, dialect)
+        return await self._send(attempts, candidate, dialect)
 
     async def _send(
-        self, journey: Attempts, candidate: Candidate, dialect: Dialect
+        self, attempts: Attempts, candidate: Candidate, dialect: Dialect
     ) -> aiohttp.ClientResponse:
-        held = journey.held
+        held = attempts.held
         large = held.call.size > dialect.most_on_loop
         body = await run_aside(large, dialect.encoded, held, candidate)
         try:
@@ -263,23 +267,23 @@ class Failover:
                 self._pool,
                 candidate,
                 dialect.path,
-                http.RequestBody(body, lambda: self._begin_sending(journey)),
-                attempt_id=f"{held.call.id}.{journey.attempts}",
+                http.RequestBody(body, lambda: self._record_sending(attempts)),
+                attempt_id=f"{held.call.id}.{attempts.count}",
             )
         except Failed:
-            if journey.unrecorded is not None:
-                raise journey.unrecorded from None
+            if attempts.unrecorded is not None:
+                raise attempts.unrecorded from None
             raise
 
-    def _begin_sending(self, journey: Attempts) -> None:
-        """Connected: from here on the provider may bill. Raises JournalFull."""
+    def _record_sending(self, attempts: Attempts) -> None:
+        """Record that the provider may bill from here on. Raises JournalFull."""
         try:
-            self._journal.record(journey.held.call.id, journey.route, 0)
+            self._journal.record(attempts.held.call.id, attempts.route, 0)
         except JournalFull as error:
-            # The pool makes an error of its own of it.
-            journey.unrecorded = error
+            # The pool wraps it in an error of its own.
+            attempts.unrecorded = error
             raise
-        journey.begin_sending()
+        attempts.note_sending()
 
 
 def _read(
@@ -297,7 +301,7 @@ def _read(
         raise Failed(error.verdict, str(error), 200) from error
 
 
-def _failure(candidate: Candidate, failure: Failed, began: float) -> Failure:
+def _failure(candidate: Candidate, failure: Failed, started_at: float) -> Failure:
     return Failure(
         candidate.provider.key,
         candidate.upstream_model,
@@ -305,6 +309,6 @@ def _failure(candidate: Candidate, failure: Failed, began: float) -> Failure:
         failure.status,
         failure.message,
         "" if failure.verdict in OURS else words(failure.error or {}, MOST_WORDS),
-        int((time.monotonic() - began) * 1000),
+        int((time.monotonic() - started_at) * 1000),
         dt.datetime.now(dt.UTC),
     )

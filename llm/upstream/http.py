@@ -1,4 +1,4 @@
-"""One HTTP call to a provider; whatever goes wrong becomes one exception."""
+"""Makes one HTTP call to a provider; every failure becomes one exception."""
 
 import asyncio
 import datetime as dt
@@ -19,7 +19,7 @@ from llm.providers.redaction import redact_error
 from llm.types import Candidate
 from valuecanvas.core import failpoints
 
-# A body goes to the socket in parts: the rest waits here, once, and not in its buffers.
+# A body is written in parts, so that the socket's buffers do not hold a second copy.
 PIECE_BYTES = 65_536
 MOST_ERROR_BYTES = 65_536
 ERROR_WITHIN_S = 5.0
@@ -33,7 +33,7 @@ _STATUS = re.compile(r"[45][0-9][0-9]")
 
 @dataclass(slots=True)
 class Failed(Exception):
-    """The attempt brought nothing to deliver. `message` is ours: safe to show."""
+    """An attempt failed: nothing to deliver. `message` is ours and safe to show."""
 
     verdict: Verdict
     message: str
@@ -113,7 +113,7 @@ async def post(
 ) -> aiohttp.ClientResponse:
     """POST and give the response once its headers are a success. Raises Failed.
 
-    The caller sets the limit of time, and lets the response go.
+    The caller sets the time limit, and releases the response.
     """
     url = candidate.provider.base_url + path
     if not settings.LLM_ALLOW_HTTP_PROVIDERS and not url.startswith("https:"):
@@ -143,7 +143,7 @@ async def post(
     try:
         await _check(response, candidate)
     except BaseException:
-        let_go(response)
+        release(response)
         raise
     return response
 
@@ -157,8 +157,8 @@ async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None
     failpoints.hit("after_connect")
 
 
-def let_go(response: aiohttp.ClientResponse) -> None:
-    """Done with it: the connection is reused only if the body was read to its end."""
+def release(response: aiohttp.ClientResponse) -> None:
+    """Release a response: its connection is reused only if the body was read to its end."""
     if response.content.at_eof():
         response.release()
     else:
@@ -166,7 +166,7 @@ def let_go(response: aiohttp.ClientResponse) -> None:
 
 
 def in_band(candidate: Candidate, body: Any) -> Failed:
-    """The failure that an error inside an answer of status 200 stands for."""
+    """The failure for an error inside an answer of status 200."""
     error = _safe(candidate, error_within(body))
     status = next(
         filter(None, map(_status, (error.get("code"), error.get("status")))), 0
@@ -182,14 +182,14 @@ def in_band(candidate: Candidate, body: Any) -> Failed:
 
 
 def _status(code: Any) -> int:
-    """The HTTP status that a code within an error stands for; 0: none."""
+    """The HTTP status for a code within an error; 0: none."""
     if isinstance(code, int) and code in _GRPC:
         return _GRPC[code]
     return int(code) if _STATUS.fullmatch(str(code)[:4]) else 0
 
 
 async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:
-    """The failure that a status other than 200 stands for."""
+    """The failure for a status other than 200."""
     status = response.status
     error = _safe(candidate, read_error(await _error_bytes(response)))
     verdict = candidate.provider.kind.classify(status, error)
@@ -207,7 +207,7 @@ def _safe(candidate: Candidate, error: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of a refusal's body, as far as it comes; compressed, it is of no use."""
+    """The beginning of a refusal's body, as far as it comes; b"" if it is compressed."""
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(ERROR_WITHIN_S):
@@ -221,7 +221,7 @@ async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
 
 
 def is_plain(response: aiohttp.ClientResponse) -> bool:
-    """Is the body sent as it is, not compressed?"""
+    """Whether the body is not compressed."""
     coding = response.headers.get("Content-Encoding", "")
     return coding.strip().lower() in ("", "identity")
 
@@ -260,7 +260,7 @@ def retry_after(value: str | None) -> float:
 
 
 def _until(date: str) -> float:
-    """Seconds until an HTTP date; -1 for what is none, or is out of all bounds."""
+    """Seconds until an HTTP date; -1 for a bad one."""
     try:
         when = parsedate_to_datetime(date)
         if when.tzinfo is None:

@@ -1,4 +1,4 @@
-"""Tells the breakers how calls to providers ended."""
+"""Reports to the breakers how calls to providers ended."""
 
 import asyncio
 
@@ -15,53 +15,57 @@ EVENTS = {
     Verdict.AUTH: Event.AUTH,
     Verdict.BILLING: Event.BILLING,
     Verdict.THROTTLED: Event.THROTTLED,
-    # The request was at fault, or what we can read: it tells nothing of the provider.
+    # The request was at fault, or our reader: this says nothing about the provider.
     Verdict.CLIENT: Event.RELEASED,
     Verdict.UNUSABLE: Event.RELEASED,
 }
 
 
 class BreakerReports:
-    """One caller's answers never close a healthy provider: what says that our key or
-    account is bad is checked first, off the answer's path."""
+    """Reports outcomes. An error that says our key or account is bad is checked first, in
+    the background, so that one caller cannot open the breaker of a healthy provider."""
 
     def __init__(self, board: Board, probe: KeyProbe) -> None:
         self._board = board
         self._probe = probe
         self.checks: set[asyncio.Task[None]] = set()
 
-    def succeeded(self, candidate: Candidate, leave: Pass) -> None:
-        """The call was good."""
+    def report_success(self, candidate: Candidate, permit: Pass) -> None:
+        """Report a success."""
         if not candidate.forced:
-            self._board.ok(name_of(candidate), leave)
+            self._board.ok(name_of(candidate), permit)
 
-    async def ended(self, candidate: Candidate, leave: Pass, *, filtered: bool) -> None:
-        """An answer was complete; one that a content filter cut is not counted."""
+    async def report_answer(
+        self, candidate: Candidate, permit: Pass, *, filtered: bool
+    ) -> None:
+        """Report a whole answer; one that a content filter cut is not counted."""
         if filtered:
-            await self.told(candidate, leave, Event.RELEASED)
+            await self.report(candidate, permit, Event.RELEASED)
         else:
-            self.succeeded(candidate, leave)
+            self.report_success(candidate, permit)
 
-    async def failed(self, candidate: Candidate, leave: Pass, failure: Failed) -> None:
-        """The call brought no answer, or broke one off."""
+    async def report_failure(
+        self, candidate: Candidate, permit: Pass, failure: Failed
+    ) -> None:
+        """Report a call that failed or broke off."""
         event = EVENTS[failure.verdict]
         doubtful = event is Event.AUTH or (
             event is Event.BILLING and not _is_certain(failure)
         )
         if not doubtful:
-            await self.told(candidate, leave, event, failure.retry_after_s)
+            await self.report(candidate, permit, event, failure.retry_after_s)
         elif not candidate.forced:
-            check = asyncio.create_task(self._check(candidate, leave, failure))
+            check = asyncio.create_task(self._check(candidate, permit, failure))
             self.checks.add(check)
             check.add_done_callback(self.checks.discard)
 
-    async def told(
-        self, candidate: Candidate, leave: Pass, event: Event, wait_s: float = 0.0
+    async def report(
+        self, candidate: Candidate, permit: Pass, event: Event, wait_s: float = 0.0
     ) -> None:
-        """Tell the breaker an event; nothing, where that is no outcome."""
-        told = event is not Event.RELEASED or leave.probe
-        if told and not candidate.forced:
-            await self._board.tell(name_of(candidate), leave, event, wait_s)
+        """Report an event to the breaker, if it is an outcome."""
+        counts = event is not Event.RELEASED or permit.probe
+        if counts and not candidate.forced:
+            await self._board.tell(name_of(candidate), permit, event, wait_s)
 
     async def close(self) -> None:
         """End the checks under way."""
@@ -69,15 +73,15 @@ class BreakerReports:
         if self.checks:
             await asyncio.wait(self.checks, timeout=1)
 
-    async def _check(self, candidate: Candidate, leave: Pass, failure: Failed) -> None:
-        """Is it our key? The probe decides; where it can't, the provider's own words do."""
+    async def _check(self, candidate: Candidate, permit: Pass, failure: Failed) -> None:
+        """Check whether our key is bad, by a probe, or else by the provider's message."""
         event = Event.RELEASED
         try:
             refused = await self._probe.is_refused(candidate.provider)
             if refused or (refused is None and _is_certain(failure)):
                 event = EVENTS[failure.verdict]
         finally:
-            await self.told(candidate, leave, event)
+            await self.report(candidate, permit, event)
 
 
 def _is_certain(failure: Failed) -> bool:

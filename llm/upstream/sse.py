@@ -6,10 +6,10 @@ mark may stand at the start.
 
 from collections.abc import Iterator
 
-# One event may not be larger: a provider that never ends a line must not fill memory.
+# Largest event: a provider that never ends a line must not fill memory.
 MOST_EVENT_BYTES = 1_048_576
 _MARK = b"\xef\xbb\xbf"
-# As numbers: bytes are looked for a number in a fifth of the time.
+# As numbers: `in` on bytes is five times as fast with a number.
 _LF, _CR = b"\n\r"
 
 
@@ -18,7 +18,7 @@ class TooLarge(Exception):
 
 
 class Splitter:
-    """Bytes in, whole events out: (the event with its blank line, its data).
+    """Splits bytes into events: (the event with its blank line, its data).
 
     Comments, ids and retry times are left out, and so are events without data: some
     clients take a block without data for an empty event.
@@ -26,7 +26,7 @@ class Splitter:
 
     def __init__(self) -> None:
         self._rest = b""
-        # The start of the stream, as long as it may still become a byte order mark.
+        # The start of the stream, while it may still be a byte order mark.
         self._start: bytes | None = b""
         # Whether the last byte was a CR: an LF that follows belongs to it.
         self._after_cr = False

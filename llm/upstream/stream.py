@@ -16,7 +16,7 @@ from llm.upstream.sse import MOST_EVENT_BYTES, Splitter, TooLarge
 
 BURST_S = 0.002
 LINGER_S = 0.001
-# What comes before the first content waits for it: no answer needs as much.
+# Most bytes held before the first content: no answer needs as much.
 MOST_HELD_BYTES = 2 * MOST_EVENT_BYTES
 # A small event takes more memory than its bytes.
 _EVENT_OVERHEAD = 64
@@ -28,9 +28,9 @@ class UpstreamStream:
 
     candidate: Candidate
     reader: StreamReader
-    leave: Pass
+    permit: Pass
     response: aiohttp.ClientResponse
-    # What came before the first content: sent only once that is there.
+    # The events before the first content: sent only with it.
     first: list[Piece] = field(default_factory=list)
     # The first content, with what came in the same burst.
     backlog: list[Piece] = field(default_factory=list)
@@ -38,7 +38,7 @@ class UpstreamStream:
     _read_at: float = 0.0
     _broken: Failed | None = None
     # Whether the event that ends the stream was read: nothing behind it counts.
-    _over: bool = False
+    _ended: bool = False
 
     async def begin(self) -> None:
         """Read up to the first content. Raises Failed."""
@@ -64,7 +64,7 @@ class UpstreamStream:
         raise self._no_stream()
 
     def _no_stream(self) -> Failed:
-        """The failure that a stream without any content is; it may be an error as JSON."""
+        """The failure for a stream without content; it may be an error as JSON."""
         rest = self._splitter.rest.strip()
         early = Failed(Verdict.FAILURE, "The provider's stream ended early.", 200)
         try:
@@ -81,7 +81,7 @@ class UpstreamStream:
         """The events of the next burst; None at the end. Raises Failed."""
         if self._broken is not None:
             raise self._broken
-        if self._over:
+        if self._ended:
             return None
         try:
             data = await self._burst()
@@ -101,26 +101,26 @@ class UpstreamStream:
                 piece = self.reader.read(raw, payload)
                 pieces.append(piece)
                 if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
-                    self._over = True
+                    self._ended = True
                     break
         except (Malformed, TooLarge) as error:
             broken = _malformed(getattr(error, "verdict", Verdict.UNUSABLE))
             if not pieces:
                 raise broken from error
-            # What came before it was counted: it must not be lost.
+            # The events before it were counted: they must not be lost.
             self._broken = broken
         return pieces
 
     def stop(self, failure: Failed) -> None:
-        """Whoever waits for `more` gets this instead, as does whoever asks again."""
+        """Make `more` raise this failure, now and from now on."""
         self.response.content.set_exception(failure)
 
     def close(self) -> None:
-        """Let the connection go; a second time does nothing."""
-        http.let_go(self.response)
+        """Release the connection; a second time does nothing."""
+        http.release(self.response)
 
     async def _burst(self) -> bytes:
-        """The body as it comes; but what comes in a burst is passed on together.
+        """Read the body as it comes; parts of one burst are returned together.
 
         A model's tokens are tens of milliseconds apart and are never held back. Only
         where less than BURST_S has passed since the last read, the next millisecond is

@@ -1,4 +1,4 @@
-"""How a stream fails after its first content, and what its client is told then."""
+"""Errors of a stream that fails after its first content."""
 
 import uuid
 from typing import Any
@@ -9,11 +9,11 @@ from llm.upstream.client_errors import words
 from llm.upstream.http import Failed
 from llm.upstream.stream import UpstreamStream
 
-# Of what the provider says of its failure so many characters are passed on.
+# So much of the provider's own message is passed on, in characters.
 MOST_WORDS = 500
 _STOPPED = {
-    "server_shutdown": "This server is going down; please ask again.",
-    "journal_unavailable": "The gateway cannot keep its journal now; ask again shortly.",
+    "server_shutdown": "This server is shutting down; please try again.",
+    "journal_unavailable": "The gateway cannot write its journal now; try again shortly.",
     "stream_interrupted": "The stream took longer than it may; the answer is incomplete.",
 }
 _BROKE_OFF = "The provider's stream broke off; the answer is incomplete."
@@ -24,7 +24,7 @@ def broken_off() -> Failed:
 
 
 def stop_failure() -> Failed:
-    return Failed(Verdict.CLIENT, "The server is going down.")
+    return Failed(Verdict.CLIENT, "The server is shutting down.")
 
 
 def stall_failure() -> Failed:
@@ -32,21 +32,23 @@ def stall_failure() -> Failed:
 
 
 def describe(
-    request_id: uuid.UUID, stopping: str, failure: Failed
+    request_id: uuid.UUID, stop_code: str, failure: Failed
 ) -> dict[str, str | None]:
-    """The in-band error. `stopping` is the code where we end the stream ourselves."""
-    message = _STOPPED.get(stopping, _BROKE_OFF)
-    said = "" if stopping else words(failure.error or {}, MOST_WORDS)
+    """The in-band error. `stop_code` is set if we end the stream ourselves."""
+    message = _STOPPED.get(stop_code, _BROKE_OFF)
+    message_of_provider = "" if stop_code else words(failure.error or {}, MOST_WORDS)
     return {
-        "message": f"{message} The provider says: {said}" if said else message,
+        "message": f"{message} The provider says: {message_of_provider}"
+        if message_of_provider
+        else message,
         "type": "upstream_error",
         "param": None,
-        "code": stopping or "stream_interrupted",
+        "code": stop_code or "stream_interrupted",
         "request_id": str(request_id),
     }
 
 
-def event(flow: UpstreamStream, error: dict[str, Any]) -> bytes:
-    """The error as an event; a provider's own, that is passed on, may quote our key."""
-    out = flow.reader.failed(error).decode("utf-8", "replace")
-    return without_key(out, flow.candidate.provider.api_key).encode()
+def event(upstream: UpstreamStream, error: dict[str, Any]) -> bytes:
+    """The error as an event, without our key: a provider's message may quote it."""
+    out = upstream.reader.failed(error).decode("utf-8", "replace")
+    return without_key(out, upstream.candidate.provider.api_key).encode()

@@ -83,7 +83,7 @@ class PaidView(HotView):
                 call = self.call(request)
             return await self.served(request, call)
         except GatewayError as error:
-            await runtime(request).standings.tell(call, error)
+            await runtime(request).quota_headers.add_to(call, error)
             raise
 
     def call(self, request: ASGIRequest) -> Call:
@@ -193,7 +193,7 @@ def call_of(
     *,
     user_id: str | None = None,
     user: str = "",
-    door: str = "",
+    channel: str = "",
 ) -> Call:
     """The call that `request` makes, by its headers. Raises InvalidRequest.
 
@@ -209,7 +209,7 @@ def call_of(
         on_behalf=on_behalf,
         named_in=named_in,
         user=user,
-        door=door,
+        channel=channel,
         trace_id=trace_id(request),
         size=len(request.body),
         directives=directives.parse(sent),

@@ -117,7 +117,7 @@ class Complete(PaidView):
             "chat",
             chat_body(given),
             user_id=given.get("userId"),
-            door="complete",
+            channel="complete",
         )
 
     async def served(self, request: ASGIRequest, call: Call) -> HttpResponseBase:

@@ -166,7 +166,7 @@ async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     """The flags as committed now or last known, and who asks. Raises GatewayError."""
     header = key_check.authorization(request.META)
     call = Call(request_id(request), "flags", {}, authorization=header)
-    snapshot, principal = await runtime(request).reader.open(call)
+    snapshot, principal = await runtime(request).free_reads.open(call)
     if Scope.FLAGS_EVALUATE.value not in principal.scopes:
         raise NotPermitted(
             f"This key lacks the scope '{Scope.FLAGS_EVALUATE.value}'.",

@@ -100,7 +100,7 @@ class FetchPrompt(HotView):
     async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
         asked = _asked(request.GET.dict())
         call = call_of(request, "prompts", {}, user=asked.get("user", ""))
-        snapshot, principal = await runtime(request).reader.open(call)
+        snapshot, principal = await runtime(request).free_reads.open(call)
         if SCOPE not in principal.scopes:
             raise NotPermitted(
                 f"This key lacks the scope '{SCOPE}'.", code="missing_scope"

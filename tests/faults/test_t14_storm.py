@@ -193,9 +193,9 @@ async def test_stream__settled_on_exceptions_only__is_seen_to_leak(
     """The twin with the guard off: what others did, `except Exception`."""
 
     async def careless(stream: LiveStream) -> None:
-        stream._flow.close()
+        stream._upstream.close()
 
-    monkeypatch.setattr(LiveStream, "_gone", careless)
+    monkeypatch.setattr(LiveStream, "_close", careless)
     it, world = gateway
     case.inject("CancelledError", await storm(it, world, asyncio.CancelledError, stream=True))  # fmt: skip
     await asyncio.sleep(0.2)

@@ -72,7 +72,7 @@ async def test_cache__nobody_looks_who_asks_the_same__is_seen_to_be_many_calls(
 ) -> None:
     """The twin with the guard off: the case above can fail."""
     offer = rig.provide("slow@50ms+drip@5ms:30")
-    with unguarded(stage, "flights") as rig.webs:
+    with unguarded(stage, "shared_calls") as rig.webs:
         async with Client() as client:
             seen = await crowd(rig, client, offer, rig.text())
         rig.case.inject("same request", CROWD)

@@ -22,7 +22,7 @@ from billing.ledger.types import Admit, Answer, Item  # isort: skip
 from llm.request import idempotency
 
 from llm.cache import entry, key  # isort: skip
-from llm.coalesce.flights import SharedCalls  # isort: skip
+from llm.coalesce.shared_calls import SharedCalls  # isort: skip
 from llm.live_stream import LiveStream  # isort: skip
 from tests.faults.leaks import LEAKS  # isort: skip
 from tests.races.rounds import Careless  # isort: skip
@@ -52,7 +52,7 @@ class _Hasty(Careless):
 
 async def _unsettled(stream: LiveStream) -> None:
     """The stream is closed, and what it used is forgotten."""
-    stream._flow.close()
+    stream._upstream.close()
 
 
 def _no_lock() -> None:
@@ -65,7 +65,7 @@ def _no_watch() -> None:
 
 
 def _no_settlement() -> None:
-    LiveStream._gone = _unsettled  # type: ignore[method-assign, assignment]
+    LiveStream._close = _unsettled  # type: ignore[method-assign, assignment]
 
 
 def _no_claim() -> None:
@@ -73,13 +73,13 @@ def _no_claim() -> None:
     idempotency.claim = lambda *asked: None
 
 
-def _no_flights() -> None:
-    """Nobody looks whether the same is under way or stored."""
+def _no_sharing() -> None:
+    """Nothing checks whether the same call is under way or stored."""
 
-    async def alone(flights: SharedCalls, place: object, wanted: object) -> object:
+    async def alone(calls: SharedCalls, place: object, wanted: object) -> object:
         return None, None, False
 
-    SharedCalls.look = alone  # type: ignore[method-assign, assignment]
+    SharedCalls.find_or_lead = alone  # type: ignore[method-assign, assignment]
 
 
 def _no_mac() -> None:
@@ -119,7 +119,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "watch": _no_watch,
     "settlement": _no_settlement,
     "claim": _no_claim,
-    "flights": _no_flights,
+    "shared_calls": _no_sharing,
     "mac": _no_mac,
     "tenant": _no_tenant,
     "leaks": _leaks,

@@ -42,7 +42,7 @@ class Party:
 
     async def followed(self, gateway: Runtime, count: int) -> None:
         """Return once `count` requests of this gateway wait for another's answer."""
-        while sum(one.followers for one in flights(gateway)) < count:
+        while sum(one.followers for one in shared_calls(gateway)) < count:
             await asyncio.sleep(0.002)
 
     async def told(self, count: int = 1) -> None:
@@ -51,14 +51,14 @@ class Party:
         await self.followed(self.right, 1)
 
 
-def flights(gateway: Runtime) -> list[Any]:
-    own: Any = gateway.flights
-    return [one.flight for one in (*own._led.values(), *own._followed.values())]
+def shared_calls(gateway: Runtime) -> list[Any]:
+    own: Any = gateway.shared_calls
+    return [one.call for one in (*own._led.values(), *own._followed.values())]
 
 
 async def leading(gateway: Runtime) -> None:
     """Return once Redis says that this gateway leads the one call under way."""
-    own, leader = gateway.flights, b""
+    own, leader = gateway.shared_calls, b""
     while leader != own._bus.me.encode():
         for key in list(own._led):
             leader = await gateway.store.command("GET", own._lead_name(key)) or b""

@@ -1,4 +1,4 @@
-"""Identical requests in flight: the one that asks the provider for all of them."""
+"""Identical requests in shared_call: the one that asks the provider for all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -123,8 +123,8 @@ async def test_leader__its_client_and_then_its_followers_leave__ends_the_call(
     bills = rows(indoors, leader.answer, *(one.answer for one in others))
     assert [row.status for row in bills] == ["client_gone"] * 3
     assert [row.cost_usd > 0 for row in bills] == [True, False, False]
-    assert party.left.flights._led == {}
-    assert party.right.flights._followed == {}
+    assert party.left.shared_calls._led == {}
+    assert party.right.shared_calls._followed == {}
 
 
 async def test_leader__its_client_leaves_and_nobody_follows__ends_the_call(
@@ -140,7 +140,7 @@ async def test_leader__its_client_leaves_and_nobody_follows__ends_the_call(
     await led
     await pour.left()
     assert rows(indoors, leader.answer)[0].status == "client_gone"
-    assert party.left.flights._led == {}
+    assert party.left.shared_calls._led == {}
 
 
 async def test_leader__its_client_leaves_before_the_first_token__others_start_anew(
@@ -206,7 +206,7 @@ async def test_leader__refused_by_quota__others_start_anew(
         follower = party.ask(party.left)
         far = party.ask(party.right)
         # The leader is being decided on, and both others have found it.
-        while not (party.left.ledger.depth and party.right.flights._followed):
+        while not (party.left.ledger.depth and party.right.shared_calls._followed):
             await asyncio.sleep(0.002)
     assert (await leader).error["code"] == "insufficient_quota"
     pour = await party.faucet.call()

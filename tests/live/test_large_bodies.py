@@ -119,7 +119,7 @@ async def test_bytes_in_flight__whatever_becomes_of_them__are_given_back(
 ) -> None:
     broken = indoors.serve("status-500")
     for _ in range(3):
-        left = tight.room._bytes_left
+        left = tight.load_limit._bytes_left
         for body, key in (
             (pieces(large(broken.model)), indoors.key),
             ([b" " * MIB] * 21, indoors.key),  # too large
@@ -128,7 +128,7 @@ async def test_bytes_in_flight__whatever_becomes_of_them__are_given_back(
         ):
             answer = await Exchange(tight, CHAT, body, key=key).run()
             assert answer.status in (400, 401, 413, 502)
-        assert tight.room._bytes_left == left == 20 * MIB
+        assert tight.load_limit._bytes_left == left == 20 * MIB
 
 
 @pytest.mark.parametrize("key", ["", "vc-unknown", "rubbish"])

@@ -65,7 +65,7 @@ async def _answer(gateway: Runtime, asked: dict[str, str]) -> dict[str, Any]:
     body = {"model": asked["model"], "messages": messages}
     call = Call(number, "chat", body, authorization=asked["authorization"])
     relay = _NoProvider()
-    gateway.pipeline._relay = relay  # type: ignore[assignment]
+    gateway.pipeline._failover = relay  # type: ignore[assignment]
     try:
         await gateway.pipeline.run(call)
     except GatewayError as error:

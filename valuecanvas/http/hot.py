@@ -50,7 +50,7 @@ class ClientWatch:
         self._task: asyncio.Task[None] | None = None
         self.gone = False
         # Awaited when the client has gone: as long as others want the answer.
-        self.unwanted: Callable[[], Awaitable[None]] | None = None
+        self.wait_until_unwanted: Callable[[], Awaitable[None]] | None = None
 
     def start(self) -> None:
         """Only once the body was read; a second call does nothing."""
@@ -61,7 +61,7 @@ class ClientWatch:
         if self._task is not None:
             self._task.cancel()
         # Else the request would hold itself, and be left to the garbage collector.
-        self._task = self.unwanted = None
+        self._task = self.wait_until_unwanted = None
 
     def end(self) -> None:
         """Cancel the request's task now."""
@@ -71,8 +71,8 @@ class ClientWatch:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if self.unwanted is not None:
-            await self.unwanted()
+        if self.wait_until_unwanted is not None:
+            await self.wait_until_unwanted()
         self.end()
 
 
@@ -114,8 +114,8 @@ async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpRespon
         body = await hot_body.read_body(scope, receive, seat)
         # Not before: whoever sends slowly would keep others out.
         if not scope["path"].startswith(PROBES):
-            seat.take(scope["valuecanvas.runtime"].room)
-            scope["valuecanvas.runtime"].strangers.refuse(scope)
+            seat.take(scope["valuecanvas.runtime"].load_limit)
+            scope["valuecanvas.runtime"].auth_throttle.refuse(scope)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
         match = _resolved(request.path_info)
@@ -137,7 +137,7 @@ async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpRespon
         crash.__cause__ = error
         response = error_response(crash, request_id)
     if response.status_code == 401:
-        await scope["valuecanvas.runtime"].strangers.note(scope)
+        await scope["valuecanvas.runtime"].auth_throttle.note(scope)
     response["x-request-id"] = str(request_id)
     allow_origin(scope, response)
     return response
@@ -199,7 +199,7 @@ async def _send_stream(
 ) -> None:
     """Relay the parts; a client that leaves ends the stream at once."""
     parts, last = response.parts, b""
-    watch.unwanted = parts.unwanted
+    watch.wait_until_unwanted = parts.wait_until_unwanted
     watch.start()
     try:
         patience.deadline = parts.deadline

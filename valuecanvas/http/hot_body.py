@@ -59,7 +59,7 @@ async def _parts(
         if size > settings.LLM_MAX_BODY_BYTES:
             raise _too_large(settings.LLM_MAX_BODY_BYTES)
         if size > FREE_BYTES:
-            seat.count(scope["valuecanvas.runtime"].room, size)
+            seat.count(scope["valuecanvas.runtime"].load_limit, size)
         if timed == PART_BYTES < size:
             await _known(scope)
         while timed < size:

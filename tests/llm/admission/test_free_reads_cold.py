@@ -50,9 +50,9 @@ async def saved() -> str:
         _, key = await warm.db.run(
             lambda: make_api_key(scopes=["llm", "flags:evaluate"])
         )
-        found, _ = await warm.reader.open(call(key))
+        found, _ = await warm.free_reads.open(call(key))
         assert isinstance(found, Snapshot)
-        await warm.keeper.look()
+        await warm.disk_writer.save()
     return key
 
 
@@ -65,7 +65,7 @@ async def test_open__database_away_since_the_start__is_the_last_known_until_it_i
         cold = await runtime.start()
         for healthy in (True, False):
             assert cold.ledger.healthy is healthy
-            found, who = await cold.reader.open(call(key))
+            found, who = await cold.free_reads.open(call(key))
             assert isinstance(found, LastKnown)
             assert "a-flag" in found.flags.flags
             assert who.key in key
@@ -76,7 +76,7 @@ async def test_open__database_away_since_the_start__is_the_last_known_until_it_i
     await cold.db.run(connections.close_all)
     await cold.db.run(connections.__delitem__, "default")
     async with asyncio.timeout(60):
-        while isinstance((await cold.reader.open(call(key)))[0], LastKnown):
+        while isinstance((await cold.free_reads.open(call(key)))[0], LastKnown):
             await asyncio.sleep(0.01)
     assert cold.config.loaded
     assert cold.ledger.healthy
@@ -90,4 +90,4 @@ async def test_open__nothing_on_disk__is_refused(
         away.setitem(connections.databases["default"], "PORT", free_port())
         async with started() as cold:
             with pytest.raises(Unavailable):
-                await cold.reader.open(call("any"))
+                await cold.free_reads.open(call("any"))

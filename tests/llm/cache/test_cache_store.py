@@ -17,7 +17,7 @@ from llm.cache.assembly import Assembly
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, OFF, Directives
 from llm.types import NOTHING, CachePlace, Call, Selection
-from tests.llm.flight_crew import make_entry, make_place
+from tests.llm.sharing_processes import make_entry, make_place
 from valuecanvas.core.storage.store import Store
 
 PLANTED = 100

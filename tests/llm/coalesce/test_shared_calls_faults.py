@@ -16,7 +16,7 @@ from pytest_django import Settings
 from llm.cache import entry as entries
 from llm.coalesce import bus
 from llm.shared_call import SharedCallState
-from tests.llm.flight_crew import (
+from tests.llm.sharing_processes import (
     Process,
     make_entry,
     make_place,
@@ -42,13 +42,13 @@ async def pair(prefix: str) -> AsyncIterator[tuple[Process, Process]]:
 
 async def test_look__redis_away__shares_within_the_process(prefix: str) -> None:
     process, place, entry = Process(NOWHERE, prefix), make_place(), make_entry()
-    process.flights.start()
+    process.shared_calls.start()
     looks = await asyncio.gather(*(process.look(place) for _ in range(10)))
     assert [look[2] for look in looks] == [True] + [False] * 9
     led = looks[0][1]
     assert led is not None
     led.add([b"data: 1\n\n"])
-    process.flights.landed(led, entry)
+    process.shared_calls.complete(led, entry)
     assert [look[1].entry for look in looks if look[1]] == [entry] * 10
     # What is stored nowhere is led again.
     await process.lead(place)
@@ -58,11 +58,11 @@ async def test_look__redis_away__shares_within_the_process(prefix: str) -> None:
 async def test_beat__redis_away__goes_on(prefix: str, settings: Settings) -> None:
     settings.COALESCE_LEASE_S = 0.06
     process, place = Process(NOWHERE, prefix), make_place()
-    process.flights.start()
+    process.shared_calls.start()
     await process.lead(place)
     await asyncio.sleep(0.1)
-    assert process.flights._task is not None
-    assert not process.flights._task.done()
+    assert process.shared_calls._task is not None
+    assert not process.shared_calls._task.done()
     await process.stop()
 
 
@@ -92,7 +92,7 @@ async def test_stop__never_started__does_nothing(prefix: str) -> None:
 async def test_stop__redis_hangs__does_not_wait_long(
     own_valkey: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("llm.coalesce.flights.STOP_S", "llm.coalesce.bus.STOP_S"):
+    for name in ("llm.coalesce.shared_calls.STOP_S", "llm.coalesce.bus.STOP_S"):
         monkeypatch.setattr(name, 0.05)
     process = Process(own_valkey.url, prefix, timeout_s=0.2)
     await process.start()
@@ -111,13 +111,13 @@ async def test_lead__redis_dies_meanwhile__ends_all_the_same(
     process, place = Process(own_valkey.url, prefix, timeout_s=0.2), make_place()
     await process.start()
     led = await process.lead(place)
-    process.flights._led[place.key].processes["1-other"] = 0
+    process.shared_calls._led[place.key].processes["1-other"] = 0
     valkey.stop(own_valkey)
     led.add([b"data: 1\n\n"])
-    process.flights.landed(led, make_entry())
-    assert led.state is SharedCallState.LANDED
+    process.shared_calls.complete(led, make_entry())
+    assert led.state is SharedCallState.COMPLETE
     await process.stop()
-    assert not process.flights._giving_up
+    assert not process.shared_calls._giving_up
 
 
 async def test_landed__redis_does_not_take_it__is_told_again(
@@ -139,8 +139,8 @@ async def test_landed__redis_does_not_take_it__is_told_again(
         return await command(*args)
 
     monkeypatch.setattr(pair[0].store, "command", moody)
-    pair[0].flights.landed(led, entry)
-    assert await followed.ended() is SharedCallState.LANDED
+    pair[0].shared_calls.complete(led, entry)
+    assert await followed.wait_for_end() is SharedCallState.COMPLETE
     assert (followed.entry, len(tries)) == (entry, 3)
 
 
@@ -176,7 +176,7 @@ async def test_heard__forged_on_the_channel__is_ignored(
     led.add([b"data: 2\n\n"])
     assert await until(followed, 2) == [b"data: 1\n\n", b"data: 2\n\n"]
     assert led.followers == 1
-    assert followed.state is SharedCallState.FLYING
+    assert followed.state is SharedCallState.RUNNING
 
 
 @pytest.mark.parametrize("number", [0, 2, -1, None, "1"])
@@ -188,11 +188,11 @@ async def test_news__out_of_order__is_lost(
     followed = await pair[1].follow(place)
     led.add([b"data: 1\n\n"])
     await until(followed, 1)
-    expected = pair[1].flights._followed[place.key].expected
+    expected = pair[1].shared_calls._followed[place.key].expected
     if number == 2:
         number = expected + 1
     await pair[0].say(pair[1].name, {"t": "news", "k": place.key, "n": number})
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     assert followed.events == [b"data: 1\n\n"]
     # What comes late finds nobody.
     led.add([b"data: 2\n\n"])
@@ -211,12 +211,12 @@ async def test_news__landed_with_a_foreign_answer__is_lost(
     message = {
         "t": "news",
         "k": place.key,
-        "n": pair[1].flights._followed[place.key].expected,
+        "n": pair[1].shared_calls._followed[place.key].expected,
         "s": "landed",
         "v": b64encode(value).decode(),
     }
     await pair[0].say(pair[1].name, message)
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     assert followed.entry is None
 
 
@@ -228,9 +228,9 @@ async def test_news__failed_without_a_word__is_still_an_error(
     followed = await pair[1].follow(place)
     led.add([b"data: 1\n\n"])
     await until(followed, 1)
-    number = pair[1].flights._followed[place.key].expected
+    number = pair[1].shared_calls._followed[place.key].expected
     message = {"t": "news", "k": place.key, "n": number, "s": "failed"}
     await pair[0].say(pair[1].name, message)
-    assert await followed.ended() is SharedCallState.FAILED
+    assert await followed.wait_for_end() is SharedCallState.FAILED
     assert followed.error is not None
     assert followed.error.status == 502

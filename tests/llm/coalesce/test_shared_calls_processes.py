@@ -9,7 +9,7 @@ from pytest_django import Settings
 from llm.cache.directives import Directives
 from llm.coalesce import watch
 from llm.shared_call import SharedCallState
-from tests.llm.flight_crew import (
+from tests.llm.sharing_processes import (
     Process,
     gone,
     heard,
@@ -48,7 +48,7 @@ async def test_look__twice_in_one_process__the_first_leads(start: Start) -> None
     process, place = await start(), make_place()
     looks = await asyncio.gather(*(process.look(place) for _ in range(20)))
     assert [leading for _, _, leading in looks] == [True] + [False] * 19
-    assert len({id(flight) for _, flight, _ in looks}) == 1
+    assert len({id(shared_call) for _, shared_call, _ in looks}) == 1
     assert await process.leader(place) == process.name
 
 
@@ -78,7 +78,7 @@ async def test_look__answer_is_stored__gives_it_and_leads_nothing(
     assert looks[0] == (entry, None, False)
     # The second came while the first was asking.
     assert looks[1][1] is not None
-    assert (looks[1][1].state, looks[1][1].entry) == (SharedCallState.LANDED, entry)
+    assert (looks[1][1].state, looks[1][1].entry) == (SharedCallState.COMPLETE, entry)
     assert await process.look(place) == (entry, None, False)
 
 
@@ -88,9 +88,9 @@ async def test_look__stored_answer_is_of_no_use__leads_and_replaces_it(
     process, place = await start(), make_place()
     process.cache.put(place, Directives(), make_entry(at=5.0))
     young = Directives(max_age_s=60)
-    found, flight, leading = await process.look(place, young)
+    found, shared_call, leading = await process.look(place, young)
     assert (found, leading) == (None, True)
-    assert flight is not None
+    assert shared_call is not None
 
 
 async def test_follow__events_and_the_end__come_as_the_leader_has_them(
@@ -103,8 +103,8 @@ async def test_follow__events_and_the_end__come_as_the_leader_has_them(
     assert await until(followed, 2) == [b"data: 1\n\n", ": \ufffd\n\n".encode()]
     led.add([b"data: 2\n\n"])
     assert (await until(followed, 3))[2] == b"data: 2\n\n"
-    pair[0].flights.landed(led, entry)
-    assert await followed.ended() is SharedCallState.LANDED
+    pair[0].shared_calls.complete(led, entry)
+    assert await followed.wait_for_end() is SharedCallState.COMPLETE
     assert followed.entry == entry
     assert led.followers == 1
     await gone(pair[0], place)
@@ -121,8 +121,8 @@ async def test_follow__leader_fails__tells_its_error_and_headers(
     followed = await pair[1].follow(place)
     await until(followed, 1)
     error = Unavailable("No.", code="providers_throttled", headers={"Retry-After": "7"})
-    pair[0].flights.failed(led, error)
-    assert await followed.ended() is SharedCallState.FAILED
+    pair[0].shared_calls.fail(led, error)
+    assert await followed.wait_for_end() is SharedCallState.FAILED
     assert followed.error is not None
     assert followed.error.body() == error.body()
     assert (followed.error.status, followed.error.headers) == (503, error.headers)
@@ -136,7 +136,7 @@ async def test_follow__leader_fails__tells_its_error_and_headers(
 async def test_failed__in_the_leaders_own_process__is_a_copy(start: Start) -> None:
     process, place = await start(), make_place()
     led, error = await process.lead(place), UpstreamError("No.")
-    process.flights.failed(led, error)
+    process.shared_calls.fail(led, error)
     error.headers["x-only"] = "the leader's"
     assert led.error is not None
     assert led.error.headers == {}
@@ -148,8 +148,8 @@ async def test_follow__leader_gives_up__starts_anew(
     place = make_place()
     led = await pair[0].lead(place)
     followed = await pair[1].follow(place)
-    pair[0].flights.failed(led, None)
-    assert await followed.ended() is SharedCallState.LOST
+    pair[0].shared_calls.fail(led, None)
+    assert await followed.wait_for_end() is SharedCallState.LOST
     await gone(pair[1], place)
     await pair[1].lead(place)
 
@@ -163,7 +163,7 @@ async def test_follow__leader_stops_in_good_order__is_told_at_once(
     await leader.lead(place)
     followed = await follower.follow(place)
     await leader.stop()
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     await gone(follower, place)
 
 
@@ -175,7 +175,7 @@ async def test_follow__what_ended_meanwhile__is_lost_and_its_lead_given_up(
     name = f"{pair[0].store.prefix}:lead:{{{place.key}}}"
     await pair[0].store.command("SET", name, pair[0].name)
     followed = await pair[1].follow(place)
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     await gone(pair[1], place)
     await pair[1].lead(place)
 
@@ -187,8 +187,8 @@ async def test_give_up__another_process_leads_by_now__is_left_to_it(
     led = await pair[0].lead(place)
     name = f"{pair[0].store.prefix}:lead:{{{place.key}}}"
     await pair[0].store.command("SET", name, pair[1].name)
-    pair[0].flights.landed(led, make_entry())
-    await pair[0].flights.stop()
+    pair[0].shared_calls.complete(led, make_entry())
+    await pair[0].shared_calls.stop()
     assert await pair[1].leader(place) == pair[1].name
 
 
@@ -197,10 +197,10 @@ async def test_failed__asked_again_at_once__the_new_lead_is_kept(
 ) -> None:
     place = make_place()
     led = await pair[0].lead(place)
-    pair[0].flights.failed(led, None)
+    pair[0].shared_calls.fail(led, None)
     # The old lead is not given up yet: Redis still names this process.
     await pair[0].lead(place)
-    while pair[0].flights._giving_up:
+    while pair[0].shared_calls._giving_up:
         await asyncio.sleep(0)
     await pair[1].follow(place)
 
@@ -218,7 +218,7 @@ async def test_follow__leader_was_killed__is_taken_over_long_before_the_lease(
     for one in followed:
         await until(one, 1)
     await dead.die()
-    assert [await one.ended() for one in followed] == [SharedCallState.LOST] * 2
+    assert [await one.wait_for_end() for one in followed] == [SharedCallState.LOST] * 2
     looks = [await one.look(place) for one in followers]
     assert [leading for _, _, leading in looks] == [True, False]
 
@@ -230,11 +230,11 @@ async def test_watch__this_process_is_not_heard_either__declares_nobody_dead(
     leader, place = await start(), make_place()
     await leader.lead(place)
     follower = Process(redis_url(), prefix)
-    follower.flights._watch.start()
+    follower.shared_calls._watch.start()
     followed = await follower.follow(place)
-    await leader.flights._bus.stop()
+    await leader.shared_calls._bus.stop()
     await asyncio.sleep(0.2)
-    assert followed.state is SharedCallState.FLYING
+    assert followed.state is SharedCallState.RUNNING
     await follower.stop()
 
 
@@ -247,7 +247,7 @@ async def test_follow__leader_was_killed__is_lost_after_the_lease(
     # It never started to listen or to beat: as after kill -9.
     await dead.lead(place)
     followed = await follower.follow(place)
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     await gone(follower, place)
     await follower.lead(place)
     await dead.store.close()
@@ -265,10 +265,10 @@ async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
     for _ in range(2):
         await renewed(leader, place)
         await heard(follower)
-    assert followed.state is SharedCallState.FLYING
+    assert followed.state is SharedCallState.RUNNING
     assert await leader.leader(place) == leader.name
-    leader.flights.landed(led, make_entry())
-    assert await followed.ended() is SharedCallState.LANDED
+    leader.shared_calls.complete(led, make_entry())
+    assert await followed.wait_for_end() is SharedCallState.COMPLETE
 
 
 async def test_follow__leader_was_deaf_when_asked__is_asked_again(
@@ -294,7 +294,7 @@ async def test_look__cancelled_while_others_wait__they_start_anew(
     await asyncio.sleep(0)
     followed = await process.follow(place)
     looking.cancel()
-    assert await followed.ended() is SharedCallState.LOST
+    assert await followed.wait_for_end() is SharedCallState.LOST
     await gone(process, place)
     await process.lead(place)
 
@@ -305,17 +305,17 @@ async def test_lose_followed__process_goes_down__nobody_waits(
     place = make_place()
     await pair[0].lead(place)
     followed = await pair[1].follow(place)
-    pair[1].flights.lose_followed()
+    pair[1].shared_calls.lose_followed()
     assert followed.state is SharedCallState.LOST
 
 
 async def test_add__after_the_end__changes_nothing(start: Start) -> None:
     process, place, entry = await start(), make_place(), make_entry()
     led = await process.lead(place)
-    process.flights.landed(led, entry)
+    process.shared_calls.complete(led, entry)
     led.add([b"late"])
     led.lose()
-    assert (led.events, led.state, led.entry) == ([], SharedCallState.LANDED, entry)
+    assert (led.events, led.state, led.entry) == ([], SharedCallState.COMPLETE, entry)
     assert [batch async for batch in led.follow()] == []
 
 
@@ -324,7 +324,7 @@ async def test_follow__wait_was_cancelled__others_are_woken_all_the_same(
 ) -> None:
     process, place = await start(), make_place()
     led = await process.lead(place)
-    waits = [asyncio.create_task(led.begun()) for _ in range(3)]
+    waits = [asyncio.create_task(led.wait_for_start()) for _ in range(3)]
     await asyncio.sleep(0)
     waits[1].cancel()
     led.add([b"1"])
@@ -343,10 +343,10 @@ async def test_leave__all_of_a_process__its_leader_hears_it_and_it_may_follow_ag
     followed.join()
     await until(followed, 1)
     followed.leave()
-    assert followed.state is SharedCallState.FLYING
+    assert followed.state is SharedCallState.RUNNING
     assert led.followers == 1
     followed.leave()
-    await led.unfollowed()
+    await led.wait_until_unfollowed()
     assert (led.followers, followed.state) == (0, SharedCallState.LOST)
     again = await pair[1].follow(place)
     assert again is not followed
@@ -376,9 +376,9 @@ async def test_passed_by__nobody_follows_what_was_found__its_leader_hears_it(
     followed = await pair[1].follow(place)
     await until(followed, 1)
     followed.join()
-    pair[1].flights.passed_by(followed)
-    assert followed.state is SharedCallState.FLYING
+    pair[1].shared_calls.decline(followed)
+    assert followed.state is SharedCallState.RUNNING
     followed.followers = 0
-    pair[1].flights.passed_by(followed)
-    await led.unfollowed()
+    pair[1].shared_calls.decline(followed)
+    await led.wait_until_unfollowed()
     assert (led.followers, followed.state) == (0, SharedCallState.LOST)

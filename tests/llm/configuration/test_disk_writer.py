@@ -42,14 +42,14 @@ def config(db_thread: DbThread) -> LiveConfig:
 
 
 @pytest.fixture
-def keeper(db_thread: DbThread, config: LiveConfig) -> DiskWriter:
+def writer(db_thread: DbThread, config: LiveConfig) -> DiskWriter:
     return DiskWriter(db_thread, config)
 
 
-async def make_reader(db_thread: DbThread, keeper: DiskWriter) -> tuple[ApiKey, str]:
+async def make_reader(db_thread: DbThread, writer: DiskWriter) -> tuple[ApiKey, str]:
     """A key that has read something, and its text."""
     row, text = await db_thread.run(make_api_key, scopes=READS)
-    keeper.note(await Callers(db_thread).by_bearer(f"Bearer {text}"))
+    writer.note(await Callers(db_thread).by_bearer(f"Bearer {text}"))
     return row, text
 
 
@@ -60,21 +60,21 @@ def written(name: str = disk_snapshot.GATEWAY) -> float:
 
 
 async def test_look__not_loaded_yet__writes_nothing(
-    keeper: DiskWriter, folder: Path
+    writer: DiskWriter, folder: Path
 ) -> None:
-    assert await keeper.look()
+    assert await writer.save()
     assert not folder.exists()
 
 
 async def test_look__first__writes_all_that_is_read_without_admission(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await db_thread.run(make_flag, "a-flag", percent=100)
     prompt = await db_thread.run(make_prompt, "Hello.", key="a-prompt", production=1)
-    row, text = await make_reader(db_thread, keeper)
+    row, text = await make_reader(db_thread, writer)
     now = await config.refresh()
 
-    assert await keeper.look()
+    assert await writer.save()
 
     found = last_known.load()
     assert found is not None
@@ -85,49 +85,49 @@ async def test_look__first__writes_all_that_is_read_without_admission(
 
 
 async def test_look__nothing_has_changed__writes_nothing(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
-    await make_reader(db_thread, keeper)
+    await make_reader(db_thread, writer)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
     before = written(), written(last_known.KEYS)
     assert 0 not in before
 
-    await keeper.look()
+    await writer.save()
 
     assert (written(), written(last_known.KEYS)) == before
 
 
 async def test_look__other_parts_have_changed__writes_only_the_keys(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
-    await make_reader(db_thread, keeper)
+    await make_reader(db_thread, writer)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
     before = written(), written(last_known.KEYS)
 
     await db_thread.run(make_tier)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
 
     assert written() == before[0]
     assert written(last_known.KEYS) > before[1]
 
 
 async def test_look__after_a_change__has_it(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     flag = await db_thread.run(make_flag)
     prompt = await db_thread.run(make_prompt, "1", "2", production=1)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
 
     await db_thread.run(lambda: flag_services.kill(flag, actor=ADA))
     await db_thread.run(
         lambda: services.move_label(prompt, "production", 2, expected=1, actor=ANN)
     )
     await config.refresh()
-    await keeper.look()
+    await writer.save()
 
     found = last_known.load()
     assert found is not None
@@ -136,90 +136,90 @@ async def test_look__after_a_change__has_it(
 
 
 async def test_look__idle_for_long__learns_what_has_changed(
-    keeper: DiskWriter,
+    writer: DiskWriter,
     config: LiveConfig,
     db_thread: DbThread,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await config.refresh()
-    await keeper.look()
+    await writer.save()
     flag = await db_thread.run(make_flag)
-    await keeper.look()
+    await writer.save()
     assert flag.name not in last_known.load().flags.flags
 
     monkeypatch.setattr(module, "SAVE_EVERY_S", 0)
-    await keeper.look()
+    await writer.save()
 
     assert flag.name in last_known.load().flags.flags
 
 
 async def test_keys__of_other_processes__stay_until_they_are_worth_nothing(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
-    theirs, _ = await make_reader(db_thread, keeper)
+    theirs, _ = await make_reader(db_thread, writer)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
 
     restarted = DiskWriter(db_thread, config)
     ours, _ = await make_reader(db_thread, restarted)
-    await restarted.look()
+    await restarted.save()
     assert last_known.saved_prefixes() == [ours.prefix, theirs.prefix]
 
     await db_thread.run(lambda: theirs.delete())
     await config.refresh()
-    await restarted.look()
+    await restarted.save()
     assert last_known.saved_prefixes() == [ours.prefix]
 
 
 async def test_keys__of_a_token__are_none(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     row, _ = await db_thread.run(make_api_key)
     user = await db_thread.run(lambda: row.customer.user_id)
-    keeper.note(await Callers(db_thread).by_user(user))
+    writer.note(await Callers(db_thread).by_user(user))
     await config.refresh()
-    await keeper.look()
+    await writer.save()
     assert written(last_known.KEYS) == 0
 
 
 async def test_look__disk_takes_nothing__is_told_and_tried_again(
-    keeper: DiskWriter, config: LiveConfig, folder: Path
+    writer: DiskWriter, config: LiveConfig, folder: Path
 ) -> None:
     folder.touch()
     await config.refresh()
-    assert not await keeper.look()
+    assert not await writer.save()
     folder.unlink()
-    assert await keeper.look()
+    assert await writer.save()
     assert written() > 0
 
 
 async def test_work__database_away_for_a_while__writes_once_it_is_back(
-    keeper: DiskWriter,
+    writer: DiskWriter,
     config: LiveConfig,
     db_thread: DbThread,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.01)
     monkeypatch.setattr(module, "AWAY_S", 0.01)
     await config.refresh()
     with monkeypatch.context() as away, capture_logs() as logs:
         away.setitem(connections.databases["default"], "PORT", free_port())
         await db_thread.run(forget_connection)
-        keeper.start()
+        writer.start()
         await until(lambda: len(logs) > 2)
         assert {one["event"] for one in logs} == {"keeper.not_saved"}
         assert written() == 0
     await db_thread.run(forget_connection)
     await until(lambda: written() > 0)
-    await keeper.stop()
+    await writer.stop()
 
 
 async def test_recall__something_saved__is_served_until_the_database_is_back(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
     await db_thread.run(make_flag, "a-flag")
     await config.refresh()
-    await keeper.look()
+    await writer.save()
 
     cold = LiveConfig(db_thread, lambda changes: None)
     await cold.recall()
@@ -247,11 +247,11 @@ async def test_recall__nothing_to_be_believed__is_none(
 
 
 async def test_recall__keys_not_understood__is_the_rest(
-    keeper: DiskWriter, config: LiveConfig, db_thread: DbThread
+    writer: DiskWriter, config: LiveConfig, db_thread: DbThread
 ) -> None:
-    _, text = await make_reader(db_thread, keeper)
+    _, text = await make_reader(db_thread, writer)
     await config.refresh()
-    await keeper.look()
+    await writer.save()
     disk_snapshot.save(7, {last_known.KEYS: {"a": {}}}, name=last_known.KEYS)
 
     cold = LiveConfig(db_thread, lambda changes: None)

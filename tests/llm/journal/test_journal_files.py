@@ -195,13 +195,13 @@ def test_record__disk_full__raises_and_heals_once_there_is_room(
     for _ in range(5):
         with pytest.raises(JournalFull) as raised:
             journal.record(late, 0, 2)
-        assert not journal.ready()
+        assert not journal.is_ready()
     assert (raised.value.status, raised.value.code) == (503, "journal_unavailable")
     assert raised.value.headers == {"Retry-After": "1"}
     assert open_files() == before
     assert len(files(tmp_path)) == 1
     full.room = 10_000
-    assert journal.ready()
+    assert journal.is_ready()
     journal.record(late, 0, 3)
     journal.close()
     (estate,) = estates(tmp_path)
@@ -230,12 +230,12 @@ def test_ready__just_after_a_failure__waits_before_it_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path)
-    assert journal.ready()
+    assert journal.is_ready()
     monkeypatch.setattr(os, "write", Disk(0))
     with pytest.raises(JournalFull):
         journal.record(uuid.uuid4(), 0, 0)
     monkeypatch.undo()
-    assert not journal.ready()
+    assert not journal.is_ready()
     journal.close()
 
 
@@ -251,8 +251,8 @@ def test_turn__no_new_file_to_be_had__the_old_one_keeps_all(
         for key in keys[:3]:
             journal.record(key, 0, 1)
         assert open_files() == before
-        assert not journal.ready()
-    assert journal.ready()
+        assert not journal.is_ready()
+    assert journal.is_ready()
     journal.record(keys[3], 0, 1)
     journal.close()
     (estate,) = estates(tmp_path)

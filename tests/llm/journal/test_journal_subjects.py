@@ -27,14 +27,14 @@ def left_by(folder: Path, *names: str) -> Journal:
     journal = Journal(folder)
     journal.record(uuid.uuid4(), 0, 0)
     for name in names:
-        journal.count(name)
+        journal.record_subject(name)
     return journal
 
 
 def test_count__of_each_kind__is_found_beside_the_requests(tmp_path: Path) -> None:
     journal, request = Journal(tmp_path), uuid.uuid4()
     for name in ALL:
-        journal.count(name)
+        journal.record_subject(name)
     journal.record(request, 126, 3)
     journal.close()
     with claim_dead_journals(tmp_path) as [estate]:
@@ -47,7 +47,7 @@ def test_count__again_and_again__is_written_once(tmp_path: Path) -> None:
     [file] = tmp_path.iterdir()
     size = file.stat().st_size
     for name in ALL:
-        journal.count(name)
+        journal.record_subject(name)
     assert file.stat().st_size == size
     journal.close()
 
@@ -74,9 +74,9 @@ def test_count__disk_full__raises_nothing_and_is_noted_once_there_is_room(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        journal.count(CUSTOMER)
-        journal.count(LONG_KEY)
-    assert journal.ready()
+        journal.record_subject(CUSTOMER)
+        journal.record_subject(LONG_KEY)
+    assert journal.is_ready()
     journal.close()
     assert subjects(tmp_path) == ALL
 

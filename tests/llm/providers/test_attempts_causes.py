@@ -15,7 +15,7 @@ HELD: Any = SimpleNamespace(
 )
 
 
-def journey(*failures: Failure) -> Attempts:
+def attempts(*failures: Failure) -> Attempts:
     return Attempts(HELD, failures=list(failures))
 
 
@@ -29,11 +29,11 @@ BROKEN = failed("b", Verdict.FAILURE, "The provider answered 500.", "Oh no.")
 
 
 def test_exhausted__every_route_throttled__is_429_with_the_shortest_wait() -> None:
-    tried = journey(SLOW)
-    tried.back_in(30_000)
+    tried = attempts(SLOW)
+    tried.note_retry(30_000)
     tried.reject("b", "throttled")
-    tried.back_in(6_001)
-    error = tried.exhausted()
+    tried.note_retry(6_001)
+    error = tried.final_error()
     assert (error.status, error.type) == (429, "rate_limit_error")
     assert error.code == "providers_throttled"
     assert error.headers["Retry-After"] == "7"
@@ -41,26 +41,26 @@ def test_exhausted__every_route_throttled__is_429_with_the_shortest_wait() -> No
 
 @pytest.mark.parametrize("wait", [0, 1, 999])
 def test_exhausted__a_route_is_back_at_once__is_a_second(wait: int) -> None:
-    tried = journey()
+    tried = attempts()
     tried.reject("a", "throttled")
-    tried.back_in(wait)
-    tried.back_in(9_000)
-    assert tried.exhausted().headers["Retry-After"] == "1"
+    tried.note_retry(wait)
+    tried.note_retry(9_000)
+    assert tried.final_error().headers["Retry-After"] == "1"
 
 
 def test_exhausted__throttled_and_open__is_503() -> None:
-    tried = journey()
+    tried = attempts()
     tried.reject("a", "throttled")
     tried.reject("b", "auth")
-    error = tried.exhausted()
+    error = tried.final_error()
     assert (error.status, error.code) == (503, "no_provider_available")
     assert "a: it asks us to slow down. b: its breaker is open (auth)." in error.message
 
 
 def test_exhausted__some_failed__says_of_each_route_why() -> None:
-    tried = journey(SLOW, BROKEN, BROKEN)
+    tried = attempts(SLOW, BROKEN, BROKEN)
     tried.skip("c", "its breaker is held open by an operator")
-    error = tried.exhausted()
+    error = tried.final_error()
     assert error.status == 502
     assert error.message == (
         "No provider of this model could answer. "
@@ -71,8 +71,8 @@ def test_exhausted__some_failed__says_of_each_route_why() -> None:
 
 
 def test_exhausted__last_one_timed_out__says_of_each_route_why() -> None:
-    tried = journey(BROKEN)
+    tried = attempts(BROKEN)
     tried.timed_out = True
-    error = tried.exhausted()
+    error = tried.final_error()
     assert error.status == 504
     assert error.message.endswith("in time. b: The provider answered 500. Oh no.")

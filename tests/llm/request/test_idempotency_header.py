@@ -53,18 +53,18 @@ def test_parse__anything_else__is_refused_by_name(header: str) -> None:
     assert raised.value.param == "Idempotency-Key"
 
 
-def call(key: str | None, endpoint: str, door: str, body: dict[str, Any]) -> Call:
-    return Call(uuid.UUID(int=9), endpoint, body, idempotency_key=key, door=door)
+def call(key: str | None, endpoint: str, channel: str, body: dict[str, Any]) -> Call:
+    return Call(uuid.UUID(int=9), endpoint, body, idempotency_key=key, channel=channel)
 
 
 def made(
     key: str = "k",
     who: Principal = ANN,
     endpoint: str = "chat",
-    door: str = "",
+    channel: str = "",
     **body: Any,
 ) -> Claim:
-    found = claim(call(key, endpoint, door, {**BODY, **body}), who)
+    found = claim(call(key, endpoint, channel, {**BODY, **body}), who)
     assert found is not None
     return found
 
@@ -83,7 +83,7 @@ def test_claim__same_body_in_another_order__is_the_same() -> None:
     [
         made(key="k2"),
         made(endpoint="embeddings"),
-        made(door="complete"),
+        made(channel="complete"),
         made(who=replace(ANN, customer_id=uuid.UUID(int=2))),
     ],
 )

@@ -12,7 +12,7 @@ from django.conf import settings
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
-from llm.coalesce.flights import SharedCalls
+from llm.coalesce.shared_calls import SharedCalls
 from llm.shared_call import SharedCall, SharedCallState
 from llm.types import CachePlace
 from valuecanvas.core.storage.store import Store
@@ -47,16 +47,16 @@ class Process:
     name: str = field(default_factory=lambda: f"1-{secrets.token_hex(4)}")
     store: Store = field(init=False)
     cache: Cache = field(init=False)
-    flights: SharedCalls = field(init=False)
+    shared_calls: SharedCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = Store(self.url, timeout_s=self.timeout_s, prefix=self.prefix)
         self.cache = Cache(self.store)
-        self.flights = SharedCalls(self.store, self.cache, self.url, self.name)
+        self.shared_calls = SharedCalls(self.store, self.cache, self.url, self.name)
 
     async def start(self) -> None:
         """Returns once it hears what others say."""
-        self.flights.start()
+        self.shared_calls.start()
         await self.hearing()
 
     async def hearing(self) -> None:
@@ -67,30 +67,30 @@ class Process:
                 await asyncio.sleep(0)
 
     async def stop(self) -> None:
-        await self.flights.stop()
+        await self.shared_calls.stop()
         await self.store.close()
 
     async def die(self) -> None:
         """End as by kill -9: nobody is told, and its connections are closed."""
-        self.flights._led.clear()
+        self.shared_calls._led.clear()
         await self.stop()
 
     async def look(
         self, place: CachePlace, wanted: Directives = DEFAULT
     ) -> tuple[Entry | None, SharedCall | None, bool]:
-        return await self.flights.look(place, wanted)
+        return await self.shared_calls.find_or_lead(place, wanted)
 
     async def lead(self, place: CachePlace) -> SharedCall:
-        found, flight, leading = await self.look(place)
+        found, shared_call, leading = await self.look(place)
         assert (found, leading) == (None, True)
-        assert flight is not None
-        return flight
+        assert shared_call is not None
+        return shared_call
 
     async def follow(self, place: CachePlace) -> SharedCall:
-        found, flight, leading = await self.look(place)
+        found, shared_call, leading = await self.look(place)
         assert (found, leading) == (None, False)
-        assert flight is not None
-        return flight
+        assert shared_call is not None
+        return shared_call
 
     async def leader(self, place: CachePlace) -> str:
         """Who leads, by Redis; '' for nobody."""
@@ -100,14 +100,16 @@ class Process:
 
     async def say(self, to: str, message: dict[str, Any]) -> None:
         """A genuine message of this process."""
-        self.flights._bus.send(to, message)
+        self.shared_calls._bus.send(to, message)
 
 
-async def until(flight: SharedCall, count: int) -> list[bytes]:
+async def until(shared_call: SharedCall, count: int) -> list[bytes]:
     """The events once there are `count`, or once it has ended."""
-    while len(flight.events) < count and flight.state is SharedCallState.FLYING:
-        await flight._news()
-    return flight.events
+    while (
+        len(shared_call.events) < count and shared_call.state is SharedCallState.RUNNING
+    ):
+        await shared_call._wait_for_change()
+    return shared_call.events
 
 
 async def gone(process: Process, place: CachePlace) -> None:
@@ -126,7 +128,7 @@ async def renewed(process: Process, place: CachePlace) -> None:
 
 async def heard(follower: Process) -> None:
     """Return once the one whom it follows has said something."""
-    [followed] = follower.flights._followed.values()
+    [followed] = follower.shared_calls._followed.values()
     before = followed.heard_at
     while followed.heard_at == before:
         await asyncio.sleep(0.01)

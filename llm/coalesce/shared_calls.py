@@ -1,4 +1,4 @@
-"""Who leads and who follows: in this process by a dict, between processes by Redis."""
+"""The leader and the followers of each call: a dict in this process, Redis between them."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from llm.cache.cache import Cache
 from llm.cache.directives import Directives
 from llm.cache.entry import Entry
 from llm.coalesce.bus import Bus
-from llm.coalesce.sides import Followed, Led
+from llm.coalesce.sides import FollowedCall, LedCall
 from llm.coalesce.watch import LeaderWatch
 from llm.shared_call import SharedCall, SharedCallState, SharedFailure
 from llm.types import CachePlace
@@ -22,15 +22,15 @@ from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
-LOOK = Script.of(Path(__file__).with_name("look.lua").read_text())
+FIND_OR_LEAD = Script.of(Path(__file__).with_name("find_or_lead.lua").read_text())
 GIVE_UP = Script.of(Path(__file__).with_name("give_up.lua").read_text())
-# Beats of a leader in one lease: it may miss a few.
+# Heartbeats of a leader in one lease: it may miss a few.
 BEATS = 6
 STOP_S = 1.0
 
 
 def lease_ms() -> int:
-    """How long a lead is held without a sign of life."""
+    """How long a lead lasts without a heartbeat."""
     return int(settings.COALESCE_LEASE_S * 1000)
 
 
@@ -40,10 +40,10 @@ class SharedCalls:
     def __init__(self, store: Store, cache: Cache, bus_url: str, me: str) -> None:
         self._store = store
         self._cache = cache
-        self._bus = Bus(bus_url, store, me, self._heard)
-        self._watch = LeaderWatch(self._bus, self._leaders, self._bury)
-        self._led: dict[str, Led] = {}
-        self._followed: dict[str, Followed] = {}
+        self._bus = Bus(bus_url, store, me, self._receive)
+        self._watch = LeaderWatch(self._bus, self._leaders, self._drop_dead)
+        self._led: dict[str, LedCall] = {}
+        self._followed: dict[str, FollowedCall] = {}
         self._task: asyncio.Task[None] | None = None
         self._giving_up: set[asyncio.Task[None]] = set()
 
@@ -57,131 +57,131 @@ class SharedCalls:
             await end(self._task)
         await self._watch.stop()
         for led in list(self._led.values()):
-            self.failed(led.flight, None)
+            self.fail(led.call, None)
         self.lose_followed()
         if self._giving_up:
             await asyncio.wait(self._giving_up, timeout=STOP_S)
         await self._bus.stop()
 
-    async def look(
+    async def find_or_lead(
         self, place: CachePlace, wanted: Directives
     ) -> tuple[Entry | None, SharedCall | None, bool]:
-        """(a stored answer, or a flight, and whether the caller leads it)."""
+        """Return a stored answer, or a shared call and whether the caller leads it."""
         if not wanted.read:
             return None, None, False
-        found = self._under_way(place)
+        found = self._find_local(place)
         if found is not None:
             return None, found, False
         # Taken before the first await: of two callers here, one leads.
-        led = Led(SharedCall(place.key, relay=self._relay), place)
+        led = LedCall(SharedCall(place.key, on_events=self._send_events), place)
         self._led[place.key] = led
         try:
             value, leader = await self._store.run_on(
-                LOOK,
+                FIND_OR_LEAD,
                 (self._cache.name(place), self._lead_name(place.key)),
                 self._bus.me,
                 lease_ms(),
             )
         except (StoreDown, RedisError):
-            # This process by itself, then.
-            return None, led.flight, True
+            # Without Redis this process shares calls only with itself.
+            return None, led.call, True
         except BaseException:
-            # Cancelled: whoever has followed meanwhile starts anew.
-            self.failed(led.flight, None)
+            # Cancelled: those who followed meanwhile start again.
+            self.fail(led.call, None)
             raise
         entry = self._cache.open(place, wanted, value) if value else None
         if entry is not None:
-            led.flight.land(entry)
-            self._drop(led)
+            led.call.complete(entry)
+            self._drop_led(led)
             return entry, None, False
         if value or leader.decode() == self._bus.me:
             # A stored answer that may not be used (too old, planted) is replaced.
-            return None, led.flight, True
+            return None, led.call, True
         return None, self._follow(led, leader.decode()), False
 
-    def landed(self, flight: SharedCall, entry: Entry) -> None:
-        """The leader has the whole answer."""
-        flight.land(entry)
-        self._forget(flight)
+    def complete(self, call: SharedCall, entry: Entry) -> None:
+        """End a call with the whole answer."""
+        call.complete(entry)
+        self._forget(call)
 
-    def failed(self, flight: SharedCall, error: GatewayError | None) -> None:
-        """The leader has no answer; without `error` the others try themselves."""
+    def fail(self, call: SharedCall, error: GatewayError | None) -> None:
+        """End a call without an answer; without `error` followers try themselves."""
         if error is None:
-            flight.lose()
+            call.lose()
         else:
             # A copy: the leader's own gets headers that are only its caller's.
-            told = {**error.body()["error"], "status": error.status}
-            flight.fail(SharedFailure(told, error.headers))
-        self._forget(flight)
+            body = {**error.body()["error"], "status": error.status}
+            call.fail(SharedFailure(body, error.headers))
+        self._forget(call)
 
-    def unshared(self, flight: SharedCall) -> None:
-        """The leader's answer cannot be given to others: they ask by themselves."""
-        flight.unshare()
-        self._forget(flight)
+    def unshare(self, call: SharedCall) -> None:
+        """End a call whose answer cannot be shared: followers call a provider themselves."""
+        call.unshare()
+        self._forget(call)
 
-    def passed_by(self, flight: SharedCall) -> None:
-        """Somebody found it, but does not follow."""
-        if not flight.followers:
-            self._left(flight)
+    def decline(self, call: SharedCall) -> None:
+        """Do not follow a call that was found."""
+        if not call.followers:
+            self._stop_following(call)
 
-    async def given_up(self) -> None:
-        """Return once Redis knows of every lead given up so far, or does not answer."""
+    async def finish_giving_up(self) -> None:
+        """Wait until Redis has every lead given up so far, or does not answer."""
         if self._giving_up:
             await asyncio.wait(self._giving_up)
 
     def lose_followed(self) -> None:
-        """What other processes lead is waited for no longer."""
+        """Stop waiting for calls that other processes lead."""
         for followed in list(self._followed.values()):
-            self._ended(followed)
-            followed.flight.lose()
+            self._drop_followed(followed)
+            followed.call.lose()
 
-    def _under_way(self, place: CachePlace) -> SharedCall | None:
+    def _find_local(self, place: CachePlace) -> SharedCall | None:
         led, followed = self._led.get(place.key), self._followed.get(place.key)
         found = led or followed
-        return found.flight if found else None
+        return found.call if found else None
 
-    def _follow(self, led: Led, leader: str) -> SharedCall:
-        """Turn a flight that was to be led into one that another process leads."""
+    def _follow(self, led: LedCall, leader: str) -> SharedCall:
+        """Follow another process instead of leading the call."""
         del self._led[led.place.key]
-        led.flight.relay = None
-        led.flight.left = self._left
-        followed = Followed(led.flight, led.place, leader)
+        led.call.on_events = None
+        led.call.on_unfollowed = self._stop_following
+        followed = FollowedCall(led.call, led.place, leader)
         self._followed[led.place.key] = followed
         self._ask(followed)
-        return led.flight
+        return led.call
 
-    def _left(self, flight: SharedCall) -> None:
-        """Nobody here follows it any more: its leader need not go on for us."""
-        followed = self._followed.get(flight.key)
-        if followed is None or followed.flight is not flight:
+    def _stop_following(self, call: SharedCall) -> None:
+        """Tell the leader that this process does not follow the call any more."""
+        followed = self._followed.get(call.key)
+        if followed is None or followed.call is not call:
             return
-        self._ended(followed)
-        # Who has found it, and is about to follow, starts anew.
-        flight.lose()
-        leave = {"t": "leave", "k": flight.key, "from": self._bus.me}
+        self._drop_followed(followed)
+        # A request that has just found it starts again.
+        call.lose()
+        leave = {"t": "leave", "k": call.key, "from": self._bus.me}
         self._bus.send(followed.leader, leave)
 
-    def _ask(self, followed: Followed) -> None:
+    def _ask(self, followed: FollowedCall) -> None:
         ask = {"t": "follow", "k": followed.place.key, "from": self._bus.me}
         self._bus.send(followed.leader, ask)
 
-    def _forget(self, flight: SharedCall) -> None:
-        led = self._led.get(flight.key)
-        if led is not None and led.flight is flight:
-            self._drop(led)
-            self._give_up(flight.key)
+    def _forget(self, call: SharedCall) -> None:
+        led = self._led.get(call.key)
+        if led is not None and led.call is call:
+            self._drop_led(led)
+            self._give_up(call.key)
 
     def _give_up(self, key: str) -> None:
         task = asyncio.create_task(self._give_up_lead(key, self._bus.me))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)
 
-    def _drop(self, led: Led) -> None:
+    def _drop_led(self, led: LedCall) -> None:
         self._led.pop(led.place.key, None)
 
     async def _give_up_lead(self, key: str, leader: str) -> None:
         if leader == self._bus.me and key in self._led:
-            # Somebody here leads the same anew, by the same name in Redis.
+            # This process leads the same call again, by the same name in Redis.
             return
         try:
             await self._store.run(GIVE_UP, self._lead_name(key), leader, lazy=True)
@@ -191,17 +191,17 @@ class SharedCalls:
     def _lead_name(self, key: str) -> str:
         return f"{self._store.prefix}:lead:{{{key}}}"
 
-    # Leading: what other processes hear.
+    # Messages that a leader sends.
 
-    def _relay(self, flight: SharedCall, events: list[bytes]) -> None:
-        led = self._led.get(flight.key)
+    def _send_events(self, call: SharedCall, events: list[bytes]) -> None:
+        led = self._led.get(call.key)
         if led is None:
             return
         for process in led.processes:
-            self._tell(led, process, events)
+            self._send_news(led, process, events)
 
-    def _tell(self, led: Led, process: str, events: list[bytes]) -> None:
-        message = led.news(process, events)
+    def _send_news(self, led: LedCall, process: str, events: list[bytes]) -> None:
+        message = led.next_message(process, events)
         self._bus.send(process, message, last="s" in message)
 
     async def _beat(self) -> None:
@@ -209,9 +209,9 @@ class SharedCalls:
             await asyncio.sleep(settings.COALESCE_LEASE_S / BEATS)
             for led in list(self._led.values()):
                 for process in led.processes:
-                    self._tell(led, process, [])
+                    self._send_news(led, process, [])
             await self._renew()
-            self._miss()
+            self._drop_silent()
 
     async def _renew(self) -> None:
         for key in list(self._led):
@@ -220,82 +220,82 @@ class SharedCalls:
             except (StoreDown, RedisError):
                 return
 
-    def _miss(self) -> None:
-        """A leader that was not heard for its lease is dead."""
+    def _drop_silent(self) -> None:
+        """Drop calls whose leader sent nothing for a whole lease: it is dead."""
         now = time.monotonic()
         for followed in list(self._followed.values()):
             if now - followed.heard_at > settings.COALESCE_LEASE_S:
-                self._ended(followed)
-                followed.flight.lose()
+                self._drop_followed(followed)
+                followed.call.lose()
             elif not followed.expected:
-                # It may have been deaf when it was asked.
+                # The first request may have been lost.
                 self._ask(followed)
 
     def _leaders(self) -> set[str]:
         return {followed.leader for followed in self._followed.values()}
 
-    async def _bury(self, leader: str) -> None:
-        """Its process has died: whoever follows it here starts anew."""
+    async def _drop_dead(self, leader: str) -> None:
+        """Drop calls whose leading process has died: followers start again."""
         for key, followed in list(self._followed.items()):
             if followed.leader == leader and self._followed.get(key) is followed:
-                self._ended(followed)
+                self._drop_followed(followed)
                 await self._give_up_lead(key, leader)
-                followed.flight.lose()
+                followed.call.lose()
 
-    # Following: what this process hears.
+    # Messages that this process receives.
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         key = str(message.get("k"))
         if message.get("t") == "follow":
-            self._begin_to_tell(key, str(message.get("from")))
+            self._add_process(key, str(message.get("from")))
         elif message.get("t") == "leave":
-            self._tell_no_more(key, str(message.get("from")))
+            self._remove_process(key, str(message.get("from")))
         elif message.get("t") == "news" and key in self._followed:
-            self._news(self._followed[key], message)
+            self._receive_news(self._followed[key], message)
 
-    def _begin_to_tell(self, key: str, process: str) -> None:
+    def _add_process(self, key: str, process: str) -> None:
         led = self._led.get(key)
         if led is None:
-            # It ended meanwhile: the answer is stored, or there is none. Should Redis
-            # still name this process, all would be sent here again and again.
+            # It ended meanwhile: the answer is stored, or there is none. If Redis still
+            # named this process, all would be sent here again and again.
             self._give_up(key)
             self._bus.send(process, {"t": "news", "k": key, "n": 0, "s": "lost"})
             return
         if process not in led.processes:
-            led.flight.join()
+            led.call.join()
         led.processes[process] = 0
-        self._tell(led, process, led.flight.events)
+        self._send_news(led, process, led.call.events)
 
-    def _tell_no_more(self, key: str, process: str) -> None:
+    def _remove_process(self, key: str, process: str) -> None:
         led = self._led.get(key)
         if led is not None and led.processes.pop(process, None) is not None:
-            led.flight.leave()
+            led.call.leave()
 
-    def _news(self, followed: Followed, message: dict[str, Any]) -> None:
-        flight = followed.flight
+    def _receive_news(self, followed: FollowedCall, message: dict[str, Any]) -> None:
+        call = followed.call
         followed.heard_at = time.monotonic()
         if message.get("n") != followed.expected:
-            self._ended(followed)
-            flight.lose()
+            self._drop_followed(followed)
+            call.lose()
             return
         followed.expected += 1
         events = [event.encode() for event in message.get("e", ())]
         if events:
-            flight.add(events)
+            call.add(events)
         state = message.get("s")
         if state is None:
             return
-        self._ended(followed)
+        self._drop_followed(followed)
         entry = followed.entry_in(message)
         if entry is not None:
-            flight.land(entry)
+            call.complete(entry)
         elif state == SharedCallState.FAILED.value:
             error, sent = message.get("error"), message.get("headers")
-            flight.fail(SharedFailure(error or {}, sent))
+            call.fail(SharedFailure(error or {}, sent))
         elif state == SharedCallState.UNSHARED.value:
-            flight.unshare()
+            call.unshare()
         else:
-            flight.lose()
+            call.lose()
 
-    def _ended(self, followed: Followed) -> None:
+    def _drop_followed(self, followed: FollowedCall) -> None:
         self._followed.pop(followed.place.key, None)
