@@ -11,6 +11,6 @@ class LlmConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     @cached_property
-    def door(self) -> object:
+    def gateway_thread(self) -> object:
         """The process's door for Python callers; its module needs the models first."""
         return import_string("llm.gateway.GatewayThread")()

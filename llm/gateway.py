@@ -44,7 +44,7 @@ class GatewayThread:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         """Run `work` on the door's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._started())
+        return asyncio.run_coroutine_threadsafe(work, self._start())
 
     async def runtime(self) -> Runtime:
         """The door's runtime; call on its loop."""
@@ -68,7 +68,7 @@ class GatewayThread:
                 self._thread.join(timeout=10)
             loop.close()
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._runtime, self._pid = None, os.getpid()
@@ -84,7 +84,7 @@ class GatewayThread:
 
 def gateway_thread() -> GatewayThread:
     """The process's door; the app's configuration owns it."""
-    found: GatewayThread = apps.get_app_config("llm").door  # type: ignore[attr-defined]
+    found: GatewayThread = apps.get_app_config("llm").gateway_thread  # type: ignore[attr-defined]
     return found
 
 

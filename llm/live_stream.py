@@ -301,7 +301,9 @@ class LiveStream:
                     self._upstream.candidate, self._upstream.permit, Event.RELEASED
                 )
             gone = self._outcome("client_close", "client_close")
-            rest = self._upstream.reader.failed(self._error()) if self._sent else b""
+            rest = (
+                self._upstream.reader.error_event(self._error()) if self._sent else b""
+            )
             await self._settle(gone, rest, wait=False)
         self._upstream.close()
 

@@ -108,7 +108,7 @@ class Pipeline:
         with metrics.count_refusals(call.endpoint):
             request = await read_request(call)
             for _ in range(TRIES):
-                snapshot = await self._config.loaded()
+                snapshot = await self._config.get_loaded()
                 try:
                     # 1. Authenticate: who calls, and who is billed.
                     caller = await self._authentication.identify(call)

@@ -126,7 +126,7 @@ class Selection:
     # The parts of the gateway that an operator's flag has switched off.
     off: frozenset[str] = frozenset()
     # The fields of the body that a version or a flag set, not the client.
-    given: frozenset[str] = frozenset()
+    operator_fields: frozenset[str] = frozenset()
     # Models that could not answer: who named them ('flag', 'experiment'), and which.
     passed_over: tuple[tuple[str, str], ...] = ()
 

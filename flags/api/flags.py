@@ -24,9 +24,7 @@ from valuecanvas.core.api.endpoint import ListQuery, narrow
 class FlagFilters(ListQuery):
     """The query of a list of flags."""
 
-    tag = s.CharField(
-        required=False, max_length=40, help_text="Flags with this tag."
-    )
+    tag = s.CharField(required=False, max_length=40, help_text="Flags with this tag.")
     search = s.CharField(
         required=False, max_length=100, help_text="In the name and the note."
     )

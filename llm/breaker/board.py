@@ -27,7 +27,7 @@ SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
 # A closed breaker is believed closed this long before Redis is asked again, in seconds.
 BELIEVED_S = 0.2
 # Successes of a healthy breaker are told together, at the latest after this, in seconds.
-TELL_AFTER_S = 1.0
+REPORT_AFTER_S = 1.0
 
 OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
 
@@ -54,7 +54,7 @@ async def free(store: Store, name: Name, owner: str) -> None:
     await store.run(SCRIPT, redis_key(store.prefix, name), "free", owner)
 
 
-def read_look(reply: list[Any]) -> BreakerView:
+def parse_view(reply: list[Any]) -> BreakerView:
     state, _, reason, completed, failures, retry, throttled, _ = reply
     return BreakerView(
         BreakerState(_text(state)), _text(reason), completed, failures, retry, throttled
@@ -84,7 +84,7 @@ class Board:
         lease_ms = int(lease_s * 1000)
         try:
             if view.successes:
-                await self._tell_redis(name, view, self._pending(view))
+                await self._report_redis(name, view, self._pending(view))
             answer = await self._acquire_redis(name, lease_ms)
         except (StoreDown, RedisError):
             return self._acquire_local(view, lease_ms)
@@ -99,27 +99,27 @@ class Board:
             view.fresh_until = time.monotonic() + BELIEVED_S
         return answer
 
-    def ok(self, name: Name, permit: Pass) -> None:
+    def report_success(self, name: Name, permit: Pass) -> None:
         """A call succeeded. Costs nothing while the breaker is healthy."""
         view = self._views.setdefault(name, _View())
         if permit.probe or permit.local or view.failing:
-            self._later(self.tell(name, permit, Event.OK))
+            self._start(self.report(name, permit, Event.OK))
             return
         if permit.generation != view.generation:
             return
         view.successes += 1
         if view.timer is None:
             loop = asyncio.get_running_loop()
-            view.timer = loop.call_later(TELL_AFTER_S, self._flush, name, view)
+            view.timer = loop.call_later(REPORT_AFTER_S, self._flush, name, view)
 
-    async def tell(
+    async def report(
         self, name: Name, permit: Pass, event: Event, wait_s: float = 0.0
     ) -> None:
         """What became of a call; `wait_s` is a throttled provider's Retry-After."""
         view = self._views.setdefault(name, _View())
         successes = 1 if event is Event.OK else 0
         if permit.generation == view.generation and not permit.local:
-            successes += self._taken(view)
+            successes += self._take_successes(view)
         report = BreakerReport(
             event=event,
             generation=permit.generation,
@@ -131,25 +131,25 @@ class Board:
         if event is not Event.OK:
             view.fresh_until = 0.0
         if permit.local:
-            self._tell_local(name, view, report)
+            self._report_local(name, view, report)
             return
         try:
-            await self._tell_redis(name, view, report)
+            await self._report_redis(name, view, report)
         except (StoreDown, RedisError):
-            self._tell_local(name, view, report)
+            self._report_local(name, view, report)
 
-    async def look(self, name: Name) -> BreakerView:
+    async def read(self, name: Name) -> BreakerView:
         """The breaker as it stands."""
         try:
             reply = await self._store.run(
                 SCRIPT, redis_key(self._store.prefix, name), "look"
             )
         except (StoreDown, RedisError):
-            return self._look_local(self._views.setdefault(name, _View()))
-        return read_look(reply)
+            return self._read_local(self._views.setdefault(name, _View()))
+        return parse_view(reply)
 
     async def close(self) -> None:
-        """Tell what is still to be told."""
+        """Tell what is still to be answer."""
         for name, view in self._views.items():
             if view.timer is not None:
                 view.timer.cancel()
@@ -169,7 +169,9 @@ class Board:
             return Pass(reply[1], probe=bool(reply[2]))
         return Rejected(BreakerState(_text(reply[1])), _text(reply[2]), reply[3])
 
-    async def _tell_redis(self, name: Name, view: _View, report: BreakerReport) -> None:
+    async def _report_redis(
+        self, name: Name, view: _View, report: BreakerReport
+    ) -> None:
         before, state, generation, reason, failing = await self._store.run(
             SCRIPT,
             redis_key(self._store.prefix, name),
@@ -180,14 +182,14 @@ class Board:
             report.wait_ms,
             report.jitter,
         )
-        told = BreakerAnswer(
+        answer = BreakerAnswer(
             BreakerState(_text(before)),
             BreakerState(_text(state)),
             generation,
             _text(reason),
             bool(failing),
         )
-        self._took(name, view, told)
+        self._apply(name, view, answer)
 
     def _acquire_local(self, view: _View, lease_ms: int) -> Pass | Rejected:
         answer = view.machine.acquire(_now_ms(), lease_ms)
@@ -195,12 +197,12 @@ class Board:
             return Pass(answer.generation, answer.probe, local=True)
         return answer
 
-    def _tell_local(self, name: Name, view: _View, report: BreakerReport) -> None:
-        told = view.machine.tell(_now_ms(), report)
-        if told.before is not told.state:
-            self._on_transition(name, told.before, told.state, told.reason)
+    def _report_local(self, name: Name, view: _View, report: BreakerReport) -> None:
+        answer = view.machine.tell(_now_ms(), report)
+        if answer.before is not answer.state:
+            self._on_transition(name, answer.before, answer.state, answer.reason)
 
-    def _look_local(self, view: _View) -> BreakerView:
+    def _read_local(self, view: _View) -> BreakerView:
         machine, now = view.machine, _now_ms()
         completed, failures = machine.counts(now)
         return BreakerView(
@@ -212,35 +214,37 @@ class Board:
             max(machine.throttled - now, 0),
         )
 
-    def _took(self, name: Name, view: _View, told: BreakerAnswer) -> None:
-        view.generation = told.generation
-        view.failing = told.failing
-        if told.state is not BreakerState.CLOSED:
+    def _apply(self, name: Name, view: _View, answer: BreakerAnswer) -> None:
+        view.generation = answer.generation
+        view.failing = answer.failing
+        if answer.state is not BreakerState.CLOSED:
             view.fresh_until = 0.0
-        if told.before is not told.state:
-            self._on_transition(name, told.before, told.state, told.reason)
+        if answer.before is not answer.state:
+            self._on_transition(name, answer.before, answer.state, answer.reason)
 
     def _flush(self, name: Name, view: _View) -> None:
         view.timer = None
         if view.successes:
-            self._later(self._tell_quietly(name, view, self._pending(view)))
+            self._start(self._report_quietly(name, view, self._pending(view)))
 
-    async def _tell_quietly(
+    async def _report_quietly(
         self, name: Name, view: _View, report: BreakerReport
     ) -> None:
         try:
-            await self._tell_redis(name, view, report)
+            await self._report_redis(name, view, report)
         except (StoreDown, RedisError):
-            self._tell_local(name, view, report)
+            self._report_local(name, view, report)
 
     def _pending(self, view: _View) -> BreakerReport:
-        return BreakerReport(Event.OK, view.generation, successes=self._taken(view))
+        return BreakerReport(
+            Event.OK, view.generation, successes=self._take_successes(view)
+        )
 
-    def _taken(self, view: _View) -> int:
+    def _take_successes(self, view: _View) -> int:
         count, view.successes = view.successes, 0
         return count
 
-    def _later(self, work: Any) -> None:
+    def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -7,7 +7,7 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
-from llm.breaker.board import SCRIPT, read_look, redis_key
+from llm.breaker.board import SCRIPT, parse_view, redis_key
 from llm.breaker.types import BreakerState, BreakerView, Name
 from llm.configuration.model_facts import OverrideFacts, load_overrides, load_routes
 
@@ -35,11 +35,11 @@ def states() -> list[BreakerStatus]:
     pairs = {(route.provider, route.upstream_model) for route in load_routes().values()}
     now = timezone.now()
     overrides = [one for one in load_overrides().values() if one.expires_at > now]
-    looks = _looks([Name(*pair) for pair in sorted(pairs)])
-    return [_state(name, look, now, overrides) for name, look in looks]
+    views = _read_views([Name(*pair) for pair in sorted(pairs)])
+    return [_state(name, view, now, overrides) for name, view in views]
 
 
-def _looks(names: list[Name]) -> list[tuple[Name, BreakerView]]:
+def _read_views(names: list[Name]) -> list[tuple[Name, BreakerView]]:
     client = redis.from_url(
         settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
     )
@@ -48,7 +48,7 @@ def _looks(names: list[Name]) -> list[tuple[Name, BreakerView]]:
             return [
                 (
                     name,
-                    read_look(
+                    parse_view(
                         client.eval(
                             SCRIPT.source,
                             1,
@@ -64,9 +64,9 @@ def _looks(names: list[Name]) -> list[tuple[Name, BreakerView]]:
 
 
 def _state(
-    name: Name, look: BreakerView, now: dt.datetime, overrides: list[OverrideFacts]
+    name: Name, view: BreakerView, now: dt.datetime, overrides: list[OverrideFacts]
 ) -> BreakerStatus:
-    state, reason = look.state, look.reason
+    state, reason = view.state, view.reason
     for one in overrides:
         if one.provider == name.provider and one.upstream_model in ("", name.model):
             state, reason = BreakerState(one.state), one.reason
@@ -75,10 +75,10 @@ def _state(
         name.model,
         state,
         reason,
-        look.completed,
-        look.failures,
-        _at(now, look.retry_ms),
-        _at(now, look.throttled_ms),
+        view.completed,
+        view.failures,
+        _at(now, view.retry_ms),
+        _at(now, view.throttled_ms),
     )
 
 

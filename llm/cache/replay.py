@@ -60,8 +60,8 @@ def events(
     if more and chunks:
         chunks[0] |= more
     if include_usage:
-        told = whole.get("usage") or usage
-        chunks.append({**head, "choices": [], "usage": told})
+        counts = whole.get("usage") or usage
+        chunks.append({**head, "choices": [], "usage": counts})
     return [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
 
 

@@ -130,4 +130,4 @@ def error_event(
     reader = NativeStream()
     for raw, payload in Splitter().feed(b"".join(passed)):
         reader.read(raw, payload)
-    return reader.failed(error)
+    return reader.error_event(error)

@@ -21,7 +21,7 @@ class CommittedConfig:
         self._ledger = ledger
         self._probe: asyncio.Task[None] | None = None
 
-    async def loaded(self) -> Snapshot:
+    async def get_loaded(self) -> Snapshot:
         """The process's snapshot, which may be behind. Raises Unavailable: there is none."""
         return self._live.current if self._live.loaded else await self.latest()
 
@@ -56,10 +56,10 @@ class CommittedConfig:
         if self._ledger.healthy:
             return False
         if self._probe is None or self._probe.done():
-            self._probe = asyncio.create_task(self._look_again())
+            self._probe = asyncio.create_task(self._probe_database())
         return True
 
-    async def _look_again(self) -> None:
+    async def _probe_database(self) -> None:
         with suppress(Unavailable):
             await self._committed()
 

@@ -122,7 +122,7 @@ class StreamReader(ABC):
         return b""
 
     @abstractmethod
-    def failed(self, error: dict[str, Any]) -> bytes:
+    def error_event(self, error: dict[str, Any]) -> bytes:
         """The in-band error, after content was sent."""
 
 
@@ -139,11 +139,11 @@ class Dialect(ABC):
     def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         """The body to send upstream."""
 
-    def encoded(self, held: AdmittedCall, candidate: Candidate) -> bytes:
+    def encode(self, held: AdmittedCall, candidate: Candidate) -> bytes:
         """The body as it is sent."""
         return orjson.dumps(self.body(held, candidate))
 
-    def can_spare(
+    def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
         """Was it refused for what we added ourselves? Then `body` leaves that out now."""

@@ -87,8 +87,8 @@ def _generated(name: str, value: Any) -> tuple[str, ...]:
         return _called({"function": value})
     if name == "audio" and isinstance(value, dict):
         # Sound has more tokens than its words, and far fewer than bytes.
-        said = value.get("transcript")
-        return (said,) if isinstance(said, str) else ()
+        transcript = value.get("transcript")
+        return (transcript,) if isinstance(transcript, str) else ()
     if name == "images":
         return ()
     return (orjson.dumps(value).decode(),)
@@ -115,7 +115,7 @@ class ChatStream(StreamReader):
         # Of the first chunk, for one that we add.
         self._head: dict[str, Any] = {}
         # Whether a chunk had the usage where it was asked for.
-        self._told = False
+        self._usage_sent = False
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
         if raw.startswith(_COMMON):
@@ -153,14 +153,14 @@ class ChatStream(StreamReader):
         if not self._head:
             self._head = {name: chunk[name] for name in _HEAD if name in chunk}
         if not choices and usage:
-            self._told = True
+            self._usage_sent = True
             return Piece(Sort.PASS, raw, bare=b"") if self._include_usage else _DROPPED
         if not choices:
             return Piece(Sort.PASS, raw)
         bare = None
         if chunk.get("usage"):
             # Some send it beside a choice: not to those who did not ask.
-            self._told, bare = True, _without_usage(payload)
+            self._usage_sent, bare = True, _without_usage(payload)
             if not self._include_usage:
                 raw, bare = bare, None
         if not isinstance(choices, list):
@@ -211,7 +211,7 @@ class ChatStream(StreamReader):
         self.natural = self.natural and reason in NATURAL
 
     def unsent_usage(self, usage: dict[str, int]) -> bytes:
-        if self._told or not self._include_usage:
+        if self._usage_sent or not self._include_usage:
             return b""
         chunk = {**self._head, "choices": [], "usage": usage}
         return b"data: " + orjson.dumps(chunk) + b"\n\n"
@@ -219,7 +219,7 @@ class ChatStream(StreamReader):
     def ending(self) -> bytes:
         return b"data: [DONE]\n\n"
 
-    def failed(self, error: dict[str, Any]) -> bytes:
+    def error_event(self, error: dict[str, Any]) -> bytes:
         return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
 
 

@@ -13,7 +13,7 @@ from llm.metering import usage_forms
 # Random, so that the size of an event does not tell what it says.
 _PAD = "obfuscation"
 # Where no chunk is like the one before, it is not worth to look on.
-_MOST_LOOKS = 4
+_MOST_TRIES = 4
 _NOTHING = "", ""
 
 
@@ -27,7 +27,7 @@ class ChunkPattern:
         self._before = b""
         self._between = b""
         self._end = b""
-        self._looks = 0
+        self._tries = 0
 
     def text(self, payload: bytes) -> str:
         """The text of a chunk that else is the same as the one learned; '' if it is not."""
@@ -39,14 +39,14 @@ class ChunkPattern:
             return ""
         if pad and not end:
             return ""
-        self._looks = 0
+        self._tries = 0
         return _text(literal)
 
     def learn(self, payload: bytes, chunk: dict[str, Any]) -> None:
         """Take a chunk for the pattern, if it has one text and tells nothing else."""
-        if self._looks == _MOST_LOOKS:
+        if self._tries == _MOST_TRIES:
             return
-        self._looks += 1
+        self._tries += 1
         name, text = _only_text(chunk)
         pad = chunk.get(_PAD)
         before, _, between = payload.rpartition(orjson.dumps(text))
@@ -85,8 +85,8 @@ def _only_text(chunk: dict[str, Any]) -> tuple[str, str]:
         "delta",
     }:
         return _NOTHING
-    said = [one for one in part["delta"].items() if one[1] and one[0] != "role"]
-    if len(said) != 1 or type(part["index"]) is not int:
+    texts = [one for one in part["delta"].items() if one[1] and one[0] != "role"]
+    if len(texts) != 1 or type(part["index"]) is not int:
         return _NOTHING
-    name, text = said[0]
+    name, text = texts[0]
     return (name, text) if name in TEXTS and isinstance(text, str) else _NOTHING

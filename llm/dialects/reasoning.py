@@ -14,12 +14,12 @@ def is_reasoning(name: str) -> bool:
     return _NAMED.search(name) is not None
 
 
-def reasoning_text(said: dict[str, Any]) -> str:
+def reasoning_text(message: dict[str, Any]) -> str:
     """The reasoning in a message or delta; '' for none that can be read.
 
     Some providers say the same under two names, so the longest counts.
     """
-    texts = ("".join(_texts(value)) for name, value in said.items()
+    texts = ("".join(_texts(value)) for name, value in message.items()
              if value and is_reasoning(name))  # fmt: skip
     return max(texts, key=len, default="")
 

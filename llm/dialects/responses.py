@@ -41,7 +41,7 @@ class NativeStream(StreamReader):
         self._response: dict[str, Any] = {}
         self._final = b""
         # What the provider said of its failure, and the event that ends it.
-        self._told: dict[str, Any] = {}
+        self._error: dict[str, Any] = {}
         self._failure = b""
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
@@ -50,8 +50,8 @@ class NativeStream(StreamReader):
         event = parse(payload)
         kind = str(event.get("type", ""))
         if is_error_event(raw) or is_error(event, "type"):
-            self._told = _error(event)
-            return Piece(Sort.ERROR, error=self._told)
+            self._error = _error(event)
+            return Piece(Sort.ERROR, error=self._error)
         raw = self._in_order(event, raw, payload)
         if not self._response:
             self._response = _object(event, "response")
@@ -90,17 +90,19 @@ class NativeStream(StreamReader):
     def ending(self) -> bytes:
         return self._final + DONE
 
-    def failed(self, error: dict[str, Any]) -> bytes:
+    def error_event(self, error: dict[str, Any]) -> bytes:
         if self._failure:
             return self._failure
         names = ("code", "message", "param")
-        told = {n: self._told[n] for n in names if isinstance(self._told.get(n), str)}
-        error = {**error, **told}
+        words = {
+            n: self._error[n] for n in names if isinstance(self._error.get(n), str)
+        }
+        error = {**error, **words}
         flat = {name: error.get(name) for name in names}
         out = self._numbered({"type": "error", **flat, "error": error})
         if self._response:
             why = {
-                "code": told.get("code", "server_error"),
+                "code": words.get("code", "server_error"),
                 "message": error.get("message"),
             }
             failed = {**self._response, "status": "failed", "error": why}
@@ -147,7 +149,7 @@ class Responses(Dialect):
     def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         plan = held.plan
         # An operator's parameters are for chats as well; a client's are its own affair.
-        left_out = plan.chosen.given - FIELDS
+        left_out = plan.chosen.operator_fields - FIELDS
         body = {
             **{n: value for n, value in plan.body.items() if n not in left_out},
             "model": candidate.upstream_model,
@@ -160,7 +162,7 @@ class Responses(Dialect):
             body["include"] = _with_encrypted(body.get("include"))
         return body
 
-    def can_spare(
+    def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
         """Models that do not reason refuse what we ask for: from now on we do not."""
@@ -168,8 +170,8 @@ class Responses(Dialect):
         error = failed.error or {}
         ours = asked is None or (isinstance(asked, list) and ENCRYPTED not in asked)
         blamed = str(error.get("param")).startswith("include")
-        told = str(error.get("message")).lower()
-        named = "encrypted content" in told and "support" in told
+        message = str(error.get("message")).lower()
+        named = "encrypted content" in message and "support" in message
         if failed.verdict is not Verdict.CLIENT or not ours or not (blamed or named):
             return False
         self._unencrypted.add(_name(candidate))

@@ -46,7 +46,7 @@ class TranslatedStream(StreamReader):
     def ending(self) -> bytes:
         return b"".join(self._events.finish(int(time.time()))) + DONE
 
-    def failed(self, error: dict[str, Any]) -> bytes:
+    def error_event(self, error: dict[str, Any]) -> bytes:
         return b"".join(self._events.fail(error))
 
 

@@ -34,11 +34,11 @@ class Limiter:
         self,
         store: Store,
         owner: str = "",
-        count: Callable[[str], None] = lambda subject: None,
+        on_subject: Callable[[str], None] = lambda subject: None,
     ) -> None:
         self._store = store
         self._owner = owner
-        self._count = count
+        self._on_subject = on_subject
         self._windows = Windows()
         self._alone = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +72,7 @@ class Limiter:
             answers = [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
         except asyncio.CancelledError:
             # What was sent is counted, and nobody will know of it.
-            self._abandon(subjects, request_id)
+            self._owe_all(subjects, request_id)
             raise
         holds = tuple(one for one in answers if isinstance(one, Hold))
         refusals = [one for one in answers if isinstance(one, LimitRefused)]
@@ -89,9 +89,9 @@ class Limiter:
         Never raises, and does nothing the second time. On its way before the first
         await: begun before an answer ends, it is ahead of the caller's next request.
         """
-        if taken.given or not taken.holds:
+        if taken.given_back or not taken.holds:
             return
-        taken.given = True
+        taken.given_back = True
         requests = -1 if used_tokens is None else 0
         tokens = (used_tokens or 0) - taken.tokens
         first, *others = taken.holds
@@ -121,7 +121,7 @@ class Limiter:
     def _note(self, subjects: Sequence[Subject]) -> None:
         for subject in subjects:
             if subject.limits.concurrent is not None:
-                self._count(subject.name)
+                self._on_subject(subject.name)
 
     async def _take(
         self, subject: Subject, request_id: str, tokens: int, lease_ms: int
@@ -140,12 +140,12 @@ class Limiter:
                 -1 if limits.concurrent is None else limits.concurrent,
             )
         except (StoreDown, RedisError) as error:
-            self._left_alone(error)
-            window = self._windows.of(subject.name)
+            self._note_alone(error)
+            window = self._windows.get(subject.name)
             reply = window.take(now_ms(), limits, request_id, tokens, lease_ms)
             return _read(subject, reply, local=True)
         if self._alone or self._owed:
-            self._back()
+            self._share_again()
         return _read(subject, reply, local=False)
 
     async def _give(
@@ -153,7 +153,7 @@ class Limiter:
     ) -> None:
         name, leased = hold.subject.name, hold.concurrent >= 0
         if hold.local:
-            window = self._windows.of(name)
+            window = self._windows.get(name)
             window.give(now_ms(), request_id, hold.slot, requests, tokens)
             # Redis may have taken it all the same, only too late for us.
             self._owe(name, request_id, leased=leased)
@@ -176,9 +176,9 @@ class Limiter:
         except (StoreDown, RedisError):
             self._owe(name, request_id, leased=leased)
 
-    def _abandon(self, subjects: Sequence[Subject], request_id: str) -> None:
+    def _owe_all(self, subjects: Sequence[Subject], request_id: str) -> None:
         for subject in subjects:
-            self._windows.of(subject.name).held.pop(request_id, None)
+            self._windows.get(subject.name).held.pop(request_id, None)
             leased = subject.limits.concurrent is not None
             self._owe(subject.name, request_id, leased=leased)
         self._later(self._pay())
@@ -200,13 +200,13 @@ class Limiter:
                 self._owed.append((name, request_id))
                 return
 
-    def _left_alone(self, error: Exception) -> None:
+    def _note_alone(self, error: Exception) -> None:
         LIMITS_ALONE.inc()
         if not self._alone:
             self._alone = True
             log.warning("limits.alone", error=type(error).__name__)
 
-    def _back(self) -> None:
+    def _share_again(self) -> None:
         if self._alone:
             self._alone = False
             log.info("limits.shared_again")

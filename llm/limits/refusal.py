@@ -21,14 +21,14 @@ def error(
 
 def _never(refused: LimitRefused, cap: int) -> str:
     """Waiting cannot help: what can. `cap` tokens of output would fit."""
-    told = (
+    message = (
         f"This request can never pass: it may need more than all of the {refused.limit} "
         f"tokens a minute of {WHOSE[refused.subject.name[0]]}."
     )
     if cap > 0:
-        return f"{told} A max_tokens of at most {cap} fits."
+        return f"{message} A max_tokens of at most {cap} fits."
     return (
-        f"{told} Its prompt alone counts for that many: send less of it at once (text, "
+        f"{message} Its prompt alone counts for that many: send less of it at once (text, "
         "pictures, sound or files), or ask for a higher limit."
     )
 

@@ -70,7 +70,7 @@ class MinuteUse:
     request_id: str
     tokens: int
     holds: tuple[Hold, ...] = ()
-    given: bool = False
+    given_back: bool = False
 
     def left(self, kind: LimitKind) -> LimitLeft | None:
         """The subjects' tightest limit of this kind; None where none has one."""

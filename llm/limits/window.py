@@ -114,7 +114,7 @@ class Windows:
     def __init__(self) -> None:
         self._windows: Lru[str, MinuteWindow] = Lru(SUBJECTS_MAX)
 
-    def of(self, name: str) -> MinuteWindow:
+    def get(self, name: str) -> MinuteWindow:
         found = self._windows.get(name)
         if found is None:
             found = MinuteWindow()

@@ -43,14 +43,14 @@ def billed_tokens(usage: Any, prompt: Own, completion: Own) -> TokenUse:
         return TokenUse(
             prompt.count, completion.count, source="gateway", marks=("estimated",)
         )
-    told = usage_forms.parse(usage, answers=answers)
-    first, true_prompt = _billed(told.prompt, prompt)
-    second, true_completion = _billed(told.completion, completion)
-    cached, written = (told.cached, told.written) if true_prompt else (0, 0)
-    marks = () if told.agrees else (MISMATCH,)
+    reported = usage_forms.parse(usage, answers=answers)
+    first, true_prompt = _billed(reported.prompt, prompt)
+    second, true_completion = _billed(reported.completion, completion)
+    cached, written = (reported.cached, reported.written) if true_prompt else (0, 0)
+    marks = () if reported.agrees else (MISMATCH,)
     if true_prompt and true_completion:
         return TokenUse(first, second, cached, marks=marks, written=written)
-    claimed = (_claimed(told.prompt, first), _claimed(told.completion, second))
+    claimed = (_claimed(reported.prompt, first), _claimed(reported.completion, second))
     return TokenUse(
         first,
         second,

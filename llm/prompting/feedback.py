@@ -26,7 +26,7 @@ _FACTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class Rating:
     """A score from -1 to 1, and words."""
 
     request_id: uuid.UUID
@@ -34,14 +34,14 @@ class Opinion:
     comment: str = ""
 
 
-def keep(principal: Principal, opinion: Opinion) -> Feedback:
+def save(principal: Principal, rating: Rating) -> Feedback:
     """Write or replace the feedback of a request. Blocks: not for an event loop.
 
     The request must be the caller's own, or of a user it may act for.
     Raises NotFound, Conflict (the answer is still under way) or Unavailable.
     """
     try:
-        return _kept(principal, opinion)
+        return _save(principal, rating)
     except DatabaseError as error:
         raise Unavailable(
             "Feedback cannot be kept now. Please try again.",
@@ -49,18 +49,18 @@ def keep(principal: Principal, opinion: Opinion) -> Feedback:
         ) from error
 
 
-def _kept(principal: Principal, opinion: Opinion) -> Feedback:
-    rows = Usage.objects.filter(pk=opinion.request_id, corrects=None)
+def _save(principal: Principal, rating: Rating) -> Feedback:
+    rows = Usage.objects.filter(pk=rating.request_id, corrects=None)
     usage = rows.only(*_FACTS).first()
-    if usage is None or not _may_speak(principal, usage):
-        raise _unknown(principal, opinion.request_id)
+    if usage is None or not _may_rate(principal, usage):
+        raise _unknown(principal, rating.request_id)
     now = timezone.now()
     feedback = Feedback(
-        request_id=opinion.request_id,
+        request_id=rating.request_id,
         customer_id=usage.customer_id,
         user_id=usage.user_id,
-        score=opinion.score,
-        comment=opinion.comment,
+        score=rating.score,
+        comment=rating.comment,
         model=usage.model,
         prompt_key=usage.prompt_key,
         prompt_version=usage.prompt_version,
@@ -79,7 +79,7 @@ def _kept(principal: Principal, opinion: Opinion) -> Feedback:
     return feedback
 
 
-def _may_speak(principal: Principal, row: Usage | Reservation) -> bool:
+def _may_rate(principal: Principal, row: Usage | Reservation) -> bool:
     if row.customer_id == principal.customer_id:
         return True
     if Scope.ACT_AS not in principal.scopes or row.team != principal.team:
@@ -89,7 +89,7 @@ def _may_speak(principal: Principal, row: Usage | Reservation) -> bool:
 
 def _unknown(principal: Principal, request_id: uuid.UUID) -> NotFound | Conflict:
     held = Reservation.objects.filter(pk=request_id).first()
-    if held is not None and _may_speak(principal, held):
+    if held is not None and _may_rate(principal, held):
         return Conflict(
             "The answer is still under way: send the feedback once it has ended.",
             param="request_id",

@@ -80,10 +80,12 @@ _CONTEXTS = ("context_length", "context_window", "max_model_len", "max_context_l
 
 def _context(listed: dict[str, Any]) -> int | None:
     """Tokens that a listed model takes; llama.cpp tells it in an object of its own."""
-    told = [listed.get(name) for name in _CONTEXTS]
+    values = [listed.get(name) for name in _CONTEXTS]
     meta = listed.get("meta")
-    told.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
-    counts = (one for one in told if isinstance(one, int) and not isinstance(one, bool))
+    values.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
+    counts = (
+        one for one in values if isinstance(one, int) and not isinstance(one, bool)
+    )
     return next((one for one in counts if 0 < one <= MOST_CONTEXT), None)
 
 

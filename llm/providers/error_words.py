@@ -67,7 +67,7 @@ _LARGE = re.compile(
 _LACKS = re.compile(r"not support|unsupported|not implemented", re.IGNORECASE)
 
 
-def says(error: dict[str, Any]) -> Verdict | None:
+def read_words(error: dict[str, Any]) -> Verdict | None:
     """The verdict of the provider's own words: its code, then its type."""
     for name in ("code", "type", "reason", "status"):
         value = error.get(name)
@@ -82,54 +82,54 @@ def says(error: dict[str, Any]) -> Verdict | None:
 
 def classify(status: int, error: dict[str, Any]) -> Verdict:
     """The common reading of a refusal; a status of 200 is one inside an answer."""
-    told, message = says(error), str(error.get("message", ""))[:2_000]
-    if told is Verdict.BILLING:
-        return told
+    by_code, message = read_words(error), str(error.get("message", ""))[:2_000]
+    if by_code is Verdict.BILLING:
+        return by_code
     if (read := _BY_STATUS.get(status)) is not None:
-        return read(told, message)
+        return read(by_code, message)
     if 400 <= status < 500:
-        return Verdict.AUTH if told is Verdict.AUTH else Verdict.CLIENT
+        return Verdict.AUTH if by_code is Verdict.AUTH else Verdict.CLIENT
     return Verdict.FAILURE
 
 
 def is_certain(verdict: Verdict, status: int | None, error: dict[str, Any]) -> bool:
     """Do the provider's own words say what `verdict` does, and not its status alone?"""
-    if says(error) is verdict:
+    if read_words(error) is verdict:
         return True
     words = {401: _KEY, 403: _KEY, 402: _MONEY}.get(status or 0)
     return words is not None and bool(words.search(str(error.get("message", ""))))
 
 
-def _bad_key(told: Verdict | None, message: str) -> Verdict:
+def _bad_key(by_code: Verdict | None, message: str) -> Verdict:
     return Verdict.UNUSABLE if _RIGHT.search(message) else Verdict.AUTH
 
 
-def _no_money(told: Verdict | None, message: str) -> Verdict:
+def _no_money(by_code: Verdict | None, message: str) -> Verdict:
     return Verdict.UNUSABLE if _SMALLER.search(message) else Verdict.BILLING
 
 
-def _forbidden(told: Verdict | None, message: str) -> Verdict:
-    key = told is Verdict.AUTH or _KEY.search(message)
+def _forbidden(by_code: Verdict | None, message: str) -> Verdict:
+    key = by_code is Verdict.AUTH or _KEY.search(message)
     return Verdict.AUTH if key else Verdict.CLIENT
 
 
-def _too_many(told: Verdict | None, message: str) -> Verdict:
+def _too_many(by_code: Verdict | None, message: str) -> Verdict:
     return Verdict.UNUSABLE if _LARGE.search(message) else Verdict.THROTTLED
 
 
-def _broken(told: Verdict | None, message: str) -> Verdict:
+def _broken(by_code: Verdict | None, message: str) -> Verdict:
     """Some answer 500 where the request is at fault, or asks for what they lack."""
-    if told in (None, Verdict.FAILURE) and _LACKS.search(message):
+    if by_code in (None, Verdict.FAILURE) and _LACKS.search(message):
         return Verdict.UNUSABLE
-    return told or Verdict.FAILURE
+    return by_code or Verdict.FAILURE
 
 
-def _unusable(told: Verdict | None, message: str) -> Verdict:
+def _unusable(by_code: Verdict | None, message: str) -> Verdict:
     return Verdict.UNUSABLE
 
 
 _BY_STATUS: dict[int, Callable[[Verdict | None, str], Verdict]] = {
-    200: lambda told, message: told or Verdict.FAILURE,
+    200: lambda by_code, message: by_code or Verdict.FAILURE,
     401: _bad_key,
     402: _no_money,
     403: _forbidden,

@@ -22,7 +22,7 @@ _REFUSED = (Verdict.AUTH, Verdict.BILLING)
 
 
 @dataclass(slots=True)
-class _Question:
+class _Probe:
     task: "asyncio.Task[bool | None]"
     fresh_until: float
 
@@ -32,43 +32,43 @@ class KeyProbe:
 
     def __init__(self, pool: aiohttp.ClientSession) -> None:
         self._pool = pool
-        self._asked: dict[tuple[str, str], _Question] = {}
+        self._probes: dict[tuple[str, str], _Probe] = {}
 
     async def is_refused(self, provider: ProviderFacts) -> bool | None:
         """True: the key is bad or unpaid. False: it is good. None: that is not said."""
         now = time.monotonic()
         name = (provider.base_url, provider.api_key)
-        found = self._asked.get(name)
+        found = self._probes.get(name)
         if found is None or (found.task.done() and found.fresh_until < now):
             self._forget(now)
-            task = asyncio.create_task(self._ask(provider))
-            found = self._asked[name] = _Question(task, now + WITHIN_S + FRESH_S)
+            task = asyncio.create_task(self._run(provider))
+            found = self._probes[name] = _Probe(task, now + WITHIN_S + FRESH_S)
         return await asyncio.shield(found.task)
 
     async def close(self) -> None:
         """Ask no more."""
-        for found in self._asked.values():
+        for found in self._probes.values():
             found.task.cancel()
         await asyncio.gather(
-            *(found.task for found in self._asked.values()), return_exceptions=True
+            *(found.task for found in self._probes.values()), return_exceptions=True
         )
 
     def _forget(self, now: float) -> None:
-        for name, found in list(self._asked.items()):
+        for name, found in list(self._probes.items()):
             if found.task.done() and found.fresh_until < now:
-                del self._asked[name]
+                del self._probes[name]
 
-    async def _ask(self, provider: ProviderFacts) -> bool | None:
+    async def _run(self, provider: ProviderFacts) -> bool | None:
         try:
             async with asyncio.timeout(WITHIN_S):
-                refused = await self._look(provider)
+                refused = await self._fetch(provider)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.info("key.unchecked", provider=provider.key, error=type(error).__name__)
             return None
         log.warning("key.checked", provider=provider.key, refused=refused)
         return refused
 
-    async def _look(self, provider: ProviderFacts) -> bool | None:
+    async def _fetch(self, provider: ProviderFacts) -> bool | None:
         if not settings.LLM_ALLOW_HTTP_PROVIDERS and not provider.base_url.startswith(
             "https:"
         ):

@@ -72,8 +72,8 @@ def quota_refused(answer: QuotaRefused) -> dict[str, str]:
 
 def budget_refused(answer: BudgetRefused) -> dict[str, str]:
     wait = reset_of(answer.limit.period, answer.at)
-    told = quota(answer.used, answer.quota, answer.at)
-    headers = {**told, "x-should-retry": "false"}
+    sent = quota(answer.used, answer.quota, answer.at)
+    headers = {**sent, "x-should-retry": "false"}
     if wait is not None:
         headers["Retry-After"] = str(wait)
     return headers

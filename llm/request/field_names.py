@@ -74,7 +74,7 @@ INSIDE = frozenset(
 
 
 def check(
-    endpoint: str, body: dict[str, Any], given: frozenset[str] = frozenset()
+    endpoint: str, body: dict[str, Any], operator_fields: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest, naming the field, for one that is not to be sent on.
 
@@ -86,7 +86,7 @@ def check(
         name = _meant(written, _NAMES)
         if name in refused:
             neutral = written == name and _is_unset(name, body[name])
-            if not (neutral or (name in ROUTING and written in given)):
+            if not (neutral or (name in ROUTING and written in operator_fields)):
                 raise unsupported_field(written, refused[name])
         elif name and name != written:
             raise _misspelt(written, name, "")

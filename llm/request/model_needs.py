@@ -54,8 +54,8 @@ def filter_able_routes(
     needs = needs_of(endpoint, body)
     found = [
         route
-        for route, said in zip(routes, takes, strict=True)
-        if not said or said >= needs.keys()
+        for route, taken in zip(routes, takes, strict=True)
+        if not taken or taken >= needs.keys()
     ]
     if not found:
         raise _refusal(model.name, needs, takes[0])

@@ -157,8 +157,8 @@ def responses(body: dict[str, Any]) -> Shape:
     """The shape of a Responses request. Raises InvalidRequest."""
     _refuse_forbidden(body)
     _model(body)
-    given = body.get("input")
-    if not isinstance(given, str | list) or given == []:
+    value = body.get("input")
+    if not isinstance(value, str | list) or value == []:
         raise InvalidRequest(
             "'input' must be a text or a list of items.", param="input"
         )
@@ -170,15 +170,15 @@ def embeddings(body: dict[str, Any]) -> Shape:
     """The shape of an embeddings request. Raises InvalidRequest."""
     _refuse_forbidden(body)
     _model(body)
-    given = body.get("input")
-    if isinstance(given, str):
+    value = body.get("input")
+    if isinstance(value, str):
         return _shape("embeddings", body)
-    if not isinstance(given, list) or not given:
+    if not isinstance(value, list) or not value:
         raise InvalidRequest(
             "'input' must be a text, a list of texts or a list of tokens.",
             param="input",
         )
-    ids = [one for one in given if _is_tokens(one)]
+    ids = [one for one in value if _is_tokens(one)]
     if not ids:
         return _shape("embeddings", body)
     count = sum(len(one) if isinstance(one, list) else 1 for one in ids)
@@ -202,11 +202,11 @@ SHAPES: dict[str, Callable[[dict[str, Any]], Shape]] = {
 
 async def shape_of(call: Call, body: dict[str, Any]) -> Shape:
     """The shape of `body`, which is that of the call or made of it."""
-    return await look_through(call, SHAPES[call.endpoint], body)
+    return await run_by_size(call, SHAPES[call.endpoint], body)
 
 
-async def look_through(
-    call: Call, look: Callable[P, T], *given: P.args, **named: P.kwargs
+async def run_by_size(
+    call: Call, function: Callable[P, T], *args: P.args, **named: P.kwargs
 ) -> T:
     """What `look` finds; where the call is large, in a thread: others need not wait."""
-    return await run_aside(call.size > LARGE_BYTES, look, *given, **named)
+    return await run_aside(call.size > LARGE_BYTES, function, *args, **named)

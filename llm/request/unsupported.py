@@ -25,13 +25,16 @@ _KEPT = "Send the thing itself: other callers' are kept under such ids too."
 
 
 def check(
-    endpoint: str, body: dict[str, Any], *, given: frozenset[str] = frozenset()
+    endpoint: str,
+    body: dict[str, Any],
+    *,
+    operator_fields: frozenset[str] = frozenset(),
 ) -> None:
     """Raises InvalidRequest, naming the field, for what is more than a request.
 
     An operator may have `given` fields that are not a client's to send.
     """
-    field_names.check(endpoint, body, given)
+    field_names.check(endpoint, body, operator_fields)
     if body.get("service_tier") not in _TIERS:
         raise unsupported_field(
             "service_tier", "Prices are those of the default one: leave it out."

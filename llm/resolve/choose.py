@@ -36,16 +36,16 @@ def choose(
     if asked is None and not snapshot.flags.in_gateway:
         return call.body, NOTHING
     known = context.build(principal, call.body, call.context)
-    said = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
-    found, passed_over = _served(said, call, principal, snapshot)
+    effects = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
+    found, passed_over = _drop_unusable_model(effects, call, principal, snapshot)
     if asked is None:
         if not (found.values or found.off):
             return call.body, NOTHING
-        changed = _changed(call.endpoint, Filled(call.body), found)
+        changed = _apply_flags(call.endpoint, Filled(call.body), found)
         return changed.body, Selection(
             flags=found.values,
             off=found.off,
-            given=changed.given,
+            operator_fields=changed.operator_fields,
             passed_over=passed_over,
         )
     picked = pick(snapshot.prompt_library, asked, known, found)
@@ -54,8 +54,8 @@ def choose(
         picked = replace(picked, model="")
     if not (found.model or picked.model or call.body.get("model")):
         _refuse_missing(picked, call.endpoint, snapshot)
-    before = insert_prompt(call.endpoint, call.body, _words(picked, asked, snapshot))
-    changed = _changed(call.endpoint, before, found)
+    before = insert_prompt(call.endpoint, call.body, _render(picked, asked, snapshot))
+    changed = _apply_flags(call.endpoint, before, found)
     return changed.body, Selection(
         prompt_key=picked.key,
         prompt_version=picked.number,
@@ -65,12 +65,12 @@ def choose(
         cache_policy=picked.prompt.cache_policy,
         cache_scope=picked.prompt.cache_scope,
         off=found.off,
-        given=changed.given,
+        operator_fields=changed.operator_fields,
         passed_over=passed_over,
     )
 
 
-def _served(
+def _drop_unusable_model(
     found: Effects, call: Call, principal: Principal, snapshot: Snapshot
 ) -> tuple[Effects, tuple[tuple[str, str], ...]]:
     """The effects without a model that can't answer, and that model."""
@@ -83,7 +83,7 @@ def _served(
     return replace(found, model=None), (("flag", name),) if meant else ()
 
 
-def _words(
+def _render(
     picked: render.Chosen, asked: PromptField, snapshot: Snapshot
 ) -> PromptWords:
     rendered = render.render(snapshot.prompt_library, picked, asked.variables)
@@ -95,7 +95,7 @@ def _words(
     )
 
 
-def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
+def _apply_flags(endpoint: str, before: Filled, found: Effects) -> Filled:
     parameters = {} if endpoint == "embeddings" else found.parameters
     changed = (
         override_parameters(endpoint, before, parameters) if parameters else before
@@ -106,7 +106,7 @@ def _changed(endpoint: str, before: Filled, found: Effects) -> Filled:
 
 
 def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> bool:
-    return usable_models.usable(
+    return usable_models.is_usable(
         name,
         call.endpoint,
         principal=principal,

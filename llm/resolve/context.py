@@ -37,7 +37,7 @@ def parse(header: str | None) -> Mapping[str, Any]:
 
 
 def build(
-    principal: Principal, body: Mapping[str, Any], told: Mapping[str, Any]
+    principal: Principal, body: Mapping[str, Any], sent: Mapping[str, Any]
 ) -> Attributes:
     """The attributes of a request. What we know ourselves beats what we are told.
 
@@ -47,7 +47,7 @@ def build(
     """
     metadata = body.get("metadata")
     found: dict[str, Any] = dict(metadata) if isinstance(metadata, dict) else {}
-    found |= told
+    found |= sent
     named = subject = principal.user_id
     if principal.key:
         named = _text(body.get("user")) or named

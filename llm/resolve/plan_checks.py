@@ -18,15 +18,17 @@ def check(endpoint: str, plan: Plan) -> None:
     try:
         if endpoint == "responses" and not all(natively):
             to_chat(plan.body)
-        unsupported.check(endpoint, plan.body, given=plan.chosen.given)
+        unsupported.check(
+            endpoint, plan.body, operator_fields=plan.chosen.operator_fields
+        )
     except InvalidRequest as error:
-        blame(error, plan.chosen.given)
+        blame(error, plan.chosen.operator_fields)
 
 
-def blame(error: InvalidRequest, given: frozenset[str]) -> NoReturn:
+def blame(error: InvalidRequest, operator_fields: frozenset[str]) -> NoReturn:
     """Raises what is wrong as the client's fault, or the operator's who has set it."""
     field = (error.param or "").partition(".")[0].partition("[")[0]
-    if field not in given:
+    if field not in operator_fields:
         raise error
     raise BrokenPrompt(
         f"What an operator set for this request does not fit: {error.message}"

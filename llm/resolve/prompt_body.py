@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm.resolve.prompt_parameters import join_lists, spoken
+from llm.resolve.prompt_parameters import adapt_parameters, join_lists
 from valuecanvas.core.parameters import CAPS
 
 # Objects of which each field counts by itself.
@@ -26,16 +26,16 @@ class Filled:
     """A body, and those of its fields that an operator set, not the client."""
 
     body: dict[str, Any]
-    given: frozenset[str] = frozenset()
+    operator_fields: frozenset[str] = frozenset()
 
 
 def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) -> Filled:
     """`body` with the prompt's words first and the client's own after them."""
     own = {name: value for name, value in body.items() if name != "prompt"}
-    given = spoken(endpoint, words.parameters)
+    given = adapt_parameters(endpoint, words.parameters)
     if any(own.get(name) for name in CAPS):
-        given = _uncapped(given)
-    found = _over(own, given)
+        given = _without_caps(given)
+    found = _merge(own, given)
     if words.model and (words.model_stands or not own.get("model")):
         found["model"] = words.model
     messages = [dict(message) for message in words.messages]
@@ -48,24 +48,26 @@ def override_parameters(
     endpoint: str, before: Filled, wanted: Mapping[str, Any]
 ) -> Filled:
     """`before` with the parameters `wanted` in place of its own."""
-    given = spoken(endpoint, wanted)
+    given = adapt_parameters(endpoint, wanted)
     kept = before.body
     if any(name in given for name in CAPS):
-        kept = _uncapped(kept)
-    return Filled(_over(given, kept), before.given | given.keys())
+        kept = _without_caps(kept)
+    return Filled(_merge(given, kept), before.operator_fields | given.keys())
 
 
-def laid_over(
+def merge_parameters(
     parameters: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """A version's parameters with a flag's in their place, as they were written."""
     if not wanted:
         return parameters
-    kept = _uncapped(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
+    kept = (
+        _without_caps(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
+    )
     return {**kept, **wanted}
 
 
-def _over(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """Both, of which `first` counts before."""
     found = {**others, **first}
     for name in _IN_FIELDS:
@@ -77,7 +79,7 @@ def _over(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _uncapped(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _without_caps(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {n: value for n, value in parameters.items() if n not in CAPS}
 
 

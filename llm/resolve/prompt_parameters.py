@@ -23,7 +23,7 @@ _NOT_IN_RESPONSES = frozenset(
 )  # fmt: skip
 
 
-def spoken(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def adapt_parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What of `given` can be set at `endpoint`, by the names that it has for it.
 
     Numbers that are none, which older versions may have, are left out.

@@ -48,13 +48,13 @@ class Resolver:
             resolve, call.endpoint,
             principal=caller, snapshot=snapshot, body=body, chosen=chosen,
         )  # fmt: skip
-        plan = await shapes.look_through(call, plan_by, shape=shape)
+        plan = await shapes.run_by_size(call, plan_by, shape=shape)
         if most := crowd(plan):
-            closer = await self._tokenizer.count_within(
+            counted = await self._tokenizer.count_within(
                 call.endpoint, body, shape, most
             )
             # For room alone: what is held, and may be billed, stays bounded by bytes.
-            shape = replace(shape, prompt_tokens=closer.prompt_tokens)
-            plan = await shapes.look_through(call, plan_by, shape=shape)
-        await shapes.look_through(call, plan_checks.check, call.endpoint, plan)
+            shape = replace(shape, prompt_tokens=counted.prompt_tokens)
+            plan = await shapes.run_by_size(call, plan_by, shape=shape)
+        await shapes.run_by_size(call, plan_checks.check, call.endpoint, plan)
         return plan

@@ -19,7 +19,7 @@ def exists(name: str, endpoint: str, snapshot: Snapshot) -> bool:
     return model is not None and model.enabled and model.kind == KIND_OF[endpoint]
 
 
-def usable(
+def is_usable(
     name: str,
     endpoint: str,
     *,

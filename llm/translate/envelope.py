@@ -111,16 +111,16 @@ def usage_of(usage: object) -> Json | None:
     """Token counts under their Responses names; None if the chat reported none."""
     if not usage or not isinstance(usage, dict):
         return None
-    told = usage_forms.parse(usage)
-    taken, given = told.prompt or 0, told.completion or 0
+    reported = usage_forms.parse(usage)
+    taken, given = reported.prompt or 0, reported.completion or 0
     return {
         "input_tokens": taken,
         "input_tokens_details": {
-            "cached_tokens": told.cached,
-            "cache_write_tokens": told.written,
+            "cached_tokens": reported.cached,
+            "cache_write_tokens": reported.written,
         },
         "output_tokens": given,
-        "output_tokens_details": {"reasoning_tokens": told.reasoning},
+        "output_tokens_details": {"reasoning_tokens": reported.reasoning},
         "total_tokens": taken + given,
     }
 

@@ -252,7 +252,7 @@ class Failover:
         try:
             return await self._send(attempts, candidate, dialect)
         except Failed as failure:
-            if not dialect.can_spare(attempts.held, candidate, failure):
+            if not dialect.can_omit(attempts.held, candidate, failure):
                 raise
         return await self._send(attempts, candidate, dialect)
 
@@ -261,7 +261,7 @@ class Failover:
     ) -> aiohttp.ClientResponse:
         held = attempts.held
         large = held.call.size > dialect.most_on_loop
-        body = await run_aside(large, dialect.encoded, held, candidate)
+        body = await run_aside(large, dialect.encode, held, candidate)
         try:
             return await http.post(
                 self._pool,

@@ -33,7 +33,7 @@ class BreakerReports:
     def report_success(self, candidate: Candidate, permit: Pass) -> None:
         """Report a success."""
         if not candidate.forced:
-            self._board.ok(name_of(candidate), permit)
+            self._board.report_success(name_of(candidate), permit)
 
     async def report_answer(
         self, candidate: Candidate, permit: Pass, *, filtered: bool
@@ -65,7 +65,7 @@ class BreakerReports:
         """Report an event to the breaker, if it is an outcome."""
         counts = event is not Event.RELEASED or permit.probe
         if counts and not candidate.forced:
-            await self._board.tell(name_of(candidate), permit, event, wait_s)
+            await self._board.report(name_of(candidate), permit, event, wait_s)
 
     async def close(self) -> None:
         """End the checks under way."""

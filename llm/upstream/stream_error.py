@@ -50,5 +50,5 @@ def describe(
 
 def event(upstream: UpstreamStream, error: dict[str, Any]) -> bytes:
     """The error as an event, without our key: a provider's message may quote it."""
-    out = upstream.reader.failed(error).decode("utf-8", "replace")
+    out = upstream.reader.error_event(error).decode("utf-8", "replace")
     return without_key(out, upstream.candidate.provider.api_key).encode()

@@ -81,7 +81,7 @@ class PaidView(HotView):
                 call = await asyncio.to_thread(self.call, request)
             else:
                 call = self.call(request)
-            return await self.served(request, call)
+            return await self.respond(request, call)
         except GatewayError as error:
             await runtime(request).quota_headers.add_to(call, error)
             raise
@@ -90,7 +90,7 @@ class PaidView(HotView):
         """Raises GatewayError."""
         raise NotImplementedError
 
-    async def served(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
+    async def respond(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
         """Raises GatewayError."""
         return await answer(request, call)
 

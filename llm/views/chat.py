@@ -16,7 +16,7 @@ def label(body: dict[str, Any]) -> str:
     return next((name for name in names if isinstance(name, str) and name), "")
 
 
-class Relayed(PaidView):
+class ProviderView(PaidView):
     """An endpoint that is relayed to a provider."""
 
     endpoint: ClassVar[str]
@@ -35,7 +35,7 @@ class Relayed(PaidView):
         tags=["OpenAI-compatible"],
     )
 )
-class ChatCompletions(Relayed):
+class ChatCompletions(ProviderView):
     """Streamed or not; tools, structured outputs, images and unknown fields pass through."""
 
     endpoint = "chat"
@@ -50,7 +50,7 @@ class ChatCompletions(Relayed):
         tags=["OpenAI-compatible"],
     )
 )
-class EmbeddingsView(Relayed):
+class EmbeddingsView(ProviderView):
     """Vectors for one text or several."""
 
     endpoint = "embeddings"
@@ -65,7 +65,7 @@ class EmbeddingsView(Relayed):
         tags=["OpenAI-compatible"],
     )
 )
-class ResponsesView(Relayed):
+class ResponsesView(ProviderView):
     """OpenAI's Responses; translated to chat for providers that lack it."""
 
     endpoint = "responses"

@@ -120,7 +120,7 @@ class Complete(PaidView):
             channel="complete",
         )
 
-    async def served(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
+    async def respond(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
         try:
             reply = await runtime(request).pipeline.run(call)
         except GatewayError as error:

@@ -17,7 +17,7 @@ from llm.limits.refusal import error as limit_error
 from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
-from llm.prompting.feedback import Opinion
+from llm.prompting.feedback import Rating
 from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
 from llm.types import Call
@@ -43,7 +43,7 @@ class FeedbackShown(s.Serializer):
     comment = s.CharField(allow_blank=True)
 
 
-def opinion(body: dict[str, Any]) -> Opinion:
+def parse_feedback(body: dict[str, Any]) -> Rating:
     """What a request's body says. Raises InvalidRequest."""
     unknown = sorted(body.keys() - set(_KNOWN))
     if unknown:
@@ -51,13 +51,13 @@ def opinion(body: dict[str, Any]) -> Opinion:
             f"Unknown field '{unknown[0]}'. Known: {', '.join(_KNOWN)}.",
             param=unknown[0],
         )
-    return Opinion(_request_id(body), _score(body), _comment(body))
+    return Rating(_request_id(body), _score(body), _comment(body))
 
 
 def _request_id(body: dict[str, Any]) -> uuid.UUID:
-    given = body.get("request_id")
+    value = body.get("request_id")
     try:
-        return uuid.UUID(given if isinstance(given, str) else "")
+        return uuid.UUID(value if isinstance(value, str) else "")
     except ValueError as error:
         raise InvalidRequest(
             "'request_id' is the id in the answer's header x-request-id.",
@@ -66,19 +66,19 @@ def _request_id(body: dict[str, Any]) -> uuid.UUID:
 
 
 def _score(body: dict[str, Any]) -> float:
-    given: Any = body.get("score")
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not number or not WORST <= given <= BEST:
+    value: Any = body.get("score")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not WORST <= value <= BEST:
         raise InvalidRequest(
             f"'score' is a number from {WORST:g} (bad) to {BEST:g} (good).",
             param="score",
         )
-    return float(given)
+    return float(value)
 
 
 def _comment(body: dict[str, Any]) -> str:
-    given = body.get("comment")
-    text = "" if given is None else given
+    value = body.get("comment")
+    text = "" if value is None else value
     if not isinstance(text, str) or len(text) > LONGEST_COMMENT or "\0" in text:
         raise InvalidRequest(
             f"'comment' is a text of at most {LONGEST_COMMENT} characters.",
@@ -109,7 +109,7 @@ class FeedbackView(HotView):
     """Rates an answer, by the id of its request."""
 
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
-        said = opinion(json_body(request))
+        rating = parse_feedback(json_body(request))
         gateway = runtime(request)
         # First, as a key that was revoked is dropped with the change of the snapshot.
         await gateway.committed.latest()
@@ -122,14 +122,14 @@ class FeedbackView(HotView):
             )
         )
         await _count(gateway, principal, str(request_id(request)))
-        kept = await gateway.db.run(feedback.keep, principal, said)
-        shown = {
+        saved = await gateway.db.run(feedback.save, principal, rating)
+        body = {
             "object": "feedback",
-            "request_id": str(kept.request_id),
-            "score": kept.score,
-            "comment": kept.comment,
+            "request_id": str(saved.request_id),
+            "score": saved.score,
+            "comment": saved.comment,
         }
-        return json_response(orjson.dumps(shown))
+        return json_response(orjson.dumps(body))
 
 
 async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
@@ -138,7 +138,7 @@ async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
     if not most:
         return
     name = f"k:{principal.key}" if principal.key else f"c:{principal.customer_id}"
-    # Nothing is given back: what was asked, counts.
+    # Nothing is given back: each try counts.
     taken = await gateway.limiter.take(
         [Subject(f"f:{name}", MinuteLimits(requests=most))],
         request_id=call_id,

@@ -42,17 +42,17 @@ async def _providers(of: Runtime, snapshot: Snapshot) -> list[dict[str, Any]]:
     )
     found = []
     for provider, model in names:
-        look = await of.board.look(Name(provider, model))
+        view = await of.board.read(Name(provider, model))
         found.append(
             {
                 "provider": provider,
                 "model": model,
-                "breaker": look.state.value,
-                "reason": look.reason,
-                "completed": look.completed,
-                "failures": look.failures,
-                "retry_ms": look.retry_ms,
-                "throttled_ms": look.throttled_ms,
+                "breaker": view.state.value,
+                "reason": view.reason,
+                "completed": view.completed,
+                "failures": view.failures,
+                "retry_ms": view.retry_ms,
+                "throttled_ms": view.throttled_ms,
             }
         )
     return found

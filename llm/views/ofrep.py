@@ -51,11 +51,11 @@ class OfrepView(HotView):
             context = _context(request, principal)
         except (InvalidRequest, UnsupportedMedia) as error:
             code = error.code if error.code in schemas.ERROR_CODES else "PARSE_ERROR"
-            told = {**named, "errorCode": code, "errorDetails": error.message}
-            return json_response(orjson.dumps(told), status=400)
+            body = {**named, "errorCode": code, "errorDetails": error.message}
+            return json_response(orjson.dumps(body), status=400)
         except GatewayError as error:
-            told = {**named, "errorDetails": error.message}
-            return json_response(orjson.dumps(told), error.headers, error.status)
+            body = {**named, "errorDetails": error.message}
+            return json_response(orjson.dumps(body), error.headers, error.status)
         return self.answer(request, flags, context, key)
 
     def answer(
@@ -149,17 +149,17 @@ def render_evaluation(found: Evaluation) -> dict[str, Any]:
             "errorDetails": found.why,
         }
     known = found.reason in REASONS
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "key": found.key,
         "reason": found.reason if known else "UNKNOWN",
         "metadata": {} if known else {"reason": found.reason},
     }
     if found.variant:
         # Without one the client's own default stands.
-        told["value"], told["variant"] = found.value, found.variant
+        body["value"], body["variant"] = found.value, found.variant
     if found.rule is not None:
-        told["metadata"]["rule"] = found.rule
-    return told
+        body["metadata"]["rule"] = found.rule
+    return body
 
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
@@ -217,5 +217,5 @@ def _has(request: ASGIRequest, etag: str) -> bool:
 
 def _etag(flags: FlagSet, context: Mapping[str, Any], now: float) -> str:
     """Changes with whatever an answer may depend on."""
-    told = orjson.dumps([flags.mark(now), context], option=orjson.OPT_SORT_KEYS)
-    return f'"{hashlib.sha256(told).hexdigest()[:32]}"'
+    seed = orjson.dumps([flags.mark(now), context], option=orjson.OPT_SORT_KEYS)
+    return f'"{hashlib.sha256(seed).hexdigest()[:32]}"'

@@ -25,7 +25,7 @@ from llm.configuration.snapshot import Snapshot
 from llm.replies.http_responses import json_response
 from llm.resolve import context, flag_effects, usable_models
 from llm.resolve.flag_effects import Effects
-from llm.resolve.prompt_body import laid_over
+from llm.resolve.prompt_body import merge_parameters
 from llm.resolve.prompt_field import PromptField
 from llm.resolve.prompt_version import pick
 from llm.views.base import HotView, call_of, runtime
@@ -108,9 +108,9 @@ class FetchPrompt(HotView):
         known = context.build(principal, {"user": asked.get("user")}, call.context)
         found = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
         chosen = pick(snapshot.prompt_library, _named(key, asked), known, found)
-        told = render_prompt(snapshot.prompt_library, chosen, found)
-        told["model"] = _model(chosen, found, principal, snapshot)
-        response = _conditional(request, orjson.dumps(told), snapshot.epoch)
+        body = render_prompt(snapshot.prompt_library, chosen, found)
+        body["model"] = _model(chosen, found, principal, snapshot)
+        response = _conditional(request, orjson.dumps(body), snapshot.epoch)
         if response.status_code == 200:
             runtime(request).exposures.note_all(found.values)
         return response
@@ -140,7 +140,7 @@ def render_prompt(
             }
             for one in body.declared
         ],
-        "parameters": laid_over(version.words.parameters, found.parameters),
+        "parameters": merge_parameters(version.words.parameters, found.parameters),
     }
 
 
@@ -152,7 +152,7 @@ def _model(
         # What was last known of prompts on disk comes without the models.
         if name and (
             not isinstance(snapshot, Snapshot)
-            or usable_models.usable(
+            or usable_models.is_usable(
                 name, "chat", principal=principal, snapshot=snapshot
             )
         ):

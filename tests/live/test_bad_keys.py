@@ -39,7 +39,7 @@ async def settled(gateway: Runtime, provider_key: str) -> BreakerView:
     """The breaker once no question about a key is open."""
     while gateway.outcomes.checks:
         await asyncio.sleep(0.01)
-    return await gateway.board.look(Name(provider_key, "m"))
+    return await gateway.board.read(Name(provider_key, "m"))
 
 
 GOOD, BAD = said(200, {"data": []}), said(401, NO_KEY)

@@ -38,7 +38,7 @@ CALLERS: dict[str, Any] = {
 
 
 async def look(gateway: Runtime, provider_key: str) -> BreakerView:
-    return await gateway.board.look(Name(provider_key, "m"))
+    return await gateway.board.read(Name(provider_key, "m"))
 
 
 @pytest.mark.parametrize("form", ["whole", "stream", "stream in plain JSON"])

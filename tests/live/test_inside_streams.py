@@ -137,7 +137,7 @@ async def test_in_band_error__our_account_is_empty__opens_the_breaker(
         served = indoors.serve_at((bad, "m"))
         answer = await stream(indoors, gateway, served.model)
     assert answer.status == 502
-    look = await gateway.board.look(Name(served.providers[0], "m"))
+    look = await gateway.board.read(Name(served.providers[0], "m"))
     assert (look.state, look.reason) == (BreakerState.OPEN, "billing")
 
 
@@ -148,7 +148,7 @@ async def half_open(gateway: Runtime, provider: str) -> Name:
     """Open the provider's breaker for 'm', and let its time be up."""
     name = Name(provider, "m")
     for _ in range(5):
-        await gateway.board.tell(name, await acquired(gateway, name), FAILURE)
+        await gateway.board.report(name, await acquired(gateway, name), FAILURE)
     await gateway.store.command(
         "HSET", redis_key(gateway.store.prefix, name), "until", 1
     )
@@ -165,7 +165,7 @@ FAILURE = Event.FAILURE
 async def state(gateway: Runtime, name: Name) -> BreakerState:
     """The breaker's state once what is on its way there has arrived."""
     for _ in range(100):
-        found = (await gateway.board.look(name)).state
+        found = (await gateway.board.read(name)).state
         if found is not BreakerState.HALF_OPEN:
             return found
         await asyncio.sleep(0.01)
@@ -205,7 +205,7 @@ async def test_probe__client_leaves__frees_the_slot_with_neither_outcome(
         if HELLO in parts:
             await exchange.until(b"Hello.")
         else:
-            while (await gateway.board.look(name)).state is not BreakerState.HALF_OPEN:
+            while (await gateway.board.read(name)).state is not BreakerState.HALF_OPEN:
                 await asyncio.sleep(0.01)
         assert not isinstance(await acquired(gateway, name), Pass)
         exchange.leave()

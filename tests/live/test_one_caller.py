@@ -48,7 +48,7 @@ async def provoke(world: World, gateway: Runtime, model: str, name: str, path: s
 async def look(gateway: Runtime, served_by: str) -> BreakerView:
     while gateway.outcomes.checks:
         await asyncio.sleep(0.01)
-    return await gateway.board.look(Name(served_by, "m"))
+    return await gateway.board.read(Name(served_by, "m"))
 
 
 async def assert_served(world: World, gateway: Runtime, model: str) -> None:

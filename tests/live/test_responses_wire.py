@@ -170,7 +170,7 @@ async def test_translation__of_what_has_other_forms__is_no_failure_of_the_provid
         for _ in range(6):
             answer = await respond(indoors, gateway, served.model, stream=stream)
             assert answer.status == 200
-        look = await gateway.board.look(Name(served.providers[0], "m"))
+        look = await gateway.board.read(Name(served.providers[0], "m"))
     assert look.state is BreakerState.CLOSED
     response = check_stream(answer.body)[-1]["response"] if stream else answer.json
     check_response(response)

@@ -100,7 +100,7 @@ async def test_stream__time_went_by_while_the_client_read__provider_is_not_blame
         await parts.aclose()
     row = await asyncio.to_thread(indoors.usage, str(call.id))
     assert (row.status, row.error_code) == ("interrupted", "stream_interrupted")
-    look = await gateway.board.look(Name(served.providers[0], "m"))
+    look = await gateway.board.read(Name(served.providers[0], "m"))
     assert look.failures == 0
 
 

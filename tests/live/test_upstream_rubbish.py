@@ -62,7 +62,7 @@ async def test_stream__rubbish_after_content__ends_in_an_error_event(
         answer = await stream(indoors, gateway, served.model)
     assert data_events(answer.body)[-1]["error"]["code"] == "stream_interrupted"
     assert indoors.usage(answer.headers["x-request-id"]).status == "interrupted"
-    look = await gateway.board.look(Name(served.providers[0], "m"))
+    look = await gateway.board.read(Name(served.providers[0], "m"))
     # What is too deep for us is our limit.
     assert look.failures == (0 if rubbish == RUBBISH["deep call"] else 1)
 
@@ -156,7 +156,7 @@ async def test_breaker__callers_mistakes_between__do_not_hide_the_failures(
             await (await faucet.call(number)).refuse(status)
             await serving
             assert exchange.answer.status == (400 if status == 400 else 502)
-        look = await gateway.board.look(name)
+        look = await gateway.board.read(name)
     assert (look.state, look.reason) == (BreakerState.OPEN, "5 failures in a row")
 
 
@@ -184,7 +184,7 @@ async def test_probe__tells_nothing_of_the_provider__frees_the_slot(
         name = await half_open(gateway, served.providers[0])
         answer = await ask(indoors, gateway, served.model, stream=streamed)
         assert answer.status == status
-        assert (await gateway.board.look(name)).state is BreakerState.HALF_OPEN
+        assert (await gateway.board.read(name)).state is BreakerState.HALF_OPEN
         assert (await acquired(gateway, name)).probe
 
 
@@ -195,5 +195,5 @@ async def test_filtered_answers__healthy_breaker__are_not_counted(
         served = indoors.serve_at((url, "m"))
         assert (await ask(indoors, gateway, served.model)).status == 200
         await gateway.board.close()
-        look = await gateway.board.look(Name(served.providers[0], "m"))
+        look = await gateway.board.read(Name(served.providers[0], "m"))
     assert (look.state, look.completed) == (BreakerState.CLOSED, 0)

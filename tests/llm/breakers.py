@@ -4,7 +4,7 @@ import dataclasses
 
 import redis
 
-from llm.breaker.board import SCRIPT, read_look
+from llm.breaker.board import SCRIPT, parse_view
 from llm.breaker.machine import Machine
 from llm.breaker.types import (
     BreakerAnswer,
@@ -94,7 +94,7 @@ class Twins:
             max(self.machine.until - self.now, 0),
             max(self.machine.throttled - self.now, 0),
         )
-        assert mine == read_look(self._run("look"))
+        assert mine == parse_view(self._run("look"))
         return mine
 
     def _run(self, *arguments: object) -> list[bytes]:

@@ -51,7 +51,7 @@ async def test_stop__breaker_has_just_opened__its_event_is_written(
     gateway = await runtime.start()
     name = Name("p", "m")
     leave = await gateway.board.acquire(name, 1)
-    await gateway.board.tell(name, leave, Event.AUTH)
+    await gateway.board.report(name, leave, Event.AUTH)
     await gateway.stop()
     (event,) = await db_thread.run(lambda: [*BreakerEvent.objects.all()])
     assert str(event) == "p:m closed→open"

@@ -31,7 +31,7 @@ class Process:
     async def fail(self, count: int = 1) -> None:
         for _ in range(count):
             leave = await self.leave()
-            await self.board.tell(NAME, leave, Event.FAILURE)
+            await self.board.report(NAME, leave, Event.FAILURE)
 
     async def leave(self) -> Pass:
         leave = await self.board.acquire(NAME, lease_s=30)
@@ -76,7 +76,7 @@ async def test_acquire__healthy__asks_redis_once_in_a_while(
     monkeypatch.setattr(module, "BELIEVED_S", 3600.0)
     first, second = start(), start()
     assert await second.leave() == Pass(0)
-    await first.board.tell(NAME, Pass(0), Event.AUTH)
+    await first.board.report(NAME, Pass(0), Event.AUTH)
     assert await second.leave() == Pass(0)  # still believed closed
     second.board._views[NAME].fresh_until = 0.0
     assert (await second.rejected()).reason == "auth"
@@ -101,7 +101,7 @@ async def test_tell__failures_from_two_processes__add_up(
     await first.fail(2)
     await second.fail(3)
     assert second.reported == [OPENED]
-    look = await first.board.look(NAME)
+    look = await first.board.read(NAME)
     assert (look.state, look.completed, look.failures) == (BreakerState.OPEN, 5, 5)
     assert 53_000 < look.retry_ms <= 60_000
 
@@ -115,7 +115,7 @@ async def test_acquire__minute_over__one_process_probes_and_closes_for_all(
     probe = await second.leave()
     assert probe == Pass(2, probe=True)
     assert (await first.rejected()).reason == "probing"
-    second.board.ok(NAME, probe)
+    second.board.report_success(NAME, probe)
     await second.board.close()
     assert second.reported == [
         PROBING,
@@ -130,7 +130,7 @@ async def test_tell__probe_given_up_by_its_client__leaves_the_slot_free(
     first, second = start(), start()
     await first.fail(5)
     minute_later()
-    await first.board.tell(NAME, await first.leave(), Event.RELEASED)
+    await first.board.report(NAME, await first.leave(), Event.RELEASED)
     assert await second.leave() == Pass(3, probe=True)
 
 
@@ -138,25 +138,25 @@ async def test_tell__retry_after__keeps_every_process_away(
     start: Callable[..., Process],
 ) -> None:
     first, second = start(), start()
-    await first.board.tell(NAME, await first.leave(), Event.THROTTLED, wait_s=3600)
+    await first.board.report(NAME, await first.leave(), Event.THROTTLED, wait_s=3600)
     told = await second.rejected()
     assert (told.state, told.reason) == (BreakerState.CLOSED, "throttled")
     assert 0 < told.retry_ms <= 60_000
-    assert 0 < (await second.board.look(NAME)).throttled_ms <= 60_000
+    assert 0 < (await second.board.read(NAME)).throttled_ms <= 60_000
 
 
 async def test_ok__healthy__is_told_together_and_late(
     start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TELL_AFTER_S", 0.001)
+    monkeypatch.setattr(module, "REPORT_AFTER_S", 0.001)
     process = start()
     leave = await process.leave()
     for _ in range(7):
-        process.board.ok(NAME, leave)
+        process.board.report_success(NAME, leave)
     async with asyncio.timeout(60):
-        while (await process.board.look(NAME)).completed == 0:
+        while (await process.board.read(NAME)).completed == 0:
             await asyncio.sleep(0)
-    assert (await process.board.look(NAME)).completed == 7
+    assert (await process.board.read(NAME)).completed == 7
 
 
 async def test_ok__not_told_when_the_process_ends__is_told_by_close(
@@ -164,10 +164,10 @@ async def test_ok__not_told_when_the_process_ends__is_told_by_close(
 ) -> None:
     process = start()
     leave = await process.leave()
-    process.board.ok(NAME, leave)
-    process.board.ok(NAME, leave)
+    process.board.report_success(NAME, leave)
+    process.board.report_success(NAME, leave)
     await process.board.close()
-    assert (await process.board.look(NAME)).completed == 2
+    assert (await process.board.read(NAME)).completed == 2
 
 
 async def test_ok__not_told_when_a_failure_is__goes_with_it(
@@ -176,22 +176,22 @@ async def test_ok__not_told_when_a_failure_is__goes_with_it(
     process = start()
     leave = await process.leave()
     for _ in range(4):
-        process.board.ok(NAME, leave)
-    await process.board.tell(NAME, leave, Event.FAILURE)
-    look = await process.board.look(NAME)
+        process.board.report_success(NAME, leave)
+    await process.board.report(NAME, leave, Event.FAILURE)
+    look = await process.board.read(NAME)
     assert (look.completed, look.failures) == (5, 1)
     await process.board.close()
-    assert (await process.board.look(NAME)).completed == 5
+    assert (await process.board.read(NAME)).completed == 5
 
 
 async def test_ok__not_told_when_redis_is_asked_again__goes_first(
     start: Callable[..., Process],
 ) -> None:
     process = start()
-    process.board.ok(NAME, await process.leave())
+    process.board.report_success(NAME, await process.leave())
     process.board._views[NAME].fresh_until = 0.0
     await process.leave()
-    assert (await process.board.look(NAME)).completed == 1
+    assert (await process.board.read(NAME)).completed == 1
 
 
 async def test_ok__failing_breaker__is_told_at_once(
@@ -199,9 +199,9 @@ async def test_ok__failing_breaker__is_told_at_once(
 ) -> None:
     process = start()
     await process.fail(4)
-    process.board.ok(NAME, await process.leave())
+    process.board.report_success(NAME, await process.leave())
     async with asyncio.timeout(60):
-        while (await process.board.look(NAME)).completed < 5:
+        while (await process.board.read(NAME)).completed < 5:
             await asyncio.sleep(0)
     await process.fail(4)
     assert process.reported == []
@@ -214,11 +214,11 @@ async def test_ok__of_an_older_generation__is_ignored(
     old = await process.leave()
     await process.fail(5)
     minute_later()
-    await process.board.tell(NAME, await process.leave(), Event.OK)
-    process.board.ok(NAME, old)
-    await process.board.tell(NAME, old, Event.FAILURE)
+    await process.board.report(NAME, await process.leave(), Event.OK)
+    process.board.report_success(NAME, old)
+    await process.board.report(NAME, old, Event.FAILURE)
     await process.board.close()
-    assert (await process.board.look(NAME)).completed == 0
+    assert (await process.board.read(NAME)).completed == 0
 
 
 async def test_acquire__redis_away__is_decided_locally_by_the_same_rules(
@@ -227,14 +227,14 @@ async def test_acquire__redis_away__is_decided_locally_by_the_same_rules(
     process = start(away)
     leave = await process.leave()
     assert leave == Pass(0, local=True)
-    process.board.ok(NAME, leave)
+    process.board.report_success(NAME, leave)
     async with asyncio.timeout(60):
-        while (await process.board.look(NAME)).completed == 0:
+        while (await process.board.read(NAME)).completed == 0:
             await asyncio.sleep(0)
     await process.fail(5)
     assert process.reported == [OPENED]
     assert (await process.rejected()).state is BreakerState.OPEN
-    look = await process.board.look(NAME)
+    look = await process.board.read(NAME)
     assert (look.state, look.completed, look.failures) == (BreakerState.OPEN, 6, 5)
     process.board._views[NAME].machine.until -= 60_000
     assert await process.leave() == Pass(2, probe=True, local=True)
@@ -245,21 +245,21 @@ async def test_tell__redis_gone_between_asking_and_telling__counts_locally(
 ) -> None:
     process = start()
     leave = await process.leave()
-    process.board.ok(NAME, leave)
+    process.board.report_success(NAME, leave)
     process.board._store = Store(away, timeout_s=5, prefix="x")
-    await process.board.tell(NAME, leave, Event.FAILURE)
-    look = await process.board.look(NAME)
+    await process.board.report(NAME, leave, Event.FAILURE)
+    look = await process.board.read(NAME)
     assert (look.completed, look.failures) == (2, 1)
-    process.board.ok(NAME, leave)
+    process.board.report_success(NAME, leave)
     await process.board.close()
-    assert (await process.board.look(NAME)).completed == 3
+    assert (await process.board.read(NAME)).completed == 3
 
 
 async def test_acquire__redis_gone_with_successes_untold__passes_locally(
     start: Callable[..., Process], away: str
 ) -> None:
     process = start()
-    process.board.ok(NAME, await process.leave())
+    process.board.report_success(NAME, await process.leave())
     process.board._views[NAME].fresh_until = 0.0
     process.board._store = Store(away, timeout_s=5, prefix="x")
     assert await process.leave() == Pass(0, local=True)
@@ -271,7 +271,7 @@ async def test_tell__redis_back_after_a_local_call__is_told_to_the_local_state(
     process = start(away)
     leave = await process.leave()
     process.board._store = Store(settings.REDIS_URL, timeout_s=5, prefix="y")
-    await process.board.tell(NAME, leave, Event.FAILURE)
+    await process.board.report(NAME, leave, Event.FAILURE)
     assert process.board._views[NAME].machine.consecutive == 1
     assert await process.leave() == Pass(0)
     await process.board._store.close()

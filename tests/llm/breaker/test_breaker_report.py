@@ -29,7 +29,7 @@ def tell(name: Name, *events: Event, wait_s: float = 0.0) -> None:
         store = Store(configured.REDIS_URL, timeout_s=5, prefix=configured.REDIS_PREFIX)
         board = Board(store, lambda *_: None)
         for event in events:
-            await board.tell(name, await board.acquire(name, 1), event, wait_s)
+            await board.report(name, await board.acquire(name, 1), event, wait_s)
         await store.close()
 
     asyncio.run(told())

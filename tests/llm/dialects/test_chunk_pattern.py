@@ -32,7 +32,7 @@ def read(payloads: list[bytes], *, known: bool) -> tuple[Any, ...]:
     reader, splitter = ChatStream(include_usage=False), Splitter()
     reader.assembly = Assembly()
     if not known:
-        reader._pattern._looks = 4
+        reader._pattern._tries = 4
     pieces: list[Any] = []
     try:
         for payload in payloads:

@@ -171,7 +171,7 @@ def test_chat_stream__done_and_errors__are_told_apart() -> None:
     assert read(reader, b"[DONE]").sort is Sort.DONE
     piece = read(reader, {"error": {"message": "no"}})
     assert (piece.sort, error_within(piece.error)) == (Sort.ERROR, {"message": "no"})
-    assert reader.failed({"code": "x"}) == b'data: {"error":{"code":"x"}}\n\n'
+    assert reader.error_event({"code": "x"}) == b'data: {"error":{"code":"x"}}\n\n'
     assert reader.ending() == b"data: [DONE]\n\n"
 
 
@@ -266,7 +266,7 @@ def test_native_stream__events__are_held_until_a_delta() -> None:
     assert read(reader, text).sort is Sort.CONTENT
     assert read(reader, {"type": "response.output_text.done"}).sort is Sort.PASS
     assert (reader.size, reader.pieces) == (3, 1)
-    assert b'"sequence_number":2' in reader.failed({"code": "x", "message": "m"})
+    assert b'"sequence_number":2' in reader.error_event({"code": "x", "message": "m"})
 
 
 @pytest.mark.parametrize("kind", ["response.completed", "response.incomplete"])
@@ -376,7 +376,9 @@ def test_translated_stream__error__ends_in_a_failed_response() -> None:
     reader = translated()
     read(reader, delta(content="abc"))
     assert read(reader, {"error": {"message": "no"}}).sort is Sort.ERROR
-    failed = reader.failed({"code": "stream_interrupted", "message": "It broke off."})
+    failed = reader.error_event(
+        {"code": "stream_interrupted", "message": "It broke off."}
+    )
     assert b"stream_interrupted" in failed
     assert b"response.completed" not in failed
 

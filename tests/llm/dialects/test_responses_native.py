@@ -76,7 +76,7 @@ def test_stream__provider_says_failed__is_passed_on_as_it_is() -> None:
     piece = read(one, raw)
     assert piece.sort is Sort.ERROR
     assert piece.error == {"code": "image_parse_error", "message": "Blurred."}
-    assert one.failed(ERROR) == b"data: " + raw + b"\n\n"
+    assert one.error_event(ERROR) == b"data: " + raw + b"\n\n"
     assert one.usage == {"input_tokens": 3}
 
 
@@ -86,7 +86,7 @@ def test_stream__failed_with_a_number_that_goes_back__gets_another() -> None:
     said = {**created(), "type": "response.failed", "ids": 0}
     raw = orjson.dumps(said).replace(b'"ids":0', b'"ids":%d' % 2**70)
     read(one, raw)
-    told = one.failed(ERROR)
+    told = one.error_event(ERROR)
     assert b'"sequence_number":9' in told
     assert b"%d" % 2**70 in told
 
@@ -99,7 +99,7 @@ def test_stream__provider_says_error__keeps_its_words_and_is_followed_by_failed(
     read(one, delta(6))
     said = {"code": "server_error", "message": "Overheated.", "param": None}
     assert read(one, {"type": "error", "sequence_number": 0, **said}).error
-    error, failed = check_stream(one.failed(ERROR), done=False)
+    error, failed = check_stream(one.error_event(ERROR), done=False)
     assert (error["sequence_number"], failed["sequence_number"]) == (7, 8)
     assert (error["code"], error["message"]) == ("server_error", "Overheated.")
     assert error["error"]["request_id"] == "r1"
@@ -114,7 +114,7 @@ def test_stream__broken_off__ends_in_error_and_failed() -> None:
     one = reader()
     read(one, created())
     read(one, delta(6))
-    error, failed = check_stream(one.failed(ERROR), done=False)
+    error, failed = check_stream(one.error_event(ERROR), done=False)
     assert error["error"] == ERROR
     assert failed["response"]["error"]["code"] == "server_error"
 
@@ -122,7 +122,7 @@ def test_stream__broken_off__ends_in_error_and_failed() -> None:
 def test_stream__broken_off_without_a_response__ends_in_error() -> None:
     one = reader()
     read(one, delta())
-    (error,) = check_stream(one.failed(ERROR), done=False)
+    (error,) = check_stream(one.error_event(ERROR), done=False)
     assert (error["sequence_number"], error["code"]) == (2, "stream_interrupted")
 
 
@@ -211,11 +211,11 @@ def test_include_refused__model_that_does_not_reason__is_not_asked_again(
 ) -> None:
     dialect = Responses()
     asked, model = held(input="x"), candidate("openai")
-    assert dialect.can_spare(asked, model, refused(**error))
+    assert dialect.can_omit(asked, model, refused(**error))
     assert "include" not in dialect.body(asked, model)
     assert body(dialect, input="x", include=["y"])["include"] == ["y"]
     # Of two that were sent at once the second is sent anew as well.
-    assert dialect.can_spare(asked, model, refused(**error))
+    assert dialect.can_omit(asked, model, refused(**error))
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_refused__for_something_else__is_the_callers(
     include: Any, failure: Failed
 ) -> None:
     dialect, model = Responses(), candidate("openai")
-    assert not dialect.can_spare(held(input="x", include=include), model, failure)
+    assert not dialect.can_omit(held(input="x", include=include), model, failure)
     assert ENCRYPTED in body(dialect, input="x")["include"]
-    assert not dialects.choose("chat", model).can_spare(held(), model, failure)
+    assert not dialects.choose("chat", model).can_omit(held(), model, failure)
 
 
 def test_body__reasoning_asked_and_dropped__leaves_the_plan_as_it_is() -> None:

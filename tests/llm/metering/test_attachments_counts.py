@@ -158,6 +158,6 @@ def test_attachment__only_looks_like_one__is_text(part: dict[str, Any]) -> None:
 def test_sound__named_by_no_text__is_counted_all_the_same() -> None:
     found = shape({"type": "input_audio", "input_audio": {"data": b64(bytes(900)), "format": 3}})  # fmt: skip
     assert found["shape"].attached.sound_usual > 0
-    spoken = "data:audio/mp3;base64," + b64(b"ID3" + bytes(900))
-    found = shape({"type": "file", "file": {"file_data": spoken}})
+    adapt_parameters = "data:audio/mp3;base64," + b64(b"ID3" + bytes(900))
+    found = shape({"type": "file", "file": {"file_data": adapt_parameters}})
     assert found["shape"].attached.sound_usual > 0

@@ -130,7 +130,7 @@ def test_usable__model_that_an_operator_names__must_take_the_request(
     snapshot: Any = SimpleNamespace(models={"m": model}, routes={"m": [A]})
     who: Any = SimpleNamespace(allowed_models=())
     endpoint, body = PICTURE
-    found = usable_models.usable(
+    found = usable_models.is_usable(
         "m", endpoint, principal=who, snapshot=snapshot, body=body
     )
     assert found is wanted

@@ -13,7 +13,7 @@ from llm.resolve.prompt_body import (
     insert_prompt,
     override_parameters,
 )
-from llm.resolve.prompt_parameters import LOGPROBS, spoken
+from llm.resolve.prompt_parameters import LOGPROBS, adapt_parameters
 from valuecanvas.core.parameters import RESERVED
 
 SCHEMA = {"type": "object"}
@@ -45,8 +45,8 @@ def test_spoken__either_language__is_the_endpoints_own(
     chat: dict[str, Any], responses: dict[str, Any]
 ) -> None:
     for given in (chat, responses):
-        assert spoken("chat", given) == chat
-        assert spoken("responses", given) == responses
+        assert adapt_parameters("chat", given) == chat
+        assert adapt_parameters("responses", given) == responses
 
 
 @pytest.mark.parametrize(
@@ -71,28 +71,28 @@ def test_spoken__either_language__is_the_endpoints_own(
 def test_spoken__chats_words__have_a_place_in_responses_or_none(
     given: dict[str, Any], wanted: dict[str, Any]
 ) -> None:
-    assert spoken("responses", given) == wanted
+    assert adapt_parameters("responses", given) == wanted
 
 
 def test_spoken__of_responses_alone__is_not_for_a_chat() -> None:
     given = {"truncation": "auto", "include": ["else"], "max_tool_calls": 2, "text": 7}
-    assert spoken("chat", given) == {}
+    assert adapt_parameters("chat", given) == {}
 
 
 @pytest.mark.parametrize("value", [0, -1, "3", 1.5, True, None])
 def test_spoken__numbers_that_are_none__are_left_out(value: object) -> None:
-    assert spoken("chat", {"n": value, "max_tokens": value}) == {}
+    assert adapt_parameters("chat", {"n": value, "max_tokens": value}) == {}
 
 
 def test_spoken__too_many_answers__are_as_many_as_may_be(settings: Any) -> None:
     settings.LLM_MAX_N = 4
-    assert spoken("chat", {"n": 40}) == {"n": 4}
-    assert spoken("chat", {"n": 3}) == {"n": 3}
+    assert adapt_parameters("chat", {"n": 40}) == {"n": 4}
+    assert adapt_parameters("chat", {"n": 3}) == {"n": 3}
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "responses"])
 def test_spoken__what_is_reserved__is_never_set(endpoint: str) -> None:
-    assert spoken(endpoint, dict.fromkeys(RESERVED, "x")) == {}
+    assert adapt_parameters(endpoint, dict.fromkeys(RESERVED, "x")) == {}
 
 
 def words(**parameters: Any) -> PromptWords:
@@ -108,7 +108,7 @@ def test_filled__both_set_parts_of_an_object__each_part_counts() -> None:
     )
     assert found.body["text"] == {"format": FLAT, "verbosity": "low"}
     assert found.body["include"] == ["mine", LOGPROBS]
-    assert found.given == set()
+    assert found.operator_fields == set()
 
 
 @pytest.mark.parametrize("own", [{"text": "?"}, {"include": "?"}, {"include": None}])
@@ -125,14 +125,14 @@ def test_filled__clients_own_cap__leaves_none_of_the_versions() -> None:
         "chat", {"max_completion_tokens": 5}, words(max_tokens=9, seed=1)
     )
     assert "max_tokens" not in found.body
-    assert found.given == {"seed"}
+    assert found.operator_fields == {"seed"}
 
 
 def test_overruled__a_flags__count_before_all_and_are_told() -> None:
     before = Filled({"max_completion_tokens": 5, "seed": 1}, frozenset({"seed"}))
     found = override_parameters("chat", before, {"max_output_tokens": 3})
     assert found.body == {"max_tokens": 3, "seed": 1}
-    assert found.given == {"seed", "max_tokens"}
+    assert found.operator_fields == {"seed", "max_tokens"}
 
 
 def test_fields__of_a_native_response__are_those_of_the_sdk() -> None:

@@ -22,9 +22,9 @@ def snapshot(*, priced: bool = True, routed: bool = True, **model: Any) -> Any:
     )
 
 
-def usable(name: str, found: Any, allowed: tuple[str, ...] = ()) -> bool:
+def is_usable(name: str, found: Any, allowed: tuple[str, ...] = ()) -> bool:
     who: Any = SimpleNamespace(allowed_models=frozenset(allowed))
-    return usable_models.usable(name, "chat", principal=who, snapshot=found)
+    return usable_models.is_usable(name, "chat", principal=who, snapshot=found)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_usable__model_and_caller__decide(
     wanted: bool,
 ) -> None:
     settings.LLM_UNPRICED = unpriced
-    assert usable(name, found, allowed) is wanted
+    assert is_usable(name, found, allowed) is wanted
 
 
 def plan(*, native: bool = False, given: tuple[str, ...] = (), **body: Any) -> Any:
     provider = SimpleNamespace(kind=SimpleNamespace(responses=native))
     return SimpleNamespace(
         body={"model": "m", "input": "Hi", **body},
-        chosen=Selection(given=frozenset(given)),
+        chosen=Selection(operator_fields=frozenset(given)),
         candidates=(SimpleNamespace(provider=provider),),
     )
 
