@@ -11,9 +11,9 @@ log = structlog.get_logger("billing.tasks")
 @shared_task(name="billing.purge")
 def purge_old() -> dict[str, int]:
     """Remove old bookkeeping."""
-    gone = purge.purge()
-    log.info("bookkeeping.purged", **gone)
-    return gone
+    deleted = purge.purge()
+    log.info("bookkeeping.purged", **deleted)
+    return deleted
 
 
 @shared_task(name="billing.reconcile")

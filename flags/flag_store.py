@@ -112,7 +112,7 @@ def _loaded(held: _Held | None) -> _Held:
         return _everything()
     try:
         now, changes = epoch.changes_since(held.flags.epoch)
-    except epoch.Forgotten:
+    except epoch.ChangesPurged:
         return _everything()
     keys = {one.key for one in changes if one.kind == config.KIND}
     if not keys:

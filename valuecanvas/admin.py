@@ -1,4 +1,4 @@
-"""Who may enter, and what was done: users, groups, the audit log."""
+"""Admin pages of users, groups and the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ admin.site.unregister(Group)
 
 
 class SuperusersOnly(Admin):
-    """Others may look, if they have the right; only superusers change who may what."""
+    """Only superusers change users and groups; others may view them with the right."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -71,9 +71,7 @@ class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):  # type: ignore[misc]
-    empty_text = (
-        "A group is a set of rights. `Operators` and `Auditors` come by themselves."
-    )
+    empty_text = "A group is a set of rights. `Operators` and `Auditors` are created automatically."
 
 
 @admin.register(LogEntry)
@@ -88,7 +86,7 @@ class LogEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
     search_help_text = "A whole user name, or the whole id of an object."
     ordering = ("-id",)  # as the time goes, and indexed
     fields = ("action_time", "user", "kind", "what", "row", "object_id", "change")
-    empty_text = "Whatever is changed in the admin is written down here."
+    empty_text = "Every change made in the admin is recorded here."
 
     @display(description="When")
     def when(self, entry: LogEntry) -> datetime:

@@ -1,4 +1,4 @@
-"""The wiring on top: settings, URLs, the admin site, health, commands."""
+"""The top-level app: settings, URLs, the admin site, health checks, commands."""
 
 import warnings
 
@@ -11,7 +11,7 @@ class ValueCanvasConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        # When each series began: a third of the text, and nobody asks.
+        # The creation times of series are a third of the text, and are not used.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        # Static files and pages with parts; Django reads them in a thread, which is fine.
+        # Django reads static files and streamed pages in a thread, which is fine.
         warnings.filterwarnings("ignore", "StreamingHttpResponse must consume sync")

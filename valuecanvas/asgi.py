@@ -1,4 +1,4 @@
-"""The ASGI door: hot paths to the lean handler, all the rest to Django."""
+"""The ASGI application: hot paths go to the lean handler, all others to Django."""
 
 import asyncio
 import gc
@@ -15,16 +15,17 @@ django_application = get_asgi_application()
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-from valuecanvas.core.db.statement_timeout import patience  # noqa: E402
+from valuecanvas.core.db.statement_timeout import limit_statements  # noqa: E402
 from valuecanvas.http import hot, paths  # noqa: E402
 from valuecanvas.http.cold_path import ColdPath  # noqa: E402
 from valuecanvas.http.hot_body import Receive  # noqa: E402
 from valuecanvas.http.protocol.write_timeout import Send  # noqa: E402
 from valuecanvas.http.shutdown import Shutdown  # noqa: E402
 
-# Where clients fetch prompts; the rest under /api/prompts/ is for people and scripts.
+# Clients fetch prompts on the hot path; the rest of /api/prompts/ is on the cold path.
 HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")
-# New objects before a pass over the youngest, and passes before the older generations.
+# New objects before a collection of the youngest generation, and collections of a
+# generation before one of the next.
 GC_THRESHOLDS = (10_000, 20, 20)
 
 
@@ -55,8 +56,8 @@ class Application:
             scope["valuecanvas.runtime"] = self._runtime or await self._started()
             await hot.handle(scope, receive, send)
         else:
-            # Whoever looks at a page does not wait for ever, as a command may.
-            with patience(settings.DB_PAGE_TIMEOUT_S):
+            # A page has a statement timeout; a command may wait without one.
+            with limit_statements(settings.DB_PAGE_TIMEOUT_S):
                 await self._cold.handle(scope, receive, send)
 
     async def _started(self) -> Runtime:
@@ -85,9 +86,9 @@ class Application:
 
 
 def _settle_heap() -> None:
-    """What start-up made stays for good: the collector need not look at it again.
+    """Exclude objects from the start-up from garbage collection: they stay for good.
 
-    Its passes over Django's modules are paid by requests otherwise.
+    Else requests would be delayed by collections of Django's modules.
     """
     gc.collect()
     gc.freeze()

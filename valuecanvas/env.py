@@ -1,4 +1,4 @@
-"""Settings from the environment: each read is declared, and a bad value refuses to start."""
+"""Reads settings from the environment. A bad value stops the start."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Setting:
     default: str
 
 
-# Filled while the settings are imported; .env.example is checked against it.
+# Filled while the settings are imported; a test compares .env.example with it.
 DECLARED: dict[str, Setting] = {}
 
 
@@ -45,7 +45,7 @@ def _parsed(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:
     try:
         return parse(value)
     except ValueError as error:
-        # The value itself stays out of the message: it may be a secret.
+        # Without the value: it may be a secret.
         raise ImproperlyConfigured(f"{name} must be {wants}.") from error
 
 

@@ -1,7 +1,7 @@
 """Start the web server: `python -m valuecanvas.serve --host 0.0.0.0 --workers 4`.
 
-It becomes uvicorn with the arguments that the gateway relies on; what is added goes to
-uvicorn as well.
+It runs uvicorn with the arguments that the gateway needs; further arguments are passed
+on to uvicorn.
 """
 
 import os
@@ -9,13 +9,13 @@ import sys
 
 APPLICATION = "valuecanvas.asgi:application"
 ARGUMENTS = (
-    # Bounds what a client sends outside of bodies.
+    # Limits what a client sends outside of bodies.
     *("--http", "valuecanvas.http.protocol.uvicorn_protocol:HttpProtocol"),
     *("--lifespan", "on"),
     "--no-access-log",
-    # Nobody's X-Forwarded-For is believed but by TRUST_PROXY.
+    # X-Forwarded-For is used only with TRUST_PROXY.
     "--no-proxy-headers",
-    # Of the 35 s in which a process is gone after SIGTERM.
+    # A process ends within 35 s of SIGTERM.
     *("--timeout-graceful-shutdown", "32"),
 )
 

@@ -1,4 +1,4 @@
-"""URLs of the cold path, and of the hot path for the schema."""
+"""URLs of the cold path; those of the hot path are here for the OpenAPI document."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -37,13 +37,13 @@ def purge() -> dict[str, int]:
         "old_check": now - CHECKS_KEPT,
         "most": AT_A_TIME,
     }
-    gone = {}
+    deleted = {}
     for name, statement in _STATEMENTS.items():
-        gone[name] = 0
+        deleted[name] = 0
         with connection.cursor() as cursor:
             while True:
                 cursor.execute(statement, values)
-                gone[name] += cursor.rowcount
+                deleted[name] += cursor.rowcount
                 if cursor.rowcount < AT_A_TIME:
                     break
-    return gone
+    return deleted

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
-from billing.ledger.sanitize import plainer
+from billing.ledger.sanitize import sanitize_item
 from billing.ledger.sql import CHOSEN
 from billing.models import Reservation
 from valuecanvas.core import money
@@ -52,16 +52,16 @@ class AbandonedCall:
 
 # (number of the route, tokens passed on, whether they were all) of each request that a
 # process sent upstream.
-Came = Mapping[uuid.UUID, tuple[int, int, bool]]
+ProgressById = Mapping[uuid.UUID, tuple[int, int, bool]]
 
 
-def _unknown(journal: str) -> Came | None:
+def _unknown(journal: str) -> ProgressById | None:
     return None
 
 
 def reap(
     living: Collection[str] = (),
-    last_known: Callable[[str], Came | None] = _unknown,
+    last_known: Callable[[str], ProgressById | None] = _unknown,
 ) -> int:
     """Settle every reservation past its lease. Returns how many this call settled.
 
@@ -75,7 +75,8 @@ def reap(
         overdue = list(_overdue(living)[:AT_A_TIME])
         known = {name: last_known(name) for name in {*map(_journal, overdue)} if name}
         now_ended = _commit(
-            _settlement(row, _known(row, known.get(_journal(row)))) for row in overdue
+            _settlement(row, _progress(row, known.get(_journal(row))))
+            for row in overdue
         )
         ended += now_ended
         if len(overdue) < AT_A_TIME or not now_ended:
@@ -96,22 +97,22 @@ def _journal(row: Reservation) -> str:
     return str(row.facts.get("journal") or "")
 
 
-def _known(row: Reservation, came: Came | None) -> KnownProgress | None:
-    """What to bill; `came` is None where its journal is not here, or it has none."""
-    if came is None:
+def _progress(row: Reservation, progress: ProgressById | None) -> KnownProgress | None:
+    """The progress to bill; `progress` is None if there is no journal to read."""
+    if progress is None:
         return KnownProgress(0, 0, False, "reaper")
-    found = came.get(row.id)
+    found = progress.get(row.id)
     return KnownProgress(*found, source="journal") if found else None
 
 
-def settle_estate(journal: str, progress: Came) -> AbandonedCall:
-    """End what the dead process of `journal` left open; what that was.
+def settle_journal(journal: str, progress: ProgressById) -> AbandonedCall:
+    """Settle what the dead process of `journal` left open. Returns a summary.
 
-    `progress` has how far each request came that it sent upstream. What it never sent
-    is given back.
+    `progress` has the progress of each request that was sent upstream. A request never sent
+    is refunded.
     """
     rows = list(Reservation.objects.filter(facts__journal=journal).order_by("id"))
-    items = [_settlement(row, _known(row, progress)) for row in rows]
+    items = [_settlement(row, _progress(row, progress)) for row in rows]
     customers = {f"c:{row.customer_id}" for row in rows}
     keys = {f"k:{row.key}" for row in rows if row.key}
     routes = {(one[0], one[1]) for row in rows for one in row.facts.get("routes", ())}
@@ -134,19 +135,19 @@ def _end(settlements: list[Settle]) -> int:
             raise
         if len(settlements) > 1:
             return sum(_end([one]) for one in settlements)
-        return _end_plainer(settlements[0], error)
+        return _end_reduced(settlements[0], error)
     return sum(1 for answer in answers if getattr(answer, "first", False))
 
 
-def _end_plainer(settlement: Settle, error: Exception) -> int:
+def _end_reduced(settlement: Settle, error: Exception) -> int:
     """The row itself is refused: a bill in plainer words, with a mark, if there is one."""
-    less = plainer(settlement)
+    reduced = sanitize_item(settlement)
     log.error(
-        "reservation.stuck" if less is None else "reservation.reduced",
+        "reservation.stuck" if reduced is None else "reservation.reduced",
         id=str(settlement.admitted.id),
         error=str(error).split("\n")[0],
     )
-    return _end([less]) if isinstance(less, Settle) else 0
+    return _end([reduced]) if isinstance(reduced, Settle) else 0
 
 
 def _settlement(row: Reservation, known: KnownProgress | None) -> Settle:

@@ -1,11 +1,13 @@
 """Usage, spend and reserved money, read in bulk from the counters."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
+from django.utils import timezone
 
-from billing.models import Budget
+from billing.models import Budget, Counter
 from valuecanvas.core import money
 
 # Budget.scope -> Counter.scope
@@ -42,27 +44,27 @@ class QuotaProgress:
 class BudgetProgress:
     """How far a budget is used up."""
 
-    standing: QuotaProgress
+    usage: QuotaProgress
     limit: int
 
     @property
     def spent_percent(self) -> float:
-        return self._percent(self.standing.spent)
+        return self._percent(self.usage.spent)
 
     @property
     def reserved_percent(self) -> float:
         """Money reserved for requests under way, as far as the bar has space for it."""
-        return min(self._percent(self.standing.reserved), 100 - self.spent_percent)
+        return min(self._percent(self.usage.reserved), 100 - self.spent_percent)
 
     @property
     def left(self) -> int:
         """Micro-dollars that a new request can still reserve."""
-        return max(0, self.limit - self.standing.spent - self.standing.reserved)
+        return max(0, self.limit - self.usage.spent - self.usage.reserved)
 
     @property
     def fullness(self) -> float:
         """Spent and reserved as a percentage of the limit, at most 100."""
-        return self._percent(self.standing.spent + self.standing.reserved)
+        return self._percent(self.usage.spent + self.usage.reserved)
 
     @property
     def level(self) -> str:
@@ -76,7 +78,7 @@ class BudgetProgress:
         return min(100.0, round(100 * micros / self.limit, 1))
 
 
-def standings(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
+def load_progress(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
     """The progress of each (scope letter, scope id, period); absent if nothing counted."""
     wanted = sorted(set(names))
     if not wanted:
@@ -92,19 +94,28 @@ def standings(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
         }
 
 
-def today(scope: str, ids: Iterable[str]) -> dict[str, QuotaProgress]:
+def progress_today(scope: str, ids: Iterable[str]) -> dict[str, QuotaProgress]:
     """Today's progress (UTC) of each id of one scope letter, by id."""
-    found = standings((scope, one, "day") for one in ids)
-    return {scope_id: standing for (_, scope_id, _), standing in found.items()}
+    found = load_progress((scope, one, "day") for one in ids)
+    return {scope_id: progress for (_, scope_id, _), progress in found.items()}
 
 
-def progress(budgets: Iterable[Budget]) -> dict[int, BudgetProgress]:
+def load_used_today(customers: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The quota units that each customer used today (UTC), without the ledger's queue."""
+    day = timezone.now().date()
+    keys = {f"c:{one}:{day}": one for one in customers}
+    rows = Counter.objects.filter(pk__in=keys).values_list("pk", "used")
+    found = {keys[key]: used for key, used in rows}
+    return {one: found.get(one, 0) for one in customers}
+
+
+def budget_progress(budgets: Iterable[Budget]) -> dict[int, BudgetProgress]:
     """How far each budget is used up, by the budget's id, in one query."""
     rows = list(budgets)
-    found = standings(_name(budget) for budget in rows)
+    found = load_progress(_name(budget) for budget in rows)
     return {
         budget.pk: BudgetProgress(
-            standing=found.get(_name(budget), QuotaProgress()),
+            usage=found.get(_name(budget), QuotaProgress()),
             limit=money.to_micros(budget.limit_usd),
         )
         for budget in rows

@@ -109,7 +109,7 @@ def last_day(spenders: int = 6) -> LastDay:
         today=_sum(one for hour, one in by_hour.items() if hour >= midnight),
         p95_ms=p95,
         hours=_every_hour(by_hour, now),
-        spenders=_named([row[1:4] for row in rows if row[1]]),
+        spenders=_top_spenders([row[1:4] for row in rows if row[1]]),
     )
 
 
@@ -132,7 +132,7 @@ def _every_hour(
     return [(hour, by_hour.get(hour, TrafficFigures())) for hour in hours]
 
 
-def _named(rows: list[tuple[uuid.UUID, int, Decimal]]) -> list[Spender]:
+def _top_spenders(rows: list[tuple[uuid.UUID, int, Decimal]]) -> list[Spender]:
     customers: dict[Any, Customer] = Customer.objects.in_bulk([row[0] for row in rows])
     spenders = []
     for customer_id, requests, spend in rows:

@@ -57,7 +57,7 @@ class BudgetAdmin(Admin):
     )
 
     def attach(self, rows: list[Any]) -> None:
-        found = spend.progress(rows)
+        found = spend.budget_progress(rows)
         for budget in rows:
             budget.progress = found[budget.pk]
 

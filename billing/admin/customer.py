@@ -66,7 +66,7 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
     )
 
     def attach(self, rows: list[Any]) -> None:
-        found = spend.today("c", [str(customer.pk) for customer in rows])
+        found = spend.progress_today("c", [str(customer.pk) for customer in rows])
         for customer in rows:
             customer.standing = found.get(str(customer.pk), spend.QuotaProgress())
 

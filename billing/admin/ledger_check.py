@@ -21,7 +21,7 @@ from billing.admin.customer_name import names_of
 from billing.models import LedgerCheck
 from valuecanvas.core import money
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.db.statement_timeout import patience
+from valuecanvas.core.db.statement_timeout import limit_statements
 from valuecanvas.core.templatetags import figures
 
 RIGHT = "billing.run_ledgercheck"
@@ -109,7 +109,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
             raise PermissionDenied
         days = request.POST.get("days")
         try:
-            with patience(PATIENCE_S):
+            with limit_statements(PATIENCE_S):
                 check = reconcile.run(
                     request.user.get_username(),
                     int(days) if days in SPANS else reconcile.DAYS,

@@ -20,7 +20,7 @@ class TeamAdmin(Admin):
     empty_text = "A team groups customers under one budget. Teams are optional."
 
     def attach(self, rows: list[Any]) -> None:
-        found = spend.today("t", [team.key for team in rows])
+        found = spend.progress_today("t", [team.key for team in rows])
         for team in rows:
             team.standing = found.get(team.key, spend.QuotaProgress())
 

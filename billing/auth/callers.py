@@ -118,7 +118,7 @@ class Callers:
         customers = {one.key for one in changed if one.kind == "customer"}
         if not (prefixes or customers):
             return
-        self._begin_anew()
+        self._invalidate_lookups()
         for prefix in prefixes:
             self._keys.drop(prefix)
             self._unknown.drop(prefix)
@@ -129,12 +129,12 @@ class Callers:
 
     def clear(self) -> None:
         """Forget every key and customer."""
-        self._begin_anew()
+        self._invalidate_lookups()
         self._keys.clear()
         self._unknown.clear()
         self._customers.clear()
 
-    def _begin_anew(self) -> None:
+    def _invalidate_lookups(self) -> None:
         self._drops += 1
         self._key_lookups.forget()
         self._customer_lookups.forget()

@@ -33,61 +33,61 @@ class Lookups(Generic[K, V]):
         self._load = load
         self._most = most
         self._db = db
-        self._flights: dict[K, asyncio.Future[V | None]] = {}
+        self._pending: dict[K, asyncio.Future[V | None]] = {}
         self._waiting: list[tuple[K, asyncio.Future[V | None]]] = []
         self._runner: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
         """The value of `key`, or None. Raises Unavailable."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._take_off(key)
+        future = self._pending.get(key)
+        if future is None:
+            future = self._enqueue(key)
         try:
             async with asyncio.timeout(WAIT_S):
-                return await asyncio.shield(flight)
+                return await asyncio.shield(future)
         except TimeoutError as error:
             raise _unavailable() from error
 
     def forget(self) -> None:
         """Let no later `get` share a query that has begun before now."""
-        self._flights.clear()
+        self._pending.clear()
 
-    def _take_off(self, key: K) -> "asyncio.Future[V | None]":
+    def _enqueue(self, key: K) -> "asyncio.Future[V | None]":
         if len(self._waiting) >= WAITING_MAX:
             raise _unavailable()
-        flight: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
-        self._flights[key] = flight
-        self._waiting.append((key, flight))
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._pending[key] = future
+        self._waiting.append((key, future))
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run())
-        return flight
+        return future
 
     async def _run(self) -> None:
         while self._waiting:
             batch = self._waiting[: self._most]
             del self._waiting[: self._most]
             keys = list(dict.fromkeys(key for key, _ in batch))
-            query = asyncio.ensure_future(self._db.run(_guarded, self._load, keys))
+            query = asyncio.ensure_future(self._db.run(_load, self._load, keys))
             await asyncio.wait([query])
-            self._land(batch, query)
+            self._resolve(batch, query)
 
-    def _land(
+    def _resolve(
         self,
         batch: list[tuple[K, "asyncio.Future[V | None]"]],
         query: "asyncio.Future[dict[K, V]]",
     ) -> None:
         error = query.exception()
-        for key, flight in batch:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+        for key, future in batch:
+            if self._pending.get(key) is future:
+                del self._pending[key]
             if error is None:
-                flight.set_result(query.result().get(key))
+                future.set_result(query.result().get(key))
             else:
-                flight.set_exception(error)
-                flight.exception()  # marks it as retrieved, even if every waiter has left
+                future.set_exception(error)
+                future.exception()  # marks it as retrieved, even if every waiter has left
 
 
-def _guarded(load: Callable[[list[K]], dict[K, V]], keys: list[K]) -> dict[K, V]:
+def _load(load: Callable[[list[K]], dict[K, V]], keys: list[K]) -> dict[K, V]:
     try:
         return load(keys)
     except Error as error:

@@ -19,7 +19,7 @@ from valuecanvas.core.errors import Unavailable
 
 MOST = 1000
 # A key may have been revoked since: an older file is not used.
-BELIEVED_S = 86_400.0
+MAX_AGE_S = 86_400.0
 READING = frozenset({Scope.FLAGS_EVALUATE.value, Scope.PROMPTS_READ.value})
 # Not needed for reading; but its holder may act for users that are not in the file.
 _ACT_AS = Scope.ACT_AS.value
@@ -43,7 +43,7 @@ class SeenKeys:
         """
         text = key_check.bearer(authorization)
         found = None
-        if text.startswith("vc-") and time.time() - self._saved_at < BELIEVED_S:
+        if text.startswith("vc-") and time.time() - self._saved_at < MAX_AGE_S:
             found = self._keys.get(key_check.prefix(text))
         if found is None:
             raise _unknown()

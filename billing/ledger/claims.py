@@ -27,7 +27,7 @@ class Unkept:
 Used = Answered | Unkept | Busy | Mismatch
 
 
-def first_uses(wanted: Sequence[Claim]) -> dict[Claim, Used]:
+def find_first_uses(wanted: Sequence[Claim]) -> dict[Claim, Used]:
     """The results of those claims that were used before."""
     rows = IdempotencyKey.objects.filter(
         pk__in={claim.id for claim in wanted}, expires_at__gt=timezone.now()
@@ -47,7 +47,7 @@ def _use(claim: Claim, row: IdempotencyKey) -> Used:
     return Answered(str(row.request_id), stored)
 
 
-def bills(request_ids: Sequence[str]) -> dict[str, Usage]:
+def load_bills(request_ids: Sequence[str]) -> dict[str, Usage]:
     """The ledger rows of the requests, by their ids."""
     rows = Usage.objects.filter(pk__in=request_ids)
     return {str(row.pk): row for row in rows}

@@ -38,7 +38,7 @@ def connect() -> psycopg.Connection:
         " -c idle_in_transaction_session_timeout=5000 -c timezone=UTC",
     )
     try:
-        _hush(connection)
+        _limit_logging(connection)
         connection.execute(sql.LOCK)
         connection.execute(sql.NOW)
         connection.execute(sql.WRITE)
@@ -48,14 +48,14 @@ def connect() -> psycopg.Connection:
     return connection
 
 
-def _hush(connection: psycopg.Connection) -> None:
+def _limit_logging(connection: psycopg.Connection) -> None:
     """Keep failed statements out of PostgreSQL's log: they contain callers' answers.
 
     Only a superuser may, or a role that was granted it: see docs/OPERATIONS.md.
     """
     try:
-        connection.execute(sql.HUSH)
+        connection.execute(sql.LIMIT_LOGGING)
     except psycopg.errors.InsufficientPrivilege:
-        shown = connection.execute("SHOW log_min_error_statement").fetchone()
-        if shown != ("panic",):
+        level = connection.execute("SHOW log_min_error_statement").fetchone()
+        if level != ("panic",):
             log.warning("ledger.statements_logged", remedy=sql.GRANT)

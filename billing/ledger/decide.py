@@ -62,7 +62,7 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
             "facts": item.facts,
         }
     )
-    return _taken(item, item.estimate, item.limits, books, writes)
+    return _take(item, item.estimate, item.limits, books, writes)
 
 
 def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
@@ -73,7 +73,7 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
     if refusal is not None:
         return refusal
     _claim(item, item.answer, writes)
-    admitted = _taken(item, 0, (), books, writes, units)
+    admitted = _take(item, 0, (), books, writes, units)
     row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
     writes.billed.append({**row, "direct": True})
     return admitted
@@ -131,10 +131,10 @@ def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
                 BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
             )
     # The quota is per day; of equal refusals the first one is returned.
-    return max(found, key=_lasts, default=None)
+    return max(found, key=_duration_rank, default=None)
 
 
-def _lasts(refusal: Refusal) -> int:
+def _duration_rank(refusal: Refusal) -> int:
     if isinstance(refusal, QuotaRefused):
         return 0
     return ("day", "month", "total").index(refusal.limit.period)
@@ -183,7 +183,7 @@ def _stored(answer: Stored) -> dict[str, Any]:
     }
 
 
-def _taken(
+def _take(
     item: Admit | Hit,
     estimate: int,
     limits: tuple[Limit, ...],
@@ -264,11 +264,11 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     if admitted.day != books.today:
         # The day's counter row is no longer locked: charge the estimate.
         return admitted.estimate
-    room = min(
+    available = min(
         limit.micros - sum(spent_and_reserved(limit, books))
         for limit in admitted.limits
     )
-    extra = max(0, min(excess, room))
+    extra = max(0, min(excess, available))
     for scope in admitted.party.scopes:
         books.row(scope, books.today).spent += extra
     return admitted.estimate + extra

@@ -15,7 +15,7 @@ from billing.ledger import sql
 from billing.ledger.connection import connect
 from billing.ledger.counter_keys import keys, long_scopes
 from billing.ledger.decide import decide
-from billing.ledger.sanitize import lighter, plainer, weight
+from billing.ledger.sanitize import drop_body, sanitize_item, weight
 from billing.ledger.types import (
     Admit,
     Admitted,
@@ -25,12 +25,12 @@ from billing.ledger.types import (
     Claimed,
     Hit,
     Item,
+    LockedCounter,
     Note,
     Peek,
     Probe,
     Settle,
     Settled,
-    Standing,
     Unhit,
 )
 from billing.ledger.writes import Writes
@@ -49,7 +49,7 @@ UNFIT = (psycopg.DataError, psycopg.IntegrityError, orjson.JSONEncodeError)
 
 
 @dataclass(slots=True)
-class Clerk:
+class BatchWriter:
     """Commits batches on one connection; caches the sums of past days."""
 
     today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
@@ -69,18 +69,18 @@ class Clerk:
                 books = self._lock(cursor, items)
             except psycopg.errors.QueryCanceled as error:
                 raise sqlstate.LockWait(str(error)) from error
-            self._recall(cursor, items, books)
+            self._read_past_sums(cursor, items, books)
             self._read_claims(cursor, items, books)
             answers, writes = decide(items, books)
-            if self._refused_on_memory(answers):
-                self._recall(cursor, items, books, afresh=True)
+            if self._refused_on_cached_sum(answers):
+                self._read_past_sums(cursor, items, books, afresh=True)
                 books.rows = self._reread(cursor, items)
                 answers, writes = decide(items, books)
-            gone = self._write(cursor, writes)
+            deleted = self._write(cursor, writes)
         if not writes and any(isinstance(item, Probe) for item in items):
             probe(connection)
         return [
-            _late(answer, item, gone)
+            _late(answer, item, deleted)
             for item, answer in zip(items, answers, strict=True)
         ]
 
@@ -91,7 +91,7 @@ class Clerk:
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
         """Begin, lock the counters in order, and read them with the epoch and clock."""
         if len(self._read_at) > MOST_SCOPES:
-            self._forget()
+            self._clear_cache()
         while True:
             wanted = keys(items, self.today, long_scopes(items) - self._read_at.keys())
             rows, epoch, at = _locked(cursor, wanted)
@@ -104,21 +104,21 @@ class Clerk:
             # Midnight by the database's clock: other rows are needed.
             cursor.execute("ROLLBACK")
             self.today = at.date()
-            self._forget()
-        return Books(epoch=epoch, at=at, rows=_standings(rows))
+            self._clear_cache()
+        return Books(epoch=epoch, at=at, rows=_locked_counters(rows))
 
-    def _forget(self) -> None:
+    def _clear_cache(self) -> None:
         """Clear the cache. Only between batches: within one, its scopes would count as unspent."""
         self._history.clear()
         self._read_at.clear()
 
     def _reread(
         self, cursor: psycopg.Cursor, items: Sequence[Item]
-    ) -> dict[str, Standing]:
+    ) -> dict[str, LockedCounter]:
         cursor.execute("EXECUTE vc_lock(%s)", [keys(items, self.today)])
-        return _standings(cursor.fetchall())
+        return _locked_counters(cursor.fetchall())
 
-    def _recall(
+    def _read_past_sums(
         self,
         cursor: psycopg.Cursor,
         items: Sequence[Item],
@@ -166,7 +166,7 @@ class Clerk:
         for claim, fingerprint, request_id, done in cursor:
             books.claims[claim] = Claimed(fingerprint, str(request_id), done)
 
-    def _refused_on_memory(self, answers: list[Answer]) -> bool:
+    def _refused_on_cached_sum(self, answers: list[Answer]) -> bool:
         """Whether a refusal used a cached sum, not one read in this batch."""
         return any(
             isinstance(answer, BudgetRefused)
@@ -184,11 +184,11 @@ class Clerk:
         failpoints.hit("before_reserve_commit", writes.held)
         failpoints.hit("inside_settle", writes.ended)
         cursor.execute("EXECUTE vc_write(%s); COMMIT", [document])
-        gone = {str(row[0]) for row in cursor.fetchall()}
+        deleted = {str(row[0]) for row in cursor.fetchall()}
         cursor.nextset()
         failpoints.hit("after_reserve_commit", writes.held)
         failpoints.hit("after_commit_before_response", writes.ended)
-        return gone
+        return deleted
 
 
 def _locked(
@@ -203,16 +203,16 @@ def _locked(
     return rows, epoch, at.astimezone(dt.UTC)
 
 
-def _standings(rows: list[Any]) -> dict[str, Standing]:
-    return {row[0]: Standing(row[1], row[2], row[3]) for row in rows}
+def _locked_counters(rows: list[Any]) -> dict[str, LockedCounter]:
+    return {row[0]: LockedCounter(row[1], row[2], row[3]) for row in rows}
 
 
 def _one(cursor: psycopg.Cursor) -> Any:
     return cursor.fetchone()
 
 
-def _late(answer: Answer, item: Item, gone: set[str]) -> Answer:
-    if isinstance(item, Settle) and str(item.admitted.id) not in gone:
+def _late(answer: Answer, item: Item, deleted: set[str]) -> Answer:
+    if isinstance(item, Settle) and str(item.admitted.id) not in deleted:
         return Settled(first=False, cost=0)
     return answer
 
@@ -225,7 +225,7 @@ def probe(connection: psycopg.Connection) -> None:
 def commit_now(items: Sequence[Item]) -> list[Answer]:
     """Commit `items` on a new connection: for tasks and commands."""
     with connect() as connection:
-        return Clerk().commit(connection, items)
+        return BatchWriter().commit(connection, items)
 
 
 def undo(item: Item, day: dt.date) -> Item | None:
@@ -251,15 +251,15 @@ class Ledger:
     """One per process. Call from its event loop."""
 
     def __init__(self) -> None:
-        clerk = Clerk()
+        writer = BatchWriter()
         self._batch: GroupCommit[Item] = GroupCommit(
             Policy(
                 connect=connect,
-                work=clerk.commit,
-                must_land=lambda item: isinstance(item, Settle | Unhit | Note),
-                undo=lambda item: undo(item, clerk.today),
-                plainer=plainer,
-                lighter=lighter,
+                work=writer.commit,
+                must_commit=lambda item: isinstance(item, Settle | Unhit | Note),
+                undo=lambda item: undo(item, writer.today),
+                sanitize=sanitize_item,
+                shrink=drop_body,
                 weigh=weight,
                 probe=probe,
                 size=settings.BATCH_MAX,
@@ -287,9 +287,9 @@ class Ledger:
         return self._batch.healthy
 
     @property
-    def landing(self) -> bool:
+    def writable(self) -> bool:
         """False while settlements cannot be committed."""
-        return self._batch.landing
+        return self._batch.writable
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Commit what is queued; what is not committed in time is lost."""

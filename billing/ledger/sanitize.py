@@ -38,7 +38,7 @@ def weight(item: Item) -> int:
     return len(answer.body) if answer else 0
 
 
-def lighter(item: Item) -> Item | None:
+def drop_body(item: Item) -> Item | None:
     """`item` without the body of its stored answer; None: it has none.
 
     Its key still guards against a second call.
@@ -51,14 +51,14 @@ def lighter(item: Item) -> Item | None:
     return replace(item, answer=answer, charge=item.charge and _marked(item.charge))
 
 
-def plainer(item: Item) -> Item | None:
+def sanitize_item(item: Item) -> Item | None:
     """`item` reduced by one step; None: it cannot be reduced further.
 
     First invalid characters and numbers are removed, then the stored answer, then all
     but the required columns. A bill must be written, even if it is incomplete.
     """
     if isinstance(item, Note):
-        return _plainer_note(item)
+        return _sanitize_note(item)
     if not isinstance(item, Settle):
         return None
     clean = replace(
@@ -71,13 +71,13 @@ def plainer(item: Item) -> Item | None:
         return replace(clean, charge=clean.charge and _marked(clean.charge))
     bare = {name: str(item.facts.get(name) or "") for name in _NEEDED}
     if weight(item):
-        return lighter(item)
+        return drop_body(item)
     if item.facts not in ({}, bare):
         return replace(item, facts=bare, charge=item.charge and _marked(item.charge))
     return None
 
 
-def _plainer_note(item: Note) -> Note | None:
+def _sanitize_note(item: Note) -> Note | None:
     facts = {name: _column(name, value) for name, value in item.facts.items()}
     charge = _charge(item.charge) or item.charge
     clean = replace(item, facts=facts, charge=charge)

@@ -5,7 +5,7 @@ The columns of both JSON documents are named here and nowhere else.
 
 # A statement that fails is logged with all that is written into it, and an error with
 # the row that it is about.
-HUSH = "SET log_min_error_statement = panic; SET log_error_verbosity = terse"
+LIMIT_LOGGING = "SET log_min_error_statement = panic; SET log_error_verbosity = terse"
 GRANT = (
     "GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO its_role"
 )

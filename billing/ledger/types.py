@@ -254,7 +254,7 @@ Answer = Admission | Settled | int | None
 
 
 @dataclass(slots=True)
-class Standing:
+class LockedCounter:
     """A locked counter row, with the changes of this batch."""
 
     used: int = 0
@@ -268,7 +268,7 @@ class Books:
 
     epoch: int
     at: dt.datetime
-    rows: dict[str, Standing] = field(default_factory=dict)
+    rows: dict[str, LockedCounter] = field(default_factory=dict)
     # Scope and period -> spent + reserved of the period's earlier days.
     history: dict[tuple[str, str], int] = field(default_factory=dict)
     # Idempotency keys in use, by claim id.
@@ -278,5 +278,5 @@ class Books:
     def today(self) -> dt.date:
         return self.at.date()
 
-    def row(self, scope: str, day: dt.date) -> Standing:
-        return self.rows.setdefault(f"{scope}:{day}", Standing())
+    def row(self, scope: str, day: dt.date) -> LockedCounter:
+        return self.rows.setdefault(f"{scope}:{day}", LockedCounter())

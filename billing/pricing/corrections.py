@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from billing import config
 from billing.ledger import Limit, Party, sql
 from billing.ledger.decide import spent_and_reserved
-from billing.ledger.types import Books, Standing
+from billing.ledger.types import Books, LockedCounter
 from billing.models import Usage
 from valuecanvas.core import money
 from valuecanvas.core.db import epoch, locks
@@ -82,7 +82,7 @@ def book(changes: list[PriceCorrection]) -> list[PriceCorrection]:
             locks.hold("billing.reprice")
             books = _lock(keys)
             if books.today == today:
-                return _booked(changes, books)
+                return _book(changes, books)
         # Midnight by the database's clock: other counters are needed.
 
 
@@ -107,11 +107,11 @@ def _clock() -> dt.datetime:
 def _lock(keys: list[str]) -> Books:
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [keys])
-        rows = {row[0]: Standing(*row[1:]) for row in cursor.fetchall()}
+        rows = {row[0]: LockedCounter(*row[1:]) for row in cursor.fetchall()}
     return Books(epoch.current(), _clock(), rows)
 
 
-def _booked(changes: list[PriceCorrection], books: Books) -> list[PriceCorrection]:
+def _book(changes: list[PriceCorrection], books: Books) -> list[PriceCorrection]:
     wanted = [one.row.pk for one in changes]
     done = set(
         Usage.objects.filter(corrects__in=wanted).values_list("corrects", flat=True)
@@ -153,9 +153,9 @@ def _decide(change: PriceCorrection, limits: Limits, books: Books) -> None:
         change.delta, change.day = change.wanted, change.row.day
     else:
         mine = [limit for scope in change.scopes for limit in limits.get(scope, ())]
-        rooms = [limit.micros - sum(spent_and_reserved(limit, books)) for limit in mine]
-        room = max(0, min(rooms, default=change.wanted))
-        change.delta, change.day = min(change.wanted, room), books.today
+        free = [limit.micros - sum(spent_and_reserved(limit, books)) for limit in mine]
+        available = max(0, min(free, default=change.wanted))
+        change.delta, change.day = min(change.wanted, available), books.today
     for scope in change.scopes:
         if change.day == books.today:
             books.row(scope, books.today).spent += change.delta

@@ -81,13 +81,13 @@ def _add(
         now = timezone.now()
         for provider, provider_id, model in dict.fromkeys(pairs):
             found = package_price(provider_id, model)
-            if found and wanted(_held(provider, model, now), found):
+            if found and wanted(_current_price(provider, model, now), found):
                 _insert(provider, model, found, now)
                 added += 1
     return added
 
 
-def _held(provider: str, model: str, now: datetime) -> Price | None:
+def _current_price(provider: str, model: str, now: datetime) -> Price | None:
     """The current price, else the first future one, else None."""
     rows = Price.objects.filter(provider=provider, upstream_model=model)
     in_force = rows.filter(effective_from__lte=now).order_by("-effective_from").first()

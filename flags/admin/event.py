@@ -19,7 +19,7 @@ class FlagEventAdmin(EventAdmin):
     list_defer = ("before", "after", "details")
     search_fields = ("=flag_name", "=actor_name")
     search_help_text = "A whole name of a flag or of a person."
-    fields = (("subject", "revision"), ("at", "who"), "said", "why", "more")
+    fields = (("subject", "revision"), ("at", "who"), "what", "why", "more")
     empty_text = "Whatever is done to a flag is written down here, with who and why."
 
     @display(description="Flag")

@@ -78,8 +78,8 @@ class FlagPage(ConfirmPage):
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         return {"winner": winner(self.original) if conflict else None}
 
-    def done(self, said: str, **options: Any) -> HttpResponse:
-        return super().done(said, extra_tags=self.anchor, **options)
+    def done(self, message: str, **options: Any) -> HttpResponse:
+        return super().done(message, extra_tags=self.anchor, **options)
 
     def after(self) -> str:
         return f"{self.back()}#{self.anchor}"

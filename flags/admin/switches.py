@@ -81,7 +81,7 @@ class SwitchPage(ConfirmPage):
         self.switch(self.original, form, actor_of(self.request))
         return self.confirmation([self.original])
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"Now {self.done_as}."
 
     def back(self) -> str:

@@ -20,8 +20,8 @@ class IdempotentReplays:
     """Reads claims and bills. Many reads at once share a few large queries."""
 
     def __init__(self, db: DbThread) -> None:
-        self._claims = Lookups(claims.first_uses, db, most=AT_ONCE)
-        self._bills = Lookups(claims.bills, db)
+        self._claims = Lookups(claims.find_first_uses, db, most=AT_ONCE)
+        self._bills = Lookups(claims.load_bills, db)
 
     async def find(self, claim: Claim | None) -> Used | None:
         """What `claim` was used for before; None: nothing, or it is not known now."""

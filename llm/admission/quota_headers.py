@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
+from billing.accounting.spend import load_used_today
 from billing.auth.lookups import Lookups
-from billing.standing import used_today
 from llm.admission.authentication import Authentication
 from llm.configuration.committed import CommittedConfig
 from llm.replies import headers
@@ -44,7 +44,7 @@ class QuotaHeaders:
     ) -> None:
         self._authentication = authentication
         self._config = config
-        self._lookups = Lookups(used_today, db)
+        self._lookups = Lookups(load_used_today, db)
         self._known: Lru[uuid.UUID, _Known] = Lru(SIZE)
 
     async def add_to(self, call: Call, error: GatewayError) -> None:

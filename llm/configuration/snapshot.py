@@ -121,7 +121,7 @@ def load(before: Snapshot | None = None) -> tuple[Snapshot, list[ConfigChange] |
             return _everything(), None
         try:
             now, changes = epoch.changes_since(before.epoch)
-        except epoch.Forgotten:
+        except epoch.ChangesPurged:
             return _everything(), None
         if now == before.epoch:
             return before, []

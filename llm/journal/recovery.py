@@ -119,18 +119,18 @@ async def _free_all(abandoned: list[AbandonedCall]) -> None:
         await store.close()
 
 
-def _progress(folder: Path, name: str) -> reaper.Came | None:
+def _progress(folder: Path, name: str) -> reaper.ProgressById | None:
     known = progress_of(folder, name)
     return None if known is None else _as_tuples(known)
 
 
-def _as_tuples(progress: Mapping[uuid.UUID, CallProgress]) -> reaper.Came:
+def _as_tuples(progress: Mapping[uuid.UUID, CallProgress]) -> reaper.ProgressById:
     return {key: (one.route, one.tokens, one.complete) for key, one in progress.items()}
 
 
 def _settle(journal: DeadJournal) -> AbandonedCall:
     progress = _as_tuples(journal.progress)
-    abandoned = reaper.settle_estate(journal.name, progress)
+    abandoned = reaper.settle_journal(journal.name, progress)
     # Add subjects of requests that were counted but not admitted yet.
     abandoned = replace(abandoned, subjects=abandoned.subjects | journal.subjects)
     if abandoned.ended:

@@ -79,7 +79,7 @@ class MovePage(LabelPage):
         )
         return _moved(self.label, self.version.number)
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"Moved {self.label} to version {self.version.number}."
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class RollbackPage(LabelPage):
         )
         return f"Rolled back: version {number} is live from the next request on."
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"Rolled back to version {self.version.number}."
 
 

@@ -37,7 +37,7 @@ class RemoveLabelPage(PublishPage):
         )
         return f"The label {self.label} is gone."
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"Removed the label {self.label}."
 
 
@@ -66,7 +66,7 @@ class PromptArchivePage(PublishPage):
         services.edit_prompt(self.original, archived=self.danger, **self.why(form))
         return f"{self.original.key} is {self._state}."
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"Now {self._state}."
 
     @property

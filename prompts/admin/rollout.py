@@ -121,8 +121,8 @@ class RolloutStartPage(PublishPage):
         share = form.cleaned_data["share"]
         return f"Version {self.version.number} goes to {share:g} %."
 
-    def log(self, said: str) -> str:
-        return f"Gradual rollout: {said}"
+    def log(self, message: str) -> str:
+        return f"Gradual rollout: {message}"
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         new = self.version

@@ -45,10 +45,10 @@ def test_progress__periods__sum_their_own_days(days: dict[str, Any]) -> None:
         period: make_budget(limit="0.01", period=period)
         for period in ("day", "month", "total")
     }
-    found = spend.progress(budgets.values())
-    spent = {name: found[one.pk].standing.spent for name, one in budgets.items()}
+    found = spend.budget_progress(budgets.values())
+    spent = {name: found[one.pk].usage.spent for name, one in budgets.items()}
     assert spent == {"day": 100, "month": 100, "total": 5100}
-    assert found[budgets["day"].pk].standing.reserved == 7
+    assert found[budgets["day"].pk].usage.reserved == 7
     assert found[budgets["total"].pk].left == 10_000 - 5100 - 7
 
 
@@ -56,8 +56,8 @@ def test_progress__earlier_this_month__counts_for_the_month(
     days: dict[str, Any],
 ) -> None:
     make_counter("g", "", days["first"], spent=40)
-    found = spend.progress([month := make_budget(period="month")])
-    assert found[month.pk].standing.spent == 40
+    found = spend.budget_progress([month := make_budget(period="month")])
+    assert found[month.pk].usage.spent == 40
 
 
 def test_progress__each_scope__finds_its_own_counter(days: dict[str, Any]) -> None:
@@ -67,21 +67,21 @@ def test_progress__each_scope__finds_its_own_counter(days: dict[str, Any]) -> No
     ):
         make_counter(scope, scope_id, days["today"], spent=at)
     budgets = [make_budget(target) for target in (None, team, customer, key)]
-    found = spend.progress(budgets)
-    assert [found[one.pk].standing.spent for one in budgets] == [1, 2, 3, 4]
+    found = spend.budget_progress(budgets)
+    assert [found[one.pk].usage.spent for one in budgets] == [1, 2, 3, 4]
 
 
 def test_progress__many_budgets__one_query() -> None:
     budgets = [make_budget(make_customer()) for _ in range(10)]
     with CaptureQueriesContext(connection) as queries:
-        found = spend.progress(budgets)
+        found = spend.budget_progress(budgets)
     assert len(queries) == 1
-    assert all(one.standing == spend.QuotaProgress() for one in found.values())
+    assert all(one.usage == spend.QuotaProgress() for one in found.values())
 
 
 def test_progress__no_budgets__no_query() -> None:
     with CaptureQueriesContext(connection) as queries:
-        assert spend.progress([]) == {}
+        assert spend.budget_progress([]) == {}
     assert not queries
 
 

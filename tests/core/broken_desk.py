@@ -18,7 +18,7 @@ class Thing:
     """An item. Its batch fails by `error` while that is wanted: `times` times."""
 
     name: str
-    must_land: bool = True
+    must_commit: bool = True
     error: Error | None = None
     times: float = float("inf")
     weight: int = 0
@@ -59,15 +59,15 @@ class BrokenDesk:
         return [thing.name for thing in things]
 
     def undo(self, thing: Thing) -> Thing | None:
-        return None if thing.must_land else Thing(f"undo-{thing.name}")
+        return None if thing.must_commit else Thing(f"undo-{thing.name}")
 
-    def lighter(self, thing: Thing) -> Thing | None:
+    def shrink(self, thing: Thing) -> Thing | None:
         if not thing.weight:
             return None
         error = None if thing.lighter_helps else thing.error
         return replace(thing, weight=0, error=error)
 
-    def plainer(self, thing: Thing) -> Thing | None:
+    def sanitize(self, thing: Thing) -> Thing | None:
         return (
             replace(thing, error=None, plainer_helps=False)
             if thing.plainer_helps
@@ -82,10 +82,10 @@ class BrokenDesk:
         return Policy(
             connect=lambda: cast(psycopg.Connection, Connection()),
             work=self.work,
-            must_land=lambda thing: thing.must_land,
+            must_commit=lambda thing: thing.must_commit,
             undo=self.undo,
-            plainer=self.plainer,
-            lighter=self.lighter,
+            sanitize=self.sanitize,
+            shrink=self.shrink,
             weigh=lambda thing: thing.weight,
             probe=self.probe,
             **fields,

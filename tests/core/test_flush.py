@@ -22,7 +22,7 @@ def test_flush__configuration__goes_and_moves_the_epoch_on() -> None:
     flush()
     assert not Tier.objects.exists()
     assert epoch.current() == before + 1
-    with pytest.raises(epoch.Forgotten):
+    with pytest.raises(epoch.ChangesPurged):
         epoch.changes_since(before)
 
 

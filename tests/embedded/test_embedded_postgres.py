@@ -95,7 +95,7 @@ def test_postgres__runs_but_refuses_our_password__names_the_remedy(
     engine = home.start()
     known = read_json(home.folder / "engine.json")
     write_json(home.folder / "engine.json", {**known, "password": "other"})
-    monkeypatch.setattr(postgres, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.0)
     with pytest.raises(EngineError, match=f"kill -INT {engine.pid}"):
         postgres.find(home.folder)
     write_json(home.folder / "engine.json", known)

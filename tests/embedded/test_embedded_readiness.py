@@ -30,7 +30,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(Answer, "asked", 0)
-    monkeypatch.setattr(readiness, "PATIENCE", 1)
+    monkeypatch.setattr(readiness, "POLLS_PER_NOTICE", 1)
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0.01)
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -72,7 +72,7 @@ def test_wait_ready__nobody_listens__goes_on_until_the_end() -> None:
 
     question = Question("web", "127.0.0.1", port, "/ready")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readiness, "PATIENCE", 1)
+        patch.setattr(readiness, "POLLS_PER_NOTICE", 1)
         assert not wait_ready(question, ending=ending, gone=lambda: False, say=say)
     assert said[0].startswith("Still waiting for web: /ready says nothing yet")
 

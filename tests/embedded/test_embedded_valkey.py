@@ -94,7 +94,7 @@ def test_valkey__runs_but_refuses_our_password__names_the_remedy(
     engine = store.start()
     known = read_json(store.folder / "engine.json")
     write_json(store.folder / "engine.json", {**known, "password": "other"})
-    monkeypatch.setattr(valkey, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(valkey, "ANSWER_SECONDS", 0.0)
     with pytest.raises(EngineError, match=f"kill {engine.pid}"):
         valkey.find(store.folder)
 

@@ -56,7 +56,7 @@ async def _unsettled(stream: LiveStream) -> None:
 
 
 def _no_lock() -> None:
-    ledger.Clerk = _Hasty  # type: ignore[misc]
+    ledger.BatchWriter = _Hasty  # type: ignore[misc]
 
 
 def _no_watch() -> None:

@@ -6,7 +6,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from valuecanvas.http.database_down import DatabaseAway
+from valuecanvas.http.database_down import DatabaseDown
 
 AWAY = [OperationalError("gone: secret-host"), InterfaceError("closed")]
 
@@ -15,7 +15,7 @@ def answer(path: str, error: Exception) -> HttpResponse | None:
     def serve(_: HttpRequest) -> HttpResponse:
         return HttpResponse("well")
 
-    return DatabaseAway(serve).process_exception(RequestFactory().get(path), error)
+    return DatabaseDown(serve).process_exception(RequestFactory().get(path), error)
 
 
 @pytest.mark.parametrize("error", AWAY, ids=str)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from tests.tcp import tcp_server
-from valuecanvas.http.protocol.write_timeout import Patience, cut
+from valuecanvas.http.protocol.write_timeout import TimedSender, cut
 
 
 class Client:
@@ -25,64 +25,64 @@ class Client:
 async def test_send__taken_at_once__sets_one_timer_for_all() -> None:
     client = Client()
     client.reads.set()
-    patience = Patience(client.send, 60, client.lost.set)
-    await patience.send({"n": 0})
-    timer = patience._timer
+    sender = TimedSender(client.send, 60, client.lost.set)
+    await sender.send({"n": 0})
+    timer = sender._timer
     for number in range(1, 5):
-        await patience.send({"n": number})
-    assert patience._timer is timer
+        await sender.send({"n": number})
+    assert sender._timer is timer
     assert len(client.taken) == 5
-    patience.close()
+    sender.close()
     assert timer is not None
     assert timer.cancelled()
 
 
 async def test_send__not_taken__loses_the_client() -> None:
     client = Client()
-    patience = Patience(client.send, 0.01, client.lost.set)
-    sending = asyncio.create_task(patience.send({}))
+    sender = TimedSender(client.send, 0.01, client.lost.set)
+    sending = asyncio.create_task(sender.send({}))
     await client.lost.wait()
     assert not sending.done()
     client.reads.set()
     await sending
-    patience.close()
+    sender.close()
 
 
 async def test_send__begun_after_the_timer_was_set__gets_its_whole_time() -> None:
     client = Client()
     client.reads.set()
-    patience = Patience(client.send, 0.05, client.lost.set)
-    await patience.send({})
+    sender = TimedSender(client.send, 0.05, client.lost.set)
+    await sender.send({})
     await asyncio.sleep(0.03)
     client.reads.clear()
     began = time.monotonic()
-    sending = asyncio.create_task(patience.send({}))
+    sending = asyncio.create_task(sender.send({}))
     await client.lost.wait()
     assert time.monotonic() - began >= 0.049
     sending.cancel()
-    patience.close()
+    sender.close()
 
 
 async def test_send__deadline_is_near__is_lost_by_then() -> None:
     client = Client()
-    patience = Patience(client.send, 3600, client.lost.set)
-    patience.deadline = time.monotonic() + 0.01
-    sending = asyncio.create_task(patience.send({}))
+    sender = TimedSender(client.send, 3600, client.lost.set)
+    sender.deadline = time.monotonic() + 0.01
+    sending = asyncio.create_task(sender.send({}))
     await client.lost.wait()
     sending.cancel()
-    patience.close()
+    sender.close()
 
 
 async def test_close__between_messages__is_quiet() -> None:
     client = Client()
     client.reads.set()
-    patience = Patience(client.send, 0.01, client.lost.set)
-    await patience.send({})
+    sender = TimedSender(client.send, 0.01, client.lost.set)
+    await sender.send({})
     await asyncio.sleep(0.03)
-    assert patience._timer is None
-    await patience.send({})
-    patience.close()
-    patience.close()
+    assert sender._timer is None
+    await sender.send({})
+    sender.close()
+    sender.close()
     await asyncio.sleep(0.02)
     assert not client.lost.is_set()
 

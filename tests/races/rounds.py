@@ -9,8 +9,8 @@ import psycopg
 from billing.ledger import Admit
 from billing.ledger.counter_keys import keys
 from billing.ledger.decide import decide
-from billing.ledger.ledger import Clerk
-from billing.ledger.types import Answer, Books, Item, Standing
+from billing.ledger.ledger import BatchWriter
+from billing.ledger.types import Answer, Books, Item, LockedCounter
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "100"))
 
@@ -20,10 +20,10 @@ FROM billing_counter WHERE key = ANY(%s) ORDER BY key
 """
 
 
-class Careless(Clerk):
+class Careless(BatchWriter):
     """Reads the counters in one transaction, and writes them in another.
 
-    The first batches of two such clerks meet between the two, as they do in life on a
+    The first batches of two such writers meet between the two, as they do in life on a
     bad day.
     """
 
@@ -37,7 +37,7 @@ class Careless(Clerk):
             cursor.execute("ROLLBACK")
             cursor.execute(READ, [keys(items, self.today)])
             rows = cursor.fetchall()
-            standings = {row[0]: Standing(*row[1:4]) for row in rows}
+            standings = {row[0]: LockedCounter(*row[1:4]) for row in rows}
             books = Books(epoch=rows[0][4], at=rows[0][5], rows=standings)
             answers, writes = decide(items, books)
             if any(isinstance(item, Admit) for item in items):

@@ -26,7 +26,7 @@ from valuecanvas.core.errors import GatewayError, Unavailable
 from valuecanvas.core.ids import uuid7
 
 
-class Blind(module.Clerk):
+class Blind(module.BatchWriter):
     """Takes the configuration of whoever asks for the committed one."""
 
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
@@ -86,5 +86,5 @@ async def _serve() -> None:
 
 def main() -> None:
     if "blind" in sys.argv:
-        module.Clerk = Blind  # type: ignore[misc]
+        module.BatchWriter = Blind  # type: ignore[misc]
     asyncio.run(_serve())

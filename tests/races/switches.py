@@ -14,14 +14,14 @@ from tests.faults.inside import application
 from valuecanvas.asgi import application as gateway
 
 # The application must be there before its modules are changed.
-from billing.ledger.ledger import Clerk  # isort: skip
+from billing.ledger.ledger import BatchWriter  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
 from prompts.rendering import render
 from prompts.rendering.render import Chosen, PromptLibrary, Rendered
 
 # However busy the machine is, nobody is refused or answered from memory for it.
 settings.LLM_ADMIT_TIMEOUT_S = 60.0
-LOOK, LOCK, RENDER = Clerk._epoch, Clerk._lock, render.render
+LOOK, LOCK, RENDER = BatchWriter._epoch, BatchWriter._lock, render.render
 
 
 def _known() -> int:
@@ -30,12 +30,14 @@ def _known() -> int:
     return gateway._runtime.config.current.epoch
 
 
-def _no_look(clerk: Clerk, cursor: psycopg.Cursor) -> int:
+def _no_look(writer: BatchWriter, cursor: psycopg.Cursor) -> int:
     return _known()
 
 
-def _no_lock(clerk: Clerk, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
-    return replace(LOCK(clerk, cursor, items), epoch=_known())
+def _no_lock(
+    writer: BatchWriter, cursor: psycopg.Cursor, items: Sequence[Item]
+) -> Books:
+    return replace(LOCK(writer, cursor, items), epoch=_known())
 
 
 def _mixed(
@@ -51,8 +53,8 @@ def _mixed(
 
 def _epoch_off() -> None:
     """Nobody compares the epoch with the committed one."""
-    Clerk._epoch = _no_look  # type: ignore[method-assign, assignment]
-    Clerk._lock = _no_lock  # type: ignore[method-assign, assignment]
+    BatchWriter._epoch = _no_look  # type: ignore[method-assign, assignment]
+    BatchWriter._lock = _no_lock  # type: ignore[method-assign, assignment]
 
 
 def _version_off() -> None:
@@ -61,7 +63,7 @@ def _version_off() -> None:
 
 
 def _on() -> None:
-    Clerk._epoch, Clerk._lock = LOOK, LOCK  # type: ignore[method-assign]
+    BatchWriter._epoch, BatchWriter._lock = LOOK, LOCK  # type: ignore[method-assign]
     render.render = RENDER
 
 

@@ -154,7 +154,7 @@ async def test_budgets__checked_and_taken_in_two_transactions__are_seen_to_be_pa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The twin with the guard off: the tests above can fail."""
-    monkeypatch.setattr(module, "Clerk", Careless)
+    monkeypatch.setattr(module, "BatchWriter", Careless)
     monkeypatch.setattr(Careless, "meeting", threading.Barrier(2), raising=False)
     pair = open_ledger(), open_ledger()
     party = make_party()

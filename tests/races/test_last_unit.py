@@ -64,7 +64,7 @@ async def test_quota__checked_and_taken_in_two_transactions__is_seen_to_be_passe
     desk: Desk, open_ledger: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin with the guard off: the races above can fail."""
-    monkeypatch.setattr(module, "Clerk", Careless)
+    monkeypatch.setattr(module, "BatchWriter", Careless)
     monkeypatch.setattr(Careless, "meeting", threading.Barrier(2), raising=False)
     pair = open_ledger(), open_ledger()
     party = make_party()

@@ -1,4 +1,4 @@
-"""The kernel: epoch, group commit, errors, ids, money, Redis, crypto."""
+"""The core app: epoch, group commit, errors, ids, money, Redis, encryption."""
 
 from django.apps import AppConfig
 from django.conf import settings

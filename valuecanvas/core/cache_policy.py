@@ -1,4 +1,4 @@
-"""Whether answers are stored and shared: said by the model, the prompt and the key."""
+"""Whether answers are cached: set by the model, the prompt and the key."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def cache_policies() -> list[tuple[str, str]]:
 
 
 def policy_field(help_text: str) -> "models.CharField[str, str]":
-    """The field of a model, a prompt or a key."""
+    """The database field for a model, a prompt or a key."""
     return models.CharField(
         "answers are reused",
         max_length=6,
@@ -27,7 +27,7 @@ def policy_field(help_text: str) -> "models.CharField[str, str]":
 
 
 def join_policies(*policies: str) -> str:
-    """What several of them come to: a 'never' decides, else an 'always'."""
+    """Combine policies: a 'never' wins, else an 'always', else 'auto'."""
     for decisive in (CachePolicy.NEVER.value, CachePolicy.ALWAYS.value):
         if decisive in policies:
             return decisive

@@ -1,4 +1,4 @@
-"""Ending a background task for good."""
+"""Cancels a background task and waits until it has ended."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sealing of secrets at rest: AES-256-GCM under FIELD_KEY."""
+"""Encrypts stored secrets: AES-256-GCM with FIELD_KEY."""
 
 import base64
 import os
@@ -11,7 +11,7 @@ _NONCE = 12
 
 
 class UnreadableSecret(Exception):
-    """The sealed value was changed, moved to another owner, or the key is another."""
+    """The value was changed, belongs to another owner, or FIELD_KEY has changed."""
 
 
 def _cipher() -> AESGCM:
@@ -25,7 +25,7 @@ def seal(secret: str, owner: str) -> bytes:
 
 
 def unseal(sealed: bytes, owner: str) -> str:
-    """Decrypt what `seal` made. Raises Unreadable."""
+    """Decrypt what `seal` made. Raises UnreadableSecret."""
     try:
         plain = _cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode())
     except InvalidTag as error:

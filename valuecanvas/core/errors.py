@@ -1,4 +1,4 @@
-"""The error tree of the gateway, and its one rendering: the OpenAI error body.
+"""The gateway's error classes, rendered as the OpenAI error body.
 
 GatewayError                  500 api_error
 ├── InvalidRequest            400 invalid_request_error
@@ -156,7 +156,7 @@ class Unavailable(GatewayError):
 
 
 class LedgerUnavailable(Unavailable):
-    """The database cannot decide: money never fails open."""
+    """The ledger cannot be reached: requests are refused, since money never fails open."""
 
     default_code = "ledger_unavailable"
 

@@ -1,4 +1,4 @@
-"""Named places at which a test may kill this process; nothing happens unless it asks."""
+"""Failpoints: named places at which a test can kill this process."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""UUIDv7 identifiers (RFC 9562, section 5.7), made by us so that rows sort by time."""
+"""UUIDv7 identifiers (RFC 9562, section 5.7), so that rows sort by time."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Numbers that come out of JSON as they went in, in every language and database."""
+"""Checks that numbers in JSON are not rounded in any language or database."""
 
 import json
 from typing import Any
@@ -7,14 +7,14 @@ import orjson
 
 from valuecanvas.core.errors import InvalidRequest
 
-# What JavaScript's numbers count to; PostgreSQL writes 1e308 with all its zeros.
+# JavaScript's largest exact whole number; PostgreSQL writes 1e308 with all its zeros.
 MOST = 2**53 - 1
 REMEDY = f"Numbers are from -{MOST:,} to {MOST:,}; write a larger one as text."
-# orjson makes floats of whole numbers beyond these, and so rounds them.
+# orjson turns whole numbers beyond these into floats, and so rounds them.
 _LEAST_64, _MOST_64 = -(2**63), 2**64 - 1
 _DIGITS = bytes(ord("0") if 48 <= code <= 57 else code for code in range(256))
 _RUN = b"0" * len(str(_MOST_64 // 2))
-# Of each run, wherever it begins, every sixth byte is at least so many digits.
+# Every sixth byte of such a run of digits gives at least this many digits in a row.
 _STEP = 6
 _SAMPLE = b"0" * (len(_RUN) // _STEP)
 
@@ -26,7 +26,7 @@ def differ(one: Any, other: Any) -> bool:
 
 
 def too_large(value: Any) -> bool:
-    """Is there a number in `value` that may not come back? Infinity is one."""
+    """Whether `value` has a number that may be rounded. Infinity is one."""
     if isinstance(value, dict):
         return any(map(too_large, value.values()))
     if isinstance(value, list | tuple):
@@ -37,7 +37,7 @@ def too_large(value: Any) -> bool:
 
 
 def may_round(raw: bytes) -> bool:
-    """Has this JSON digits enough for a whole number of more than 64 bits?"""
+    """Whether this JSON has enough digits for a whole number of more than 64 bits."""
     # `find` takes a third of the time of `in`, which tries the bytes as a number first.
     if raw[::_STEP].translate(_DIGITS).find(_SAMPLE) < 0:
         return False
@@ -45,24 +45,24 @@ def may_round(raw: bytes) -> bool:
 
 
 def rounds(raw: bytes) -> bool:
-    """May orjson round a number in this JSON?"""
+    """Whether orjson would round a number in this JSON."""
     if not may_round(raw):
         return False
     try:
         return over_64_bits(json.loads(raw)) is not None
     except (ValueError, RecursionError):
-        # A number of thousands of digits, or too deep to look.
+        # A number of thousands of digits, or nested too deeply.
         return True
 
 
 def loads(raw: bytes) -> Any:
-    """As orjson.loads, but whole numbers stay whole, however long they are."""
+    """As orjson.loads, but long whole numbers are not rounded."""
     found = orjson.loads(raw)
     return json.loads(raw) if may_round(raw) else found
 
 
 def dumps(value: Any) -> bytes:
-    """As orjson.dumps, also for what `loads` gave."""
+    """As orjson.dumps, also for the long numbers that `loads` returns."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -70,7 +70,7 @@ def dumps(value: Any) -> bytes:
 
 
 def refuse_over_64_bits(raw: bytes, where: str = "") -> None:
-    """For JSON of a caller's, `where` it came from. Raises InvalidRequest."""
+    """Refuse JSON with a number that would be rounded. Raises InvalidRequest."""
     if not may_round(raw):
         return
     try:
@@ -89,7 +89,7 @@ def refuse_over_64_bits(raw: bytes, where: str = "") -> None:
 
 
 def over_64_bits(value: Any, place: str = "") -> str | None:
-    """Where in `value` the first whole number of more than 64 bits is."""
+    """The path of the first whole number of more than 64 bits in `value`."""
     if isinstance(value, dict):
         inside = [
             (f"{place}.{name}" if place else name, v) for name, v in value.items()

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, of named fields only."""
+"""Structured logs: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -16,12 +16,12 @@ def _dumps(event: EventDict, **_: Any) -> bytes:
     try:
         return orjson.dumps(event, default=str)
     except TypeError:
-        # Lone surrogates, huge numbers: a log line must not fail what it tells of.
+        # Lone surrogates, huge numbers: logging must never raise an error.
         return json.dumps(event, default=str).encode()
 
 
 class StderrLines:
-    """Writes each event in one piece to whatever standard error is at that moment."""
+    """Writes each event in one piece to the current standard error."""
 
     def __init__(self, *args: Any) -> None:
         self.name = args[0] if args else ""

@@ -1,4 +1,4 @@
-"""Prometheus instruments of the kernel."""
+"""Prometheus metrics of the core app."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

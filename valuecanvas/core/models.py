@@ -1,4 +1,4 @@
-"""The epoch of the configuration, the list of its changes, and what bumps it."""
+"""The configuration epoch, the list of changes, and models whose writes raise the epoch."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -42,9 +42,9 @@ class Change(models.Model):
 
 
 class GivenRight(models.Model):
-    """A right that a built-in group has had from us, be it that it still has it.
+    """A right that an upgrade once gave to a built-in group.
 
-    What a superuser took away is not given again by an upgrade.
+    An upgrade does not give it again after a superuser took it away.
     """
 
     group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
@@ -65,11 +65,11 @@ class GivenRight(models.Model):
 
 
 class LoginFailure(models.Model):
-    """How often logging in failed, of late, to one account or from one address."""
+    """Recent failed logins to one account or from one address."""
 
     name = models.CharField(max_length=160, primary_key=True)
     failures = models.PositiveIntegerField()
-    # Then nothing is held against it any more.
+    # The count is reset then.
     until = models.DateTimeField(db_index=True)
 
     class Meta:
@@ -81,11 +81,11 @@ class LoginFailure(models.Model):
 
 
 class FormResult(models.Model):
-    """What a form of the admin that acts once came to, sealed for who sent it."""
+    """The result of an admin form that acts once, encrypted for its sender."""
 
     id = models.CharField(max_length=64, primary_key=True)
     body = models.BinaryField()
-    # Then nobody sees it any more.
+    # It is deleted then.
     until = models.DateTimeField(db_index=True)
 
     class Meta:
@@ -131,10 +131,10 @@ class ConfigQuerySet(models.QuerySet):
 
 
 class ConfigModel(models.Model):
-    """A row that governs requests: each write bumps the epoch in its transaction.
+    """A configuration row: each write raises the epoch in the same transaction.
 
     `config_kind` names the section of the snapshot that the row belongs to, and
-    `config_key` the field with the key there: a part names its whole.
+    `config_key` the field with the key there (for a part, the key of its owner).
     """
 
     config_kind: str
@@ -163,9 +163,9 @@ class ConfigModel(models.Model):
 
 
 def _bump_deletion(rows: Sequence[ConfigModel] | ConfigQuerySet) -> None:
-    """Bump for `rows`, and for what goes or loses a reference with them.
+    """Raise the epoch for `rows`, and for rows that a deletion cascades to or changes.
 
-    Else a row made anew under an old name would find the old one's routes and limits.
+    Else a new row with an old name would get the old row's routes and limits.
     """
     collector = Collector(using=DEFAULT_DB_ALIAS)
     collector.collect(rows)

@@ -36,8 +36,8 @@ def cost(tokens: int, rate_per_million: int) -> int:
 def round_cost(scaled: int) -> int:
     """The sum of `cost` terms as whole micro-dollars, rounded half up.
 
-    What costs anything costs at least one: else any number of small requests were free,
-    and no budget would ever end them.
+    Any cost is at least one micro-dollar: else many small requests would be free, and no
+    budget would ever stop them.
     """
     if scaled <= 0:
         return 0

@@ -1,4 +1,4 @@
-"""Work that would keep the event loop: in a thread, a piece of work at a time."""
+"""Runs work that would block the event loop in a thread."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# Larger bodies are not read, looked through or written in one go with all the rest.
+# Larger bodies are parsed and written in a thread.
 LARGE_BYTES = 262_144
 
 
 async def run_aside(
     large: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs
 ) -> T:
-    """What `work` makes; in a thread where it is `large`: others need not wait."""
+    """Run `work`; in a thread if it is `large`, so that others need not wait."""
     if large:
         return await asyncio.to_thread(work, *given, **named)
     return work(*given, **named)

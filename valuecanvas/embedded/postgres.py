@@ -34,7 +34,7 @@ DATABASE = "valuecanvas"
 BUSY = ("pre-existing shared memory block", "Address already in use", "could not bind")
 ATTEMPTS = 40
 START_SECONDS = 120.0
-PATIENCE_SECONDS = 15.0
+ANSWER_SECONDS = 15.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -74,7 +74,7 @@ def find(folder: Path) -> Engine | None:
     Raises EngineError when one runs there that doesn't.
     """
     data = folder / "cluster" / "data"
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     while (running := _postmaster(data)) is not None:
         pid, port = running
         url = _url(read_json(folder / "engine.json").get("password", ""), port)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 POLL_SECONDS = 0.25
-PATIENCE = 120  # polls, before saying what it waits for
+POLLS_PER_NOTICE = 120  # polls, before saying what it waits for
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def wait_ready(
         if answer == "200":
             return True
         asked += 1
-        if asked % PATIENCE == 0:
+        if asked % POLLS_PER_NOTICE == 0:
             say(f"Still waiting for {question.name}: {question.path} says {answer}.")
         ending.wait(POLL_SECONDS)
     return False

@@ -19,7 +19,7 @@ NAME = "Valkey"
 PROGRAMS = ("valkey-server", "redis-server")
 ATTEMPTS = 5
 START_SECONDS = 60.0
-PATIENCE_SECONDS = 15.0
+ANSWER_SECONDS = 15.0
 
 
 def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
@@ -57,7 +57,7 @@ def find(folder: Path) -> Engine | None:
     if "port" not in known:
         return None
     url = _url(known["password"], known["port"])
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         pid = _pid(url)
         if pid is not None:

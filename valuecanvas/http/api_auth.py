@@ -1,6 +1,6 @@
-"""API keys on the cold path, beside the sessions of people who use the admin.
+"""Authentication by API key on the cold path, besides the admin's sessions.
 
-Reads the key's row at each request: no cache to be stale, and one indexed query.
+Reads the key's row for each request: one indexed query, and no stale cache.
 Tokens of users (JWT) carry no scope that a cold endpoint asks for, so they are refused.
 """
 
@@ -18,7 +18,7 @@ from valuecanvas.core.errors import NotAuthenticated
 class KeyAuthentication(BaseAuthentication):
     """`request.user` becomes a KeyUser and `request.auth` the Principal.
 
-    Without an Authorization header the next authentication is asked.
+    Without an Authorization header the next authentication class is used.
     """
 
     def authenticate(self, request: Request) -> tuple[KeyUser, Principal] | None:
@@ -28,13 +28,13 @@ class KeyAuthentication(BaseAuthentication):
             return None
         text = key_check.bearer(authorization)
         prefix = key_check.prefix(text)
-        strangers = WrongKeyThrottle(request, prefix)
-        strangers.refuse()
+        throttle = WrongKeyThrottle(request, prefix)
+        throttle.refuse()
         try:
             found = key_facts.load_keys([prefix]).get(prefix)
             who = key_check.prove(text, found)
         except NotAuthenticated as error:
-            raise strangers.note(error) from None
+            raise throttle.count_failure(error) from None
         issuer = found.issuer if found else ""
         return KeyUser(who.key, who.scopes, issuer), who
 
@@ -43,7 +43,7 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI document calls it."""
+    """Its description in the OpenAPI document."""
 
     target_class = "valuecanvas.http.api_auth.KeyAuthentication"
     name = "key"

@@ -1,7 +1,7 @@
-"""The cold path: what Django serves, so the admin, the management API and documents.
+"""The cold path: requests that Django serves (admin, management API, documents).
 
-Its share of the process is bounded, so that any number of visitors leaves the hot path
-alone: threads and database connections, bytes, and how long a client may take.
+Its threads, database connections, memory and the time of slow clients are limited, so
+that it cannot slow down the hot path.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.ids import uuid7
 from valuecanvas.http import hot, paths
 from valuecanvas.http.hot_body import ClientGone, Receive, Scope
-from valuecanvas.http.protocol.write_timeout import Patience, Send, cut
+from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Bodies, and answers that clients have not taken yet, in one process.
+# Bytes of bodies, and of answers that clients have not read yet, in one process.
 MOST_HELD_BYTES = 67_108_864
 RETRY_AFTER_S = 1
-# While pages are made, the event loop gets the interpreter back this soon, in seconds:
-# by Python's own 5 ms a request of the hot path waits ten times as long for them.
+# The interpreter's switch interval while Django works, in seconds: with Python's default
+# of 5 ms, requests of the hot path would wait ten times as long.
 SWITCH_S = 0.0005
 REFUSED = Counter(
     "valuecanvas_pages_refused_total",
@@ -45,11 +45,11 @@ log = structlog.get_logger("cold")
 
 
 class ColdPath:
-    """One per process. Hands Django whole requests, and few at once."""
+    """One per process. Passes complete requests to Django, only a few at once."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._seats = asyncio.Semaphore(settings.PAGE_MAX_RUNNING)
+        self._slots = asyncio.Semaphore(settings.PAGE_MAX_RUNNING)
         self._waiting = 0
         self._running = 0
         self._held = 0
@@ -57,21 +57,21 @@ class ColdPath:
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        held = _Held(self)
-        patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
+        held = _HeldBytes(self)
+        sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
         try:
             for message in await self._answer(scope, receive, held):
-                await patience.send(message)
+                await sender.send(message)
         except GatewayError as error:
-            await hot.send_whole(_refusal(scope, error), patience)
+            await hot.send_whole(_refusal(scope, error), sender)
         except ClientGone:
             return
         finally:
-            patience.close()
+            sender.close()
             held.free()
 
     async def _answer(
-        self, scope: Scope, receive: Receive, held: "_Held"
+        self, scope: Scope, receive: Receive, held: "_HeldBytes"
     ) -> list[dict[str, Any]]:
         """Django's messages. Raises GatewayError, ClientGone."""
         body = await _body(scope, receive, held)
@@ -82,20 +82,20 @@ class ColdPath:
             held.add(len(message.get("body", b"")))
             messages.append(message)
 
-        # Whoever sends or reads slowly has no seat meanwhile.
-        async with self._seat():
+        # A client that sends or reads slowly holds no slot meanwhile.
+        async with self._slot():
             await self._application(scope, _replay(body), keep)
         return messages
 
     @asynccontextmanager
-    async def _seat(self) -> AsyncIterator[None]:
-        """A thread and a database connection. Raises Unavailable."""
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold a slot: a thread and a database connection. Raises Unavailable."""
         if self._waiting >= settings.PAGE_MAX_WAITING:
             raise _busy()
         self._waiting += 1
         try:
             async with asyncio.timeout(settings.DB_PAGE_TIMEOUT_S):
-                await self._seats.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise _busy() from None
         finally:
@@ -105,14 +105,14 @@ class ColdPath:
             yield
         finally:
             self._count(-1)
-            self._seats.release()
+            self._slots.release()
 
     def _count(self, more: int) -> None:
         self._running += more
         sys.setswitchinterval(SWITCH_S if self._running else self._switch_s)
 
     def hold(self, size: int) -> None:
-        """`size` more bytes are kept; fewer if it is negative."""
+        """Count `size` more bytes in memory; fewer if it is negative."""
         self._held += size
 
     @property
@@ -120,8 +120,8 @@ class ColdPath:
         return self._held > MOST_HELD_BYTES
 
 
-class _Held:
-    """What one request keeps of the process's memory."""
+class _HeldBytes:
+    """The bytes that one request holds in memory."""
 
     def __init__(self, path: ColdPath) -> None:
         self._path = path
@@ -135,12 +135,12 @@ class _Held:
         self._path.hold(-self._size)
 
     def check(self) -> None:
-        """Raises Unavailable if all requests together keep too much."""
+        """Raises Unavailable if all requests together hold too much."""
         if self._path.full:
             raise _busy()
 
 
-async def _body(scope: Scope, receive: Receive, held: _Held) -> bytes:
+async def _body(scope: Scope, receive: Receive, held: _HeldBytes) -> bytes:
     """The whole body. Raises BodyTooLarge, RequestTooLate, Unavailable, ClientGone."""
     held.check()
     if int(dict(scope["headers"]).get(b"content-length", 0)) > _most():
@@ -154,7 +154,7 @@ async def _body(scope: Scope, receive: Receive, held: _Held) -> bytes:
         ) from error
 
 
-async def _parts(receive: Receive, held: _Held) -> bytes:
+async def _parts(receive: Receive, held: _HeldBytes) -> bytes:
     found, more = bytearray(), True
     while more:
         message = await receive()
@@ -170,7 +170,7 @@ async def _parts(receive: Receive, held: _Held) -> bytes:
 
 
 def _headers(scope: Scope, length: int) -> list[tuple[bytes, bytes]]:
-    """Those of a body with a length: without one, DRF would see no body."""
+    """The headers with a Content-Length: without it DRF would see no body."""
     found = [one for one in scope["headers"] if one[0] != b"transfer-encoding"]
     if len(found) < len(scope["headers"]):
         found.append((b"content-length", str(length).encode()))
@@ -178,9 +178,9 @@ def _headers(scope: Scope, length: int) -> list[tuple[bytes, bytes]]:
 
 
 def _replay(body: bytes) -> Receive:
-    """Gives the body once. It never tells that the client has gone.
+    """Return the body once, and never report that the client has disconnected.
 
-    Django would leave then, and its thread would run on without a seat.
+    Else Django would return early, and its thread would run on without a slot.
     """
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -211,7 +211,7 @@ def _busy() -> Unavailable:
 
 
 def _refusal(scope: Scope, error: GatewayError) -> HttpResponse:
-    """JSON for programs, a page for people."""
+    """The refusal as JSON for programs, or as a page for people."""
     response: HttpResponse
     if paths.API.match(scope["path"]):
         response = error_response(error, uuid7())
@@ -224,11 +224,11 @@ def _refusal(scope: Scope, error: GatewayError) -> HttpResponse:
 
 @lru_cache(maxsize=16)
 def _page(message: str) -> str:
-    """Rendered once: a flood must not be answered at the hot path's expense."""
+    """The refusal page, cached: rendering it many times would slow down the hot path."""
     return render_to_string("refused.html", {"message": message})
 
 
 def _cut(send: Send) -> None:
-    """The client does not read what it asked for."""
+    """Close the connection of a client that does not read its answer."""
     log.info("client.cut")
     cut(send)

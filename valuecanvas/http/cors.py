@@ -1,4 +1,4 @@
-"""Cross-origin headers of the hot path; elsewhere django-cors-headers adds them."""
+"""CORS headers of the hot path; on the cold path django-cors-headers adds them."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from django.utils.cache import patch_vary_headers
 
 from valuecanvas.http.paths import API
 
-# SDKs add headers of these families as they grow.
+# New versions of SDKs add headers with these prefixes.
 ALLOWED_PREFIXES = ("x-stainless-", "openai-", "x-valuecanvas-")
 
 
 class CorsOptions:
-    """Middleware of the cold path: OPTIONS is answered at every path of the API.
+    """Middleware of the cold path that answers OPTIONS at every path of the API.
 
-    Views that want a key or render a page would refuse it.
+    Views that require a key or render a page would refuse it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -29,14 +29,14 @@ class CorsOptions:
 
 
 def allow(origin: str, response: HttpResponseBase, *, asked: str | None) -> None:
-    """Let pages of `origin` read `response`, if an operator allowed that origin.
+    """Allow pages of `origin` to read `response`, if the settings list that origin.
 
-    `asked` is the header Access-Control-Request-Headers of a preflight; None: it is none.
+    `asked` is the header Access-Control-Request-Headers; None: this is no preflight.
     """
     if origin not in settings.CORS_ALLOWED_ORIGINS:
         return
     response["Access-Control-Allow-Origin"] = origin
-    # What the answer varies by already, stays.
+    # Keeps what the header Vary lists already.
     patch_vary_headers(response, ("Origin",))
     response["Access-Control-Expose-Headers"] = ", ".join(_exposed(response))
     if asked is not None:
@@ -46,7 +46,7 @@ def allow(origin: str, response: HttpResponseBase, *, asked: str | None) -> None
 
 
 def _exposed(response: HttpResponseBase) -> list[str]:
-    """The documented headers, and whatever of ours this response carries besides."""
+    """The documented headers, and all other `x-` headers of this response."""
     own = (name.lower() for name in response.headers if name.lower().startswith("x-"))
     return list(dict.fromkeys((*settings.CORS_EXPOSE_HEADERS, *own)))
 

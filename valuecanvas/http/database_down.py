@@ -1,4 +1,4 @@
-"""Pages and management calls while the database does not answer: 503, no traceback."""
+"""Answers pages and management calls with 503 while the database is down."""
 
 import sys
 from collections.abc import Callable
@@ -17,8 +17,8 @@ API_PREFIX = "/api/"
 RETRY_AFTER_S = "1"
 
 
-class DatabaseAway:
-    """Middleware. The hot path has its own answer to this, without Django's."""
+class DatabaseDown:
+    """Middleware of the cold path; the hot path handles this itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -29,25 +29,25 @@ class DatabaseAway:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
-        """Django calls it for what a view, or the rendering of its page, raises."""
-        return _said(request, exception) if _is_away(exception) else None
+        """Django calls it for exceptions of views and of their templates."""
+        return _unavailable(request, exception) if _is_down(exception) else None
 
 
 def handle_server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler of all other errors, so of those in its middleware: sessions."""
+    """handler500: all other exceptions, so those of Django's middleware (sessions)."""
     error = sys.exc_info()[1]
-    return _said(request, error) if _is_away(error) else server_error(request)
+    return _unavailable(request, error) if _is_down(error) else server_error(request)
 
 
-def _is_away(error: BaseException | None) -> TypeGuard[Exception]:
-    return sqlstate.database_away(error)
+def _is_down(error: BaseException | None) -> TypeGuard[Exception]:
+    return sqlstate.is_database_down(error)
 
 
-def _said(request: HttpRequest, error: Exception) -> HttpResponse:
+def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     log.warning("database.away", error=type(error).__name__)
     if request.path.startswith(API_PREFIX):
-        away = Unavailable("The database does not answer; try again shortly.")
-        response = HttpResponse(away.json(), content_type="application/json")
+        error_body = Unavailable("The database does not answer; try again shortly.")
+        response = HttpResponse(error_body.json(), content_type="application/json")
     else:
         response = HttpResponse(render_to_string("503.html"))
     response.status_code = Unavailable.status

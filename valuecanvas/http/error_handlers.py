@@ -1,4 +1,4 @@
-"""Django's handlers of what reaches no view: JSON for programs, a page for people."""
+"""Django's error handlers: JSON for programs, a page for people."""
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -11,7 +11,7 @@ from valuecanvas.http.paths import API
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """handler400: what Django itself takes for suspicious."""
+    """handler400: requests that Django refuses as suspicious."""
     if not API.match(request.path_info):
         return defaults.bad_request(request, exception)
     if isinstance(exception, DisallowedHost):
@@ -23,7 +23,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
                 code="unknown_host",
             )
         )
-    return _answer(InvalidRequest("This request cannot be served as it is."))
+    return _answer(InvalidRequest("This request is not valid."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -35,7 +35,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 @csrf_exempt
 def unknown(request: HttpRequest, **rest: str) -> HttpResponse:
-    """For what is left under /api/: programs read no HTML."""
+    """The JSON 404 for all other paths under /api/."""
     return _answer(paths.unknown(request.path_info))
 
 

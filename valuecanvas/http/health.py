@@ -1,4 +1,4 @@
-"""Probes for Kubernetes and load balancers."""
+"""Liveness and readiness probes for Kubernetes and load balancers."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ READY_WITHIN_S = 1.5
 
 @extend_schema_view(get=extend_schema(exclude=True))
 class Live(HotView):
-    """This process runs. Says nothing of the database, Redis or any provider."""
+    """Liveness: this process runs. It checks no database, Redis or provider."""
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         return json_response(b'{"status":"ok"}')
@@ -26,7 +26,7 @@ class Live(HotView):
 
 @extend_schema_view(get=extend_schema(exclude=True))
 class Ready(HotView):
-    """This process can admit requests: what it writes lands, the configuration is loaded."""
+    """Readiness: the ledger can be written and the configuration is loaded."""
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
@@ -36,7 +36,7 @@ class Ready(HotView):
             async with asyncio.timeout(READY_WITHIN_S):
                 epoch = await of.ledger.put(Probe())
                 await of.config.refresh(epoch)
-            database = "ok" if of.ledger.landing else "unavailable"
+            database = "ok" if of.ledger.writable else "unavailable"
         except (TimeoutError, BatchUnavailable, DatabaseError):
             database = "unavailable"
         checks = {"database": database, "redis": "ok" if of.store.up else "passed by"}

@@ -1,7 +1,7 @@
-"""The lean path of the gateway: no middleware, no thread hop, no signals.
+"""The hot path: serves requests without middleware, threads and signals.
 
-Django's own handler starts two threads for each request; this one reads the body,
-resolves the URL, awaits the view and sends what it returns.
+Django's handler starts two threads for each request. This one reads the body, resolves
+the URL, awaits the view and sends its response.
 """
 
 import asyncio
@@ -28,39 +28,39 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.ids import uuid7
 from valuecanvas.http import cors, hot_body, paths
 from valuecanvas.http.hot_body import ClientGone, Receive, Scope
-from valuecanvas.http.protocol.write_timeout import Patience, Send, cut
+from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
 URLCONF = "valuecanvas.http.hot_urls"
-# Answered however busy the process is.
+# Served even if the process is overloaded.
 PROBES = ("/health/", "/metrics")
-# Of these a length would tell of the answer with a body, which nobody has.
+# These statuses have no body, and get no Content-Length.
 BODILESS = (204, 304)
-# A whole answer is handed on in pieces of this size: what a client does not read must
-# not pile up behind a connection that nobody looks at any more.
+# Whole answers are sent in pieces of this size, so that a client that does not read
+# does not fill the server's write buffer.
 PIECE_BYTES = 65_536
 log = structlog.get_logger("hot")
 
 
 class ClientWatch:
-    """Cancels the request's task once its client has gone, from `start` to `stop`."""
+    """Cancels the request's task when the client disconnects, from `start` to `stop`."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._serving: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
         self._task: asyncio.Task[None] | None = None
         self.gone = False
-        # Awaited when the client has gone: as long as others want the answer.
+        # Awaited after a disconnect: returns once nobody else needs the answer.
         self.wait_until_unwanted: Callable[[], Awaitable[None]] | None = None
 
     def start(self) -> None:
-        """Only once the body was read; a second call does nothing."""
+        """Call it after the body was read; a second call does nothing."""
         if self._task is None:
             self._task = asyncio.create_task(self._wait())
 
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        # Else the request would hold itself, and be left to the garbage collector.
+        # Breaks a reference cycle.
         self._task = self.wait_until_unwanted = None
 
     def end(self) -> None:
@@ -86,15 +86,15 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if not cut(send):
             watch.end()
 
-    patience = Patience(send, settings.LLM_SEND_TIMEOUT_S, unread)
-    seat = LoadSlot()
+    sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, unread)
+    slot = LoadSlot()
     try:
-        response = await _respond(scope, receive, seat)
+        response = await _respond(scope, receive, slot)
         if isinstance(response, EventStream):
-            await _send_stream(response, watch, patience)
+            await _send_stream(response, watch, sender)
         else:
             watch.stop()
-            await send_whole(response, patience)
+            await send_whole(response, sender)
     except ClientGone:
         return
     except asyncio.CancelledError:
@@ -102,19 +102,19 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             raise
     finally:
         watch.stop()
-        patience.close()
-        seat.free()
+        sender.close()
+        slot.free()
         del scope["valuecanvas.watch_client"]
 
 
-async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpResponseBase:
+async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpResponseBase:
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
-        body = await hot_body.read_body(scope, receive, seat)
-        # Not before: whoever sends slowly would keep others out.
+        body = await hot_body.read_body(scope, receive, slot)
+        # Only after the body: slow clients must not hold a slot.
         if not scope["path"].startswith(PROBES):
-            seat.take(scope["valuecanvas.runtime"].load_limit)
+            slot.take(scope["valuecanvas.runtime"].load_limit)
             scope["valuecanvas.runtime"].auth_throttle.refuse(scope)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
@@ -129,10 +129,10 @@ async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpRespon
     except ClientGone:
         raise
     except Exception as error:
-        # The last one to catch it: no traceback may reach a client.
+        # The last handler: no traceback may reach a client.
         log.exception("request.crashed", request_id=str(request_id))
         crash = GatewayError(
-            f"Something broke here; quote the request id {request_id}."
+            f"An internal error occurred. Quote the request id {request_id}."
         )
         crash.__cause__ = error
         response = error_response(crash, request_id)
@@ -144,7 +144,7 @@ async def _respond(scope: Scope, receive: Receive, seat: LoadSlot) -> HttpRespon
 
 
 def _unknown(scope: Scope, request_id: uuid.UUID) -> HttpResponseBase:
-    """A preflight gets through: else a page could not read the 404 that says why."""
+    """404; but a preflight is answered, so that a page can read the 404."""
     if scope["method"] == "OPTIONS":
         return HttpResponse(status=204)
     return error_response(paths.unknown(scope["path"]), request_id)
@@ -157,7 +157,7 @@ def allow_origin(scope: Scope, response: HttpResponseBase) -> None:
 
 
 def _headers_asked_for(scope: Scope) -> str | None:
-    """What a preflight wants to send; None where the request is no preflight."""
+    """The headers that a preflight asks for; None: this is no preflight."""
     if scope["method"] != "OPTIONS":
         return None
     sent = dict(scope["headers"]).get(b"access-control-request-headers", b"")
@@ -166,7 +166,7 @@ def _headers_asked_for(scope: Scope) -> str | None:
 
 @lru_cache(maxsize=256)
 def _resolved(path: str) -> ResolverMatch:
-    """The view of a path. Raises Resolver404."""
+    """The view for a path. Raises Resolver404."""
     return get_resolver(URLCONF).resolve(path)
 
 
@@ -182,42 +182,42 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
 
 
-async def send_whole(response: HttpResponseBase, patience: Patience) -> None:
+async def send_whole(response: HttpResponseBase, sender: TimedSender) -> None:
     body = response.content if isinstance(response, HttpResponse) else b""
     if response.status_code not in BODILESS:
         response["Content-Length"] = str(len(body))
-    await patience.send(_start(response))
+    await sender.send(_start(response))
     at, end = 0, len(body) - PIECE_BYTES
     while at < end:
-        await patience.send(_body_message(body[at : at + PIECE_BYTES], more=True))
+        await sender.send(_body_message(body[at : at + PIECE_BYTES], more=True))
         at += PIECE_BYTES
-    await patience.send(_body_message(body[at:], more=False))
+    await sender.send(_body_message(body[at:], more=False))
 
 
 async def _send_stream(
-    response: EventStream, watch: ClientWatch, patience: Patience
+    response: EventStream, watch: ClientWatch, sender: TimedSender
 ) -> None:
-    """Relay the parts; a client that leaves ends the stream at once."""
+    """Send the parts; when the client disconnects, the stream ends at once."""
     parts, last = response.parts, b""
     watch.wait_until_unwanted = parts.wait_until_unwanted
     watch.start()
     try:
-        patience.deadline = parts.deadline
-        await patience.send(_start(response))
+        sender.deadline = parts.deadline
+        await sender.send(_start(response))
         async for part in parts:
             if parts.over:
                 last = part
                 break
-            patience.deadline = parts.deadline
-            await patience.send(
+            sender.deadline = parts.deadline
+            await sender.send(
                 {"type": "http.response.body", "body": part, "more_body": True}
             )
     finally:
-        # Before the end is sent: servers report that as a disconnect too.
+        # Before the last part: servers report the end of an answer as a disconnect too.
         watch.stop()
         await parts.aclose()
-    patience.deadline = math.inf
-    await patience.send(_body_message(last, more=False))
+    sender.deadline = math.inf
+    await sender.send(_body_message(last, more=False))
 
 
 def _body_message(body: bytes, *, more: bool) -> dict[str, Any]:

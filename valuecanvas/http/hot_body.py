@@ -1,4 +1,4 @@
-"""Reads the body of a request of the hot path, within bytes, time and memory."""
+"""Reads request bodies of the hot path, with limits on bytes, time and memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,8 +15,8 @@ from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-# So much may be sent by anybody; whoever sends more must be known. Each further such
-# part has as much time as the first.
+# A larger body needs a known caller. Each further part of this size has as much time as
+# the first.
 PART_BYTES = 1_048_576
 
 
@@ -24,29 +24,29 @@ class ClientGone(Exception):
     """The client closed its connection."""
 
 
-async def read_body(scope: Scope, receive: Receive, seat: LoadSlot) -> bytes:
-    """The whole body, whose bytes `seat` counts.
+async def read_body(scope: Scope, receive: Receive, slot: LoadSlot) -> bytes:
+    """The whole body; `slot` counts its bytes.
 
     Raises BodyTooLarge, InvalidRequest, NotAuthenticated, Unavailable, ClientGone.
     """
     most = settings.LLM_MAX_BODY_BYTES
-    told = dict(scope["headers"]).get(b"content-length", b"0")
-    if told.isdigit() and int(told) > most:
+    announced = dict(scope["headers"]).get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > most:
         raise _too_large(most)
     try:
         async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S) as limit:
-            return await _parts(scope, receive, seat, limit)
+            return await _parts(scope, receive, slot, limit)
     except TimeoutError as error:
         raise InvalidRequest(
             "The body did not arrive in time.",
             code="request_timeout",
-            # The rest of it may still come, and is no request.
+            # The rest of the body may still arrive and must not be read as a request.
             headers={"Connection": "close"},
         ) from error
 
 
 async def _parts(
-    scope: Scope, receive: Receive, seat: LoadSlot, limit: asyncio.Timeout
+    scope: Scope, receive: Receive, slot: LoadSlot, limit: asyncio.Timeout
 ) -> bytes:
     parts: list[bytes] = []
     size, more, timed = 0, True, PART_BYTES
@@ -59,9 +59,9 @@ async def _parts(
         if size > settings.LLM_MAX_BODY_BYTES:
             raise _too_large(settings.LLM_MAX_BODY_BYTES)
         if size > FREE_BYTES:
-            seat.count(scope["valuecanvas.runtime"].load_limit, size)
+            slot.count(scope["valuecanvas.runtime"].load_limit, size)
         if timed == PART_BYTES < size:
-            await _known(scope)
+            await _require_known_caller(scope)
         while timed < size:
             limit.reschedule((limit.when() or 0) + settings.LLM_HEADER_TIMEOUT_S)
             timed += PART_BYTES
@@ -69,8 +69,8 @@ async def _parts(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _known(scope: Scope) -> None:
-    """Raises what an unknown caller is told."""
+async def _require_known_caller(scope: Scope) -> None:
+    """Raises the authentication error of an unknown caller."""
     sent = ASGIRequest(scope, BytesIO()).META
     call = Call(
         id=scope["valuecanvas.request_id"],

@@ -1,4 +1,4 @@
-"""The figures of this process, for Prometheus and for people in the admin."""
+"""The metrics of this process, for Prometheus and for the admin."""
 
 import asyncio
 import threading
@@ -13,15 +13,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from llm.views.base import HotView
 from valuecanvas.core.access import monitor_access
-from valuecanvas.core.db.statement_timeout import patience
+from valuecanvas.core.db.statement_timeout import limit_statements
 
 MOST_AGE_S = 1.0
-# A scraper does not wait for a database that is silent.
+# A scraper does not wait longer for the database.
 DATABASE_WITHIN_S = 2.0
 
 
 class MetricsText:
-    """The figures as text, written at most once in MOST_AGE_S, however many ask."""
+    """The metrics as text, rendered at most once in MOST_AGE_S."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,11 +29,11 @@ class MetricsText:
         self._due = 0.0
 
     def fresh(self) -> bytes | None:
-        """What is there, unless it is too old."""
+        """The cached text, unless it is too old."""
         return self._text if time.monotonic() < self._due else None
 
     def read(self) -> bytes:
-        """May take long: call it in a thread."""
+        """The text, rendered if needed. May take long: call it in a thread."""
         with self._lock:
             found = self.fresh()
             if found is None:
@@ -42,9 +42,9 @@ class MetricsText:
             return found
 
     def read_in_thread(self) -> bytes:
-        """The same, in a thread that leaves no database connection open."""
+        """The same for a new thread: closes its database connections."""
         try:
-            with patience(DATABASE_WITHIN_S):
+            with limit_statements(DATABASE_WITHIN_S):
                 return self.read()
         finally:
             connections.close_all()
@@ -55,7 +55,7 @@ TEXT = MetricsText()
 
 @extend_schema_view(get=extend_schema(exclude=True))
 class Metrics(HotView):
-    """What Prometheus scrapes. It needs no seat of the cold path."""
+    """The endpoint for Prometheus. It needs no slot of the cold path."""
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         monitor_access.require(request)
@@ -66,5 +66,5 @@ class Metrics(HotView):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """The same for people, as plain text; the admin asks who they are."""
+    """The metrics as a plain text page of the admin."""
     return HttpResponse(TEXT.read(), content_type="text/plain; charset=utf-8")

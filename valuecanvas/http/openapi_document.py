@@ -1,4 +1,4 @@
-"""The OpenAPI document: made once, since that takes more than a second of work."""
+"""The OpenAPI document, generated once per process: that takes more than a second."""
 
 import threading
 from functools import lru_cache
@@ -16,7 +16,7 @@ _TEXTS: dict[type[BaseRenderer], str | bytes] = {}
 
 
 class Schema(SpectacularAPIView):
-    """As YAML or JSON. It is the same for everybody, and for the process's life."""
+    """The document as YAML or JSON, the same for everybody."""
 
     @extend_schema(**SCHEMA_KWARGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -30,7 +30,7 @@ class Schema(SpectacularAPIView):
 
 
 def text(renderer: type[BaseRenderer]) -> str | bytes:
-    """The document as `renderer` writes it. Of many who ask at once one makes it."""
+    """The document in the format of `renderer`, cached."""
     with _LOCK:
         if renderer not in _TEXTS:
             _TEXTS[renderer] = renderer().render(_document())

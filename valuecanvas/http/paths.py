@@ -1,4 +1,4 @@
-"""The path that a client means, and what it is told where there is none."""
+"""Corrects common mistakes in request paths, and explains unknown paths."""
 
 import difflib
 import re
@@ -8,9 +8,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from valuecanvas.core.errors import NotFound
 
-# Where programs ask. Pages for people keep their paths as they came.
+# Paths of the API; only these are corrected.
 API = re.compile(r"/+(?:v1|api|ofrep|health|metrics)(?:/|\Z)")
-# What SDKs ask for whose base URL lacks /v1.
+# Paths of SDKs whose base URL lacks /v1.
 _WITHOUT_V1 = re.compile(
     r"/+(?:chat/+completions|completions|embeddings|responses|models|feedback)(?:/|\Z)"
 )
@@ -20,7 +20,7 @@ _LONGEST = 200
 
 
 def canonical(path: str) -> str:
-    """`path` without the slips of base URLs: no '/v1' or two, doubled or last slashes."""
+    """`path` without mistakes of base URLs: missing or repeated '/v1', extra slashes."""
     if _WITHOUT_V1.match(path):
         path = f"/v1{path}"
     elif not API.match(path):
@@ -29,7 +29,7 @@ def canonical(path: str) -> str:
 
 
 def unknown(path: str) -> NotFound:
-    """The error for a path of the API where there is nothing."""
+    """The error for an unknown path of the API."""
     path = path[:_LONGEST]
     endpoints = _endpoints()
     close = difflib.get_close_matches(path, endpoints, n=1, cutoff=0.75)

@@ -1,8 +1,8 @@
-"""Leaving in good order: SIGTERM, a short grace, then streams are given their time.
+"""Graceful shutdown: after SIGTERM a short grace period, then time for open streams.
 
-uvicorn stops listening as soon as its own handler runs; a load balancer still sends
-requests then. So ours runs first: readiness says no, and only after the grace uvicorn's
-handler is called. It works the same under `uvicorn --workers`.
+uvicorn's handler stops listening at once, while a load balancer still sends requests. So
+ours runs first: readiness fails, and after the grace period uvicorn's handler is called.
+It works the same with `uvicorn --workers`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class Shutdown:
-    """Stands between the signals and the server. Install it once the server runs."""
+    """Handles signals before the server does. Install it once the server runs."""
 
     def __init__(self, end_streams: Callable[[], int]) -> None:
         self._end_streams = end_streams
@@ -29,7 +29,7 @@ class Shutdown:
         self.draining = False
 
     def install(self) -> None:
-        """Take over the signals. Only in the main thread; elsewhere nothing happens."""
+        """Take over the signals. Does nothing outside of the main thread."""
         self._loop = asyncio.get_running_loop()
         for number in SIGNALS:
             before = signal.getsignal(number)
@@ -38,14 +38,14 @@ class Shutdown:
             try:
                 signal.signal(number, self._signalled)
             except ValueError:
-                # Not the main thread: whoever runs us handles the signals.
+                # Not the main thread: the caller handles the signals.
                 return
             self._before[number] = before
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         before, loop = self._before[number], self._loop
         if self.draining or number == signal.SIGINT or loop is None:
-            # A second signal, or Ctrl-C: somebody waits at a keyboard.
+            # A second signal, or Ctrl-C: stop at once.
             before(number, frame)
             return
         self.draining = True
@@ -56,7 +56,7 @@ class Shutdown:
         log.info("shutdown.draining", grace_s=grace_s)
         loop = asyncio.get_running_loop()
         loop.call_later(grace_s, before, number, None)
-        # Streams that are still open then are ended in band.
+        # Streams that are still open then are ended with an error event.
         loop.call_later(grace_s + settings.SHUTDOWN_STREAMS_S, self._end)
 
     def _end(self) -> None:

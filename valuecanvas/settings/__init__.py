@@ -1,6 +1,6 @@
 """Django settings, one file a topic. The values come from the environment."""
 
-# ruff: noqa: I001 - in the order in which one builds on the other
+# ruff: noqa: I001 - later ones use earlier ones
 
 from valuecanvas.settings.base import *
 from valuecanvas.settings.database import *

@@ -1,8 +1,8 @@
-"""The look of the admin; its content is in valuecanvas/admin.py and the apps."""
+"""Appearance and login settings of the admin."""
 
 from valuecanvas import env
 
-# Teal, in unfold's scale; the greys are unfold's own.
+# Teal, in unfold's scale; the greys are unfold's defaults.
 _PRIMARY = {
     "50": "oklch(98.4% .014 180.7)",
     "100": "oklch(95.3% .051 180.8)",

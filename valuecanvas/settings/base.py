@@ -1,4 +1,4 @@
-"""Where we are, which apps run, how pages are made."""
+"""Environment, apps, middleware, templates and static files."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ENVIRONMENT = env.choice(
     ("embedded", "production", "test"),
 )
 PRODUCTION = ENVIRONMENT == "production"
-# Of URLs that carry secrets, or are shown to callers.
+# Allowed schemes of URLs that carry secrets or are shown to callers.
 WEB_SCHEMES = ("https",) if PRODUCTION else ("https", "http")
 VAR_DIR = Path(
     env.text("VALUECANVAS_VAR", "Folder for embedded data and the disk snapshot.")
@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "waffle.middleware.WaffleMiddleware",
-    "valuecanvas.http.database_down.DatabaseAway",
+    "valuecanvas.http.database_down.DatabaseDown",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "valuecanvas.urls"
@@ -103,11 +103,11 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-# Without a collectstatic run (embedded, tests) WhiteNoise serves from the apps.
+# Without collectstatic (embedded, tests) WhiteNoise serves files from the apps.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Asked before a flag is saved that chooses prompts' versions; flags know no prompts.
+# Called before a flag is saved that chooses prompt versions; flags cannot import prompts.
 FLAGS_LABEL_RIGHT = "llm.flag_guard.require_publish"
 WAFFLE_FLAG_MODEL = "flags.Flag"
-# Rows are not JSON, and a flag that is switched must count at once.
+# Rows are not JSON, and a changed flag must take effect at once.
 WAFFLE_CACHE_NAME = "none"

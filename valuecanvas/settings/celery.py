@@ -1,4 +1,4 @@
-"""Celery: the broker is a doorbell, the database is the queue."""
+"""Celery: the broker only notifies workers, the database has the work to do."""
 
 from valuecanvas import env
 from valuecanvas.settings.database import REDIS_PREFIX, REDIS_URL
@@ -21,12 +21,12 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Else each line of the log becomes the text of another line, a warning.
+# Else each log line would be logged again as a warning.
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 if CELERY_BROKER_URL.startswith(("redis", "rediss", "unix")):
-    # kombu looks for lost messages only every interval x throttle seconds.
+    # kombu restores lost messages only every interval x throttle seconds.
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 900,
         "unacked_restore_interval": 5,

@@ -1,4 +1,4 @@
-"""PostgreSQL for what must last, Redis for what may be lost."""
+"""PostgreSQL for persistent data, Redis for data that may be lost."""
 
 import json
 from typing import Any
@@ -45,14 +45,14 @@ REDIS_URL = _require(
 
 DATABASES: dict[str, Any] = {
     "default": {
-        # No age: under ASGI each request of Django's own path has a thread of its own,
-        # so a kept connection would be used by nobody and stay open.
+        # No age: under ASGI each request of the cold path has its own thread, so a
+        # persistent connection would stay open and never be reused.
         **dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True),
     }
 }
-# Django's own, on connections that can give a silent server up.
+# Django's backend with a client-side timeout.
 DATABASES["default"]["ENGINE"] = "valuecanvas.core.postgresql"
-# A server that vanishes without a word is given up after 10 s; the URL may say else.
+# An unreachable server is given up after 10 s; the URL may override these options.
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -70,7 +70,7 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": f"{REDIS_PREFIX}:django",
         "OPTIONS": {
-            # Never pickle: who can write to Redis must not run code here.
+            # Never pickle: write access to Redis must not allow running code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 1,

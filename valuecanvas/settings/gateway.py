@@ -1,4 +1,4 @@
-"""What the gateway itself can be told from the environment."""
+"""Settings of the gateway."""
 
 from pathlib import Path
 
@@ -137,7 +137,7 @@ LLM_MAX_ATTEMPTS = env.integer(
 LLM_ADMIT_TIMEOUT_S = env.number(
     "LLM_ADMIT_TIMEOUT_S",
     "Longest wait for the ledger to admit a request, in seconds.",
-    # A refusal is promised within 2 s: the wait for a lock (1 s), and most of another.
+    # A refusal is promised within 2 s; a wait for a lock takes up to 1 s.
     1.8,
     low=0.1,
     high=60.0,
@@ -180,7 +180,7 @@ BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger b
 BATCH_QUEUE_MAX_BYTES = env.integer("BATCH_QUEUE_MAX_BYTES", "Most bytes of kept answers that wait for the ledger; past it answers are not kept.", 268_435_456, low=1_048_576, high=17_179_869_184)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
 PAGE_MAX_BODY_BYTES = env.integer("PAGE_MAX_BODY_BYTES", "Largest body of a page's form or a management call, in bytes.", 1_048_576, low=1024, high=67_108_864)  # fmt: skip
-# Else Django would refuse by its own bound what the door lets through.
+# Else Django's own limit would apply.
 DATA_UPLOAD_MAX_MEMORY_SIZE = PAGE_MAX_BODY_BYTES
 PAGE_MAX_RUNNING = env.integer("PAGE_MAX_RUNNING", "Pages and management calls worked on at once by one process, each with a database connection.", 4, low=1, high=1000)  # fmt: skip
 PAGE_MAX_WAITING = env.integer("PAGE_MAX_WAITING", "Pages and management calls that wait for their turn; more are answered 503.", 100, low=1, high=10_000)  # fmt: skip
@@ -194,7 +194,7 @@ FLAGS_EXPIRED = env.choice(
     "warn",
     ("warn", "error"),
 )
-# What `Provider.api_key_env` may name: not every variable is a provider's key.
+# The variables that `Provider.api_key_env` may name.
 PROVIDER_KEYS = {
     "TOGETHER_API_KEY": TOGETHER_API_KEY,
     "OPENAI_API_KEY": OPENAI_API_KEY,

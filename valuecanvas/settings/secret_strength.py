@@ -1,10 +1,10 @@
-"""Secrets that can be guessed are refused in production."""
+"""Checks the strength of secrets; production refuses weak ones."""
 
 import itertools
 
 LEAST_CHARACTERS = 32
 LEAST_DIFFERENT = 10
-# In examples of docs, templates and tutorials; random text has none of them.
+# Words in the examples of docs and tutorials.
 EXAMPLES = (
     "changeme", "change-me", "change_me", "changethis", "django-insecure", "example",
     "insecure", "not-a-secret", "password", "placeholder", "replace", "secret",
@@ -13,7 +13,7 @@ EXAMPLES = (
 
 
 def weakness(value: str) -> str:
-    """What makes `value` easy to guess; empty where nothing does."""
+    """Why `value` is easy to guess; empty if it is not."""
     if len(value) < LEAST_CHARACTERS:
         return f"has fewer than {LEAST_CHARACTERS} characters"
     if len(set(value)) < LEAST_DIFFERENT:
@@ -21,7 +21,7 @@ def weakness(value: str) -> str:
     if value in (value + value)[1:-1]:
         return "repeats itself"
     if any(example in value.lower() for example in EXAMPLES):
-        return "is an example from a text"
-    # Of random text one step in twenty is that small.
+        return "contains a word from an example"
+    # In random text one step in twenty is that small.
     small = sum(abs(ord(a) - ord(b)) <= 1 for a, b in itertools.pairwise(value))
     return "counts up or down" if small > len(value) / 2 else ""

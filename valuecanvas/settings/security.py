@@ -11,7 +11,7 @@ from valuecanvas.embedded import secrets
 from valuecanvas.settings import secret_strength
 from valuecanvas.settings.base import PRODUCTION, VAR_DIR, WEB_SCHEMES
 
-# A name, an address, or the domain above them (`.example.com`), but not of everybody.
+# A name, an address, or a parent domain (`.example.com`), but no wildcard for all.
 _HOST_NAME = re.compile(r"[\w-]+|\.?[\w-]+(\.[\w-]+)+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -66,7 +66,7 @@ CSRF_TRUSTED_ORIGINS = env.words(
 CORS_ALLOWED_ORIGINS = env.words(
     "CORS_ALLOWED_ORIGINS", "Browser origins that may call the API, with commas."
 )
-# For both HTTP paths; the hot one also allows whole families (valuecanvas/http/cors.py).
+# For the hot and the cold path; the hot path also allows prefixes (valuecanvas/http/cors.py).
 CORS_ALLOW_HEADERS = (
     "authorization",
     "x-api-key",
@@ -81,7 +81,7 @@ CORS_ALLOW_HEADERS = (
     "openai-organization",
     "openai-project",
     "openai-beta",
-    # What OpenAI's SDKs tell of themselves.
+    # Sent by OpenAI's SDKs.
     *(
         f"x-stainless-{name}"
         for name in (
@@ -166,7 +166,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF, UNSAFE_EVAL],
         "style-src": [SELF, UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
-        # Redoc searches in a worker that it makes itself.
+        # Redoc runs its search in a worker from a blob URL.
         "worker-src": [SELF, "blob:"],
         "object-src": [NONE],
         "base-uri": [SELF],

@@ -1,4 +1,4 @@
-"""The admin site: unfold's, with what this product changes in it."""
+"""The admin site: unfold's with changes of this product."""
 
 import time
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        # An old link does not sign anybody out, and ends on no empty page.
+        # A GET, as by an old link, does not log out.
         if request.method in ("GET", "HEAD"):
             return redirect("admin:index")
         answer: HttpResponseBase = super().logout(request, extra_context)
@@ -56,7 +56,7 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Pages by name. Unfold's own view caches objects that are not JSON."""
+        """Search pages by name. Unfold's view would cache objects that are not JSON."""
         started = time.monotonic()
         term = request.GET.get("s", "").strip().lower()
         if not term:
@@ -79,6 +79,6 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
 
 
 class ControlRoomConfig(AdminConfig):
-    """Puts the site in the place of Django's."""
+    """Replaces Django's admin site."""
 
     default_site = "valuecanvas.site.admin_site.ControlRoomSite"

@@ -1,4 +1,4 @@
-"""The admin's first page: traffic, money and health at a glance."""
+"""The dashboard of the admin: traffic, money and health."""
 
 import json
 import time
@@ -17,14 +17,14 @@ from valuecanvas.core.templatetags import figures
 
 MOST_BUDGETS = 6
 MOST_BREAKERS = 8
-# Figures that took longer than this, in seconds, are kept for a while.
+# Figures that took longer than this, in seconds, are cached for a while.
 SLOW_S = 0.3
 KEPT = "dashboard.traffic"
 GREY = "#9ca3af"  # reads on white and on black
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What this user may see; each part by the right to see its rows."""
+    """Add the parts that this user may see, by the right to view their rows."""
     user = request.user
     context["groups"] = list(
         user.groups.order_by("name").values_list("name", flat=True)
@@ -56,7 +56,7 @@ def _traffic() -> dict[str, Any]:
     }
     took = time.monotonic() - started
     if took > SLOW_S:
-        # Of a busy ledger, so that looking at it does not become its main load.
+        # Cached, so that the dashboard does not add load to a busy ledger.
         cache.set(KEPT, shown, timeout=min(60, max(1, round(20 * took))))
     return shown
 
@@ -97,7 +97,7 @@ def _spender(one: traffic.Spender) -> dict[str, str | int]:
 
 
 def _chart(day: traffic.LastDay) -> str:
-    """The data of unfold's chart component: bars of requests, a line of spend."""
+    """The data for unfold's chart: bars of requests, a line of spend."""
     return json.dumps(
         {
             "labels": [f"{hour:%H}:00" for hour, _ in day.hours],
@@ -156,13 +156,13 @@ CHART_OPTIONS = json.dumps(
 
 
 def _budgets() -> list[dict[str, Any]]:
-    """The fullest first, of the budgets in force."""
+    """The enabled budgets, the fullest first."""
     rows = list(
         Budget.objects.filter(enabled=True)
         .select_related("team", "customer", "api_key")
         .order_by("-limit_usd")[:200]
     )
-    found = spend.progress(rows)
+    found = spend.budget_progress(rows)
     rows.sort(key=lambda one: found[one.pk].fullness, reverse=True)
     return [{"budget": one, "progress": found[one.pk]} for one in rows[:MOST_BUDGETS]]
 

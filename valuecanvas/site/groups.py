@@ -1,4 +1,4 @@
-"""The groups that come by themselves, with the least rights for their work."""
+"""The built-in groups, with the least rights for their work."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from valuecanvas.core.models import GivenRight
 OPERATORS = "Operators"
 AUDITORS = "Auditors"
 
-# What both may look at. Users, groups and schedules' kinds are for superusers.
+# Both groups may view these. Users, groups and kinds of schedules are for superusers.
 VIEWED = (
     "admin.logentry",
     "billing.apikey",
@@ -92,11 +92,10 @@ OPERATED = (
 
 
 def ensure_groups() -> list[str]:
-    """Make the built-in groups, and bring them to what this version gives.
+    """Create or update the built-in groups. Returns the names of those that changed.
 
-    A right is given once: what superusers took away stays away, and what they added
-    stays. What this version no longer gives is taken back. The names of the groups
-    that were made or changed.
+    A right is granted once: changes by superusers stay. A right that this version no
+    longer grants is removed.
     """
     looks = [f"{app}.view_{model}" for app, model in _split(VIEWED)]
     wanted = {AUDITORS: looks, OPERATORS: [*looks, *OPERATED]}
@@ -125,10 +124,10 @@ def _ensure(name: str, rights: list[str]) -> bool:
 
 
 def _before_memory(group: Group, wanted: dict[str, Permission]) -> set[str]:
-    """What a group was given by versions that did not write it down.
+    """The rights that a group got from versions that did not record them.
 
-    Permissions are numbered as they come. So those younger than all that the group has
-    came with an upgrade since, and are missing; the older ones were taken away by hand.
+    Ids of permissions increase. So permissions newer than all of the group's came with a
+    later upgrade and are missing; older missing ones were removed by hand.
     """
     youngest = group.permissions.aggregate(Max("pk"))["pk__max"]
     if youngest is None:

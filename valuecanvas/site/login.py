@@ -1,4 +1,4 @@
-"""The admin's login form: who fails too often waits."""
+"""The admin's login form, which locks after too many failures."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from valuecanvas.core.access.login_failures import Locked, LoginAttempt
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
-    """`locked_s` says for how long, if the try was refused unseen."""
+    """A login form; `locked_s` is the remaining lockout in seconds, if locked."""
 
     locked_s = 0
 
@@ -37,8 +37,8 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
             self.locked_s = error.seconds
             minutes = math.ceil(error.seconds / 60)
             raise ValidationError(
-                "Too many failed logins to this account or from your address: not even "
-                f"the right password is let in now. Try again in {minutes} min, or ask "
-                "an operator to run: manage.py unlock_login",
+                "Too many failed logins to this account or from your address. Even the "
+                f"right password is refused now. Try again in {minutes} min, or ask an "
+                "operator to run: manage.py unlock_login",
                 code="locked",
             ) from error

@@ -1,4 +1,4 @@
-"""A form that came too late, after the session or the CSRF token: nothing typed is lost."""
+"""Keeps the input of a form that is sent after the session or the CSRF token expired."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def keep_typed(view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
-    """A page of the admin that would send a POST without a session to the log-in."""
+    """Wrap an admin view: a POST without a session gets its input back, no redirect."""
 
     @wraps(view)
     def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -47,7 +47,7 @@ def _page(request: HttpRequest, *, signed_in: bool) -> HttpResponse:
         for value in values
     ]
     login = reverse("admin:login")
-    # Another site's form must not be sent by a click on a page of ours.
+    # A form of another site must not be sent again from our page.
     ours = _same_origin(request) and request.path != login
     context = {
         "typed": typed if ours else [],
@@ -65,7 +65,7 @@ def _page(request: HttpRequest, *, signed_in: bool) -> HttpResponse:
 
 
 def _same_origin(request: HttpRequest) -> bool:
-    """By the browser's own word."""
+    """Whether the browser says that the request comes from our own site."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"

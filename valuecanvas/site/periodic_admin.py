@@ -27,13 +27,13 @@ for _model in (
     admin.site.unregister(_model)
 
 
-# Their tasks are in the database from the first migration on.
+# Prefixes of our own tasks.
 OURS = ("billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
 FIXED = ("name", "regtask", "task")
 
 
 class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]
-    """The registered tasks, in unfold's dress."""
+    """A select of the registered tasks, in unfold's style."""
 
 
 class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
@@ -52,7 +52,7 @@ class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
 @admin.register(PeriodicTask)
 class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     form = TaskForm
-    # Beat's own template has an inline script, which the CSP refuses.
+    # Beat's template has an inline script, which the CSP refuses.
     change_form_template = None
     list_display = (
         "name",
@@ -65,19 +65,19 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     list_filter = ("enabled", "one_off")
     date_hierarchy = None
     actions = ("enable_tasks", "disable_tasks", "run_tasks")
-    empty_text = "The periodic work is added at the first start. Nothing here: start the server once."
+    empty_text = "Periodic tasks are added at the first start. If there are none, start the server once."
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: PeriodicTask | None = None
     ) -> tuple[str, ...]:
-        """What the product itself runs keeps its name and its task."""
+        """Our own periodic tasks keep their name and task."""
         fixed = FIXED if obj is not None and obj.task.startswith(OURS) else ()
         return (*super().get_readonly_fields(request, obj), *fixed)
 
     def get_fieldsets(
         self, request: HttpRequest, obj: PeriodicTask | None = None
     ) -> Any:
-        """Without the choice of another task, where it is fixed."""
+        """Without the choice of another task if the task is fixed."""
         found = super().get_fieldsets(request, obj)
         if "regtask" not in self.get_readonly_fields(request, obj):
             return found
@@ -111,7 +111,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
 
 
 class TaskInline(Inline):
-    """Who uses a schedule."""
+    """The tasks that use a schedule."""
 
     model = PeriodicTask
     fields = ("name", "task", "enabled")

@@ -1,4 +1,4 @@
-"""The admin's sidebar and frame: what an operator sees on every page."""
+"""The admin's sidebar and header."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,9 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One link. `url` is a name in the admin's namespace, or a path from '/'.
+    """One link. `url` is a URL name in the admin's namespace, or a path from '/'.
 
-    `covers` says how the names of the pages begin that belong to it.
+    `covers` are prefixes of the URL names of pages that belong to it.
     """
 
     title: str
@@ -32,14 +32,14 @@ class Item:
         return self.url if self.url.startswith("/") else reverse(f"admin:{self.url}")
 
     def fits(self, name: str) -> int:
-        """How well the page of that name belongs here; 0: not at all."""
+        """How well a page's URL name matches this link; 0: not at all."""
         if name == self.url:
             return len(name)
         return max((len(one) for one in self.covers if name.startswith(one)), default=0)
 
 
 def listing(title: str, icon: str, model: str, *covers: str) -> Item:
-    """The list page of `app.model`, and all pages of its objects."""
+    """A link to the list page of `app.model`, which covers all pages of its objects."""
     app, name = model.split(".")
     url, right = f"{app}_{name}_changelist", f"{app}.view_{name}"
     return Item(title, icon, url, right, (f"{app}_{name}_", *covers))
@@ -116,7 +116,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "billing.view_ledgercheck",
                 ("billing_ledgercheck_",),
             ),
-            listing("Forgotten answers", "cached", "llm.cacheepoch"),
+            listing("Purges of stored answers", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
             Item("Metrics", "monitoring", "metrics"),
@@ -135,7 +135,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
 
 
 def current(request: HttpRequest) -> tuple[str, Item] | None:
-    """The group and the link to which this page belongs, if to any."""
+    """The group and the link that this page belongs to, if any."""
     match = request.resolver_match
     name = (match.url_name if match else "") or ""
     places = [(title, item) for title, items in GROUPS for item in items]
@@ -144,7 +144,7 @@ def current(request: HttpRequest) -> tuple[str, Item] | None:
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The groups with the links that this user may open; empty groups are left out."""
+    """The groups with the links that this user may open, without empty groups."""
     here = current(request)
     groups = [
         {

@@ -1,4 +1,4 @@
-"""The frame of every admin page: where it stands."""
+"""Breadcrumbs of admin pages."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from valuecanvas.site import sidebar
 register = template.Library()
 MOST_LETTERS = 60
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-# What the last part of a page's name means, where the page has no better title.
+# Titles by the last part of a page's URL name.
 ENDINGS = {
     "add": "Add",
     "history": "History",
@@ -24,13 +24,13 @@ ENDINGS = {
     "details": "Details",
     "password_change": "Change the password",
 }
-# Pages whose last crumb is the list or the object itself.
+# Pages whose last breadcrumb is the list or the object itself.
 PLAIN = ("changelist", "change", "view", "index")
 
 
 @dataclass(frozen=True, slots=True)
 class Crumb:
-    """One part of the way. Without a link it is a group, or the page itself."""
+    """One breadcrumb. Without a link it is a group, or the page itself."""
 
     title: str
     link: str = ""
@@ -38,7 +38,7 @@ class Crumb:
 
 @register.inclusion_tag("admin/crumbs.html", takes_context=True)
 def crumbs(context: template.Context) -> dict[str, list[Crumb]]:
-    """The way to this page: group, list, object, what is done there."""
+    """The breadcrumbs of this page: group, list, object, action."""
     request: HttpRequest = context["request"]
     place = sidebar.current(request)
     if place is None:
@@ -49,13 +49,13 @@ def crumbs(context: template.Context) -> dict[str, list[Crumb]]:
     way += _other_list(context, item)
     way += _object(context)
     way += _act(context, request)
-    # Nobody needs a link to where they are.
+    # The page itself has no link.
     way[-1] = Crumb(way[-1].title)
     return {"crumbs": way}
 
 
 def _other_list(context: template.Context, item: sidebar.Item) -> list[Crumb]:
-    """The list, where the sidebar's link leads to something else."""
+    """The list, if the sidebar's link leads to another page."""
     opts = context.get("opts")
     if opts is None:
         return []
@@ -80,7 +80,7 @@ def _object(context: template.Context) -> list[Crumb]:
 
 
 def short_name(found: Model) -> str:
-    """As it is called; of an id only the end, which tells it from its neighbours."""
+    """The object's name; of an id only the end, which differs between neighbours."""
     name = str(found)
     if UUID.fullmatch(name):
         name = f"{capfirst(str(found._meta.verbose_name))} {name}"
@@ -98,7 +98,7 @@ def _act(context: template.Context, request: HttpRequest) -> list[Crumb]:
     if act in PLAIN:
         return []
     title = ENDINGS.get(act) or str(context.get("title") or "")
-    # The object was named just before: 'Start: it', 'Archive it', 'Details of it'.
+    # The object is the crumb before: cut it from 'Start: it', 'Archive it', 'Details of it'.
     called = re.escape(str(context.get("original") or ""))
     title = re.sub(rf"(:| of)? {called}$", "", title) if called else title
     return [Crumb(figures.heading(title))] if title else []

@@ -57,7 +57,7 @@ class ActPage(ConfirmPage):
         self.reason = form.cleaned_data["reason"]
         return {"actor": PromptActor.of(self.request.user), "reason": self.reason}
 
-    def log(self, said: str) -> str:
+    def log(self, message: str) -> str:
         return f"{self.label}. {self.reason}"
 
 

@@ -98,7 +98,7 @@ def test_key__that_expires_after_it_was_saved__is_refused(monkeypatch):
 
 def test_key__in_a_file_of_yesterday__is_not_believed():
     _, text = make_api_key(scopes=READS)
-    found = on_disk(text, saved_at=time.time() - offline_keys.BELIEVED_S)
+    found = on_disk(text, saved_at=time.time() - offline_keys.MAX_AGE_S)
 
     with pytest.raises(Unavailable):
         found.caller(f"Bearer {text}", None)

@@ -29,7 +29,7 @@ LOCKS = {
 }
 
 
-class Counting(module.Clerk):
+class Counting(module.BatchWriter):
     """Counts its tries and how they ended."""
 
     failed: list[str]
@@ -49,7 +49,7 @@ def failed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQLSTATE of each batch that failed."""
     found: list[str] = []
     monkeypatch.setattr(Counting, "failed", found, raising=False)
-    monkeypatch.setattr(module, "Clerk", Counting)
+    monkeypatch.setattr(module, "BatchWriter", Counting)
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from billing.ledger import Admitted, BudgetRefused, Limit, Settle, Stale
 from billing.ledger.connection import connect
-from billing.ledger.ledger import Clerk
+from billing.ledger.ledger import BatchWriter
 from billing.ledger.types import Answer, Item
 from tests.billing import days, sessions
 from tests.fixtures_billing import make_tier
@@ -24,24 +24,24 @@ def connection(desk: Desk) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def clerk() -> Clerk:
-    return Clerk()
+def writer() -> BatchWriter:
+    return BatchWriter()
 
 
 @pytest.fixture
-def one(clerk: Clerk, connection: psycopg.Connection) -> "One":
-    return One(clerk, connection)
+def one(writer: BatchWriter, connection: psycopg.Connection) -> "One":
+    return One(writer, connection)
 
 
 class One:
-    """Commits single items by one clerk."""
+    """Commits single items by one writer."""
 
-    def __init__(self, clerk: Clerk, connection: psycopg.Connection) -> None:
-        self.clerk = clerk
+    def __init__(self, writer: BatchWriter, connection: psycopg.Connection) -> None:
+        self.writer = writer
         self.connection = connection
 
     def __call__(self, item: Item) -> Answer:
-        return self.clerk.commit(self.connection, [item])[0]
+        return self.writer.commit(self.connection, [item])[0]
 
     def spend(self, desk: Desk, limit: Limit, cost: int, day: dt.date) -> None:
         """Spend `cost` of the limit's scope on an earlier day."""
@@ -54,13 +54,13 @@ class One:
 def test_lock__clerk_is_a_day_behind__takes_the_databases_day(
     desk: Desk, one: One
 ) -> None:
-    one.clerk.today = days.yesterday()
-    one.clerk._history["t:blue", "total"] = 99
-    one.clerk._read_at["t:blue"] = 0.0
+    one.writer.today = days.yesterday()
+    one.writer._history["t:blue", "total"] = 99
+    one.writer._read_at["t:blue"] = 0.0
     admitted = one(desk.admit(make_party("blue")))
     assert isinstance(admitted, Admitted)
-    assert admitted.day == one.clerk.today == days.today()
-    assert one.clerk._history == {}
+    assert admitted.day == one.writer.today == days.today()
+    assert one.writer._history == {}
     assert rows("SELECT day FROM billing_counter WHERE used > 0 GROUP BY 1") == [
         (admitted.day,)
     ]
@@ -116,8 +116,8 @@ def test_recall__past_day_has_shrunk__is_read_again_before_refusing(
         one(desk.admit(make_party("blue"), limits=limits, estimate=300)), Admitted
     )
     with connect() as other:
-        Clerk().commit(other, [Settle(held, {}, desk.epoch, None)])
-    one.clerk._read_at["t:blue"] -= 1
+        BatchWriter().commit(other, [Settle(held, {}, desk.epoch, None)])
+    one.writer._read_at["t:blue"] -= 1
     fits = one(desk.admit(make_party("blue"), limits=limits, estimate=700))
     assert isinstance(fits, Admitted)
     assert_books_balance()
@@ -129,11 +129,11 @@ def test_recall__read_a_moment_ago__is_believed(desk: Desk, one: One) -> None:
     assert isinstance(
         one(desk.admit(make_party("blue"), limits=limits, estimate=100)), Admitted
     )
-    before = dict(one.clerk._read_at)
+    before = dict(one.writer._read_at)
     assert isinstance(
         one(desk.admit(make_party("blue"), limits=limits, estimate=100)), Admitted
     )
-    assert one.clerk._read_at == before
+    assert one.writer._read_at == before
 
 
 def test_lock__batch_of_yesterday_still_under_way__is_waited_for_and_counted(
@@ -185,9 +185,9 @@ def test_recall__very_many_scopes_remembered__forgets_them(
     desk: Desk, one: One
 ) -> None:
     limits = (Limit("t:blue", "total", 1000),)
-    one.clerk._read_at = {f"c:{number}": 0.0 for number in range(50_001)}
+    one.writer._read_at = {f"c:{number}": 0.0 for number in range(50_001)}
     one(desk.admit(make_party("blue"), limits=limits))
-    assert set(one.clerk._read_at) == {"t:blue"}
+    assert set(one.writer._read_at) == {"t:blue"}
 
 
 def test_settle__month_budget_near_its_end__caps_by_the_months_sum(

@@ -73,7 +73,7 @@ async def test_put__connection_lost_while_idle__costs_at_most_one_batch(
     await db_thread.run(assert_books_balance)
 
 
-class Unheard(module.Clerk):
+class Unheard(module.BatchWriter):
     """Commits its first batch, and then the connection is lost: nobody hears of it."""
 
     lost: Any = None
@@ -94,7 +94,7 @@ async def test_put__commit_whose_answer_is_lost__is_undone(
     db_thread: DbThread,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "Clerk", Unheard)
+    monkeypatch.setattr(module, "BatchWriter", Unheard)
     party = make_party("blue")
     ledger = open_ledger()
     with pytest.raises(BatchUnavailable):
@@ -115,7 +115,7 @@ async def test_put__settlement_committed_but_not_heard__is_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = await ledger.put(desk.admit())
-    monkeypatch.setattr(module, "Clerk", Unheard)
+    monkeypatch.setattr(module, "BatchWriter", Unheard)
     other = open_ledger()
     assert (await other.put(make_settle(held, 70))).first is False
     ledger_sum = "SELECT count(*), sum(cost_usd) * 1000000 FROM llm_usage"

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from billing.ledger import Admit, Admitted, Charge, Ledger, Settle, Stored, commit_now
 from billing.ledger.connection import connect
-from billing.ledger.sanitize import plainer
+from billing.ledger.sanitize import sanitize_item
 from billing.models import Usage
 from tests.fixtures_ledger import COLUMNS, Desk, make_settle
 from tests.invariants import assert_books_balance, assert_nothing_held
@@ -99,16 +99,16 @@ async def test_submit__row_that_no_database_takes__lands_plainer_with_a_mark(
 def test_plainer__nothing_to_leave_out__is_none(desk: Desk) -> None:
     [one] = commit_now([desk.admit()])
     assert isinstance(one, Admitted)
-    assert plainer(make_settle(one, 1)) is None
-    assert plainer(Settle(one, {}, 1, None)) is None
-    assert plainer(desk.admit(user_id="a\0")) is None
+    assert sanitize_item(make_settle(one, 1)) is None
+    assert sanitize_item(Settle(one, {}, 1, None)) is None
+    assert sanitize_item(desk.admit(user_id="a\0")) is None
 
 
 def test_plainer__kept_answer__loses_only_what_cannot_be_kept(desk: Desk) -> None:
     [one] = commit_now([desk.admit()])
     assert isinstance(one, Admitted)
     answer = Stored(200, {"x": "a\0"}, b"\0")
-    found = plainer(Settle(one, COLUMNS, 1, Charge(), answer=answer))
+    found = sanitize_item(Settle(one, COLUMNS, 1, Charge(), answer=answer))
     assert isinstance(found, Settle)
     assert found.answer == Stored(200, {"x": "a"}, b"\0")
 

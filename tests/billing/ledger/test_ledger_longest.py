@@ -7,7 +7,7 @@ import pytest
 
 from billing.ledger import BudgetRefused, Check, Limit, QuotaRefused
 from billing.ledger.decide import decide
-from billing.ledger.types import Books, Standing
+from billing.ledger.types import Books, LockedCounter
 from tests.fixtures_ledger import make_party
 
 AT = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
@@ -31,7 +31,7 @@ def test_decide__several_limits_refuse__the_longest_is_the_answer(
         for period in dict.fromkeys((*refusing, *PERIODS))
     )
     books = Books(epoch=1, at=AT)
-    books.rows[f"{scope}:{AT.date()}"] = Standing(used=5, spent=10)
+    books.rows[f"{scope}:{AT.date()}"] = LockedCounter(used=5, spent=10)
     check = Check(party, 5 if quota_used_up else 6, limits, estimate=1, epoch=1)
     [answer], writes = decide([check], books)
     assert not writes

@@ -17,7 +17,7 @@ from billing.ledger import (
     Settled,
 )
 from billing.ledger.connection import connect
-from billing.ledger.ledger import Clerk
+from billing.ledger.ledger import BatchWriter
 from billing.ledger.types import Answer, Item
 from tests.billing import days
 from tests.fixtures_ledger import Desk, make_party, make_settle
@@ -85,20 +85,20 @@ class Model:
 
 @dataclass
 class Table:
-    """Two clerks that take turns, and everything that is still open."""
+    """Two writers that take turns, and everything that is still open."""
 
     desk: Desk
     model: Model
     dice: random.Random
-    clerks: list[tuple[Clerk, psycopg.Connection]]
+    writers: list[tuple[BatchWriter, psycopg.Connection]]
     parties: list[Party]
     held: list[Admitted] = field(default_factory=list)
     ended: list[Settle] = field(default_factory=list)
 
     def commit(self, *items: Item) -> list[Answer]:
-        clerk, connection = self.dice.choice(self.clerks)
-        clerk._read_at.clear()  # as if the last look at past days was long ago
-        return clerk.commit(connection, items)
+        writer, connection = self.dice.choice(self.writers)
+        writer._read_at.clear()  # as if the last look at past days was long ago
+        return writer.commit(connection, items)
 
     def admit(self) -> None:
         party, estimate = self.dice.choice(self.parties), self.dice.randint(0, 400)
@@ -151,7 +151,7 @@ def table(request: pytest.FixtureRequest, desk: Desk) -> Iterator[Table]:
             desk,
             Model({limit.scope: limit for limit in limits}),
             random.Random(request.param),
-            [(Clerk(), left), (Clerk(), right)],
+            [(BatchWriter(), left), (BatchWriter(), right)],
             parties,
         )
 

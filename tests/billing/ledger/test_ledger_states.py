@@ -42,7 +42,7 @@ STATES = (
 )
 
 
-class Failing(module.Clerk):
+class Failing(module.BatchWriter):
     """Fails every write by `error`, until it is told to let them through."""
 
     error: BaseException | None = None
@@ -57,7 +57,7 @@ class Failing(module.Clerk):
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Failing]]:
-    monkeypatch.setattr(module, "Clerk", Failing)
+    monkeypatch.setattr(module, "BatchWriter", Failing)
 
     def probe(connection: psycopg.Connection) -> None:
         if Failing.error is not None:
@@ -98,7 +98,7 @@ async def test_state__any_class__refuses_callers_and_settles_in_full_afterwards(
     assert await settled == Settled(first=True, cost=40)
     assert isinstance(await ledger.put(desk.admit(party, quota=2)), Admitted)
     await ledger.put(Probe())
-    assert ledger.landing
+    assert ledger.writable
 
     def look() -> tuple[Usage, IdempotencyKey]:
         return Usage.objects.get(pk=held.id), IdempotencyKey.objects.get()
@@ -119,7 +119,7 @@ async def test_row_at_fault__any_class__is_told_while_others_land(
     failing.error = errors.lookup(code)("said")
     with pytest.raises(errors.lookup(code)):
         await ledger.submit(make_settle(held, 40))
-    assert ledger.landing
+    assert ledger.writable
 
 
 @pytest.fixture
@@ -142,11 +142,11 @@ async def test_read_only__like_a_full_managed_disk__loses_no_bill(
     for item in (desk.admit(), desk.hit(), Probe()):
         with pytest.raises(BatchUnavailable):
             await ledger.put(item)
-    assert not ledger.landing
+    assert not ledger.writable
     assert not any(one.done() for one in bills)
     read_only(False)
     assert all([(await one).first for one in bills])
-    await until(lambda: ledger.landing)
+    await until(lambda: ledger.writable)
     await ledger.put(Probe())
     await db_thread.run(assert_nothing_held)
     assert await db_thread.run(Usage.objects.filter(status="ok").count) == 20

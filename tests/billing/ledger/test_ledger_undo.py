@@ -23,7 +23,7 @@ ANSWER = Stored(200, {}, b"Hello.")
 USED = "SELECT sum(used) FROM billing_counter WHERE scope = %s"
 
 
-class Unheard(module.Clerk):
+class Unheard(module.BatchWriter):
     """Commits, and then the connection is lost, as often as it is told."""
 
     times = 1
@@ -43,7 +43,7 @@ def unheard(
     monkeypatch: pytest.MonkeyPatch, open_ledger: Callable[[], Ledger]
 ) -> Callable[[int], Ledger]:
     def lose(times: int) -> Ledger:
-        monkeypatch.setattr(module, "Clerk", Unheard)
+        monkeypatch.setattr(module, "BatchWriter", Unheard)
         monkeypatch.setattr(Unheard, "times", times)
         return open_ledger()
 

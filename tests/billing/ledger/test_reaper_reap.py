@@ -58,7 +58,7 @@ def test_settle_estate__sent_upstream__bills_what_was_passed_on(desk: Desk) -> N
         desk.admit(journal="j2"),
     )
     came = {held[0].id: (0, 50, False), held[1].id: (1, 50, False)}
-    assert reaper.settle_estate("j1", came).ended == 3
+    assert reaper.settle_journal("j1", came).ended == 3
     first, second = (Usage.objects.get(pk=one.id) for one in held[:2])
     assert (first.provider, first.completion_tokens, first.source) == (
         "p",
@@ -71,12 +71,12 @@ def test_settle_estate__sent_upstream__bills_what_was_passed_on(desk: Desk) -> N
     assert Usage.objects.count() == 2
     assert [row.id for row in Reservation.objects.all()] == [held[3].id]
     assert_books_balance()
-    assert reaper.settle_estate("j1", came).ended == 0
+    assert reaper.settle_journal("j1", came).ended == 0
 
 
 def test_settle_estate__route_past_the_last__is_billed_as_the_last(desk: Desk) -> None:
     (held,) = admit(desk.admit(estimate=10**6, journal="j"))
-    reaper.settle_estate("j", {held.id: (7, 0, False)})
+    reaper.settle_journal("j", {held.id: (7, 0, False)})
     assert Usage.objects.get().upstream_model == "um2"
 
 

@@ -246,13 +246,13 @@ def test_changes_since__rows_purged__says_that_they_are_forgotten() -> None:
     make_tier("a")
     make_tier("b")
     Change.objects.filter(key="a").delete()
-    with pytest.raises(epoch.Forgotten):
+    with pytest.raises(epoch.ChangesPurged):
         epoch.changes_since(before)
     assert epoch.changes_since(before + 1) == (before + 2, tiers("b"))
 
 
 def test_changes_since__database_restored_to_an_earlier_epoch__is_forgotten() -> None:
-    with pytest.raises(epoch.Forgotten):
+    with pytest.raises(epoch.ChangesPurged):
         epoch.changes_since(epoch.current() + 1)
 
 

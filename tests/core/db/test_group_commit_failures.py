@@ -46,7 +46,7 @@ async def test_failed_batch__one_that_never_lands__stands_before_nobody() -> Non
     async with serving(desk) as group:
         stuck = group.submit(Thing("stuck", error=errors.LockNotAvailable))
         for number in range(20):
-            fresh = Thing(str(number), must_land=number % 2 == 0)
+            fresh = Thing(str(number), must_commit=number % 2 == 0)
             assert await group.put(fresh) == str(number)
         assert not stuck.done()
     # But for the first time, when nobody knew.
@@ -108,7 +108,7 @@ async def test_row_at_fault__in_every_form__is_told_and_takes_no_other_with_it()
     desk = BrokenDesk()
     bad = Thing("bad", error=errors.NotNullViolation)
     async with serving(desk) as group:
-        good = [Thing(str(n), must_land=n % 2 == 0) for n in range(9)]
+        good = [Thing(str(n), must_commit=n % 2 == 0) for n in range(9)]
         *answers, told = await outcomes(group, *good, bad)
     assert answers == [thing.name for thing in good]
     assert isinstance(told, errors.NotNullViolation)
@@ -130,7 +130,7 @@ ERRORS = st.sampled_from(
 THINGS = st.builds(
     Thing,
     name=st.integers(0, 10**9).map(str),
-    must_land=st.booleans(),
+    must_commit=st.booleans(),
     error=st.none() | ERRORS,
     times=st.integers(1, 4),
     weight=st.sampled_from([0, 0, 0, 40, 120]),
@@ -154,7 +154,7 @@ def test_batches__whatever_fails_for_a_while__everybody_is_answered(
     for thing, answer in zip(things, asyncio.run(ask()), strict=True):
         if answer == thing.name:
             assert desk.landed.count(thing.name) >= 1
-        elif thing.must_land:
+        elif thing.must_commit:
             # Given up: an error of its own, in the plainest form that it has.
             assert isinstance(answer, psycopg.DataError | TypeError | BaseException)
             assert not isinstance(answer, BatchUnavailable | psycopg.OperationalError)
@@ -176,7 +176,7 @@ def line(*weights: int) -> CommitRetries[int]:
 def test_retries__failed_together__come_in_halves() -> None:
     retries = line(*[0] * 20)
     for waiting in [*retries._line][2:12]:
-        waiting.company = 5
+        waiting.max_batch = 5
     assert [len(retries.take()) for _ in range(5)] == [5, 5, 5, 5, 0]
 
 
@@ -193,9 +193,9 @@ def test_retries__try_that_took_long__leaves_the_locks_to_others_for_twice_as_lo
     clock = SimpleNamespace(monotonic=lambda: 0.0)
     monkeypatch.setattr("valuecanvas.core.db.commit_retries.time", clock)
     retries = line(0)
-    retries.failed(2.0, again=True)
+    retries.record_failure(2.0, again=True)
     assert retries.wait_s == 4.0
     assert retries.take() == []
     # Who fails for the first time meanwhile delays nobody.
-    retries.failed(9.0, again=False)
+    retries.record_failure(9.0, again=False)
     assert retries.wait_s == 4.0

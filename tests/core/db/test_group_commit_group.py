@@ -57,16 +57,16 @@ class Desk:
     def undo(self, item: str) -> str | None:
         return None if item.startswith(("keep", "free")) else f"keep-un{item}"
 
-    def plainer(self, item: str) -> str | None:
+    def sanitize(self, item: str) -> str | None:
         return item.replace("~", "") if "~" in item else None
 
     def policy(self, **fields: Any) -> "Policy[str]":
         return Policy(
             connect=self.connect,
             work=self.work,
-            must_land=lambda item: item.startswith("keep"),
+            must_commit=lambda item: item.startswith("keep"),
             undo=self.undo,
-            plainer=self.plainer,
+            sanitize=self.sanitize,
             **fields,
         )
 

@@ -25,13 +25,15 @@ class Slow(BrokenDesk):
         return super().work(connection, things)
 
 
-@pytest.mark.parametrize("must_land", [True, False])
-async def test_queue__bytes_beyond_its_room__wait_without_them(must_land: bool) -> None:
+@pytest.mark.parametrize("must_commit", [True, False])
+async def test_queue__bytes_beyond_its_room__wait_without_them(
+    must_commit: bool,
+) -> None:
     desk = Slow()
     async with serving(desk, capacity_bytes=300, max_bytes=10**6) as group:
         first = group.submit(Thing("first"))
         await asyncio.to_thread(desk.busy.wait)
-        things = [Thing(str(n), must_land, weight=70) for n in range(50)]
+        things = [Thing(str(n), must_commit, weight=70) for n in range(50)]
         waiting = [group.submit(thing) for thing in things]
         assert group._answers.weight == 280
         desk.go.set()
@@ -40,7 +42,7 @@ async def test_queue__bytes_beyond_its_room__wait_without_them(must_land: bool) 
         assert sum(desk.weights) == 280
         # All of it has landed: there is room again, also for one that fills it.
         assert group._answers.weight == 0
-        await group.submit(Thing("last", must_land, weight=300))
+        await group.submit(Thing("last", must_commit, weight=300))
         assert desk.weights[-1] == 300
 
 
@@ -48,7 +50,7 @@ async def test_queue__what_has_no_lighter_form__is_taken_all_the_same() -> None:
     desk = Slow()
     desk.go.set()
     async with serving(desk, capacity_bytes=10) as group:
-        object.__setattr__(group._policy, "lighter", lambda thing: None)
+        object.__setattr__(group._policy, "shrink", lambda thing: None)
         assert await group.submit(Thing("a", weight=11)) == "a"
     assert desk.weights == [11]
 

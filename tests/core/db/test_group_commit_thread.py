@@ -36,15 +36,15 @@ async def test_thread__dies_in_mid_commit__is_replaced_and_loses_nothing(
                 group,
                 Thing("deadly", error=error, times=1),
                 Thing("bill"),
-                Thing("asked", must_land=False),
+                Thing("asked", must_commit=False),
             )
             assert answers[:2] == ["deadly", "bill"]
             # Refused, if it was in that batch; and then it is undone.
             refused = isinstance(answers[2], BatchUnavailable)
             assert refused or answers[2] == "asked"
-            assert await group.put(Thing("later", must_land=False)) == "later"
+            assert await group.put(Thing("later", must_commit=False)) == "later"
             assert group.healthy
-            assert group.landing
+            assert group.writable
             assert group._thread is not first
             assert ("undo-asked" in desk.landed) is refused
     assert replaced() == before + 1
@@ -87,7 +87,7 @@ async def test_thread__killed_by_one_item_again_and_again__gives_up_only_that_on
         *rest, told = await outcomes(group, Thing("a"), Thing("b"), deadly)
         assert isinstance(told, SystemExit)
         assert rest == ["a", "b"]
-        assert await group.put(Thing("later", must_land=False)) == "later"
+        assert await group.put(Thing("later", must_commit=False)) == "later"
     assert BATCH_GIVEN_UP._value.get() == given_up + 1
 
 
@@ -100,11 +100,11 @@ async def test_thread__cannot_be_replaced_at_once__is_not_ready_until_it_is(
         monkeypatch.setattr(group, "_start", lambda: None)
         bill = group.submit(Thing("deadly", error=SystemExit, times=1))
         await_end(group._thread)
-        assert (group.healthy, group.landing) == (False, False)
+        assert (group.healthy, group.writable) == (False, False)
         monkeypatch.undo()
-        assert await group.put(Thing("later", must_land=False)) == "later"
+        assert await group.put(Thing("later", must_commit=False)) == "later"
         assert await bill == "deadly"
-        assert group.landing
+        assert group.writable
 
 
 def await_end(thread: threading.Thread) -> None:

@@ -101,4 +101,4 @@ def caused(error: DatabaseError, cause: Exception | None) -> DatabaseError:
 def test_database_away__django_s_error__also_where_nothing_can_be_written(
     error: Exception | None, away: bool
 ) -> None:
-    assert sqlstate.database_away(error) is away
+    assert sqlstate.is_database_down(error) is away

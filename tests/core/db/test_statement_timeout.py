@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.test import RequestFactory
 
 from valuecanvas.core.db import statement_timeout
-from valuecanvas.core.db.statement_timeout import patience
+from valuecanvas.core.db.statement_timeout import limit_statements
 from valuecanvas.core.postgresql.base import DatabaseWrapper
 from valuecanvas.http.database_down import handle_server_error
 
@@ -41,7 +41,7 @@ def test_connection__of_a_page__is_bounded_in_the_server_too(
     transactional_db: None,
 ) -> None:
     options = {**connection.settings_dict["OPTIONS"], "options": "-c timezone=UTC"}
-    with patience(7), another(OPTIONS=options) as made:
+    with limit_statements(7), another(OPTIONS=options) as made:
         assert limit(made) == "7s"
     assert statement_timeout.seconds() is None
 
@@ -53,7 +53,7 @@ def test_statement__slower_than_the_patience__is_given_up_and_the_connection(
     with another() as made, made.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         number = cursor.fetchone()[0]
-        with patience(0.2), pytest.raises(OperationalError):
+        with limit_statements(0.2), pytest.raises(OperationalError):
             cursor.execute("SELECT pg_sleep(60)")
         assert made.connection.closed
     with connection.cursor() as cursor:
@@ -65,7 +65,10 @@ def test_statement__slower_than_the_patience__is_given_up_and_the_connection(
 def test_statement__refused__keeps_its_connection(transactional_db: None) -> None:
     with another() as made, made.cursor() as cursor:
         cursor.execute("SET statement_timeout = 50")
-        with patience(30), pytest.raises(OperationalError, match="statement timeout"):
+        with (
+            limit_statements(30),
+            pytest.raises(OperationalError, match="statement timeout"),
+        ):
             cursor.execute("SELECT pg_sleep(60)")
         cursor.execute("SELECT 1")
 
@@ -84,8 +87,8 @@ def test_connect__server_takes_it_and_says_nothing__is_given_up(
 
 
 def test_patience__within_another__holds_until_its_end() -> None:
-    with patience(5):
-        with patience(20):
+    with limit_statements(5):
+        with limit_statements(20):
             assert statement_timeout.seconds() == 20
         assert statement_timeout.seconds() == 5
 

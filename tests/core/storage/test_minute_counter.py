@@ -64,7 +64,7 @@ def test_count__the_minute_is_over__begins_anew(clock: Clock) -> None:
     one, name = Minutes(), unique("name")
     one.count(name)
     clock.now += 20
-    assert (one.count(name), minute_counter.left_s()) == (1, 60)
+    assert (one.count(name), minute_counter.seconds_to_next_minute()) == (1, 60)
 
 
 def test_count__redis_forgets_in_between__is_unknown_and_goes_on(
@@ -93,7 +93,7 @@ def test_count__redis_is_away__knows_nothing_and_asks_no_more_for_a_while(
     assert [one.count("x") for _ in range(3)] == [0, 0, 0]
     assert one.used("x", "y") == [0, 0]
     assert away.asked == 1
-    clock.ticks += minute_counter.PASS_BY_S
+    clock.ticks += minute_counter.BYPASS_S
     one.count("x")
     assert away.asked == 2
 

@@ -1,11 +1,11 @@
-"""Where a request comes from, as far as it can be believed."""
+"""The client's address of a request, as far as it can be trusted."""
 
 import ipaddress
 
 from django.conf import settings
 from django.http import HttpRequest
 
-# What one subscriber has: of IPv6 a whole network, not an address.
+# One subscriber has a whole IPv6 network, not one address.
 _IPV6_PREFIX = 64
 
 
@@ -13,10 +13,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def client(peer: str, forwarded: str) -> Address | None:
-    """The client's address; None: it is not known.
+    """The client's address; None: unknown.
 
-    `peer` is who is connected. Behind a proxy that we trust (TRUST_PROXY) it is the last
-    of X-Forwarded-For, `forwarded`, which that proxy wrote: the others anybody could.
+    `peer` is the address of the connection. Behind a trusted proxy (TRUST_PROXY) the
+    client is the last entry of X-Forwarded-For, `forwarded`: clients can forge the others.
     """
     named = forwarded.rpartition(",")[2].strip() if settings.TRUST_PROXY else ""
     try:
@@ -27,7 +27,7 @@ def client(peer: str, forwarded: str) -> Address | None:
 
 
 def client_address(peer: str, forwarded: str) -> str:
-    """The client's address; of IPv6 its network. Unknown ones are all the same: ''."""
+    """The client's address, for IPv6 its network; '' if unknown."""
     found = client(peer, forwarded)
     if found is None or found.version == 4:
         return str(found or "")
@@ -35,7 +35,7 @@ def client_address(peer: str, forwarded: str) -> str:
 
 
 def of_request(request: HttpRequest) -> str:
-    """The same, of one of Django's requests."""
+    """The same for a Django request."""
     sent = request.META
     return client_address(
         sent.get("REMOTE_ADDR", ""), sent.get("HTTP_X_FORWARDED_FOR", "")

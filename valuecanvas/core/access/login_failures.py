@@ -1,7 +1,7 @@
-"""Failed logins, counted by account and by address; too many lock it for a while.
+"""Counts failed logins by account and by address, and locks them after too many.
 
-A try is counted before the password is looked at, and given back if it was right: else
-tries that come at once would all pass before the first of them is counted.
+An attempt is counted before the password is checked, and taken back if it was right:
+else simultaneous attempts would all pass before the first of them is counted.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from valuecanvas.core.models import LoginFailure
 log = structlog.get_logger("login")
 MOST_NAME = 150
 MOST_PURGED = 1000
-# No row comes back for what is locked: it is neither counted nor locked for longer.
+# Returns no row for a locked name, which is neither counted nor locked for longer.
 _COUNT = """
 INSERT INTO core_login_failure AS held (name, failures, until)
 VALUES (%(name)s, 1, clock_timestamp() + %(seconds)s * interval '1 second')
@@ -48,13 +48,13 @@ class Locked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """One try to log in: `begin` it, then say how it ended."""
+    """One attempt to log in: call `begin`, then `succeeded` or `failed`."""
 
     username: str
     address: str
 
     def begin(self) -> None:
-        """Raises Locked. Then nothing is counted: a refused try tells nobody anything."""
+        """Count the attempt. Raises Locked; then it is not counted."""
         try:
             with transaction.atomic():
                 # An address that is locked must not lock accounts.
@@ -65,7 +65,7 @@ class LoginAttempt:
             raise
 
     def succeeded(self) -> None:
-        """The account starts anew; the address gets back this try alone."""
+        """Reset the account's count; for the address take back this attempt only."""
         spent = LoginFailure.objects.filter(name=_address(self.address))
         spent.filter(failures__gt=0).update(failures=F("failures") - 1)
         LoginFailure.objects.filter(name=_account(self.username)).delete()
@@ -81,7 +81,7 @@ class LoginAttempt:
 
 
 def unlock(name: str) -> int:
-    """Forget the failed logins of a user name or an address; how many were locked."""
+    """Delete the failed logins of a user name or an address. Returns how many rows."""
     rows = LoginFailure.objects.filter(Q(name=_account(name)) | Q(name=_address(name)))
     return rows.delete()[0]
 
@@ -95,7 +95,7 @@ def _address(address: str) -> str:
 
 
 def _count(name: str) -> None:
-    """One more failure. Raises Locked."""
+    """Count one more failure. Raises Locked."""
     values: dict[str, str | int] = {
         "name": name,
         "most": settings.LOGIN_FAILURES,

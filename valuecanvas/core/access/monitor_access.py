@@ -1,4 +1,4 @@
-"""Who may see how this process fares: a scraper with the token, or who is near."""
+"""Access to metrics and health details: by a token, or by the client's address."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -7,12 +7,12 @@ from django.utils.crypto import constant_time_compare
 from valuecanvas.core.access import address
 from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 
-# With one of these a request came through a proxy: its peer's address says nothing.
+# These headers show that a request came through a proxy: then the peer is not the client.
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
 def is_allowed(request: HttpRequest) -> bool:
-    """By METRICS_TOKEN; without one by the address (METRICS_NETWORKS)."""
+    """Whether METRICS_TOKEN was sent, or if none is set, the address is in METRICS_NETWORKS."""
     sent = request.META
     if settings.METRICS_TOKEN:
         scheme, _, token = sent.get("HTTP_AUTHORIZATION", "").partition(" ")

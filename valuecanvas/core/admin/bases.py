@@ -1,4 +1,4 @@
-"""What every admin page here is made of."""
+"""The base classes of all admin pages."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ action: Callable[..., Callable[[F], F]] = decorators.action
 NO_STORE = "no-store, private"
 
 
-# Fields of which nobody may learn a letter by asking for rows that begin with it.
+# Fields that a list's URL may not filter by: a search by prefix would reveal them.
 SECRETS = frozenset(
     {"api_key_sealed", "body", "digest", "fingerprint", "password", "session_key"}
 )
@@ -48,17 +48,16 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
     list_defer: tuple[str, ...] = ()
     list_per_page = 50
     show_facets = ShowFacets.NEVER  # counting every choice of every filter
-    # Of one object, besides Django's own.
+    # Further pages of one object.
     pages: tuple[type[Page], ...] = ()
     # What to do next, for a list without rows.
     empty_text = ""
     # Fields that never change once a row is made.
     fixed_fields: tuple[str, ...] = ()
-    # Buttons and actions that are left out where the next page is another one, and
-    # where rows have to be deleted one by one.
+    # False leaves out the button 'Save and continue', and the action that deletes many rows.
     save_and_continue = True
     delete_many = True
-    # What to do where other rows keep one from being deleted.
+    # What to do if an object cannot be deleted because others refer to it.
     instead = ""
 
     def get_urls(self) -> list[URLPattern]:
@@ -70,7 +69,7 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
     def lookup_allowed(
         self, lookup: str, value: str, request: HttpRequest | None = None
     ) -> bool:
-        """Whether a list's URL may filter by this; Django takes any field by itself."""
+        """Whether a list's URL may filter by this; Django alone would allow any field."""
         found: bool = super().lookup_allowed(lookup, value, request)
         return found and SECRETS.isdisjoint(lookup.split("__"))
 
@@ -107,7 +106,7 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         return found
 
     def attach(self, rows: list[Any]) -> None:
-        """Add to the rows of one list page what one more query can tell of all."""
+        """Add data to the rows of one list page, by one query for all of them."""
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -130,7 +129,7 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         )
 
     def route(self, url: str, view: Callable[..., Any], name: str) -> URLPattern:
-        """A page of this admin's own, for signed-in staff only."""
+        """The URL of a further page of this admin, for signed-in staff only."""
         found: URLPattern = path(url, self.admin_site.admin_view(view), name=name)
         return found
 
@@ -156,7 +155,7 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         status: int = 200,
         **context: Any,
     ) -> TemplateResponse:
-        """An answer in the admin's frame."""
+        """A page with the admin's header and sidebar."""
         request.current_app = self.admin_site.name
         frame = {
             **self.admin_site.each_context(request),
@@ -184,7 +183,7 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(Admin):
-    """History: nobody adds, changes or deletes it here, superusers included."""
+    """Read-only: nobody adds, changes or deletes rows here, superusers included."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -206,12 +205,12 @@ class LargeTableAdmin(Admin):
 
 
 class ExactSearchAdmin(Admin):
-    """Searched by what an index finds: no part of a word."""
+    """Searches by whole values that an index can find."""
 
     search_fields: tuple[str, ...] = ("pk",)  # shows the search
 
     def matching(self, term: str) -> Q:
-        """What is searched for by `term`."""
+        """The condition of a search for `term`."""
         raise NotImplementedError
 
     def get_search_results(
@@ -222,7 +221,7 @@ class ExactSearchAdmin(Admin):
 
 
 class Inline(TabularInline):  # type: ignore[misc]
-    """Rows of a related table below their owner."""
+    """Rows of a related table, shown on the page of their owner."""
 
     extra = 0
     tab = False

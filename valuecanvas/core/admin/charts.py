@@ -1,11 +1,11 @@
-"""Counts over time as stacked columns of an SVG chart."""
+"""Draws counts over time as stacked columns of an SVG chart."""
 
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-# Title, and how far back.
+# Title and duration.
 SPANS = {
     "day": ("24 hours", dt.timedelta(days=1)),
     "week": ("7 days", dt.timedelta(days=7)),
@@ -13,7 +13,7 @@ SPANS = {
 }
 USUAL = "week"
 CHOICES = tuple((name, title) for name, (title, _) in SPANS.items())
-# Each has a colour of its own; the rest are drawn together.
+# Each of these has its own colour; the rest are drawn together.
 MOST_SERIES = 4
 HEIGHT, WIDTH, GAP = 120.0, 720.0, 2.0
 
@@ -34,13 +34,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`series` with their counts over all the time, from the bottom of the columns."""
+    """A chart; `series` are names with their total counts, from the bottom up."""
 
     blocks: tuple[Block, ...]
     series: tuple[tuple[str, int], ...]
     first: dt.datetime
     last: dt.datetime
-    # Of the highest column.
+    # The count of the highest column.
     top: int
 
     @property
@@ -63,8 +63,8 @@ def stack(
 ) -> Chart:
     """A column for each of `steps`, of the busiest names and the `rest`.
 
-    They are in their `order`, or else the busiest first. `title` is that of a block,
-    with {name} and {count}.
+    The order is `order`, or else the busiest first. `title` is the title of a block, with
+    {name} and {count}.
     """
     points = list(points)
     totals: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Columns of lists and rows of pages that show one field, or a link."""
+"""Columns of lists, and links to objects."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from valuecanvas.core.admin.bases import display
 def column(
     title: str, field: str, show: Callable[[Any], Any], *, ordering: str = ""
 ) -> Any:
-    """The column `title`: `field` of a row, as `show` writes it."""
+    """The column `title` with `field` of a row, formatted by `show`."""
 
     @display(description=title, ordering=ordering or None)
     def cell(admin: Any, row: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Filters of list pages that stay cheap and mean what they show."""
+"""Filters of list pages that are cheap on large tables."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class NamesFilter(DropdownFilter):  # type: ignore[misc]
         return list(self.rows.all()[:MOST_NAMES])
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        # Selected though no longer configured: history outlives the configuration.
+        # A selected name may no longer be configured: history outlives the configuration.
         offered = dict(self.names())
         chosen = request.GET.get(self.parameter_name)
         if chosen:
@@ -37,9 +37,9 @@ class NamesFilter(DropdownFilter):  # type: ignore[misc]
 
 
 class ConditionFilter(DropdownFilter):  # type: ignore[misc]
-    """Filters by conditions that have names: (in the URL, title, condition)."""
+    """Filters by named conditions: (name in the URL, title, condition)."""
 
-    # Where none is chosen.
+    # The condition if none is chosen.
     usual = Q()
 
     def conditions(self) -> Iterable[tuple[str, str, Q]]:
@@ -54,7 +54,7 @@ class ConditionFilter(DropdownFilter):  # type: ignore[misc]
 
 
 class TimeFilter(RangeDateTimeFilter):  # type: ignore[misc]
-    """From and to, in UTC. A date alone means its whole day; unfold's ignores it."""
+    """From and to, in UTC. A date without a time means its whole day."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         ends = (("from", "gte", dt.time.min), ("to", "lte", dt.time.max))

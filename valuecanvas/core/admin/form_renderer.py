@@ -1,4 +1,4 @@
-"""Every form field is named for screen readers, also where no label is drawn."""
+"""Gives every form field a name for screen readers, also without a visible label."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _NAMED_INSIDE = (MultiWidget, RadioSelect)
 
 
 class NamedBoundField(BoundField):
-    """A field whose widget has an `aria-label`; rows of tables have no label else."""
+    """A field whose widget has an `aria-label`, for fields in table rows without a label."""
 
     def build_widget_attrs(
         self, attrs: dict[str, Any], widget: Widget | None = None

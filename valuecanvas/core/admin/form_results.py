@@ -1,7 +1,7 @@
-"""Forms of the admin that act once: sent again, they show what came of the first time.
+"""Admin forms that act only once: sent again, they show the first result.
 
-What was typed and what came of it are kept for an hour, sealed for who sent it, and shown
-by a page of their own, which may be loaded again and again.
+The input and the result are stored for an hour, encrypted for the user who sent them,
+and shown on a page that can be reloaded.
 """
 
 import hashlib
@@ -21,24 +21,24 @@ from django.utils import timezone
 from valuecanvas.core.crypto import UnreadableSecret, seal, unseal
 from valuecanvas.core.models import FormResult
 
-# The field of a form with a value of its own each time that it is shown.
+# The form's field with a new value each time that it is shown.
 ONCE = "once"
 NOT_TYPED = (ONCE, "csrfmiddlewaretoken")
 KEPT = timedelta(hours=1)
 MOST_BYTES = 2_000_000
 KEY = re.compile(r"[0-9a-f]{64}")
-GONE = "What came of it is not kept any more."
+GONE = "The result is no longer stored."
 UNKNOWN = (
-    "It was sent, and what came of it is not known yet. Load this page again in a "
-    "moment. If it stays so, the gateway was stopped meanwhile: see Requests for what "
-    "was sent, before you send it again."
+    "The form was sent, but there is no result yet. Load this page again in a moment. "
+    "If this does not change, the gateway was stopped meanwhile: look in Requests for "
+    "what was sent before you send it again."
 )
-TOO_LARGE = "What came of it is too large to be shown here."
+TOO_LARGE = "The result is too large to show here."
 
 
 @dataclass(frozen=True, slots=True)
 class FormOutcome:
-    """What was typed, and its result; where that is None, `note` says why."""
+    """The input and its result; if that is None, `note` says why."""
 
     typed: QueryDict | None
     value: Any = None
@@ -46,10 +46,10 @@ class FormOutcome:
 
 
 def once(request: HttpRequest, act: Callable[[], Any]) -> HttpResponse:
-    """Go to the page that shows what `act` returns, values for JSON.
+    """Run `act` once and redirect to the page with its result (JSON values).
 
-    The same form, sent again by the same user, goes there without acting. It does so too
-    after a fault of `act`: whether that did something is not known.
+    The same form sent again by the same user is redirected without acting, also after an
+    exception of `act`: it is not known what that did.
     """
     now = timezone.now()
     key = _key(request)
@@ -69,7 +69,7 @@ def once(request: HttpRequest, act: Callable[[], Any]) -> HttpResponse:
 
 
 def outcome_of(request: HttpRequest) -> FormOutcome | None:
-    """What the form came to that the page is asked for; None: for none."""
+    """The stored result that the page's URL names; None: it names none."""
     key = request.GET.get("result")
     if key is None:
         return None
@@ -88,8 +88,8 @@ def outcome_of(request: HttpRequest) -> FormOutcome | None:
 
 
 def _key(request: HttpRequest) -> str:
-    """The same for the same form with the same words; of no other user or page."""
-    # Without a field of its own it is no form of a page: each is a new one.
+    """The same key for the same form with the same input by the same user."""
+    # Without that field the form is not from a page: it counts as a new one.
     token = request.POST.get(ONCE) or secrets.token_hex()
     typed = sorted(_typed(request).lists())
     parts = orjson.dumps([str(request.user.pk), request.path, token, typed])

@@ -1,4 +1,4 @@
-"""Forms drawn as the console's own, and fields that several of them have."""
+"""Forms with the console's widgets, and fields that several forms share."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,7 +15,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-# Django's own widget -> the console's.
+# Django's widget -> the console's.
 _WIDGETS: Mapping[type[forms.Widget], type[forms.Widget]] = {
     forms.CheckboxInput: UnfoldBooleanWidget,
     forms.CheckboxSelectMultiple: UnfoldAdminCheckboxSelectMultipleWidget,
@@ -28,7 +28,7 @@ _WIDGETS: Mapping[type[forms.Widget], type[forms.Widget]] = {
 
 
 class ConsoleFields:
-    """For a form: its fields with Django's own widgets get the console's."""
+    """A form mixin that replaces Django's widgets with the console's."""
 
     fields: dict[str, Any]
 
@@ -49,7 +49,7 @@ def _drawn(made: type[forms.Widget], field: Any) -> forms.Widget:
 
 
 class ConsoleForm(ConsoleFields, forms.Form):
-    """A form of no model."""
+    """A form without a model."""
 
 
 class PercentField(forms.DecimalField):
@@ -74,7 +74,7 @@ def hundredths(percent: Decimal) -> int:
 
 
 class NamesField(forms.CharField):
-    """A list of names, with commas between them or one a line."""
+    """A list of names, separated by commas or lines."""
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value

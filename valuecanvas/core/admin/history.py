@@ -1,4 +1,4 @@
-"""The history of what is done to objects of one kind: who did what, when and why."""
+"""The history of changes to objects of one kind: who did what, when and why."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,10 +15,10 @@ class EventAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     # An event as a sentence, after the name of who did it.
     sentence: Callable[[Any], str]
-    list_display = ("when", "subject", "who", "said", "why")
+    list_display = ("when", "subject", "who", "what", "why")
     list_filter = (("at", TimeFilter), ("action", ChoicesDropdownFilter))
     ordering = ("-id",)  # as the time goes, and indexed
-    fields: tuple[Any, ...] = ("subject", ("at", "who"), "said", "why", "more")
+    fields: tuple[Any, ...] = ("subject", ("at", "who"), "what", "why", "more")
 
     @display(description="When")
     def when(self, event: Any) -> datetime:
@@ -30,7 +30,7 @@ class EventAdmin(ReadOnlyAdmin, LargeTableAdmin):
         return str(event.actor_name)
 
     @display(description="What")
-    def said(self, event: Any) -> str:
+    def what(self, event: Any) -> str:
         return type(self).sentence(event)
 
     @display(description="Why")

@@ -9,13 +9,13 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
-# Pages beyond this many rows are reached by filters: OFFSET reads all it skips.
+# Pages end at this many rows, since OFFSET reads all rows that it skips: use filters.
 MOST_ROWS = 10_000
 COUNT_TIMEOUT_MS = 700
 
 
 def estimate(table: str) -> int:
-    """PostgreSQL's own guess of the rows in `table`; -1 where it has none yet."""
+    """PostgreSQL's estimate of the rows in `table`; -1 if it has none yet."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)",
@@ -26,7 +26,7 @@ def estimate(table: str) -> int:
 
 
 def bounded_count(rows: QuerySet) -> int | None:
-    """How many `rows`, at most MOST_ROWS + 1; None where counting takes too long."""
+    """The number of `rows`, at most MOST_ROWS + 1; None if counting takes too long."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {COUNT_TIMEOUT_MS}")
@@ -38,7 +38,7 @@ def bounded_count(rows: QuerySet) -> int | None:
 
 
 class EstimatedPaginator(Paginator):
-    """Counts no further than it shows. `about` is the guessed whole, if it is more."""
+    """Counts no more rows than it shows. `about` is the estimated total, if it is larger."""
 
     template_name = "admin/large_table_pages.html"
     about: int | None = None
@@ -61,7 +61,7 @@ class EstimatedPaginator(Paginator):
 
 
 class RowsChangeList(ChangeList):  # type: ignore[misc]
-    """Leaves heavy columns out, and lets the admin add to the rows of one page."""
+    """Skips large columns, and lets the admin add data to the rows of one page."""
 
     result_list: Any
     full_result_count: int | None

@@ -1,4 +1,4 @@
-"""Pages of an admin's object under URLs of their own; those that ask why, and act."""
+"""Further pages of an admin's object, and pages that confirm an action with a reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from valuecanvas.core.errors import Conflict, GatewayError
 
 
 def post_only(view: Callable[..., HttpResponse], page: str) -> Callable[..., Any]:
-    """Only POST reaches `view`; who looks, after a log-in or by an old link, goes to `page`.
+    """Allow only POST; a GET, after a log-in or by an old link, is redirected to `page`.
 
     `page` is named, and takes the first argument of the view's URL.
     """
@@ -40,7 +40,7 @@ def refuse_unless(request: HttpRequest, right: str) -> None:
 
 
 class ReasonForm(ConsoleForm):
-    """Why something is done, and what the operator saw when deciding."""
+    """The reason for an action, and the version that the operator saw."""
 
     reason = forms.CharField(
         max_length=2000,
@@ -51,7 +51,7 @@ class ReasonForm(ConsoleForm):
     expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
-# What services raise where something may not be, or where somebody else was faster.
+# What services raise for invalid input, missing rights and conflicts.
 REFUSALS = (ValidationError, GatewayError)
 
 
@@ -75,14 +75,14 @@ def refuse(form: Any, error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a form: `said` once it is done, or that somebody was faster."""
+    """The result of a form: `message` once it is done, or a conflict."""
 
-    said: str = ""
+    message: str = ""
     conflict: Conflict | None = None
 
 
 def attempt(form: forms.Form, act: Callable[[], str]) -> Outcome:
-    """`act` if the form is right. What is refused is shown in the form."""
+    """Run `act` if the form is valid. A refusal is shown in the form."""
     if not form.is_valid():
         return Outcome()
     try:
@@ -95,7 +95,7 @@ def attempt(form: forms.Form, act: Callable[[], str]) -> Outcome:
 
 
 def renew(form: Any, expected: object) -> None:
-    """Keep what was entered; whoever sends it again has seen `expected`."""
+    """Keep the input, and set the version `expected` for the next attempt."""
     form.data = form.data.copy()
     form.data["expected"] = "" if expected is None else str(expected)
 
@@ -105,10 +105,10 @@ class Page:
 
     # Templates are given the class itself, not an instance.
     do_not_call_in_templates = True
-    # Of the URL: its name after that of the model, and its end unless that is the same.
+    # The URL's name (after the model's) and its last part, if that differs.
     name: ClassVar[str]
     url: ClassVar[str] = ""
-    # What one must be able to do with the object: view or change it; another right.
+    # The permission needed on the object (view or change), and a further right.
     needs: ClassVar[str] = "change"
     right: ClassVar[str] = ""
     post_only: ClassVar[bool] = False
@@ -139,7 +139,7 @@ class Page:
         raise NotImplementedError
 
     def show(self, template: str, **context: Any) -> HttpResponse:
-        """`template` in the admin's frame."""
+        """Render `template` with the admin's header and sidebar."""
         found: HttpResponse = self.admin.page(
             self.request,
             template,
@@ -148,7 +148,7 @@ class Page:
         return found
 
     def fragment(self, template: str, **context: Any) -> HttpResponse:
-        """`template` without a frame, for a part of another page."""
+        """Render `template` alone, as a part of another page."""
         return render(self.request, template, context)
 
     def back(self) -> str:
@@ -160,10 +160,10 @@ class Page:
 
 
 class ConfirmPage(Page):
-    """Asks once more, and for a reason; POST does it.
+    """Asks for confirmation and a reason; POST does the action.
 
-    A subclass a verb: it says its words, and does it in `act`. Where somebody else was
-    faster, nothing is done, and the page is shown as it is now.
+    Each action is a subclass with its texts and `act`. After a conflict nothing is done,
+    and the page is shown again with the current state.
     """
 
     template: ClassVar[str] = "admin/confirm.html"
@@ -172,34 +172,34 @@ class ConfirmPage(Page):
     verb: str = ""
     danger: bool = False
     form_class: type[forms.Form] = ReasonForm
-    # The page shows itself who was faster, with status 409; else the form says so.
+    # True: the page itself shows the conflict, with status 409; else the form does.
     shows_conflict: ClassVar[bool] = False
 
     def act(self, form: Any) -> str:
-        """Do it, and say so. Raises Conflict, ValidationError and GatewayError."""
+        """Do it and return a message. Raises Conflict, ValidationError and GatewayError."""
         raise NotImplementedError
 
     def expected(self) -> int | None:
-        """What the operator sees: it is done only if that is still so."""
+        """The version that the operator sees; the action is done only if it is unchanged."""
         return None
 
     def nothing_to_do(self) -> bool:
-        """Whether the page has no more to say than that."""
+        """Whether there is nothing to do, and the page says only that."""
         return False
 
     def form(self, data: Any) -> Any:
         return self.form_class(data, initial={"expected": self.expected()})
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
-        """What its template is given besides its words and its form."""
+        """The template's context besides the texts and the form."""
         return {}
 
-    def log(self, said: str) -> str:
-        """What the audit says that was done."""
-        return said
+    def log(self, message: str) -> str:
+        """The text for the audit log."""
+        return message
 
     def after(self) -> str:
-        """Where to go once it is done."""
+        """The URL to redirect to once it is done."""
         return self.back()
 
     def answer(self) -> HttpResponse:
@@ -207,8 +207,8 @@ class ConfirmPage(Page):
             return self.ask(self.form(None))
         form = self.form(self.request.POST)
         outcome = attempt(form, lambda: self.act(form))
-        if outcome.said:
-            return self.done(outcome.said)
+        if outcome.message:
+            return self.done(outcome.message)
         if outcome.conflict:
             rows = type(self.original)._default_manager.filter(pk=self.original.pk)
             self.original = rows.first() or self.original
@@ -217,10 +217,10 @@ class ConfirmPage(Page):
                 form.add_error(None, outcome.conflict.message)
         return self.ask(form, outcome.conflict)
 
-    def done(self, said: str, **options: Any) -> HttpResponse:
-        """Written into the audit, and said on the page that comes next."""
-        self.admin.record(self.request, [self.original], self.log(said))
-        messages.success(self.request, said, **options)
+    def done(self, message: str, **options: Any) -> HttpResponse:
+        """Write the audit log, and show the message on the next page."""
+        self.admin.record(self.request, [self.original], self.log(message))
+        messages.success(self.request, message, **options)
         return redirect(self.after())
 
     def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Saving in the admin that is refused after the form was checked: told in the form."""
+"""Shows errors that saving in the admin raises after validation in the form."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from valuecanvas.core.errors import Conflict, NotPermitted
 
 REFUSALS = (ValidationError, Conflict, NotPermitted, IntegrityError)
 FASTER = (
-    "Nothing is saved: somebody else has saved the same, or removed what this needs, "
-    "at this moment. Look at what is there now, and try again."
+    "Nothing was saved: somebody else saved the same, or deleted something that this "
+    "needs, at the same time. Look at the current state and try again."
 )
 
 
 class RefusalsMixin:
     """For an admin whose saving may raise one of REFUSALS.
 
-    The form is checked a second time, after what was begun is rolled back: it finds by
-    itself what somebody else took meanwhile, and is told all else.
+    The form is validated a second time, after the rollback: it finds by itself what
+    somebody else saved meanwhile; all other errors are added to it.
     """
 
     def changeform_view(

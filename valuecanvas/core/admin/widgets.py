@@ -1,4 +1,4 @@
-"""Form fields of our own, in unfold's dress."""
+"""Form widgets of our own, in unfold's style."""
 
 from typing import Any
 

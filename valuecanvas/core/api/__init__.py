@@ -1,6 +1,6 @@
-"""REST on the cold path: what the endpoints of every app share.
+"""What the REST endpoints of all apps share (cold path).
 
-One endpoint: `endpoint`. Who may: `access`. How errors look: `errors`. Lists: `paging`. Bodies: `bodies`.
-URLs: `routes`. The OpenAPI document: `schema`. Keys are proven in
-valuecanvas/http/api_auth.py; settings/api.py puts it all in force for every DRF view.
+Endpoints: `endpoint`. Rights: `access`. Errors: `errors`. Lists: `paging`. Bodies: `bodies`.
+URLs: `routes`. The OpenAPI document: `openapi_schema`. Keys are checked in
+valuecanvas/http/api_auth.py; settings/api.py applies it all to every DRF view.
 """

@@ -1,6 +1,6 @@
-"""Who may use an endpoint: an API key by its scopes, a person by their rights.
+"""Access to endpoints: an API key needs a scope, a person needs a right.
 
-A view says what each of its methods needs, and nothing is allowed that it forgets:
+A view declares what each of its methods needs; a method without a need is refused:
 
     READ = Need("prompts:read", "prompts.view_prompt")
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A scope for keys; for people who may enter the admin, a right."""
+    """The scope that a key needs, and the right that a person (staff) needs."""
 
     scope: str
     right: str
@@ -37,7 +37,7 @@ Needs = Mapping[str, Need]
 
 @dataclass(frozen=True, slots=True)
 class KeyUser:
-    """`request.user` where an API key calls; `request.auth` is then its principal."""
+    """`request.user` of a call with an API key; `request.auth` is then its principal."""
 
     prefix: str
     scopes: frozenset[str]
@@ -65,7 +65,7 @@ class KeyUser:
 
 
 class Access(BasePermission):
-    """Allows what the view's `needs` say. Raises NotPermitted, naming what is missing."""
+    """Allows what the view's `needs` declare. Raises NotPermitted, naming what is missing."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         method = "GET" if request.method == "HEAD" else str(request.method)
@@ -75,19 +75,19 @@ class Access(BasePermission):
             return bool(request.user.is_authenticated)  # 405 comes next
         need: Need | None = getattr(view, "needs", {}).get(method)
         if need is None or not request.user.is_authenticated:
-            # What OPTIONS tells is the same for everyone: 405, or the methods.
+            # The answer to OPTIONS is the same for everyone: 405, or the methods.
             return method == "OPTIONS" and bool(request.user.is_authenticated)
         try:
             check(request, need)
         except NotPermitted:
-            # DRF counts only what is allowed; the others cost us as much.
+            # DRF counts allowed requests only; refused ones cost as much.
             count(request)
             raise
         return True
 
 
 def check(request: Request, need: Need) -> None:
-    """For what depends on the body: raises NotPermitted unless `need` is met."""
+    """Check a need that depends on the body. Raises NotPermitted unless it is met."""
     user = request.user
     if isinstance(user, KeyUser):
         if need.scope not in user.scopes:

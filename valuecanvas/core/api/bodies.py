@@ -1,4 +1,4 @@
-"""Request bodies of the cold path: JSON, bounded, and fit for the database."""
+"""Request bodies of the cold path: JSON with a size limit that the database can store."""
 
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
@@ -15,7 +15,7 @@ DEPTH_MAX = 32
 
 
 class JsonParser(BaseParser):
-    """JSON by orjson, which refuses what PostgreSQL does not take: lone surrogates."""
+    """Parses JSON by orjson, which refuses lone surrogates, as PostgreSQL does."""
 
     media_type = "application/json"
 
@@ -42,7 +42,7 @@ class JsonParser(BaseParser):
 
 
 class JsonField(serializers.JSONField):
-    """Any JSON that a `jsonb` column takes: no NUL, and not nested without end."""
+    """Any JSON that a `jsonb` column accepts: no NUL, and limited nesting."""
 
     def to_internal_value(self, data: Any) -> Any:
         fault = _fault(data, DEPTH_MAX)
@@ -52,7 +52,7 @@ class JsonField(serializers.JSONField):
 
 
 class JsonObjectField(JsonField):
-    """The same, of which the outermost is an object."""
+    """A JSON object that a `jsonb` column accepts."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):
@@ -61,7 +61,7 @@ class JsonObjectField(JsonField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of a few words; whoever writes another one is told them."""
+    """One of a few words; the error message lists them."""
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         if key != "invalid_choice":
@@ -71,7 +71,7 @@ class Choice(serializers.ChoiceField):
 
 
 class Text(serializers.CharField):
-    """Text of at most so many characters, which may be left out or empty."""
+    """Text with a maximum length, which may be left out or empty."""
 
     def __init__(self, most: int | None = None, help_text: str = "", **options: Any):
         usual = {"required": False, "allow_blank": True, "max_length": most}
@@ -79,7 +79,7 @@ class Text(serializers.CharField):
 
 
 class Number(serializers.IntegerField):
-    """A whole number that the database takes, from 1 unless said otherwise."""
+    """A whole number that the database can store, from 1 by default."""
 
     def __init__(self, help_text: str = "", **options: Any) -> None:
         usual = {"min_value": 1, "max_value": 2**31 - 1}
@@ -95,7 +95,7 @@ class OptionalNumber(Number):
 
 
 class StrictSerializer(serializers.Serializer):
-    """Refuses fields that it does not know: a misspelt one must not be passed over."""
+    """Refuses unknown fields: a misspelt one must not be ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

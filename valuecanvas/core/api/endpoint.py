@@ -1,4 +1,4 @@
-"""The base of the REST endpoints: a method says what it needs, takes and answers.
+"""The base class of REST endpoints: each method declares its need, input and answer.
 
 class FlagDetail(Endpoint):
     @operation("editFlag", "Edit a flag", WRITE, body=GivenEdit, answer=ShownFlag)
@@ -46,7 +46,7 @@ class Endpoint(APIView):
 
 
 class ListQuery(StrictSerializer):
-    """The query of a list: what all lists can be narrowed to, and the page."""
+    """The query parameters of a list: common filters and the page."""
 
     tag = s.CharField(required=False, max_length=40)
     search = s.CharField(required=False, max_length=200)
@@ -73,7 +73,7 @@ class ListQuery(StrictSerializer):
 
 
 def narrow(rows: Any, asked: dict[str, Any], searched: Sequence[str]) -> Any:
-    """Those of `rows` that a ListQuery asks for; text is looked for in `searched`."""
+    """Filter `rows` by a ListQuery; text is searched for in the fields `searched`."""
     rows = rows.filter(archived=asked["archived"])
     if tag := asked.get("tag"):
         rows = rows.filter(tags__contains=[tag])
@@ -101,10 +101,10 @@ def operation(
 ) -> Callable[[Method], Method]:
     """Make a method of an Endpoint an operation of the REST API.
 
-    The method is given the checked `body` or `query`, and gives back what `answer`
-    shows: an object, many of them, or rows, of which one page is shown. A dict is the
-    answer itself. Without `answer` it is 204. `refusals` are besides 400, where
-    something is checked.
+    The method takes the validated `body` or `query` and returns what `answer`
+    serializes: an object, several, or rows, of which one page is sent. A dict is sent as
+    it is. Without `answer` the status is 204. `refusals` are the documented errors
+    besides 400.
     """
     checked = [400] if body or query or paged_by else []
 

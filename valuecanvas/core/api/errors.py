@@ -1,4 +1,4 @@
-"""Errors of the cold path, as the same body that the hot path answers with."""
+"""Renders errors of the cold path with the same body as those of the hot path."""
 
 import uuid
 from typing import Any
@@ -39,7 +39,7 @@ KINDS: dict[int, type[GatewayError]] = {
     415: UnsupportedMedia,
     429: TooManyRequests,
 }
-# Characters of a message; of what is wrong with one request.
+# Most characters of a message, and most faults of one request.
 LONGEST, MOST_FAULTS = 500, 50
 Fault = tuple[str, str]  # (where, what)
 _WHOLE = ("non_field_errors", django_errors.NON_FIELD_ERRORS)
@@ -57,7 +57,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def invalid(faults: list[Fault]) -> InvalidRequest:
-    """All that is wrong with a request; the first one is the message."""
+    """An error that lists all faults of a request; the first one is the message."""
     where, what = faults[0]
     return InvalidRequest(
         f"'{where}': {what}" if where else what,
@@ -75,7 +75,7 @@ def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
         return error
     if isinstance(error, drf.APIException):
         return _of_drf(error)
-    if sqlstate.database_away(error):
+    if sqlstate.is_database_down(error):
         log.warning("request.database", error=type(error).__name__)
         return Unavailable(
             "The database cannot answer now; try again shortly.",
@@ -85,7 +85,9 @@ def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
         return known
     # The last one to catch it: no traceback may reach a client.
     log.error("request.crashed", request_id=str(request_id), exc_info=error)
-    return GatewayError(f"Something broke here; quote the request id {request_id}.")
+    return GatewayError(
+        f"An internal error occurred. Quote the request id {request_id}."
+    )
 
 
 def _of_django(error: Exception) -> GatewayError | None:
@@ -94,8 +96,10 @@ def _of_django(error: Exception) -> GatewayError | None:
     if isinstance(error, Http404):
         return NotFound("There is nothing here.")
     if isinstance(error, DataError):
-        # A NUL in the path, say: no column could hold that, so nothing is found.
-        return InvalidRequest("Something in this request cannot be stored text.")
+        # For example a NUL in the path: no column can hold it.
+        return InvalidRequest(
+            "A text in this request has characters that cannot be stored."
+        )
     if isinstance(error, django_errors.PermissionDenied):
         return NotPermitted("You may not do this.")
     return None
@@ -119,7 +123,7 @@ def _of_drf(error: drf.APIException) -> GatewayError:
 
 
 def _listed(detail: Any, at: str = "") -> list[Fault]:
-    """DRF's tree of errors, flat: 'variables.0.name' and what is wrong there."""
+    """DRF's tree of errors as a flat list of ('variables.0.name', message)."""
     if isinstance(detail, dict):
         named = [
             (at if name in _WHOLE else f"{at}.{name}".strip("."), below)
@@ -137,7 +141,7 @@ def _listed(detail: Any, at: str = "") -> list[Fault]:
 
 
 def _short(text: str) -> str:
-    """What was sent is quoted: not all of it is told."""
+    """Shorten a message: it may quote what was sent."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 

@@ -1,4 +1,4 @@
-"""Shapes of the OpenAPI document that all endpoints share."""
+"""Parts of the OpenAPI document that all endpoints share."""
 
 from typing import Any
 
@@ -24,16 +24,16 @@ class ErrorBody(s.Serializer):
 
 MEANING = {
     400: "The request cannot be served as it is.",
-    401: "No key, or not one of ours.",
+    401: "The key is missing or not valid.",
     403: "The key or the person may not do this.",
-    404: "There is no such thing.",
-    409: "Somebody else was first; the message says who.",
+    404: "Not found.",
+    409: "Somebody else changed it first; the message says who.",
     429: "Too many requests this minute: wait as Retry-After says.",
 }
 
 
 def errors(*statuses: int) -> dict[int, OpenApiResponse]:
-    """The refusals with `statuses`, besides 401, 403 and 429."""
+    """The error responses with `statuses`, besides 401, 403 and 429."""
     return {
         status: OpenApiResponse(ErrorBody, description=MEANING[status])
         for status in sorted({401, 403, 429, *statuses})
@@ -41,5 +41,5 @@ def errors(*statuses: int) -> dict[int, OpenApiResponse]:
 
 
 def answers(success: Any, *statuses: int, status: int = 200) -> dict[int, Any]:
-    """`responses` of `extend_schema`: the answer, and the refusals with `statuses`."""
+    """`responses` of `extend_schema`: the answer, and the errors with `statuses`."""
     return {status: success, **errors(*statuses)}

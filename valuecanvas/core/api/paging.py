@@ -1,9 +1,9 @@
-"""Lists in pages: `{"data": [...], "next_cursor": ...}`, steady while rows come and go.
+"""Cursor pagination of lists: `{"data": [...], "next_cursor": ...}`.
 
 class Prompts(ListAPIView):
     pagination_class = Paging.by("key")
 
-A page is asked for by `cursor` and `limit`; what it is ordered by must be unique.
+The query parameters are `cursor` and `limit`; the field of the order must be unique.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ MOST = 200
 
 
 class Paging(CursorPagination):
-    """DRF's cursors, with tokens in the body in place of links, and strict limits."""
+    """DRF's cursor pagination, with tokens instead of links, and strict limits."""
 
     page_size = 50
     page_size_query_param = "limit"
@@ -46,7 +46,7 @@ class Paging(CursorPagination):
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, ValidationError, DataError) as error:
-            # A cursor that somebody made up.
+            # A forged cursor.
             raise _no_cursor() from error
 
     def get_page_size(self, request: Request) -> int:
@@ -83,4 +83,4 @@ class Paging(CursorPagination):
 
 
 def _no_cursor() -> InvalidRequest:
-    return InvalidRequest("'cursor' is not one of ours.", param="cursor")
+    return InvalidRequest("'cursor' is not a valid 'next_cursor'.", param="cursor")

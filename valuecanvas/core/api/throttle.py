@@ -1,4 +1,4 @@
-"""How many requests a minute a key or a person may make of the management API."""
+"""Rate limit per minute of the management API, for each key or person."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from rest_framework.throttling import BaseThrottle
 
 from valuecanvas.core.access import address
 from valuecanvas.core.errors import NotAuthenticated, TooManyRequests
-from valuecanvas.core.storage.minute_counter import left_s, minutes
+from valuecanvas.core.storage.minute_counter import minutes, seconds_to_next_minute
 
 if TYPE_CHECKING:
     # DRF's settings name this class, which is read while that is imported.
@@ -26,7 +26,7 @@ def _who(request: Request) -> str:
 
 
 class MinuteThrottle(BaseThrottle):
-    """One of DEFAULT_THROTTLE_CLASSES. Who is not known is counted by the address."""
+    """One of DEFAULT_THROTTLE_CLASSES. Unknown callers are counted by address."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         """Raises TooManyRequests."""
@@ -35,10 +35,10 @@ class MinuteThrottle(BaseThrottle):
 
 
 def count(request: Request) -> None:
-    """One more request of whoever makes it. Raises TooManyRequests."""
+    """Count one more request of the caller. Raises TooManyRequests."""
     most = settings.API_REQUESTS_PER_MINUTE
     if most and minutes().count(f"api:{_who(request)}") > most:
-        wait = left_s()
+        wait = seconds_to_next_minute()
         raise TooManyRequests(
             f"More than {most} requests a minute to the management API. "
             f"Try again in {wait} s.",
@@ -47,10 +47,10 @@ def count(request: Request) -> None:
 
 
 class WrongKeyThrottle:
-    """Wrong keys from one address, in this minute.
+    """Counts wrong keys from one address in this minute.
 
-    One wrong key, sent again and again, is one mistake: it shuts itself out, and no
-    other key. Many different ones are somebody who tries keys: no key is looked at.
+    A wrong key that is sent repeatedly blocks only itself. Many different wrong keys are
+    an attack: they block the address.
     """
 
     def __init__(self, request: Request, prefix: str) -> None:
@@ -58,18 +58,18 @@ class WrongKeyThrottle:
         self._key = f"{self._address}:{prefix}"
 
     def refuse(self) -> None:
-        """Raises TooManyRequests, before anything is looked up."""
+        """Refuse before anything is looked up. Raises TooManyRequests."""
         most = settings.AUTH_FAILURES_PER_MINUTE
         if most and max(minutes().used(self._address, self._key)) >= most:
-            wait = left_s()
+            wait = seconds_to_next_minute()
             raise TooManyRequests(
                 f"Too many wrong API keys came from your address. Try again in {wait} s.",
                 code="too_many_failures",
                 headers={"Retry-After": str(wait)},
             )
 
-    def note(self, error: NotAuthenticated) -> NotAuthenticated:
-        """Count a wrong key; gives `error` back."""
+    def count_failure(self, error: NotAuthenticated) -> NotAuthenticated:
+        """Count a wrong key. Returns `error`."""
         if settings.AUTH_FAILURES_PER_MINUTE and minutes().count(self._key) == 1:
             minutes().count(self._address)
         return error

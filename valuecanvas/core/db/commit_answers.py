@@ -1,4 +1,4 @@
-"""Who waits for which item of the group commit, and how the answers get there."""
+"""Tracks who waits for which item of the group commit, and delivers the answers."""
 
 import asyncio
 import threading
@@ -15,12 +15,12 @@ log = structlog.get_logger("core.batch")
 
 
 class Answers(Generic[Item]):
-    """All items without an answer. `orphaned` gets those that nobody waits for."""
+    """All items without an answer. `on_abandoned` gets those whose waiter was cancelled."""
 
-    def __init__(self, orphaned: Callable[[Waiting[Item]], None]) -> None:
+    def __init__(self, on_abandoned: Callable[[Waiting[Item]], None]) -> None:
         self._open: dict[Waiting[Item], None] = {}
-        self._orphaned = orphaned
-        # Bytes of all that waits, which several threads add up.
+        self._on_abandoned = on_abandoned
+        # Bytes of all waiting items; several threads change it.
         self.weight = 0
         self._lock = threading.Lock()
 
@@ -36,7 +36,7 @@ class Answers(Generic[Item]):
     def expect(
         self, item: Item, future: asyncio.Future[Any], weight: int = 0
     ) -> Waiting[Item]:
-        """Note that `future` is to have the answer to `item` of so many bytes."""
+        """Register `future` for the answer to `item` of so many bytes."""
         waiting = Waiting(item, future, time.monotonic(), weight=weight)
         self._open[waiting] = None
         self._weigh(weight)
@@ -52,7 +52,7 @@ class Answers(Generic[Item]):
                 self.weight += more
 
     def give(self, answers: Iterable[tuple[Waiting[Item], object]]) -> None:
-        """Hand the answers to the event loops that wait, one wake-up a loop."""
+        """Deliver the answers to their event loops, with one wake-up per loop."""
         by_loop: dict[
             asyncio.AbstractEventLoop, list[tuple[Waiting[Item], object]]
         ] = {}
@@ -63,14 +63,14 @@ class Answers(Generic[Item]):
             try:
                 loop.call_soon_threadsafe(self._deliver, pairs)
             except RuntimeError:
-                # The loop is closed: its process is ending and nobody waits.
+                # The loop is closed: the process is ending and nobody waits.
                 log.info("batch.loop_closed", answers=len(pairs))
 
     def _deliver(self, pairs: list[tuple[Waiting[Item], object]]) -> None:
         for waiting, answer in pairs:
             if waiting.future.done():
                 if waiting.future.cancelled():
-                    self._orphaned(waiting)
+                    self._on_abandoned(waiting)
             elif isinstance(answer, BaseException):
                 waiting.future.set_exception(answer)
             else:

@@ -1,4 +1,4 @@
-"""The one connection of a group commit: opened when it is needed, kept while it is good."""
+"""The connection of a group commit: opened when needed, kept while it works."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 class Unreached(psycopg.OperationalError):
-    """No connection: nothing of the batch can have been committed."""
+    """There is no connection: nothing of the batch can have been committed."""
 
 
 class CommitConnection(Generic[Item]):
@@ -29,13 +29,13 @@ class CommitConnection(Generic[Item]):
         try:
             return self._policy.work(connection, items)
         except BaseException as error:
-            # Whatever it was, the transaction is open and holds locks.
+            # After any error the transaction is open and holds locks.
             if not self._roll_back(error):
                 self.close()
             raise
 
     def takes_writes(self) -> bool:
-        """Whether the database takes another write now."""
+        """Whether the database accepts a write now."""
         try:
             self._policy.probe(self._opened())
         except psycopg.Error:
@@ -57,7 +57,7 @@ class CommitConnection(Generic[Item]):
         return self._connection
 
     def _roll_back(self, error: BaseException) -> bool:
-        """Whether the connection can be used on: a row at fault says nothing against it."""
+        """Roll back after an error of a row. Returns whether the connection can be used on."""
         if self._connection is None or not isinstance(error, Exception):
             return False
         with suppress(Exception):

@@ -10,10 +10,10 @@ Item = TypeVar("Item")
 
 
 class BatchUnavailable(Exception):
-    """The item was not committed: the database is away or the queue is full."""
+    """The item was not committed: the database is down or the queue is full."""
 
 
-# Commits `items` in one transaction on the connection and answers each in order.
+# Commits `items` in one transaction on the connection; the answers are in their order.
 Work = Callable[[psycopg.Connection, Sequence[Item]], Sequence[object]]
 
 
@@ -23,23 +23,23 @@ class Policy(Generic[Item]):
 
     connect: Callable[[], psycopg.Connection]
     work: Work[Item]
-    # True for items that must be committed in the end, however long it takes.
-    must_land: Callable[[Item], bool]
-    # What undoes an item whose commit may or may not have happened; None: nothing.
+    # True for items that are retried until they are committed.
+    must_commit: Callable[[Item], bool]
+    # An item that undoes another one, which may or may not be committed; None: not needed.
     undo: Callable[[Item], Item | None]
-    # An item that the database refused, without what it may have been refused for;
-    # None: there is nothing to leave out.
-    plainer: Callable[[Item], Item | None] = lambda item: None
+    # A refused item without what the database may have refused; None: there is nothing
+    # to leave out.
+    sanitize: Callable[[Item], Item | None] = lambda item: None
     # An item without its largest part; None: it has no such part.
-    lighter: Callable[[Item], Item | None] = lambda item: None
-    # Bytes that an item adds to a batch beside a row or two.
+    shrink: Callable[[Item], Item | None] = lambda item: None
+    # Bytes of an item's largest part.
     weigh: Callable[[Item], int] = lambda item: 0
-    # Writes something and takes it back: raises what a write would.
+    # Writes something and deletes it again: raises what a write would.
     probe: Callable[[psycopg.Connection], None] = lambda connection: None
     size: int = 200
-    # One heavier item still goes alone.
+    # A heavier item is committed alone.
     max_bytes: int = 2**21
     capacity: int = 5000
-    # What waits beyond so many bytes waits without its largest part.
+    # Items queued beyond so many bytes are queued without their largest part.
     capacity_bytes: int = 2**28
     observe: Callable[[int, float], None] = lambda count, waited: None

@@ -1,4 +1,4 @@
-"""One thread with one Django connection, for what must not block the event loop."""
+"""A thread with its own Django connection, for queries off the event loop."""
 
 import asyncio
 import queue
@@ -15,10 +15,10 @@ Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class DbThread:
-    """Runs ORM code in order, off the event loop, on a connection that is kept.
+    """Runs ORM code in order, off the event loop, on one persistent connection.
 
-    Not an executor: those refuse work once the interpreter has begun to end, when a
-    command still has rows to write.
+    Not an executor: those refuse work once the interpreter is shutting down, when a
+    command may still have rows to write.
     """
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class DbThread:
                 _keep()
                 close_old_connections()
                 result = call()
-            except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+            except BaseException as caught:  # noqa: BLE001 - passed on to the caller
                 error = caught
-            # Closed, its process is ending and nobody waits.
+            # A closed loop: the process is ending and nobody waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_deliver, future, result, error)
         connections.close_all()

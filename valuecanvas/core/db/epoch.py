@@ -34,8 +34,8 @@ class ConfigChange:
     key: str
 
 
-class Forgotten(Exception):
-    """The changes since that epoch are not all known any more: load everything."""
+class ChangesPurged(Exception):
+    """Some changes since that epoch were purged: load everything."""
 
 
 def bump(kind: str, keys: Iterable[object]) -> None:
@@ -49,14 +49,14 @@ def bump(kind: str, keys: Iterable[object]) -> None:
 
 
 def hint_key(prefix: str) -> str:
-    """The mark in Redis that every change replaces, after its commit."""
+    """The Redis key whose value every change replaces, after its commit."""
     return f"{prefix}:config-changes"
 
 
 def _hint() -> None:
-    """Tell those who answer from memory. Without Redis they don't."""
+    """Notify processes that answer from memory. Without Redis they don't."""
     try:
-        # Not a counter: in a Redis that was emptied it would come by old values again.
+        # Random, not a counter: after a flush of Redis a counter would repeat old values.
         mark = secrets.token_hex(8)
         get_redis_connection("default").set(hint_key(settings.REDIS_PREFIX), mark)
     except RedisError as error:
@@ -74,8 +74,8 @@ def current() -> int:
 def changes_since(epoch: int) -> tuple[int, list[ConfigChange]]:
     """The committed epoch, and what changed after `epoch` up to it.
 
-    Both come from one statement, so they describe the same instant. Raises Forgotten
-    where change rows were purged, or the database was restored to an earlier epoch.
+    Both come from one statement, so they describe the same instant. Raises ChangesPurged
+    if change rows were purged, or the database was restored to an earlier epoch.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -86,7 +86,7 @@ def changes_since(epoch: int) -> tuple[int, list[ConfigChange]]:
         )
         rows = cursor.fetchall()
     now = int(rows[0][0])
-    told = {row[1] for row in rows if row[1] is not None}
-    if len(told) != now - epoch:
-        raise Forgotten
+    recorded = {row[1] for row in rows if row[1] is not None}
+    if len(recorded) != now - epoch:
+        raise ChangesPurged
     return now, [ConfigChange(kind, key) for _, at, kind, key in rows if at is not None]

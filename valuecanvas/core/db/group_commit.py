@@ -1,7 +1,7 @@
-"""Group commit: one thread, one connection and one queue for a process's small writes.
+"""Group commit: one thread with one connection commits a process's small writes.
 
-Whatever has queued up while the last transaction ran goes into the next one, so the
-cost of a write falls as load rises and connections stay at one a process.
+All items that were queued during one transaction go into the next one. So the cost of a
+write falls as load rises, and a process needs one connection only.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ __all__ = ["BatchUnavailable", "GroupCommit", "Policy"]
 Item = TypeVar("Item")
 log = structlog.get_logger("core.batch")
 
-# After a batch of so many items the next one waits a moment for company: a transaction
-# for a few costs nearly what one for many does. Who comes alone never waits.
+# After a batch of so many items the next batch waits a moment to grow: a transaction for
+# a few items costs nearly as much as one for many. A lone item is committed at once.
 BUSY = 4
 LINGER_S = 0.001
-# An item that failed so often alone, while the database takes writes, is itself to blame.
-ALONE = 2
+# An item that failed so often alone, while the database accepts writes, is itself at fault.
+MAX_SOLO_FAILURES = 2
 
 
 class GroupCommit(Generic[Item]):
@@ -43,19 +43,19 @@ class GroupCommit(Generic[Item]):
         self._queue: queue.SimpleQueue[Waiting[Item] | None] = queue.SimpleQueue()
         # Taken from the queue, and too heavy for the batch that was being filled.
         self._next: Waiting[Item] | None = None
-        # Has all that waits, wherever it does: it outlives the thread.
-        self._answers: Answers[Item] = Answers(self._orphaned)
+        # All items without an answer; it outlives the thread.
+        self._answers: Answers[Item] = Answers(self._undo_abandoned)
         self._reduction = Reduction(policy)
         # Halves of a batch that one of its items broke.
         self._halves: list[list[Waiting[Item]]] = []
-        # Go first: whoever was refused may ask again at once.
+        # Committed first: a refused caller may try again at once.
         self._undos: list[Waiting[Item]] = []
         self._retries = CommitRetries(policy.size, policy.max_bytes, policy.weigh)
         self._retried = False
         self._closing = False
         self._give_up_at = math.inf
         self._failures = 0
-        # Does the database refuse to write what must land?
+        # Whether the database refuses writes that must be committed.
         self._refusing = False
         # The batch that is being committed.
         self._batch: list[Waiting[Item]] = []
@@ -66,33 +66,33 @@ class GroupCommit(Generic[Item]):
         """Queue `item`; the future has the work's answer or raises its error.
 
         Raises BatchUnavailable at once if the queue is full or closing, except for
-        items that must land: those are always taken.
+        items that must be committed: those are always queued.
         """
-        if not self._policy.must_land(item) and (
+        if not self._policy.must_commit(item) and (
             self._closing or self._queue.qsize() >= self._policy.capacity
         ):
             raise BatchUnavailable("The ledger's queue is full.")
         future = asyncio.get_running_loop().create_future()
-        item, weight = self._fitted(item)
+        item, weight = self._fit(item)
         self._queue.put(self._answers.expect(item, future, weight))
         if not self._thread.is_alive() and not self._closing:
-            # It died and could not start another: out of memory or of threads.
+            # The thread died and could not start another: out of memory or of threads.
             self._start()
         return future
 
-    def _fitted(self, item: Item) -> tuple[Item, int]:
-        """`item` as there is room for it in the queue, and its bytes."""
+    def _fit(self, item: Item) -> tuple[Item, int]:
+        """`item`, shrunk if the queue has no space for it, and its bytes."""
         weight = self._policy.weigh(item)
         if not weight or self._answers.weight + weight <= self._policy.capacity_bytes:
             return item, weight
-        lighter = self._policy.lighter(item)
-        if lighter is None:
+        smaller = self._policy.shrink(item)
+        if smaller is None:
             return item, weight
         BATCH_REDUCED.inc()
-        return lighter, self._policy.weigh(lighter)
+        return smaller, self._policy.weigh(smaller)
 
     async def put(self, item: Item) -> Any:
-        """The work's answer to `item`; it is undone for whoever cannot take that.
+        """The work's answer to `item`; if the caller is cancelled, the item is undone.
 
         Raises BatchUnavailable.
         """
@@ -100,8 +100,8 @@ class GroupCommit(Generic[Item]):
         try:
             return await future
         except asyncio.CancelledError:
-            # Cancelled after the answer had come, but before we ran on with it. (One
-            # that is still under way is cancelled with us: see _orphaned.)
+            # Cancelled after the answer arrived, but before it was returned. (A future
+            # without an answer is cancelled with us: see _undo_abandoned.)
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._undo(item, future)
             raise
@@ -113,12 +113,12 @@ class GroupCommit(Generic[Item]):
 
     @property
     def healthy(self) -> bool:
-        """False while the last transaction failed for want of the database."""
+        """False if the last transaction failed because of the database."""
         return self._failures == 0 and self._thread.is_alive()
 
     @property
-    def landing(self) -> bool:
-        """False while what must be committed cannot be."""
+    def writable(self) -> bool:
+        """False while items that must be committed cannot be."""
         return self._thread.is_alive() and not (self._refusing and len(self._retries))
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -133,20 +133,20 @@ class GroupCommit(Generic[Item]):
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="batch", daemon=True)
         thread.start()
-        # Only now: whoever closes meanwhile can wait for no thread that has not begun.
+        # Only now: `close` cannot join a thread that has not started.
         self._thread = thread
 
     def _run(self) -> None:
         try:
             self._serve()
-        except BaseException as error:  # noqa: BLE001 - without the thread nobody is served
-            self._replace(error)
+        except BaseException as error:  # noqa: BLE001 - nothing is committed without the thread
+            self._replace_thread(error)
 
-    def _replace(self, error: BaseException) -> None:
-        """This thread ends: another takes over all that has no answer yet."""
+    def _replace_thread(self, error: BaseException) -> None:
+        """Start a new thread, which takes over all items without an answer."""
         BATCH_THREADS.inc()
-        said = f"{type(error).__name__}: {error}".split("\n")[0]
-        log.critical("batch.thread_died", error=said, waiting=len(self._answers))
+        summary = f"{type(error).__name__}: {error}".split("\n")[0]
+        log.critical("batch.thread_died", error=summary, waiting=len(self._answers))
         self._failures += 1
         with suppress(Exception):
             self._connection.close()
@@ -157,14 +157,14 @@ class GroupCommit(Generic[Item]):
         self._undos = []
         self._retries.clear()
         for one in batch:
-            one.company = max(1, len(batch) // 2)
+            one.max_batch = max(1, len(batch) // 2)
         for one in self._answers.waiting():
-            one.failed_alone += [one] == batch
-            if one.failed_alone >= ALONE:
-                self._refused(one, error)
+            one.solo_failures += [one] == batch
+            if one.solo_failures >= MAX_SOLO_FAILURES:
+                self._reject(one, error)
             else:
                 self._keep_or_refuse(one, error)
-        self._retries.failed(0, again=self._retried)
+        self._retries.record_failure(0, again=self._retried)
         self._start()
 
     def _serve(self) -> None:
@@ -184,47 +184,50 @@ class GroupCommit(Generic[Item]):
     # What is committed next
 
     def _take(self) -> list[Waiting[Item]]:
-        """What is to be committed next; waits until there is something."""
+        """The next items to commit; waits until there are some."""
         if self._undos:
             undos, self._undos = self._undos, []
             return undos
         if self._halves:
             return self._halves.pop()
-        # Turn by turn: however much is to be tried again, who comes now is answered now.
+        # Retries and new items take turns: many retries must not delay new items.
         again = [] if self._retried else self._retries.take()
         self._retried = bool(again)
-        return again or self._fresh()
+        return again or self._next_batch()
 
-    def _fresh(self) -> list[Waiting[Item]]:
-        """What has queued up, as much as fits into a batch."""
+    def _next_batch(self) -> list[Waiting[Item]]:
+        """The queued items, as many as fit into a batch."""
         busy = len(self._batch) >= BUSY
         wait_s = self._retries.wait_s
-        first = self._one(wait_s)
+        first = self._next_item(wait_s)
         if first is None:
             return []
         if busy:
             time.sleep(LINGER_S)
         if not self._closing:
             time.sleep(backoff(self._failures))
-        batch, room = [first], self._policy.max_bytes - self._policy.weigh(first.item)
-        while len(batch) < self._policy.size and (one := self._one(0)):
-            room -= self._policy.weigh(one.item)
-            if room < 0:
+        batch, free_bytes = (
+            [first],
+            self._policy.max_bytes - self._policy.weigh(first.item),
+        )
+        while len(batch) < self._policy.size and (one := self._next_item(0)):
+            free_bytes -= self._policy.weigh(one.item)
+            if free_bytes < 0:
                 self._next = one
                 break
             batch.append(one)
         return batch
 
-    def _one(self, wait_s: float | None) -> Waiting[Item] | None:
-        """The next item of the queue. None: it is empty, or it is time to look again."""
+    def _next_item(self, wait_s: float | None) -> Waiting[Item] | None:
+        """The next item of the queue; None: there is none, or the wait is over."""
         one, self._next = self._next, None
         if one is None:
             with suppress(queue.Empty):
                 one = self._queue.get(timeout=wait_s)
-        # One that a dead thread had queued was passed on to the retries, or refused.
+        # An item of a dead thread may already be among the retries, or answered.
         return one if one is not None and one in self._answers else None
 
-    # What becomes of a batch
+    # The result of a batch
 
     def _commit(self, batch: list[Waiting[Item]]) -> None:
         self._reduction.lighten(batch)
@@ -232,86 +235,86 @@ class GroupCommit(Generic[Item]):
         self._policy.observe(len(batch), began - batch[0].queued_at)
         try:
             answers = self._connection.work([waiting.item for waiting in batch])
-        except Exception as error:  # noqa: BLE001 - the thread serves all the others
-            self._failed(batch, error, time.monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - the thread must go on
+            self._handle_failure(batch, error, time.monotonic() - began)
             return
         self._failures = 0
         if self._retried:
             self._refusing = False
-            self._retries.landed()
+            self._retries.record_success()
         self._answers.give(zip(batch, answers, strict=True))
 
-    def _failed(
+    def _handle_failure(
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
         if not sqlstate.row_at_fault(error):
-            self._away(batch, error, took_s)
+            self._handle_outage(batch, error, took_s)
         elif len(batch) == 1:
-            self._refused(batch[0], error)
+            self._reject(batch[0], error)
         else:
-            # One bad item must not take the others with it.
+            # One bad item must not fail the others: commit the halves apart.
             half = len(batch) // 2
             self._halves += [batch[half:], batch[:half]]
 
-    def _away(
+    def _handle_outage(
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
-        """The database is away, slow or locked: refuse, but keep what must land."""
+        """The database is down, slow or locked: refuse, but retry what must be committed."""
         unreached = isinstance(error, Unreached)
         if unreached or not self._retried:
             self._failures += 1
         kind = "unreached" if unreached else sqlstate.sqlstate_of(error)[:2] or "lost"
         BATCH_FAILED.labels(kind).inc()
         log.warning("batch.failed", items=len(batch), error=type(error).__name__)
-        if len(batch) == 1 and not unreached and self._to_blame(batch[0], error):
+        if len(batch) == 1 and not unreached and self._is_at_fault(batch[0], error):
             self._reduction.blame(batch[0], error)
         for waiting in batch:
             if not unreached:
-                waiting.company = max(1, len(batch) // 2)
+                waiting.max_batch = max(1, len(batch) // 2)
             self._keep_or_refuse(waiting, error)
         self._refusing = sqlstate.refuses_writes(error)
         rest_s = 0 if self._closing else took_s
-        self._retries.failed(rest_s, again=self._retried)
+        self._retries.record_failure(rest_s, again=self._retried)
 
     def _keep_or_refuse(self, waiting: Waiting[Item], error: BaseException) -> None:
-        """What must land is tried again; others are refused, and undone if need be."""
-        if self._policy.must_land(waiting.item):
+        """Retry an item that must be committed; refuse others, and undo them if needed."""
+        if self._policy.must_commit(waiting.item):
             self._retries.add(waiting)
             return
         self._answers.give(
             [(waiting, BatchUnavailable("The database did not answer."))]
         )
-        self._undo_unheard(waiting, error)
+        self._undo_uncertain(waiting, error)
 
-    def _undo_unheard(self, waiting: Waiting[Item], error: BaseException) -> None:
-        """Nobody heard whether it was committed: give it back if it was."""
+    def _undo_uncertain(self, waiting: Waiting[Item], error: BaseException) -> None:
+        """It is not known whether the item was committed: undo it if it was."""
         if isinstance(error, Unreached) or not sqlstate.maybe_committed(error):
             return
         undo = self._policy.undo(waiting.item)
         if undo is not None:
             self._undos.append(self._answers.expect(undo, waiting.future))
 
-    def _to_blame(self, waiting: Waiting[Item], error: Exception) -> bool:
-        """Does it fail again and again, alone, while the database takes other writes?"""
-        if not self._policy.must_land(waiting.item):
+    def _is_at_fault(self, waiting: Waiting[Item], error: Exception) -> bool:
+        """Whether it fails repeatedly, alone, while the database accepts other writes."""
+        if not self._policy.must_commit(waiting.item):
             return False
-        waiting.failed_alone += 1
-        often = self._closing or waiting.failed_alone >= ALONE
+        waiting.solo_failures += 1
+        often = self._closing or waiting.solo_failures >= MAX_SOLO_FAILURES
         if not often or not sqlstate.row_suspected(error):
             return False
         return self._connection.takes_writes()
 
-    def _refused(self, waiting: Waiting[Item], error: BaseException) -> None:
-        """Its own fault: what must land is tried once more, in plainer words."""
+    def _reject(self, waiting: Waiting[Item], error: BaseException) -> None:
+        """The item is at fault: refuse it, or retry it in a reduced form if it must be committed."""
         if self._reduction.simplify(waiting, error):
             self._halves.append([waiting])
             return
         self._answers.give([(waiting, error)])
-        self._undo_unheard(waiting, error)
+        self._undo_uncertain(waiting, error)
 
-    # Whoever asked has gone: what was committed for it is given back
+    # The caller has gone: undo what was committed for it
 
-    def _orphaned(self, waiting: Waiting[Item]) -> None:
+    def _undo_abandoned(self, waiting: Waiting[Item]) -> None:
         self._undo(waiting.item, waiting.future)
 
     def _undo(self, item: Item, future: asyncio.Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Items in a form that the database takes, where it did not take them as they were."""
+"""Reduces items that the database refused to a form that it may accept."""
 
 import math
 import time
@@ -14,12 +14,12 @@ from valuecanvas.core.metrics import BATCH_GIVEN_UP, BATCH_REDUCED
 Item = TypeVar("Item")
 log = structlog.get_logger("core.batch")
 
-# For so long, in seconds, what is as heavy as one that was to blame is not tried at all.
+# Items as heavy as a failed one are shrunk before they are tried, for this many seconds.
 WARY_S = 60.0
 
 
 class Reduction(Generic[Item]):
-    """Puts smaller items in the place of those that failed."""
+    """Replaces failed items with smaller ones."""
 
     def __init__(self, policy: Policy[Item]) -> None:
         self._policy = policy
@@ -27,29 +27,29 @@ class Reduction(Generic[Item]):
         self._wary_until = 0.0
 
     def lighten(self, batch: Iterable[Waiting[Item]]) -> None:
-        """Leave out at once what was too heavy a moment ago."""
+        """Shrink items that are as heavy as one that failed recently."""
         if time.monotonic() >= self._wary_until:
             return
         for waiting in batch:
             if self._policy.weigh(waiting.item) >= self._too_heavy:
-                self._reduce(waiting, self._policy.lighter(waiting.item), "too heavy")
+                self._reduce(waiting, self._policy.shrink(waiting.item), "too heavy")
 
     def blame(self, waiting: Waiting[Item], error: BaseException) -> None:
-        """The database takes other writes: leave the item's largest part out, if any."""
-        lighter = self._policy.lighter(waiting.item)
-        if lighter is None:
-            self._reduce(waiting, self._policy.plainer(waiting.item), str(error))
+        """The database accepts other writes: leave out the item's largest part, if any."""
+        smaller = self._policy.shrink(waiting.item)
+        if smaller is None:
+            self._reduce(waiting, self._policy.sanitize(waiting.item), str(error))
             return
         self._too_heavy = self._policy.weigh(waiting.item)
         self._wary_until = time.monotonic() + WARY_S
-        self._reduce(waiting, lighter, str(error))
+        self._reduce(waiting, smaller, str(error))
 
     def simplify(self, waiting: Waiting[Item], error: BaseException) -> bool:
-        """The item itself is wrong: put it in plainer words. False: it has none."""
-        must_land = self._policy.must_land(waiting.item)
-        plainer = self._policy.plainer(waiting.item) if must_land else None
-        simplified = self._reduce(waiting, plainer, str(error))
-        if must_land and not simplified:
+        """The item itself is wrong: sanitize it. Returns False if that is not possible."""
+        must_commit = self._policy.must_commit(waiting.item)
+        sanitized = self._policy.sanitize(waiting.item) if must_commit else None
+        simplified = self._reduce(waiting, sanitized, str(error))
+        if must_commit and not simplified:
             BATCH_GIVEN_UP.inc()
         return simplified
 
@@ -58,5 +58,5 @@ class Reduction(Generic[Item]):
         if item is None:
             return False
         BATCH_REDUCED.inc()
-        waiting.item, waiting.failed_alone = item, 0
+        waiting.item, waiting.solo_failures = item, 0
         return True

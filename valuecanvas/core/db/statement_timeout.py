@@ -1,26 +1,26 @@
-"""How long whoever runs now waits for the database: a page waits less than a command."""
+"""Statement timeout by context: a page waits less for the database than a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 # Seconds for one statement; None: as long as it takes.
-_seconds: ContextVar[float | None] = ContextVar("patience", default=None)
-# Of a statement that the server itself must give up, the answer is awaited a bit longer.
+_seconds: ContextVar[float | None] = ContextVar("statement_timeout", default=None)
+# The client waits this much longer, since the server cancels the statement itself.
 GRACE_S = 1.0
 
 
 def seconds() -> float | None:
-    """The longest statement allowed here, in seconds; None is any."""
+    """The statement timeout in this context, in seconds; None: no limit."""
     return _seconds.get()
 
 
 @contextmanager
-def patience(longest: float | None) -> Iterator[None]:
-    """Statements within wait that long, in seconds, for a database that is silent.
+def limit_statements(longest: float | None) -> Iterator[None]:
+    """Limit the statements in this context to so many seconds; None: no limit.
 
-    After it OperationalError is raised, and the connection is given up. It holds in the
-    threads to which a request is handed. None takes the bound off.
+    Then OperationalError is raised and the connection is closed. The limit also holds in
+    threads that a request is handed to.
     """
     token = _seconds.set(longest)
     try:

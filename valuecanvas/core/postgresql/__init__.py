@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, on connections that do not wait for ever."""
+"""Django's PostgreSQL backend with a client-side timeout for statements."""

@@ -9,7 +9,7 @@ from valuecanvas.core.postgresql import driver
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One connection. Made for a page, its statements are bounded in the server too."""
+    """One connection. The statement timeout of its context is set in the server too."""
 
     Database = driver
 

@@ -1,4 +1,4 @@
-"""psycopg as Django's backend takes it, but with connections that can lose patience."""
+"""psycopg as Django's backend uses it, with connections that time out."""
 
 from typing import Any
 
@@ -34,16 +34,16 @@ __all__ = [
 ]
 
 
-# How often psycopg looks up from its wait.
+# How often psycopg checks the timeout while it waits.
 INTERVAL_S = 0.1
 
 
-class PatientConnection(psycopg.Connection[Any]):
-    """Gives up on a server that says nothing, where there is a bound.
+class TimeoutConnection(psycopg.Connection[Any]):
+    """Closes itself if the server does not answer within the statement timeout.
 
-    Nothing else bounds that wait: a server that is stopped or swapped out applies no
-    statement_timeout, and its kernel goes on acknowledging for it, so that keep-alives
-    and the TCP user timeout find nothing wrong.
+    Nothing else limits that wait: a server that is stopped or swapped out applies no
+    statement_timeout, and its kernel still acknowledges packets, so that keep-alives and
+    the TCP user timeout do not notice it.
     """
 
     def wait(
@@ -59,17 +59,17 @@ class PatientConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
-                # Its answer may still come, and would be taken for the next one's.
+                # Its answer may still come, and would be read as that of the next statement.
                 self.pgconn.finish()
             raise
 
 
-def connect(conninfo: str = "", **parameters: Any) -> PatientConnection:
+def connect(conninfo: str = "", **parameters: Any) -> TimeoutConnection:
     """As psycopg's own. Raises OperationalError."""
     try:
-        return PatientConnection.connect(conninfo, **parameters)
+        return TimeoutConnection.connect(conninfo, **parameters)
     except psycopg.OperationalError as error:
-        # It and its frames hold each other, and so the socket, until the collector
-        # comes by: many would be open by then, of a server that takes them all.
+        # The error and its frames refer to each other and keep the socket open until
+        # the garbage collector runs: many could be open by then.
         error.__context__ = error.__traceback__ = None
         raise type(error)(*error.args) from None

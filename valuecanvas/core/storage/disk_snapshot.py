@@ -1,7 +1,7 @@
-"""The last configuration known, on disk, for a process that starts without a database.
+"""Saves the configuration to disk so that a process can start without the database.
 
-One file: a line with the SHA-256 of the rest, then JSON. It is replaced whole, so a
-reader sees one version or another; a file that was cut or changed is not believed.
+One file: a line with the SHA-256 of the rest, then JSON. It is replaced atomically. A
+file that was cut or changed is not used.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ log = structlog.get_logger("core.disk_snapshot")
 FORMAT = 1
 GATEWAY = "gateway"
 BUFFER = 1 << 18
-# Since a file was last written to by a process that has not finished it.
+# An unfinished file that was not written to for so long is deleted.
 ABANDONED_S = 900.0
 
 
 class Saved(NamedTuple):
-    """What `save` wrote. `saved_at` is Unix time."""
+    """A saved configuration. `saved_at` is Unix time."""
 
     epoch: int
     saved_at: float
@@ -35,12 +35,12 @@ class Saved(NamedTuple):
 
 
 def path(name: str = GATEWAY) -> Path:
-    """Where the file is. Each writer with other sections has a name of its own."""
+    """The path of the file. Writers with other sections use other names."""
     return Path(settings.VAR_DIR) / "snapshot" / f"{name}.json"
 
 
 def save(epoch: int, sections: Mapping[str, Any], *, name: str = GATEWAY) -> bool:
-    """Write `sections` (JSON, without secrets); whether it worked, which is logged."""
+    """Write `sections` (JSON, without secrets). Returns False, with a log line, if it failed."""
     try:
         _replace(path(name), _pieces(epoch, sections))
     except OSError as error:
@@ -50,7 +50,7 @@ def save(epoch: int, sections: Mapping[str, Any], *, name: str = GATEWAY) -> boo
 
 
 def load(*, name: str = GATEWAY) -> Saved | None:
-    """The last one saved; None, with a log line, if there is none to be believed."""
+    """The last saved one; None, with a log line, if there is none that is valid."""
     try:
         digest, _, body = path(name).read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -61,11 +61,11 @@ def load(*, name: str = GATEWAY) -> Saved | None:
     if digest != _digest(body):
         log.warning("disk_snapshot.damaged", name=name)
         return None
-    told = orjson.loads(body)
-    if told.get("format") != FORMAT:
+    content = orjson.loads(body)
+    if content.get("format") != FORMAT:
         log.warning("disk_snapshot.of_another_version", name=name)
         return None
-    return Saved(told["epoch"], told["saved_at"], told["sections"])
+    return Saved(content["epoch"], content["saved_at"], content["sections"])
 
 
 def _digest(body: bytes) -> bytes:
@@ -73,8 +73,8 @@ def _digest(body: bytes) -> bytes:
 
 
 def _pieces(epoch: int, sections: Mapping[str, Any]) -> Iterator[bytes]:
-    """The JSON, a row at a time: to write tens of megabytes in one call, or to copy
-    them, would stop all other threads.
+    """The JSON, one row at a time: writing or copying tens of megabytes in one call
+    would block all other threads.
     """
     head = orjson.dumps({"format": FORMAT, "epoch": epoch, "saved_at": time.time()})
     yield head[:-1] + b',"sections":{'
@@ -100,13 +100,13 @@ def _text(name: str) -> bytes:
 
 
 def _replace(target: Path, pieces: Iterable[bytes]) -> None:
-    """Other processes may be writing as well: each its own file, the last one stays."""
+    """Write a new file and rename it: other processes may do so at the same time."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(target)
     own = target.with_name(f"{target.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
-        made = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(made, "wb", buffering=BUFFER) as file:
+        descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb", buffering=BUFFER) as file:
             _write(file, pieces)
             file.flush()
             os.fsync(file.fileno())
@@ -118,7 +118,7 @@ def _replace(target: Path, pieces: Iterable[bytes]) -> None:
 
 def _write(file: IO[bytes], pieces: Iterable[bytes]) -> None:
     digest = hashlib.sha256()
-    # Its place, until it is known.
+    # A placeholder until the digest is known.
     file.write(digest.hexdigest().encode() + b"\n")
     for piece in pieces:
         digest.update(piece)
@@ -128,10 +128,10 @@ def _write(file: IO[bytes], pieces: Iterable[bytes]) -> None:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what processes left that were killed while they wrote `target`.
+    """Delete unfinished files of processes that were killed while they wrote `target`.
 
-    Others may do so at once. One that is written for longer than anybody waits for a
-    disk may go as well: that process then says that it has not saved.
+    Other processes may do so at the same time. A file that is still being written after
+    that time may be deleted too: its process then logs that it did not save.
     """
     pattern = re.compile(re.escape(target.name) + r"\.\d+\.\d+")
     for one in target.parent.iterdir():

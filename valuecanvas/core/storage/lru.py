@@ -1,4 +1,4 @@
-"""A bounded map that forgets what was used least recently."""
+"""An LRU cache: a map that drops its least recently used entries."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ class Lru(Generic[K, V]):
             self._entries.popitem(last=False)
 
     def latest(self) -> list[K]:
-        """The keys, the last used first."""
+        """The keys, the most recently used first."""
         return list(reversed(self._entries))
 
     def values(self) -> Iterable[V]:
@@ -38,7 +38,7 @@ class Lru(Generic[K, V]):
         self._entries.pop(key, None)
 
     def drop_where(self, matches: Callable[[V], bool]) -> None:
-        """Forget every entry whose value matches; walks the whole map."""
+        """Drop every entry whose value matches; reads the whole map."""
         for key in [key for key, value in self._entries.items() if matches(value)]:
             del self._entries[key]
 

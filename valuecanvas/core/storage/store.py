@@ -1,7 +1,7 @@
-"""Redis on the hot path: natural batching, bounded waits, and its own breaker.
+"""The Redis client of the hot path: batched commands, timeouts and a circuit breaker.
 
-Redis holds only what may be lost. While it is down or slow, callers get StoreDown at
-once and go on with process-local state.
+Redis holds only data that may be lost. While it is down or slow, callers get StoreDown
+at once and continue with process-local state.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from valuecanvas.core.metrics import STORE_SLOW, STORE_UP
 
 log = structlog.get_logger("core.store")
 
-# This many failed or slow rounds in a row, and Redis is passed by until it answers.
+# After this many failed or slow round trips in a row Redis is bypassed until it answers.
 SLOW_ROUNDS = 5
 PROBE_EVERY_S = 1.0
-# What nobody waits for may wait this long for company, in seconds.
+# Commands that nobody waits for are delayed this long to share a round trip, in seconds.
 LINGER_S = 0.005
 
 
 class StoreDown(Exception):
-    """Redis did not answer in time, or is passed by for now."""
+    """Redis did not answer in time, or is bypassed for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Call:
 
 
 def open_store() -> "Store":
-    """The store of the settings, for one event loop."""
+    """The store that the settings configure, for one event loop."""
     return Store(
         settings.REDIS_URL,
         timeout_s=settings.REDIS_TIMEOUT_MS / 1000,
@@ -64,22 +64,22 @@ def open_store() -> "Store":
     )
 
 
-def _heard(answer: "asyncio.Future[Any]") -> None:
-    """Nobody else waits for it."""
+def _ignore_result(answer: "asyncio.Future[Any]") -> None:
+    """Retrieve the exception of a reply that nobody waits for."""
     if not answer.cancelled():
         answer.exception()
 
 
 class Store:
-    """Sends what queued up while the last round trip ran as one pipeline."""
+    """Sends all commands queued during one round trip as the next pipeline."""
 
     def __init__(self, url: str, *, timeout_s: float, prefix: str) -> None:
         self.prefix = prefix
         self._timeout_s = timeout_s
         self._client = redis.from_url(
             url,
-            # None: it would be a timer for each reply and a task for each round. The
-            # whole round has one limit, in _drain.
+            # None: a timeout would need a timer per reply and a task per round trip. The
+            # whole round trip has one timeout, in _drain.
             socket_timeout=None,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
@@ -104,9 +104,9 @@ class Store:
     async def run(
         self, script: Script, key: str, *args: Any, lazy: bool = False
     ) -> Any:
-        """The reply of a script on one key (so that it fits any cluster slot).
+        """The reply of a script on one key (so that it works in a cluster).
 
-        `lazy` ones wait a moment for others to share a round trip with.
+        `lazy` ones wait a moment to share a round trip with others.
         """
         command = ("EVALSHA", script.sha, 1, key, *args)
         return await self._ask(command, script, lazy=lazy)
@@ -117,12 +117,12 @@ class Store:
         return await self._ask(command, script)
 
     def post(self, *command: Any) -> None:
-        """Send a command whose reply nobody waits for; lost if Redis is away."""
+        """Send a command whose reply nobody waits for; lost if Redis is down."""
         if self.up:
-            self._queued(command, None, lazy=True).add_done_callback(_heard)
+            self._enqueue(command, None, lazy=True).add_done_callback(_ignore_result)
 
     async def close(self) -> None:
-        """Send what is queued, if Redis takes it in time, and disconnect."""
+        """Send queued commands, if Redis accepts them in time, and disconnect."""
         if self._queue:
             self._send()
         if self._task is not None and not self._task.done():
@@ -136,9 +136,9 @@ class Store:
         if not self.up:
             self._probe()
             raise StoreDown
-        return await self._queued(command, script, lazy=lazy)
+        return await self._enqueue(command, script, lazy=lazy)
 
-    def _queued(
+    def _enqueue(
         self, command: tuple[Any, ...], script: Script | None, *, lazy: bool = False
     ) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
@@ -161,7 +161,7 @@ class Store:
         """Ask Redis whether it is back, at most once a second; no request waits."""
         if time.monotonic() >= self._down_until:
             self._down_until = time.monotonic() + PROBE_EVERY_S
-            self._queued(("PING",), None).add_done_callback(_heard)
+            self._enqueue(("PING",), None).add_done_callback(_ignore_result)
 
     async def _drain(self) -> None:
         while self._queue:
@@ -171,9 +171,9 @@ class Store:
                 async with asyncio.timeout(self._timeout_s):
                     replies = await self._round(calls)
             except (TimeoutError, RedisError, OSError) as error:
-                self._failed(calls, error)
+                self._record_failure(calls, error)
             else:
-                self._answered(calls, replies)
+                self._deliver(calls, replies)
 
     async def _round(self, calls: Sequence[_Call]) -> list[Any]:
         replies = await self._pipeline(calls)
@@ -199,7 +199,7 @@ class Store:
             replies: list[Any] = await pipe.execute(raise_on_error=False)
         return replies
 
-    def _answered(self, calls: Sequence[_Call], replies: Sequence[Any]) -> None:
+    def _deliver(self, calls: Sequence[_Call], replies: Sequence[Any]) -> None:
         if not self.up:
             log.info("redis.back")
         self._failures = 0
@@ -212,7 +212,7 @@ class Store:
             else:
                 call.future.set_result(reply)
 
-    def _failed(self, calls: Sequence[_Call], error: Exception) -> None:
+    def _record_failure(self, calls: Sequence[_Call], error: Exception) -> None:
         self._failures += 1
         STORE_SLOW.inc()
         self._down_until = time.monotonic() + PROBE_EVERY_S

@@ -1,4 +1,4 @@
-"""Sticky bucketing: which of 10,000 buckets a subject is in, and whose each bucket is.
+"""Sticky bucketing: assigns subjects to 10,000 buckets, and buckets to owners.
 
 The bucket is the first 8 bytes of SHA-256 over `salt NUL subject`, as a big-endian
 number, modulo 10,000. It is part of the product's contract (docs pin test vectors):
@@ -14,7 +14,7 @@ BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The buckets from `start` up to, not including, `end` are `owner`'s."""
+    """The buckets from `start` up to, not including, `end` belong to `owner`."""
 
     owner: str
     start: int
@@ -37,7 +37,7 @@ def digest(subject: str) -> int:
 
 
 def owner(allocation: Allocation, at: int) -> str | None:
-    """Whose the bucket `at` is; None: nobody's."""
+    """The owner of the bucket `at`; None: it has none."""
     for span in allocation:
         if span.start <= at < span.end:
             return span.owner
@@ -46,7 +46,7 @@ def owner(allocation: Allocation, at: int) -> str | None:
 
 def allocate(weights: Mapping[str, int], before: Allocation = ()) -> Allocation:
     """Buckets for each owner by `weights` (hundredths of a percent, at most 10,000 in
-    sum), moving as few buckets as possible away from whom `before` gave them to.
+    sum), moving as few buckets as possible away from their owners in `before`.
 
     An owner that keeps or grows its weight loses no bucket; one that shrinks gives up
     its last ones. So growing one arm only moves subjects into it. Raises ValueError.
@@ -72,17 +72,17 @@ def weights_of(allocation: Allocation) -> dict[str, int]:
 
 
 def dump_allocation(allocation: Allocation) -> list[list[str | int]]:
-    """As JSON keeps it."""
+    """The allocation as JSON."""
     return [[span.owner, span.start, span.end] for span in allocation]
 
 
 def load_allocation(rows: Sequence[Sequence[str | int]]) -> Allocation:
-    """What `dumped` wrote."""
+    """The allocation from JSON that `dump_allocation` wrote."""
     return tuple(Span(str(name), int(start), int(end)) for name, start, end in rows)
 
 
 def _kept(weights: Mapping[str, int], before: Allocation) -> list[Span]:
-    """What everyone may keep of what they had, the first buckets first."""
+    """The buckets that each owner keeps, the first buckets first."""
     left = dict(weights)
     kept = []
     for span in sorted(before, key=lambda one: one.start):
@@ -107,7 +107,7 @@ def _gaps(kept: Sequence[Span]) -> list[tuple[int, int]]:
 def _filled(
     gaps: Sequence[tuple[int, int]], lacking: Sequence[tuple[str, int]]
 ) -> list[Span]:
-    """Give the free buckets, from the first on, to those who lack some."""
+    """Assign the free buckets, from the first on, to owners that lack some."""
     given = []
     free = list(gaps)
     for name, wanted in lacking:

@@ -1,4 +1,4 @@
-"""Conditions on a caller's attributes: checked when saved, compiled when loaded."""
+"""Conditions on a caller's attributes: validated when saved, compiled when loaded."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -14,11 +14,11 @@ Test = Callable[[Context], bool]
 Scalar = str | int | float | bool
 
 MOST_CONDITIONS = 50
-# Of a condition's list, as of `in`.
+# Most values of a condition's list, as of `in`.
 MOST_VALUES = 1_000
-# Characters of a text.
+# Most characters of a text.
 LONGEST = 1_000
-# A caller's list that is longer fits nothing: each rule of each flag goes through it.
+# A longer list of a caller matches nothing: each rule of each flag reads it.
 MOST_FOUND = 1000
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}  # fmt: skip
 _VERSIONS = {f"semver_{name}": test for name, test in {**_ORDERS, "eq": eq}.items()}
@@ -48,9 +48,9 @@ TOO_MANY_STEPS = (
 
 
 class Attributes(dict[str, Any]):
-    """A caller's attributes, whose lists are gone through once, not for each condition.
+    """A caller's attributes, whose lists are read once, not for each condition.
 
-    It must not change once a condition has looked at it.
+    It must not change once a condition has read it.
     """
 
     __slots__ = ("members",)
@@ -61,20 +61,20 @@ class Attributes(dict[str, Any]):
 
 
 class BadCondition(ValueError):
-    """The condition is not understood."""
+    """The condition is not valid."""
 
 
 def compile_conditions(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, ...]:
-    """A test for each condition, that never raises. Raises BadCondition.
+    """Compile each condition to a test, which never raises. Raises BadCondition.
 
-    An attribute that the caller lacks, or that is of another type than the operator
-    needs, fits no condition but `exists` being false: not `not_in` either.
+    A missing attribute, or one of another type than the operator needs, matches no
+    condition except `exists` with false: not `not_in` either.
     """
     return tuple(_compiled(one) for one in conditions)
 
 
 def check_conditions(given: object, *, most: int = MOST_CONDITIONS) -> str:
-    """What is wrong with them, for people; empty: nothing."""
+    """A message on the first wrong condition; empty: all are right."""
     if not isinstance(given, list):
         return "Conditions are a list."
     if len(given) > most:
@@ -91,7 +91,7 @@ def check_conditions(given: object, *, most: int = MOST_CONDITIONS) -> str:
 
 
 def steps(conditions: Sequence[Mapping[str, Any]]) -> int:
-    """What the patterns among `conditions` cost for each character of a value."""
+    """The cost of the patterns in `conditions` for each character of a value."""
     found = 0
     for one in conditions:
         if one.get("operator") == "matches" and isinstance(one.get("value"), str):
@@ -101,7 +101,7 @@ def steps(conditions: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _refuse_large(value: object) -> None:
-    """When it is saved only: what is in use goes on. Raises BadCondition."""
+    """Refuse large values when saving; stored ones keep working. Raises BadCondition."""
     values = value if isinstance(value, list) else [value]
     if len(values) > MOST_VALUES:
         raise BadCondition(
@@ -160,7 +160,7 @@ def _scalar(value: object) -> Scalar:
 
 
 def _same(value: Scalar) -> object:
-    """Equal for the same JSON values only: in Python, 1 is True."""
+    """A key that is equal for equal JSON values only: in Python, 1 == True."""
     return (value,) if isinstance(value, bool) else value
 
 
@@ -208,7 +208,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _ordered(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
-    """Numbers by size; texts by their characters, as ISO dates sort."""
+    """Compares numbers by size, and texts by their characters, as ISO dates sort."""
     limit = _scalar(value)
     if isinstance(limit, bool):
         raise BadCondition("the value is a number, or a text.")

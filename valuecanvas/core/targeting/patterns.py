@@ -1,6 +1,6 @@
-"""Regular expressions that operators write: matched in linear time by RE2.
+"""Regular expressions by operators, matched in linear time by RE2.
 
-A pattern has to match the whole value, and longer values match nothing. `\\w`, `\\d` and
+A pattern must match the whole value; too long values match nothing. `\\w`, `\\d` and
 `\\s` stand for ASCII; `\\pL` for the letters of all languages.
 https://github.com/google/re2/wiki/Syntax
 """
@@ -15,17 +15,17 @@ MOST_PATTERN = 200
 MOST_INPUT = 200
 # Steps of RE2's program: what one character of a value may cost, at about 2 ns each.
 MOST_STEPS = 2_000
-# Of the patterns of one flag or experiment together: some 10 ms for the longest values.
+# The sum for all patterns of one flag or experiment: some 10 ms for the longest values.
 MOST_STEPS_TOGETHER = 20_000
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class BadPattern(ValueError):
-    """The pattern is not understood, or could take too long."""
+    """The pattern is not valid, or could take too long."""
 
 
 class Pattern(Protocol):
-    """As RE2 gives it."""
+    """A compiled pattern of RE2."""
 
     pattern: str
     programsize: int
@@ -38,7 +38,7 @@ def compile_pattern(text: str) -> Pattern:
     """`text` as a regular expression. Raises BadPattern."""
     if len(text) > MOST_PATTERN:
         raise BadPattern(f"A pattern may have at most {MOST_PATTERN} characters.")
-    # RE2 knows every escape that was allowed with Python's engine, but this one.
+    # RE2 knows every escape that Python's engine allowed, except this one.
     plain = _ESCAPE.sub(lambda found: "_" if found[1] == "_" else found[0], text)
     options = re2.Options()
     options.log_errors = False
@@ -53,5 +53,5 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def _message(error: Exception) -> str:
-    told = error.args[0] if error.args else ""
-    return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
+    text = error.args[0] if error.args else ""
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)

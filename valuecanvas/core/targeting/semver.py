@@ -1,4 +1,4 @@
-"""Versions as in semver.org 2.0, for comparing."""
+"""Parses versions (semver.org 2.0) for comparison."""
 
 import re
 
@@ -12,7 +12,7 @@ _RELEASE = ((2, 0, ""),)
 
 
 def parse_version(text: object) -> Version | None:
-    """What sorts as the version does; None: `text` is none. '2' and '2.1' are fine."""
+    """A sortable tuple; None: `text` is not a version. '2' and '2.1' are allowed."""
     if not isinstance(text, str) or (found := _VERSION.fullmatch(text)) is None:
         return None
     major, minor, patch, before = found.groups()
@@ -21,5 +21,5 @@ def parse_version(text: object) -> Version | None:
 
 
 def _word(text: str) -> tuple[int, int, str]:
-    """Numbers sort as numbers, and before words."""
+    """A sort key: numbers sort as numbers, and before words."""
     return (0, int(text), "") if text.isdecimal() else (1, 0, text)

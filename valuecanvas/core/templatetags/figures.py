@@ -1,4 +1,4 @@
-"""Figures and names as people read them."""
+"""Template filters that format numbers, money and names."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ register = template.Library()
 
 @register.filter
 def usd(amount: Decimal | None) -> str:
-    """US dollars: cents from a dollar up, as far as six decimals below it."""
+    """US dollars: two decimals from a dollar up, up to six decimals below it."""
     if amount is None:
         return "–"
     sign, amount = "−" if amount < 0 else "", abs(amount)
@@ -34,7 +34,7 @@ def micros(amount: int) -> str:
 
 @register.filter
 def duration(millis: int | None) -> str:
-    """Milliseconds, or seconds from one up."""
+    """Milliseconds, or seconds from one second up."""
     if millis is None:
         return "–"
     # With no-break spaces: a table cell must not part the unit from its figure.
@@ -49,7 +49,7 @@ def commas(number: int) -> str:
 
 @register.filter
 def heading(title: object) -> str:
-    """A capital for words of ours, but 'gpt-4o-mini' stays as it is called."""
+    """Capitalise titles, but not names of objects such as 'gpt-4o-mini'."""
     return str(title) if isinstance(title, Model) else capfirst(str(title))
 
 
@@ -63,11 +63,11 @@ def ago(moment: datetime) -> str:
 
 @register.filter
 def percent(hundredths: int) -> str:
-    """Hundredths of a percent as people read them."""
+    """Hundredths of a percent as a percentage."""
     return f"{hundredths / 100:g}\u00a0%"
 
 
 @register.filter
 def point(number: float) -> str:
-    """A number as CSS and SVG want it, whatever the language."""
+    """A number for CSS and SVG, in any language."""
     return f"{number:.2f}"

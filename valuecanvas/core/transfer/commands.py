@@ -1,4 +1,4 @@
-"""The commands that write rows as files and read them again: one family, same words."""
+"""Base classes of the commands that export rows to files and import them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-DRY_RUN = "Only say what would be done."
+DRY_RUN = "Only show what would be done."
 REASON = "Imported."
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many rows there were, and which files have changed by it."""
+    """The number of rows, and the files that were written."""
 
     rows: int
     written: Sequence[str]
@@ -21,7 +21,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, or would do: one line for each change, and counts of rows."""
+    """What an import did, or would do: one line per change, and counts of rows."""
 
     lines: Sequence[str]
     created: int
@@ -32,7 +32,7 @@ class Imported:
 class ExportCommand(BaseCommand):
     """`COMMAND FOLDER [KEY ...] [--dry-run]`."""
 
-    # Of what, for people: prompts.
+    # The plural name of the objects: prompts.
     noun: ClassVar[str]
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,7 +47,7 @@ class ExportCommand(BaseCommand):
         raise NotImplementedError
 
     def known(self, keys: Sequence[str]) -> Iterable[str]:
-        """Those of `keys` that there are."""
+        """Those of `keys` that exist."""
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> str:
@@ -101,7 +101,7 @@ class ImportCommand(BaseCommand):
 
 
 def write(path: Path, data: bytes, *, dry: bool) -> bool:
-    """Whether it had to be written. Raises OSError."""
+    """Write the file if it differs. Returns whether it did. Raises OSError."""
     if path.is_file() and path.read_bytes() == data:
         return False
     if not dry:

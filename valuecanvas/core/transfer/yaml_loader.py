@@ -1,16 +1,16 @@
-"""YAML of files and commands, bounded: a short text may not stand for a huge value."""
+"""Loads YAML with size limits: aliases cannot make a short text a huge value."""
 
 from typing import Any
 
 import yaml
 
-# Nodes with every alias written out, and how deep they may nest.
+# Most nodes with all aliases expanded, and most levels of nesting.
 MOST_NODES = 100_000
 MOST_DEPTH = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """Counts an alias as all that it stands for."""
+    """Counts an alias as all nodes that it stands for."""
 
     def __init__(self, stream: str | bytes) -> None:
         super().__init__(stream)
@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
         before = self._nodes
         if isinstance(event, yaml.AliasEvent) and event.anchor in self.anchors:
             if event.anchor not in self._sizes:
-                raise yaml.YAMLError(f"'*{event.anchor}' stands within itself.")
+                raise yaml.YAMLError(f"'*{event.anchor}' refers to itself.")
             self._nodes += self._sizes[event.anchor]
         self._nodes += 1
         self._depth += 1
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def load(text: str | bytes) -> Any:
-    """Raises yaml.YAMLError, for numbers and dates that are none as well."""
+    """Load YAML. Raises yaml.YAMLError, also for invalid numbers and dates."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except (ValueError, OverflowError, RecursionError) as error:

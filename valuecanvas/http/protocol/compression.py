@@ -1,7 +1,7 @@
-"""Pages are sent compressed; what programs read goes as it is.
+"""Compresses HTML pages, but no API answers.
 
-Nothing that streams is touched. Django pads each page by a random length, and masks the
-CSRF token anew in each, so that the length tells nothing of what is in it (BREACH).
+Streams are not compressed. Django adds a random length to each page and masks the CSRF
+token, so that the length reveals nothing of the content (BREACH).
 """
 
 from django.http import HttpRequest

@@ -1,11 +1,11 @@
-"""Heads of requests that two programs may read in two ways: refused, not guessed at."""
+"""Refuses ambiguous request heads (request smuggling)."""
 
 import re
 
 from valuecanvas.core.errors import InvalidRequest
 
 VERSIONS = ("1.0", "1.1")
-# Given twice, a proxy may go by one and this server by the other.
+# If one is sent twice, a proxy and this server may use different ones.
 SINGLE = (b"host", b"authorization", b"x-api-key")
 _HOST = re.compile(rb"[A-Za-z0-9_.:%~\[\]-]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
@@ -14,7 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
-    """Names of `headers` are in lower case. Raises InvalidRequest."""
+    """Check a request head; header names are in lower case. Raises InvalidRequest."""
     names = [name for name, _ in headers]
     host = _values(headers, b"host")
     for fault in (
@@ -28,7 +28,7 @@ def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
 
 
 def check_offer(method: bytes, headers: Headers) -> None:
-    """Of a request that offers another protocol. Raises InvalidRequest."""
+    """Check a request that offers an upgrade. Raises InvalidRequest."""
     offered = b",".join(_values(headers, b"upgrade")).lower()
     if method == b"GET" and b"websocket" in offered:
         raise InvalidRequest(

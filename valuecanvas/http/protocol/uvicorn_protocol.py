@@ -1,8 +1,8 @@
-"""uvicorn's HTTP/1.1, with bounds for what a client sends outside of bodies.
+"""uvicorn's HTTP/1.1 protocol with limits for request heads, chunk lines and trailers.
 
-valuecanvas/serve.py starts the server with it. uvicorn by itself waits for ever for a head, keeps a head of any size, takes the lines
-behind a chunked body for headers, and takes the body of a request that offers an upgrade
-for the next request.
+valuecanvas/serve.py starts the server with it. uvicorn alone waits for a head without a
+timeout, accepts a head of any size, adds trailers to the headers, and reads the body of a
+request that offers an upgrade as the next request.
 """
 
 import asyncio
@@ -20,32 +20,32 @@ from valuecanvas.core.errors import (
 )
 from valuecanvas.http.protocol import request_head
 
-# Request line and headers of one request, as of uvicorn's other implementation (h11);
-# and what may come beside the data of a chunked body: long extensions, trailers.
+# Limit for the request line and headers, as in uvicorn's other implementation (h11), and
+# for the extensions and trailers of a chunked body.
 MOST_HEAD_BYTES = 65_536
-# Between name and value, and at the end of a header's line.
+# The separators of a header line.
 LINE_BYTES = 4
-# What a chunk's own line may have for nothing, and each byte of data besides.
+# Bytes of a chunk's line that are not counted, and further ones per byte of its data.
 CHUNK_LINE_BYTES, SHARE_OF_DATA = 16, 2
-# Requests that were sent ahead of the answer to the one before.
+# Most pipelined requests.
 MOST_WAITING = 16
 log = structlog.get_logger("http")
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose next request's head does not come in time, or to an end.
+    """Closes a connection whose next request head is too slow or too large.
 
-    Time (LLM_HEADER_TIMEOUT_S) runs from the connection on, and later from the first
-    byte of a request; between two of them uvicorn's own keep-alive limit holds.
+    The timeout (LLM_HEADER_TIMEOUT_S) starts with the connection, and later with the
+    first byte of a request; between requests uvicorn's keep-alive timeout applies.
     """
 
     _timer: asyncio.TimerHandle | None = None
-    # Bytes of a head that is not whole yet, or of a body beside its data.
+    # Bytes of an incomplete head, or of a body besides its data.
     _size = 0
-    # Bytes of the lines read of this head, or of the trailers of its body.
+    # Bytes of this head's lines, or of the trailers of its body.
     _lines = 0
     _begun = _in_body = False
-    # Why nothing more is read; told once the requests before it are answered.
+    # Why nothing more is read; sent after the answers to earlier requests.
     _refusal: GatewayError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -70,7 +70,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._size > MOST_HEAD_BYTES:
             self._refuse(_too_large())
         elif (self._begun or self._size) and not self._in_body and self._timer is None:
-            # There is something of a head, be it an empty line, and it is not whole.
+            # The head is incomplete: even an empty line starts one.
             self._start()
 
     def on_message_begin(self) -> None:
@@ -83,7 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + LINE_BYTES)
-        # What comes behind a body was seen by nobody who let the request through.
+        # Trailers are dropped: no check has seen them.
         if not self._in_body:
             super().on_header(name, value)
 
@@ -93,7 +93,7 @@ class HttpProtocol(HttpToolsProtocol):
         request_head.check(parser.get_method(), version, self.url, self.headers)
         if parser.should_upgrade():
             request_head.check_offer(parser.get_method(), self.headers)
-            return  # it is read once more, see _feed
+            return  # the head is parsed again, see _feed
         if len(self.pipeline) >= MOST_WAITING:
             raise InvalidRequest("Read the answers before you send more requests.")
         super().on_headers_complete()
@@ -114,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._size, self._in_body = 0, False
         super().on_message_complete()
         if self.cycle.response_complete:
-            # It was answered before its body had come.
+            # It was answered before its body had arrived.
             self._stop()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -128,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refusal is not None and last:
             self._answer(self._refusal)
         elif self._in_body and self.cycle.response_complete:
-            # The rest of the body is read, so that the client comes to read its answer.
+            # Read the rest of the body, so that the client reads its answer.
             self._start()
 
     def _feed(self, data: bytes) -> None:
@@ -138,8 +138,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except HttpParserUpgrade as found:
-                # The parser takes what follows for the other protocol. This server
-                # speaks none: the request is read as if nothing had been offered.
+                # The parser takes the rest for the other protocol. This server has none,
+                # and parses the request again without the upgrade.
                 data = self._head_without_upgrade() + data[found.args[0] :]
                 self.parser = HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -168,19 +168,19 @@ class HttpProtocol(HttpToolsProtocol):
     def _too_late(self) -> None:
         self._timer = None
         if self._refusal is not None or self._in_body:
-            # It was answered, and still sends.
+            # It was answered, but still sends.
             self.transport.abort()
         elif self.cycle is not None and not self.cycle.response_complete:
-            # The request before this one is being answered: not in the middle of that.
+            # The request before this one is still being answered.
             self._start()
         elif self._begun or self._size:
             self._refuse(RequestTooLate("The request's head did not arrive in time."))
         else:
-            # Somebody connected in advance, as browsers do: there is nothing to answer.
+            # An unused connection, as browsers open in advance.
             self.transport.close()
 
     def _refuse(self, error: GatewayError) -> None:
-        """Read no further; tell so, but not within another request's answer."""
+        """Stop reading and send the error, but not within another request's answer."""
         log.info("connection.refused", code=error.code, bytes=self._size)
         self._stop()
         self._refusal, cycle = error, self.cycle
@@ -202,7 +202,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.transport.can_write_eof():
-            # Closed at once, it would be lost with what the client still sends.
+            # Closing at once could lose the answer while the client still sends.
             self.transport.write_eof()
             self._start()
         else:
@@ -214,7 +214,7 @@ def _too_large() -> HeadTooLarge:
 
 
 def _reason(error: HttpParserError) -> GatewayError:
-    """What one of the methods above raised, or what the parser says."""
+    """The error that a callback raised, or one for the parser's message."""
     cause = error.__context__
     if isinstance(cause, GatewayError):
         return cause

@@ -1,4 +1,4 @@
-"""How long a client may leave unread what it is sent."""
+"""Write timeout: gives up on clients that do not read their answer."""
 
 import asyncio
 import math
@@ -11,60 +11,63 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _NEVER = math.inf
 
 
-class Patience:
-    """Sends the messages of one answer, and gives up on a client that does not read.
+class TimedSender:
+    """Sends the messages of one answer with a timeout for each.
 
-    Servers take a message at once unless the client is behind with reading. So one
-    timer looks after all messages of an answer, and it is seldom moved.
+    Servers accept a message at once unless the client reads slowly. So one timer for
+    all messages of an answer is enough, and it is seldom restarted.
     """
 
-    def __init__(self, send: Send, most_s: float, lost: Callable[[], None]) -> None:
+    def __init__(
+        self, send: Send, most_s: float, on_timeout: Callable[[], None]
+    ) -> None:
         """`lost` is called where a message has waited for `most_s` or past `deadline`."""
         self._send = send
         self._most_s = most_s
-        self._lost = lost
+        self._on_timeout = on_timeout
         # By the monotonic clock.
         self.deadline = _NEVER
         self._due = _NEVER
         self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Give `message` to the server, once it takes it."""
-        # A stream has many: this is written for speed.
+        """Pass `message` to the server; waits until the server accepts it."""
+        # Called for each chunk of a stream: optimized for speed.
         due, deadline = time.monotonic() + self._most_s, self.deadline
         self._due = deadline if deadline < due else due
         if self._timer is None:
-            self._look_again()
+            self._start_timer()
         try:
             await self._send(message)
         finally:
             self._due = _NEVER
 
     def close(self) -> None:
-        """No message is being sent any more."""
+        """Stop the timer: no more messages follow."""
         if self._timer is not None:
             self._timer.cancel()
-        # Else it would be held by what it holds.
+        # Breaks a reference cycle.
         self._timer = None
         self._due = _NEVER
 
-    def _look_again(self) -> None:
+    def _start_timer(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._due - time.monotonic(), self._look)
+        self._timer = loop.call_later(self._due - time.monotonic(), self._check)
 
-    def _look(self) -> None:
-        """Does a message wait too long? It may be another than when this was set."""
+    def _check(self) -> None:
+        """Check the current message, which may be a later one than when the timer started."""
         self._timer = None
         if self._due <= time.monotonic():
-            self._lost()
+            self._on_timeout()
         elif self._due != _NEVER:
-            self._look_again()
+            self._start_timer()
 
 
 def cut(send: Send) -> bool:
-    """Break the connection behind `send`, unread data and all; False: it cannot be had.
+    """Abort the connection behind `send`, with its unread data; False: there is none.
 
-    A server only closes it once all was read. uvicorn's `send` knows its transport.
+        A server closes a connection only after all was read. uvicorn's `send` has the
+    transport.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:

@@ -1,4 +1,4 @@
-"""New credentials where the first ones were lost."""
+"""Issue new credentials if the first ones were lost."""
 
 from typing import Any
 

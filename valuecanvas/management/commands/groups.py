@@ -1,4 +1,4 @@
-"""Bring the built-in groups to what this version gives."""
+"""Update the built-in groups to the rights of this version."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Let a locked account or address log in again."""
+"""Unlock a locked account or address."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from valuecanvas.core.access import login_failures
 
 
 class Command(BaseCommand):
-    help = "Forget the failed logins of an account or an address: it may log in again."
+    help = "Unlock an account or an address: delete its failed logins."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="A user name or an address, as in the log.")
 
     def handle(self, *args: Any, **options: Any) -> str:
         found = login_failures.unlock(options["name"])
-        return "Unlocked." if found else "Nothing is counted under that name."
+        return "Unlocked." if found else "There are no failed logins under that name."

@@ -1,4 +1,4 @@
-"""Everything behind `make run`, under one supervisor."""
+"""Run everything that `make run` starts, under one supervisor."""
 
 import json
 import os
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         return group.run()
 
     def announce(self, group: Supervisor, first: FirstRun, own: dict[str, int]) -> None:
-        """Once all that answer are ready, say where everything is."""
+        """Wait until all servers are ready, then print their URLs."""
         web = Question(WEB, settings.HOST, settings.PORT, "/health/ready")
         local = [Question(name, "127.0.0.1", own[name], "/v1/models") for name in own]
         ready = False
@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
 
 def own_ports() -> dict[str, int]:
-    """The local providers that are ours to start, by their name in the Procfile."""
+    """The ports of the local providers to start, by their name in the Procfile."""
     configured = {
         LOCAL_MODEL: settings.LOCAL_MODEL_URL,
         DEMO_PROVIDER: settings.DEMO_PROVIDER_URL,
@@ -89,7 +89,7 @@ def own_ports() -> dict[str, int]:
 
 
 def environment(own: dict[str, int]) -> dict[str, str]:
-    """What the Procfile's lines need to find their programs and ports."""
+    """The environment that the Procfile's lines need for programs and ports."""
     scripts = sysconfig.get_path("scripts")
     return {
         **os.environ,
@@ -98,13 +98,13 @@ def environment(own: dict[str, int]) -> dict[str, str]:
         "PORT": str(settings.PORT),
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
-        # Celery's advice against root is for production; here root is welcome.
+        # Celery warns against root; here root is fine.
         "PYTHONWARNINGS": "ignore:You're running the worker",
     }
 
 
 def announcement(first: FirstRun, *, local_model: bool) -> list[str]:
-    """The lines that tell a person, or a script, that everything runs."""
+    """The lines that are printed once everything runs."""
     root = f"http://{reachable(settings.HOST)}:{settings.PORT}"
     lines = [
         "",
@@ -132,11 +132,11 @@ def announcement(first: FirstRun, *, local_model: bool) -> list[str]:
 
 
 def curl(root: str, api_key: str | None, *, local_model: bool) -> str:
-    """A request to paste into a shell."""
+    """An example request for a shell."""
     message = {"role": "user", "content": "What is the capital of France?"}
     body = json.dumps({"model": example(local_model), "messages": [message]})
     bearer = f"Authorization: Bearer {api_key or '$VALUECANVAS_KEY'}"
-    quote = "'" if api_key else '"'  # the shell is to fill in $VALUECANVAS_KEY
+    quote = "'" if api_key else '"'  # the shell replaces $VALUECANVAS_KEY
     return (
         f"curl {root}/v1/chat/completions -H {quote}{bearer}{quote} "
         f"-H 'Content-Type: application/json' -d '{body}'"
@@ -144,7 +144,7 @@ def curl(root: str, api_key: str | None, *, local_model: bool) -> str:
 
 
 def example(local_model: bool) -> str:
-    """A seeded model that answers with what is configured."""
+    """The name of a seeded model that works with the configured providers."""
     if settings.TOGETHER_API_KEY or settings.OPENAI_API_KEY:
         return catalogue.MODELS[0].name
     return catalogue.LOCAL_MODEL if local_model else catalogue.DEMO_MODEL

@@ -1,4 +1,4 @@
-"""Django's flush, but for the rows that migrations made and no process can do without."""
+"""Django's flush, which keeps the rows from migrations that every process needs."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ SCHEDULES = (IntervalSchedule, CrontabSchedule, PeriodicTask)
 
 
 def _lift_guards(cursor: CursorWrapper) -> None:
-    """Let this transaction empty the books, which their triggers refuse to everybody."""
+    """Disable the ledger's triggers, which refuse deletions, in this transaction."""
     try:
         cursor.execute("SET LOCAL session_replication_role = replica")
     except ProgrammingError as error:
         raise CommandError(
-            "The database keeps its books. Only a superuser of it may flush."
+            "The database protects the ledger: only a superuser of the database may flush."
         ) from error
 
 
@@ -36,7 +36,7 @@ class Command(flush.Command):
             # Tables that no model of ours owns (waffle's own flags) refer to some that do.
             super().handle(**{**options, "allow_cascade": True})
             cursor.execute("SET LOCAL session_replication_role = DEFAULT")
-        # Forwards: a process that knows the old epoch must find itself behind.
+        # Raised: a process with the old epoch must notice that it is behind.
         Epoch.objects.update_or_create(pk=1, defaults={"value": (held or 0) + 1})
         for model, rows in zip(SCHEDULES, kept, strict=True):
             model.objects.bulk_create(rows)
