@@ -46,7 +46,7 @@ class SettleFunction(Protocol):
 
 
 class LiveStream:
-    """The parts of a streamed answer. `aclose` before the end means that the client left."""
+    """The parts of a streamed answer. `aclose` before the end: the client left."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class LiveStream:
         self._last: Sort | None = None
         # How the provider's stream failed, if it has.
         self._failure = stream_error.broken_off()
-        # When the last part was read, and whether the client ever took long to read on: a
+        # When the last part was read, and whether the client was ever slow to read on: a
         # provider whose bytes are not read may give up.
         self._read_at = self._started_at
         self._client_was_slow = False
@@ -261,7 +261,7 @@ class LiveStream:
         return await self._end(outcome, usage + ending)
 
     async def _break_off(self) -> bytes:
-        """End with an in-band error and no [DONE]: after content there is no failover."""
+        """End with an in-band error, without [DONE]: after content there is no failover."""
         self._sharing.fail(self._attempts.held)
         upstream, outcomes = self._upstream, self._outcomes
         # A stream that we end, or that was not read, says nothing about its provider.

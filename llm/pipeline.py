@@ -1,4 +1,4 @@
-"""Serves one request in six steps, in `Pipeline.run`: each is a folder beside this file."""
+"""Serves requests: the six steps of `Pipeline.run` are the folders beside this file."""
 
 import asyncio
 import weakref
@@ -221,7 +221,7 @@ class Pipeline:
     def _stream(
         self, attempts: Attempts, upstream: UpstreamStream, *, settle: SettleFunction
     ) -> StreamReply:
-        """Start a streamed answer; `settle` is called once, when it ends or breaks off."""
+        """Start a streamed answer; `settle` is called once, at its end or break."""
         sent = headers.reply_headers(attempts.held, upstream.candidate.provider.key)
         parts = LiveStream(
             journal=self._journal,
@@ -291,7 +291,7 @@ class Pipeline:
     async def _start_again(
         self, following: FollowingCall, *, delivered: int = 0
     ) -> Answer:
-        """Serve a follower from the start. Raises GatewayError, after a row is written."""
+        """Serve a follower from the start. Raises GatewayError after a row is written."""
         held = following.held
         try:
             # Release what it holds first: it may be the last unit.

@@ -1,4 +1,4 @@
-"""The values that a request is made of on its way through the pipeline."""
+"""The values that the steps of the pipeline pass to each other."""
 
 import datetime as dt
 import time
@@ -21,14 +21,14 @@ from llm.metering.attachments import Attached
 from llm.metering.tokens import Counted
 from llm.shared_call import SharedCall
 
-# Says why a request's task is cancelled.
+# The argument of a cancellation: the client has left.
 CLIENT_GONE = "client_gone"
 
 
 class Parts(Protocol):
     """The parts of a streamed answer."""
 
-    # True once the last part was given, where that is known with it.
+    # True once the last part was returned, if that is known then.
     over: bool
 
     @property
@@ -50,32 +50,32 @@ class Call:
     id: uuid.UUID
     endpoint: str
     body: dict[str, Any]
-    # Who calls: the Authorization header, or whom we vouch for ourselves. Asked for
-    # again on each try, so that a change of the caller counts at once.
+    # The caller: the Authorization header, or a function that finds it. Looked up again
+    # on each try, so that a change of the caller counts at once.
     authorization: str | None = field(default=None, repr=False)
     identify: Callable[[Callers], Awaitable[Principal]] | None = None
-    # The user to be billed instead, and where the request names that one.
+    # The user to bill instead, and where the request names that user.
     on_behalf: str | None = None
     named_in: str = "user"
-    # Whom the client says that it is for: a label, see billing/auth/act_as.py.
+    # The client's label for its user, see billing/auth/act_as.py.
     user: str = ""
     directives: Directives = DEFAULT
-    # What the client tells of itself, for flags and experiments.
+    # The attributes that the client sends for flags and experiments.
     context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
-    # The way it came in, where several lead to the endpoint: each has its own keys.
+    # The API it came by, if an endpoint has several: each has its own idempotency keys.
     channel: str = ""
     trace_id: str = ""
-    # Bytes of the body as it came.
+    # Bytes of the body as received.
     size: int = 0
-    # How many calls it followed that broke off.
+    # How many calls that it followed broke off.
     leaders_lost: int = 0
     started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the body asks for, in numbers."""
+    """The sizes and options that the body asks for."""
 
     model: str
     stream: bool
@@ -84,17 +84,17 @@ class Shape:
     asked_output: int | None
     # A high estimate, for the minute limits.
     prompt_tokens: int
-    # Of all that may become prompt, without what is attached to it.
+    # Bytes of all that may become prompt, without attachments.
     prompt_bytes: int
-    # Tokens that no count of the prompt can pass, without what is attached to it.
+    # The most tokens that the prompt can have, without attachments.
     prompt_most: int
     pictures: int = 0
     attached: Attached = NO_ATTACHMENT
-    # By a tokenizer, where bounds by bytes were too coarse.
+    # A tokenizer's count, if bounds by bytes were too coarse.
     counted: Counted | None = None
-    # Of the prompt what is in tokens already.
+    # Tokens of the prompt that are sent as token ids.
     token_ids: int = 0
-    # Output tokens that a prediction by the client may cost, besides the answer.
+    # Output tokens that the client's prediction may cost, besides the answer.
     predicted: int = 0
 
 
@@ -111,23 +111,23 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What prompts and flags made of a request, as its ledger row tells it."""
+    """What prompts and flags selected for a request, as its ledger row has it."""
 
     prompt_key: str = ""
     prompt_version: int | None = None
     # The experiment's or rollout's name, and the arm.
     variant: str = ""
-    # A digest of whom the variant was drawn for.
+    # A digest of the subject that the variant was drawn for.
     subject: int | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
-    # The prompt's own say on stored answers; '' leaves the scope to the model.
+    # The prompt's policy for stored answers; '' leaves the scope to the model.
     cache_policy: str = "auto"
     cache_scope: str = ""
     # The parts of the gateway that an operator's flag has switched off.
     off: frozenset[str] = frozenset()
     # The fields of the body that a version or a flag set, not the client.
     operator_fields: frozenset[str] = frozenset()
-    # Models that could not answer: who named them ('flag', 'experiment'), and which.
+    # Models that could not answer: (what named it: 'flag' or 'experiment', the model).
     passed_over: tuple[tuple[str, str], ...] = ()
 
 
@@ -139,7 +139,7 @@ class Plan:
     """How the request will be served, all from one snapshot."""
 
     epoch: int
-    # The request as it is to be answered: with the words of its prompt.
+    # The request to answer, with the text of its prompt.
     body: dict[str, Any]
     chosen: Selection
     principal: Principal
@@ -151,7 +151,7 @@ class Plan:
     estimate: int
     limits: tuple[Limit, ...]
     upgrade: TierFacts | None
-    # How often the answers of everyone, this model, customer and prompt were forgotten.
+    # The cache epochs of everyone, this model, customer and prompt.
     cache_epochs: tuple[int, int, int, int]
 
     @property
@@ -179,15 +179,15 @@ class AdmittedCall:
     claim: Claim | None = None
     # Where the answer will be stored; None: nowhere.
     place: CachePlace | None = None
-    # What others with the same request wait for; this one leads it.
+    # The call that others with the same request follow; this one leads it.
     shared_call: SharedCall | None = None
-    # What it counts for in the minute limits, until it has ended.
+    # What it takes of the minute limits, until it has ended.
     minute_use: MinuteUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CacheHit:
-    """An answer that needs no provider: a stored one, admitted and settled at once."""
+    """A stored answer: admitted and settled at once, without a provider."""
 
     call: Call
     plan: Plan
@@ -198,7 +198,7 @@ class CacheHit:
 
 @dataclass(frozen=True, slots=True)
 class FollowingCall:
-    """A request whose answer another one is fetching; it holds quota, but no money."""
+    """A request that follows another one's call; it holds quota, but no money."""
 
     held: AdmittedCall
     shared_call: SharedCall
@@ -206,7 +206,7 @@ class FollowingCall:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedCall:
-    """The answer that an earlier request with the same idempotency key got."""
+    """The answer to an earlier request with the same idempotency key."""
 
     request_id: str
     stored: Stored
@@ -216,7 +216,7 @@ class ReplayedCall:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """What was used; `marks` say where the count is ours and not the provider's."""
+    """The tokens used; `marks` say if the count is ours and not the provider's."""
 
     prompt: int = 0
     completion: int = 0
@@ -225,7 +225,7 @@ class TokenUse:
     marks: tuple[str, ...] = ()
     # (prompt, completion) as the provider counts, where that is more than is billed.
     claimed: tuple[int, int] | None = None
-    # Of the prompt what the provider wrote to its cache.
+    # Tokens of the prompt that the provider wrote to its cache.
     written: int = 0
 
 
@@ -238,7 +238,7 @@ class Failure:
     verdict: str
     status: int | None
     message: str
-    # What the provider said itself, without secrets: for the caller, kept nowhere.
+    # The provider's message without secrets: for the caller, stored nowhere.
     words: str
     latency_ms: int
     at: dt.datetime
@@ -256,7 +256,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class StreamReply:
-    """An answer in parts. Closing `parts` early means that the client has gone."""
+    """A streamed answer. Closing `parts` early means that the client left."""
 
     headers: Mapping[str, str]
     parts: Parts
@@ -264,7 +264,7 @@ class StreamReply:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an answered request came to, for doors that do not speak HTTP."""
+    """The bill and timing of an answered request, for callers from Python."""
 
     request_id: str
     provider: str

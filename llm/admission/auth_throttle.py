@@ -94,7 +94,7 @@ class AuthThrottle:
 
 
 def _origin(scope: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The address and the key's prefix; None: no valid key text, so nothing to look up."""
+    """The address and the key's prefix; None if the key cannot be one of ours."""
     sent = _headers(scope["headers"])
     bearer = sent.get(_BEARER) or f"Bearer {sent.get(_API_KEY, '')}"
     try:

@@ -44,7 +44,7 @@ class Reservations:
     async def recount(
         self, call: Call, plan: Plan, refused: BudgetRefused
     ) -> tuple[Plan, bool]:
-        """The plan after its prompt is counted, and whether the budget is enough for it."""
+        """The plan with its prompt counted, and whether the budget is enough."""
         left = refused.limit.micros - refused.spent - refused.reserved
         if left <= 0:
             return plan, False

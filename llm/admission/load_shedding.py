@@ -1,11 +1,11 @@
-"""Load shedding: a process refuses requests beyond its limits instead of queueing them."""
+"""Load shedding: a process refuses requests beyond its limits."""
 
 from llm import metrics
 from valuecanvas.core.errors import Unavailable
 
 RETRY_AFTER_S = 1
-# The first bytes of each body are not counted: small requests must not be refused because
-# others are large.
+# The first bytes of each body are not counted: small requests must not be refused
+# because others are large.
 FREE_BYTES = 65_536
 
 
@@ -48,7 +48,7 @@ def _full(why: str) -> Unavailable:
 
 
 class LoadSlot:
-    """The share of one request; freeing it twice, or before it was taken, does nothing."""
+    """The share of one request; `free` does nothing if nothing is taken."""
 
     __slots__ = ("_bytes", "_bytes_limit", "_limit")
 

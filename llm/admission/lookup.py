@@ -123,7 +123,7 @@ class Lookup:
         return counted
 
     def release(self, found: LookupResult, *, answered: bool = False) -> None:
-        """Release what was found: the request ends here, and its followers start again."""
+        """Release what was found: the request ends, and its followers start again."""
         if found.leading and found.shared_call is not None:
             self._shared_calls.fail(found.shared_call, None)
         elif found.shared_call is not None:

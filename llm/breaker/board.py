@@ -1,4 +1,4 @@
-"""All breakers as one process sees them: shared state in Redis, its own if that fails."""
+"""All breakers of one process: shared state in Redis, local state if Redis fails."""
 
 import asyncio
 import random
@@ -24,9 +24,9 @@ from llm.breaker.types import (
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
-# A closed breaker is believed closed this long before Redis is asked again, in seconds.
+# A closed breaker is trusted this long before Redis is asked again, in seconds.
 BELIEVED_S = 0.2
-# Successes of a healthy breaker are told together, at the latest after this, in seconds.
+# Successes of a healthy breaker are reported together, after this at most, in seconds.
 REPORT_AFTER_S = 1.0
 
 OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
@@ -47,7 +47,7 @@ def redis_key(prefix: str, name: Name) -> str:
 
 
 async def free(store: Store, name: Name, owner: str) -> None:
-    """Let others probe, if the dead process `owner` was at it.
+    """Free the probe slot that the dead process `owner` held.
 
     Raises StoreDown, RedisError.
     """
@@ -62,9 +62,9 @@ def parse_view(reply: list[Any]) -> BreakerView:
 
 
 class Board:
-    """Ask `acquire` before a call and tell its outcome by `ok` or `tell`.
+    """Call `acquire` before a call, and `report_success` or `report` after it.
 
-    `owner` names the process: a probe that it makes when it dies is freed by that name.
+    `owner` names the process: if it dies, its probe slots are freed by that name.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Board:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def acquire(self, name: Name, lease_s: float) -> Pass | Rejected:
-        """Leave to make one call, or why not."""
+        """Permission for one call, or why it is refused."""
         view = self._views.setdefault(name, _View())
         if time.monotonic() < view.fresh_until:
             return Pass(view.generation)
@@ -100,7 +100,7 @@ class Board:
         return answer
 
     def report_success(self, name: Name, permit: Pass) -> None:
-        """A call succeeded. Costs nothing while the breaker is healthy."""
+        """Report a success. This costs nothing while the breaker is healthy."""
         view = self._views.setdefault(name, _View())
         if permit.probe or permit.local or view.failing:
             self._start(self.report(name, permit, Event.OK))
@@ -115,7 +115,7 @@ class Board:
     async def report(
         self, name: Name, permit: Pass, event: Event, wait_s: float = 0.0
     ) -> None:
-        """What became of a call; `wait_s` is a throttled provider's Retry-After."""
+        """Report an outcome; `wait_s` is a throttled provider's Retry-After."""
         view = self._views.setdefault(name, _View())
         successes = 1 if event is Event.OK else 0
         if permit.generation == view.generation and not permit.local:
@@ -139,7 +139,7 @@ class Board:
             self._report_local(name, view, report)
 
     async def read(self, name: Name) -> BreakerView:
-        """The breaker as it stands."""
+        """The state of a breaker now."""
         try:
             reply = await self._store.run(
                 SCRIPT, redis_key(self._store.prefix, name), "look"
@@ -149,7 +149,7 @@ class Board:
         return parse_view(reply)
 
     async def close(self) -> None:
-        """Tell what is still to be answer."""
+        """Report the successes that still wait."""
         for name, view in self._views.items():
             if view.timer is not None:
                 view.timer.cancel()

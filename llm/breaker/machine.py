@@ -1,4 +1,4 @@
-"""The breaker on process-local state: the twin of script.lua, tested with it."""
+"""The breaker on local state: the same logic as script.lua, tested with it."""
 
 from dataclasses import dataclass, field
 
@@ -34,7 +34,7 @@ class Machine:
     window: dict[int, list[int]] = field(default_factory=dict)
 
     def acquire(self, now: int, lease_ms: int) -> Pass | Rejected:
-        """Leave to make one call, or how long to stay away."""
+        """Permission for one call, or how long to wait."""
         if self.throttled > now:
             return Rejected(self.state, "throttled", self.throttled - now)
         if self.state is BreakerState.CLOSED:
@@ -50,7 +50,7 @@ class Machine:
         return Pass(self.generation, probe=True)
 
     def tell(self, now: int, report: BreakerReport) -> BreakerAnswer:
-        """Take in the result of a call."""
+        """Apply the result of a call."""
         before = self.state
         if report.event is Event.THROTTLED:
             wait = min(max(report.wait_ms, 0), MOST_THROTTLE_MS)

@@ -1,4 +1,4 @@
-"""The breakers for pages and commands, read straight from Redis."""
+"""Reads the breakers from Redis, for pages and commands."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class UnreadableReport(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BreakerStatus:
-    """One breaker as it stands."""
+    """The state of one breaker."""
 
     provider: str
     upstream_model: str
@@ -31,7 +31,7 @@ class BreakerStatus:
 
 
 def states() -> list[BreakerStatus]:
-    """Every breaker that a route uses. Raises Unreadable."""
+    """Every breaker that a route uses. Raises UnreadableReport."""
     pairs = {(route.provider, route.upstream_model) for route in load_routes().values()}
     now = timezone.now()
     overrides = [one for one in load_overrides().values() if one.expires_at > now]

@@ -1,4 +1,4 @@
-"""What a breaker is asked and what it answers. Times are milliseconds."""
+"""The values that breakers take and return. Times are milliseconds."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class BreakerState(StrEnum):
 
 
 class Event(StrEnum):
-    """What became of a call."""
+    """The outcome of a call."""
 
     OK = "ok"
     FAILURE = "failure"
@@ -34,7 +34,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Leave to call. Results of another generation are ignored."""
+    """Permission for one call. Results of another generation are ignored."""
 
     generation: int
     probe: bool = False
@@ -44,7 +44,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Stay away for `retry_ms`."""
+    """A refusal: try again after `retry_ms`."""
 
     state: BreakerState
     reason: str
@@ -53,7 +53,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class BreakerReport:
-    """What a caller tells of its call; `successes` are those not told yet."""
+    """The outcome of a call; `successes` are those not reported yet."""
 
     event: Event
     generation: int
@@ -65,7 +65,7 @@ class BreakerReport:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Which breaker: a provider and its own name for the model."""
+    """The name of a breaker: a provider and its name for the model."""
 
     provider: str
     model: str
@@ -73,7 +73,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class BreakerView:
-    """A breaker as it stands, for people."""
+    """The state of a breaker, for display."""
 
     state: BreakerState
     reason: str

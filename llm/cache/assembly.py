@@ -1,6 +1,6 @@
-"""From the chunks of a chat stream to the whole answer that they spell.
+"""Joins the chunks of a chat stream to the whole answer.
 
-What cannot be joined without loss is not joined: the answer is then `lossy`.
+Parts that cannot be joined without loss are not joined: the answer is then `lossy`.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ MOST_BYTES = 8_388_608
 
 
 class _Choice:
-    """One choice as far as it has come; its texts still in the pieces they came in."""
+    """One choice so far; its texts are still in pieces."""
 
     def __init__(self, index: int) -> None:
         self.finish: str | None = None
@@ -35,7 +35,7 @@ class _Choice:
         self._more: dict[str, Any] = {}
 
     def add(self, part: dict[str, Any]) -> None:
-        """One more part of it. Raises what Assembly.add catches."""
+        """Add one part. Raises what Assembly.add catches."""
         for name, value in part.items():
             if value is None or name == "index":
                 continue
@@ -115,7 +115,7 @@ class Assembly:
         self._size = 0
 
     def add(self, chunk: dict[str, Any], raw: bytes = b"") -> None:
-        """One more chunk, as it was read from `raw`."""
+        """Add a chunk that was read from `raw`."""
         self._size += len(raw)
         self._usage = chunk.get("usage") or self._usage
         if self.lossy:
@@ -128,7 +128,7 @@ class Assembly:
             self._give_up()
 
     def add_text(self, index: int, name: str, text: str, size: int) -> None:
-        """As `add`, for a chunk of this size that repeats an earlier one but for a text."""
+        """Add a chunk of this size that differs from an earlier one only in a text."""
         self._size += size
         if not self.lossy:
             self._choices[index].add_text(name, text)
@@ -159,16 +159,16 @@ class Assembly:
 
     @property
     def natural(self) -> bool:
-        """Did every choice end of its own accord?"""
+        """Whether every choice ended naturally."""
         return bool(self._choices) and all(
             choice.finish in NATURAL for choice in self._choices.values()
         )
 
     def whole(self, usage: dict[str, int]) -> bytes | None:
-        """The answer as if it had not been streamed; `usage` where none was sent.
+        """The answer as if it had not been streamed; with `usage` if none was sent.
 
-        Of a lossy one its choices are left out. None where a part of it cannot be
-        written: it is too deep, say.
+        A lossy answer has no choices. None if a part of it cannot be written, because
+        it is too deep, for example.
         """
         answer = {
             **self._head,
@@ -185,7 +185,7 @@ class Assembly:
 
 
 def natural(body: dict[str, Any]) -> bool:
-    """Did every choice of a whole answer end of its own accord?"""
+    """Whether every choice of a whole answer ended naturally."""
     choices = body.get("choices") or ()
     for choice in choices:
         if choice.get("finish_reason") not in NATURAL:

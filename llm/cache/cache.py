@@ -1,4 +1,4 @@
-"""Reading and writing stored answers; whatever fails is a miss."""
+"""Reads and writes stored answers; a failure counts as a miss."""
 
 import random
 import time
@@ -22,13 +22,13 @@ SWITCH = "cache"
 
 
 class Cache:
-    """The answers of all processes. One per process."""
+    """Access to the stored answers, which all processes share. One per process."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def place(self, call: Call, plan: Plan) -> CachePlace | None:
-        """Where this call's answer belongs; None: it may not be cached at all."""
+        """The place of this call's answer; None: it may not be cached."""
         wanted = call.directives
         if not (wanted.read or wanted.write) or call.endpoint not in ENDPOINTS:
             return None
@@ -39,7 +39,7 @@ class Cache:
         return CachePlace(key.digest(call.endpoint, plan), key.tenant(plan))
 
     async def read(self, place: CachePlace, wanted: Directives) -> Entry | None:
-        """The answer stored at `place`, if it may be used. Redis away: none."""
+        """The answer stored at `place`, if it may be used. None if Redis is down."""
         if not wanted.read:
             return None
         try:
@@ -78,7 +78,7 @@ class Cache:
 
 
 def _may_repeat(plan: Plan) -> bool:
-    """Whether one answer may serve several such requests."""
+    """Whether one answer may serve several equal requests."""
     policy = join_policies(
         plan.model.cache_policy, plan.chosen.cache_policy, plan.principal.cache_policy
     )

@@ -1,4 +1,4 @@
-"""Tool calls, joined from the pieces that a stream brings."""
+"""Joins tool calls from the pieces of a stream."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import orjson
 
 from llm.cache.merge import merge, put_once
 
-# More calls at once than this are nonsense, and must not fill memory.
+# Most calls of one message: more must not fill memory.
 _MOST_CALLS = 128
-# By the member that holds a call's texts: which of them grows from piece to piece.
+# The member that holds a call's texts -> the text that grows from piece to piece.
 _GROWING = {"function": "arguments", "custom": "input"}
 
 
 class _Call:
-    """One call as far as it has come."""
+    """One call so far."""
 
     def __init__(self) -> None:
         self.members: dict[str, Any] = {}
@@ -54,7 +54,7 @@ class _Call:
         return found
 
     def is_complete(self) -> bool:
-        """Whether its arguments are whole: nothing can follow them."""
+        """Whether its arguments are complete: nothing can follow them."""
         try:
             return isinstance(orjson.loads("".join(self._grown["function"])), dict)
         except (KeyError, orjson.JSONDecodeError):
@@ -71,7 +71,7 @@ class OpenCalls:
         self._old: _Call | None = None
 
     def add(self, piece: dict[str, Any]) -> None:
-        """One piece. Raises ValueError where it may belong to several calls."""
+        """Add a piece. Raises ValueError if it may belong to several calls."""
         index = piece.get("index")
         if index is None:
             index = self._next(piece)
@@ -83,12 +83,12 @@ class OpenCalls:
         call.add(piece)
 
     def add_function(self, piece: dict[str, Any]) -> None:
-        """A piece of a call in its older form, of which a message has one."""
+        """Add a piece of a call in its older form: a message has only one."""
         self._old = self._old or _Call()
         self._old.grow("function", piece)
 
     def members(self) -> dict[str, Any]:
-        """What the message has of all this."""
+        """The members of the message for these calls."""
         found: dict[str, Any] = {}
         if self._calls:
             in_order = sorted(self._calls, key=lambda one: one[0])
@@ -105,7 +105,7 @@ class OpenCalls:
         return call
 
     def _next(self, piece: dict[str, Any]) -> int:
-        """The number of a piece without one: it must be a call of its own."""
+        """The number for a piece without one: it must be a new call."""
         given = piece.get("id")
         begun = any(call.id == given for _, call in self._calls) if given else False
         open_call = self._calls and not self._calls[-1][1].is_complete()
@@ -122,8 +122,8 @@ def _name(piece: dict[str, Any]) -> Any:
 def _begins(call: _Call, piece: dict[str, Any]) -> bool:
     """Whether a piece with the number of `call` begins another one.
 
-    Some providers give all their calls one number. Others give each piece an id of its
-    own: so it takes a name, and that nothing can follow the call before.
+    Some providers give all their calls one number, others give each piece a new id. So
+    a new call needs a name, and the call before must be complete.
     """
     given = piece.get("id")
     return bool(given and given != call.id and _name(piece) and call.is_complete())

@@ -1,4 +1,4 @@
-"""What a caller may say about the cache: Cache-Control and x-valuecanvas-cache-ttl."""
+"""Parses a caller's cache directives: Cache-Control and x-valuecanvas-cache-ttl."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MOST_DIGITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """May the answer come from the cache, of what age, and may it go there."""
+    """Whether an answer may be read from the cache, how old, and stored there."""
 
     read: bool = True
     write: bool = True
@@ -49,7 +49,7 @@ def _max_age(words: set[str]) -> int | None:
 
 
 def _seconds(digits: str) -> int:
-    """Their value, or else more than anybody may ask for: int() bounds their number."""
+    """The value; more than the limit for too many digits, which int() refuses."""
     return int(digits) if len(digits) <= MOST_DIGITS else MOST_TTL_S + 1
 
 

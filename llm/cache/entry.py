@@ -1,7 +1,7 @@
 """A stored answer: JSON under zstd, with its tenant, key and MAC inside.
 
-Who can write to Redis can delete answers, but not plant one, move one to another tenant,
-or have code run here.
+An attacker who can write to Redis can delete answers, but not plant one, move one to
+another tenant, or run code here.
 """
 
 import hmac
@@ -15,15 +15,15 @@ import zstandard
 from llm.cache.secret import secret
 
 MOST_BYTES = 262_144
-# A planted value must not grow without bound when it is unpacked.
+# Most bytes of an unpacked value: a planted one must not fill memory.
 _MOST_UNPACKED = 2 * MOST_BYTES + 65_536
-# Making one costs twice what it then does. Used on the event loop's thread only.
+# Reused, as making one costs twice its use. For the event loop's thread only.
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
 
 
 class Form(Enum):
-    """In which form an answer can be given without loss."""
+    """The forms in which an answer can be sent without loss."""
 
     ANY = ""
     WHOLE = "whole"
@@ -64,7 +64,7 @@ def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
 
 
 def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
-    """The answer, or None for whatever this process would not have stored there."""
+    """The answer, or None for a value that this process would not have stored there."""
     try:
         # A frame that says its size is unpacked to that size, whatever we allow.
         if zstandard.frame_content_size(value) > _MOST_UNPACKED:
@@ -83,7 +83,7 @@ def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
 
 
 def _entry(envelope: dict[str, Any]) -> Entry:
-    """Raises what `unpack` takes for a miss: another release may write other values."""
+    """Raises what `unpack` treats as a miss: another release may write other values."""
     prompt, completion, cached = envelope["tokens"]
     return Entry(
         body=envelope["body"].encode(),

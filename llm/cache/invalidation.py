@@ -1,4 +1,4 @@
-"""Forgetting stored answers: a number in their names changes, and nothing is scanned."""
+"""Invalidates stored answers by raising a cache epoch, which is part of their keys."""
 
 from django.db import transaction
 
@@ -20,7 +20,7 @@ def prompt(key: str) -> str:
 
 
 def purge(target: str) -> None:
-    """Forget the answers of `target`, from the next request on, in every process."""
+    """Invalidate the answers of `target` in every process, from the next request."""
     with transaction.atomic():
         row, _ = CacheEpoch.objects.select_for_update().get_or_create(target=target)
         row.value += 1

@@ -1,4 +1,4 @@
-"""The name of an answer: an HMAC over all that the provider would see, and the tenant."""
+"""The cache key: an HMAC over all that the provider would see, and the tenant."""
 
 import hashlib
 import hmac
@@ -10,12 +10,12 @@ from llm.types import Plan
 
 # Raise it when the meaning of a stored value changes: older ones are then misses.
 SCHEMA = 3
-# What changes how an answer is delivered, or who is told, but not what is answered.
+# Fields that change how an answer is delivered, but not its content.
 LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 
 
 def tenant(plan: Plan) -> str:
-    """Whose answers these are: the customer's, unless an operator widened it."""
+    """The tenant that may use the answer: the customer, if no operator widened it."""
     principal = plan.principal
     scope = plan.chosen.cache_scope or plan.model.cache_scope
     if scope == "global":
@@ -31,7 +31,7 @@ def digest(endpoint: str, plan: Plan) -> str:
     # A Response repeats its request, and is stored in the form in which it came.
     if endpoint != "responses":
         body = {name: value for name, value in body.items() if name not in LEFT_OUT}
-        # Whatever the client called it, the cap that is sent decides.
+        # The cap that is sent decides, whatever its field is called.
         body.pop("max_tokens", None)
         body.pop("max_completion_tokens", None)
     canonical = orjson.dumps(

@@ -1,4 +1,4 @@
-"""Joining what a stream says of one thing in several places, if nothing is lost by it."""
+"""Joins members that a stream repeats, if nothing is lost by it."""
 
 from typing import Any
 
@@ -6,10 +6,9 @@ _EMPTY: tuple[Any, ...] = ("", [], {})
 
 
 def put_once(target: dict[str, Any], name: str, value: Any) -> None:
-    """Take a member that is joined with no other. Raises ValueError for a second one.
+    """Set a member that comes once. Raises ValueError for a second, different one.
 
-    Nobody knows whether two texts or lists follow or replace each other; two numbers
-    that are alike are one.
+    Two texts or lists may follow or replace each other; two equal numbers are one.
     """
     known = target.get(name)
     if known is None or known in _EMPTY:
@@ -21,7 +20,7 @@ def put_once(target: dict[str, Any], name: str, value: Any) -> None:
 
 
 def merge(target: dict[str, Any], name: str, value: Any) -> None:
-    """Take a member that may be said again. Raises ValueError for a different one."""
+    """Set a member that may be repeated. Raises ValueError for a different value."""
     known = target.get(name)
     if known is None or known in _EMPTY:
         target[name] = value

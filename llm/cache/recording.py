@@ -1,4 +1,4 @@
-"""What is kept of a stream under way, to be stored and given to others."""
+"""Records a stream, to store and share its answer."""
 
 from llm.cache.entry import Entry, Form
 from llm.cache.transcript import Transcript
@@ -9,7 +9,7 @@ from llm.types import AdmittedCall
 
 
 class Recording:
-    """A chat is joined to a whole answer; a Response is kept as it came."""
+    """Joins a chat to a whole answer; keeps a Response as received."""
 
     def __init__(self, held: AdmittedCall, reader: StreamReader) -> None:
         self._reader = reader
@@ -17,18 +17,18 @@ class Recording:
         self._transcript = Transcript() if as_it_came else None
 
     def add(self, part: bytes) -> None:
-        """This is passed on."""
+        """Add a part that is sent."""
         if self._transcript is not None:
             self._transcript.add(part)
 
     @property
     def natural(self) -> bool:
-        """Did the answer end of its own accord?"""
+        """Whether the answer ended naturally."""
         assembly = self._reader.assembly
         return self._reader.natural and (assembly is None or assembly.natural)
 
     def entry(self, outcome: RequestOutcome, ending: bytes) -> Entry | None:
-        """The answer that ended with `ending`; None where it cannot be kept."""
+        """The answer that ended with `ending`; None if it cannot be kept."""
         if self._transcript is not None:
             body = self._transcript.whole(ending)
             return None if body is None else entry_of(body, outcome)

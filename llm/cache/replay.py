@@ -1,11 +1,11 @@
-"""From a whole chat answer to the stream that would have brought it."""
+"""Turns a whole chat answer into the stream that would have brought it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-# About what a provider sends an event; a client shows it as fast as it likes.
+# Characters an event, about as many as a provider sends.
 PIECE = 48
 _TEXTS = ("reasoning_content", "reasoning", "thinking", "content", "refusal")
 # What each chunk repeats; the rest comes once.
@@ -15,7 +15,7 @@ _OWN = frozenset({"index", "message", "logprobs", "finish_reason"})
 
 
 def is_streamable(whole: dict[str, Any]) -> bool:
-    """Whether `events` can say all that an answer says."""
+    """Whether `events` can express the whole answer."""
     choices = whole.get("choices")
     if not isinstance(choices, list):
         return False
@@ -44,7 +44,7 @@ def events(
 ) -> list[bytes]:
     """The SSE events of a stored answer, without the final [DONE].
 
-    `usage` is told where the answer has none of its own.
+    `usage` is sent if the answer has none of its own.
     """
     whole = orjson.loads(body)
     head = {name: whole[name] for name in _HEAD if name in whole}

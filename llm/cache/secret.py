@@ -1,4 +1,4 @@
-"""The cache's own key, so that its MACs mean nothing elsewhere."""
+"""Derives the key of the cache's MACs, which is used for nothing else."""
 
 import hmac
 from functools import lru_cache

@@ -1,11 +1,11 @@
-"""A stream's events as they were passed on, for answers that are kept as they came."""
+"""Keeps a stream's events as they were sent."""
 
 # A longer stream is not kept: its parts must not fill memory.
 MOST_BYTES = 8_388_608
 
 
 class Transcript:
-    """Takes what is passed on, in order; `whole` is all of it once the stream is done."""
+    """Takes the sent parts in order; `whole` joins them once the stream is done."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -19,7 +19,7 @@ class Transcript:
             self._parts.append(part)
 
     def whole(self, ending: bytes) -> bytes | None:
-        """The stream with its `ending`; None where it was too long, or is no text."""
+        """The stream with its `ending`; None if it is too long or no text."""
         if self._size > MOST_BYTES:
             return None
         body = b"".join(self._parts) + ending

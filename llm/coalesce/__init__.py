@@ -1,1 +1,1 @@
-"""Identical requests in shared_call share one upstream call, across streams and processes."""
+"""Identical requests under way share one upstream call, also between processes."""

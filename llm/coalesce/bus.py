@@ -23,7 +23,7 @@ RETRY_S = 1.0
 STOP_S = 1.0
 # Tries for a call's last message: no later one would show that it is missing.
 LAST_MESSAGE_TRIES = 10
-# Most that waits for Redis. Past it messages are not sent, and their followers start again.
+# Most that waits for Redis; further messages are not sent, and followers start again.
 MOST_WAITING_BYTES = 67_108_864
 _MAC_SIZE = 32
 _LOST = {"t": "news", "s": "lost"}

@@ -23,7 +23,7 @@ from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import Unavailable
 
 Answer = Reply | StreamReply
-# A request that lost so many leaders calls a provider itself: where a budget refuses one
+# A request that lost so many leaders calls a provider itself: if a budget refuses one
 # after the other, each would start all the rest again.
 MOST_LEADERS = 3
 
@@ -35,7 +35,7 @@ class LeaderLost(Exception):
 class FollowedStream:
     """The parts of a stream that another request leads.
 
-    It ends early with `lost` set if the leader is lost: then `resume_with` another answer.
+    If the leader is lost, it ends early with `lost` set: `resume_with` another answer.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FollowedStream:
             await self.leave()
 
     async def leave(self) -> None:
-        """Settle a stream whose client left early: free of charge, but it takes its unit."""
+        """Settle a stream whose client left early: it costs its unit, but no money."""
         if self._ended:
             return
         self._ended = True
@@ -210,7 +210,7 @@ class FollowedParts:
 
 
 def call_again(call: Call, shared_call: SharedCall) -> Call:
-    """The call of a follower that starts again; without sharing where that is in vain."""
+    """The call of a follower that starts again; without sharing if that is in vain."""
     if shared_call.state is SharedCallState.LOST and call.leaders_lost < MOST_LEADERS:
         return replace(call, leaders_lost=call.leaders_lost + 1)
     return replace(call, directives=replace(call.directives, read=False))

@@ -1,4 +1,4 @@
-"""Continues a stream with the answer of another call, without repeating its beginning."""
+"""Continues a stream with another call's answer, without repeating its beginning."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import orjson
 from llm.dialects.responses import NativeStream
 from llm.upstream.sse import Splitter, TooLarge, is_done
 
-# Only chunks of plain text can be skipped by comparing: the members that such ones have.
+# The members of chunks of plain text: only such chunks can be skipped by comparing.
 _PLAIN = frozenset({"role", "content"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason"})
 _PLAIN_CHUNK = frozenset({"choices", "usage", "error"})

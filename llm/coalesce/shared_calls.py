@@ -1,4 +1,4 @@
-"""The leader and the followers of each call: a dict in this process, Redis between them."""
+"""Finds the leader of each call: by a dict in this process, by Redis between them."""
 
 import asyncio
 import time
@@ -115,7 +115,7 @@ class SharedCalls:
         self._forget(call)
 
     def unshare(self, call: SharedCall) -> None:
-        """End a call whose answer cannot be shared: followers call a provider themselves."""
+        """End a call whose answer cannot be shared: followers start their own."""
         call.unshare()
         self._forget(call)
 

@@ -1,4 +1,4 @@
-"""The configuration as the database has it committed now."""
+"""Gets the committed configuration: compares the snapshot with the database's epoch."""
 
 import asyncio
 from contextlib import suppress
@@ -14,7 +14,7 @@ from valuecanvas.core.errors import LedgerUnavailable, Unavailable
 
 
 class CommittedConfig:
-    """Compares the process's snapshot with the database's epoch. One per process."""
+    """Refreshes the process's snapshot when it is outdated. One per process."""
 
     def __init__(self, live: LiveConfig, ledger: Ledger) -> None:
         self._live = live
@@ -22,11 +22,11 @@ class CommittedConfig:
         self._probe: asyncio.Task[None] | None = None
 
     async def get_loaded(self) -> Snapshot:
-        """The process's snapshot, which may be behind. Raises Unavailable: there is none."""
+        """The snapshot, perhaps outdated. Raises Unavailable if there is none."""
         return self._live.current if self._live.loaded else await self.latest()
 
     async def latest(self) -> Snapshot:
-        """The configuration as it is committed now, or else the last one loaded.
+        """The committed configuration, or else the last one loaded.
 
         For answers without admission. Raises Unavailable if none was ever loaded.
         """
@@ -40,7 +40,7 @@ class CommittedConfig:
             raise
 
     async def is_behind(self, snapshot: Snapshot) -> bool:
-        """Whether something else is committed, which is loaded then. Raises Unavailable."""
+        """Whether `snapshot` is outdated; the newer one is loaded. Raises Unavailable."""
         return (await self._committed()).epoch != snapshot.epoch
 
     async def refresh(self, epoch: int) -> None:
@@ -52,7 +52,7 @@ class CommittedConfig:
             raise LedgerUnavailable from error
 
     def database_is_down(self) -> bool:
-        """If so, one task looks whether it is back, and nobody waits for that."""
+        """Whether the database is down; a background task checks if it is back."""
         if self._ledger.healthy:
             return False
         if self._probe is None or self._probe.done():

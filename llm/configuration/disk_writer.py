@@ -29,7 +29,7 @@ AWAY_S = 30.0
 
 
 class DiskWriter:
-    """Writes the configuration that a start without the database needs. One per process.
+    """Writes what a start without the database needs. One per process.
 
     Processes of one machine write the same files. Each time the keys on disk are merged
     with this process's own, and looked up again: revoked ones are removed.
@@ -60,7 +60,7 @@ class DiskWriter:
             self._new_reader = True
 
     async def save(self) -> bool:
-        """Write what has changed, and everything now and then; whether the disk took it.
+        """Write what has changed, and all now and then; whether that worked.
 
         Raises DatabaseError, JSONEncodeError.
         """

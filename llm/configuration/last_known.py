@@ -1,7 +1,7 @@
-"""What was last known of flags, prompts and those who read them, on disk.
+"""The last known flags, prompts and keys on disk, for a start without the database.
 
-For a process that starts without a database, and there for answers that cost nothing.
-Admission never sees it: it has neither prices nor limits.
+Only for answers that cost nothing: it has no prices and no limits, so admission never
+uses it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,15 +32,15 @@ SECTIONS: dict[str, tuple[Change, Change]] = {
     "prompt": (config_on_disk.dump_prompts, config_on_disk.restore_prompts),
     "experiment": (config_on_disk.dump_experiments, config_on_disk.restore_experiments),
 }
-# A file of their own: they are few, and change at other times.
+# In a separate file: keys are few, and change at other times.
 KEYS = "keys"
-# A file of another release, or by another hand.
+# Errors of a file from another release, or of a damaged one.
 NOT_UNDERSTOOD = (AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class LastKnown:
-    """What of a `Snapshot` is read without admission. `saved_at` in Unix time."""
+    """The part of a `Snapshot` for free reads. `saved_at` is in Unix time."""
 
     epoch: int
     saved_at: float
@@ -66,12 +66,12 @@ def save_keys(
 
 
 def saved_prefixes() -> list[str]:
-    """Of the keys on disk."""
+    """The prefixes of the keys on disk."""
     return list(_rows(disk_snapshot.load(name=KEYS)))
 
 
 def load() -> LastKnown | None:
-    """What was saved last; None, with a log line, if there is nothing to be believed."""
+    """The last saved configuration; None, with a log line, if there is no valid one."""
     saved = disk_snapshot.load()
     if saved is None:
         log.warning("last_known.missing")

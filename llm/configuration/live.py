@@ -1,4 +1,4 @@
-"""The process's current snapshot, brought up to date when somebody finds it behind."""
+"""Holds the process's current snapshot, and refreshes it when it is outdated."""
 
 import asyncio
 import time
@@ -17,8 +17,8 @@ log = structlog.get_logger("llm.config")
 
 
 class LiveConfig:
-    """Holds the snapshot. `on_change` hears of what changed before it is replaced;
-    of None, where anything may have.
+    """Holds the snapshot. `on_change` gets the changes before it is replaced; None if
+    anything may have changed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LiveConfig:
         return self._last_known
 
     async def recall(self) -> None:
-        """Without a database: take up what the disk still knows."""
+        """Load the last known configuration from disk, if the database is down."""
         found = await asyncio.to_thread(last_known.load)
         if found is not None and not self.loaded:
             self._last_known = found
@@ -57,7 +57,7 @@ class LiveConfig:
     async def refresh(self, found: int | None = None) -> Snapshot:
         """Load what changed, unless the snapshot is at the epoch `found` already.
 
-        Raises django.db.Error if the database is away.
+        Raises django.db.Error if the database is down.
         """
         async with self._lock:
             # Equal, not at least: a restored database goes on from an earlier epoch.

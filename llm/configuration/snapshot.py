@@ -26,7 +26,7 @@ from valuecanvas.core.db.epoch import ConfigChange
 
 Load = Callable[[Iterable[str] | None], Mapping[str, Any]]
 
-# Kind of change -> how its rows are read. Customers and keys are not here: see Callers.
+# Kind of change -> the function that loads its rows. Callers has customers and keys.
 SECTIONS: dict[str, Load] = {
     "tier": billing_config.load_tiers,
     "budget": billing_config.load_budgets,
@@ -71,7 +71,7 @@ class Snapshot:
     def override(
         self, provider: str, model: str, at: dt.datetime
     ) -> OverrideFacts | None:
-        """What an operator last said of this breaker, if it still holds."""
+        """The operator's last override of this breaker, if it is still in force."""
         found = None
         for one in self.overrides:
             if (

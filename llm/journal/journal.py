@@ -1,4 +1,4 @@
-"""Records what this process sent upstream and passed on, in a file that survives kill -9.
+"""Records what this process sent and passed on, in a file that survives kill -9.
 
 Each process locks its file by flock: a process that can take the lock knows that the
 owner is dead. A record is written *before* its content is passed on, by one write()
@@ -61,7 +61,7 @@ class Journal:
         self._broken_until: float | None = None
 
     def is_ready(self) -> bool:
-        """Whether requests may be admitted. After a failure it is tried again each second."""
+        """Whether requests may be admitted; after a failure, retry each second."""
         if self._broken_until is None:
             return True
         if time.monotonic() < self._broken_until:
@@ -90,7 +90,7 @@ class Journal:
         self._append(pack_call(request_id, progress))
 
     def record_subject(self, subject: str) -> None:
-        """Record a subject whose slots are about to be taken, so that others can free them.
+        """Record a subject before its slots are taken, so that others can free them.
 
         Only its first request writes a record.
         """
@@ -103,7 +103,7 @@ class Journal:
             self._append(record)
 
     def withdraw(self, request_id: uuid.UUID) -> None:
-        """Record that the attempt failed: until the next one there is nothing to bill."""
+        """Record that the attempt failed: there is nothing to bill until the next one."""
         if request_id not in self._open:
             return
         nothing = self._open[request_id] = CallProgress(WITHDRAWN, 0)

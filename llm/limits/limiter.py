@@ -1,4 +1,4 @@
-"""Minute limits shared through Redis; each process's own while Redis does not answer."""
+"""Minute limits, shared through Redis; a process counts alone if Redis is down."""
 
 import asyncio
 from collections import deque
@@ -18,16 +18,16 @@ log = structlog.get_logger("llm.limits")
 
 SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
 KINDS = LimitKind.REQUESTS, LimitKind.TOKENS, LimitKind.CONCURRENT
-# Leases that Redis may hold though their requests have ended; older ones just expire.
+# Most leases to free in Redis after their requests have ended; others just expire.
 OWED_MAX = 10_000
 CLOSE_WITHIN_S = 1.0
 
 
 class Limiter:
-    """Ask `take` before a request, and `give_back` when it has ended. One per process.
+    """Call `take` before a request, and `give_back` when it has ended. One per process.
 
-    `owner` names the process: what it holds when it dies is freed by that name. `count`
-    hears of each subject before a slot of it is taken.
+    `owner` names the process: if it dies, what it holds is freed by that name.
+    `on_subject` is called with each subject before a slot of it is taken.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Limiter:
         lease_ms = int(lease_s * 1000)
         try:
             work = [self._take(one, request_id, tokens, lease_ms) for one in subjects]
-            # A task for a single one would cost as much again.
+            # For a single one a task would double the cost.
             answers = [await work[0]] if len(work) == 1 else await asyncio.gather(*work)
         except asyncio.CancelledError:
-            # What was sent is counted, and nobody will know of it.
+            # Requests that were sent are counted, and must be freed.
             self._owe_all(subjects, request_id)
             raise
         holds = tuple(one for one in answers if isinstance(one, Hold))
@@ -84,10 +84,10 @@ class Limiter:
         return max(refusals, key=lambda one: one.retry_after_s or 0)
 
     async def give_back(self, taken: MinuteUse, *, used_tokens: int | None) -> None:
-        """The request has ended, with so many tokens; None: it counts as never made.
+        """End a request that used so many tokens; None: do not count it at all.
 
-        Never raises, and does nothing the second time. On its way before the first
-        await: begun before an answer ends, it is ahead of the caller's next request.
+        Never raises, and does nothing the second time. It is sent before the first
+        await, so that it arrives before the caller's next request.
         """
         if taken.given_back or not taken.holds:
             return
@@ -109,12 +109,12 @@ class Limiter:
         self._later(self.give_back(taken, used_tokens=used_tokens))
 
     async def finish_giving_back(self) -> None:
-        """Return once all that was given back so far counts no more."""
+        """Wait until all that was given back so far counts no more."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
-        """Give back what is still to be given."""
+        """Wait until all is given back."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN_S)
 
@@ -155,11 +155,11 @@ class Limiter:
         if hold.local:
             window = self._windows.get(name)
             window.give(now_ms(), request_id, hold.slot, requests, tokens)
-            # Redis may have taken it all the same, only too late for us.
+            # Redis may have counted it too late for us.
             self._owe(name, request_id, leased=leased)
             return
         if hold.tokens < 0:
-            tokens = 0  # counted, but nobody looks
+            tokens = 0  # counted without a limit
         if not (leased or requests or tokens):
             return
         try:
@@ -184,8 +184,7 @@ class Limiter:
         self._later(self._pay())
 
     def _owe(self, name: str, request_id: str, *, leased: bool) -> None:
-        # Only the lease: whether its window was corrected is not known, and that is
-        # forgotten within a minute anyway.
+        # Only the lease: its window may be corrected already, and ends within a minute.
         if leased:
             self._owed.append((name, request_id))
 

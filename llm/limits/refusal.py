@@ -1,4 +1,4 @@
-"""A refusal by a minute limit, as the error that the caller sees."""
+"""Turns a refusal by a minute limit into the caller's error."""
 
 import math
 
@@ -20,7 +20,7 @@ def error(
 
 
 def _never(refused: LimitRefused, cap: int) -> str:
-    """Waiting cannot help: what can. `cap` tokens of output would fit."""
+    """The message if waiting cannot help. `cap` tokens of output would fit."""
     message = (
         f"This request can never pass: it may need more than all of the {refused.limit} "
         f"tokens a minute of {WHOSE[refused.subject.name[0]]}."
@@ -37,7 +37,7 @@ def _message(refused: LimitRefused) -> str:
     whose, limit = WHOSE[refused.subject.name[0]], refused.limit
     wait = f"Try again in {max(1, math.ceil(refused.retry_after_s or 0))} s."
     if refused.kind is LimitKind.CONCURRENT:
-        return f"The most requests of {whose} at once, {limit}, are under way. {wait}"
+        return f"The limit of {whose}, {limit} requests at once, is reached. {wait}"
     if whose == WHOSE["f"]:
         return f"At most {limit} {whose} a minute. {wait}"
     used = f"The {limit} {refused.kind} a minute of {whose} are used up"

@@ -1,4 +1,4 @@
-"""What the minute limits are asked and what they answer."""
+"""The values that minute limits take and return."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom limits hold for: 'c:<customer id>' or 'k:<prefix of a key>'.
+    """The subject of limits: 'c:<customer id>' or 'k:<prefix of a key>'.
 
-    'f:' and either of them, for their ratings.
+    With 'f:' before it, the limits are for its ratings.
     """
 
     name: str
@@ -28,17 +28,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class LimitLeft:
-    """One limit after a request was counted; times in seconds, None: not known."""
+    """What is left of one limit; times in seconds, None: unknown."""
 
     limit: int
     left: int
-    more_s: float | None = None  # until some of it comes back
-    full_s: float | None = None  # until all of it is back, if nobody asks
+    more_s: float | None = None  # until some is free again
+    full_s: float | None = None  # until all is free again, without requests
 
 
 @dataclass(slots=True)
 class Hold:
-    """A request counted for one subject. What has no limit is -1 and has no meaning."""
+    """A request counted for one subject. Values without a limit are -1."""
 
     subject: Subject
     slot: int
@@ -85,7 +85,7 @@ class MinuteUse:
 
 @dataclass(frozen=True, slots=True)
 class LimitRefused:
-    """Nothing is counted. `retry_after_s` is None where waiting cannot help."""
+    """A refusal; nothing was counted. `retry_after_s` None: waiting cannot help."""
 
     subject: Subject
     kind: LimitKind
@@ -95,7 +95,7 @@ class LimitRefused:
 
 
 def subjects(principal: Principal, tier: TierFacts) -> tuple[Subject, ...]:
-    """Those of the caller that have limits: the customer, and the key by itself."""
+    """The caller's subjects that have limits: the customer, and the key."""
     customer = tier.minute
     if principal.own_limits:
         customer = principal.own_limits.over(customer)

@@ -1,4 +1,4 @@
-"""The minute limits on process-local state: the twin of script.lua, tested with it."""
+"""Minute limits on local state: the same logic as script.lua, tested with it."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from valuecanvas.core.storage.lru import Lru
 # would let twice the limit through around the boundary.)
 BUCKET_MS = 2000
 BUCKETS = 31
-# Nobody knows when a request under way will end.
+# The wait for a free slot: it is unknown when a request will end.
 BUSY_MS = 1000
 SUBJECTS_MAX = 20_000
 
@@ -31,7 +31,7 @@ class MinuteWindow:
     def take(
         self, now: int, limits: MinuteLimits, request: str, tokens: int, lease_ms: int
     ) -> Reply:
-        """Count a request, or say what refuses it."""
+        """Count a request, or return what refuses it."""
         windowed = limits.requests is not None or limits.tokens is not None
         if windowed:
             self._forget(now)
@@ -64,7 +64,7 @@ class MinuteWindow:
             del self.buckets[slot]
 
     def _full(self, now: int, limits: MinuteLimits, tokens: int) -> Reply | None:
-        """What refuses one more request, and for longest."""
+        """The limit that refuses one more request for longest."""
         used = self._used()
         waits = [0, 0]
         mosts = limits.requests, limits.tokens
@@ -77,7 +77,7 @@ class MinuteWindow:
         return part + 1, max(0, (mosts[part] or 0) - used[part]), waits[part]
 
     def _wait(self, now: int, over: int, part: int) -> int:
-        """Until so many buckets have gone that `over` went with them."""
+        """Milliseconds until buckets with `over` in total have expired."""
         gone = 0
         for slot in sorted(self.buckets):
             gone += self.buckets[slot][part]
@@ -109,7 +109,7 @@ class MinuteWindow:
 
 
 class Windows:
-    """The subjects that this process counts by itself, by its own steady clock."""
+    """The windows of the subjects that this process counts alone."""
 
     def __init__(self) -> None:
         self._windows: Lru[str, MinuteWindow] = Lru(SUBJECTS_MAX)
@@ -127,7 +127,7 @@ def now_ms() -> int:
 
 
 def _live(slot: int, now: int) -> bool:
-    # One from far ahead is from before the clock was set back.
+    # A bucket far ahead is from before the clock was set back.
     return abs(slot - now // BUCKET_MS) < BUCKETS
 
 

@@ -1,4 +1,4 @@
-"""Pictures, sounds and PDF files that a body holds itself, as data: what they come to."""
+"""Measures pictures, sounds and PDF files that a body holds as data."""
 
 import base64
 import binascii
@@ -20,12 +20,12 @@ _PLACES = {
     "input_file": ("file_data",),
 }
 _PICTURES = ("image_url", "input_image")
-_PDF_HEAD = 1024  # the standard's readers look so far for its first word
+_PDF_HEAD = 1024  # readers look this far for the file's first word
 
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What is attached to a request, and counts by what it is and not by its bytes."""
+    """The attachments of a request, which are not counted by their bytes."""
 
     # The texts that hold the data.
     data: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ NOTHING = Attached()
 
 
 def read_attachments(endpoint: str, body: dict[str, Any]) -> Attached:
-    """What the body holds as data.
+    """The attachments in a body.
 
     Only where it belongs: elsewhere, or in another form, the same words are text.
     """
@@ -95,7 +95,7 @@ def _sound(data: str, raw: bytes, named: str) -> Attached:
 
 
 def _decoded(data: str) -> bytes:
-    """The bytes of a data URL or of base64; empty: it is neither."""
+    """The bytes of a data URL or of base64; empty for anything else."""
     payload = data.partition(",")[2] if data.startswith("data:") else data
     try:
         return base64.b64decode(

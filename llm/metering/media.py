@@ -1,7 +1,7 @@
-"""How long a sound is, and how many pages a PDF has, by their bytes.
+"""Estimates the length of sounds and the pages of PDF files from their bytes.
 
-Nothing is played or drawn: a bound in time that goes with the size is enough to hold
-money for. What cannot be read is taken for the smallest of its kind, so for the longest.
+A bound is enough to reserve money. What cannot be read counts as the most compact
+format of its kind, so as the longest.
 """
 
 import struct
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Bytes of a second: as is usual, and at the very least.
+# Bytes a second: the usual, and the least.
 _MP3 = (4_000, 1_000)  # 32 kbit/s; its lowest rate is 8
 _COMPRESSED = (2_000, 750)  # Opus, AAC and others: 16 kbit/s, 6
 _RAW = {"pcm16": (48_000, 16_000), "g711_ulaw": (8_000, 8_000), "g711_alaw": (8_000, 8_000)}  # fmt: skip
@@ -18,7 +18,7 @@ _PLAIN_WAVES = frozenset({1, 3, 6, 7, 0xFFFE})
 _WAVE_HEAD = 4096
 # Of a PDF whose pages cannot be counted.
 _PAGE_BYTES = 2_000
-# What is looked through in search of pages: packed streams, and bytes once unpacked.
+# Most packed streams, and most unpacked bytes, that are searched for pages.
 _MOST_STREAMS = 1_000
 _MOST_UNPACKED = 8_388_608
 
@@ -30,7 +30,7 @@ class Seconds:
 
 
 def seconds(raw: bytes, named: str = "") -> Seconds:
-    """How long a sound lasts. `named` is its format, where no header tells that."""
+    """The length of a sound. `named` is its format, for data without a header."""
     usual, least = _rates(raw, named)
     return Seconds(len(raw) / usual, len(raw) / least)
 
@@ -47,7 +47,7 @@ def _rates(raw: bytes, named: str) -> tuple[float, float]:
 
 
 def _wave_rate(head: bytes) -> int:
-    """Bytes of a second by a WAV's header; 0 where it is compressed or not credible."""
+    """Bytes a second by a WAV's header; 0 if it is compressed or not credible."""
     at = head.find(b"fmt ")
     if at < 0 or len(head) < at + 24:
         return 0
@@ -57,13 +57,13 @@ def _wave_rate(head: bytes) -> int:
 
 
 def pages(raw: bytes) -> int:
-    """At most how many pages a PDF has, as well as that can be told."""
+    """The most pages that a PDF can have, as well as that can be found."""
     found, left = _page_objects(raw), _MOST_UNPACKED
     for packed in _packed(raw):
         unpacked = _unpacked(packed, left)
         left -= len(unpacked)
         if not unpacked or left <= 0:
-            # Encrypted, say: what it holds is not known.
+            # It may be encrypted: its content is unknown.
             return found + len(raw) // _PAGE_BYTES + 1
         found += _page_objects(unpacked)
     return found or len(raw) // _PAGE_BYTES + 1
@@ -88,7 +88,7 @@ def _packed(raw: bytes) -> Iterator[bytes]:
 
 
 def _unpacked(packed: bytes, most: int) -> bytes:
-    """Its objects; empty: it can't be read, or holds more than it may."""
+    """The unpacked objects; empty if they cannot be read or are too large."""
     unpacking = zlib.decompressobj()
     try:
         unpacked = unpacking.decompress(packed, most)

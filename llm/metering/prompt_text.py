@@ -1,14 +1,14 @@
-"""What of a request's body is sure to reach the model as text, and what may."""
+"""Finds the texts of a request that reach the model, and those that may."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
 
-# Texts of many words or bytes have at least so many tokens: one a word, as no token
-# holds two of them, and one for so many bytes, where nothing parts the words.
+# The least tokens of a text: one a word, as no token holds two words, and one for so
+# many bytes, if there are no blanks.
 MOST_BYTES = 32
-# What parts words besides ASCII's own blanks.
+# Blanks that are not ASCII.
 _WIDE_BLANKS = (
     "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -22,7 +22,7 @@ _SCHEMAS = ("tools", "functions", "response_format", "text")
 
 
 def least_tokens(texts: Iterable[str]) -> int:
-    """Tokens that `texts` have at the very least."""
+    """The least tokens that `texts` can have."""
     # Megabytes are counted while other requests wait: a list of the words takes too long.
     joined = " ".join(texts)
     if not joined.isascii():
@@ -30,7 +30,7 @@ def least_tokens(texts: Iterable[str]) -> int:
             joined = joined.replace(blank, " ")
     letters = joined.encode("ascii", "replace").translate(_LETTERS)
     words = letters.count(b" x") + letters.startswith(b"x")
-    # Blanks tell nothing: a token may hold any number of them.
+    # Blanks are not counted: a token may hold any number of them.
     size = len(letters) - letters.count(b" ")
     return max(words, size // MOST_BYTES)
 
@@ -67,7 +67,7 @@ def _message(message: dict[str, Any]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """`value`, if it is a text, or the texts in the list that it is."""
+    """`value` if it is a text, or the texts in it if it is a list."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -82,10 +82,10 @@ def _items(value: Any) -> Iterator[dict[str, Any]]:
 def split_prompt(
     endpoint: str, body: dict[str, Any], left_out: Collection[str] = ()
 ) -> tuple[list[str], str]:
-    """The texts that the body holds for the model, and the JSON around them.
+    """The texts of the body for the model, and the JSON around them.
 
-    Without the `left_out`, which are texts of the body, and without the numbers of an
-    embedding's input, which are tokens already.
+    Without the texts in `left_out`, and without the numbers of an embedding's input,
+    which are token ids.
     """
     found: list[str] = []
     skipped = {id(text) for text in left_out}

@@ -1,4 +1,4 @@
-"""The provider's count of tokens, checked against what can be true."""
+"""Checks the provider's token counts against bounds of our own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from llm.metering import usage_forms
 from llm.metering.usage_forms import CREDIBLE as CREDIBLE
 from llm.types import TokenUse
 
-# A count of at least a token for so many bytes needs no closer look: words have four.
+# A count of a token for so many bytes or more is accepted: words have about four.
 BYTES = 8
-# Tokenizers that part words otherwise than we do are off by this much in short texts.
+# Tokenizers that split words differently are off by this much in short texts.
 SLACK = 4
-# An answer may pass its cap by a little: by the tokens that end it, say.
+# An answer may pass its cap a little, for example by the tokens that end it.
 OVER_CAP = 1.05
 # The mark of a row whose provider's parts and total disagree.
 MISMATCH = "mismatch"
@@ -20,9 +20,9 @@ MISMATCH = "mismatch"
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Our own count of a prompt or an answer, in tokens, and what bounds a true one.
+    """Our own count of a prompt or an answer, in tokens, and bounds for a true one.
 
-    `least` looks closer, and is asked only for a count below `enough`.
+    `least` is exact and slow: it is called only for a count below `enough`.
     """
 
     count: int
@@ -32,10 +32,10 @@ class Own:
 
 
 def billed_tokens(usage: Any, prompt: Own, completion: Own) -> TokenUse:
-    """The tokens to bill: the provider's, or ours where it gave none or a false one.
+    """The tokens to bill: the provider's count, or ours if that is missing or false.
 
-    A larger count than can be true is billed up to what was reserved for it, and told
-    in `claimed`, for it may be owed to the provider all the same.
+    A count that is too large is billed up to what was reserved, and kept in `claimed`,
+    as the provider may bill it.
     """
     answers = completion.most > 0
     completion = _capped(completion)
@@ -68,7 +68,7 @@ def _capped(own: Own) -> Own:
 
 
 def _billed(count: int | None, own: Own) -> tuple[int, bool]:
-    """What to bill for the provider's count, and whether that may be true."""
+    """The count to bill, and whether the provider's count may be true."""
     if count is None or count > CREDIBLE:
         return own.count, False
     if count > own.most:

@@ -1,7 +1,7 @@
-"""Tokens of a prompt by a real tokenizer: o200k, whose data comes with a package.
+"""Counts the tokens of a prompt by the tokenizer o200k, whose data comes in a package.
 
-Asked only where a bound by bytes is too coarse, for a count takes a millisecond for
-some 10 to 25 KB of text.
+Used only if a bound by bytes is too coarse: counting 10 to 25 KB of text takes a
+millisecond.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from llm.metering.prompt_text import split_prompt
 from llm.metering.tokens import Counted, of_bytes, of_count
 from llm.types import Shape
 
-# A long run of blanks overflows the tokenizer's stack; cut, any text is counted in time
-# that goes with its length. A cut adds a token or two.
+# Longer texts are cut: a long run of blanks overflows the tokenizer's stack, and time
+# must grow with length only. A cut adds a token or two.
 PIECE = 16_384
-# A count that takes longer is given up: the bound by bytes stands.
+# A count that takes longer is cancelled: the bound by bytes is used.
 WITHIN_S = 2.0
 _DATA = "data/o200k_base.tiktoken.gz"
 _LETTERS = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _CLITIC = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-# As OpenAI publishes it: where a text is parted before its parts are looked up.
+# As OpenAI publishes it: how a text is split before its parts are looked up.
 _PATTERN = "|".join(
     (
         rf"[^\r\n\p{{L}}\p{{N}}]?{_LETTERS[0]}*{_LETTERS[1]}+{_CLITIC}",
@@ -76,7 +76,7 @@ class Tokenizer:
         self._thread = ThreadPoolExecutor(1, "tokenizer")
 
     def load(self) -> None:
-        """Begin to load what counting takes; returns at once."""
+        """Start to load the tokenizer; returns at once."""
         self._thread.submit(load_encoding)
 
     async def count_within(
@@ -84,7 +84,7 @@ class Tokenizer:
     ) -> Shape:
         """`shape` with its prompt counted.
 
-        As it is, where that is more than `enough`, or cannot be told in time.
+        Unchanged if that is more than `enough`, or takes too long.
         """
         if shape.counted is not None:
             return shape
@@ -117,7 +117,7 @@ def _counted(
 
 
 def _with(shape: Shape, found: Counted) -> Shape:
-    """A count takes the place of what stood for the bytes, where it is less."""
+    """The shape with the count in place of the estimate by bytes, if it is less."""
     by_bytes, by_count = of_bytes(shape.prompt_bytes), of_count(found)
     less = max(0, by_bytes - by_count)
     return replace(shape, counted=found, prompt_tokens=shape.prompt_tokens - less)

@@ -1,44 +1,42 @@
-"""Counts of tokens: bounds before a call, our own count after it.
+"""Estimates tokens: bounds before a call, our own count after it.
 
-A token is at least a byte, so the bytes of a request bound its tokens whatever it says;
-three bytes a token, plus a tenth, is what a minute's limit counts with until the
-provider's count is known. Only a request that does not fit by these is counted by a
-tokenizer (llm/metering/tokenizer.py) before it is refused.
+A token is at least a byte, so the bytes of a request bound its tokens. Minute limits
+count three bytes a token, plus a tenth, until the provider's count is known. Only a
+request that does not fit by these is counted by a tokenizer (llm/metering/tokenizer.py)
+before it is refused.
 """
 
 import math
 from dataclasses import dataclass
 
-# What a chat template adds of its own, and what it adds to say how tools are called.
+# Tokens that a chat template adds, and that it adds to explain tools.
 TEMPLATE_TOKENS = 16
 TOOLS_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Tokens of one picture, page or second of sound: what it often comes to, and what
-    it comes to at most.
-    """
+    """Tokens of one picture, page or second of sound: the usual and the most."""
 
     usual: int
     most: int
 
 
 PICTURE = Picture(2_000, 16_400)
-# By a part of the provider's name for the model, where its pictures come to more.
+# By a part of the provider's name for the model, if its pictures cost more.
 # 2,833 and 5,667 a tile: 4 tiles of a square, and 8 at most.
 _PICTURES = {"gpt-4o-mini": Picture(25_501, 48_169)}
 
 
 def picture(upstream_model: str) -> Picture:
-    """What a picture comes to in this model."""
+    """The tokens of a picture in this model."""
     for part, known in _PICTURES.items():
         if part in upstream_model:
             return known
     return PICTURE
 
 
-# A second of sound: providers count 10 to 32; 50 is what the finest encoder hears.
+# A second of sound: providers count 10 to 32; 50 is the most of any encoder.
 SOUND = Picture(32, 50)
 # A page of a PDF is read as its text (3,000 if it is full) and as a picture.
 PAGE = Picture(2_000, 5_000)
@@ -71,7 +69,7 @@ class Counted:
     digits: int = 0
 
     def most(self, upstream_model: str) -> int:
-        """Tokens that this model's tokenizer makes of it at most."""
+        """The most tokens that this model's tokenizer can count."""
         name = upstream_model.lower().rpartition("/")[2]
         if name.startswith(_OWN):
             return self.rest + self.texts
@@ -81,7 +79,7 @@ class Counted:
 
 
 def page(upstream_model: str) -> Picture:
-    """What a page of a PDF comes to in this model."""
+    """The tokens of a PDF page in this model."""
     return Picture(PAGE.usual, _PAGE_TEXT + picture(upstream_model).usual)
 
 

@@ -1,7 +1,7 @@
-"""The usage that providers report, in whichever of the forms that are known.
+"""Reads the usage that providers report, in all known forms.
 
-Some count apart what others count inside: reasoning (xAI, Gemini, Perplexity), or what
-was read from a cache or written to one (Anthropic). Their total tells which it is.
+Some count apart what others count inside: reasoning (xAI, Gemini, Perplexity), or
+tokens read from or written to a cache (Anthropic). Their total shows which it is.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# No context is as long. A claim of more tells nothing, not even of the cost.
+# No context is as long: a larger count is ignored.
 CREDIBLE = 10_000_000
 # Of the prompt and the answer together.
 _MOST = 2 * CREDIBLE
@@ -25,16 +25,16 @@ _WRITTEN = frozenset(
      "cache_write_input_tokens"}
 )  # fmt: skip
 _REASONING = frozenset({"reasoning_tokens", "thinking_tokens"})
-# In Anthropic's own form these two are counted besides the input.
+# In Anthropic's own form these two are counted beside the input.
 _BESIDES = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a provider counted, in tokens. None: it gave no count, or none that can be.
+    """The token counts of a provider; None: no count, or an impossible one.
 
-    Of the `prompt`, `cached` tokens were read from its cache, `written` ones written
-    to it; `reasoning` is a part of the `completion`.
+    `cached` and `written` tokens of the `prompt` were read from and written to its
+    cache; `reasoning` is a part of the `completion`.
     """
 
     prompt: int | None
@@ -42,7 +42,7 @@ class Reported:
     cached: int = 0
     written: int = 0
     reasoning: int = 0
-    # Whether the parts and the total agree; where not, the larger is told here.
+    # Whether the parts and the total agree; if not, the larger is used.
     agrees: bool = True
 
 
@@ -52,7 +52,7 @@ def find(answer: Json) -> Any:
 
 
 def beside(answer: Json) -> Any:
-    """Where Groq (`x_groq`) and Moonshot (in a choice) tell the usage of a stream."""
+    """The usage of a stream where Groq (`x_groq`) and Moonshot (in a choice) put it."""
     if "x_groq" in answer:
         groq = answer["x_groq"]
         if isinstance(groq, dict) and groq.get("usage"):
@@ -67,7 +67,7 @@ def beside(answer: Json) -> Any:
 
 
 def parse(usage: Json, *, answers: bool = True) -> Reported:
-    """The counts in `usage`. Of what `answers` nothing in tokens, all is prompt."""
+    """Read the counts in `usage`. Without `answers` in tokens, all is prompt."""
     prompt, completion, total = _counts(usage, answers=answers)
     prompt, total, fits = _prompt(usage, prompt, completion, total)
     if prompt is None or completion is None:
@@ -82,7 +82,7 @@ def parse(usage: Json, *, answers: bool = True) -> Reported:
 
 
 def _counts(usage: Json, *, answers: bool) -> tuple[int | None, int | None, int | None]:
-    """The prompt, the completion and the total. What one lacks is the total's rest."""
+    """The prompt, the completion and the total; a missing part is the rest of the total."""
     total = count(usage.get("total_tokens"))
     prompt, completion = _largest(usage, _PROMPT), _largest(usage, _COMPLETION)
     if completion is None and not answers:
@@ -98,7 +98,7 @@ def _counts(usage: Json, *, answers: bool) -> tuple[int | None, int | None, int 
 
 
 def count(value: Any) -> int | None:
-    """A count of tokens; None for what is none. Some write 12.0 for 12."""
+    """A count of tokens; None for anything else. Some write 12.0 for 12."""
     if type(value) is float and value.is_integer():
         value = int(value)
     # Exactly: true is an int as well.
@@ -129,7 +129,7 @@ def _prompt(
 
 
 def _besides(usage: Json, prompt: int, completion: int, total: int | None) -> int:
-    """Tokens read from and written to a cache that the prompt's count leaves out."""
+    """Tokens read from and written to a cache, if the prompt's count excludes them."""
     aside = sum(_within(usage.get(name)) for name in _BESIDES)
     if total is not None:
         left_out = total - prompt - completion == aside
@@ -139,7 +139,7 @@ def _besides(usage: Json, prompt: int, completion: int, total: int | None) -> in
 
 
 def _completion(completion: int, reasoning: int, left: int | None) -> tuple[int, bool]:
-    """The whole completion, and whether the total, which has `left` for it, agrees."""
+    """The whole completion, and whether it agrees with `left`, the rest of the total."""
     apart = completion + reasoning
     least = apart if reasoning > completion else completion
     if left is None:
@@ -173,7 +173,7 @@ def _largest(usage: Json, names: tuple[str, ...]) -> int | None:
 
 
 def _part(usage: Json, kind: str, names: frozenset[str]) -> int:
-    """A part of the prompt or completion: told in its details, or beside them."""
+    """A part of the prompt or completion, from its details or beside them."""
     for place in (*_details(usage, kind), usage):
         for name, value in place.items():
             if name in names and (found := _within(value)):
@@ -189,6 +189,6 @@ def _details(usage: Json, kind: str) -> Iterator[Json]:
 
 
 def _within(value: Any) -> int:
-    """A part, if it may be one."""
+    """The count of a part; 0 if it is not credible."""
     found = (count(value) or 0) if value else 0
     return found if found <= CREDIBLE else 0

@@ -1,4 +1,4 @@
-"""Writes failed attempts and breaker transitions in the background; no request waits."""
+"""Writes failed attempts and breaker transitions in the background."""
 
 import asyncio
 import datetime as dt
@@ -23,7 +23,7 @@ _LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 
 
 
 class EventRows:
-    """Writes rows in the background, in bulk; tries again while the database is down."""
+    """Writes rows in bulk, and tries again while the database is down."""
 
     def __init__(self, db: DbThread) -> None:
         self._db = db

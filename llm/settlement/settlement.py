@@ -140,7 +140,7 @@ def _is_committed(settled: "asyncio.Future[Any]") -> bool:
 
 
 def limit_answer(answer: Stored | None) -> Stored | None:
-    """The answer to keep for an idempotency key: without its body if that is too large."""
+    """The answer to keep for an idempotency key: without a body that is too large."""
     most = settings.LLM_IDEMPOTENCY_MAX_BYTES
     if answer is None or len(answer.body) <= most:
         return answer

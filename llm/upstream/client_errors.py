@@ -8,8 +8,8 @@ from valuecanvas.core.errors import GatewayError
 
 MOST_MESSAGE = 2_000
 MOST_WORD = 200
-# Statuses that mean the same from us. A 403 would look like a bad key of the caller's; an
-# error with status 200 or 500 is the caller's by its message.
+# Statuses that mean the same from us. A 403 would look like a bad key of the caller's;
+# an error with status 200 or 500 is the caller's by its message.
 _OWN = frozenset(range(400, 500)) - {401, 402, 403, 408, 429}
 # PostgreSQL refuses NUL, and log lines must have no escape sequences.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -158,7 +158,7 @@ async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None
 
 
 def release(response: aiohttp.ClientResponse) -> None:
-    """Release a response: its connection is reused only if the body was read to its end."""
+    """Release a response; its connection is reused only after a body read to its end."""
     if response.content.at_eof():
         response.release()
     else:
@@ -207,7 +207,7 @@ def _safe(candidate: Candidate, error: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of a refusal's body, as far as it comes; b"" if it is compressed."""
+    """The beginning of a refusal's body, as far as it comes; empty if compressed."""
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(ERROR_WITHIN_S):

@@ -22,8 +22,8 @@ EVENTS = {
 
 
 class BreakerReports:
-    """Reports outcomes. An error that says our key or account is bad is checked first, in
-    the background, so that one caller cannot open the breaker of a healthy provider."""
+    """Reports outcomes. An error about our key or account is checked first, in the
+    background: one caller must not open the breaker of a healthy provider."""
 
     def __init__(self, board: Board, probe: KeyProbe) -> None:
         self._board = board
@@ -74,7 +74,7 @@ class BreakerReports:
             await asyncio.wait(self.checks, timeout=1)
 
     async def _check(self, candidate: Candidate, permit: Pass, failure: Failed) -> None:
-        """Check whether our key is bad, by a probe, or else by the provider's message."""
+        """Check whether our key is bad: by a probe, or else by the error's words."""
         event = Event.RELEASED
         try:
             refused = await self._probe.is_refused(candidate.provider)

@@ -1,4 +1,4 @@
-"""Identical requests in shared_call: those that are given what another one gets."""
+"""Identical requests at once: the followers, who get what another one gets."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Identical requests in shared_call: the one that asks the provider for all of them."""
+"""Identical requests at once: the leader, which calls the provider for all."""
 
 import asyncio
 from collections.abc import AsyncIterator

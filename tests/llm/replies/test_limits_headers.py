@@ -97,8 +97,7 @@ def test_merge__the_day_and_the_minute__lists_both():
         ),
         (
             LimitRefused(ALL, LimitKind.CONCURRENT, 2, 0, 1.0),
-            "The most requests of this user at once, 2, are under way. "
-            "Try again in 1 s.",
+            "The limit of this user, 2 requests at once, is reached. Try again in 1 s.",
         ),
         (
             LimitRefused(KEY, LimitKind.TOKENS, 500, 500, None),
