@@ -1,6 +1,6 @@
-"""API keys in the admin: shown once, then only revoked or rotated.
+"""API keys in the admin: the text is shown once; then keys are revoked or rotated.
 
-Registered by llm/admin, whose form knows which models there are.
+Registered by llm/admin, whose form checks the names of models.
 """
 
 from datetime import timedelta
@@ -24,7 +24,9 @@ from billing.models.api_key import scopes_beyond
 from valuecanvas.core.admin.bases import ExactSearchAdmin, action, display, fieldset
 from valuecanvas.core.admin.filters import ConditionFilter
 
-KEY_LIMITS = minute_limits("They hold besides the customer's. Empty: none of its own.")
+KEY_LIMITS = minute_limits(
+    "They apply in addition to the customer's. Empty: no limit of its own."
+)
 
 
 class KeyStateFilter(ConditionFilter):
@@ -44,9 +46,9 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
     form = ApiKeyForm
     list_display = (
         "name",
-        "shown",
+        "masked_key",
         "customer",
-        "may",
+        "scopes_text",
         "models",
         "state",
         "expires_at",
@@ -64,14 +66,14 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         KEY_LIMITS,
     )
     fieldsets = (
-        fieldset(None, "name", "shown", "customer", "state", "expires_at"),
+        fieldset(None, "name", "masked_key", "customer", "state", "expires_at"),
         fieldset("Rights", "scopes", "allowed_models", "cache_policy"),
         KEY_LIMITS,
         fieldset("History", "issuer", "replaces", "revoked_at", "created_at"),
     )
     fixed_fields = ("customer",)
     readonly_fields = (
-        "shown",
+        "masked_key",
         "state",
         "issuer",
         "replaces",
@@ -81,7 +83,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
     empty_text = "Issue a key: its text is shown once, right after you save."
 
     def matching(self, term: str) -> Q:
-        # People paste whole keys; the secret half is not looked at.
+        # People paste whole keys; the secret half is ignored.
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
         return Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
 
@@ -113,11 +115,11 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         return []
 
     @display(description="Key", ordering="prefix")
-    def shown(self, key: ApiKey) -> str:
+    def masked_key(self, key: ApiKey) -> str:
         return f"vc-{key.prefix}-…"
 
-    @display(description="May")
-    def may(self, key: ApiKey) -> str:
+    @display(description="Scopes")
+    def scopes_text(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 
     @display(description="Models")
@@ -177,8 +179,10 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
     def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.one(request, object_id)
         if beyond := scopes_beyond(request.user, key.scopes):
-            # Its text would be theirs.
-            text = f"This key may do what you may not: {', '.join(beyond)}."
+            # They would get its text.
+            text = (
+                f"This key has scopes that you have no right to: {', '.join(beyond)}."
+            )
             messages.error(request, f"{text} Ask somebody with these rights.")
             return redirect(self._change_url(key))
         form = RotateForm(request.POST or None)
@@ -189,7 +193,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
                 title=f"Rotate {key.name}",
                 original=key,
                 form=form,
-                text="A new key with the same rights takes this one's place. "
+                text="A new key with the same rights replaces this one. "
                 "Its text is shown once, on the next page.",
                 verb="Issue the new key",
                 back=self._change_url(key),
@@ -200,8 +204,8 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         except ValidationError as error:
             messages.error(request, error.messages[0])
             return redirect(self._change_url(key))
-        self.record(request, [key], f"Rotated: replaced by {self.shown(new)}.")
-        self.log_addition(request, new, f"Issued in place of {self.shown(key)}.")
+        self.record(request, [key], f"Rotated: replaced by {self.masked_key(new)}.")
+        self.log_addition(request, new, f"Issued in place of {self.masked_key(key)}.")
         return self.show_once(request, new, text)
 
     @action(
@@ -220,7 +224,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
                 title=f"Revoke {key.name}",
                 original=key,
                 text="Requests with this key are refused at once. "
-                "It can't be undone: a new key would have to be issued.",
+                "This cannot be undone.",
                 verb="Revoke the key",
                 danger=True,
                 back=self._change_url(key),
@@ -243,7 +247,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
                 "revoke_selected",
                 chosen,
                 title="Revoke keys",
-                text="Requests with these keys are refused at once. It can't be undone.",
+                text="Requests with these keys are refused at once. This cannot be undone.",
                 rows=chosen,
                 verb="Revoke them",
                 danger=True,

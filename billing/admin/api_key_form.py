@@ -11,7 +11,7 @@ from billing.models.api_key import scopes_beyond
 from valuecanvas.core.admin.forms import ConsoleFields, ConsoleForm, NamesField
 
 OVERLAPS = (
-    (24, "1 day: replace it where it is used until then"),
+    (24, "1 day: replace the key where it is used until then"),
     (1, "1 hour"),
     (7 * 24, "7 days"),
     (0, "None: the old key stops now"),
@@ -19,7 +19,7 @@ OVERLAPS = (
 
 
 class ApiKeyForm(ConsoleFields, forms.ModelForm):
-    """What a key may do."""
+    """The form to issue or edit a key."""
 
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
@@ -31,7 +31,8 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
         "users into teams.",
     )
     allowed_models = NamesField(
-        required=False, help_text="Model names, with commas. Empty: every model."
+        required=False,
+        help_text="Model names, separated by commas. Empty: every model.",
     )
 
     class Meta:
@@ -48,11 +49,11 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
             "concurrent_requests",
         )
 
-    # Set by the admin: who fills it in.
+    # The user of the form, set by the admin.
     user: Any = None
 
     def clean_scopes(self) -> list[str]:
-        """Nobody gives a key more than they may do themselves."""
+        """Refuse scopes beyond the user's own rights."""
         scopes: list[str] = self.cleaned_data["scopes"]
         added = set(scopes) - set(self.instance.scopes if self.instance.pk else ())
         if beyond := scopes_beyond(self.user, sorted(added)):
@@ -65,15 +66,15 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
         expires_at = self.cleaned_data["expires_at"]
         past = expires_at and expires_at <= timezone.now()
         if past and "expires_at" in self.changed_data:
-            raise ValidationError("Choose a time to come, or revoke the key.")
+            raise ValidationError("Choose a time in the future, or revoke the key.")
         return expires_at
 
 
 class RotateForm(ConsoleForm):
-    """How long the old key goes on."""
+    """How long the old key stays valid."""
 
     overlap = forms.TypedChoiceField(
-        label="The old key works on for",
+        label="The old key stays valid for",
         choices=OVERLAPS,
         coerce=int,
     )

@@ -1,4 +1,4 @@
-"""Budgets in the admin, with what is spent and held of each."""
+"""Budgets in the admin, with the spent and held amounts."""
 
 from typing import Any
 
@@ -45,15 +45,15 @@ class BudgetAdmin(Admin):
         field: f"scope == '{scope}'" for field, scope in TARGETS.items()
     }
     fieldsets = (
-        fieldset("Whom it limits", "scope", *TARGETS),
+        fieldset("Scope", "scope", *TARGETS),
         fieldset("The limit", "period", "limit_usd", "enabled", "note"),
-        fieldset("So far", "used_up", "left"),
+        fieldset("Current use", "used_up", "left"),
     )
     readonly_fields = ("used_up", "left")
     ordering = ("-id",)
     empty_text = (
-        "A budget is a hard limit in US dollars: a request that might pass it is "
-        "refused before it is sent. Begin with one for everyone."
+        "A budget is a hard limit in US dollars: a request that might exceed it is "
+        "refused before it is sent. Start with one for everyone."
     )
 
     def attach(self, rows: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Counters in the admin: what each scope used, spent and holds in a day."""
+"""Counters in the admin: requests, spend and held money by scope and day."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ SCOPES = {"g": "everyone", "t": "team", "c": "customer", "k": "key"}
 
 
 class ScopeFilter(NamesFilter):
-    title = "whose"
+    title = "scope"
     parameter_name = "scope"
 
     def names(self) -> list[tuple[str, str]]:
@@ -32,13 +32,13 @@ class ScopeFilter(NamesFilter):
 
 @admin.register(Counter)
 class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
-    list_display = ("day", "whose", "name", "requests", "spent_usd", "held_usd")
+    list_display = ("day", "scope_text", "name", "requests", "spent_usd", "held_usd")
     list_filter = (ScopeFilter, ("day", RangeDateFilter))
     search_help_text = "The whole id of a customer, a team, or the prefix of a key."
     ordering = ("-day", "-key")
-    fields = ("day", "whose", "name", "requests", "spent_usd", "held_usd")
+    fields = ("day", "scope_text", "name", "requests", "spent_usd", "held_usd")
     empty_text = (
-        "A counter comes with a day's first request. Quota and budgets read it."
+        "A counter is created by a day's first request. Quota and budgets read it."
     )
 
     def matching(self, term: str) -> Q:
@@ -49,13 +49,13 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         for counter in rows:
             counter.called = named.get(counter.scope_id, "")
 
-    @display(description="Whose")
-    def whose(self, counter: Counter) -> str:
+    @display(description="Scope")
+    def scope_text(self, counter: Counter) -> str:
         return SCOPES.get(counter.scope, counter.scope)
 
     @display(description="Name")
     def name(self, counter: Any) -> str:
-        """A link to whose it is; a page of one counter looks the name up itself."""
+        """A link to the owner; the page of one counter looks the name up itself."""
         known = getattr(counter, "called", None)
         if known is None and counter.scope == "c":
             known = names_of([counter.scope_id]).get(counter.scope_id)

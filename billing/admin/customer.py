@@ -45,24 +45,24 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
         "suspended",
         ("created_at", TimeFilter),
     )
-    # Read by get_search_results below: an exact id, or the beginning of one.
+    # Searched by `matching` below: an exact id, or its beginning.
     search_fields = ("user_id",)
-    search_help_text = "The whole user id, or how it begins."
-    ordering = ("-id",)  # made of the time, and indexed
+    search_help_text = "The whole user id, or its beginning."
+    ordering = ("-id",)  # ordered by time, and indexed
     autocomplete_fields = ("team", "tier")
     fieldsets = (
         fieldset(None, "user_id", "team", "tier", "suspended"),
         minute_limits("Empty: the tier's limit."),
         fieldset("Activity", "today_text", "links", "created_at"),
     )
-    # The ledger and the counters know the customer by this id.
+    # The ledger and the counters use this id.
     fixed_fields = ("user_id", "team")
     readonly_fields = ("today_text", "links", "created_at")
     actions = ("suspend", "resume")
-    instead = "Suspend the customer: that ends its requests at once."
+    instead = "Suspend the customer instead: its requests are refused at once."
     empty_text = (
-        "Customers come by themselves with their first request, in the default tier. "
-        "Add one here to choose its tier or to issue a key for it beforehand."
+        "A customer is created by its first request, in the default tier. Add one here "
+        "to choose its tier or to issue a key beforehand."
     )
 
     def attach(self, rows: list[Any]) -> None:
@@ -123,4 +123,4 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
         )
         verb = "Suspended" if suspended else "Resumed"
         self.record(request, chosen, f"{verb}.")
-        messages.success(request, f"{verb} {len(chosen)} of the chosen customers.")
+        messages.success(request, f"{verb} {len(chosen)} of the selected customers.")

@@ -1,4 +1,4 @@
-"""How customers are named and linked: two teams may have a user of the same id."""
+"""Names and links of customers: two teams may have a user of the same id."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from valuecanvas.core.admin.columns import link
 
 
 def names_of(ids: Iterable[Any]) -> dict[str, str]:
-    """The names of those customers that still are, by their ids."""
+    """The names of existing customers by their ids."""
     rows = Customer.objects.filter(pk__in=list(ids))
     found = rows.values_list("pk", "user_id", "team_id")
     return {str(pk): full_name(user_id, team) for pk, user_id, team in found}

@@ -10,12 +10,12 @@ from billing.models import ApiKey
 from valuecanvas.core.admin.bases import NO_STORE, Admin
 from valuecanvas.core.crypto import seal, unseal
 
-# Of the session; its name in the database says nothing of what is in it.
+# The key in the session.
 KEPT = "issued_keys"
 
 
 class IssuedAdmin(Admin):
-    """Goes from the form that issues a key to the page with its text."""
+    """Redirects from the form that issues a key to the page with its text."""
 
     def get_urls(self) -> list[URLPattern]:
         show = self.route(
@@ -24,9 +24,9 @@ class IssuedAdmin(Admin):
         return [show, *super().get_urls()]
 
     def show_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
-        """Go to the page that shows it: loaded again, it issues no other key.
+        """Redirect to the page that shows the text: a reload issues no other key.
 
-        Until then the text is in the session of who issued it, sealed.
+        Until then the sealed text is in the session of the issuer.
         """
         sealed = base64.b64encode(seal(text, _owner(key))).decode()
         request.session[KEPT] = {**request.session.get(KEPT, {}), key.pk: sealed}
@@ -42,7 +42,7 @@ class IssuedAdmin(Admin):
         answer = self.page(
             request,
             "admin/billing/apikey/issued.html",
-            title="Copy the key now" if text else "The key was shown",
+            title="Copy the key now" if text else "The key was shown already",
             original=key,
             key=key,
             text=text,

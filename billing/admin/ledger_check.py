@@ -1,4 +1,4 @@
-"""Ledger health: each invariant, when it was checked, and where the books disagree."""
+"""Ledger health: each invariant, when it was checked, and the rows that break it."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,9 +26,9 @@ from valuecanvas.core.templatetags import figures
 
 RIGHT = "billing.run_ledgercheck"
 HISTORY = 12
-# The hourly check has missed one.
+# After this the hourly check is overdue.
 STALE = timedelta(hours=2, minutes=15)
-# Longer than this nobody waits for a page; the command waits longer.
+# The most that a page waits; the command waits longer.
 PATIENCE_S = 20
 SPANS = {"2": "today and yesterday", "32": "the last 32 days"}
 
@@ -40,7 +40,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
     ordering = ("-id",)
     fields = (("started_at", "took"), ("span", "by"))
     change_form_outer_after_template = "admin/billing/ledgercheck/after.html"
-    empty_text = "The ledger is checked every hour; nothing was checked so far."
+    empty_text = "The ledger is checked every hour. There was no check so far."
 
     def get_urls(self) -> list[URLPattern]:
         view = require_http_methods(["GET", "POST"])(self.health_view)
@@ -118,13 +118,16 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
         except DatabaseError:
             messages.error(
                 request,
-                f"The check took longer than {PATIENCE_S} seconds and was given up. "
+                f"The check took longer than {PATIENCE_S} seconds and was stopped. "
                 "Run `manage.py reconcile`, which waits longer.",
             )
         else:
             self.log_addition(request, check, "Checked the ledger.")
-            tell = messages.success if check.ok else messages.error
-            tell(request, "No drift." if check.ok else "The books disagree: see below.")
+            show = messages.success if check.ok else messages.error
+            show(
+                request,
+                "No drift." if check.ok else "The ledger does not balance: see below.",
+            )
         return redirect("admin:billing_ledger_health")
 
 
@@ -137,7 +140,7 @@ def _age(check: LedgerCheck | None) -> str:
 
 
 def render_findings(check: LedgerCheck | None) -> list[dict[str, Any]]:
-    """The findings of a check with their rows as the template shows them."""
+    """The findings of a check with their rows for the template."""
     findings = reconcile.findings_of(check) if check else []
     names = _names(findings)
     return [
@@ -170,7 +173,7 @@ def _row(finding: Finding, drift: Drift, names: dict[str, str]) -> dict[str, Any
 
 def _amount(number: int, unit: str) -> str:
     if unit == "usd":
-        # All six decimals: one of them may be off.
+        # All six decimals: the drift may be that small.
         return f"{'−' if number < 0 else ''}${money.text(abs(number))}"
     return (
         f"{figures.commas(number)} s" if unit == "seconds" else figures.commas(number)

@@ -1,4 +1,4 @@
-"""The fieldset 'Minute limits', the same wherever it stands."""
+"""The fieldset 'Minute limits', shared by several pages."""
 
 from typing import Any
 

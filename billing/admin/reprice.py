@@ -1,4 +1,4 @@
-"""The action on prices that corrects what was billed without one."""
+"""The action that re-prices requests billed without a price."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -9,12 +9,12 @@ from billing.pricing import reprice
 from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.templatetags import figures
 
-# One click does no more: the command `reprice --apply` has no limit.
+# The most that one click corrects; the command `reprice --apply` has no limit.
 MOST = 5_000
 
 
 class RepriceAdmin(Admin):
-    """For the admin of prices: first what would change, then the corrections."""
+    """Adds the action to the admin of prices: a preview first, then the corrections."""
 
     actions = ("reprice_requests",)
 
@@ -36,9 +36,9 @@ class RepriceAdmin(Admin):
             "reprice_requests",
             chosen,
             title="Re-price unpriced requests",
-            text="These requests were billed at a stand-in price. Each gets a row of "
-            "its own in the ledger with the difference; nothing is altered. What would "
-            "pass a budget is not charged.",
+            text="These requests were billed at a stand-in price. The ledger gets a "
+            "row with the difference for each; no row is changed. What would exceed a "
+            "budget is not charged.",
             rows=[*map(_line, result.lines.values()), *_waiting(result)],
             verb="Book the corrections",
         )
@@ -54,7 +54,9 @@ class RepriceAdmin(Admin):
         text = f"Corrected {_count(result.requests)}, {_difference(result.delta)}."
         messages.success(request, text)
         if result.more:
-            messages.warning(request, "There are more: do it again for the rest.")
+            messages.warning(
+                request, "There are more requests: repeat the action for the rest."
+            )
 
 
 def _line(line: reprice.RepriceLine) -> str:
@@ -62,14 +64,14 @@ def _line(line: reprice.RepriceLine) -> str:
     return (
         f"{line.provider}: {line.upstream_model}: {_count(line.requests)} billed "
         f"{figures.micros(line.billed)}, {_difference(line.delta)}"
-        + (f" ({uncharged} had no room in a budget)" if line.uncharged else "")
+        + (f" ({uncharged} would exceed a budget)" if line.uncharged else "")
     )
 
 
 def _difference(delta: int) -> str:
     if delta < 0:
-        return f"{figures.micros(-delta)} given back"
-    return f"{figures.micros(delta)} charged on top"
+        return f"{figures.micros(-delta)} refunded"
+    return f"{figures.micros(delta)} charged"
 
 
 def _waiting(result: reprice.Result) -> list[str]:

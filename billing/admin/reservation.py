@@ -1,4 +1,4 @@
-"""Money held for requests under way, in the admin."""
+"""Reservations in the admin: money held for requests under way."""
 
 from typing import Any
 
@@ -41,8 +41,8 @@ class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "created_at",
     )
     empty_text = (
-        "Nothing is held: no request is under way. A row is here only while its "
-        "request runs; then it becomes a row of Requests."
+        "No request is under way, so no money is held. A reservation exists while its "
+        "request runs; then Requests lists the request."
     )
 
     held = column("Held", "estimate", figures.micros, ordering="estimate")
@@ -56,7 +56,7 @@ class ReservationAdmin(ReadOnlyAdmin, LargeTableAdmin):
     def model_name(self, reservation: Reservation) -> Any:
         return reservation.facts.get("model", "")
 
-    @display(description="State", label={"running": "info", "lease ran out": "warning"})
+    @display(description="State", label={"running": "info", "lease expired": "warning"})
     def state(self, reservation: Reservation) -> str:
         late = reservation.lease_until < timezone.now()
-        return "lease ran out" if late else "running"
+        return "lease expired" if late else "running"

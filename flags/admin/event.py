@@ -20,7 +20,7 @@ class FlagEventAdmin(EventAdmin):
     search_fields = ("=flag_name", "=actor_name")
     search_help_text = "A whole name of a flag or of a person."
     fields = (("subject", "revision"), ("at", "who"), "what", "why", "more")
-    empty_text = "Whatever is done to a flag is written down here, with who and why."
+    empty_text = "Every change of a flag is listed here, with who made it and why."
 
     @display(description="Flag")
     def subject(self, event: Any) -> str:

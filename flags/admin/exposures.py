@@ -1,4 +1,4 @@
-"""How often each variant of a flag was given, as stacked columns."""
+"""Evaluations of a flag by variant, as stacked columns."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.utils import timezone
 from flags.models import Exposure
 from valuecanvas.core.admin import charts
 
-# What one column is, by the span.
+# Hours in one column, by the span.
 STEPS = {"day": 1, "week": 6, "month": 24}
 NONE = "the program's own default"
 
@@ -28,7 +28,7 @@ class ExposureChart:
 
 
 def exposures(flag: str, asked: str) -> ExposureChart:
-    """Of the flag with that name over a span, else the usual one."""
+    """The chart of the flag over the span `asked`, or over the default span."""
     span = charts.choose_span(asked)
     step = dt.timedelta(hours=STEPS[span])
     _, length = charts.SPANS[span]

@@ -1,4 +1,4 @@
-"""What the list of flags can be narrowed to."""
+"""Filters of the list of flags."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 from flags.models import ChangeState, Exposure, Flag, Purpose, ScheduledChange
 from valuecanvas.core.admin.filters import ConditionFilter
 
-# A flag that nobody asked for in this time, or that changed nothing for so long.
+# Without an evaluation, or without a change, for this long a flag is stale.
 UNUSED_AFTER = dt.timedelta(days=30)
 _PASSING = (Purpose.RELEASE, Purpose.EXPERIMENT)
 
@@ -56,13 +56,13 @@ def expired_query(now: dt.datetime) -> Q:
 
 
 def unused_query(now: dt.datetime) -> Q:
-    """Nobody asked for it for long, and it isn't new."""
+    """Flags not evaluated for long, and not new."""
     asked = Exposure.objects.filter(flag=OuterRef("name"), hour__gte=now - UNUSED_AFTER)
     return ~Q(Exists(asked)) & Q(created__lt=now - UNUSED_AFTER)
 
 
 def decided_query(now: dt.datetime) -> Q:
-    """Meant to go, and long the same for everybody: the code can do without it."""
+    """Temporary flags that are the same for everybody for long: the code can go."""
     same = Q(everyone__isnull=False) | Q(enabled=False) | Q(percent=100, rules=None)
     old = Q(modified__lt=now - UNUSED_AFTER)
     return Q(purpose__in=_PASSING) & same & old & Q(variants=None)
@@ -73,7 +73,7 @@ def stale(now: dt.datetime) -> Q:
 
 
 def stale_names(flags: list[Flag], now: dt.datetime) -> dict[int, str]:
-    """Why each stale one of `flags` is, by its id."""
+    """Why each stale flag of `flags` is stale, by its id."""
     reasons = (
         ("expired", expired_query),
         ("not used", unused_query),

@@ -1,4 +1,4 @@
-"""Flags in the admin: the list, and a new one."""
+"""Flags in the admin: the list, and the form of a new flag."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -47,7 +47,7 @@ from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.templatetags.figures import ago
 
 FIELDS = ("name", "kind", "note", "percent", "purpose", "owner", "expires_on", "tags", "in_gateway")  # fmt: skip
-# Above the list: the questions that are asked most.
+# Links above the list: the most frequent filters.
 CHIPS = (
     ("All flags", ""),
     ("On", "state=on"),
@@ -59,7 +59,7 @@ CHIPS = (
 
 
 class NewFlagForm(forms.ModelForm):
-    """What is said when a flag is made; all else is set on its page."""
+    """The fields of a new flag; the rest is set on its page."""
 
     tags = SimpleArrayField(
         forms.CharField(max_length=40),
@@ -129,7 +129,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
     save_and_continue = False
     delete_many = False  # one by one, on a page that asks why
     empty_text = (
-        "A flag switches something on for some users, or for all. Programs ask for it "
+        "A flag switches something on for some users, or for all. Programs evaluate it "
         "by name, and you decide here who gets what."
     )
 
@@ -139,7 +139,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """What was done to it is told by its events, made by the API too."""
+        """Shows the flag's own events: they include changes by the API."""
         flag = self.one(request, object_id, "view")
         events = reverse("admin:flags_flagevent_changelist")
         return redirect(f"{events}?{urlencode({'q': flag.name})}")
@@ -163,7 +163,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
         return (*shown, "switch") if self.has_kill_permission(request) else shown
 
     def attach(self, rows: list[Any]) -> None:
-        """The same few queries for the whole page, however many flags there are."""
+        """Load what the columns show, with the same few queries for any number of flags."""
         now = timezone.now()
         ids = [row.pk for row in rows]
         seen = exposure.last_seen(row.name for row in rows)
@@ -223,7 +223,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
             name.capitalize(),
         )
 
-    # -- a new one -------------------------------------------------------------------
+    # -- a new flag ------------------------------------------------------------------
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool
@@ -238,7 +238,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
         if given["percent"] is not None:
             wanted["percent"] = str(given["percent"])
         actor = actor_of(request)
-        made = services.create_flag(wanted, actor=actor, reason="Made in the admin")
+        made = services.create_flag(wanted, actor=actor, reason="Created in the admin")
         vars(obj).update(vars(made))
 
     def save_related(
@@ -249,6 +249,6 @@ class FlagAdmin(FlagWorkspaceAdmin):
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        still = "" if obj.share else " Nobody gets it yet: say below who does."
-        self.message_user(request, f"{obj.name} is made.{still}")
+        still = "" if obj.share else " Nobody gets it yet: set below who does."
+        self.message_user(request, f"{obj.name} is created.{still}")
         return redirect("admin:flags_flag_change", obj.pk)

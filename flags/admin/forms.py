@@ -1,4 +1,4 @@
-"""The parts of a flag's page: percentage, who is named, what it needs, details."""
+"""Forms of a flag's page: percentage, targets, prerequisites, details."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from flags.models import Flag, Purpose
 from valuecanvas.core.admin.forms import NamesField, PercentField
 
 EVERYONE = (
-    ("", "Decide by what is below"),
-    ("yes", "Yes: everybody gets it, whatever is below"),
+    ("", "Decided by the settings below"),
+    ("yes", "Yes: everybody gets it"),
     ("no", "No: nobody gets it"),
 )
 _EVERYONE = {"": None, "yes": True, "no": False}
 
 
 def names_of(flag: Flag) -> list[str]:
-    """Its variants; 'on' before 'off'."""
+    """The names of its variants; 'on' before 'off'."""
     return sorted(integrity.variants(flag), reverse=flag.kind == "boolean")
 
 
@@ -36,7 +36,7 @@ class PercentForm(Section):
     percent = PercentField(
         label="Share of users, in percent",
         error_messages={
-            "required": "Say a percentage from 0 to 100; 0 is nobody.",
+            "required": "Enter a percentage from 0 to 100; 0 is nobody.",
             "invalid": "A percentage is a number from 0 to 100, such as 12.5.",
         },
     )
@@ -52,7 +52,7 @@ class PercentForm(Section):
 
 
 class AudienceForm(Section):
-    """Who gets it in any case."""
+    """Targets: who gets the flag whatever the rules say."""
 
     key = "audience"
 
@@ -65,21 +65,21 @@ class AudienceForm(Section):
         label="Users",
         required=False,
         widget=forms.Textarea({"rows": 2}),
-        help_text="Ids of users as programs send them, with commas or line by line.",
+        help_text="Ids of users as programs send them, separated by commas or one per line.",
     )
     tiers = NamesField(
         label="Tiers",
         required=False,
-        help_text="Keys of tiers, with commas: all of their customers.",
+        help_text="Keys of tiers, separated by commas: all their customers.",
     )
     target_variant = forms.ChoiceField(
-        label="They get",
+        label="Variant for them",
         required=False,
     )
     users = NamesField(
         label="Users of this site",
         required=False,
-        help_text="Their user names, with commas.",
+        help_text="Their user names, separated by commas.",
     )
     groups = forms.ModelMultipleChoiceField(
         label="Groups of this site",
@@ -89,16 +89,16 @@ class AudienceForm(Section):
     )
     superusers = forms.BooleanField(required=False)
     staff = forms.BooleanField(required=False)
-    authenticated = forms.BooleanField(label="Whoever has logged in", required=False)
+    authenticated = forms.BooleanField(label="Logged-in users", required=False)
     languages = forms.CharField(
         required=False,
-        help_text="Of the browser, such as en, de.",
+        help_text="Languages of the browser, such as en, de.",
     )
     site = ("users", "superusers", "staff", "authenticated", "languages")
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
         super().__init__(flag, data, initial)
-        choices = variant_choices(flag, "What the weights say")
+        choices = variant_choices(flag, "By the weights")
         self.fields["target_variant"].choices = choices
 
     _plain = (
@@ -129,19 +129,19 @@ class AudienceForm(Section):
             "groups": sorted(group.name for group in given["groups"]),
         }
         services.edit_flag(self.flag, changes, **self.said(actor))
-        return "Who gets it in any case is saved."
+        return "The targets are saved."
 
     def site_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.site]
 
 
 class NeedsForm(Section):
-    """Flags that must have given a variant before this one counts."""
+    """Prerequisites: flags that must give a variant before this one applies."""
 
     key = "needs"
 
     def rows(self) -> list[dict[str, str]]:
-        """As entered, else as they are."""
+        """The rows as entered, or as they are saved."""
         if not self.is_bound:
             rows = self.flag.prerequisites.select_related("on").order_by("pk")
             return [{"flag": one.on.name, "variant": one.variant} for one in rows]
@@ -156,21 +156,21 @@ class NeedsForm(Section):
     def clean(self) -> dict[str, Any]:
         names = [row["flag"] for row in self.rows()]
         if len(names) != len(set(names)):
-            raise ValidationError("Each other flag can be named once only.")
+            raise ValidationError("Name each flag only once.")
         return self.cleaned_data
 
     def others(self) -> list[str]:
-        """What can be chosen."""
+        """The names of flags to choose from."""
         rows = Flag.objects.filter(archived=False).exclude(pk=self.flag.pk)
         return list(rows.order_by("name").values_list("name", flat=True)[:500])
 
     def apply(self, actor: FlagActor) -> str:
         services.set_prerequisites(self.flag, self.rows(), **self.said(actor))
-        return "What it needs is saved."
+        return "The prerequisites are saved."
 
 
 class FlagDetailsForm(Section):
-    """What is for people, and what is rarely changed."""
+    """Note, owner, expiry, tags, and settings that rarely change."""
 
     key = "details"
 
@@ -188,25 +188,25 @@ class FlagDetailsForm(Section):
     expires_on = forms.DateField(
         label="Expires on",
         required=False,
-        help_text="When it, and the code that asks for it, should be gone. It goes on "
-        "working; it is marked as stale.",
+        help_text="When the flag and the code that uses it should be removed. After that "
+        "the flag still works, and is marked as stale.",
         error_messages={"invalid": "Write a date as 2026-12-31."},
     )
     tags = NamesField(
         required=False,
-        help_text="Words to find it by, with commas.",
+        help_text="Words to find it by, separated by commas.",
     )
     in_gateway = forms.BooleanField(
         label="Evaluate it for every LLM request",
         required=False,
-        help_text="The variant is recorded with the request's usage, and what it "
-        "changes in the gateway takes effect.",
+        help_text="The variant is recorded with the request, and its effect in the "
+        "gateway applies.",
     )
     sticky = forms.CharField(
         label="Bucketed by",
         max_length=60,
         help_text="The attribute that decides on shares: “targetingKey” is the user; "
-        "“team” gives all of a team the same. Changing it deals the shares anew.",
+        "“team” gives all of a team the same. A change reassigns the users.",
     )
     testing = forms.BooleanField(
         label="Testers may switch it for themselves",

@@ -1,4 +1,4 @@
-"""Back to an earlier state of a flag: what would change, and why it is done."""
+"""The page that reverts a flag to an earlier state, and the chart of evaluations."""
 
 from typing import Any
 
@@ -12,33 +12,33 @@ from flags.wording.field_changes import changed_fields
 from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.errors import Conflict
 
-# Neither comes back with an earlier state.
+# A revert does not change these.
 _KEPT = {"killed", "archived"}
 
 
 class RevertPage(FlagPage):
-    """GET shows what would change back, POST does it."""
+    """GET shows what a revert would change, POST reverts."""
 
     name = "revert"
     url = "revert/<int:event_id>/"
     anchor = "history"
-    verb = "Return to it"
+    verb = "Revert"
 
     def __init__(self, *args: Any, event_id: int) -> None:
         super().__init__(*args)
         self.event = event = self.original.events.filter(pk=event_id).first()
         if event is None or not event.after:
             raise Http404("The flag has no such event.")
-        self.title = f"Return {self.original.name} to change {event.revision}"
+        self.title = f"Revert {self.original.name} to change {event.revision}"
         self.text = (
-            f"As it was after {event.actor_name} changed it on "
-            f"{event.at:%b %d, %H:%M} UTC. What is scheduled is cancelled."
+            f"The flag becomes what it was after {event.actor_name} changed it on "
+            f"{event.at:%b %d, %H:%M} UTC. Scheduled changes are cancelled."
         )
 
     def act(self, form: Any) -> str:
         services.revert(self.event, **form.said(self.actor))
         flag, number = self.original.name, self.event.revision
-        return f"{flag} is again as it was after change {number}."
+        return f"{flag} is reverted to change {number}."
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         after = {n: v for n, v in self.event.after.items() if n not in _KEPT}
@@ -47,7 +47,7 @@ class RevertPage(FlagPage):
 
 
 class ExposuresFragment(Page):
-    """How often each variant was given, over time."""
+    """A fragment: evaluations over time by variant."""
 
     name = "exposures"
     needs = "view"

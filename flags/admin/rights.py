@@ -1,4 +1,4 @@
-"""Who does something on the pages of flags, and what they may."""
+"""The rights that pages of flags ask for, and who acts on them."""
 
 from django.http import HttpRequest
 
@@ -10,5 +10,5 @@ DELETE = "flags.delete_flag"
 
 
 def actor_of(request: HttpRequest) -> FlagActor:
-    """Who is written into the audit; the admin lets in nobody who is not signed in."""
+    """The signed-in user, as the audit names them."""
     return of_user(request.user)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ _COLUMNS = ("attribute", "operator", "type", "value")
 
 @dataclass(slots=True)
 class ConditionRow:
-    """One condition, as it was entered."""
+    """One condition as entered."""
 
     attribute: str = ""
     operator: str = "in"
@@ -37,14 +37,14 @@ class ConditionRow:
     faults: list[str] = field(default_factory=list)
 
     def condition(self) -> dict[str, Any]:
-        """As the services want it; what is wrong goes into `faults`."""
+        """The condition for the services; errors go into `faults`."""
         found = {
             "attribute": self.attribute.strip(),
             "operator": self.operator,
             "value": self._value(),
         }
         if not found["attribute"]:
-            self.faults.append("Attribute: say what to look at, such as country.")
+            self.faults.append("Attribute: enter a name, such as country.")
         elif not self.faults and (fault := check_conditions([found])):
             self.faults.append(f"Value: {fault.partition(': ')[2] or fault}")
         return found
@@ -70,7 +70,7 @@ class ConditionRow:
         try:
             found = Decimal(text)
         except InvalidOperation:
-            self.faults.append(f"Value: “{text}” is no number.")
+            self.faults.append(f"Value: “{text}” is not a number.")
             return 0
         return int(found) if found == found.to_integral_value() else float(found)
 
@@ -89,17 +89,17 @@ class RuleForm(Section):
     key = "rule"
 
     name = forms.CharField(
-        label="Name, for people",
+        label="Name",
         max_length=100,
         required=False,
         widget=forms.TextInput({"placeholder": "Customers in Scandinavia"}),
     )
-    variant = forms.ChoiceField(label="They get", required=False)
+    variant = forms.ChoiceField(label="Variant", required=False)
     share = PercentField(
-        label="Only this share of them, in percent",
+        label="Share of the matching users, in percent",
         required=False,
         placeholder="all",
-        help_text="For the others the next rule decides. Empty: all of them.",
+        help_text="The next rule decides for the others. Empty: all of them.",
     )
     enabled = forms.BooleanField(label="Switched on", required=False)
 
@@ -109,7 +109,7 @@ class RuleForm(Section):
         self.rule = rule
         super().__init__(flag, data, _seen(rule))
         plain = flag.kind == FlagKind.BOOLEAN and not flag.allocation
-        empty = "on" if plain else "What the weights say"
+        empty = "on" if plain else "By the weights"
         choices = variant_choices(flag, empty)
         self.fields["variant"].choices = choices
         self.rows = list(self._rows())
@@ -130,7 +130,7 @@ class RuleForm(Section):
         given = self.cleaned_data
         given["conditions"] = [row.condition() for row in self.rows]
         if any(row.faults for row in self.rows):
-            raise ValidationError("See the notes in red beside the conditions.")
+            raise ValidationError("See the messages in red beside the conditions.")
         return given
 
     def document(self) -> dict[str, Any]:
@@ -145,27 +145,27 @@ class RuleForm(Section):
         }
 
     def sentence(self) -> str:
-        """What it would do, as far as it is understood."""
+        """The rule as a sentence; empty if its conditions are not valid."""
         self.is_valid()
         return words.rule(self.document()) if "conditions" in self.cleaned_data else ""
 
     def apply(self, actor: FlagActor) -> str:
         if self.rule is None:
             services.add_rule(self.flag, self.document(), **self.said(actor))
-            return "The rule is added. It is the last one: move it up if it is to win."
+            return "The rule is added as the last one. Move it up if it should decide first."
         services.edit_rule(self.flag, self.rule, self.document(), **self.said(actor))
         return "The rule is saved."
 
 
 class OrderForm(Section):
-    """The order of the rules: the first that fits decides."""
+    """The order of the rules: the first that matches decides."""
 
     key = "rules"
 
     def apply(self, actor: FlagActor) -> str:
         given = self.data.getlist("order")
         if not all(one.isdecimal() for one in given):
-            raise ValidationError("Reload the page: a rule has gone.")
+            raise ValidationError("Reload the page: a rule was removed.")
         order = [int(one) for one in given]
         services.reorder_rules(self.flag, order, **self.said(actor))
         return "The order is saved."
@@ -180,7 +180,7 @@ def _seen(rule: Rule | None) -> dict[str, Any]:
 
 
 def _parts(text: str) -> list[str]:
-    """One a line; without any line break, between commas."""
+    """The values: one per line, or separated by commas if there is one line."""
     found = text.splitlines() if "\n" in text else text.split(",")
     return [part.strip() for part in found if part.strip()]
 
@@ -193,7 +193,7 @@ def _row(one: Mapping[str, Any]) -> ConditionRow:
     if len(kinds) > 1:
         row.type = TEXT
         row.faults.append(
-            "Value: texts and others are mixed; saved here, all are text."
+            "Value: texts are mixed with other types. Saved here, all become text."
         )
     texts = [_shown(each) for each in some]
     if isinstance(value, list) and any("," in text for text in texts):

@@ -1,4 +1,4 @@
-"""Pages of rules: add, edit, remove, reorder, and what a rule would say."""
+"""Pages of rules: add, edit, remove, reorder, preview."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class AddRulePage(FlagPage):
 
 
 class RulePage(AddRulePage):
-    """The same, for a rule that there is."""
+    """The rule builder for an existing rule."""
 
     name = "rule"
     url = "rules/<int:rule_id>/"
@@ -54,7 +54,7 @@ class RulePage(AddRulePage):
 
 
 class RulePreview(Page):
-    """A fragment: the rule as a sentence, or what is wrong with it."""
+    """A fragment: the rule as a sentence, or its errors."""
 
     name = "rule_preview"
     url = "rules/preview/"
@@ -74,7 +74,7 @@ class RulePreview(Page):
 class RemoveRulePage(FlagPage):
     name = "rule_remove"
     url = "rules/<int:rule_id>/remove/"
-    verb = "Remove it"
+    verb = "Remove the rule"
     danger = True
 
     def __init__(self, *args: Any, rule_id: int) -> None:
@@ -85,11 +85,11 @@ class RemoveRulePage(FlagPage):
 
     def act(self, form: Any) -> str:
         services.remove_rule(self.original, self.rule, **form.said(self.actor))
-        return "The rule is gone; those after it moved up."
+        return "The rule is removed. The rules after it moved up."
 
 
 class OrderPage(FlagPage):
-    """Saves the order; what is wrong is told on the flag's own page."""
+    """Saves the order; errors are shown on the flag's page."""
 
     name = "rule_order"
     url = "rules/order/"
@@ -100,7 +100,7 @@ class OrderPage(FlagPage):
         for text in form.non_field_errors():
             messages.error(self.request, str(text))
         if form["reason"].errors:
-            messages.error(self.request, "The order is not saved: say why, beside the button.")  # fmt: skip
+            messages.error(self.request, "The order is not saved: give a reason beside the button.")  # fmt: skip
         fresh = Flag.objects.get(pk=self.original.pk)
         answer: HttpResponse = self.admin.show(
             self.request, fresh, conflict=conflict, code=409 if conflict else 422

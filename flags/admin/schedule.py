@@ -1,4 +1,4 @@
-"""The page that cancels what is scheduled: one change, or the rest of a ramp."""
+"""The page that cancels a scheduled change, or the rest of a ramp."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from flags.wording import words
 
 
 class CancelPage(FlagPage):
-    """Cancels a change; of a ramp, all that is still to come."""
+    """Cancels a scheduled change, or all pending steps of a ramp."""
 
     name = "cancel"
     url = "schedule/<int:change_id>/cancel/"
@@ -32,7 +32,7 @@ class CancelPage(FlagPage):
         self.text = f"{said}, on {found.at:%b %d, %H:%M} UTC."
         if found.ramp:
             still = schedule.filter(ramp=found.ramp, state=ChangeState.PENDING).count()
-            self.text = f"{still} steps are still to come, the next is: {self.text}"
+            self.text = f"{still} steps are pending. The next is: {self.text}"
 
     def act(self, form: Any) -> str:
         why = {"actor": self.actor, "reason": form.cleaned_data["reason"]}

@@ -1,4 +1,4 @@
-"""The forms of what is to come: one change, or a ramp of percentages."""
+"""The forms that schedule one change, or a ramp of percentages."""
 
 import datetime as dt
 from decimal import Decimal, InvalidOperation
@@ -31,19 +31,19 @@ def moment(**options: Any) -> forms.DateTimeField:
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
         widget=forms.TextInput({"type": "datetime-local"}),
         error_messages={
-            "required": "Say when, as 2026-12-31 14:00.",
-            "invalid": "Write a time as 2026-12-31 14:00.",
+            "required": "Enter a time, such as 2026-12-31 14:00.",
+            "invalid": "Write the time as 2026-12-31 14:00.",
         },
         **options,
     )
 
 
 class ChangeForm(Section):
-    """One change at one time."""
+    """Schedules one change."""
 
     key = "schedule"
 
-    kind = forms.ChoiceField(label="What")
+    kind = forms.ChoiceField(label="Change")
     at = moment(label="When, UTC")
     percent = PercentField(label="Percentage", required=False)
 
@@ -54,7 +54,7 @@ class ChangeForm(Section):
         self.fields["kind"].choices = choices
 
     def weights(self) -> list[tuple[str, str]]:
-        """Each variant's, as entered or as it is now."""
+        """The weight of each variant, as entered or as it is now."""
         return [
             (one.name, self.data.get(f"weight_{one.name}", f"{one.weight / 100:g}"))
             for one in self.variants
@@ -67,7 +67,7 @@ class ChangeForm(Section):
         if kind == ChangeKind.SET_PERCENT:
             given["payload"] = {"percent": str(percent)}
             if percent is None and "percent" not in self.errors:
-                self.add_error("percent", "Say a percentage from 0 to 100.")
+                self.add_error("percent", "Enter a percentage from 0 to 100.")
         elif kind == ChangeKind.SET_WEIGHTS:
             given["payload"] = {"weights": self._weights()}
         return given
@@ -80,7 +80,7 @@ class ChangeForm(Section):
         if sum(found.values()) != BUCKETS or min(found.values()) < 0:
             total = sum(found.values()) / 100
             raise ValidationError(
-                f"The weights make {total:g} % together, and have to make 100 %."
+                f"The weights add up to {total:g} %; they must add up to 100 %."
             )
         return found
 
@@ -98,12 +98,12 @@ class ChangeForm(Section):
 
 
 class RampForm(Section):
-    """A percentage that grows, or shrinks, by itself."""
+    """Schedules a ramp: the percentage grows or shrinks step by step."""
 
     key = "ramp"
     anchor = "schedule"
 
-    step = PercentField(label="Points each time", initial=5)
+    step = PercentField(label="Points per step", initial=5)
     number = forms.IntegerField(
         label="Every",
         min_value=1,

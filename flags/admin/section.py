@@ -1,4 +1,4 @@
-"""The forms of a flag's page, each saved by itself, and pages with one such form."""
+"""The base of forms on a flag's page, each saved alone, and of pages with one form."""
 
 from typing import Any, ClassVar
 
@@ -14,11 +14,11 @@ from valuecanvas.core.errors import Conflict
 
 
 class Section(ReasonForm):
-    """Saved by `apply`, unless somebody else changed the flag since it was shown."""
+    """A form saved by `apply`, unless the flag was changed since the page was opened."""
 
     # The name of the form on its page.
     key: ClassVar[str] = "decide"
-    # Of the part of the page to come back to; empty: `key`.
+    # The section of the page to return to; empty: `key`.
     anchor: ClassVar[str] = ""
     data: Any
 
@@ -26,7 +26,7 @@ class Section(ReasonForm):
         label="Why",
         max_length=2000,
         widget=forms.TextInput({"placeholder": "Kept in the history"}),
-        error_messages={"required": "Say why: the next reader of the history asks."},
+        error_messages={"required": "Give a reason: it is kept in the history."},
     )
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
@@ -36,15 +36,15 @@ class Section(ReasonForm):
 
     @staticmethod
     def seen(flag: Flag) -> dict[str, Any]:
-        """What the fields begin with."""
+        """The first values of the fields."""
         return {}
 
     def apply(self, actor: FlagActor) -> str:
-        """Do it, and say so. Raises Conflict and ValidationError."""
+        """Save the form; what to tell the operator. Raises Conflict and ValidationError."""
         raise NotImplementedError
 
     def said(self, actor: FlagActor) -> dict[str, Any]:
-        """What every service wants to know."""
+        """The arguments of every service: actor, reason, expected revision."""
         return {
             "actor": actor,
             "reason": self.cleaned_data["reason"],
@@ -53,7 +53,7 @@ class Section(ReasonForm):
 
 
 class FlagPage(ConfirmPage):
-    """A page with one form of a flag's; done, back to `anchor` on the flag's page."""
+    """A page with one form; afterwards it returns to `anchor` on the flag's page."""
 
     template = "admin/flags/flag/decide.html"
     form_class = Section

@@ -1,4 +1,4 @@
-"""What the page of a flag tells: how it is, what will come, what happened."""
+"""The data of a flag's page: its state, schedule and history."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from flags.wording.field_changes import Changed, changed_fields
 from flags.wording.listing import is_expired
 
 EVENTS, PAST = 12, 6
-# Read of what has ended: more than a ramp has as a rule.
+# Ended changes to read: more than the usual ramp has.
 MOST_PAST = 100
 
 
@@ -26,7 +26,7 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A change to come, or that has been; of a ramp, all that are to come."""
+    """A scheduled or ended change; for a ramp, all its steps in the same state."""
 
     first: ScheduledChange
     text: str
@@ -67,7 +67,7 @@ class FlagStatus:
 
 
 def status(flag: Flag, *, all_events: bool = False) -> FlagStatus:
-    """Read it all, by the same number of queries whatever there is."""
+    """Load everything with a fixed number of queries."""
     now = timezone.now()
     changes = flag.schedule.order_by("at", "pk")
     pending = list(changes.filter(state=ChangeState.PENDING))
@@ -98,7 +98,7 @@ def describe_event(event: FlagEvent) -> FlagNote:
 
 
 def _sentence(event: FlagEvent) -> str:
-    """With what was scheduled, or cancelled."""
+    """The sentence of an event, with the changes that were scheduled or cancelled."""
     planned = event.details.get("changes") or []
     if not planned:
         return words.sentence(event)
@@ -123,7 +123,7 @@ def _step(some: Sequence[tuple[ScheduledChange, str]]) -> Step:
 
 
 def _ended(past: Sequence[ScheduledChange]) -> list[Step]:
-    """What came last, first; the steps of a ramp that ended alike are one."""
+    """The newest first; steps of a ramp that ended in the same state are one."""
     alike: dict[tuple[str, str], list[tuple[ScheduledChange, str]]] = {}
     for one in past:
         key = (one.ramp or f"alone-{one.pk}", one.state)
@@ -132,7 +132,7 @@ def _ended(past: Sequence[ScheduledChange]) -> list[Step]:
 
 
 def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
-    """One for each change, but one for all of a ramp."""
+    """One step for each single change, and one for each ramp."""
     ramps: dict[str, list[tuple[ScheduledChange, str]]] = {}
     for one in pending:
         ramps.setdefault(one.ramp or f"alone-{one.pk}", []).append((one, _change(one)))
@@ -140,6 +140,6 @@ def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
 
 
 def winner(flag: Flag) -> FlagNote | None:
-    """The change that came first."""
+    """The last event: the change that won the conflict."""
     event = flag.events.order_by("-id").select_related("actor").first()
     return describe_event(event) if event else None

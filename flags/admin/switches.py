@@ -1,4 +1,4 @@
-"""Turn on, turn off, kill, revive, archive: each asks once more, and for a reason."""
+"""Pages that turn a flag on or off, kill, revive, archive: each asks for a reason."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -25,15 +25,15 @@ FLAGS = "admin:flags_flag_changelist"
 
 
 class SwitchPage(ConfirmPage):
-    """Something that is done to whole flags: to one by this page, or to several."""
+    """An action on whole flags: on one by this page, or on several by the list."""
 
     needs = "view"
     right = rights.CHANGE
     done_as: ClassVar[str]
     service: ClassVar[Callable[..., object]]
-    # Where seconds count, the reason can wait.
+    # In an emergency the reason may be left out.
     must_say_why = True
-    # Done also if somebody changed the flag meanwhile: it can only make things safe.
+    # Done even if the flag was changed meanwhile: it can only make things safer.
     always = False
 
     def __init__(self, *args: Any) -> None:
@@ -47,17 +47,19 @@ class SwitchPage(ConfirmPage):
 
     @classmethod
     def why(cls, data: Any, **initial: Any) -> ReasonForm:
-        """The form, for one flag or for several."""
+        """The form that asks for the reason, for one flag or for several."""
         form = ReasonForm(data, initial=initial)
         reason = form.fields["reason"]
         reason.label, reason.required = "Why", cls.must_say_why
         if not cls.must_say_why:
-            reason.help_text = "May stay empty: your name and the time are kept anyway."
+            reason.help_text = (
+                "May be empty: your name and the time are kept in any case."
+            )
         return form
 
     @classmethod
     def switch(cls, flag: Flag, form: ReasonForm, actor: FlagActor) -> None:
-        """Do it to one. Raises REFUSALS."""
+        """Switch one flag. Raises REFUSALS."""
         said: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         seen = form.cleaned_data["expected"]
         if seen is not None and not cls.always:
@@ -85,7 +87,7 @@ class SwitchPage(ConfirmPage):
         return f"Now {self.done_as}."
 
     def back(self) -> str:
-        """Where one came from: the list, or the flag's page."""
+        """The page to return to: the list, or the flag's page."""
         listed = self.request.GET.get("from") == "list"
         return reverse(FLAGS) if listed else super().back()
 
@@ -94,7 +96,7 @@ class EnablePage(SwitchPage):
     name = "enable"
     verb = "Turn on"
     done_as = "on"
-    text = "From the next request on its rules and its percentage count."
+    text = "From the next request on, its rules and its percentage apply."
     service = staticmethod(services.enable)
 
 
@@ -103,8 +105,8 @@ class DisablePage(SwitchPage):
     verb = "Turn off"
     done_as = "off"
     text = (
-        "From the next request on everybody gets what is set for “while off”. "
-        "Rules, percentages and schedules stay as they are for later."
+        "From the next request on, everybody gets the off variant. Rules, percentages "
+        "and schedules are kept."
     )
     service = staticmethod(services.disable)
     always = True
@@ -115,9 +117,8 @@ class KillPage(SwitchPage):
     verb = "Kill"
     done_as = "killed"
     text = (
-        "From the next request on everybody gets what is set for “while off”, "
-        "whatever else it says, until somebody revives it. Its scheduled changes "
-        "are cancelled."
+        "From the next request on, everybody gets the off variant, whatever its "
+        "settings say, until somebody revives it. Its scheduled changes are cancelled."
     )
     service = staticmethod(services.kill)
     right = rights.KILL
@@ -129,10 +130,10 @@ class KillPage(SwitchPage):
 class RevivePage(SwitchPage):
     name = "revive"
     verb = "Revive"
-    done_as = "alive again"
+    done_as = "revived"
     text = (
-        "It goes on where it was before it was killed. What was scheduled then "
-        "stays cancelled."
+        "The flag works again as before it was killed. Its scheduled changes stay "
+        "cancelled."
     )
     service = staticmethod(services.revive)
     right = rights.KILL
@@ -143,8 +144,8 @@ class ArchivePage(SwitchPage):
     verb = "Archive"
     done_as = "archived"
     text = (
-        "Programs that ask for it get their own default from the next request on. "
-        "Nothing is deleted: it can be brought back."
+        "From the next request on, programs get their own default. Nothing is deleted: "
+        "the flag can be restored."
     )
     service = staticmethod(services.archive)
     danger = True
@@ -152,19 +153,19 @@ class ArchivePage(SwitchPage):
 
 class RestorePage(SwitchPage):
     name = "restore"
-    verb = "Bring back"
-    done_as = "in use again"
-    text = "From the next request on programs get it as it was."
+    verb = "Restore"
+    done_as = "restored"
+    text = "From the next request on, programs get the flag again as before."
     service = staticmethod(services.restore)
 
 
-class Delete(SwitchPage):
+class DeletePage(SwitchPage):
     name = "delete"
     verb = "Delete"
     done_as = "deleted"
     text = (
-        "It is gone for good; its history stays. Programs that ask for it get "
-        "their own default. Archiving does the same, and can be undone."
+        "This cannot be undone; the history stays. Programs get their own default. "
+        "Archiving does the same, and can be undone."
     )
     service = staticmethod(services.delete_flag)
     right = rights.DELETE
@@ -181,12 +182,12 @@ SWITCHES = (
     RevivePage,
     ArchivePage,
     RestorePage,
-    Delete,
+    DeletePage,
 )
 
 
 def for_several(page: type[SwitchPage]) -> Any:
-    """The action of the list that does the same to all that are chosen."""
+    """The action of the list that does the same to all selected flags."""
 
     permission = "kill" if page.right == rights.KILL else "change"
 

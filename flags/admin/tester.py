@@ -1,4 +1,4 @@
-"""Who gets what: a flag tried for one user, with the reason in words."""
+"""The tester: evaluates a flag for one user, and shows the reason in words."""
 
 import json
 from typing import Any
@@ -17,16 +17,16 @@ from valuecanvas.core.admin.pages import Page
 
 _REASONS = {
     "STATIC": "the same for everybody",
-    "TARGETING_MATCH": "named, or a rule fits",
-    "SPLIT": "decided by a share",
-    "DISABLED": "it is off",
-    "DEFAULT": "nothing gave it another one",
-    "ERROR": "it could not be decided",
+    "TARGETING_MATCH": "a target, or a rule that matches",
+    "SPLIT": "decided by a percentage or by weights",
+    "DISABLED": "the flag is off",
+    "DEFAULT": "the default: nothing else matched",
+    "ERROR": "the flag could not be evaluated",
 }
 
 
 class TesterForm(ConsoleForm):
-    """A caller's attributes."""
+    """The attributes of the caller to evaluate for."""
 
     user = forms.CharField(
         label="User",
@@ -41,7 +41,7 @@ class TesterForm(ConsoleForm):
         widget=forms.Textarea(
             {"rows": 3, "placeholder": "country = SE\nappVersion = 2.1.0\nage = 30"}
         ),
-        help_text="One a line. 30 is a number, “30” a text, true is yes.",
+        help_text="One per line. 30 is a number, “30” a text, true is yes.",
     )
     at = moment(label="When, UTC (empty: now)", required=False)
 
@@ -71,7 +71,7 @@ class TesterForm(ConsoleForm):
 
 
 class TesterFragment(Page):
-    """What this caller gets, and why."""
+    """A fragment: what this caller gets, and why."""
 
     name = "try"
     needs = "view"
@@ -95,7 +95,7 @@ class TesterFragment(Page):
 
 
 def describe_evaluation(found: Evaluation) -> dict[str, str]:
-    """An evaluation in words."""
+    """The value and the reason of an evaluation in words."""
     return {
         "value": json.dumps(found.value, ensure_ascii=False, indent=2),
         "why": _REASONS.get(found.reason, found.reason),
@@ -103,7 +103,7 @@ def describe_evaluation(found: Evaluation) -> dict[str, str]:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is some, else the text itself."""
+    """`text` as JSON if it is valid, or the text itself."""
     try:
         return json.loads(text.replace("“", '"').replace("”", '"'))
     except ValueError:

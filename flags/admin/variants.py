@@ -22,7 +22,7 @@ _COLUMNS = ("name", "value", "weight", "label", "model", "parameters", "descript
 
 @dataclass(slots=True)
 class VariantRow:
-    """One variant, as it was entered."""
+    """One variant as entered."""
 
     name: str = ""
     value: str = ""
@@ -38,7 +38,7 @@ class VariantRow:
         return bool(self.label or self.model or self.parameters)
 
     def document(self, kind: str) -> dict[str, Any]:
-        """As the services want it; what is wrong goes into `faults`."""
+        """The variant for the services; errors go into `faults`."""
         found = {
             "name": self.name.strip(),
             "value": self._value(kind),
@@ -47,7 +47,7 @@ class VariantRow:
             "description": self.description.strip(),
         }
         if not found["name"]:
-            self.faults.append("Name: give it a name, such as blue.")
+            self.faults.append("Name: enter a name, such as blue.")
         return found
 
     def _value(self, kind: str) -> Any:
@@ -66,7 +66,9 @@ class VariantRow:
         except InvalidOperation:
             found = Decimal(-1)
         if not 0 <= found <= 100 or found != round(found, 2):
-            self.faults.append("Weight: a percentage from 0 to 100, such as 12.5.")
+            self.faults.append(
+                "Weight: enter a percentage from 0 to 100, such as 12.5."
+            )
             return 0
         return int(found * 100)
 
@@ -84,21 +86,23 @@ class VariantRow:
         try:
             return json.loads(text)
         except ValueError:
-            self.faults.append(f"{title}: this is not JSON, such as 5 or {{“a”: 1}}.")
+            self.faults.append(
+                f"{title}: this is not JSON. Write for example 5 or {{“a”: 1}}."
+            )
             return None
 
 
 class VariantsForm(Section):
-    """All variants at once: their weights have to make 100 % together."""
+    """All variants at once: their weights must add up to 100 %."""
 
     key = "variants"
 
     default_variant = forms.ChoiceField(
-        label="Those who are not in get",
+        label="Default variant (users outside rules and percentage)",
         required=False,
     )
     off_variant = forms.ChoiceField(
-        label="While it is off or killed, everybody gets",
+        label="Off variant (everybody, while the flag is off or killed)",
         required=False,
     )
 
@@ -131,7 +135,7 @@ class VariantsForm(Section):
 
     @property
     def total(self) -> Decimal:
-        """Of the weights, in percent; what is no number counts as nothing."""
+        """The sum of the weights in percent; what is not a number counts as 0."""
         found = Decimal(0)
         for row in self.rows:
             try:
@@ -144,12 +148,12 @@ class VariantsForm(Section):
         rows = [row.document(self.flag.kind) for row in self.rows]
         self.cleaned_data["variants"] = rows
         if any(row.faults for row in self.rows):
-            raise ValidationError("See the notes in red beside the variants.")
+            raise ValidationError("See the messages in red beside the variants.")
         total = sum(row["weight"] for row in rows)
         if total not in (0, BUCKETS):
             raise ValidationError(
-                f"The weights make {total / 100:g} % together, and have to make 100 %. "
-                "(Or 0 everywhere, if only rules give the variants out.)"
+                f"The weights add up to {total / 100:g} %; they must add up to 100 %. "
+                "(Or to 0, if only rules give the variants.)"
             )
         return self.cleaned_data
 

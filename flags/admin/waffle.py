@@ -11,7 +11,7 @@ for _model in (Switch, Sample):
 
 
 class WaffleAdmin(Admin):
-    """Deletes one by one, because only that clears waffle's cache."""
+    """Deletes rows one by one, because only that clears waffle's cache."""
 
     search_fields = ("name", "note")
     readonly_fields = ("created", "modified")
@@ -29,7 +29,7 @@ class SwitchAdmin(WaffleAdmin):
         waffle_admin.disable_switches,
         waffle_admin.delete_individually,
     )
-    empty_text = "A switch is on or off for all. Code asks for it by name."
+    empty_text = "A switch is on or off for all. Code reads it by name."
 
 
 @admin.register(Sample)
@@ -37,4 +37,4 @@ class SampleAdmin(WaffleAdmin):
     list_display = ("name", "percent", "note", "modified")
     fields = ("name", "percent", "note", "created", "modified")
     actions = (waffle_admin.delete_individually,)
-    empty_text = "A sample is on for a share of all calls. Code asks for it by name."
+    empty_text = "A sample is on for a share of all calls. Code reads it by name."

@@ -1,4 +1,4 @@
-"""The page of a flag: how it is, its parts as forms, what will come, what happened."""
+"""The page of a flag: its state, a form for each section, schedule and history."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 class FlagDetailsPage(FlagPage):
-    """Note, owner, expiry, tags and what is rarely changed."""
+    """Note, owner, expiry, tags, and settings that rarely change."""
 
     name = "details"
     template = "admin/flags/flag/details.html"
@@ -44,7 +44,7 @@ class FlagDetailsPage(FlagPage):
 
 
 class SectionPage(FlagPage):
-    """Saves a part of the flag's page, on which all else is shown again."""
+    """Saves one section of the flag's page; errors are shown on that page."""
 
     def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         fresh = Flag.objects.get(pk=self.original.pk)

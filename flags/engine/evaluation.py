@@ -45,8 +45,8 @@ class Evaluation(NamedTuple):
     error: str
 
     @property
-    def given(self) -> bool:
-        """Whether the caller is in: someone decided that they get it."""
+    def is_included(self) -> bool:
+        """Whether a setting gave the caller the variant; False for defaults."""
         return self.reason in (STATIC, TARGETING_MATCH, SPLIT) and self.variant != ""
 
     @property

@@ -24,7 +24,7 @@ class FlagAction(models.TextChoices):
     SCHEDULED = "scheduled", "Change scheduled"
     CANCELLED = "cancelled", "Scheduled change cancelled"
     FAILED = "failed", "Scheduled change failed"
-    REVERTED = "reverted", "Returned to an earlier state"
+    REVERTED = "reverted", "Reverted to an earlier state"
     ARCHIVED = "archived", "Archived"
     RESTORED = "restored", "Restored"
     DELETED = "deleted", "Deleted"
@@ -36,7 +36,7 @@ def actions() -> list[tuple[str, str]]:
 
 
 class FlagEvent(models.Model):
-    """One change of a flag; `before` and `after` are all of its state.
+    """One change of a flag, with its whole state `before` and `after`.
 
     The database refuses changes and deletions (a trigger): see the migrations.
     """
@@ -45,7 +45,7 @@ class FlagEvent(models.Model):
         Flag, null=True, on_delete=models.SET_NULL, related_name="events"
     )
     flag_name = models.CharField(
-        max_length=100, help_text="Also once the flag has gone."
+        max_length=100, help_text="Kept after the flag is deleted."
     )
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(

@@ -1,10 +1,10 @@
-"""How often a flag gave each variant in an hour."""
+"""Evaluations of a flag by variant and hour."""
 
 from django.db import models
 
 
 class Exposure(models.Model):
-    """Counted by the gateway and OFREP. A name, not a key: it outlives the flag."""
+    """Counted by the gateway and OFREP. Names, no foreign key: rows outlive the flag."""
 
     flag = models.CharField(max_length=100)
     variant = models.CharField(max_length=60)

@@ -1,4 +1,4 @@
-"""The feature flag: django-waffle's own model, grown."""
+"""The feature flag: django-waffle's flag model, extended."""
 
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
     "Use letters, digits, '_', '-' and '.', as in 'new_canvas_ui'.",
 )
-# Where a flag's subject is, if nothing else is said.
+# The attribute that flags bucket by, by default.
 STICKY = "targetingKey"
 
 
@@ -42,10 +42,10 @@ def kinds() -> list[tuple[str, str]]:
 
 
 class Purpose(models.TextChoices):
-    RELEASE = "release", "Release: goes when everyone has it"
-    EXPERIMENT = "experiment", "Experiment: goes when it is decided"
-    OPERATIONAL = "operational", "Operational: stays, to switch things off with"
-    PERMISSION = "permission", "Permission: stays, says who may"
+    RELEASE = "release", "Release: temporary, until everyone has it"
+    EXPERIMENT = "experiment", "Experiment: temporary, until it is decided"
+    OPERATIONAL = "operational", "Operational: permanent, to switch things off"
+    PERMISSION = "permission", "Permission: permanent, controls access"
 
 
 def purposes() -> list[tuple[str, str]]:
@@ -60,7 +60,7 @@ class TeamFlagManager(FlagManager):
 
 
 class Flag(ConfigModel, AbstractUserFlag):
-    """A flag of waffle's, that waffle's decorators, tags and commands work with.
+    """A waffle flag: waffle's decorators, tags and commands work with it.
 
     Its state changes through `flags.services`, which writes the audit.
     """
@@ -80,8 +80,8 @@ class Flag(ConfigModel, AbstractUserFlag):
         null=True,
         blank=True,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
-        help_text="Share of the users who get it, from 0 to 100. Empty: nobody but "
-        "those named below.",
+        help_text="Share of the users who get it, from 0 to 100. Empty: only the "
+        "targets.",
     )
     kind = models.CharField(
         max_length=7,
@@ -95,31 +95,31 @@ class Flag(ConfigModel, AbstractUserFlag):
     default_variant = models.CharField(
         max_length=60,
         blank=True,
-        help_text="What those get whom nothing gave another one. Empty: 'off', or the "
-        "default of the code that asks.",
+        help_text="What users outside rules and percentage get. Empty: 'off', or the "
+        "default of the program.",
     )
     off_variant = models.CharField(
         max_length=60,
         blank=True,
         help_text="What everyone gets while it is off or killed. Empty: 'off', or the "
-        "default of the code that asks.",
+        "default of the program.",
     )
     user_ids = ArrayField(
         models.CharField(max_length=255),
         default=list,
         blank=True,
-        help_text="Ids of users who get it in any case, with commas.",
+        help_text="Ids of target users, who get it whatever the rules say; with commas.",
     )
     tiers = ArrayField(
         models.CharField(max_length=60),
         default=list,
         blank=True,
-        help_text="Keys of tiers whose users get it in any case, with commas.",
+        help_text="Keys of target tiers, whose users get it whatever the rules say; with commas.",
     )
     target_variant = models.CharField(
         max_length=60,
         blank=True,
-        help_text="What those get who are named here. Empty: by the weights.",
+        help_text="What the targets get. Empty: by the weights.",
     )
     sticky = models.CharField(
         "bucketed by",
@@ -132,7 +132,7 @@ class Flag(ConfigModel, AbstractUserFlag):
         default=list,
         blank=True,
         editable=False,
-        help_text="Which buckets are whose; kept so that as few users as possible "
+        help_text="The variant of each bucket; kept so that as few users as possible "
         "change variants.",
     )
     in_gateway = models.BooleanField(
@@ -152,7 +152,7 @@ class Flag(ConfigModel, AbstractUserFlag):
     expires_on = models.DateField(
         null=True,
         blank=True,
-        help_text="When it, and the code that asks for it, should be gone.",
+        help_text="When the flag and the code that uses it should be removed.",
     )
     tags = ArrayField(
         models.CharField(max_length=40),
@@ -167,7 +167,7 @@ class Flag(ConfigModel, AbstractUserFlag):
     )
     archived = models.BooleanField(
         default=False,
-        help_text="Unknown to whoever asks for it, and left out of lists.",
+        help_text="Programs get their own default; left out of lists.",
     )
     killed_at = models.DateTimeField(null=True, blank=True, editable=False)
     killed_by = models.CharField(max_length=200, blank=True, editable=False)
@@ -212,21 +212,21 @@ class Flag(ConfigModel, AbstractUserFlag):
             return models.Model.delete(self, *args, **kwargs)
 
     def flush(self) -> None:
-        """Waffle's word for "caches must forget it", as when its users changed."""
+        """Invalidate caches of the flag; waffle calls it, e.g. when its users change."""
         if self.pk is not None:
             with transaction.atomic():
                 epoch.bump(self.config_kind, [self.pk])
 
     @classmethod
     def get(cls, name: str) -> "Flag":
-        """The flag from memory, its fields to be read on demand; unsaved if missing."""
+        """The flag from memory, with deferred fields; an unsaved one if it is missing."""
         facts = _store().current().get(name)
         if facts is None:
             return cls(name=name)
         return cls.from_db(None, ["id", "name"], [facts.pk, name])
 
     def is_active(self, request: HttpRequest, read_only: bool = False) -> bool | None:
-        """Whether the request's user has it: never a dice, always the same answer."""
+        """Whether the flag is on for the request's user: deterministic, never random."""
         flags = _store().for_request(request)
         facts = flags.get(self.name)
         if facts is None:
@@ -236,9 +236,9 @@ class Flag(ConfigModel, AbstractUserFlag):
             return missing
         found = evaluate(flags, self.name, context_of_request(request), default=False)
         if facts.kill is None and facts.everyone is None:
-            told = waffle_override(request, facts)
-            if told is not None:
-                return told
+            override = waffle_override(request, facts)
+            if override is not None:
+                return override
         return _active(found)
 
     def is_active_for_user(self, user: Any) -> bool | None:
@@ -254,7 +254,7 @@ def _store() -> Any:
 
 
 def _active(found: Evaluation) -> bool:
-    """A flag of another kind is active for those whom it gave a variant."""
+    """A flag that is not boolean is active if its variant was decided for the caller."""
     if isinstance(found.value, bool):
         return found.value
-    return found.given
+    return found.is_included

@@ -11,14 +11,14 @@ from valuecanvas.core.targeting.conditions import check_conditions
 
 
 class Rule(ConfigModel):
-    """Gives a variant to whom all its conditions fit; the first such rule decides."""
+    """Gives a variant to users who match all conditions; the first such rule decides."""
 
     config_kind = "flag"
     config_key = "flag_id"
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="rules")
     order = models.PositiveSmallIntegerField(help_text="0, 1, 2 ... within the flag.")
-    name = models.CharField(max_length=100, blank=True, help_text="For people.")
+    name = models.CharField(max_length=100, blank=True, help_text="A name for people.")
     conditions = models.JSONField(
         default=list,
         blank=True,
@@ -57,7 +57,7 @@ class Rule(ConfigModel):
 
 
 class Prerequisite(ConfigModel):
-    """Another flag that must have given a variant before this one counts."""
+    """Another flag that must give a certain variant; otherwise this flag is off."""
 
     config_kind = "flag"
     config_key = "flag_id"
@@ -67,7 +67,7 @@ class Prerequisite(ConfigModel):
     )
     on = models.ForeignKey(Flag, on_delete=models.PROTECT, related_name="dependants")
     variant = models.CharField(
-        max_length=60, default="on", help_text="The variant it must have given."
+        max_length=60, default="on", help_text="The variant that it must give."
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Changes that come by themselves at a time."""
+"""Scheduled changes of flags."""
 
 from django.conf import settings
 from django.db import models
@@ -31,7 +31,7 @@ def change_states() -> list[tuple[str, str]]:
 
 
 class ScheduledChange(ConfigModel):
-    """Counts from `at` on, by the clock; the worker then writes it into the flag."""
+    """Applies from the time `at` on; the worker later writes it into the flag."""
 
     config_kind = "flag"
     config_key = "flag_id"

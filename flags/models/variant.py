@@ -16,9 +16,9 @@ NAME = RegexValidator(
 
 
 class Variant(ConfigModel):
-    """One value of a flag, with its share of those who are in.
+    """One value of a flag, with its share of the included users.
 
-    A boolean flag has 'on' and 'off' without any rows.
+    A boolean flag has 'on' and 'off' without rows.
     """
 
     config_kind = "flag"
@@ -31,13 +31,12 @@ class Variant(ConfigModel):
     weight = models.PositiveSmallIntegerField(
         default=0,
         validators=[MaxValueValidator(BUCKETS)],
-        help_text="Of those who are in, in hundredths of a percent.",
+        help_text="Share of the included users, in hundredths of a percent.",
     )
     effect = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What it changes in the gateway: "
-        '{"prompt_label", "model", "parameters"}.',
+        help_text='Its effect in the gateway: {"prompt_label", "model", "parameters"}.',
     )
     description = models.TextField(blank=True)
 

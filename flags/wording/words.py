@@ -51,13 +51,13 @@ _EVENTS: dict[str, str] = {
     FlagAction.RULE_EDITED: "edited a rule",
     FlagAction.RULE_REMOVED: "removed a rule",
     FlagAction.RULES_ORDERED: "reordered the rules",
-    FlagAction.PREREQUISITES: "set what it needs",
+    FlagAction.PREREQUISITES: "set the prerequisites",
     FlagAction.SCHEDULED: "scheduled a change",
-    FlagAction.CANCELLED: "cancelled what was scheduled",
+    FlagAction.CANCELLED: "cancelled scheduled changes",
     FlagAction.FAILED: "could not apply a scheduled change",
-    FlagAction.REVERTED: "returned it to an earlier state",
+    FlagAction.REVERTED: "reverted it to an earlier state",
     FlagAction.ARCHIVED: "archived it",
-    FlagAction.RESTORED: "took it out of the archive",
+    FlagAction.RESTORED: "restored it",
     FlagAction.IMPORTED: "imported it",
 }
 _LIVE = (FlagAction.ENABLED, FlagAction.REVIVED, FlagAction.PERCENT)

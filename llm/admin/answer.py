@@ -1,4 +1,4 @@
-"""What a request that an admin page sent came to."""
+"""The answer or the error of a request that an admin page sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from valuecanvas.core.errors import GatewayError
 REMEDIES = {
     "insufficient_quota": "This customer used up the requests of its tier for today. "
     "Choose another customer, or give it a higher tier.",
-    "budget_exceeded": "A budget has no room for this request. Raise the budget, or "
-    "ask for fewer tokens.",
+    "budget_exceeded": "This request might exceed a budget. Raise the budget, or ask "
+    "for fewer tokens.",
     "rate_limit_exceeded": "Wait a moment, then send again.",
     "customer_suspended": "Resume the customer on its page, or choose another one.",
     "no_tier": "Give the customer a tier.",
     "no_route": "Add a route to the model, or enable its route and provider.",
     "no_provider_available": "Every route failed or is open. See Circuit breakers, "
     "and test the connection of each provider.",
-    "providers_throttled": "The providers asked us to wait. Try again in a minute.",
+    "providers_throttled": "The providers throttle our requests. Try again in a minute.",
     "service_unavailable": "Part of the gateway is down. Try again in a minute; if it "
-    "stays so, see the logs.",
-    "model_not_found": "See that the model is enabled and has a route.",
+    "is still down, see the logs.",
+    "model_not_found": "Make sure that the model is enabled and has a route.",
     "model_unpriced": "Add a price for the upstream model under Prices.",
     "upstream_timeout": "The provider was too slow. Try again, or raise the model's "
     "timeouts.",
-    "upstream_error": "The provider failed. See Failed attempts for its own words.",
+    "upstream_error": "The provider failed. See Failed attempts for its message.",
 }
 REMEDY = "See Requests and Failed attempts for what happened."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error as its caller is told it, with what to do about it."""
+    """An error as the caller gets it, with its remedy."""
 
     message: str
     code: str | None
@@ -65,9 +65,9 @@ def ask(
         return ProviderAnswer(error=problem, version=version)
 
 
-def read_answer(kept: Mapping[str, Any]) -> ProviderAnswer:
-    """An answer as it was kept, in values of JSON."""
-    done, error = kept["done"], kept["error"]
+def read_answer(stored: Mapping[str, Any]) -> ProviderAnswer:
+    """An answer from its stored JSON values."""
+    done, error = stored["done"], stored["error"]
     if done:
         done = Completion(**{**done, "cost_usd": Decimal(done["cost_usd"])})
-    return ProviderAnswer(done, Problem(**error) if error else None, kept["version"])
+    return ProviderAnswer(done, Problem(**error) if error else None, stored["version"])

@@ -1,4 +1,4 @@
-"""API keys, with models that exist."""
+"""The admin of API keys, which checks the names of models."""
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError

@@ -44,7 +44,7 @@ class AttemptAdmin(ReadOnlyAdmin, LargeTableAdmin):
     )
 
     took = column("Took", "latency_ms", figures.duration, ordering="latency_ms")
-    cost = column("Cost us", "provider_cost_usd", figures.usd)
+    cost = column("Provider cost", "provider_cost_usd", figures.usd)
 
     @display(description="Request")
     def of_request(self, attempt: Attempt) -> str:

@@ -1,4 +1,4 @@
-"""Circuit breakers in the admin: as they stand, what they did, what to tell them."""
+"""Circuit breakers in the admin: their state, their transitions, their overrides."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ LONGEST = timedelta(days=30)
 
 
 class OverrideForm(forms.ModelForm):
-    """An override has an end, and there is one for a breaker."""
+    """An override of a breaker: it expires, and a breaker has one at a time."""
 
     class Meta:
         model = BreakerOverride
@@ -54,7 +54,7 @@ class OverrideForm(forms.ModelForm):
         ).exclude(pk=self.instance.pk)
         if others.exists():
             raise ValidationError(
-                "This breaker is forced already: change that override."
+                "This breaker has an override already: change that one."
             )
         return data
 
@@ -73,7 +73,7 @@ class BreakerOverrideAdmin(Admin):
     form = OverrideForm
     list_display = (
         "provider",
-        "model_there",
+        "upstream_name",
         "state",
         "in_force",
         "reason",
@@ -109,8 +109,8 @@ class BreakerOverrideAdmin(Admin):
     def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         return redirect("admin:llm_breakers")
 
-    @display(description="Model there", ordering="upstream_model")
-    def model_there(self, override: BreakerOverride) -> str:
+    @display(description="Upstream model", ordering="upstream_model")
+    def upstream_name(self, override: BreakerOverride) -> str:
         return override.upstream_model or "every model"
 
     @display(description="In force", boolean=True)
@@ -120,7 +120,7 @@ class BreakerOverrideAdmin(Admin):
     # -- the live page -----------------------------------------------------------
 
     def states_view(self, request: HttpRequest) -> HttpResponse:
-        """Every breaker as Redis has it now, and the last transitions."""
+        """Shows the state of every breaker in Redis, and the last transitions."""
         if not request.user.has_perm("llm.view_breakerevent"):
             raise PermissionDenied
         try:

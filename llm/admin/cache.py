@@ -1,4 +1,4 @@
-"""Forgetting stored answers, in the admin."""
+"""Purges of the response cache in the admin."""
 
 import re
 from typing import Any
@@ -22,26 +22,25 @@ MOST_NAMED = 10
 
 
 class PurgeForm(ConsoleFields, forms.ModelForm):
-    """Whose answers to forget. Nothing chosen: everybody's, of every model."""
+    """Which stored answers to purge. Nothing chosen: all of them."""
 
     model_name = forms.ModelChoiceField(
         Model.objects.all(),
         required=False,
         label="Model",
-        help_text="Forget the answers of one model.",
+        help_text="Purge the stored answers of one model.",
     )
     customer = forms.CharField(
         required=False,
         max_length=200,
-        help_text="Or the answers of one customer: the user id, or the customer's own id. "
-        "Leave all empty to "
-        "forget every stored answer.",
+        help_text="Or those of one customer: the user id, or the customer's own id. Leave "
+        "all fields empty to purge every stored answer.",
     )
 
     prompt = forms.ModelChoiceField(
         Prompt.objects.all(),
         required=False,
-        help_text="Or the answers made from one prompt.",
+        help_text="Or those made from one prompt.",
     )
 
     class Meta:
@@ -54,7 +53,7 @@ class PurgeForm(ConsoleFields, forms.ModelForm):
         prompt = data.get("prompt")
         if sum(map(bool, (model, user, prompt))) > 1:
             self.add_error(
-                "customer", "Choose a model, a customer or a prompt: one of them."
+                "customer", "Choose only one: a model, a customer or a prompt."
             )
         elif prompt:
             self.instance.target = invalidation.prompt(prompt.key)
@@ -79,7 +78,7 @@ class PurgeForm(ConsoleFields, forms.ModelForm):
         return ""
 
     def _get_validation_exclusions(self) -> set[str]:
-        # The same target may be forgotten again: it is one row, counted on.
+        # The same target may be purged again: its row counts up.
         return {*super()._get_validation_exclusions(), "target"}  # type: ignore[misc]
 
 
@@ -90,15 +89,15 @@ class CacheEpochAdmin(Admin):
     list_display = ("what", "times", "forgotten_at")
     search_fields = ("target",)
     empty_text = (
-        "No stored answers were ever forgotten. Add a purge to forget those of a model, "
-        "a customer, or all; it holds from the next request on."
+        "No stored answers were purged so far. Add a purge to remove those of a model, a "
+        "customer or a prompt, or all; it applies from the next request on."
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # A number that starts again would bring forgotten answers back.
+        # A number that starts again would bring purged answers back.
         return False
 
     def save_model(
@@ -116,7 +115,7 @@ class CacheEpochAdmin(Admin):
     def times(self, row: CacheEpoch) -> int:
         return row.value
 
-    @display(description="Forgotten answers", ordering="target")
+    @display(description="Purged answers", ordering="target")
     def what(self, row: Any) -> str:
         if row.target == invalidation.EVERYTHING:
             return "All"

@@ -1,4 +1,4 @@
-"""Discovered models become models and routes."""
+"""Adds discovered models as models and routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from llm.setup import catalogue
 
 @dataclass(slots=True)
 class Added:
-    """What was made, and the names that could not be."""
+    """The created rows, and the names that were refused."""
 
     models: list[Model] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
@@ -32,9 +32,9 @@ def add_models(
     names: list[str],
     contexts: Mapping[str, int | None] = MappingProxyType({}),
 ) -> Added:
-    """Make a model of each name, where there is none, and a route that comes last.
+    """Create a model for each new name, and a route of the lowest priority.
 
-    `contexts` are their context lengths by the provider's own list.
+    `contexts`: the context lengths that the provider lists.
     """
     added = Added()
     for name in dict.fromkeys(names):

@@ -1,4 +1,4 @@
-"""Why a request was not answered, in an operator's words."""
+"""Why a request was not answered, in words for operators."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ ANSWERED = ("ok", "correction")
 CAUSES = {
     "client_gone": "The client closed its connection before the answer was complete.",
     "process_died": "The gateway's process ended while the request was under way.",
-    "server_shutdown": "The gateway was going down.",
-    "interrupted": "The answer broke off after a part of it had been sent.",
-    "abandoned": "The gateway gave the request up before it was answered.",
+    "server_shutdown": "The gateway was shutting down.",
+    "interrupted": "The answer ended early, after a part of it had been sent.",
+    "abandoned": "The gateway abandoned the request before it was answered.",
 }
 
 
@@ -24,7 +24,7 @@ def cause(usage: Usage, attempts: Sequence[Attempt]) -> str:
     code, last = usage.error_code, attempts[-1] if attempts else None
     known = CAUSES.get(code) or CAUSES.get(usage.status)
     parts = [
-        known or f"The caller was told: {code or usage.status}.",
+        known or f"The caller got the error {code or usage.status}.",
         _provider_words(last) if last else _nobody(usage),
         "" if known else REMEDIES.get(code, ""),
     ]
@@ -34,10 +34,10 @@ def cause(usage: Usage, attempts: Sequence[Attempt]) -> str:
 def _provider_words(last: Attempt) -> str:
     status = f" {last.status}" if last.status else ""
     words = f": {last.error}" if last.error else ""
-    return f"Last tried was {last.provider}, with the outcome {last.outcome}{status}{words}."
+    return f"The last attempt was {last.provider}, with the outcome {last.outcome}{status}{words}."
 
 
 def _nobody(usage: Usage) -> str:
     if usage.provider:
         return f"Its provider was {usage.provider}."
-    return "" if usage.attempts else "No provider was tried."
+    return "" if usage.attempts else "No provider was called."

@@ -1,4 +1,4 @@
-"""What callers said of their answers, in the admin."""
+"""Feedback of callers on their answers, in the admin."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = (
         "created_at",
         "user",
-        "shown_score",
+        "score_text",
         "comment",
         "prompt",
         "variant",
@@ -46,8 +46,8 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ("variant", "model"),
     )
     empty_text = (
-        "Callers rate answers by POST /v1/feedback, with the request id that came with "
-        "the answer. What they say is listed here, and counts in experiments."
+        "Callers rate answers by POST /v1/feedback, with the request id of the answer. "
+        "Their feedback is listed here, and counts in experiments."
     )
 
     def attach(self, rows: list[Any]) -> None:
@@ -66,7 +66,7 @@ class FeedbackAdmin(ReadOnlyAdmin, LargeTableAdmin):
         ordering="score",
         label={"good": "success", "even": "default", "bad": "danger"},
     )
-    def shown_score(self, one: Feedback) -> tuple[str, str]:
+    def score_text(self, one: Feedback) -> tuple[str, str]:
         kind = "good" if one.score > 0 else "bad" if one.score < 0 else "even"
         return kind, f"{one.score:+g}" if one.score else "0"
 

@@ -1,4 +1,4 @@
-"""Filters by names that the configuration knows."""
+"""Filters by models, providers, prompts and teams."""
 
 from billing.models import Team
 from llm.models import Model, Provider, Route
@@ -7,7 +7,7 @@ from valuecanvas.core.admin.filters import MOST_NAMES, NamesFilter
 
 
 def upstream_models() -> list[str]:
-    """The names that routes use at providers, to choose from."""
+    """The upstream models of all routes, to choose from."""
     names = Route.objects.order_by("upstream_model").values_list(
         "upstream_model", flat=True
     )

@@ -40,7 +40,7 @@ class ModelForm(ConsoleFields, forms.ModelForm):
             "total_s": "Whole answer, not streamed",
         }
 
-    # Set by the admin: who fills it in.
+    # The user of the form, set by the admin.
     user: Any = None
 
     def clean_cache_scope(self) -> str:
@@ -52,7 +52,7 @@ class ModelForm(ConsoleFields, forms.ModelForm):
         wider = widths.index(scope) > widths.index(before)
         if wider and not self.user.has_perm("llm.share_answers"):
             raise forms.ValidationError(
-                "Stored answers would be shared by more callers: that needs the right "
+                "More callers would share stored answers: that needs the right "
                 "“Can share stored answers beyond one customer”."
             )
         return scope
@@ -100,8 +100,8 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         ),
     )
     empty_text = (
-        "A model is a name that clients send. Discover models on a provider's page, or "
-        "add one here with its routes."
+        "A model is a name that clients request. Discover models on a provider's page, "
+        "or add one here with its routes."
     )
 
     def get_form(

@@ -1,4 +1,4 @@
-"""The playground: one request through the real pipeline, from the admin."""
+"""The playground: sends one real request from the admin."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,26 +28,26 @@ SYSTEM = "You are a helpful assistant. Answer briefly."
 
 
 @dataclass(frozen=True, slots=True)
-class CodeSample:
-    """A prompt to begin with."""
+class SamplePromptText:
+    """A sample prompt."""
 
     title: str
     text: str
 
 
 SAMPLES = (
-    CodeSample(
+    SamplePromptText(
         "Business model canvas",
         "Write a business model canvas for a bakery that delivers fresh bread by "
         "bicycle. Give one line for each of its nine blocks.",
     ),
-    CodeSample(
+    SamplePromptText(
         "Say hello", "Write a one-sentence welcome for the visitors of a museum."
     ),
-    CodeSample(
+    SamplePromptText(
         "List ideas", "Give three ideas for a healthy breakfast, as a short list."
     ),
-    CodeSample(
+    SamplePromptText(
         "Rewrite politely",
         "Rewrite politely: Your invoice is wrong again. Fix it today.",
     ),
@@ -58,7 +58,7 @@ class PlaygroundForm(forms.Form):
     """One chat request."""
 
     customer = forms.ModelChoiceField(
-        Customer.objects.all(), help_text="Who is counted and billed for it."
+        Customer.objects.all(), help_text="The customer who is billed."
     )
     model = forms.ModelChoiceField(Model.objects.none(), widget=UnfoldAdminSelectWidget)
     system = forms.CharField(
@@ -78,7 +78,7 @@ class PlaygroundForm(forms.Form):
         help_text="0 to 2. Empty: the provider's.",
     )
     max_tokens = forms.IntegerField(
-        label="Most tokens",
+        label="Longest answer, in tokens",
         min_value=1,
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
@@ -88,14 +88,14 @@ class PlaygroundForm(forms.Form):
     def __init__(self, admin_site: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["model"].queryset = self.usable()  # type: ignore[attr-defined]
-        # Any relation to a customer will do: it names what to look up.
+        # The widget needs some relation to a customer.
         widget = AutocompleteSelect(ApiKey._meta.get_field("customer"), admin_site)
         widget.choices = self.fields["customer"].choices  # type: ignore[attr-defined]
         self.fields["customer"].widget = widget
 
     @staticmethod
     def usable() -> QuerySet[Model]:
-        """Chat models with a route that may be taken."""
+        """Chat models with an enabled route."""
         return Model.objects.filter(
             enabled=True,
             kind=Model.Kind.CHAT,
@@ -122,8 +122,8 @@ class PlaygroundMixin:
     record: Any
 
     def playground_view(self, request: HttpRequest) -> HttpResponse:
-        """GET shows the form; POST sends one request, billed as any other, and goes
-        to the page with its answer."""
+        """GET shows the form; POST sends one billed request, and redirects to its
+        answer."""
         if not request.user.has_perm(RIGHT):
             raise PermissionDenied
         if request.method == "POST":

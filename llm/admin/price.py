@@ -1,4 +1,4 @@
-"""Prices, for providers and models that there are."""
+"""Prices in the admin."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ from valuecanvas.core.templatetags import figures
 
 
 class PriceForm(forms.ModelForm):
-    """Offers the names that routes use: a mistyped one would never be found."""
+    """Suggests the upstream models of routes: a mistyped one would never match."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.fields:
-            return  # somebody who may only look
+            return  # read-only
         providers = list(Provider.objects.values_list("key", "name"))
         current = self.instance.provider
         if current and current not in dict(providers):
-            providers.append((current, f"{current} (gone)"))
+            providers.append((current, f"{current} (deleted)"))
         self.fields["provider"] = forms.ChoiceField(
             choices=[("", "Select value"), *providers], widget=UnfoldAdminSelectWidget
         )

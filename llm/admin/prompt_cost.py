@@ -1,4 +1,4 @@
-"""About how many tokens a prompt has, and what a request with it costs."""
+"""Estimates the tokens of a prompt, and the cost of a request with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from billing.models import Price, Tier
 from llm.metering import tokens
 from llm.models import Model, Route
 
-# English has about four bytes a token; the gateway holds back more, to be safe.
+# English has about four bytes a token; the gateway reserves more, to be safe.
 BYTES = 4
 MESSAGE_TOKENS = 8
 MOST_ROWS = 4
@@ -20,7 +20,7 @@ MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One model with its first route's price. `each` is None without a price."""
+    """The cost with one model by its first route; None without a price."""
 
     model: str
     provider: str
@@ -31,9 +31,9 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`size` is in bytes; `tokens` is about right, `held` is what the gateway counts with at most.
+    """An estimate. `size` is in bytes, `held` are the tokens that the gateway reserves.
 
-    `lowered` are the tiers whose answers may not be as long, with how long they may be.
+    `lowered` are the tiers with a lower cap of the answer, each with its cap.
     """
 
     size: int
@@ -46,7 +46,7 @@ class Cost:
 
 
 def estimate(words: Sequence[str], *, model: str, longest: str | int | None) -> Cost:
-    """Of messages with these words, for `model` or else for some that can answer."""
+    """Estimate messages with these texts, for `model` or for some usable models."""
     size = sum(len(text.encode("utf-8", "replace")) for text in words)
     framing = MESSAGE_TOKENS * len(words)
     count = -(-size // BYTES) + framing
@@ -66,13 +66,13 @@ def estimate(words: Sequence[str], *, model: str, longest: str | int | None) -> 
 
 
 def _messages(words: Sequence[str]) -> list[dict[str, str]]:
-    """As they are sent: a request is bounded by its bytes."""
+    """The messages to measure: a request is bounded by its bytes."""
     texts = (text.encode("utf-8", "replace").decode() for text in words)
     return [{"role": "system", "content": text} for text in texts]
 
 
 def _first_routes(model: str) -> list[Route]:
-    """The route that is tried first, of each model."""
+    """The first route of each model."""
     usable = Route.objects.filter(
         enabled=True,
         provider__enabled=True,

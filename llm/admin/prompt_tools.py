@@ -22,7 +22,7 @@ MOST_MODELS = 300
 
 
 class PromptToolsMixin(TryMixin):
-    """Fragments, for the admin of models."""
+    """Views of fragments, for the admin of models."""
 
     route: Any
 
@@ -60,7 +60,7 @@ class PromptToolsMixin(TryMixin):
     def prompt_estimate_view(
         self, request: HttpRequest, prompt_id: int
     ) -> HttpResponse:
-        """What a request with the words in the editor would cost."""
+        """A fragment: the cost of a request with the text in the editor."""
         refuse_unless(request, VIEW)
         prompt = get_object_or_404(Prompt, pk=prompt_id)
         form = VersionForm(prompt, request.POST)
@@ -73,7 +73,7 @@ class PromptToolsMixin(TryMixin):
         return render(request, "admin/llm/prompt/estimate.html", {"cost": cost})
 
     def prompt_usage_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
-        """What came of each version: figures and a chart."""
+        """A fragment: usage by version, as figures and a chart."""
         refuse_unless(request, VIEW)
         if not request.user.has_perm(LEDGER):
             return HttpResponse(

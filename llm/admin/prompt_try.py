@@ -1,4 +1,4 @@
-"""Try a prompt: one or two versions through the real pipeline, side by side."""
+"""Try a prompt: sends real requests with one or two versions, side by side."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,29 +28,29 @@ from valuecanvas.core.admin import form_results
 
 MOST_VERSIONS = 200
 PROMPT_REMEDIES = {
-    "invalid_prompt_variables": "Fill in the values that it names.",
+    "invalid_prompt_variables": "Fill in the values that the error names.",
     "invalid_prompt_variable": "Change the value, or the variable's rules in the "
     "editor.",
     "prompt_broken": "A prompt that this one includes is missing: see the preview in "
     "the editor.",
-    "prompt_archived": "Bring the prompt back first, on its page.",
+    "prompt_archived": "Restore the prompt first, on its page.",
 }
 
 
 class TryForm(forms.Form):
-    """Who is billed, which versions, with which values."""
+    """Customer, versions, and values of the variables."""
 
     left = forms.ChoiceField(label="Version", widget=UnfoldAdminSelectWidget)
     right = forms.ChoiceField(
-        label="Beside it", required=False, widget=UnfoldAdminSelectWidget
+        label="Compare with", required=False, widget=UnfoldAdminSelectWidget
     )
     customer = forms.ModelChoiceField(
-        Customer.objects.all(), help_text="Who is counted and billed for it."
+        Customer.objects.all(), help_text="The customer who is billed."
     )
     model = forms.ModelChoiceField(
         Model.objects.none(),
         required=False,
-        empty_label="As each version says",
+        empty_label="The model of each version",
         widget=UnfoldAdminSelectWidget,
     )
 
@@ -71,7 +71,7 @@ class TryForm(forms.Form):
         fields["customer"].widget = widget
 
     def add_variables(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
-        """A field for each; what has a default may stay empty."""
+        """Add a field for each variable; with a default it may be empty."""
         for name, one in declared.items():
             default = one.get("default")
             hint = (
@@ -87,7 +87,7 @@ class TryForm(forms.Form):
             )
 
     def values(self) -> list[Any]:
-        """The variables' fields, bound."""
+        """The bound fields of the variables."""
         return [self[name] for name in self.fields if name.startswith("value:")]
 
     def versions(self) -> list[int]:
@@ -95,7 +95,7 @@ class TryForm(forms.Form):
         return list(dict.fromkeys(int(one) for one in chosen if one))
 
     def variables(self, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """What was filled in, of those that one version knows."""
+        """The entered values of one version's variables."""
         given = {name: self.cleaned_data[f"value:{name}"] for name in declared}
         return {
             name: parse_value(text.replace("\r\n", "\n"), declared[name].get("schema"))
@@ -111,8 +111,8 @@ class TryMixin:
     page: Any
 
     def prompt_try_view(self, request: HttpRequest, prompt_id: int) -> HttpResponse:
-        """GET shows the form; POST sends a request for each version, billed, and goes
-        to the page with the answers."""
+        """GET shows the form; POST sends a billed request for each version, and
+        redirects to the answers."""
         if not request.user.has_perms([RIGHT, "prompts.view_prompt"]):
             raise PermissionDenied
         prompt = get_object_or_404(Prompt, pk=prompt_id)
@@ -167,7 +167,7 @@ def _merged(declared: Declared) -> dict[str, Mapping[str, Any]]:
 
 
 def _has_models(form: TryForm, versions: Sequence[PromptVersion]) -> bool:
-    """Whether each version knows whom to ask; else the form says what to do."""
+    """Whether each version has a model; otherwise the form gets an error."""
     if form.cleaned_data["model"]:
         return True
     named = {one.number for one in versions if one.model}
@@ -175,15 +175,14 @@ def _has_models(form: TryForm, versions: Sequence[PromptVersion]) -> bool:
         if number not in named:
             form.add_error(
                 "model",
-                f"Choose a model: version {number} names none. Or give it one in the "
-                "editor.",
+                f"Choose a model: version {number} has none. Or set one in the editor.",
             )
             return False
     return True
 
 
 def _run(prompt: Prompt, form: TryForm, declared: Declared) -> list[ProviderAnswer]:
-    """All versions at once: each takes as long as its model."""
+    """Send the requests in parallel: each takes as long as its model."""
     model, customer = form.cleaned_data["model"], form.cleaned_data["customer"]
 
     def one(number: int) -> ProviderAnswer:
@@ -208,7 +207,7 @@ def _title(version: PromptVersion) -> str:
 
 
 def _first(request: HttpRequest, prompt: Prompt, numbers: list[int]) -> dict[str, Any]:
-    """The newest beside the live one, billed to who is looking if they are known."""
+    """First values: the live and the newest version, billed to the user if known."""
     newest = numbers[0] if numbers else None
     label = prompt.labels.filter(name=PRODUCTION).select_related("version").first()
     live = label.version.number if label else None

@@ -1,4 +1,4 @@
-"""What came of the versions of a prompt, as a table with bars and a chart."""
+"""Usage of a prompt by version, as a table with bars and a chart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class PromptUsage:
-    """`slow`: the ledger was too busy to be summed up."""
+    """Usage of a prompt in a time span. `slow`: the database took too long."""
 
     span: str
     step: str
@@ -46,7 +46,7 @@ class PromptUsage:
 
 
 def usage(key: str, asked: str) -> PromptUsage:
-    """Of the prompt `key` over a span, else the usual one."""
+    """Usage of the prompt `key` in the span `asked`, or in the default span."""
     span = charts.choose_span(asked)
     now = timezone.now()
     window = Window(key, now - charts.SPANS[span][1], now)

@@ -20,7 +20,7 @@ from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.admin.pages import post_only
 from valuecanvas.core.templatetags import figures
 
-# Whoever may change these decides where keys are sent.
+# These decide where keys are sent, so they need a right of their own.
 ENDPOINT = ("base_url", "api_key_env", "new_key", "forget_key")
 ENDPOINT_RIGHT = "llm.set_provider_endpoint"
 ADDING_RIGHTS = ("llm.add_model", "llm.add_route")
@@ -113,17 +113,17 @@ class ProviderAdmin(Admin):
     ) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         if not request.user.has_perm(ENDPOINT_RIGHT):
-            # Not shown is not enough: a POST could still carry them.
+            # A POST could still carry hidden fields.
             del form.base_fields["new_key"], form.base_fields["forget_key"]
         return form
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        told = form.apply_key()
+        warning = form.apply_key()
         super().save_model(request, obj, form, change)
-        if told:
-            messages.warning(request, told)
+        if warning:
+            messages.warning(request, warning)
 
     @display(
         description="Key in use",
@@ -161,10 +161,10 @@ class ProviderAdmin(Admin):
         return redirect(self._change_url(provider))
 
     def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """POST asks the provider, and goes to the page with what it listed."""
+        """POST lists the provider's models, and redirects to the page that shows them."""
         provider = self.one(request, object_id)
         if request.method == "POST":
-            return form_results.once(request, lambda: _listed(provider))
+            return form_results.once(request, lambda: _list_models(provider))
         sent = form_results.outcome_of(request)
         if sent is None:
             return redirect(self._change_url(provider))
@@ -199,7 +199,7 @@ class ProviderAdmin(Admin):
             messages.success(
                 request,
                 f"Added {len(added.models)} models and {len(added.routes)} routes. "
-                "See that each has a price.",
+                "Make sure that each has a price.",
             )
         url = reverse("admin:llm_route_changelist")
         return redirect(f"{url}?provider__key__exact={provider.pk}")
@@ -208,7 +208,7 @@ class ProviderAdmin(Admin):
         return reverse("admin:llm_provider_change", args=[provider.pk])
 
 
-def _listed(provider: Provider) -> dict[str, Any]:
+def _list_models(provider: Provider) -> dict[str, Any]:
     try:
         return {"names": list(discovery.discover(provider)), "problem": ""}
     except discovery.Unreachable as error:

@@ -1,4 +1,4 @@
-"""The form of a provider: its key goes in, and never comes out."""
+"""The form of a provider, with a write-only key."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from llm.providers.address_guard import origin
 
 
 class ProviderForm(forms.ModelForm):
-    """Adds the write-only key, and ties it to the origin that it was entered for."""
+    """Adds the write-only key, which is bound to the origin of its URL."""
 
     new_key = forms.CharField(
         label="Secret key",
@@ -26,7 +26,7 @@ class ProviderForm(forms.ModelForm):
         help_text="Stored encrypted and never shown again. Empty: no change.",
     )
     forget_key = forms.BooleanField(
-        label="Forget the stored key",
+        label="Delete the stored key",
         required=False,
         widget=UnfoldBooleanSwitchWidget,
     )
@@ -38,7 +38,7 @@ class ProviderForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.had_url = self.instance.base_url
+        self.saved_url = self.instance.base_url
         if "api_key_env" in self.fields:
             names = [(name, name) for name in settings.PROVIDER_KEYS]
             self.fields["api_key_env"] = forms.ChoiceField(
@@ -50,25 +50,27 @@ class ProviderForm(forms.ModelForm):
                 "variables to this list.",
             )
 
-    def _is_other(self, url: str) -> bool:
-        return bool(self.had_url) and origin(self.had_url) != origin(url)
+    def _is_other_origin(self, url: str) -> bool:
+        return bool(self.saved_url) and origin(self.saved_url) != origin(url)
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or {}
         if data.get("new_key") and data.get("forget_key"):
-            self.add_error("forget_key", "Enter a new key or forget the old, not both.")
-        moved = "base_url" in data and self._is_other(data["base_url"])
+            self.add_error(
+                "forget_key", "Enter a new key or delete the stored one, not both."
+            )
+        moved = "base_url" in data and self._is_other_origin(data["base_url"])
         if moved and data.get("api_key_env") and "api_key_env" not in self.changed_data:
-            # Else an edit of the URL would send that key to whoever is there.
+            # Otherwise an edit of the URL would send that key to another host.
             self.add_error(
                 "api_key_env",
-                "The scheme, host or port is another: choose None first, save, then "
-                "choose the variable again if its key is meant to be sent there.",
+                "The scheme, host or port has changed: choose None, save, then choose "
+                "the variable again if its key may be sent there.",
             )
         return data
 
     def apply_key(self) -> str:
-        """Put the entered key into the instance; what the operator should be told."""
+        """Set or clear the key of the instance; the warning to show, or ''."""
         provider: Provider = self.instance
         new_key = self.cleaned_data.get("new_key", "")
         if new_key:
@@ -78,11 +80,11 @@ class ProviderForm(forms.ModelForm):
             return ""
         if self.cleaned_data.get("forget_key"):
             provider.set_key("")
-            return "The stored key is forgotten."
-        if self._is_other(provider.base_url):
+            return "The stored key is deleted."
+        if self._is_other_origin(provider.base_url):
             provider.set_key("")
             return (
-                "The scheme, host or port is another, so the stored key is cleared: "
-                "enter its key."
+                "The scheme, host or port has changed, so the stored key is deleted: "
+                "enter the key again."
             )
         return ""

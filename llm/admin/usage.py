@@ -1,4 +1,4 @@
-"""The ledger in the admin: one row a request, with its failed attempts below."""
+"""Requests in the admin: one row of the ledger each, with the failed attempts."""
 
 import uuid
 from typing import Any
@@ -29,12 +29,12 @@ from valuecanvas.core.templatetags import figures
 
 MOST_ATTEMPTS = 50
 MARKS = {
-    "estimated": "estimated: the provider told no usage",
+    "estimated": "estimated: the provider reported no usage",
     "unpriced": "unpriced: billed at a stand-in price",
     "mismatch": "mismatch: the provider's parts and total disagree; the larger was billed",
-    "suspect": "suspect: the provider's usage was not believed",
+    "suspect": "suspect: the provider's usage is not plausible",
     "capped": "capped: billed less, to stay within a budget",
-    "reduced": "reduced: the database took the row only without a part of it",
+    "reduced": "reduced: the database accepted the row only without a part of it",
     "refunded": "refunded: no unit of quota was taken, or it was given back",
 }
 
@@ -119,12 +119,12 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     change_form_outer_before_template = "admin/billing/usage/cause.html"
     change_form_outer_after_template = "admin/billing/usage/attempts.html"
     empty_text = (
-        "Every request that clients send is listed here. Send a first one from the "
+        "Every request of a client is listed here. Send a first one from the "
         "Playground, or with an API key and any OpenAI client."
     )
 
     def matching(self, term: str) -> Q:
-        """One indexed column: with several, PostgreSQL may walk the whole table."""
+        """Search one indexed column: with several, PostgreSQL may scan the whole table."""
         request_id = _uuid(term)
         if request_id and Usage.objects.filter(pk=request_id).exists():
             return Q(pk=request_id)
@@ -173,7 +173,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         return f"{spent} / {figures.commas(usage.completion_tokens)}"
 
     cost = column("Cost", "cost_usd", figures.usd, ordering="cost_usd")
-    provider_cost = column("Cost to us", "provider_cost_usd", figures.usd)
+    provider_cost = column("Provider cost", "provider_cost_usd", figures.usd)
 
     @display(description="Corrections")
     def corrections(self, usage: Usage) -> str:

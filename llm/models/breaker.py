@@ -1,4 +1,4 @@
-"""What operators told a circuit breaker, and what it did."""
+"""Overrides of circuit breakers by operators, and transitions of breakers."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from valuecanvas.core.models import ConfigModel
 
 
 class BreakerOverride(ConfigModel):
-    """A breaker held open or closed by an operator, until it expires."""
+    """A breaker forced open or closed by an operator, until it expires."""
 
     config_kind = "breaker_override"
 
@@ -23,7 +23,7 @@ class BreakerOverride(ConfigModel):
     )
     state = models.CharField(max_length=14, choices=State.choices)
     reason = models.CharField(max_length=200)
-    expires_at = models.DateTimeField(help_text="The breaker is itself again then.")
+    expires_at = models.DateTimeField(help_text="Then the breaker is automatic again.")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL
     )

@@ -1,4 +1,4 @@
-"""What makes stored answers forgotten: numbers inside their names."""
+"""Cache epochs: raising one invalidates every cached answer whose key contains it."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from valuecanvas.core.models import ConfigModel
 
 
 class CacheEpoch(ConfigModel):
-    """How often the answers of one target were forgotten.
+    """How often the stored answers of one target were purged.
 
     `target` is 'all', 'model:NAME', 'customer:UUID' or 'prompt:KEY'.
     """
@@ -15,12 +15,12 @@ class CacheEpoch(ConfigModel):
 
     target = models.CharField(primary_key=True, max_length=220)
     value = models.PositiveIntegerField(default=0)
-    forgotten_at = models.DateTimeField(auto_now=True)
+    forgotten_at = models.DateTimeField("purged at", auto_now=True)
 
     class Meta:
         ordering = ["-forgotten_at"]
-        verbose_name = "purge of stored answers"
-        verbose_name_plural = "purges of stored answers"
+        verbose_name = "cache purge"
+        verbose_name_plural = "cache purges"
 
     def __str__(self) -> str:
         return self.target

@@ -8,12 +8,12 @@ from prompts.models import Prompt, PromptVersion
 from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.admin.pages import Page
 
-# Offered for choice; older ones by their number in the address.
+# Versions to choose from; older ones by their number in the address.
 MOST = 200
 
 
 class ComparePage(Page):
-    """`?left=3&right=5`; without them the live version and the newest."""
+    """Compares `?left=3&right=5`; by default the live version and the newest."""
 
     name = "compare"
     needs = "view"
@@ -54,7 +54,7 @@ def _asked(
 
 
 def version_of(prompt: Prompt, number: int | str) -> PromptVersion:
-    """With its words. Raises Http404."""
+    """The version with its text. Raises Http404."""
     text = str(number)
     if text.isdecimal() and len(text) < 10:
         found: PromptVersion | None = prompt.versions.filter(number=int(text)).first()

@@ -1,4 +1,4 @@
-"""Two versions beside each other: which lines, and which words in them, differ."""
+"""The differences of two versions, by lines and by words in them."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from prompts.models import PromptVersion
 
 # Unchanged lines that are shown around a change; longer runs are folded.
 AROUND = 3
-# With the blanks before them: those alone say nothing.
+# Words with the spaces before them.
 _WORDS = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
-# Of a part of a version; more would be too much for a browser.
+# Rows of one section; more are too many for a browser.
 MOST_ROWS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class DiffPart:
-    """Some words of a line; `changed` ones are only on this side."""
+    """A part of a line; `changed`: it is only on this side."""
 
     text: str
     changed: bool = False
@@ -34,7 +34,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """A line on each side; None: no such line there. `skipped` counts folded lines."""
+    """A line of each side, None without one. `skipped` counts folded lines."""
 
     kind: str
     left: Side | None = None
@@ -44,7 +44,7 @@ class DiffRow:
 
 @dataclass(frozen=True, slots=True)
 class DiffSection:
-    """A part of a version: its words, a message, its variables, its parameters."""
+    """A part of a version: its text, a message, its variables, its parameters."""
 
     title: str
     rows: tuple[DiffRow, ...]
@@ -52,12 +52,12 @@ class DiffSection:
 
     @property
     def cut(self) -> bool:
-        """Whether there is more than is shown."""
+        """Whether some rows are left out."""
         return len(self.rows) == MOST_ROWS
 
 
 def sections(old: PromptVersion, new: PromptVersion) -> list[DiffSection]:
-    """Every part of the two, in order, also those that are the same in both."""
+    """Every section of the two versions in order, also identical ones."""
     left, right = parts(old), parts(new)
     titles = list(dict.fromkeys([*left, *right]))
     return [
@@ -71,7 +71,7 @@ def sections(old: PromptVersion, new: PromptVersion) -> list[DiffSection]:
 
 
 def parts(version: PromptVersion) -> dict[str, str]:
-    """A version as titled texts that people can read."""
+    """A version as readable texts by title."""
     words = {"Text": version.template} if version.template else {}
     for at, message in enumerate(version.messages, 1):
         content = message.get("content", "")
@@ -98,7 +98,7 @@ def rows(old: str, new: str) -> Iterator[DiffRow]:
 
 
 def _lines(text: str) -> list[str]:
-    """Not by `splitlines`, which passes over a last empty line."""
+    """Lines of `text`; `splitlines` would drop a last empty line."""
     return text.split("\n") if text else []
 
 
@@ -109,7 +109,7 @@ def _same(lines: Sequence[str], at: range, shift: int) -> Iterator[DiffRow]:
 
 
 def _folded(same: list[DiffRow], *, first: bool, last: bool) -> list[DiffRow]:
-    """Only what is near a change of `same`."""
+    """`same` without the lines that are far from a change."""
     head, tail = 0 if first else AROUND, 0 if last else AROUND
     skipped = len(same) - head - tail
     if skipped < 2:
@@ -146,14 +146,14 @@ def _filled(bits: list[DiffPart]) -> tuple[DiffPart, ...]:
 
 
 def _variable(one: dict[str, Any]) -> str:
-    told = [one.get("name", "")]
+    parts = [one.get("name", "")]
     if one.get("description"):
-        told.append(f"– {one['description']}")
+        parts.append(f"– {one['description']}")
     if one.get("default") is not None:
-        told.append(f"(otherwise: {_json(one['default'])})")
+        parts.append(f"(default: {_json(one['default'])})")
     if one.get("schema"):
-        told.append(f"must fit {_json(one['schema'])}")
-    return " ".join(told)
+        parts.append(f"must match {_json(one['schema'])}")
+    return " ".join(parts)
 
 
 def _settings(version: PromptVersion) -> str:

@@ -16,7 +16,7 @@ class PromptEventAdmin(EventAdmin):
     list_select_related = ("prompt",)
     search_fields = ("=prompt__key", "=actor_name")
     search_help_text = "A whole key of a prompt, or the whole name of a person."
-    empty_text = "Whatever is done to a prompt is written down here, with who and why."
+    empty_text = "Every change of a prompt is listed here, with who made it and why."
 
     def lookup_allowed(
         self, lookup: str, value: str, request: HttpRequest | None = None

@@ -1,4 +1,4 @@
-"""Folders of prompts: where one is, what is below, and the filters for them."""
+"""Folders of prompts: navigation and filters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from valuecanvas.core.admin.filters import ConditionFilter
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder to go to. `here` is the one shown."""
+    """A link to a folder. `here`: it is the current one."""
 
     title: str
     query: str
@@ -22,7 +22,7 @@ class Place:
 
 
 class FolderFilter(DropdownFilter):  # type: ignore[misc]
-    """A folder holds what is in the folders below it too."""
+    """Prompts of a folder and of its subfolders."""
 
     title = "folder"
     parameter_name = "folder"
@@ -45,18 +45,18 @@ class ArchivedFilter(ConditionFilter):
 
 
 def within(folder: str) -> Q:
-    """Prompts in `folder` or below it."""
+    """Prompts in `folder` or its subfolders."""
     return Q(folder=folder) | Q(folder__startswith=f"{folder}/")
 
 
 def names() -> list[str]:
-    """Every folder with a prompt that is in use."""
+    """Every folder with a prompt that is not archived."""
     used = Prompt.objects.filter(archived=False).exclude(folder="")
     return list(used.order_by("folder").values_list("folder", flat=True).distinct())
 
 
 def tree(folders: list[str]) -> list[str]:
-    """`folders` with those above them, sorted."""
+    """`folders` with their parent folders, sorted."""
     found: set[str] = set()
     for folder in folders:
         parts = folder.split("/")
@@ -65,7 +65,7 @@ def tree(folders: list[str]) -> list[str]:
 
 
 def places(here: str) -> list[Place]:
-    """The way down to `here`, and the folders right below it."""
+    """The path to the folder `here`, and its direct subfolders."""
     up = here.split("/") if here else []
     trail = ["/".join(up[:at]) for at in range(1, len(up) + 1)]
     below = [name for name in tree(names()) if _parent(name) == here]

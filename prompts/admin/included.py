@@ -1,4 +1,4 @@
-"""What a prompt takes from the prompts that it includes."""
+"""Variables that a prompt has from the prompts that it includes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ DEEPEST = 5
 
 
 def referenced_version(reference: grammar.Reference) -> PromptVersion | None:
-    """The version that a reference means now."""
+    """The version that a reference resolves to now."""
     of_prompt = PromptVersion.objects.filter(prompt__key=reference.key)
     if reference.version is not None:
         return of_prompt.filter(number=reference.version).first()
@@ -23,7 +23,7 @@ def referenced_version(reference: grammar.Reference) -> PromptVersion | None:
 def included_variables(
     texts: Iterable[str], depth: int = DEEPEST
 ) -> dict[str, dict[str, Any]]:
-    """The variables of all that `texts` include, by name; outer ones win."""
+    """Variables of the prompts that `texts` include, by name; outer ones win."""
     found: dict[str, dict[str, Any]] = {}
     if not depth:
         return found
@@ -42,7 +42,7 @@ def variables_of(version: PromptVersion) -> dict[str, dict[str, Any]]:
 
 
 def newly_needed(old: PromptVersion | None, new: PromptVersion) -> list[str]:
-    """Variables that requests must give for `new`, but need not give for `old`."""
+    """Variables that `new` requires and `old` does not."""
     if old is None:
         return []
     before = _needed(old)

@@ -1,4 +1,4 @@
-"""Pages that move labels: publish, roll back. Confirmed, with a reason."""
+"""Pages that move labels: publish, roll back. They ask for a reason."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from valuecanvas.core.errors import Conflict
 
 
 class LabelPage(PublishPage):
-    """Shows what would change; who was faster is shown beside it."""
+    """Shows what would change, and after a conflict who changed it first."""
 
     shows_conflict = True
     label: str = PRODUCTION
     version: Any = None
 
     def current(self) -> PromptVersion | None:
-        """What the label points at now."""
+        """The version that the label points at now."""
         rows = self.original.labels.select_related("version")
         label: Label | None = rows.filter(name=self.label).first()
         return label.version if label else None
@@ -37,7 +37,7 @@ class LabelPage(PublishPage):
 
     def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         if form.is_bound:
-            # The page shows what is there now, whatever was wrong.
+            # The page shows the current state, whatever the error.
             renew(form, self.expected())
         return super().ask(form, conflict)
 
@@ -93,7 +93,7 @@ class MovePage(LabelPage):
 
 
 class RollbackPage(LabelPage):
-    """GET shows what comes back, POST rolls production back to it."""
+    """GET shows the version to return to, POST rolls production back to it."""
 
     name = "rollback"
     template = "admin/prompts/prompt/rollback.html"
@@ -124,7 +124,7 @@ class RollbackPage(LabelPage):
 
 
 def _name(text: str) -> str:
-    """A label that can be moved. Raises Http404."""
+    """The name of a label that can be moved. Raises Http404."""
     name = text.strip()
     try:
         NAME(name)
@@ -138,7 +138,7 @@ def _name(text: str) -> str:
 def _difference(old: PromptVersion | None, new: PromptVersion | None) -> dict[str, Any]:
     if old is None or new is None or old.pk == new.pk:
         return {"current": old, "sections": [], "needed": []}
-    old = version_of(new.prompt, old.number)  # with its words
+    old = version_of(new.prompt, old.number)  # with its text
     return {
         "current": old,
         "sections": [one for one in diff.sections(old, new) if one.changed],

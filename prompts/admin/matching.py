@@ -1,4 +1,4 @@
-"""What two sequences have in common, in bounded time."""
+"""Diff operations of two sequences, in bounded time."""
 
 import difflib
 from collections import Counter
@@ -12,7 +12,7 @@ MOST_PAIRS = 30_000
 
 
 def opcodes(left: Sequence[str], right: Sequence[str]) -> list[Opcode]:
-    """As difflib's. Where that would take long, only both ends are matched."""
+    """Like difflib's opcodes; where those take too long, only both ends are matched."""
     head = _common(left, right)
     left, right = left[head:], right[head:]
     tail = _common(left[::-1], right[::-1])
@@ -37,7 +37,7 @@ def _matched(left: Sequence[str], right: Sequence[str]) -> list[Opcode]:
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    """How many items both begin with."""
+    """The length of the common prefix."""
     same = takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
     return sum(1 for _ in same)
 

@@ -1,4 +1,4 @@
-"""The words of a draft as a model would get them, with what stands out marked."""
+"""The preview: a draft's text as the model would get it, with marked parts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from prompts.rendering import grammar
 
 @dataclass(frozen=True, slots=True)
 class PreviewPart:
-    """Some words. Kinds: text, value, default, missing, included, broken."""
+    """A part of the text. Kinds: text, value, default, missing, included, broken."""
 
     text: str
     kind: str = "text"
@@ -32,7 +32,7 @@ class PreviewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Messages with the values filled in, and what one should know of them."""
+    """Messages with the values filled in, and warnings."""
 
     messages: tuple[PreviewMessage, ...]
     missing: tuple[str, ...]
@@ -41,7 +41,7 @@ class Preview:
 
 
 def show(form: VersionForm) -> Preview:
-    """What the form's words become with its sample values."""
+    """The preview of the form's text with its sample values."""
     try:
         values, error = form.samples(), ""
     except ValidationError as refused:
@@ -69,7 +69,7 @@ def _texts(form: VersionForm) -> list[tuple[str, str]]:
 
 
 def _values(form: VersionForm, samples: Mapping[str, Any]) -> dict[str, PreviewPart]:
-    """For each variable the sample, else the default, else an included one's."""
+    """For each variable its sample, or its default, or an included prompt's default."""
     found = {
         name: PreviewPart(default_text(one["default"]), "default", name)
         for name, one in included_variables(form.texts()).items()
@@ -115,7 +115,7 @@ def _warnings(form: VersionForm, bits: list[PreviewPart]) -> Iterator[str]:
     for text in form.texts():
         for odd in grammar.oddities(text):
             yield (
-                f"{odd} is not a variable and will be sent as it stands. A variable "
+                f"{odd} is not a variable and is sent as it is. A variable "
                 "is one word in double braces, as in {{name}}."
             )
     for broken in dict.fromkeys(bit.title for bit in bits if bit.kind == "broken"):

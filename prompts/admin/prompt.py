@@ -1,4 +1,4 @@
-"""Prompts in the admin: the list, and the details of one."""
+"""Prompts in the admin: the list, and the form of details."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ DETAILS = ("key", "kind", "folder", "description", "owner", "tags")
 
 
 class PromptDetailsForm(ModelForm):
-    """Fields no larger than what is usually written into them."""
+    """The details of a prompt, with widgets of the usual size."""
 
     class Meta:
         model = Prompt
@@ -101,15 +101,15 @@ class PromptAdmin(PromptWorkspaceAdmin):
     save_and_continue = False
     fieldsets = (
         fieldset(None, *DETAILS),
-        fieldset("Stored answers", "cache_policy", "cache_scope"),
+        fieldset("Response cache", "cache_policy", "cache_scope"),
     )
 
     class Media:
         css = {"all": ("valuecanvas/prompts.css",)}
 
     empty_text = (
-        "A prompt is the words you send to a model, kept here by name, so that you "
-        "can change them without changing any program."
+        "A prompt is a text for a model, kept here by name, so that you can change it "
+        "without changing any program."
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -118,7 +118,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """What was done to it is told by its events, made by the API too."""
+        """Shows the prompt's own events: they include changes by the API."""
         prompt = self.one(request, object_id, "view")
         events = reverse("admin:prompts_promptevent_changelist")
         return redirect(f"{events}?prompt={prompt.pk}")
@@ -134,7 +134,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
         return answer
 
     def attach(self, rows: list[Any]) -> None:
-        """What is live and what happened last, by one query each for the whole page."""
+        """Load what is live and what happened last, with one query each for all rows."""
         ids = [row.pk for row in rows]
         newest = dict(
             PromptVersion.objects.filter(prompt__in=ids)
@@ -183,7 +183,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
             ago(event.at),
         )
 
-    # -- make one, change its details ------------------------------------------------
+    # -- create, edit details --------------------------------------------------------
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: ModelForm, change: bool
@@ -208,7 +208,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
 
 
 def _running(ids: list[Any]) -> dict[Any, str]:
-    """Gradual rollouts and experiments, as words, by the prompt's id."""
+    """Gradual rollouts and experiments in words, by the prompt's id."""
     rollouts = Rollout.objects.filter(prompt__in=ids, state__in=LIVE)
     found: dict[Any, str] = {}
     for prompt, number, share in rollouts.values_list(

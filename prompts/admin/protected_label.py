@@ -16,7 +16,7 @@ class ProtectedLabelAdmin(Admin):
     filter_horizontal = ("groups",)
     fields = ("name", "groups", "keys_may_move")
     empty_text = (
-        "Every label can be moved by whoever may publish prompts. Protect “production” "
+        "Everybody who may publish prompts may move every label. Protect “production” "
         "here if only some groups should."
     )
 

@@ -1,4 +1,4 @@
-"""What the pages share that change what is live of a prompt."""
+"""The base of pages that change what is live."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from valuecanvas.core.admin.pages import ConfirmPage
 
 
 class PublishPage(ConfirmPage):
-    """Changes what requests get from the next one on."""
+    """A page whose change applies from the next request on."""
 
     right = PUBLISH
     needs: ClassVar[str] = "view"
@@ -18,5 +18,5 @@ class PublishPage(ConfirmPage):
         return PromptActor.of(self.request.user)
 
     def why(self, form: Any) -> dict[str, Any]:
-        """Who acts and why, for a service."""
+        """The arguments of a service: actor and reason."""
         return {"actor": self.actor, "reason": form.cleaned_data["reason"]}

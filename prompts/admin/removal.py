@@ -1,4 +1,4 @@
-"""Pages that take something away: a label, or a whole prompt out of use."""
+"""Pages that remove a label, or archive a prompt."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ class RemoveLabelPage(PublishPage):
             raise Http404("There is no such label.")
         self.title = f"Remove the label {name}"
         self.text = (
-            f"Programs that ask for “{name}” of this prompt get an error from the next "
-            "request on. The versions stay."
+            f"From the next request on, programs that request “{name}” of this prompt get an "
+            "error. The versions stay."
         )
 
     def expected(self) -> int | None:
@@ -35,14 +35,14 @@ class RemoveLabelPage(PublishPage):
         services.remove_label(
             self.original, self.label, expected=expected, **self.why(form)
         )
-        return f"The label {self.label} is gone."
+        return f"The label {self.label} is removed."
 
     def log(self, message: str) -> str:
         return f"Removed the label {self.label}."
 
 
 class PromptArchivePage(PublishPage):
-    """Out of use, or into use again."""
+    """Archives a prompt, or restores it."""
 
     name = "archive"
     needs = "change"
@@ -50,16 +50,16 @@ class PromptArchivePage(PublishPage):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         key = self.original.key
-        # Not read again: the service, called by `act`, changes it.
+        # Read once: the service that `act` calls changes it.
         self.danger = not self.original.archived
         if self.danger:
-            self.title, self.verb = f"Archive {key}", "Archive it"
+            self.title, self.verb = f"Archive {key}", "Archive"
             self.text = (
-                "From the next request on, programs that ask for it get an error that "
-                "says it is archived. Nothing is deleted: it can be brought back."
+                "From the next request on, programs that request it get an error that "
+                "says it is archived. Nothing is deleted: it can be restored."
             )
         else:
-            self.title, self.verb = f"Use {key} again", "Bring it back"
+            self.title, self.verb = f"Restore {key}", "Restore"
             self.text = "From the next request on, programs get it again as before."
 
     def act(self, form: Any) -> str:
@@ -71,4 +71,4 @@ class PromptArchivePage(PublishPage):
 
     @property
     def _state(self) -> str:
-        return "archived" if self.danger else "in use again"
+        return "archived" if self.danger else "restored"

@@ -1,4 +1,4 @@
-"""The page of a gradual rollout: start one, raise its share, hold it, end it."""
+"""The page of a gradual rollout: start it, change its share, pause it, end it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,9 +22,9 @@ from valuecanvas.core.errors import Conflict
 HUNDRED = 10_000
 BY_HAND = "hand"
 HOUR, DAY = 60, 24 * 60
-# Shares, in hundredths of a percent, with the minutes after which each follows.
+# Shares in hundredths of a percent, each with the minutes to wait before it.
 PLANS: Mapping[str, tuple[str, tuple[tuple[int, int], ...]]] = {
-    BY_HAND: ("By hand: it stays until somebody changes it", ()),
+    BY_HAND: ("By hand: the share stays until somebody changes it", ()),
     "quick": (
         "Quick: 25 % after an hour, 50 % after another, then all",
         ((2_500, HOUR), (5_000, HOUR), (HUNDRED, HOUR)),
@@ -36,23 +36,23 @@ PLANS: Mapping[str, tuple[str, tuple[tuple[int, int], ...]]] = {
 }
 
 
-# What can be done to one besides a change of its share, and what is said then.
+# Actions besides a change of the share, each with its message.
 VERBS: Mapping[str, tuple[Callable[..., object], str]] = {
     "pause": (
         services.pause,
-        "The share is held as it is until the rollout is resumed.",
+        "The rollout is paused: its share stays until it is resumed.",
     ),
-    "resume": (services.resume, "The rollout goes on."),
+    "resume": (services.resume, "The rollout is resumed."),
     "finish": (services.finish, "Version {number} is live for everybody."),
     "rollback": (
         services.roll_back_rollout,
-        "The rollout is over: everybody gets the live version again.",
+        "The rollout is rolled back: everybody gets the live version again.",
     ),
 }
 
 
 class ShareForm(ReasonForm):
-    """A share of the users, with the reason."""
+    """The share of the users, and the reason."""
 
     share = PercentField(
         label="Share of users, in percent",
@@ -66,16 +66,16 @@ class ShareForm(ReasonForm):
 
 
 class RolloutStartForm(ShareForm):
-    """The first share, and what follows by itself."""
+    """The first share, and the steps that follow automatically."""
 
     plan = forms.ChoiceField(
         label="Then",
         choices=[(name, title) for name, (title, _) in PLANS.items()],
-        help_text="You can change the share, hold it or end it at any time.",
+        help_text="You can change the share, pause the rollout or end it at any time.",
     )
 
     def steps(self) -> list[dict[str, int]]:
-        """What is still to come above the first share."""
+        """The planned steps above the first share."""
         _, steps = PLANS[self.cleaned_data["plan"]]
         return [
             {"share": share, "after_minutes": minutes}
@@ -85,7 +85,7 @@ class RolloutStartForm(ShareForm):
 
 
 class RolloutStartPage(PublishPage):
-    """Starts one: with a first share, and what follows by itself."""
+    """Starts a rollout."""
 
     name = "rollout"
     template = "admin/prompts/prompt/rollout_start.html"
@@ -94,13 +94,13 @@ class RolloutStartPage(PublishPage):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.now = status(self.original)
-        self.version = self.offered()
+        self.version = self.target_version()
         self.title = "Gradual rollout"
         if self.version:
             self.title = f"Roll version {self.version.number} out gradually"
 
-    def offered(self) -> PromptVersion | None:
-        """The version that is to be rolled out."""
+    def target_version(self) -> PromptVersion | None:
+        """The version to roll out."""
         number = self.request.GET.get("version") or self.now.newest
         return version_of(self.original, number) if number else None
 
@@ -134,8 +134,8 @@ class RolloutStartPage(PublishPage):
         }
 
 
-class SteerPage(RolloutStartPage):
-    """The one that is under way: `act` of its POST is the verb."""
+class RolloutControlPage(RolloutStartPage):
+    """Controls the live rollout: `act` in the POST is the verb."""
 
     template = "admin/prompts/prompt/rollout_steer.html"
 
@@ -144,7 +144,7 @@ class SteerPage(RolloutStartPage):
         super().__init__(*args)
         self.title = f"Gradual rollout of version {rollout.version.number}"
 
-    def offered(self) -> PromptVersion:
+    def target_version(self) -> PromptVersion:
         return self.rollout.version
 
     def nothing_to_do(self) -> bool:
@@ -185,7 +185,7 @@ class SteerPage(RolloutStartPage):
 
 
 class RolloutPage(Page):
-    """The live rollout with what can be done; without one, the form to start."""
+    """The live rollout with its actions; without one, the form to start."""
 
     name = "rollout"
     right = PUBLISH
@@ -195,12 +195,16 @@ class RolloutPage(Page):
         args = self.admin, self.request, self.original
         live = self.original.rollouts.filter(state__in=LIVE).select_related("version")
         rollout = live.first()
-        page = SteerPage(*args, rollout=rollout) if rollout else RolloutStartPage(*args)
+        page = (
+            RolloutControlPage(*args, rollout=rollout)
+            if rollout
+            else RolloutStartPage(*args)
+        )
         return page.answer()
 
 
 def plan_of(rollout: Rollout) -> list[str]:
-    """What is still to come, in words."""
+    """The planned steps in words."""
     return [
         f"{step['share'] / 100:g} % after {_span(step['after_minutes'])}"
         for step in rollout.steps
@@ -208,7 +212,7 @@ def plan_of(rollout: Rollout) -> list[str]:
 
 
 def _span(minutes: int) -> str:
-    """In the largest unit that needs no fraction."""
+    """`minutes` in the largest unit without a fraction."""
     units = ((DAY, "day"), (HOUR, "hour"), (1, "minute"))
     size, noun = next(unit for unit in units if minutes % unit[0] == 0)
     count = minutes // size

@@ -1,4 +1,4 @@
-"""What the prompt page tells of a prompt: what is live, what is new, what happened."""
+"""The data of a prompt's page: what is live, versions, history."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,13 @@ from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import LATEST, PRODUCTION
 
 VERSIONS, EVENTS = 20, 12
-# What the list of versions does not show.
+# Fields that the list of versions does not need.
 HEAVY = ("template", "messages", "variables", "parameters", "digest")
 
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """One version in the timeline, with the labels on it."""
+    """One version in the timeline, with its labels."""
 
     version: PromptVersion
     labels: tuple[str, ...]
@@ -42,7 +42,7 @@ class PromptNote:
 
 @dataclass(frozen=True, slots=True)
 class PromptStatus:
-    """Everything but the words of one prompt."""
+    """Everything about one prompt but its text."""
 
     prompt: Prompt
     newest: int | None
@@ -64,7 +64,7 @@ class PromptStatus:
 
 
 def status(prompt: Prompt, *, all_versions: bool = False) -> PromptStatus:
-    """Read it all, by the same number of queries whatever there is."""
+    """Load everything with a fixed number of queries."""
     shown = prompt.versions.defer(*HEAVY).order_by("-number")
     versions = list(shown if all_versions else shown[: VERSIONS + 1])
     newest = versions[0].number if versions else None
@@ -109,7 +109,7 @@ def _lines(
 
 
 def _older(versions: list[PromptVersion], shown: list[PromptVersion]) -> int:
-    """How many versions are not shown: numbers have no gaps."""
+    """How many versions are left out: numbers have no gaps."""
     return shown[-1].number - 1 if len(versions) > len(shown) else 0
 
 
@@ -120,6 +120,6 @@ def _rollout(prompt: Prompt) -> Rollout | None:
 
 
 def _experiment(prompt: Prompt) -> Experiment | None:
-    """The running one, else one that is being prepared."""
+    """The running experiment, or else a draft."""
     open_ones = prompt.experiments.exclude(state=ExperimentState.STOPPED)
     return open_ones.order_by("-state", "-created_at").first()

@@ -1,4 +1,4 @@
-"""What a variable's value may be, in words that need no JSON Schema."""
+"""Rules for the values of variables, translated to and from JSON Schema."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ ANY, SHORT, WHOLE, NUMBER, YES_NO, ONE_OF, OWN = (
 )  # fmt: skip
 KINDS = (
     (ANY, "Anything"),
-    (SHORT, "Text, at most so long"),
+    (SHORT, "Text of limited length"),
     (ONE_OF, "One of these"),
     (WHOLE, "A whole number"),
     (NUMBER, "A number"),
@@ -35,7 +35,7 @@ class ValueRule:
 
 
 def rule_of(schema: Any) -> ValueRule:
-    """The plainest rule that says the same as `schema`."""
+    """The simplest rule that means the same as `schema`."""
     if not schema:
         return ValueRule()
     for kind, simple in _SIMPLE.items():
@@ -61,7 +61,7 @@ def schema_of(rule: ValueRule, name: str) -> dict[str, Any] | None:
 
 
 def parse_value(text: str, schema: Any) -> Any:
-    """What was typed into a field, as the kind of value that `schema` asks for.
+    """The text of a form field as the kind of value that `schema` asks for.
 
     Text that is not of that kind stays text, and is refused by the schema.
     """
@@ -84,7 +84,7 @@ def _plain(choices: Any) -> bool:
 def _length(detail: str, name: str) -> int:
     if not detail.isdecimal() or not int(detail):
         raise ValidationError(
-            f"“{name}”: say how many characters are allowed at most, e.g. 200."
+            f"“{name}”: enter the largest number of characters, e.g. 200."
         )
     return int(detail)
 
@@ -93,7 +93,7 @@ def _choices(detail: str, name: str) -> list[str]:
     choices = [one.strip() for one in detail.split(",") if one.strip()]
     if not choices:
         raise ValidationError(
-            f"“{name}”: list the allowed values with commas, e.g. short, long."
+            f"“{name}”: list the allowed values, separated by commas, e.g. short, long."
         )
     return list(dict.fromkeys(choices))
 

@@ -1,4 +1,4 @@
-"""The editor's form: the words, variables and settings of a version to be."""
+"""The editor's form: text, variables and settings of a new version."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _VARIABLE_FIELDS = ("name", "description", "left_out", "default", "kind", "detai
 
 
 class VersionForm(ConsoleForm):
-    """Begins with what `source` says. Messages and variables come as rows."""
+    """Starts with the values of `source`. Messages and variables are rows."""
 
     template = forms.CharField(
         label="Text",
@@ -47,7 +47,7 @@ class VersionForm(ConsoleForm):
         required=False,
         max_length=200,
         widget=forms.TextInput({"list": "model-names"}),
-        help_text="Empty: whoever calls the prompt names the model.",
+        help_text="Empty: the program names the model.",
     )
     temperature = forms.FloatField(
         min_value=0,
@@ -60,7 +60,7 @@ class VersionForm(ConsoleForm):
         label="Longest answer, in tokens",
         min_value=1,
         required=False,
-        help_text="Empty: the tier's cap. Where a tier's or model's cap is lower, that holds.",
+        help_text="Empty: the tier's cap. A lower cap of the tier or the model applies.",
     )
     parameters = forms.CharField(
         label="Other parameters",
@@ -72,8 +72,8 @@ class VersionForm(ConsoleForm):
         label="What changed, and why",
         max_length=2000,
         widget=forms.Textarea({"rows": 2}),
-        help_text="Whoever looks at the history later reads this.",
-        error_messages={"required": "Say in a few words what changed, and why."},
+        help_text="Kept in the history, with your name.",
+        error_messages={"required": "Write in a few words what changed, and why."},
     )
     based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -95,34 +95,34 @@ class VersionForm(ConsoleForm):
             list(_sent_variables(data)) if data else _own_variables(source)
         )
 
-    # -- what was written ----------------------------------------------------------
+    # -- content -------------------------------------------------------------------
 
     def texts(self) -> list[str]:
-        """Every text of the version, as it stands in the form."""
+        """Every text of the version as entered."""
         if self.chat:
             return [row["content"] for row in self.message_rows]
         return [_unix(self["template"].value() or "")]
 
     def names(self) -> list[str]:
-        """The variables that the words use, in their order."""
+        """The variables that the texts use, in their order."""
         found = (grammar.parse(text).names for text in self.texts())
         return list(dict.fromkeys(name for names in found for name in names))
 
     def words(self) -> dict[str, Any]:
-        """`template` or `messages`, as the services take them."""
+        """`template` or `messages` for the services."""
         if self.chat:
             return {"messages": [dict(row) for row in self.message_rows]}
         return {"template": self.texts()[0]}
 
     def declared(self) -> list[dict[str, Any]]:
-        """The variables, those first seen in the words too. Raises ValidationError."""
+        """All variables, also undeclared ones of the texts. Raises ValidationError."""
         rows = {row["name"]: row for row in self.variable_rows}
         for name in self.names():
             rows.setdefault(name, _row(name))
         return [_declaration(row) for row in rows.values()]
 
     def samples(self) -> dict[str, Any]:
-        """The sample values that were typed in. Raises ValidationError."""
+        """The sample values as entered. Raises ValidationError."""
         schemas = {one["name"]: one.get("schema") for one in self.declared()}
         return {
             row["name"]: parse_value(row["sample"], schemas[row["name"]])
@@ -131,7 +131,7 @@ class VersionForm(ConsoleForm):
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """The variables as the template shows them, those first seen last."""
+        """The variables for the template; undeclared ones come last."""
         known = {row["name"] for row in self.variable_rows}
         used = set(self.names())
         new = [_row(name) for name in self.names() if name not in known]
@@ -161,7 +161,7 @@ class VersionForm(ConsoleForm):
         return self.declared()
 
     def settings(self) -> dict[str, Any]:
-        """All parameters that are sent upstream; the form is valid."""
+        """All parameters to send upstream, of a valid form."""
         own = {name: self.cleaned_data[name] for name in _OWN_FIELDS}
         given = {name: value for name, value in own.items() if value is not None}
         return {**given, **self.cleaned_data["parameters"]}

@@ -1,4 +1,4 @@
-"""Events of prompts as sentences, after the name of who did it."""
+"""Events of prompts as sentences that follow the actor's name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,15 +8,15 @@ from prompts.models.event import PromptAction
 from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.templatetags import figures
 
-_SAID: dict[str, str] = {
+_SENTENCES: dict[str, str] = {
     PromptAction.CREATED: "created the prompt",
     PromptAction.EDITED: "changed the details",
     PromptAction.VERSION: "wrote version {to}",
     PromptAction.ROLLED_BACK: "rolled {label} back from version {from} to {to}",
     PromptAction.LABEL_REMOVED: "removed the label {label} from version {from}",
-    PromptAction.ROLLOUT_STARTED: "began to roll version {to} out",
+    PromptAction.ROLLOUT_STARTED: "started the rollout of version {to}",
     PromptAction.ROLLOUT_SHARE: "changed the share of version {to}",
-    PromptAction.ROLLOUT_PAUSED: "held the rollout of version {to}",
+    PromptAction.ROLLOUT_PAUSED: "paused the rollout of version {to}",
     PromptAction.ROLLOUT_RESUMED: "resumed the rollout of version {to}",
     PromptAction.ROLLOUT_FINISHED: "finished the rollout of version {to}",
     PromptAction.ROLLOUT_ROLLED_BACK: "ended the rollout of version {to}: rolled back",
@@ -25,10 +25,10 @@ _SAID: dict[str, str] = {
     PromptAction.EXPERIMENT_STOPPED: "stopped the experiment {experiment}",
     PromptAction.EXPERIMENT_PROMOTED: "made the winner of the experiment {experiment} live",
 }
-# Particulars in hundredths of a percent, and those that the sentence tells.
+# Details in hundredths of a percent, and details that the sentence has already.
 _SHARES = ("share", "weights", "before", "shares")
-_TOLD = ("rollout", "experiment")
-# Which stand out: something went wrong, or went live.
+_IN_SENTENCE = ("rollout", "experiment")
+# Highlighted events: something went wrong, or went live.
 ALARMS = (PromptAction.ROLLED_BACK, PromptAction.ROLLOUT_ROLLED_BACK)
 LIVE = (PromptAction.ROLLOUT_FINISHED, PromptAction.EXPERIMENT_PROMOTED)
 
@@ -42,15 +42,15 @@ def sentence(event: PromptEvent) -> str:
         "experiment": event.details.get("experiment", "–"),
     }
     if event.action == PromptAction.MOVED:
-        said = "moved {label} from version {from} to {to}"
+        text = "moved {label} from version {from} to {to}"
         if event.from_version is None:
-            said = "put {label} on version {to}"
-        return said.format(**names)
-    return _SAID.get(event.action, event.get_action_display()).format(**names)
+            text = "put {label} on version {to}"
+        return text.format(**names)
+    return _SENTENCES.get(event.action, event.get_action_display()).format(**names)
 
 
 def tone(event: PromptEvent) -> str:
-    """alarm, live or quiet."""
+    """The style of an event: alarm, live or quiet."""
     if event.action in ALARMS:
         return "alarm"
     published = event.action == PromptAction.MOVED and event.label == PRODUCTION
@@ -58,20 +58,20 @@ def tone(event: PromptEvent) -> str:
 
 
 def particulars(details: Mapping[str, Any]) -> str:
-    """What an event tells beyond its sentence, e.g. 'weights: a 50 %, b 50 %'."""
-    told = [
+    """Details of an event beyond its sentence, e.g. 'weights: a 50 %, b 50 %'."""
+    parts = [
         f"{name.replace('_', ' ')}: {_plain(name, value)}"
         for name, value in details.items()
-        if name not in _TOLD
+        if name not in _IN_SENTENCE
     ]
-    return "; ".join(told)
+    return "; ".join(parts)
 
 
 def _plain(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(
-            f"{one} {_plain(one if one in _SHARES else name, told)}"
-            for one, told in value.items()
+            f"{one} {_plain(one if one in _SHARES else name, part)}"
+            for one, part in value.items()
         )
     if isinstance(value, list):
         return " → ".join(_plain(name, one) for one in value) or "–"

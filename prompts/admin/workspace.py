@@ -1,4 +1,4 @@
-"""The page of a prompt: the editor with its preview, what is live, what happened."""
+"""The page of a prompt: editor, preview, what is live, history."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ from valuecanvas.core.errors import Conflict
 
 
 class PreviewFragment(Page):
-    """The words as a model would get them, with the sample values."""
+    """A fragment: the text as the model would get it, with the sample values."""
 
     name = "preview"
     needs = "view"
@@ -45,8 +45,8 @@ class PromptWorkspaceAdmin(Admin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """GET shows the prompt, in the editor its newest version or `?version=`;
-        POST saves what is in the editor as a new version."""
+        """GET shows the prompt with the newest version, or `?version=`, in the editor;
+        POST saves the editor as a new version."""
         if request.method == "POST":
             prompt = self.one(request, object_id)
             return self._save(request, prompt)
@@ -93,11 +93,11 @@ class PromptWorkspaceAdmin(Admin):
     def _lost(
         self, request: HttpRequest, prompt: Prompt, form: VersionForm
     ) -> HttpResponse:
-        """Somebody else saved first: show who, and what they changed."""
+        """After a conflict: show who saved first, and what they changed."""
         now = status(prompt)
         winner = prompt.versions.latest("number")
         base = prompt.versions.filter(number=form.cleaned_data["based_on"]).first()
-        # Whoever saves again has seen it.
+        # The page shows the newer version, so the next save may replace it.
         form.data = dict(form.data.items()) | {"based_on": now.newest}
         changed = diff.sections(base, winner) if base else []
         return self._show(
@@ -144,7 +144,7 @@ class PromptWorkspaceAdmin(Admin):
 
 
 def _example(form: VersionForm) -> str:
-    """The body of a request that asks for the prompt."""
+    """An example of a request body with the prompt."""
     given = {row["name"]: "…" for row in form.rows() if row["left_out"] == MUST}
     prompt = {"id": form.prompt.key, **({"variables": given} if given else {})}
     model = form["model"].value()
@@ -155,7 +155,7 @@ def _example(form: VersionForm) -> str:
 def _source(
     prompt: Prompt, asked: str | None, newest: int | None
 ) -> PromptVersion | None:
-    """The version that the editor begins with. Raises Http404."""
+    """The version that the editor starts with. Raises Http404."""
     number = asked or newest
     if number is None:
         return None

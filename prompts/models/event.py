@@ -30,7 +30,7 @@ def actions() -> list[tuple[str, str]]:
 
 
 class PromptEvent(models.Model):
-    """One thing that happened to a prompt. Version numbers, not rows: they stay true.
+    """One change of a prompt. It has version numbers, no foreign keys: they stay true.
 
     The database refuses changes (a trigger): see migration 0002.
     """

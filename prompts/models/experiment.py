@@ -1,4 +1,4 @@
-"""Experiments: which of several versions or models serves better."""
+"""Experiments: which of several versions or models is better."""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -32,7 +32,7 @@ def metrics() -> list[tuple[str, str]]:
 
 
 class Experiment(ConfigModel):
-    """Splits the callers of a prompt between arms. Sticky: see `allocation`."""
+    """Splits the callers of a prompt between arms; callers keep their arm (`allocation`)."""
 
     config_kind = "experiment"
 
@@ -40,7 +40,7 @@ class Experiment(ConfigModel):
         max_length=60,
         unique=True,
         validators=[KEY],
-        help_text="Short fixed name; the salt of its buckets.",
+        help_text="Short name that never changes; the salt of its buckets.",
     )
     prompt = models.ForeignKey(
         Prompt, on_delete=models.CASCADE, related_name="experiments"
@@ -53,13 +53,13 @@ class Experiment(ConfigModel):
     conditions = models.JSONField(
         default=list,
         blank=True,
-        help_text='Only callers for whom all hold: a list of {"attribute", '
+        help_text='Only callers who match all: a list of {"attribute", '
         '"operator", "value"}.',
     )
     allocation = models.JSONField(
         default=list,
         blank=True,
-        help_text="Which buckets are whose; kept by the gateway so that as few "
+        help_text="The arm of each bucket; kept by the gateway so that as few "
         "callers as possible change arms.",
     )
     metric = models.CharField(
@@ -68,7 +68,7 @@ class Experiment(ConfigModel):
     alpha = models.FloatField(
         default=0.05,
         validators=[MinValueValidator(0.001), MaxValueValidator(0.5)],
-        help_text="How often a difference may be claimed that is not there.",
+        help_text="Accepted risk of claiming a difference that does not exist.",
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -99,7 +99,7 @@ class Experiment(ConfigModel):
 
 
 class Arm(ConfigModel):
-    """One of an experiment's choices: a version, a model, or both."""
+    """One arm of an experiment: a version, a model, or both."""
 
     config_kind = "experiment"
     config_key = "experiment_id"
@@ -114,7 +114,7 @@ class Arm(ConfigModel):
         blank=True,
         on_delete=models.CASCADE,
         related_name="arms",
-        help_text="Empty: what the label points at.",
+        help_text="Empty: the live version.",
     )
     model = models.CharField(
         max_length=200, blank=True, help_text="Empty: the version's, or the client's."
@@ -124,7 +124,7 @@ class Arm(ConfigModel):
         help_text="In hundredths of a percent; all arms together make 100 %.",
     )
     control = models.BooleanField(
-        default=False, help_text="The one that the others are compared with."
+        default=False, help_text="The arm that the others are compared with."
     )
 
     class Meta:

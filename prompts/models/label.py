@@ -8,7 +8,7 @@ from prompts.models.prompt import Prompt
 from prompts.models.version import PromptVersion
 from valuecanvas.core.models import ConfigModel
 
-# Digits alone are a version's number wherever a label or a version can stand.
+# Digits alone would be read as the number of a version.
 NAME = RegexValidator(
     r"\A(?!\d+\Z)[a-z0-9][a-z0-9_.-]*\Z",
     "Use small letters, digits, '_', '-' and '.', as in 'production', and not only "
@@ -17,7 +17,7 @@ NAME = RegexValidator(
 
 
 class Label(ConfigModel):
-    """Points at one version. `production` is what "active" means."""
+    """A name that points at one version. `production` is the live version."""
 
     config_kind = "prompt"
     config_key = "prompt_id"

@@ -1,4 +1,4 @@
-"""A prompt: the name that clients ask for; its words are in its versions."""
+"""Prompts: names that clients request; the texts are in the versions."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -40,7 +40,7 @@ def cache_scopes() -> list[tuple[str, str]]:
 
 
 class Prompt(ConfigModel):
-    """A named prompt. Its key never changes: clients call by it."""
+    """A named prompt. Its key never changes: clients use it."""
 
     config_kind = "prompt"
 
@@ -48,7 +48,7 @@ class Prompt(ConfigModel):
         max_length=200,
         unique=True,
         validators=[KEY],
-        help_text="What clients ask for, e.g. 'canvas.generate'. Never changes.",
+        help_text="What clients request, e.g. 'canvas.generate'. Never changes.",
     )
     kind = models.CharField(
         max_length=4,
@@ -82,7 +82,7 @@ class Prompt(ConfigModel):
         help_text="Answered with an error that says so, and left out of lists.",
     )
     cache_policy = policy_field(
-        "Of answers made from this prompt. “Never” of the model or the key holds here too."
+        "Of answers made from this prompt. “Never” of the model or the key applies here too."
     )
     cache_scope = models.CharField(
         "stored answers are",

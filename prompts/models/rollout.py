@@ -47,7 +47,7 @@ class Rollout(ConfigModel):
     steps = models.JSONField(
         default=list,
         blank=True,
-        help_text='What is still to come: a list of {"share", "after_minutes"}.',
+        help_text='The next steps: a list of {"share", "after_minutes"}.',
     )
     next_at = models.DateTimeField(
         null=True, blank=True, help_text="When the first of the steps is due."
@@ -55,7 +55,7 @@ class Rollout(ConfigModel):
     guards = models.JSONField(
         default=list,
         blank=True,
-        help_text="Metrics that end it by themselves: a list of "
+        help_text="Metrics that end it automatically: a list of "
         '{"metric", "worse_by", "minimum_requests"}.',
     )
     state = models.CharField(max_length=12, choices=rollout_states, default="running")
@@ -86,5 +86,5 @@ class Rollout(ConfigModel):
 
     @property
     def salt(self) -> str:
-        """What its buckets are drawn with."""
+        """The salt of its buckets."""
         return f"rollout:{self.pk}"

@@ -12,11 +12,11 @@ from valuecanvas.core.models import ConfigModel
 
 
 class Immutable(Exception):
-    """A version's words never change; make a new version."""
+    """Raised on a change of a saved version: versions are immutable."""
 
 
 class PromptVersion(ConfigModel):
-    """What a prompt said at one time. Rows are added, never changed.
+    """The text and settings of a prompt at one time. Rows are added, never changed.
 
     The database refuses changes as well (a trigger): see migration 0002.
     """
@@ -28,7 +28,7 @@ class PromptVersion(ConfigModel):
         Prompt, on_delete=models.CASCADE, related_name="versions"
     )
     number = models.PositiveIntegerField(help_text="1, 2, 3 ... within the prompt.")
-    template = models.TextField(blank=True, help_text="The words of a text prompt.")
+    template = models.TextField(blank=True, help_text="The text of a text prompt.")
     messages = models.JSONField(
         default=list,
         blank=True,
@@ -54,7 +54,7 @@ class PromptVersion(ConfigModel):
         related_name="+",
     )
     author_name = models.CharField(
-        max_length=200, help_text="Who wrote it, also once the account has gone."
+        max_length=200, help_text="Who wrote it; kept after the account is deleted."
     )
     note = models.TextField(blank=True, help_text="What changed, and why.")
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)

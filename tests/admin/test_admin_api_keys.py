@@ -133,7 +133,10 @@ def test_issue__all_fields__are_kept(boss: Client) -> None:
         ({"allowed_models": "no-such-model"}, "There is no model named no-such-model"),
         ({"scopes": []}, "This field is required"),
         ({"scopes": ["root"]}, "Select a valid choice"),
-        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "a time to come"),
+        (
+            {"expires_at_0": "2020-01-01", "expires_at_1": "00:00"},
+            "a time in the future",
+        ),
         ({"customer": ""}, "This field is required"),
     ],
 )
@@ -216,7 +219,7 @@ def test_key_action__unknown_key__not_found(boss: Client) -> None:
 def test_rotate__post__shows_the_new_key_and_ends_the_old(operator: Client) -> None:
     key, _ = make_api_key(name="notebook")
     asked = operator.get(url(key, "rotate_page")).content.decode()
-    assert "The old key works on for" in asked
+    assert "The old key stays valid for" in asked
     answer = operator.post(url(key, "rotate_page"), {"overlap": 1}, follow=True)
     new = ApiKey.objects.exclude(pk=key.pk).get()
     assert keys.digest(answer.context["text"]) == new.digest

@@ -142,7 +142,7 @@ def test_force__wrong_field__refused(
 def test_force__forced_already__refused(operator: Client, provider: Provider) -> None:
     make_override(provider=provider, upstream_model="its-model")
     answer = operator.post(ADD, form(provider))
-    assert "forced already" in answer.content.decode()
+    assert "has an override already" in answer.content.decode()
 
 
 def test_force__after_an_expired_one__works(

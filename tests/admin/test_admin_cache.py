@@ -52,7 +52,7 @@ def test_forget__a_model_and_a_customer__is_a_form_error(operator: Client) -> No
     make_customer("somebody")
     chosen = {"customer": "somebody", "model_name": make_model().pk}
     answer = operator.post(reverse(ADD), chosen)
-    assert b"one of them" in answer.content
+    assert b"Choose only one" in answer.content
     assert not CacheEpoch.objects.exists()
 
 

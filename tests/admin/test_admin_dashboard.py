@@ -92,7 +92,7 @@ def test_dashboard__empty__says_how_to_begin(boss: Client) -> None:
     text = boss.get(INDEX).content.decode()
     assert "No requests in the last 24 hours" in text
     assert "No providers yet" in text
-    assert "No limits on money yet" in text
+    assert "No budgets yet" in text
 
 
 def test_dashboard__traffic__cards_chart_and_spenders(boss: Client) -> None:
@@ -168,7 +168,7 @@ def test_dashboard__too_much_to_sum__says_so(
     monkeypatch.setattr(traffic, "P95", "SELECT pg_sleep(60), %s")
     monkeypatch.setattr(traffic, "TIMEOUT_MS", 30)
     text = boss.get(INDEX).content.decode()
-    assert "Too much to sum up" in text
+    assert "The figures took too long" in text
 
 
 def test_dashboard__slow_figures__are_kept_for_a_while(

@@ -396,7 +396,7 @@ def test_results__users_lost__warns(boss: Client, running: Experiment) -> None:
     key = running.prompt.key
     rows_for(key, f"{running.key}:a", 300, at=timezone.now())
     rows_for(key, f"{running.key}:b", 150, at=timezone.now())
-    assert "The split is not as it should be" in words(boss.get(page(running)))
+    assert "The split is wrong" in words(boss.get(page(running)))
 
 
 @pytest.mark.parametrize("metric", ["error_rate", "cost", "latency"])
@@ -434,7 +434,7 @@ def test_results__ledger_too_busy__says_so(
         raise DatabaseError
 
     monkeypatch.setattr(metrics, "figures", busy)
-    assert "Too much to sum up" in words(boss.get(page(running)))
+    assert "The figures took too long" in words(boss.get(page(running)))
 
 
 def test_results__names_of_people__are_escaped(boss: Client) -> None:

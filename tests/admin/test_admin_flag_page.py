@@ -45,10 +45,10 @@ def test_percent__saved__with_its_reason(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"percent": ""}, "Say a percentage"),
+        ({"percent": ""}, "Enter a percentage"),
         ({"percent": "many"}, "A percentage is a number"),
         ({"percent": "101"}, "less than or equal to 100"),
-        ({"percent": "20", "reason": ""}, "Say why"),
+        ({"percent": "20", "reason": ""}, "Give a reason"),
     ],
 )
 def test_percent__wrong__field_and_remedy_are_told(
@@ -71,7 +71,7 @@ def test_save__somebody_was_faster__told_who_and_nothing_is_done(
     answer = save(operator, flag, section, expected=flag.revision, **fields)
     assert answer.status_code == 409
     text = answer.content.decode()
-    for said in ("bob was faster", "Black Friday", "60\u00a0%"):
+    for said in ("bob changed the flag first", "Black Friday", "60\u00a0%"):
         assert said in text
     assert Flag.objects.get().share == 6000
     # Sent again from the page that told, it counts.
@@ -148,9 +148,9 @@ def test_variants__only_the_weights_differ__is_told_so_in_the_history(
 @pytest.mark.parametrize(
     ("kind", "fields", "said"),
     [
-        ("string", {"name": ["a", "b"], "value": ["1", "2"], "weight": ["50", "40"]}, "make 90 % together"),
-        ("string", {"name": [""], "value": ["x"], "weight": ["100"]}, "Name: give it a name"),
-        ("string", {"name": ["a"], "value": ["x"], "weight": ["lots"]}, "Weight: a percentage"),
+        ("string", {"name": ["a", "b"], "value": ["1", "2"], "weight": ["50", "40"]}, "add up to 90 %"),
+        ("string", {"name": [""], "value": ["x"], "weight": ["100"]}, "Name: enter a name"),
+        ("string", {"name": ["a"], "value": ["x"], "weight": ["lots"]}, "Weight: enter a percentage"),
         ("string", {"name": ["a", "a"], "value": ["x", "y"], "weight": ["50", "50"]}, "have the same name"),
         ("string", {"name": ["a b"], "value": ["x"], "weight": ["100"]}, "Use letters"),
         ("number", {"name": ["a"], "value": ["five"], "weight": ["100"]}, "this is not JSON"),
@@ -253,7 +253,7 @@ def test_needs__other_flag__is_off_without_it(operator: Client) -> None:
 
 @pytest.mark.parametrize(
     ("names", "said"),
-    [(["ghost"], "There is no flag"), (["a", "a"], "once only")],
+    [(["ghost"], "There is no flag"), (["a", "a"], "only once")],
 )
 def test_needs__wrong__told(operator: Client, names: list[str], said: str) -> None:
     fields = {"need_flag": names, "need_variant": ["on"] * len(names)}
@@ -291,7 +291,7 @@ def test_details__late__told_who_was_faster(operator: Client) -> None:
     form = {"reason": "x", "expected": flag.revision, "purpose": "release", "sticky": "team"}  # fmt: skip
     answer = operator.post(page(flag, "details"), form)
     assert answer.status_code == 409
-    assert "bob was faster" in answer.content.decode()
+    assert "bob changed the flag first" in answer.content.decode()
     assert "expires_on" in operator.get(page(flag, "details")).content.decode()
 
 

@@ -75,8 +75,8 @@ def test_rule__built__is_kept_shown_again_and_read_as_a_sentence(
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        (("", "in", "text", "SE"), "Attribute: say what to look at"),
-        (("age", "gt", "number", "old"), "“old” is no number"),
+        (("", "in", "text", "SE"), "Attribute: enter a name"),
+        (("age", "gt", "number", "old"), "“old” is not a number"),
         (("beta", "equals", "boolean", "maybe"), "write yes or no"),
         (("app", "semver_lt", "text", "two"), "a version, as in"),
         (("mail", "matches", "text", "(a*"), "no pattern: missing )"),
@@ -105,7 +105,7 @@ def test_rule__values_of_several_types__told_that_they_become_text(
     mixed = {"attribute": "size", "operator": "in", "value": ["XL", 42]}
     services.add_rule(flag, {"conditions": [mixed]}, actor=ADA)
     text = operator.get(url(flag, str(flag.rules.get().pk))).content.decode()
-    assert "all are text" in text
+    assert "all become text" in text
 
 
 def test_rule__share_out_of_range__told_in_the_preview(
@@ -113,7 +113,7 @@ def test_rule__share_out_of_range__told_in_the_preview(
 ) -> None:
     given = form(flag, share="120")
     text = operator.post(url(flag, "preview"), given).content.decode()
-    assert "Only this share of them" in text
+    assert "Share of the matching users" in text
 
 
 def test_rule__without_conditions__fits_everybody(operator: Client, flag: Flag) -> None:
@@ -154,7 +154,7 @@ def test_rules__reordered_without_a_reason__asked_for_it(
 ) -> None:
     given = {**form(flag), "reason": ""}
     answer = operator.post(url(flag, "order"), given)
-    assert "say why" in answer.content.decode()
+    assert "give a reason" in answer.content.decode()
 
 
 def test_rule__removed__after_a_confirm(operator: Client, flag: Flag) -> None:
@@ -175,7 +175,7 @@ def test_rule__somebody_was_faster__told_and_the_rows_are_kept(
     answer = operator.post(url(flag, "add"), late)
     assert answer.status_code == 409
     text = answer.content.decode()
-    assert "bob was faster" in text
+    assert "bob changed the flag first" in text
     assert 'value="country"' in text
     assert not flag.rules.exists()
 

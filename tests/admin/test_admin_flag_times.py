@@ -59,7 +59,7 @@ def test_schedule__weights__have_to_make_a_hundred(operator: Client) -> None:
     flag = make_colours(blue=5000, red=5000)
     given = {"kind": "set_weights", "at": soon(), "weight_blue": "10"}
     answer = save(operator, flag, "schedule", weight_red="80", **given)
-    assert "make 90 % together" in answer.content.decode()
+    assert "add up to 90 %" in answer.content.decode()
     answer = save(operator, flag, "schedule", weight_red="most", **given)
     assert "Weights are percentages" in answer.content.decode()
     save(operator, flag, "schedule", weight_red="90", **given)
@@ -71,9 +71,9 @@ def test_schedule__weights__have_to_make_a_hundred(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"percent": "", "at": soon()}, "Say a percentage"),
-        ({"percent": "5", "at": ""}, "Say when"),
-        ({"percent": "5", "at": "tomorrow"}, "Write a time as"),
+        ({"percent": "", "at": soon()}, "Enter a percentage"),
+        ({"percent": "5", "at": ""}, "Enter a time"),
+        ({"percent": "5", "at": "tomorrow"}, "Write the time as"),
         ({"percent": "5", "at": "2020-01-01T00:00"}, "a time to come"),
     ],
 )
@@ -98,7 +98,7 @@ def test_ramp__five_points_a_day__on_the_timeline_until_cancelled(
     assert "ramp of 18 steps" in text
     assert "15\u00a0% of users, and 17 more" in text
     cancel = page(flag, f"schedule/{first.pk}/cancel")
-    assert "18 steps are still to come" in operator.get(cancel).content.decode()
+    assert "18 steps are pending" in operator.get(cancel).content.decode()
     operator.post(cancel, {"reason": "Enough"})
     assert not flag.schedule.filter(state="pending").exists()
     assert "ramp, 18 steps cancelled" in operator.get(page(flag)).content.decode()
@@ -195,7 +195,7 @@ def test_exposures__counted__are_drawn_by_variant(auditor: Client) -> None:
 
 def test_exposures__none__says_what_will_be_there(auditor: Client) -> None:
     text = auditor.get(page(make_flag(), "exposures")).content.decode()
-    assert "Nobody asked for it" in text
+    assert "not evaluated in that time" in text
 
 
 # -- who gets what ---------------------------------------------------------------------
@@ -205,11 +205,11 @@ def test_exposures__none__says_what_will_be_there(auditor: Client) -> None:
     ("fields", "said"),
     [
         ({"user": "ann", "more": "country = SE"}, ["red", "Rule &#x27;North&#x27; fits."]),
-        ({"user": "ann", "more": "age = 30"}, ["Outside the percentage.", "of 10,000: in from"]),
+        ({"user": "ann", "more": "age = 30"}, ["Outside the percentage.", "of 10,000: included from"]),
         ({"tier": "pro"}, ["The tier is named."]),
-        ({}, ["has no", "TARGETING_KEY_MISSING", "Nobody in particular"]),
+        ({}, ["has no", "TARGETING_KEY_MISSING", "Without attributes"]),
         ({"more": "country"}, ["write it as country = SE"]),
-        ({"at": "whenever"}, ["Write a time as"]),
+        ({"at": "whenever"}, ["Write the time as"]),
     ],
 )  # fmt: skip
 def test_tester__callers__what_they_get_and_why(

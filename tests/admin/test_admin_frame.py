@@ -147,8 +147,8 @@ def test_refused_and_missing__as_a_page__say_so_with_a_way_back(boss: Client) ->
     refused = boss.get(reverse("admin:billing_usage_delete", args=[row.pk]))
     missing = boss.get("/admin/nothing/")
     for page, status, said in (
-        (refused, 403, b"You may not do this"),
-        (missing, 404, b"There is nothing here"),
+        (refused, 403, b"You are not allowed to do this"),
+        (missing, 404, b"Page not found"),
     ):
         assert page.status_code == status
         assert said in page.content
@@ -162,7 +162,7 @@ def test_crash__as_a_page__says_so_without_a_traceback(
     monkeypatch.setattr("valuecanvas.site.dashboard.fill", None)
     page = boss.get("/admin/")
     assert page.status_code == 500
-    assert b"Something broke here" in page.content
+    assert b"An error occurred" in page.content
     assert b"Traceback" not in page.content
 
 

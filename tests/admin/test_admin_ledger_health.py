@@ -58,7 +58,7 @@ def test_page__never_checked__says_so(auditor: Client) -> None:
 def test_page__no_drift__every_invariant_holds(boss: Client) -> None:
     reconcile.run("schedule")
     text = text_of(boss)
-    assert "The books balance" in text
+    assert "The ledger balances" in text
     assert "by schedule" in text
     for one in invariants.INVARIANTS:
         assert one.title in text
@@ -72,7 +72,7 @@ def test_page__drift__shown_with_what_is_off_and_where(
 ) -> None:
     reconcile.run("schedule")
     text = text_of(auditor)
-    assert "The books disagree" in text
+    assert "The ledger does not balance" in text
     assert "ann" in text
     assert "$0.001234" in text
     assert "−$0.001234" in text
@@ -146,7 +146,7 @@ def test_page__more_drift_than_kept__says_how_much(auditor: Client) -> None:
     make_ledger_check(ok=False, findings=[finding("used", drift, more=1234)])
     text = text_of(auditor)
     assert "And 1,234 more" in text
-    assert "1,235 drifting" in text
+    assert "1,235 with drift" in text
 
 
 def test_page__last_check_long_ago__warns(auditor: Client) -> None:
@@ -176,7 +176,7 @@ def test_check_now__drift__tells_and_repairs_nothing(
     operator: Client, drifted: Usage
 ) -> None:
     answer = operator.post(PAGE, follow=True)
-    assert "The books disagree: see below." in answer.content.decode()
+    assert "The ledger does not balance: see below." in answer.content.decode()
     assert not Counter.objects.exists()
 
 
@@ -219,7 +219,7 @@ def test_history__one_check__shows_its_findings(
     with tampering():
         Usage.objects.all().delete()
     reconcile.run("schedule")
-    assert "The books balance" in text_of(auditor)
+    assert "The ledger balances" in text_of(auditor)
     text = text_of(auditor, reverse("admin:billing_ledgercheck_change", args=[old.pk]))
     assert "broken" in text
     assert "ann" in text

@@ -24,7 +24,11 @@ def change(kind: str, pk: Any) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "empty"),
-    [("tier", "no limit"), ("customer", "the tier's"), ("apikey", "none of its own")],
+    [
+        ("tier", "no limit"),
+        ("customer", "the tier's"),
+        ("apikey", "no limit of its own"),
+    ],
 )
 def test_page__of_each_kind__says_what_an_empty_limit_means(
     boss: Client, kind: str, empty: str

@@ -76,7 +76,7 @@ def test_page__published_prompt__shows_how_programs_ask_for_it(
 def test_page__auditor__may_look_only(auditor: Client) -> None:
     prompt = make_prompt(versions=2, live=1)
     text = text_of(auditor.get(url_of(prompt)))
-    assert "you may look, not change" in text
+    assert "read-only" in text
     assert "<fieldset inert>" in text
     for words in ("Save as version", "Roll back to", ">Publish<", "Set a label"):
         assert words not in text
@@ -229,7 +229,7 @@ def test_save__variables__rules_become_schemas_and_come_back(operator: Client) -
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"note": ""}, "Say in a few words what changed"),
+        ({"note": ""}, "Write in a few words what changed"),
         ({"template": "  "}, "Write some words"),
         ({"temperature": "9"}, "less than or equal to 2"),
         ({"parameters": "top_p"}, "This is not JSON"),
@@ -237,7 +237,7 @@ def test_save__variables__rules_become_schemas_and_come_back(operator: Client) -
         ({"parameters": '{"temperature": 1}'}, "Set temperature in its own field"),
         ({"parameters": '{"stream": true}'}, "is not for a prompt to set"),
         ({"template": "{{> no.such.prompt}}"}, "no.such.prompt"),
-        (variable("name", kind="short", detail="x"), "how many characters"),
+        (variable("name", kind="short", detail="x"), "largest number of characters"),
         (variable("name", kind="one_of", detail=" , "), "list the allowed values"),
         (variable("name", kind="schema", detail="{"), "be read as JSON"),
         (variable("name", kind="schema", detail="3"), "is an object"),
@@ -254,7 +254,7 @@ def test_save__wrong_field__says_what_to_do_and_keeps_the_words(
     text = text_of(answer)
     assert answer.status_code == 422
     assert message in text
-    assert "It is not saved yet" in text
+    assert "Not saved yet" in text
     assert not prompt.versions.exists()
     assert answer.context["form"]["note"].value() == wrong.get("note", "Kinder")
 
@@ -369,7 +369,7 @@ def test_preview__includes_itself__ends(operator: Client) -> None:
 
 def test_preview__odd_braces__are_pointed_out(operator: Client) -> None:
     text = preview(operator, make_prompt(), template="{{ two words }}")
-    assert "is not a variable and will be sent as it stands" in text
+    assert "is not a variable and is sent as it is" in text
 
 
 def test_preview__wrong_rule__is_said(operator: Client) -> None:
@@ -402,7 +402,7 @@ def test_compare__newest_is_live__with_the_one_before(operator: Client) -> None:
 def test_compare__same_version__says_the_same(operator: Client) -> None:
     prompt = make_prompt(versions=2)
     answer = operator.get(url_of(prompt, "compare"), {"left": "1", "right": "1"})
-    assert "They say the same" in text_of(answer)
+    assert "The versions are identical" in text_of(answer)
 
 
 @pytest.mark.parametrize("versions", [0, 1])

@@ -68,7 +68,7 @@ def test_publish__without_a_reason__asks_for_it(operator: Client) -> None:
     prompt = make_prompt(versions=2, live=1)
     answer = operator.post(url_of(prompt, version=2), {"reason": "", "expected": "1"})
     assert answer.status_code == 422
-    assert "Say why" in text_of(answer)
+    assert "Give a reason" in text_of(answer)
     assert live_number(prompt) == 1
 
 
@@ -82,7 +82,7 @@ def test_publish__somebody_was_faster__sees_who_and_decides_again(
     answer = operator.post(url, {"reason": "mine", "expected": "1"})
     text = text_of(answer)
     assert answer.status_code == 409
-    assert "boss was faster" in text
+    assert "boss changed it first" in text
     assert "from version 1 to version 3" in text
     assert "urgent fix" in text
     assert live_number(prompt) == 3
@@ -315,7 +315,7 @@ def test_rollout__with_a_plan__only_steps_above_the_first_share(
         ({"share": "0"}, "0.01 %"),
         ({"share": "100"}, "0.01 %"),
         ({"share": "101"}, "less than or equal to 100"),
-        ({"reason": ""}, "Say why"),
+        ({"reason": ""}, "Give a reason"),
         ({"plan": "x"}, "Select a valid choice"),
     ],
 )
@@ -351,7 +351,7 @@ def test_rollout__steered__share_hold_resume_and_publish(operator: Client) -> No
     act(operator, prompt, "pause")
     rollout = prompt.rollouts.get()
     assert (rollout.share, rollout.state) == (4000, "paused")
-    assert "held" in text_of(operator.get(url_of(prompt, "change")))
+    assert "paused" in text_of(operator.get(url_of(prompt, "change")))
     act(operator, prompt, "resume")
     act(operator, prompt, "finish")
     rollout.refresh_from_db()

@@ -119,7 +119,7 @@ def test_sections__chat__each_message_and_the_settings() -> None:
         "Message 2: user",
     ]
     [row] = found["Variables"].rows
-    assert lines(row.right) == 'a – What (otherwise: 3) must fit {"enum": [3]}'
+    assert lines(row.right) == 'a – What (default: 3) must match {"enum": [3]}'
     settings = [lines(row.right) for row in found["Model and parameters"].rows]
     assert settings == ["model: demo", "temperature: 0.1"]
 

@@ -101,10 +101,10 @@ def judge(
     assert labels.count() == 1
     assert live_number(prompt) == goals[won]
     told = answers[1 - won][2]
-    assert f"{winner.name} was faster" in told
+    assert f"{winner.name} changed it first" in told
     assert f"from version {seen} to version {goals[won]}" in told
     assert f"because of {winner.name}" in told
-    assert "Nothing of yours was done" in told
+    assert "Your change was not made" in told
     [event] = PromptEvent.objects.filter(prompt=prompt, reason__startswith="because of")
     assert event.actor_name == winner.name
     assert (event.from_version, event.to_version) == (seen, goals[won])

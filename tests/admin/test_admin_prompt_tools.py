@@ -82,7 +82,7 @@ def test_estimate__longer_than_tiers_allow__says_which_and_how_long(
     assert "Large" not in text
     for fits in ("500", ""):
         text = text_of(estimate(operator, prompt, max_tokens=fits))
-        assert "Shorter where the tier says so" not in text
+        assert "Answers are shorter in some tiers" not in text
 
 
 def test_estimate__no_model__some_that_can_answer(
@@ -201,7 +201,7 @@ def test_usage__ledger_too_busy__says_so(
 
     monkeypatch.setattr(metrics, "figures", busy)
     text = text_of(operator.get(url_of(prompt, "usage")))
-    assert "too busy to be summed up" in text
+    assert "took too long for these figures" in text
 
 
 def test_usage__no_right_to_requests__says_whom_to_ask(
@@ -270,7 +270,7 @@ def test_try__variable_missing__the_error_names_it(
     answer = attempt(operator, prompt, anna, right="", **{"value:business": ""})
     [outcome] = answer.context["answers"]
     assert "business" in outcome.error.message
-    assert "Fill in the values that it names" in text_of(answer)
+    assert "Fill in the values that the error names" in text_of(answer)
     assert not Usage.objects.filter(status="ok").exists()
 
 

@@ -205,14 +205,14 @@ def test_archive__confirmed__and_brought_back(operator: Client) -> None:
     prompt = make_prompt(versions=1, live=1)
     url = page_of(prompt, "archive")
     assert "get an error" in operator.get(url).content.decode()
-    assert "Say why" in operator.post(url, {"reason": ""}).content.decode()
+    assert "Give a reason" in operator.post(url, {"reason": ""}).content.decode()
     operator.post(url, {"reason": "Nobody calls it."})
     prompt.refresh_from_db()
     assert prompt.archived
     event = prompt.events.first()
     assert event is not None
     assert event.reason == "Nobody calls it."
-    assert "Bring it back" in operator.get(page_of(prompt)).content.decode()
+    assert "Restore" in operator.get(page_of(prompt)).content.decode()
     operator.post(url, {"reason": "Somebody does."})
     prompt.refresh_from_db()
     assert not prompt.archived

@@ -89,7 +89,7 @@ def test_change__another_host__clears_the_key_and_says_so(
     answer = save(boss, provider, base_url="https://elsewhere.example/v1")
     provider.refresh_from_db()
     assert not provider.has_key
-    assert "the stored key is cleared" in answer.content.decode()
+    assert "the stored key is deleted" in answer.content.decode()
 
 
 def test_change__another_host_and_its_key__takes_both(
@@ -104,12 +104,12 @@ def test_change__forget_the_key__forgets_it(boss: Client, provider: Provider) ->
     answer = save(boss, provider, forget_key="on")
     provider.refresh_from_db()
     assert not provider.has_key
-    assert "is forgotten" in answer.content.decode()
+    assert "is deleted" in answer.content.decode()
 
 
 def test_change__forget_where_there_is_none__nothing_to_say(boss: Client) -> None:
     provider = make_provider()
-    assert "forgotten." not in save(boss, provider, forget_key="on").content.decode()
+    assert "is deleted" not in save(boss, provider, forget_key="on").content.decode()
 
 
 def test_change__forget_and_enter_at_once__refused(
@@ -125,7 +125,7 @@ def test_change__another_host_with_an_environment_key__refused(
     settings.PROVIDER_KEYS = {"OPENAI_API_KEY": SECRET}
     provider = make_provider(api_key_env="OPENAI_API_KEY")
     answer = save(boss, provider, base_url="https://elsewhere.example/v1")
-    assert "choose None first" in answer.content.decode()
+    assert "choose None, save" in answer.content.decode()
     provider.refresh_from_db()
     assert provider.base_url == "http://127.0.0.1:9/v1"
 

@@ -42,7 +42,7 @@ def test_action__first__shows_what_would_change(
     operator: Client, price: Price, row: Usage
 ) -> None:
     text = act(operator, price)
-    assert "1 request billed $0.001234, $0.001054 given back" in text
+    assert "1 request billed $0.001234, $0.001054 refunded" in text
     assert "Book the corrections" in text
     assert Usage.objects.count() == 1
 
@@ -51,24 +51,22 @@ def test_action__confirmed__books_and_logs(
     operator: Client, price: Price, row: Usage
 ) -> None:
     text = act(operator, price, confirmed="1")
-    assert "Corrected 1 request, $0.001054 given back." in text
+    assert "Corrected 1 request, $0.001054 refunded." in text
     assert Usage.objects.get(corrects=row.pk).cost_usd == Decimal("-0.001054")
     entry = LogEntry.objects.get()
     assert entry.object_id == str(price.pk)
-    assert "given back" in entry.change_message
+    assert "refunded" in entry.change_message
 
 
 def test_action__dearer_price_and_no_room__says_both(
     operator: Client, row: Usage
 ) -> None:
     dear = make_price(*PAIR, usd="100", output="100")
-    assert "$0.000566 charged on top" in act(operator, dear)
+    assert "$0.000566 charged" in act(operator, dear)
     make_budget(limit="0.0001")
     text = act(operator, dear, confirmed="1")
-    assert "Corrected 1 request, $0.0001 charged on top." in text
-    assert (
-        "($0.000466 had no room in a budget)" in LogEntry.objects.get().change_message
-    )
+    assert "Corrected 1 request, $0.0001 charged." in text
+    assert "($0.000466 would exceed a budget)" in LogEntry.objects.get().change_message
 
 
 def test_action__nothing_unpriced__says_so(operator: Client, price: Price) -> None:
@@ -91,7 +89,7 @@ def test_action__more_than_one_click_takes__says_so(
         make_usage(marks=["unpriced"])
     monkeypatch.setattr(door, "MOST", 1)
     monkeypatch.setattr("billing.pricing.reprice.AT_A_TIME", 1)
-    assert "do it again for the rest" in act(operator, price, confirmed="1")
+    assert "repeat the action for the rest" in act(operator, price, confirmed="1")
     assert Usage.objects.exclude(corrects=None).count() == 1
 
 

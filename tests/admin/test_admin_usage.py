@@ -201,7 +201,7 @@ def test_detail__made_by_a_prompt__links_to_it_while_it_is_there(
 
 def test_detail__answered_at_once__says_so(boss: Client, db: None) -> None:
     page = reverse("admin:billing_usage_change", args=[make_usage().pk])
-    assert "the first provider that was tried" in boss.get(page).content.decode()
+    assert "the first provider answered" in boss.get(page).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ def test_detail__answered_at_once__says_so(boss: Client, db: None) -> None:
     [
         ({"error_code": "process_died", "status": "abandoned"}, False, ("process ended", "some-provider")),
         ({"error_code": "client_gone", "status": "client_gone"}, False, ("closed its connection",)),
-        ({"error_code": "stream_interrupted", "status": "interrupted"}, True, ("broke off", "503: overloaded")),
+        ({"error_code": "stream_interrupted", "status": "interrupted"}, True, ("ended early", "503: overloaded")),
         ({"error_code": "upstream_timeout"}, True, ("upstream_timeout", "some-provider", "503: overloaded", "too slow")),
-        ({"error_code": "model_unpriced", "provider": ""}, False, ("model_unpriced", "No provider was tried", "Add a price")),
-        ({"error_code": "<b>odd</b>", "provider": ""}, False, ("&lt;b&gt;odd", "No provider was tried")),
-        ({"error_code": ""}, False, ("told: error",)),
+        ({"error_code": "model_unpriced", "provider": ""}, False, ("model_unpriced", "No provider was called", "Add a price")),
+        ({"error_code": "<b>odd</b>", "provider": ""}, False, ("&lt;b&gt;odd", "No provider was called")),
+        ({"error_code": ""}, False, ("got the error error",)),
     ],
 )  # fmt: skip
 def test_detail__failed_request__says_what_failed(
@@ -223,8 +223,12 @@ def test_detail__failed_request__says_what_failed(
     if tried:
         make_attempt(request_id=usage.pk)
     text = boss.get(reverse("admin:billing_usage_change", args=[usage.pk])).content
-    assert "first provider that was tried" not in text.decode()
-    shown = text.decode().split("Why it was not answered")[1].split("</section>")[0]
+    assert "first provider answered" not in text.decode()
+    shown = (
+        text.decode()
+        .split("Why the request was not answered")[1]
+        .split("</section>")[0]
+    )
     assert [one for one in said if one not in shown] == []
 
 
@@ -232,7 +236,7 @@ def test_detail__correction__says_that_nothing_was_sent(boss: Client, db: None) 
     row = make_usage(status="correction", corrects=make_usage().pk)
     text = boss.get(reverse("admin:billing_usage_change", args=[row.pk])).content
     assert b"nothing was sent" in text
-    assert b"Why it was not answered" not in text
+    assert b"Why the request was not answered" not in text
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "0f3c2d1e-1111-4222-8333-123456789abc"])
@@ -245,5 +249,5 @@ def test_reservations__lease_ran_out__marked(boss: Client, db: None) -> None:
     make_reservation(lease_until=timezone.now() - timedelta(minutes=2))
     make_reservation()
     text = boss.get("/admin/billing/reservation/").content.decode()
-    assert "lease ran out" in text
+    assert "lease expired" in text
     assert "running" in text

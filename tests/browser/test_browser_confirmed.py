@@ -36,8 +36,8 @@ def _save(page: Page, part: str, button: str) -> None:
     [
         ("rollout", "Set the percentage"),
         ("variants", "Save the variants"),
-        ("audience", "Save who is named"),
-        ("needs", "Save what it needs"),
+        ("audience", "Save the targets"),
+        ("needs", "Save the prerequisites"),
     ],
 )
 def test_flag__part_of_the_page_saved__is_confirmed_within_view(
@@ -56,7 +56,7 @@ def test_flag__part_of_the_page_saved__is_confirmed_within_view(
 
 def test_flag__ramp_saved__is_confirmed_within_view(site: Site, flag: Flag) -> None:
     page = site.open(f"/admin/flags/flag/{flag.pk}/change/")
-    page.get_by_text("Grow by itself (a ramp)").click()
+    page.get_by_text("Ramp: change the percentage step by step").click()
     page.locator("#ramp [name=to]").fill("50")
     tomorrow = timezone.now() + timedelta(days=1)
     page.locator("#ramp [name=start]").fill(f"{tomorrow:%Y-%m-%dT%H:%M}")
@@ -68,6 +68,6 @@ def test_flag__ramp_saved__is_confirmed_within_view(site: Site, flag: Flag) -> N
 def test_flag__part_not_saved__says_so_within_view(site: Site, flag: Flag) -> None:
     page = site.open(f"/admin/flags/flag/{flag.pk}/change/")
     page.locator("#needs [name=reason]").evaluate("one => one.required = false")
-    page.get_by_role("button", name="Save what it needs").click()
+    page.get_by_role("button", name="Save the prerequisites").click()
     expect(page.locator("#needs .errornote").first).to_be_attached()
     expect(page.locator("a[href='#needs']")).to_be_in_viewport()

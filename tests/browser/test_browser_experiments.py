@@ -71,7 +71,7 @@ def test_experiment__from_draft_to_winner__without_leaving_the_admin(
     expect(page.locator("body")).to_contain_text("Not started")
     page.click("a:has-text('Start')")
     page.click("text=Start the experiment")
-    expect(page.locator("body")).to_contain_text("It governs requests from now on.")
+    expect(page.locator("body")).to_contain_text("It applies to requests from now on.")
     expect(page.locator("#verdict")).to_contain_text("Too early to tell.")
     page.click("a:has-text('Promote a winner')")
     page.select_option("#id_arm", "shorter")

@@ -7,7 +7,7 @@ from tests.admin.rows import make_usage
 from tests.browser.conftest import Site
 
 pytestmark = pytest.mark.browser
-WHY = "Why it was not answered"
+WHY = "Why the request was not answered"
 
 
 def _top(page: Page, selector: str) -> float:

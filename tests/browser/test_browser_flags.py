@@ -316,7 +316,7 @@ def test_save__somebody_was_faster__is_told_who_and_keeps_the_entry(
     page.fill("#id_rollout_reason", "A bit more")
     page.click("button:has-text('Set the percentage')")
     alarm = page.locator("#conflict")
-    expect(alarm).to_contain_text("anna was faster")
+    expect(alarm).to_contain_text("anna changed the flag first")
     expect(alarm).to_contain_text("60\u00a0%")
     expect(page.locator("#id_rollout_percent")).to_have_value("30")
     shoot("flags-conflict")

@@ -90,6 +90,6 @@ def test_discover__list_narrowed__chosen_one_is_added(
     page.fill("[data-filter]", "BETA")
     expect(page.locator("#found-models li:visible")).to_have_count(2)
     page.check("text=beta-small")
-    page.click("text=Add the chosen")
+    page.click("text=Add the selected models")
     expect(page.locator("body")).to_contain_text("Added 1 models and 1 routes")
     assert site.complaints == []

@@ -246,7 +246,7 @@ def test_publish__label_moved_meanwhile__is_told_who_and_decides_again(
     publish(prompt, 1, by=anna, why="The second one was too long")
     submit = "form.vp-decide button[type=submit]"
     page.click(submit)
-    expect(page.locator("#conflict")).to_contain_text("anna was faster")
+    expect(page.locator("#conflict")).to_contain_text("anna changed it first")
     assert live_number(prompt) == 1
     page.click(submit)
     page.wait_for_url("**/change/")

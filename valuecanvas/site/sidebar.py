@@ -116,7 +116,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "billing.view_ledgercheck",
                 ("billing_ledgercheck_",),
             ),
-            listing("Purges of stored answers", "cached", "llm.cacheepoch"),
+            listing("Cache purges", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
             Item("Metrics", "monitoring", "metrics"),

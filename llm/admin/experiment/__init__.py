@@ -1,3 +1,3 @@
-"""Experiments in the admin: drafts, what is done to them, and their results."""
+"""Experiments in the admin: drafts, actions, results."""
 
 from llm.admin.experiment import page

@@ -1,4 +1,4 @@
-"""What is done to an experiment: each a page that asks why, and a POST that acts."""
+"""Actions on an experiment, each a page that asks for a reason."""
 
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ STOPPED = ExperimentState.STOPPED
 
 
 class ActPage(ConfirmPage):
-    """One verb, for experiments in some `states`."""
+    """One action, for experiments in certain `states`."""
 
     needs = "view"
     right = "prompts.publish_prompt"
@@ -38,7 +38,7 @@ class ActPage(ConfirmPage):
 
     @classmethod
     def fits(cls, experiment: Experiment) -> bool:
-        """Whether it can be done now."""
+        """Whether the action is possible now."""
         return experiment.state in cls.states
 
     def form(self, data: Any) -> Any:
@@ -53,7 +53,7 @@ class ActPage(ConfirmPage):
         return super().answer()
 
     def why(self, form: Any) -> dict[str, Any]:
-        """Who acts and why, for a service."""
+        """The arguments of a service: actor and reason."""
         self.reason = form.cleaned_data["reason"]
         return {"actor": PromptActor.of(self.request.user), "reason": self.reason}
 
@@ -65,8 +65,8 @@ class ExperimentStartPage(ActPage):
     name = "start"
     label = "Start"
     text = (
-        "From the next request on, the callers it is for are shared out among the "
-        "arms. Each caller stays in its arm."
+        "From the next request on, its callers are split between the arms. Each caller "
+        "stays in its arm."
     )
     verb = "Start the experiment"
     states = (DRAFT,)
@@ -74,22 +74,22 @@ class ExperimentStartPage(ActPage):
 
     def act(self, form: Any) -> str:
         service.start(self.original, check_models=arms.check, **self.why(form))
-        return "Started. It governs requests from now on."
+        return "Started. It applies to requests from now on."
 
 
 class WeightsPage(ActPage):
     name = "weights"
     label = verb = "Change the shares"
     text = (
-        "Nobody changes arms but into one that grows. The figures start from zero: "
-        "those from before were of another mix of callers and days."
+        "Callers change arms only into an arm that grows. The figures start from zero: "
+        "earlier ones came from another mix of callers and days."
     )
     states = (RUNNING,)
     form_class = WeightsForm
 
     def act(self, form: Any) -> str:
         service.change_weights(self.original, form.weights(), **self.why(form))
-        return "Changed the shares. The figures are counted anew from now on."
+        return "Changed the shares. The figures start from zero."
 
 
 class StopPage(ActPage):
@@ -113,10 +113,10 @@ class PromotePage(ActPage):
     name = "promote"
     label = "Promote a winner"
     text = (
-        "Everybody gets what this arm had, from the next request on. The experiment "
-        "ends. You can roll back from the page of the prompt."
+        "From the next request on, everybody gets this arm's version. The experiment "
+        "ends. You can roll back on the page of the prompt."
     )
-    verb = "Promote it"
+    verb = "Promote the winner"
     states = (RUNNING, STOPPED)
     form_class = PromoteForm
 
@@ -134,6 +134,6 @@ ACTS = (ExperimentStartPage, WeightsPage, StopPage, PromotePage)
 
 
 def acts(request: HttpRequest, experiment: Experiment) -> list[type[ActPage]]:
-    """What this user may do to it now."""
+    """The actions that this user may take now."""
     may = request.user.has_perm(ActPage.right)
     return [act for act in ACTS if may and act.fits(experiment)]

@@ -1,10 +1,10 @@
-"""An experiment's results as the page draws them."""
+"""Results of an experiment as rows and plots for the page."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from llm.admin.experiment import series
-from llm.admin.experiment.forms import what
+from llm.admin.experiment.forms import describe_arm
 from llm.prompting import metrics
 from llm.prompting.metrics import Figures
 from llm.prompting.results import Results
@@ -41,7 +41,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval as drawn, in percent: what is better is on the right."""
+    """A confidence interval to draw, in percent; better is on the right."""
 
     arm: str
     y: int
@@ -88,7 +88,7 @@ class ArmRow:
 
 
 def results_context(experiment: Experiment, found: Results) -> dict[str, Any]:
-    """What the template of the results asks for."""
+    """The context of the results template."""
     deciding = found.verdicts[experiment.metric]
     steps, points = metrics.steps(found.window), metrics.timeline(found.window)
     names = [arm.name for arm in found.arms]
@@ -129,7 +129,7 @@ def _row(arm: Arm, found: Results, deciding: ExperimentVerdict) -> ArmRow:
         arm=arm,
         control=arm.control,
         won=deciding.winner == arm.name,
-        what=what(arm),
+        what=describe_arm(arm),
         figures=one,
         share=f"{arm.weight / 100:g}\u00a0%",
         error_rate=f"{100 * one.error_rate:.2f}\u00a0%",

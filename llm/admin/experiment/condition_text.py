@@ -1,4 +1,4 @@
-"""Conditions as people write them: one a line, such as `country in DE, AT`."""
+"""Conditions as text, one per line, such as `country in DE, AT`."""
 
 import json
 import re
@@ -29,8 +29,8 @@ def parse_conditions(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def write(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What `read` would read as `rows`."""
+def format_conditions(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The text that `parse_conditions` reads as `rows`."""
     return "\n".join(_line(row) for row in rows)
 
 
@@ -50,7 +50,7 @@ def _row(line: str) -> dict[str, Any] | None:
 
 
 def _value(text: str) -> Any:
-    """A number, true, false or "a quoted text" as JSON has it; else the text itself."""
+    """A JSON number, true, false or "quoted text"; otherwise the text itself."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -70,7 +70,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    """Quoted where it would be read as something else."""
+    """The value, quoted if it would otherwise be read as another one."""
     if not isinstance(value, str):
         return json.dumps(value)
     plain = bool(value) and value == value.strip() and _value(value) == value

@@ -1,4 +1,4 @@
-"""The forms of experiments: a draft with its arms, weights, a reason."""
+"""The forms of experiments: draft, arms, weights, reason."""
 
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ from valuecanvas.core.admin.widgets import SuggestedText
 LONGEST_REASON = 2000
 
 
-# What a new draft begins with.
+# The arms of a new draft.
 FIRST_ARMS = (
     {"name": "current", "share": 50, "control": True},
     {"name": "new", "share": 50},
@@ -38,7 +38,7 @@ class ArmForm(ConsoleFields, forms.ModelForm):
         label="Version",
         min_value=1,
         required=False,
-        help_text="Empty: the live one.",
+        help_text="Empty: the live version.",
     )
     share = PercentField(label="Share, %")
 
@@ -62,7 +62,7 @@ class ArmForm(ConsoleFields, forms.ModelForm):
         return name
 
     def validate_constraints(self) -> None:
-        """All arms are written anew: what is in the database does not matter."""
+        """No check: all arms in the database are replaced."""
 
     def spec(self) -> ArmSpec:
         data = self.cleaned_data
@@ -76,7 +76,7 @@ class ArmForm(ConsoleFields, forms.ModelForm):
 
 
 class ArmFormSet(forms.BaseInlineFormSet):
-    """All arms: their names differ, their shares make 100 %, one is the control."""
+    """All arms: names differ, shares add up to 100 %, one is the control."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -87,7 +87,7 @@ class ArmFormSet(forms.BaseInlineFormSet):
 
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
         form = super()._construct_form(i, **kwargs)  # type: ignore[misc]
-        # They stay as they are offered: else unchanged ones were none.
+        # The suggested arms count also when they are left unchanged.
         form.empty_permitted = form.empty_permitted and not form.initial.get("name")
         return form
 
@@ -108,20 +108,20 @@ class ArmFormSet(forms.BaseInlineFormSet):
 
 
 class DraftForm(ConsoleFields, forms.ModelForm):
-    """What an experiment is about, whom it is for, and what decides it."""
+    """The draft of an experiment: prompt, callers, metric."""
 
     for_tiers = forms.MultipleChoiceField(
         label="Only these tiers",
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: every tier.",
+        help_text="None selected: every tier.",
     )
     who = forms.CharField(
-        label="Only callers for whom",
+        label="Only callers who match",
         required=False,
         max_length=10_000,
         widget=forms.Textarea({"rows": 3}),
-        help_text=f"One condition a line, all must hold: '{condition_text.EXAMPLE}', "
+        help_text=f"One condition per line, all must hold: '{condition_text.EXAMPLE}', "
         "'plan equals pro', 'age gte 18', 'beta exists'. Attributes are tier, team, "
         "user, and what the client sends in x-valuecanvas-context.",
     )
@@ -147,7 +147,9 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         kept = [(key, key) for key in self.instance.tiers if key not in dict(tiers)]
         self.fields["for_tiers"].choices = [*tiers, *kept]
         self.initial.setdefault("for_tiers", self.instance.tiers)
-        self.initial.setdefault("who", condition_text.write(self.instance.conditions))
+        self.initial.setdefault(
+            "who", condition_text.format_conditions(self.instance.conditions)
+        )
 
     def clean_who(self) -> list[dict[str, Any]]:
         return condition_text.parse_conditions(self.cleaned_data["who"])
@@ -165,12 +167,12 @@ class DraftForm(ConsoleFields, forms.ModelForm):
 
 
 class ExperimentReasonForm(ConsoleForm):
-    """Why something is done to an experiment with `arms`; kept in its history."""
+    """The reason of an action on an experiment with `arms`."""
 
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         widget=forms.Textarea({"rows": 2}),
-        help_text="For those who wonder later.",
+        help_text="Kept in the history, with your name.",
     )
 
     def __init__(self, data: Any = None, *, arms: list[Arm]) -> None:
@@ -179,7 +181,7 @@ class ExperimentReasonForm(ConsoleForm):
 
 
 class ExperimentStartForm(ExperimentReasonForm):
-    """To start, the hypothesis is reason enough."""
+    """The form to start: the hypothesis replaces the reason."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -216,7 +218,7 @@ class WeightsForm(ExperimentReasonForm):
 
 
 class PromoteForm(ExperimentReasonForm):
-    """Which arm everybody is to get."""
+    """The arm to promote."""
 
     arm = forms.ChoiceField(
         help_text="Its version becomes the live one: 'production' moves to it.",
@@ -225,14 +227,14 @@ class PromoteForm(ExperimentReasonForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # None is chosen beforehand: a hasty click would promote the control.
+        # No default: a hasty click would promote the control.
         self.fields["arm"].choices = [
             ("", "Choose the winner"),
-            *((arm.name, f"{arm.name}: {what(arm)}") for arm in self.arms),
+            *((arm.name, f"{arm.name}: {describe_arm(arm)}") for arm in self.arms),
         ]
 
 
-def what(arm: Arm) -> str:
-    """What the arm's callers get."""
+def describe_arm(arm: Arm) -> str:
+    """The version and model of an arm in words."""
     version = f"version {arm.version.number}" if arm.version else "the live version"
     return f"{version} with {arm.model}" if arm.model else version

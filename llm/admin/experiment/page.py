@@ -1,4 +1,4 @@
-"""The admin of experiments. A draft is a form; what has started is a page of results."""
+"""The admin of experiments: a form for drafts, a page of results after the start."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from llm.admin.experiment import charts
 from llm.admin.experiment.acts import ACTS, acts
-from llm.admin.experiment.forms import ArmForm, ArmFormSet, DraftForm, what
+from llm.admin.experiment.forms import ArmForm, ArmFormSet, DraftForm, describe_arm
 from llm.prompting.arms import faults
 from llm.prompting.results import results
 from prompts.experiments.drafts import create_draft, edit_draft
@@ -29,7 +29,7 @@ class ArmInline(Inline):
     extra = 0
     max_num = 10
 
-    # Arms are a part of their experiment: who may change that may change them.
+    # Arms have the permissions of their experiment.
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("prompts.view_experiment"))
 
@@ -59,7 +59,7 @@ class ExperimentAdmin(Admin):
     list_display = (
         "key",
         "prompt",
-        "shown_state",
+        "state_text",
         "split",
         "metric",
         "started_at",
@@ -79,14 +79,14 @@ class ExperimentAdmin(Admin):
     )
     change_form_outer_before_template = "admin/llm/experiment/draft.html"
     empty_text = (
-        "An experiment shows different versions of a prompt, or models, to different "
-        "callers, and tells which serves better. Add one, give it two arms, start it."
+        "An experiment gives different versions of a prompt, or models, to different "
+        "callers, and shows which is better. Add one, give it two arms, start it."
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # What has governed requests is history.
-        gone = obj is None or obj.state == ExperimentState.DRAFT
-        return gone and bool(super().has_delete_permission(request, obj))
+        # A started experiment is history.
+        deletable = obj is None or obj.state == ExperimentState.DRAFT
+        return deletable and bool(super().has_delete_permission(request, obj))
 
     # -- drafts ----------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class ExperimentAdmin(Admin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """It is written with its arms, in one go: see save_related."""
+        """Saved with its arms in save_related."""
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
@@ -121,7 +121,7 @@ class ExperimentAdmin(Admin):
         else:
             owner = request.user.pk
             given.pk = create_draft(given.prompt, given.key, draft, owner_id=owner).pk
-        # The admin's log wants to know; nothing is left to save.
+        # The admin's log reads these; everything is saved already.
         arms.new_objects, arms.changed_objects, arms.deleted_objects = [], [], []
 
     # -- the list --------------------------------------------------------------------
@@ -134,7 +134,7 @@ class ExperimentAdmin(Admin):
             row.listed = arms.get(row.pk, [])
 
     @display(description="State", ordering="state", label=STATES)
-    def shown_state(self, experiment: Experiment) -> str:
+    def state_text(self, experiment: Experiment) -> str:
         return str(experiment.get_state_display())
 
     @display(description="Arms")
@@ -148,7 +148,7 @@ class ExperimentAdmin(Admin):
         return experiment.winner or "–"
 
     def _faults(self, experiment: Experiment, arms: list[Arm]) -> list[str]:
-        """Why arms that govern requests have not the model that they are for."""
+        """Why arms of a running experiment lack their model."""
         if experiment.state != ExperimentState.RUNNING:
             return []
         found = faults(arm.model for arm in arms)
@@ -169,7 +169,7 @@ class ExperimentAdmin(Admin):
             original=experiment,
             experiment=experiment,
             state_type=STATES[str(experiment.get_state_display())],
-            setup=[(arm, what(arm)) for arm in arms],
+            setup=[(arm, describe_arm(arm)) for arm in arms],
             acts=acts(request, experiment),
             busy=busy,
             faults=self._faults(experiment, arms),

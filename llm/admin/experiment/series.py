@@ -9,8 +9,8 @@ from typing import Any
 from llm.prompting.metrics import Point
 from prompts.models.experiment import Metric
 
-GREY = "#9ca3af"  # reads on white and on black
-# Told apart also by those who see few colours (Okabe, Ito).
+GREY = "#9ca3af"  # readable on white and on black
+# Distinct also for colour-blind readers (Okabe, Ito).
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9",
     "#d55e00", "#f0e442", "#999999", "#7a5195", "#444444",
@@ -20,7 +20,7 @@ _LABELS = {"hour": "%d %b %H:00", "day": "%d %b"}
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What came of the arms `names` at each of `steps`."""
+    """Figures of the arms `names` at each of `steps`."""
 
     names: Sequence[str]
     steps: Sequence[dt.datetime]
@@ -29,20 +29,20 @@ class Series:
     step: str
 
     def requests(self) -> str:
-        """Bars of requests, the arms on top of each other."""
-        return self._drawn(lambda one: one.requests, empty=0)
+        """Bars of requests, stacked by arm."""
+        return self._chart(lambda one: one.requests, empty=0)
 
     def metric(self, which: str) -> str:
         """A line of a metric for each arm; gaps where nothing was measured."""
-        return self._drawn(
+        return self._chart(
             lambda one: _value(which, one),
             borderWidth=2,
             pointRadius=2,
             spanGaps=True,
         )
 
-    def _drawn(
-        self, value: Callable[[Point], Any], *, empty: Any = None, **look: Any
+    def _chart(
+        self, value: Callable[[Point], Any], *, empty: Any = None, **style: Any
     ) -> str:
         known = {(one.name, one.at): value(one) for one in self.points}
         labels = [f"{at:{_LABELS[self.step]}}" for at in self.steps]
@@ -52,7 +52,7 @@ class Series:
                 "data": [known.get((name, at), empty) for at in self.steps],
                 "borderColor": COLOURS[number],
                 "backgroundColor": COLOURS[number],
-                **look,
+                **style,
             }
             for number, name in enumerate(self.names)
         ]

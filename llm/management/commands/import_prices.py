@@ -1,4 +1,4 @@
-"""Bring the prices up to those of the genai-prices package."""
+"""`manage.py import_prices`: updates prices from the genai-prices package."""
 
 from typing import Any
 

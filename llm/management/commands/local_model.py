@@ -1,4 +1,4 @@
-"""Serve the small model of the embedded default."""
+"""`manage.py local_model`: serves the embedded language model."""
 
 import os
 import signal
@@ -25,5 +25,5 @@ class Command(BaseCommand):
         self.stdout.write(f"Local model: {server.listening_address}/v1")
         self.stdout.flush()
         stopped.wait()
-        # llama.cpp's own end waits up to 30 s for answers that it is still writing.
+        # llama.cpp's own shutdown waits up to 30 s for running answers.
         os._exit(0)

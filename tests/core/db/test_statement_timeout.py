@@ -109,4 +109,4 @@ def test_middleware__database_away__is_a_503_too() -> None:
 def test_middleware__any_other_error__is_a_500() -> None:
     page = _broken_by(ZeroDivisionError(), RequestFactory().get("/admin/"))
     assert page.status_code == 500
-    assert b"Something broke here" in page.content
+    assert b"An error occurred" in page.content

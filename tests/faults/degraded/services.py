@@ -204,7 +204,7 @@ class Admin(Control):
             assert answer.status == 200, answer
         for answer in await self.pages(BREAKERS):
             assert answer.status == 200
-            assert b"As they stand" in answer.body
+            assert b"Current state" in answer.body
 
     async def closed(self) -> None:
         for answer in await self.pages(PAGE):

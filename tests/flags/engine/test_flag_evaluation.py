@@ -73,7 +73,7 @@ def test_evaluation__missing_flag__the_callers_default():
     found = evaluate(make_set(), "nothing", ALICE, "mine")
     assert shape(found) == ("", "mine", "ERROR")
     assert found.error == "FLAG_NOT_FOUND"
-    assert not found.given
+    assert not found.is_included
 
 
 @pytest.mark.parametrize("context", [{}, {"targetingKey": ""}, {"targetingKey": True}, {"targetingKey": [1]}])  # fmt: skip
@@ -252,7 +252,7 @@ def test_percentage__raised__the_first_keep_it_and_their_variants():
     ten = make_facts(**{**fields, "share": 1000})
     twenty = make_facts(**{**fields, "share": 2000})
     first = {s: ask(ten, {"user": s}) for s in SUBJECTS}
-    kept = {s: one.variant for s, one in first.items() if one.given}
+    kept = {s: one.variant for s, one in first.items() if one.is_included}
     assert {s: ask(twenty, {"user": s}).variant for s in kept} == kept
 
 
@@ -275,7 +275,7 @@ def test_two_flags__both_at_half__not_correlated():
     # In and which variant: no more than between flags.
     split = make_facts(**{**colours(blue=5000, red=5000), "share": 5000})
     got = [ask(split, {"user": s}) for s in SUBJECTS]
-    inside = Counter(one.variant for one in got if one.given)
+    inside = Counter(one.variant for one in got if one.is_included)
     assert abs(inside["blue"] / sum(inside.values()) - 0.5) <= 0.01
 
 

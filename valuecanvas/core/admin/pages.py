@@ -46,7 +46,7 @@ class ReasonForm(ConsoleForm):
         max_length=2000,
         widget=forms.Textarea({"rows": 2, "autofocus": True}),
         help_text="Kept in the history, with your name.",
-        error_messages={"required": "Say why: the next reader of the history asks."},
+        error_messages={"required": "Give a reason: it is kept in the history."},
     )
     expected = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

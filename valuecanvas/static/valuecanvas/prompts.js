@@ -114,8 +114,8 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
 
   // Only the fields that the chosen rule needs.
   const DETAILS = {
-    short: "At most so many characters",
-    one_of: "The allowed values, with commas",
+    short: "Most characters",
+    one_of: "The allowed values, separated by commas",
     schema: "JSON Schema",
   };
   const showRules = (row) => {
