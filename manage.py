@@ -10,7 +10,7 @@ from django.core.management import execute_from_command_line
 from dotenv import load_dotenv
 
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.launch import surroundings
+from valuecanvas.embedded.launch import run_with_engines
 
 ROOT = Path(__file__).resolve().parent
 
@@ -19,7 +19,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
     load_dotenv(ROOT / ".env")
     try:
-        with surroundings(sys.argv, ROOT):
+        with run_with_engines(sys.argv, ROOT):
             execute_from_command_line(sys.argv)
     except (EngineError, ImproperlyConfigured) as error:
         sys.exit(f"ValueCanvas cannot start: {error}")

@@ -1,1 +1,1 @@
-"""Measures the gateway beside LiteLLM's proxy and a bare forwarder."""
+"""Benchmarks the gateway against LiteLLM's proxy and a bare forwarder."""

@@ -1,4 +1,4 @@
-"""Writes the bench's requests and judges whether an answer is the full right one."""
+"""Makes the benchmark's requests and checks their answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SYSTEM = (
     "You help a product team to understand its customers. "
     "Answer in plain words and stay with what the team has told you."
 )
-# The demo provider's answer hangs on the words of the last message, not on numbers.
+# The demo provider's answer depends on the words of the last message, not on numbers.
 _USER = (
     "Team {number}: our customers run small bakeries, they order flour by telephone, "
     "and they lose an hour a day to it. Which pains and gains should we write down?"
@@ -21,7 +21,7 @@ _USER = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back over the wire, names of headers in lower case."""
+    """An HTTP answer; names of headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -61,7 +61,7 @@ def pick(kind: Kind, number: int, keys: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Content:
-    """What an answer says, why it ended and how many tokens it says it took."""
+    """The text, finish reason and completion tokens of an answer."""
 
     text: str
     finish: str
@@ -73,12 +73,12 @@ class NotAnAnswerError(ValueError):
 
 
 def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
-    """Why this is not the full right answer, or "" if it is."""
+    """Why this is not the expected answer, or "" if it is."""
     if answer.status != 200:
         return f"status {answer.status}: {_error(answer.body)}"
     if kind in _OWN:
-        told = _OWN[kind](answer.body)
-        return "" if told == expected else f"not the {kind}: {told[:100]!r}"
+        text = _OWN[kind](answer.body)
+        return "" if text == expected else f"not the {kind}: {text[:100]!r}"
     if kind == "hit" and answer.headers.get("x-valuecanvas-cache") != "hit":
         return f"cache: {answer.headers.get('x-valuecanvas-cache', 'no header')}"
     try:
@@ -93,38 +93,38 @@ def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
 
 
 def read(kind: Kind, raw: bytes) -> Content:
-    """What a body of that kind says. Raises NotAnAnswerError."""
+    """Parse a body of that kind. Raises NotAnAnswerError."""
     try:
         return _read_stream(raw) if kind == "stream" else _read_plain(raw)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise NotAnAnswerError(f"{error!r} in {_shown(raw)}") from error
+        raise NotAnAnswerError(f"{error!r} in {_excerpt(raw)}") from error
 
 
 def _template(raw: bytes) -> str:
     try:
         return str(json.loads(raw)["template"])
     except (ValueError, LookupError, TypeError):
-        return _shown(raw)
+        return _excerpt(raw)
 
 
 def _variant(raw: bytes) -> str:
     try:
         return str(json.loads(raw)["variant"])
     except (ValueError, LookupError, TypeError):
-        return _shown(raw)
+        return _excerpt(raw)
 
 
-def _how_many(raw: bytes) -> str:
-    """The bench's flags that are on; there are others."""
+def _count_flags(raw: bytes) -> str:
+    """The number of the benchmark's flags that are on."""
     try:
         flags = json.loads(raw)["flags"]
         ours = [one for one in flags if one["key"].startswith("bench-")]
         return str(sum(one["variant"] == "on" for one in ours))
     except (ValueError, LookupError, TypeError):
-        return _shown(raw)
+        return _excerpt(raw)
 
 
-_OWN = {"fetch": _template, "flag": _variant, "flags": _how_many}
+_OWN = {"fetch": _template, "flag": _variant, "flags": _count_flags}
 
 
 def _read_plain(raw: bytes) -> Content:
@@ -150,12 +150,12 @@ def _read_stream(raw: bytes) -> Content:
 
 
 def _error(raw: bytes) -> str:
-    """The message alone: the request id beside it would make each error unlike."""
+    """The error message, without the request id, so that equal errors look the same."""
     try:
         return str(json.loads(raw)["error"]["message"])
     except (ValueError, LookupError, TypeError):
-        return _shown(raw)
+        return _excerpt(raw)
 
 
-def _shown(raw: bytes) -> str:
+def _excerpt(raw: bytes) -> str:
     return raw[-200:].decode(errors="replace")

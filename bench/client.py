@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client, so that the load costs less than what it measures."""
+"""A fast HTTP/1.1 client, so that the load generator needs little CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTENT = re.compile(rb'"content":\s?"[^"]')
 
 @dataclass(frozen=True)
 class Timed:
-    """An answer and when its first content came, by the monotonic clock."""
+    """An answer and the monotonic time of its first content."""
 
     answer: Answer
     first_at: float
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         self._first_at = 0.0
 
     async def exchange(self, request: bytes, timeout_s: float) -> Timed:
-        """Send `request`; its answer. Raises ConnectionError, TimeoutError."""
+        """Send `request` and return its answer. Raises ConnectionError, TimeoutError."""
         if self._transport is None or not self.usable:
             raise ConnectionError("the connection is closed")
         self._reset()
@@ -95,18 +95,18 @@ class Connection(asyncio.Protocol):
 class Pool:
     """Keep-alive connections to one address; the one used last is used next."""
 
-    # Servers drop idle connections after about 5 s; one older than this could
-    # be closed while a request is on its way.
+    # Servers close idle connections after about 5 s; an older one could be closed
+    # while a request is being sent.
     idle_limit_s = 2.0
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._idle: list[Connection] = []
-        self._made: list[Connection] = []
+        self._all: list[Connection] = []
 
     async def take(self) -> Connection:
-        """A connection that is open. Raises OSError if none can be had."""
+        """An open connection. Raises OSError if there is none."""
         oldest = time.perf_counter() - self.idle_limit_s
         while self._idle:
             connection = self._idle.pop()
@@ -114,19 +114,19 @@ class Pool:
                 return connection
             connection.close()
         loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(Connection, self._host, self._port)
-        self._made.append(made)
-        return made
+        _, connection = await loop.create_connection(Connection, self._host, self._port)
+        self._all.append(connection)
+        return connection
 
     def give_back(self, connection: Connection) -> None:
         if connection.usable:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close every connection that was made, and wait until they are gone."""
-        for connection in self._made:
+        """Close all connections and wait until they are closed."""
+        for connection in self._all:
             connection.close()
-        for connection in self._made:
+        for connection in self._all:
             await connection.lost.wait()
 
 

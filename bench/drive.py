@@ -1,4 +1,4 @@
-"""Drives one server through every part of the bench."""
+"""Runs all parts of the benchmark on one server."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ MODELS: dict[Kind, str] = {"miss": "ok", "hit": "ok", "stream": "ok-31"}
 
 
 def model_names() -> tuple[str, ...]:
-    """The models of the fake upstream that the bench asks for."""
+    """The models of the fake upstream that the benchmark uses."""
     return tuple(sorted(set(MODELS.values())))
 
 
 class Generator:
-    """The load generator's process, told what to do line by line."""
+    """The load generator's process, controlled by lines of JSON."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def run(self, load: Load) -> Result:
-        """Drive one load. Raises RuntimeError if the generator died."""
+        """Run one load. Raises RuntimeError if the generator died."""
         return Result.from_json(self.ask(load.to_json()))
 
-    def ask(self, told: str) -> str:
-        """The line that comes back. Raises RuntimeError if the generator died."""
+    def ask(self, text: str) -> str:
+        """Send a line and return the answer. Raises RuntimeError if the generator died."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the load generator has no pipes")
-        self._process.stdin.write(told + "\n")
+        self._process.stdin.write(text + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
@@ -47,8 +47,8 @@ class Generator:
 
 @contextlib.contextmanager
 def generator(where: frozenset[int], module: str = "bench.load") -> Iterator[Generator]:
-    """The process that runs `module` on these cores."""
-    with servers.pinned(where):
+    """Run `module` as a process on these cores."""
+    with servers.pin_to_cores(where):
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=servers.ROOT,
@@ -65,7 +65,7 @@ def generator(where: frozenset[int], module: str = "bench.load") -> Iterator[Gen
 
 @dataclass(frozen=True)
 class Bench:
-    """What all servers have in common: the generator, the sizes, what runs beside."""
+    """The benchmark: the load generator, the sizes and the expected answers."""
 
     generator: Generator
     sizes: Sizes
@@ -73,7 +73,7 @@ class Bench:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def load(self, server: Server, kind: Kind, count: int, rate: float = 0.0) -> Load:
-        """A load of prompts that no load before it has used."""
+        """A load with prompts that no earlier load has used."""
         return Load(
             url=server.url,
             keys=server.keys,
@@ -85,10 +85,10 @@ class Bench:
             rate=rate,
         )
 
-    def closed(
+    def measure_cpu(
         self, server: Server, kind: Kind, figures: Figures, beside: tuple[Server, ...]
     ) -> None:
-        """Measure CPU a request under 32 clients that never pause."""
+        """Measure CPU per request in a closed loop of 32 clients."""
         sizes = self.sizes
         # An answer with all flags is as long as many others.
         counts = {"hit": sizes.hit, "stream": sizes.stream, "flags": sizes.miss // 10}
@@ -115,10 +115,10 @@ class Bench:
         means = {name: sum(ms) / len(ms) for name, ms in spent.items()}
         figures.cost[kind] = Cost.of(rounds, means)
 
-    def open(
+    def measure_latency(
         self, server: Server, kind: Kind, figures: Figures, name: str = ""
     ) -> None:
-        """Measure latency at a fixed arrival rate; kept under `name`, or the kind's."""
+        """Measure latency at a fixed arrival rate; stored under `name`, or the kind."""
         sizes = self.sizes
         rate = sizes.stream_rate if kind == "stream" else sizes.rate
         load = self.load(server, kind, round(rate * sizes.seconds), rate)
@@ -130,7 +130,7 @@ class Bench:
             figures.latency["first content"] = Latency.of(result.first_ms)
 
     def has_cache(self, server: Server, figures: Figures) -> bool:
-        """Does a repeated request come from the server's own cache?"""
+        """Whether the server answers a repeated request from its cache."""
         load = replace(self.load(server, "miss", 1), clients=1)
         figures.count(self.generator.run(load))
         repeated = self.generator.run(load)
@@ -138,41 +138,41 @@ class Bench:
         return repeated.cache_hits == 1
 
     def measure(self, server: Server, beside: tuple[Server, ...] = ()) -> Figures:
-        """Every part of the bench on one server."""
+        """Run all parts of the benchmark on one server."""
         figures = Figures(server.name)
         kinds: list[Kind] = ["miss", "stream"]
         if self.has_cache(server, figures):
             kinds.insert(1, "hit")
         for kind in kinds:
-            self.closed(server, kind, figures, beside)
-            self.open(server, kind, figures)
+            self.measure_cpu(server, kind, figures, beside)
+            self.measure_latency(server, kind, figures)
         figures.peak_mb = server.peak_mb()
         return figures
 
-    def own(
+    def measure_own_kinds(
         self, server: Server, figures: Figures, beside: tuple[Server, ...] = ()
     ) -> None:
-        """What only the gateway has; it leaves no row in the ledger."""
+        """Measure kinds of requests that only the gateway has; they leave no ledger row."""
         found = Figures(server.name)
         for kind in OWN:
-            self.closed(server, kind, found, beside)
+            self.measure_cpu(server, kind, found, beside)
         figures.cost |= found.cost
         figures.wrong += found.wrong
         figures.problems += found.problems
 
-    def base(self, upstream: Server) -> Figures:
-        """The same arrivals straight on the upstream."""
+    def measure_upstream(self, upstream: Server) -> Figures:
+        """Measure the upstream's own latency at the same arrivals."""
         figures = Figures(upstream.name)
         self.generator.run(self.load(upstream, "miss", self.sizes.warm_up))
         for kind in ("miss", "stream"):
-            self.open(upstream, kind, figures)
+            self.measure_latency(upstream, kind, figures)
         return figures
 
 
-def learn(upstream: Server) -> dict[Kind, str]:
-    """The text that each kind of request is answered with, whatever the prompt.
+def learn_answers(upstream: Server) -> dict[Kind, str]:
+    """The text of the answer to each kind of request.
 
-    Raises RuntimeError if it depends on the prompt: no answer could be judged then.
+    Raises RuntimeError if it depends on the prompt: then answers could not be checked.
     """
     found: dict[Kind, str] = {}
     for kind, model in MODELS.items():

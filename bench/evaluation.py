@@ -1,4 +1,4 @@
-"""What one evaluation of a flag costs in process, without any network."""
+"""Measures one flag evaluation in process, without network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUNDS, TIMES = 5, 20_000
 
 
 def _facts() -> FlagFacts:
-    """A flag with ten rules of two conditions each, of which the last one fits."""
+    """A flag with ten rules of two conditions each, of which the last one matches."""
     rules = tuple(
         RuleFacts(
             label=f"rule {order}",

@@ -1,4 +1,4 @@
-"""The figures of one run, and how they are told apart from one another."""
+"""The results of one run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PROBLEMS = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU milliseconds a request: median of the rounds, the lowest and the highest."""
+    """CPU milliseconds per request: median, lowest and highest of the rounds."""
 
     ms: float
     low: float
@@ -41,13 +41,13 @@ class Latency:
         return cls(*(percentile(values, share) for share in (0.50, 0.95, 0.99)))
 
     def over(self, base: Latency) -> Latency:
-        """What was added to `base`, percentile by percentile."""
+        """The latency added to `base`, by percentile."""
         return Latency(self.p50 - base.p50, self.p95 - base.p95, self.p99 - base.p99)
 
 
 @dataclass
 class Figures:
-    """All that was measured of one server."""
+    """All measurements of one server."""
 
     name: str
     cost: dict[str, Cost] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Figures:
     notes: list[str] = field(default_factory=list)
 
     def count(self, result: Result) -> None:
-        """Add a load's right and wrong answers."""
+        """Add the right and wrong answers of a load."""
         self.answered += result.answered
         self.wrong += result.wrong
         new = [text for text in result.problems if text not in self.problems]
@@ -72,7 +72,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Target:
-    """A promise: `value` must not pass `limit`; nan means it was not measured."""
+    """A target: `value` must not exceed `limit`; nan means not measured."""
 
     what: str
     value: float

@@ -1,4 +1,4 @@
-"""The floor: an ASGI app that only forwards, with no checks and no accounts."""
+"""The baseline: an ASGI app that only forwards, without checks and billing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UPSTREAM = os.environ.get("BENCH_UPSTREAM", "http://127.0.0.1:1")
 
 
 class Forwarder:
-    """Relays a POST's body bytes to the upstream and the answer's bytes back."""
+    """Forwards a POST's body to the upstream, and the answer back."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream

@@ -1,4 +1,4 @@
-"""This gateway as it runs in production: one worker on PostgreSQL and Redis."""
+"""Starts this gateway as in production: one worker on PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Started:
-    """The gateway, the engines beside it, and where its ledger is."""
+    """The running gateway, its engines, and their URLs."""
 
     server: Server
     beside: tuple[Server, ...]
@@ -39,33 +39,33 @@ class Started:
     environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def evaluation_us(self) -> float:
-        """Microseconds of CPU that one evaluation of a flag takes in a process."""
+        """Microseconds of CPU for one flag evaluation in a process."""
         code = "from bench import evaluation; print(evaluation.microseconds())"
-        told = _manage("shell", "--no-imports", "--command", code, env=self.environment)
-        return float(told.splitlines()[-1])
+        text = _manage("shell", "--no-imports", "--command", code, env=self.environment)
+        return float(text.splitlines()[-1])
 
     def ledger_rows(self) -> int:
-        """How many requests the ledger holds."""
+        """The number of requests in the ledger."""
         with psycopg.connect(self.database_url) as connection:
             row = connection.execute("SELECT count(*) FROM llm_usage").fetchone()
         return int(row[0]) if row else 0
 
     def stop_waiting_for_disk(self) -> None:
-        """Turn PostgreSQL's fsync off, to tell the disk's share of the latency."""
+        """Turn PostgreSQL's fsync off, to measure the latency without the disk."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
 
-    def ledger_note(self, answered: int, patience_s: float = 10.0) -> str:
-        """Compare the ledger with the answers; streams may settle a moment later."""
-        until = time.monotonic() + patience_s
+    def ledger_note(self, answered: int, wait_s: float = 10.0) -> str:
+        """Compare the ledger with the answers; streams may be settled a moment later."""
+        until = time.monotonic() + wait_s
         while (rows := self.ledger_rows()) < answered and time.monotonic() < until:
             time.sleep(0.2)
         return f"{rows} ledger rows for {answered} right answers"
 
 
 @contextlib.contextmanager
-def running(
+def run_gateway(
     upstream: str,
     cores: Cores,
     folder: Path,
@@ -73,7 +73,7 @@ def running(
     app: str = "valuecanvas.asgi:application",
     workers: int = 1,
 ) -> Iterator[Started]:
-    """Start engines, migrate, seed and serve; everything goes at the end.
+    """Start engines, migrate, seed and serve; stop everything at the end.
 
     Raises NotStartedError, EngineError, CalledProcessError.
     """
@@ -85,7 +85,7 @@ def running(
         keys = tuple(json.loads(seeded.splitlines()[-1]))
         command = servers.uvicorn(app, workers)
         program = Program("gateway", command, "/health/ready", env, keys)
-        with servers.running(program, cores.server) as server:
+        with servers.run_server(program, cores.server) as server:
             yield Started(server, (database, store), database.url, store.url, env)
 
 
@@ -93,11 +93,11 @@ def running(
 def _engines(where: frozenset[int], folder: Path) -> Iterator[tuple[Server, Server]]:
     home = folder / "postgres"
     with contextlib.ExitStack() as stack:
-        # Leashed: they go with this process even if it is killed.
-        with servers.pinned(where):
-            database = postgres.start(home, leashed=True)
+        # They stop with this process even if it is killed.
+        with servers.pin_to_cores(where):
+            database = postgres.start(home, stop_with_parent=True)
             stack.callback(postgres.stop, database, home)
-            store = valkey.start(folder / "valkey", leashed=True)
+            store = valkey.start(folder / "valkey", stop_with_parent=True)
             stack.callback(valkey.stop, store)
         yield (
             Server("postgres", database.url, (database.pid,), ()),
@@ -114,7 +114,7 @@ def _environment(database_url: str, store_url: str, folder: Path) -> dict[str, s
         "REDIS_URL": store_url,
         "CELERY_BROKER_URL": store_url,
         "ALLOWED_HOSTS": "127.0.0.1",
-        # The upstream of the bench is on this machine.
+        # The upstream is on this machine.
         "LLM_ALLOW_HTTP_PROVIDERS": "on",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "KEY_PEPPER": secrets.token_urlsafe(32),
@@ -123,7 +123,7 @@ def _environment(database_url: str, store_url: str, folder: Path) -> dict[str, s
 
 
 def _manage(*arguments: str, env: dict[str, str]) -> str:
-    """What the command printed; its errors go to ours."""
+    """The command's output; its errors go to standard error."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=servers.ROOT,

@@ -1,4 +1,4 @@
-"""What must not grow: counted from outside the gateway, and judged at the end."""
+"""Finds leaks: takes samples of the gateway's resources and judges their growth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import redis
 from bench import measure
 from bench.gateway import Started
 
-# Name, unit, and what may come on top from the first quarter after the warm-up to the
+# By name: unit, and the allowed growth from the first quarter after the warm-up to the
 # last one.
 TOLERANCES = {
     "memory": ("MB", 5.0),
@@ -23,7 +23,7 @@ TOLERANCES = {
     "PostgreSQL connections": ("", 1.0),
     "Redis connections": ("", 1.0),
 }
-# The share of the samples that is taken for the warm-up.
+# The share of the samples that belongs to the warm-up.
 WARM_UP = 0.2
 SCRAPE_S = 5.0
 Sample = dict[str, float]
@@ -31,7 +31,7 @@ Sample = dict[str, float]
 
 @dataclass(frozen=True)
 class Growth:
-    """One count over the run: how low it came in the first and the last quarter."""
+    """One resource over the run: its low value in the first and the last quarter."""
 
     name: str
     first: float
@@ -42,7 +42,7 @@ class Growth:
     def level(self) -> bool:
         return self.last - self.first <= TOLERANCES[self.name][1]
 
-    def told(self) -> str:
+    def describe(self) -> str:
         unit, most = TOLERANCES[self.name]
         return (
             f"{'level' if self.level else 'GROWS'}: {self.name}: {self.first:.1f} -> "
@@ -67,7 +67,7 @@ def judge(samples: Sequence[Sample]) -> list[Growth]:
 
 
 def _low(values: list[float]) -> float:
-    """A rush comes and goes, and what leaks stays: so the lowest tenth tells."""
+    """The lowest tenth: bursts do not raise it, but leaks do."""
     return measure.percentile(values, 0.1)
 
 
@@ -78,7 +78,7 @@ class Watcher:
         self._gateway = gateway
         self._database = psycopg.connect(gateway.database_url, autocommit=True)
         self._store = redis.Redis.from_url(gateway.store_url)
-        # Scrapes of /metrics that were not answered in time: the last count stands.
+        # Scrapes of /metrics without an answer in time: then the last count is used.
         self.missed = 0
         self._last_tasks = 0.0
 
@@ -100,8 +100,8 @@ class Watcher:
             "Redis connections": self._redis(),
         }
 
-    def reserved(self) -> int:
-        """Reservations that nobody has ended."""
+    def count_reservations(self) -> int:
+        """The number of open reservations."""
         return self._number("SELECT count(*) FROM billing_reservation")
 
     def _postgres(self) -> int:
@@ -119,17 +119,17 @@ class Watcher:
         return int(found["connected_clients"]) - 1
 
     def _tasks(self) -> float:
-        """Of the worker that answers: with several it is one of them."""
+        """The asyncio tasks of the worker that answers, which is one of several."""
         try:
-            self._last_tasks = self._scraped()
+            self._last_tasks = self._scrape_tasks()
         except OSError:
             self.missed += 1
         return self._last_tasks
 
-    def _scraped(self) -> float:
+    def _scrape_tasks(self) -> float:
         url = f"{self._gateway.server.url}/metrics"
         with urllib.request.urlopen(url, timeout=SCRAPE_S) as answer:  # noqa: S310
             for line in answer:
                 if line.startswith(b"valuecanvas_asyncio_tasks "):
                     return float(line.split()[1])
-        raise RuntimeError("the gateway does not tell how many tasks it has")
+        raise RuntimeError("the gateway's metrics do not have the number of tasks")

@@ -1,4 +1,4 @@
-"""Lines of the product's Python by folder, of the work tree or of a commit.
+"""Counts the lines of the product's Python by folder and commit.
 
 python -m bench.lines [COMMIT [COMMIT]]   # two commits: before and after
 """
@@ -17,7 +17,7 @@ def _git(*arguments: str) -> str:
 
 def count(commit: str) -> Counter[str]:
     """Lines by app and first folder, without migrations."""
-    # Against the empty tree, so that each line of a file is one that was added.
+    # Against the empty tree, so that each line counts as added.
     empty = _git("hash-object", "-t", "tree", "/dev/null").strip()
     found: Counter[str] = Counter()
     for row in _git("diff", "--numstat", "--no-renames", empty, commit, "--", *APPS).splitlines():  # fmt: skip

@@ -1,4 +1,4 @@
-"""The load generator: a process of its own that reads loads and writes results."""
+"""The load generator: a process that reads loads and writes results."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bench.plan import Load, Result
 
 @dataclass
 class Run:
-    """A load on its way: where it sends and what it has found."""
+    """A running load with its connections and its result."""
 
     load: Load
     pool: Pool
     result: Result = field(default_factory=Result)
 
     async def one(self, number: int, due: float) -> None:
-        """Send request `number` and judge its answer; time counts from `due`."""
+        """Send request `number` and check its answer; time counts from `due`."""
         load, result = self.load, self.result
         key, prompt = answers.pick(load.kind, number, len(load.keys))
         request = _request(load, load.keys[key], prompt)
@@ -78,7 +78,7 @@ async def _closed_loop(run: Run) -> None:
 
 
 def arrivals(load: Load) -> list[float]:
-    """When each request is due, in seconds: Poisson, the same for every target."""
+    """When each request is due, in seconds: a Poisson process, the same for all servers."""
     chance = random.Random(load.count)
     due, times = 0.0, []
     for _ in range(load.count):
@@ -88,7 +88,7 @@ def arrivals(load: Load) -> list[float]:
 
 
 async def _open_loop(run: Run) -> None:
-    """Requests leave when they are due, however slow the answers to others are."""
+    """Each request is sent when it is due, even if earlier answers are missing."""
     start = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for offset, due in enumerate(arrivals(run.load)):
@@ -110,7 +110,7 @@ async def drive(load: Load) -> Result:
 
 
 def serve() -> None:
-    """For each load on a line of stdin, write one line with its result."""
+    """For each line of stdin with a load, write one line with its result."""
     for line in sys.stdin:
         result = uvloop.run(drive(Load.from_json(line)))
         sys.stdout.write(result.to_json() + "\n")

@@ -1,4 +1,4 @@
-"""CPU time and memory of a tree of processes, read from /proc."""
+"""Reads CPU time and memory of a process tree from /proc."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def _stat(pid: int, proc: Path) -> list[str] | None:
-    """Fields of /proc/PID/stat after the command name; None if the process is gone."""
+    """Fields of /proc/PID/stat after the command name; None if the process has ended."""
     try:
         text = (proc / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name may hold spaces and brackets, so the last bracket is the one to cut at.
+    # The name may contain spaces and brackets: cut at the last bracket.
     return text[text.rindex(")") + 2 :].split()
 
 
 def tree(roots: Sequence[int], proc: Path = PROC) -> list[int]:
-    """The processes `roots` and all their descendants that are alive now."""
+    """The running processes among `roots` and their descendants."""
     children: dict[int, list[int]] = {}
     for entry in proc.iterdir():
         if entry.name.isdigit() and (stat := _stat(int(entry.name), proc)):
@@ -39,11 +39,11 @@ def tree(roots: Sequence[int], proc: Path = PROC) -> list[int]:
 
 
 def cpu_seconds(roots: Sequence[int], proc: Path = PROC) -> float:
-    """User and system time of the tree, its children that ended included, in seconds."""
+    """User and system time of the tree in seconds, with children that have ended."""
     ticks = 0
     for pid in tree(roots, proc):
         if stat := _stat(pid, proc):
-            # utime, stime, and the same of children that were waited for.
+            # utime and stime, then those of children that were waited for.
             ticks += sum(int(value) for value in stat[11:15])
     return ticks / TICKS_PER_SECOND
 
@@ -87,7 +87,7 @@ def _entries(pid: int, folder: str, proc: Path) -> int:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not pass."""
+    """The smallest value that at least `share` of the values do not exceed."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -95,7 +95,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def sync_ms(folder: Path, count: int = 100) -> list[float]:
-    """Milliseconds that writing 8 kB to the disk under `folder` took, each time."""
+    """Milliseconds of each of `count` synced writes of 8 kB to the disk of `folder`."""
     times = []
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(count):

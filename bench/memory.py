@@ -1,4 +1,4 @@
-"""100,000 mixed requests on the gateway: how much memory, and does it stay level?"""
+"""Measures the gateway's memory over 100,000 mixed requests, and its growth."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.servers import Server
 STEP = 5_000
 WARM_UP_STEPS = 4
 LIMIT_MB = 200.0
-# What the steps after warm-up may drift, from the mean of their first to that of
-# their last quarter: allocators breathe.
+# Allowed growth after the warm-up, from the mean of the first quarter to that of the
+# last: allocators vary.
 LEVEL_MB = 5.0
 # One request in five is a stream.
 STREAMS = 5
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def judge(samples: Sequence[float], peak: float) -> Verdict:
-    """Judge samples taken every STEP requests, those of the warm-up included."""
+    """Judge samples taken every STEP requests, with those of the warm-up."""
     settled = samples[min(WARM_UP_STEPS, len(samples) - 1) :]
     quarter = max(1, len(settled) // 4)
     first, last = settled[:quarter], settled[-quarter:]
@@ -48,7 +48,7 @@ def judge(samples: Sequence[float], peak: float) -> Verdict:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the check; 0 if memory is low and level and every answer right, else 1."""
+    """Run the check. Returns 0 if memory is low and stable and all answers are right."""
     parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     steps = max(2, parser.parse_args(arguments).requests // STEP)
@@ -71,11 +71,11 @@ def _sample(steps: int, figures: Figures) -> tuple[list[float], float]:
     samples: list[float] = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        fake = servers.running(servers.upstream(), cores.around)
+        fake = servers.run_server(servers.upstream(), cores.around)
         upstream = stack.enter_context(fake)
         generator = stack.enter_context(drive.generator(cores.around))
-        bench = Bench(generator, FULL, drive.learn(upstream))
-        ours = stack.enter_context(gateway.running(upstream.url, cores, folder))
+        bench = Bench(generator, FULL, drive.learn_answers(upstream))
+        ours = stack.enter_context(gateway.run_gateway(upstream.url, cores, folder))
         for step in range(1, steps + 1):
             _step(bench, ours.server, figures)
             samples.append(measure.resident_mb(ours.server.pids))
@@ -84,7 +84,7 @@ def _sample(steps: int, figures: Figures) -> tuple[list[float], float]:
 
 
 def _step(bench: Bench, server: Server, figures: Figures) -> None:
-    """STEP requests in turns of misses and streams."""
+    """Send STEP requests, misses and streams by turns."""
     turns = 10
     streams = STEP // STREAMS // turns
     counts: dict[Kind, int] = {"miss": STEP // turns - streams, "stream": streams}

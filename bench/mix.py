@@ -1,4 +1,4 @@
-"""The soak's load: a process of its own that mixes all that clients do, at one rate."""
+"""The load generator of the soak test: mixes all kinds of requests at one rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench import answers
 from bench.client import Pool, post
 from bench.plan import Kind
 
-# What of a hundred requests is which.
+# Percentages of the kinds of requests.
 SHARES = {"miss": 35, "hit": 35, "stream": 20, "failure": 5, "leave": 5}
 MODELS = {
     "miss": "ok",
@@ -28,10 +28,10 @@ MODELS = {
     "failure": "flaky@50",
     "leave": "drip@20ms:200",
 }
-# A client that leaves does so while its stream is under way.
+# A client that disconnects does so during its stream.
 LEAVES_AFTER_S = 0.15
 TIMEOUT_S = 60.0
-# A provider that fails, or that is left alone for failing.
+# The provider fails, or its circuit breaker is open.
 FAILED = (200, 502, 503)
 SLOTS = 64
 _FORMS: dict[str, Kind] = {
@@ -44,7 +44,7 @@ _FORMS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Mix:
-    """How long and how fast; `rate` 0 is as fast as `slots` clients get answers."""
+    """Duration and rate; `rate` 0 is a closed loop of `slots` clients."""
 
     url: str
     keys: tuple[str, ...]
@@ -65,7 +65,7 @@ class Mix:
 
 @dataclass
 class Done:
-    """How many of each kind went as they should, and what was wrong with others."""
+    """The number of right answers of each kind, and the problems of the others."""
 
     right: dict[str, int] = field(default_factory=dict)
     wrong: int = 0
@@ -95,7 +95,7 @@ class _Drive:
         self._number = mix.seed * 10_000_000
 
     async def one(self) -> None:
-        """One request of a kind drawn by SHARES."""
+        """Send one request of a random kind, by SHARES."""
         self._number += 1
         kind = self._chance.choices(list(SHARES), list(SHARES.values()))[0]
         problem = await (self._leave() if kind == "leave" else self._ask(kind))
@@ -103,9 +103,9 @@ class _Drive:
             self.right[kind] += 1
             return
         self.done.wrong += 1
-        told = f"{kind}: {problem}"
-        if told not in self.done.problems and len(self.done.problems) < 8:
-            self.done.problems.append(told)
+        text = f"{kind}: {problem}"
+        if text not in self.done.problems and len(self.done.problems) < 8:
+            self.done.problems.append(text)
 
     def _request(self, kind: str, form: Kind) -> bytes:
         key, prompt = answers.pick(form, self._number, len(self.mix.keys))
@@ -113,7 +113,7 @@ class _Drive:
         return post(urlsplit(self.mix.url).netloc, self.mix.keys[key], body)
 
     async def _ask(self, kind: str) -> str:
-        """What is wrong with the answer, or ''."""
+        """The problem of the answer, or ''."""
         form = _FORMS[kind]
         try:
             connection = await self.pool.take()
@@ -124,13 +124,13 @@ class _Drive:
         if kind == "failure":
             status = timed.answer.status
             return "" if status in FAILED else f"status {status}"
-        # The first of a kind is no hit yet, nor is one that expired.
+        # The first request is not a hit yet, nor is one after the expiry.
         judged: Kind = "miss" if kind == "hit" else form
         expected = self.mix.expected[judged]
         return answers.problem(judged, timed.answer, expected=expected)
 
     async def _leave(self) -> str:
-        """Go away in the middle of a stream."""
+        """Disconnect in the middle of a stream."""
         try:
             connection = await self.pool.take()
             request = self._request("leave", "stream")
@@ -163,7 +163,7 @@ async def _at_once(it: _Drive, until: float) -> None:
 
 
 async def _at_rate(it: _Drive, until: float) -> None:
-    """Poisson arrivals, however slow the answers are."""
+    """Poisson arrivals, independent of the answers."""
     chance = random.Random(it.mix.seed)
     due = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -175,7 +175,7 @@ async def _at_rate(it: _Drive, until: float) -> None:
 
 
 def serve() -> None:
-    """For each mix on a line of stdin, write one line with what came of it."""
+    """For each line of stdin with a mix, write one line with its result."""
     for line in sys.stdin:
         done = uvloop.run(drive(Mix.from_json(line)))
         sys.stdout.write(done.to_json() + "\n")

@@ -1,4 +1,4 @@
-"""LiteLLM's proxy: installed into a venv of its own, with settings that are stated."""
+"""Installs LiteLLM's proxy into its own venv and starts it with documented settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def install() -> None:
 
 
 def installed_version() -> str:
-    """The version in the venv, "" if there is none."""
+    """The version in the venv; "" if there is none."""
     python = VENV / "bin" / "python"
     if not python.exists():
         return ""
@@ -42,9 +42,9 @@ def installed_version() -> str:
 
 
 def program(upstream: str, models: tuple[str, ...], folder: Path) -> Program:
-    """The proxy with each model pointing at the fake upstream; config in `folder`."""
+    """The proxy with all models at the fake upstream; its config is in `folder`."""
     config = folder / "litellm.yaml"
-    # JSON is YAML, and needs no library here.
+    # JSON is also YAML.
     config.write_text(json.dumps(_config(upstream, models), indent=2))
     command = [str(VENV / "bin" / "litellm"), "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", "{port}"]
@@ -56,7 +56,7 @@ def program(upstream: str, models: tuple[str, ...], folder: Path) -> Program:
         "NO_DOCS": "True",
     }
     ready = "/health/liveliness"
-    # Its own folder: it would read a .env file where it starts.
+    # Its own folder: it reads a .env file where it starts.
     return Program("litellm", command, ready, env, (MASTER_KEY,), folder)
 
 

@@ -1,4 +1,4 @@
-"""What one load is, what it found, and how many requests a run makes."""
+"""Loads, their results, and the number of requests of a run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 Kind = Literal["miss", "hit", "stream", "fetch", "flag", "flags"]
-# What a fetch asks for, in place of a model.
+# The prompt that a fetch asks for, in place of a model.
 PROMPT = "bench"
 PROMPT_TEXT = "You help {{team}} to understand its customers: {{question}}"
-# Served by OFREP: one of them, or all; each has as many rules, the last of which fits.
+# For OFREP requests of one flag or all; the last rule of each flag matches.
 FLAGS, FLAG_RULES = 1000, 10
 FLAG, VARIANT = "bench-0", "on"
-# Kinds that no other server has: what each asks for, and the answer.
+# Kinds of requests that no other server has: what each asks for, and the answer.
 OWN: dict[Kind, tuple[str, str]] = {
     "fetch": (PROMPT, PROMPT_TEXT),
     "flag": (FLAG, VARIANT),
@@ -24,7 +24,7 @@ OWN: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Load:
-    """One burst of requests, each to be answered by the content `expected`.
+    """A number of requests, each with the answer `expected`.
 
     `rate` 0 is a closed loop of `clients`; else it is arrivals a second.
     """
@@ -52,7 +52,7 @@ class Load:
 
 @dataclass
 class Result:
-    """What a load found; times are in milliseconds, `seconds` is the wall clock."""
+    """The result of a load; `seconds` is the wall clock."""
 
     answered: int = 0
     wrong: int = 0
@@ -70,7 +70,7 @@ class Result:
         return cls(**json.loads(text))
 
     def note(self, problem: str) -> None:
-        """Count an answer that was not the full right one, and keep a few reasons."""
+        """Count a wrong answer, and keep the first few reasons."""
         self.wrong += 1
         if problem not in self.problems and len(self.problems) < 5:
             self.problems.append(problem)
@@ -90,7 +90,7 @@ class Sizes:
     seconds: float = 20.0
 
     def times(self, factor: int) -> Sizes:
-        """More requests a round, for a server so quick that /proc's 10 ms blur it."""
+        """More requests per round, for a server too fast for /proc's resolution of 10 ms."""
         counts = {name: getattr(self, name) * factor for name in ("miss", "stream")}
         return dataclasses.replace(self, **counts)
 

@@ -1,4 +1,4 @@
-"""Turns figures into one table, the ratios, the targets and a page of the docs."""
+"""Writes the results as a table with ratios, as targets, and into the docs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS, PEER, FLOOR, BASE = "gateway", "litellm", "floor", "upstream"
 COLUMNS = {OURS: "ValueCanvas", PEER: "LiteLLM", FLOOR: "bare forwarder"}
 NO_FSYNC = "miss without fsync"
 LATENCIES, SHARES = ("miss", NO_FSYNC), ("p50", "p95")
-# What the peer's latency is compared with, where it has not that kind itself.
+# The kind of the peer's latency to compare with, if it lacks the kind itself.
 PEER_LATENCY = {NO_FSYNC: "miss"}
 NONE = "–"
 Found = Mapping[str, Figures]
@@ -24,7 +24,7 @@ Found = Mapping[str, Figures]
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of every server; `peer` is what ours is held against."""
+    """One figure of every server; `peer` is the one that ours is compared with."""
 
     label: str
     unit: str
@@ -41,7 +41,7 @@ _COSTS = {
     "flag": "one flag over OFREP",
     "flags": "1,000 flags over OFREP",
 }
-# The label, and which latency of the upstream alone is taken away.
+# The label, and the upstream's own latency to subtract.
 _LATENCY = {
     "miss": ("added latency at {rate:g}/s", "miss"),
     NO_FSYNC: ("added latency at {rate:g}/s, PostgreSQL's fsync off", "miss"),
@@ -55,18 +55,18 @@ _LATENCY = {
 
 
 def rows(found: Found, rate: float, stream_rate: float) -> list[Row]:
-    """The lines of the table; a server that was not measured has no value."""
+    """The rows of the table; a server that was not measured has no value."""
     costs = [_cost_row(found, kind) for kind in _COSTS]
-    # The others have no prompts and no flags.
+    # Other servers have no prompts and flags.
     own = {f"CPU a request, {_COSTS[kind]}" for kind in OWN}
     table = [row for row in costs if row.values or row.label not in own]
     for kind, (label, _) in _LATENCY.items():
-        told = label.format(rate=rate, stream_rate=stream_rate)
+        text = label.format(rate=rate, stream_rate=stream_rate)
         for share in ("p50", "p95", "p99"):
             values = _added(found, kind, share)
             if values or kind not in ("hit", NO_FSYNC):
                 peer = _added(found, PEER_LATENCY.get(kind, kind), share).get(PEER)
-                table.append(Row(f"{told}, {share}", "ms", values, peer))
+                table.append(Row(f"{text}, {share}", "ms", values, peer))
     memory = {name: figures.peak_mb for name, figures in found.items()}
     table.append(Row("peak memory", "MB", memory, memory.get(PEER)))
     return table
@@ -82,7 +82,7 @@ def _cost_row(found: Found, kind: str) -> Row:
 
 
 def _added(found: Found, kind: str, share: str) -> dict[str, float]:
-    """What each server added to the upstream's own latency at this percentile."""
+    """The latency that each server adds to the upstream's own, at this percentile."""
     base = found[BASE].latency.get(_LATENCY[kind][1]) if BASE in found else None
     if base is None:
         return {}
@@ -106,11 +106,11 @@ def _cells(row: Row) -> list[str]:
     ours = row.values.get(OURS)
     if ours is None and "cache hit" in row.label:
         cells[0] = "not yet"
-    against = _ratio(row.peer, ours)
+    ratio = _ratio(row.peer, ours)
     return [
         row.label,
         *cells,
-        against if against == NONE else against + row.note,
+        ratio if ratio == NONE else ratio + row.note,
         _ratio(ours, row.values.get(FLOOR)),
     ]
 
@@ -129,7 +129,7 @@ def _ratio(above: float | None, below: float | None) -> str:
 
 
 def targets(found: Found) -> list[Target]:
-    """The promises of the project, with what this run found for each."""
+    """The project's targets with the results of this run."""
     miss = {name: _cost(found, name, "miss") for name in COLUMNS}
     stream = {name: _cost(found, name, "stream") for name in COLUMNS}
     hit = _cost(found, OURS, "hit")
@@ -170,8 +170,8 @@ def _cost(found: Found, name: str, kind: str) -> float:
     return found[name].cost[kind].ms
 
 
-def told(target: Target) -> str:
-    """One line on a target: met, MISSED or not measured."""
+def describe_target(target: Target) -> str:
+    """One line for a target: met, MISSED or not measured."""
     if not target.measured:
         return f"not measured: {target.what}"
     word = "met" if target.met else "MISSED"
@@ -181,7 +181,7 @@ def told(target: Target) -> str:
 
 
 def details(found: Found) -> list[str]:
-    """Spread of the rounds, CPU of the engines beside, and wrong answers."""
+    """The spread of the rounds, the CPU of the engines, and wrong answers."""
     lines: list[str] = []
     for figures in found.values():
         for kind, cost in figures.cost.items():
@@ -196,7 +196,7 @@ def details(found: Found) -> list[str]:
 
 
 def write(page: Path, text: str, *, begin: str = BEGIN, end_mark: str = END) -> None:
-    """Put `text` between the page's markers. Raises ValueError if it has none."""
+    """Replace the text between the page's markers. Raises ValueError if it has none."""
     old = page.read_text()
     start, end = old.index(begin) + len(begin), old.index(end_mark)
     page.write_text(f"{old[:start]}\n{text.strip()}\n{old[end:]}")

@@ -1,4 +1,4 @@
-"""Drives the gateway, LiteLLM and a bare forwarder with one load and compares them."""
+"""Compares the gateway, LiteLLM and a bare forwarder under the same load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = ("django", "uvicorn", "uvloop", "httptools", "aiohttp", "redis", "psy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench; 0 even when a target is missed, 1 when answers were wrong."""
+    """Run the benchmark. Returns 1 if answers were wrong; a missed target is no failure."""
     options = _options(arguments)
     sizes = QUICK if options.quick else FULL
     names = [name for name in NAMES if name in options.only]
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write or whole:
         report.write(PAGE, text)
         print(f"\nwritten to {PAGE.relative_to(servers.ROOT)}")
-    _keep(found)
+    _save_figures(found)
     return int(any(figures.wrong for figures in found.values()))
 
 
@@ -71,11 +71,11 @@ def _measure(names: list[str], sizes: Sizes, cores: Cores) -> dict[str, Figures]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fake = servers.upstream()
-        upstream = stack.enter_context(servers.running(fake, cores.around))
+        upstream = stack.enter_context(servers.run_server(fake, cores.around))
         generator = stack.enter_context(drive.generator(cores.around))
-        bench = Bench(generator, sizes, drive.learn(upstream))
+        bench = Bench(generator, sizes, drive.learn_answers(upstream))
         print("measuring the upstream alone", flush=True)
-        found[report.BASE] = bench.base(upstream)
+        found[report.BASE] = bench.measure_upstream(upstream)
         for name in names:
             print(f"measuring {name}", flush=True)
             found[name] = _one(
@@ -88,12 +88,12 @@ def _one(
     bench: Bench, name: str, *, upstream: str, cores: Cores, folder: Path
 ) -> Figures:
     if name == report.OURS:
-        with gateway.running(upstream, cores, folder) as ours:
+        with gateway.run_gateway(upstream, cores, folder) as ours:
             figures = bench.measure(ours.server, ours.beside)
-            bench.own(ours.server, figures, ours.beside)
+            bench.measure_own_kinds(ours.server, figures, ours.beside)
             figures.evaluation_us = ours.evaluation_us()
             ours.stop_waiting_for_disk()
-            bench.open(ours.server, "miss", figures, report.NO_FSYNC)
+            bench.measure_latency(ours.server, "miss", figures, report.NO_FSYNC)
             figures.notes.append(_disk(folder))
             figures.notes.append(ours.ledger_note(figures.answered))
             return figures
@@ -102,25 +102,25 @@ def _one(
     else:
         program = servers.floor(upstream)
         bench = replace(bench, sizes=bench.sizes.times(FLOOR_TIMES))
-    with servers.running(program, cores.server) as server:
+    with servers.run_server(program, cores.server) as server:
         return bench.measure(server)
 
 
 def _disk(folder: Path) -> str:
-    """What one wait for this disk takes; the gateway commits twice a request."""
+    """The time of one sync of this disk; the gateway commits twice per request."""
     times = measure.sync_ms(folder)
     p50, p95 = (measure.percentile(times, share) for share in (0.50, 0.95))
     return f"one fdatasync of 8 kB on this disk takes {p50:.2f} ms, at p95 {p95:.2f} ms"
 
 
 def page(found: Found, sizes: Sizes, cores: Cores) -> str:
-    """What was measured, where and how, with the table, in Markdown."""
+    """The report in Markdown: environment, settings, table and targets."""
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    told = [
+    facts = [
         f"Measured on {today}: {_processor()}, Python {platform.python_version()}, "
         f"{', '.join(versions)}.",
-        f"Placed: {cores.told}.",
+        f"Placed: {cores.description}.",
         f"Ours: {gateway.SETTINGS}.",
         f"Peer: {peer.SETTINGS}.",
         f"Load: a closed loop of 32 clients, {sizes.rounds} x {sizes.miss} misses and "
@@ -129,7 +129,7 @@ def page(found: Found, sizes: Sizes, cores: Cores) -> str:
         "Poisson arrivals, the same for every server.",
     ]
     lines = [
-        *(_item(line) for line in told),
+        *(_item(line) for line in facts),
         "",
         report.table(found, sizes.rate, sizes.stream_rate),
         "",
@@ -137,7 +137,7 @@ def page(found: Found, sizes: Sizes, cores: Cores) -> str:
         "",
         "Targets:",
         "",
-        *(_item(report.told(target)) for target in report.targets(found)),
+        *(_item(report.describe_target(target)) for target in report.targets(found)),
     ]
     return "\n".join(lines)
 
@@ -157,9 +157,9 @@ def _processor() -> str:
     return f"{model}, {len(servers.usable_cores())} cores"
 
 
-def _keep(found: dict[str, Figures]) -> None:
-    """Leave the raw figures beside the logs."""
-    kept = servers.KEPT / "figures.json"
+def _save_figures(found: dict[str, Figures]) -> None:
+    """Save the raw figures beside the logs."""
+    kept = servers.LOG_DIR / "figures.json"
     plain = {name: figures.as_dict() for name, figures in found.items()}
     kept.write_text(json.dumps(plain, indent=2))
 

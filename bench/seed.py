@@ -1,4 +1,4 @@
-"""Makes the callers, routes, prices and budgets of the bench, inside Django's shell."""
+"""Creates the benchmark's callers, routes, prices and budgets, in Django's shell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from flags.models import Flag, Rule
 from llm.models import Model, Provider, Route
 from prompts import services
 
-# Those of the bench, and those that the soak has besides.
+# The models of the benchmark, and further ones of the soak test.
 MODELS = ("ok", "ok-31", "flaky@50", "drip@20ms:200")
 TEAMS = 4
 LIMIT_USD = Decimal(1_000_000)
 
 
 def run(upstream: str, customers: int) -> None:
-    """Make everything, and print the customers' keys as one line of JSON."""
+    """Create everything, and print the customers' keys as one line of JSON."""
     with transaction.atomic():
         _routes(upstream)
         texts = _callers(customers)

@@ -1,4 +1,4 @@
-"""Starts the programs of the bench on chosen cores and stops them again."""
+"""Starts and stops the benchmark's servers on chosen cores."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from valuecanvas.embedded.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 # Logs and figures of the last run.
-KEPT = ROOT / "build" / "bench"
+LOG_DIR = ROOT / "build" / "bench"
 READY_S = 180.0
 
 
 @dataclass(frozen=True)
 class Cores:
-    """One core for the server that is measured, one for everything around it."""
+    """One core for the measured server, one for everything else."""
 
     server: frozenset[int]
     around: frozenset[int]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         if self.server == self.around:
             return f"no core of its own for anything (cores {sorted(self.server)})"
         return (
@@ -44,14 +44,14 @@ def usable_cores() -> list[int]:
 
 
 def cores() -> Cores:
-    """The first two cores that this process may use, or the only one twice."""
+    """The first two cores of this process, or the only one twice."""
     usable = usable_cores()
     return Cores(frozenset(usable[:1]), frozenset(usable[1:2] or usable[:1]))
 
 
 @contextlib.contextmanager
-def pinned(to: frozenset[int]) -> Iterator[None]:
-    """What is started inside runs on these cores only."""
+def pin_to_cores(to: frozenset[int]) -> Iterator[None]:
+    """Run processes that are started inside on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, to)
     try:
@@ -61,7 +61,7 @@ def pinned(to: frozenset[int]) -> Iterator[None]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Nothing of the caller's settings, so that runs are alike."""
+    """An environment without the caller's settings, so that runs are comparable."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
@@ -95,20 +95,20 @@ class Server:
 
 
 class NotStartedError(RuntimeError):
-    """A program ended or stayed silent; the message holds the end of its log."""
+    """A server ended or did not answer; the message has the end of its log."""
 
 
 @contextlib.contextmanager
-def running(program: Program, where: frozenset[int]) -> Iterator[Server]:
-    """Start a program, wait until it answers, stop it at the end.
+def run_server(program: Program, where: frozenset[int]) -> Iterator[Server]:
+    """Start a server, wait until it answers, stop it at the end.
 
     Its log stays in build/bench. Raises NotStartedError.
     """
     port = free_port()
     command = [part.replace("{port}", str(port)) for part in program.command]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    log = KEPT / f"{program.name}.log"
-    with pinned(where), log.open("wb") as output:
+    LOG_DIR.mkdir(parents=True, exist_ok=True)
+    log = LOG_DIR / f"{program.name}.log"
+    with pin_to_cores(where), log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=program.cwd,
@@ -156,7 +156,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def uvicorn(app: str, workers: int = 1, *more: str) -> list[str]:
-    """As in production, with the defaults spelled out; `more` overrules."""
+    """The command as in production, with explicit defaults; `more` overrides them."""
     return serve.command(
         *("--host", "127.0.0.1", "--port", "{port}"),
         *("--loop", "uvloop", "--workers", str(workers), "--log-level", "warning"),
@@ -177,7 +177,7 @@ def floor(upstream: str) -> Program:
 
 
 def upstream() -> Program:
-    """The fake upstream: answers by model name, at once and always the same."""
+    """The fake upstream: answers at once and always the same, by model name."""
     command = [
         sys.executable,
         "-m",

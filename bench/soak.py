@@ -1,4 +1,4 @@
-"""Minutes of mixed load at a share of the capacity: does anything grow?"""
+"""Soak test: minutes of mixed load at a share of the capacity, to find leaks."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from bench.run import PAGE
 
 BEGIN = "<!-- soak: begin -->"
 END = "<!-- soak: end -->"
-# So many samples in a run, whatever its length.
+# Samples in a run of any length.
 SAMPLES = 240
-# What is under way at the end has settled after this long.
+# Time for open requests to be settled at the end.
 SETTLED_S = 15.0
 APP = "valuecanvas.asgi:application"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, at which share of the capacity, and on what."""
+    """Duration, load and server of the soak test."""
 
     seconds: float = 600.0
     share: float = 0.7
-    # Time to measure the capacity in; it warms up as well.
+    # Time to measure the capacity, which also warms up.
     probe_s: float = 20.0
-    # Then so many clients at once: what a process holds follows the most requests that
-    # it ever had under way, and Python gives little of that back. More than a stall
-    # piles up, and less than LLM_MAX_IN_FLIGHT refuses.
+    # Then a burst of clients: a process's memory depends on the most requests that it
+    # ever had at once, and Python returns little of it. More than a stall queues up, and
+    # fewer than LLM_MAX_IN_FLIGHT.
     burst: int = 800
     burst_s: float = 10.0
     workers: int = 1
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass
 class Soaked:
-    """What a run found."""
+    """The result of a run."""
 
     plan: Plan
     capacity: float
@@ -64,7 +64,7 @@ class Soaked:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the soak; 0 if nothing grew and every answer was right, else 1."""
+    """Run the soak test. Returns 0 if nothing grew and all answers were right, else 1."""
     options = _options(arguments)
     plan = Plan(
         seconds=options.seconds,
@@ -92,17 +92,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(plan: Plan) -> Soaked:
-    """Start everything, measure the capacity, then load and watch."""
+    """Start everything, measure the capacity, then run the load and take samples."""
     cores = servers.cores()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(
-            servers.running(servers.upstream(), cores.around)
+            servers.run_server(servers.upstream(), cores.around)
         )
         generator = stack.enter_context(drive.generator(cores.around, "bench.mix"))
-        expected = {str(kind): text for kind, text in drive.learn(upstream).items()}
+        expected = {
+            str(kind): text for kind, text in drive.learn_answers(upstream).items()
+        }
         ours = stack.enter_context(
-            gateway.running(
+            gateway.run_gateway(
                 upstream.url, cores, folder, app=plan.app, workers=plan.workers
             )
         )
@@ -116,7 +118,7 @@ def run(plan: Plan) -> Soaked:
         rate = plan.share * capacity
         print(f"{capacity:.0f} a second; now {plan.seconds:g} s at {rate:.0f}")
         mix = Mix(mix.url, mix.keys, expected, plan.seconds, rate, seed=1)
-        done, samples = _watched(generator, mix, watcher)
+        done, samples = _drive_and_sample(generator, mix, watcher)
         done.wrong += crowd.wrong
         done.problems += crowd.problems
         reserved = _reserved(watcher)
@@ -124,10 +126,10 @@ def run(plan: Plan) -> Soaked:
     return Soaked(plan, capacity, done, samples, reserved, watcher.missed, growths)
 
 
-def _watched(
+def _drive_and_sample(
     generator: Generator, mix: Mix, watcher: Watcher
 ) -> tuple[Done, list[Sample]]:
-    """Drive the mix and take samples meanwhile."""
+    """Run the mix and take samples meanwhile."""
     samples: list[Sample] = []
     step = mix.seconds / SAMPLES
     with ThreadPoolExecutor(1) as beside:
@@ -140,22 +142,22 @@ def _watched(
 
 
 def _reserved(watcher: Watcher) -> int:
-    """Reservations that are left once all has had time to settle."""
+    """The reservations that are still open after SETTLED_S."""
     until = time.monotonic() + SETTLED_S
-    while (left := watcher.reserved()) and time.monotonic() < until:
+    while (left := watcher.count_reservations()) and time.monotonic() < until:
         time.sleep(0.2)
     return left
 
 
 def page(found: Soaked) -> str:
-    """What was run and found, in Markdown."""
+    """The report in Markdown."""
     plan, done = found.plan, found.done
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     mixed = ", ".join(
         f"{share} % {name} ({MODELS[name]})" for name, share in SHARES.items()
     )
     rate = done.answered / done.seconds
-    told = [
+    facts = [
         f"Run on {today}: {plan.seconds:g} s at {plan.share:.0%} of a capacity of "
         f"{found.capacity:.0f} requests a second: {rate:.0f} a second, on "
         f"{plan.workers} uvicorn worker(s).",
@@ -169,8 +171,10 @@ def page(found: Soaked) -> str:
         f"{len(found.samples)} samples; the lowest tenth in the first and the last quarter "
         f"after the warm-up (the first {leaks.WARM_UP:.0%}):",
     ]
-    lines = [_item(line) for line in told]
-    lines += [textwrap.indent(_item(growth.told()), "  ") for growth in found.growths]
+    lines = [_item(line) for line in facts]
+    lines += [
+        textwrap.indent(_item(growth.describe()), "  ") for growth in found.growths
+    ]
     lines.append(
         _item("Verdict: nothing grows." if found.passed else "Verdict: FAILED.")
     )

@@ -14,10 +14,10 @@ from bench.servers import Program
 def test_running__forwarder__relays_status_and_body(tmp_path: Path) -> None:
     core = servers.cores().around
     with (
-        servers.running(servers.upstream(), core) as upstream,
-        servers.running(servers.floor(upstream.url), core) as floor,
+        servers.run_server(servers.upstream(), core) as upstream,
+        servers.run_server(servers.floor(upstream.url), core) as floor,
     ):
-        straight, relayed = drive.learn(upstream), drive.learn(floor)
+        straight, relayed = drive.learn_answers(upstream), drive.learn_answers(floor)
         assert straight == relayed
         assert floor.cpu_seconds() > 0
         assert floor.peak_mb() > 5
@@ -27,10 +27,10 @@ def test_measure__forwarder__fills_every_figure(tmp_path: Path) -> None:
     core = servers.cores().around
     small = Sizes(warm_up=4, rounds=2, miss=8, stream=4, rate=80, seconds=0.1)
     with (
-        servers.running(servers.upstream(), core) as upstream,
+        servers.run_server(servers.upstream(), core) as upstream,
         drive.generator(core) as generator,
     ):
-        bench = drive.Bench(generator, small, drive.learn(upstream))
+        bench = drive.Bench(generator, small, drive.learn_answers(upstream))
         found = bench.measure(upstream, (upstream,))
     assert set(found.cost) == {"miss", "stream"}
     assert set(found.latency) == {"miss", "stream", "first content"}
@@ -50,7 +50,7 @@ def test_generator__that_died__is_an_error(tmp_path: Path) -> None:
 def test_running__program_that_ends__shows_its_log(tmp_path: Path) -> None:
     code = "print('no such option')"
     program = Program("broken", ["python3", "-c", code], "/")
-    started = servers.running(program, servers.cores().around)
+    started = servers.run_server(program, servers.cores().around)
     with pytest.raises(servers.NotStartedError, match="no such option"), started:
         pass
 
@@ -58,16 +58,16 @@ def test_running__program_that_ends__shows_its_log(tmp_path: Path) -> None:
 def test_pinned__inside__only_these_cores() -> None:
     before = os.sched_getaffinity(0)
     wanted = servers.cores().around
-    with servers.pinned(wanted):
+    with servers.pin_to_cores(wanted):
         assert os.sched_getaffinity(0) == wanted
     assert os.sched_getaffinity(0) == before
 
 
 def test_cores__told__names_the_placement() -> None:
     apart = servers.Cores(frozenset({0}), frozenset({1}))
-    assert "alone on core 0" in apart.told
+    assert "alone on core 0" in apart.description
     shared = servers.Cores(frozenset({0}), frozenset({0}))
-    assert "no core of its own" in shared.told
+    assert "no core of its own" in shared.description
 
 
 def test_peer__program__points_every_model_at_the_upstream(tmp_path: Path) -> None:

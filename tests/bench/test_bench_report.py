@@ -93,9 +93,9 @@ def test_targets__figures__met_and_missed(found: dict[str, Figures]) -> None:
 
 
 def test_told__each_outcome__in_one_line() -> None:
-    assert report.told(Target("a", 1, 2, "ms")) == "met: a: 1.00 <= 2.00 ms"
-    assert report.told(Target("a", 3, 2, "x")) == "MISSED: a: 3.00 <= 2.00 x"
-    assert report.told(Target("a", math.nan, 2)) == "not measured: a"
+    assert report.describe_target(Target("a", 1, 2, "ms")) == "met: a: 1.00 <= 2.00 ms"
+    assert report.describe_target(Target("a", 3, 2, "x")) == "MISSED: a: 3.00 <= 2.00 x"
+    assert report.describe_target(Target("a", math.nan, 2)) == "not measured: a"
 
 
 def test_details__wrong_answers_and_engines__are_told() -> None:

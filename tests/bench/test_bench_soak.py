@@ -65,7 +65,7 @@ def test_write__the_soaks_markers__are_in_the_page(tmp_path: Path) -> None:
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(servers, "LOG_DIR", tmp_path / "kept")
 
 
 @pytest.mark.usefixtures("kept")

@@ -76,7 +76,7 @@ def test_running__another_process_uses_them__last_one_stops_them(var: Path) -> N
     with engines.run_engines(var, ALL, said.append):
         assert read_json(var / "engines.json") == known
     assert alive(known) == [True, True]
-    assert said == ["The engines stay: another process still uses them."]
+    assert said == ["The engines keep running: another process still uses them."]
     user.end()
     assert alive(known) == [False, False]
 

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from valuecanvas.embedded import readiness
-from valuecanvas.embedded.readiness import Question, reachable, wait_ready
+from valuecanvas.embedded.readiness import ReadinessCheck, reachable, wait_ready
 
 
 class Answer(BaseHTTPRequestHandler):
-    """503 until the third question."""
+    """503 until the third check."""
 
     asked = 0
 
@@ -43,8 +43,8 @@ def ask(port: int, *, ending: bool = False, gone: bool = False) -> tuple[bool, s
     event = threading.Event()
     if ending:
         event.set()
-    question = Question("web", "0.0.0.0", port, "/ready")
-    ready = wait_ready(question, ending=event, gone=lambda: gone, say=said.append)
+    check = ReadinessCheck("web", "0.0.0.0", port, "/ready")
+    ready = wait_ready(check, ending=event, gone=lambda: gone, say=said.append)
     return ready, "\n".join(said)
 
 
@@ -70,10 +70,10 @@ def test_wait_ready__nobody_listens__goes_on_until_the_end() -> None:
         said.append(line)
         ending.set()
 
-    question = Question("web", "127.0.0.1", port, "/ready")
+    check = ReadinessCheck("web", "127.0.0.1", port, "/ready")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "POLLS_PER_NOTICE", 1)
-        assert not wait_ready(question, ending=ending, gone=lambda: False, say=say)
+        assert not wait_ready(check, ending=ending, gone=lambda: False, say=say)
     assert said[0].startswith("Still waiting for web: /ready says nothing yet")
 
 

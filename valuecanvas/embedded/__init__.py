@@ -1,5 +1,5 @@
-"""PostgreSQL and Valkey started by us where none is configured.
+"""Starts PostgreSQL and Valkey as child processes if none is configured.
 
-For trying and testing, never for production. Nothing here imports Django: manage.py
+For demos and tests, never for production. Nothing here imports Django, since manage.py
 and the settings use it before Django is set up.
 """

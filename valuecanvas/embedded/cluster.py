@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster on disk: where it is, who runs it, how it is made."""
+"""A PostgreSQL cluster on disk: its folder, account and creation."""
 
 import os
 import re
@@ -22,7 +22,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 @dataclass(frozen=True)
 class ClusterPlace:
-    """Where one cluster lives, and who runs it."""
+    """The folder of a cluster, its account and its programs."""
 
     folder: Path
     account: Account
@@ -46,9 +46,9 @@ class ClusterPlace:
 
 
 @contextmanager
-def door(place: ClusterPlace) -> Iterator[tuple[str, dict[str, object]]]:
-    """The server's own name for its cluster folder, and how to spawn it."""
-    name, descriptor = account.door(place.cluster, place.account)
+def open_cluster(place: ClusterPlace) -> Iterator[tuple[str, dict[str, object]]]:
+    """The path of the cluster folder for the server, and options for `subprocess`."""
+    name, descriptor = account.open_folder(place.cluster, place.account)
     spawn: dict[str, object] = {"cwd": "/", "env": ENVIRONMENT, **place.account.spawn()}
     if descriptor is None:
         yield name, spawn
@@ -60,7 +60,7 @@ def door(place: ClusterPlace) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def initialise(place: ClusterPlace) -> None:
-    """Make the cluster beside its final place, so that half a cluster is never used."""
+    """Create the cluster beside its final path, so that a partial one is never used."""
     new = place.cluster / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     password = secrets.token_urlsafe(24)
@@ -71,7 +71,7 @@ def initialise(place: ClusterPlace) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(password)
     account.own(secret, place.account)
-    with door(place) as (name, spawn):
+    with open_cluster(place) as (name, spawn):
         done = subprocess.run(  # type: ignore[call-overload]
             [
                 *(place.binaries.tool("initdb"), "-D", f"{name}/data.new"),
@@ -91,7 +91,7 @@ def initialise(place: ClusterPlace) -> None:
 
 
 def _locale(programs: Binaries) -> list[str]:
-    """Sorting by code point and Unicode case folding, alike on every machine."""
+    """Options for the same sorting and case folding on every machine."""
     if _major(programs) >= 17:
         builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         return [*builtin, "--locale=C"]
@@ -99,7 +99,7 @@ def _locale(programs: Binaries) -> list[str]:
 
 
 def _major(programs: Binaries) -> int:
-    """The major version; asked of a program that the present account can start."""
+    """The major version, as the program prints it."""
     asked = subprocess.run(
         [programs.tool("postgres"), "--version"],
         capture_output=True,

@@ -1,8 +1,8 @@
-"""The engines of one data folder, shared by every process that needs them.
+"""Starts and stops the engines of a data folder, which several processes share.
 
-Each process holds a shared lock on `engines.users` while it uses them. The last to let
-go stops them, so a command run beside `make run` neither starts nor stops anything. The
-kernel drops the lock of a killed process; what it left running is taken over.
+Each process holds a shared lock on `engines.users` while it uses them. The last one to
+release it stops them, so a command beside `make run` neither starts nor stops anything.
+The kernel releases the lock of a killed process; its running engines are taken over.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ class Engines:
     running: dict[str, Engine] = field(default_factory=dict)
 
     def ensure(self, wanted: frozenset[str]) -> None:
-        """Take over or start what is wanted, and write `engines.json`."""
+        """Take over or start the engines `wanted`, and write `engines.json`."""
         for kind in sorted(wanted):
             self.running[kind] = self._find(kind) or self._start(kind)
         found = {
@@ -43,7 +43,7 @@ class Engines:
         write_json(self.var / "engines.json", {**urls, **pids})
 
     def stop(self) -> None:
-        """Stop all that runs in the data folder, whoever started it."""
+        """Stop all engines of the data folder, also those of other processes."""
         (self.var / "engines.json").unlink(missing_ok=True)
         store = self.running.pop(STORE, None) or self._find(STORE)
         if store:
@@ -66,23 +66,23 @@ class Engines:
 
 @contextmanager
 def run_engines(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines]:
-    """Keep the wanted engines of `var` up while the block runs.
+    """Keep the wanted engines of `var` running during the block.
 
     Raises EngineError with the remedy when one cannot be had.
     """
     engines = Engines(private_folder(var), say)
     users = _open(var / "engines.users")
     try:
-        with _alone(var):
+        with _exclusive_lock(var):
             fcntl.flock(users, fcntl.LOCK_SH)
             engines.ensure(wanted)
         yield engines
     finally:
-        with _alone(var):
+        with _exclusive_lock(var):
             if _is_last(users):
                 engines.stop()
             else:
-                say("The engines stay: another process still uses them.")
+                say("The engines keep running: another process still uses them.")
         os.close(users)
 
 
@@ -91,8 +91,8 @@ def _open(path: Path) -> int:
 
 
 @contextmanager
-def _alone(var: Path) -> Iterator[None]:
-    """One process at a time starts or stops engines of this folder."""
+def _exclusive_lock(var: Path) -> Iterator[None]:
+    """Hold the lock under which engines of this folder are started and stopped."""
     lock = _open(var / "engines.lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

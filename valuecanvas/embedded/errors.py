@@ -1,5 +1,5 @@
-"""What can go wrong with an embedded engine, told with its remedy."""
+"""The error of embedded engines."""
 
 
 class EngineError(Exception):
-    """An engine cannot be had; the message says why and what to do about it."""
+    """An engine is not available; the message says why and what to do."""

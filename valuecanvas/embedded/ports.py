@@ -1,6 +1,6 @@
-"""The ports of `make run`: the web's own, and those of its local providers.
+"""The ports of `make run`: of the web server and of the local providers.
 
-The providers' ports are chosen once and kept, so that provider rows stay true.
+The providers' ports are chosen once and saved, so that provider rows stay valid.
 """
 
 import fcntl
@@ -25,14 +25,14 @@ def url(port: int) -> str:
 
 @contextmanager
 def use_known_ports(var: Path) -> Iterator[None]:
-    """For a plain command: the local providers are where `make run` put them."""
+    """Use the ports that `make run` chose for the local providers, for other commands."""
     with _exported(choose_ports(var)):
         yield
 
 
 @contextmanager
 def claim_ports(var: Path) -> Iterator[None]:
-    """For the supervisor: choose the ports of its local providers.
+    """Choose the ports of the local providers, for the supervisor.
 
     Raises EngineError when another supervisor uses the data folder.
     """
@@ -52,7 +52,7 @@ def claim_ports(var: Path) -> Iterator[None]:
 
 
 def require_web_port() -> None:
-    """Raises EngineError when HOST and PORT can't be listened on."""
+    """Raises EngineError if HOST and PORT are not free."""
     host = env.text("HOST", "", "127.0.0.1")
     port = env.integer("PORT", "", 8000, low=1, high=65535)
     if port_is_taken(host, port):
@@ -64,7 +64,7 @@ def require_web_port() -> None:
 
 
 def local_model_wanted() -> bool:
-    """Whether the small model runs: LOCAL_MODEL, or where no provider has a key."""
+    """Whether to run the local model: by LOCAL_MODEL, else if no provider has a key."""
     choice = env.choice("LOCAL_MODEL", "", "auto", ("auto", "on", "off"))
     if choice == "auto":
         return not any(env.text(name, "") for name in PROVIDER_KEYS)
@@ -72,13 +72,13 @@ def local_model_wanted() -> bool:
 
 
 def choose_ports(var: Path) -> dict[str, int]:
-    """The local providers' ports by the setting that names them."""
+    """The local providers' ports by the name of their setting."""
     return {name: int(port) for name, port in read_json(var / "ports.json").items()}
 
 
 @contextmanager
 def _exported(ports: dict[str, int]) -> Iterator[None]:
-    """Put the URLs into the environment where it doesn't name others already."""
+    """Set the URLs in the environment unless they are set already."""
     names = [name for name in ports if not env.text(name, "")]
     if LOCAL_MODEL in names and not local_model_wanted():
         names.remove(LOCAL_MODEL)

@@ -21,8 +21,8 @@ from valuecanvas.embedded.cluster import (
     ROLE,
     ClusterPlace,
     check_version,
-    door,
     initialise,
+    open_cluster,
 )
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.processes import Engine
@@ -30,7 +30,7 @@ from valuecanvas.embedded.state_files import own_folder, read_json, write_json
 
 NAME = "PostgreSQL"
 DATABASE = "valuecanvas"
-# After kill -9 of the first server process its others need a moment to leave.
+# After kill -9 of the first server process the others need a moment to end.
 BUSY = ("pre-existing shared memory block", "Address already in use", "could not bind")
 ATTEMPTS = 40
 START_SECONDS = 120.0
@@ -52,24 +52,26 @@ THROW_AWAY = {
 }
 
 
-def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
-    """Start the server of `folder`, making the cluster on the first run.
+def start(
+    folder: Path, *, durable: bool = True, stop_with_parent: bool = False
+) -> Engine:
+    """Start the server of `folder`; the first run creates the cluster.
 
-    `durable=False` is for throw-away data. `leashed` ties the server's life to the
+    `durable=False` is for throw-away data. `stop_with_parent` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
     place = _place(own_folder(folder))
-    _forget_stale_pid(place)
+    _delete_stale_pid_file(place)
     if not place.data.exists():
         initialise(place)
     check_version(place)
-    engine = _launch(place, durable=durable, leashed=leashed)
+    engine = _launch(place, durable=durable, stop_with_parent=stop_with_parent)
     _create_database(engine.url)
     return engine
 
 
 def find(folder: Path) -> Engine | None:
-    """The server of `folder` that an earlier run left running, if it answers us.
+    """The server of `folder` that an earlier run left running, if it answers.
 
     Raises EngineError when one runs there that doesn't.
     """
@@ -85,12 +87,12 @@ def find(folder: Path) -> Engine | None:
                 f"A PostgreSQL (process {pid}) holds the data in {folder}, but doesn't "
                 f"answer. End it with `kill -INT {pid}` and try again."
             )
-        time.sleep(0.1)  # it may be starting, recovering or shutting down
+        time.sleep(0.1)  # it may be starting or shutting down
     return None
 
 
 def stop(engine: Engine, folder: Path) -> None:
-    """End the server as cleanly as it can be without waiting for its clients."""
+    """Stop the server cleanly, without waiting for its clients."""
     processes.stop(engine, signal.SIGINT)
     _drop_copy(folder / "engine.json")
 
@@ -105,16 +107,16 @@ def _place(folder: Path) -> ClusterPlace:
 
 
 def _programs(state: Path, who: Account) -> Binaries:
-    """The programs, in a copy if the account can't start them where they are."""
+    """The programs; a copy if the account cannot start the originals."""
     original = binaries.postgres()
     if account.runnable(original, who):
         return original
     earlier = read_json(state).get("copy")
-    if earlier and account.runnable(account.within(Path(earlier)), who):
-        return account.within(Path(earlier))
+    if earlier and account.runnable(account.copied_binaries(Path(earlier)), who):
+        return account.copied_binaries(Path(earlier))
     copy = account.copy_binaries(original, who)
     write_json(state, {**read_json(state), "copy": str(copy)})
-    return account.within(copy)
+    return account.copied_binaries(copy)
 
 
 def _drop_copy(state: Path) -> None:
@@ -125,7 +127,7 @@ def _drop_copy(state: Path) -> None:
         write_json(state, known)
 
 
-def _launch(place: ClusterPlace, *, durable: bool, leashed: bool) -> Engine:
+def _launch(place: ClusterPlace, *, durable: bool, stop_with_parent: bool) -> Engine:
     known = read_json(place.state)
     if "password" not in known:
         raise EngineError(
@@ -135,25 +137,34 @@ def _launch(place: ClusterPlace, *, durable: bool, leashed: bool) -> Engine:
     port = known.get("port")
     for _ in range(ATTEMPTS):
         port = processes.free_port(port)
-        engine, complaint = _attempt(
-            place, port, password=known["password"], durable=durable, leashed=leashed
+        engine, log_tail = _attempt(
+            place,
+            port,
+            password=known["password"],
+            durable=durable,
+            stop_with_parent=stop_with_parent,
         )
         if engine:
             write_json(place.state, {**read_json(place.state), "port": port})
             return engine
-        if not any(sign in complaint for sign in BUSY):
+        if not any(sign in log_tail for sign in BUSY):
             break
         time.sleep(0.25)
-    raise EngineError(f"PostgreSQL did not start:\n{complaint}")
+    raise EngineError(f"PostgreSQL did not start:\n{log_tail}")
 
 
 def _attempt(
-    place: ClusterPlace, port: int, *, password: str, durable: bool, leashed: bool
+    place: ClusterPlace,
+    port: int,
+    *,
+    password: str,
+    durable: bool,
+    stop_with_parent: bool,
 ) -> tuple[Engine | None, str]:
     options = {**SETTINGS, **({} if durable else THROW_AWAY), "port": str(port)}
     log = processes.open_log(place.log)
     seen = place.log.stat().st_size
-    with door(place) as (name, spawn):
+    with open_cluster(place) as (name, spawn):
         process = subprocess.Popen(  # type: ignore[call-overload]
             [
                 *(place.binaries.tool("postgres"), "-D", f"{name}/data"),
@@ -162,9 +173,11 @@ def _attempt(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C in the terminal is for us: the database must outlive its clients.
+            # Without the terminal's Ctrl-C: the database must outlive its clients.
             start_new_session=True,
-            preexec_fn=processes.die_with_parent(signal.SIGINT) if leashed else None,
+            preexec_fn=processes.die_with_parent(signal.SIGINT)
+            if stop_with_parent
+            else None,
             **spawn,
         )
     os.close(log)
@@ -202,7 +215,7 @@ def _create_database(url: str) -> None:
 
 
 def _postmaster(data: Path) -> tuple[int, int] | None:
-    """Process id and port of the live server of `data`; None when there is none."""
+    """Process id and port of the running server of `data`; None if there is none."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
         pid = int(lines[0])
@@ -214,16 +227,16 @@ def _postmaster(data: Path) -> tuple[int, int] | None:
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
-    """Whether the process serves `data`, and doesn't merely bear a re-used number."""
+    """Whether the process serves `data`, and is no other one with a reused id."""
     if not processes.is_running(pid) or processes.program_of(pid) != "postgres":
         return False
     try:
         return os.path.samefile(f"/proc/{pid}/cwd", data)
     except OSError:
-        return True  # can't be seen from here: believe the file
+        return True  # not visible from here: trust the file
 
 
-def _forget_stale_pid(place: ClusterPlace) -> None:
-    """PostgreSQL itself would be fooled by a process that got the number since."""
+def _delete_stale_pid_file(place: ClusterPlace) -> None:
+    """Delete a stale pid file: PostgreSQL would take another process for the server."""
     if _postmaster(place.data) is None:
         (place.data / "postmaster.pid").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Start, watch and stop one engine's process."""
+"""Starts, watches and stops the process of an engine."""
 
 import ctypes
 import itertools
@@ -19,15 +19,15 @@ from valuecanvas.embedded.errors import EngineError
 PR_SET_PDEATHSIG = 1
 LOG_LIMIT = 5_000_000
 POLL = 0.02
-# Below those that systems give to outgoing connections: one of them could take a port
-# between the look at it and the start of its server.
+# Below the ports of outgoing connections, which could take one between the check and the
+# start of its server.
 PORTS = range(10_000, 32_000)
 PORT_DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine. `process` is None when an earlier run of ours started it."""
+    """A running engine. `process` is None if an earlier run started it."""
 
     name: str
     url: str = field(repr=False)  # holds the password
@@ -37,11 +37,11 @@ class Engine:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A TCP port on 127.0.0.1 that is free now: `preferred` if it still is.
+    """A free TCP port on 127.0.0.1: `preferred` if it is free.
 
     Raises EngineError if none is found.
     """
-    # Not `random`: programs that seed it alike would all come to the same port.
+    # Not `random`: programs with the same seed would choose the same port.
     drawn = (secrets.choice(PORTS) for _ in range(PORT_DRAWS))
     for port in itertools.chain([preferred] if preferred else [], drawn):
         if not port_is_taken("127.0.0.1", port):
@@ -50,7 +50,7 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def port_is_taken(host: str, port: int) -> bool:
-    """Whether binding `host`:`port` fails (as it does for a server that restarts)."""
+    """Whether `host`:`port` cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,22 +62,22 @@ def port_is_taken(host: str, port: int) -> bool:
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: the kernel sends `number` to the child when its parent dies.
+    """A `preexec_fn`: the kernel sends `number` to the child when its parent dies.
 
-    Linux only; elsewhere it does nothing. Call it from a parent with one thread: the
-    kernel watches the thread that forked, and forking with threads is unsafe anyway.
+    Linux only; elsewhere it does nothing. The parent should have one thread: the kernel
+    watches the thread that forked, and forking with threads is unsafe anyway.
     """
 
-    def leash() -> None:
+    def set_signal() -> None:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
 
-    return leash
+    return set_signal
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process lives; a zombie does not."""
-    with suppress(ChildProcessError):  # not a child of ours: the rest decides
+    """Whether the process runs; a zombie does not."""
+    with suppress(ChildProcessError):  # not our child: checked below
         os.waitpid(pid, os.WNOHANG)
     try:
         os.kill(pid, 0)
@@ -93,7 +93,7 @@ def is_running(pid: int) -> bool:
 
 
 def program_of(pid: int) -> str:
-    """The name of the program that the process runs; empty when it is gone."""
+    """The name of the process's program; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
@@ -107,7 +107,7 @@ def program_of(pid: int) -> str:
 
 
 def wait_gone(pid: int, seconds: float) -> bool:
-    """Wait until the process has ended; False when it has not after `seconds`."""
+    """Wait until the process has ended; False if it has not after `seconds`."""
     deadline = time.monotonic() + seconds
     while is_running(pid):
         if time.monotonic() > deadline:
@@ -117,7 +117,7 @@ def wait_gone(pid: int, seconds: float) -> bool:
 
 
 def stop(engine: Engine, number: signal.Signals, seconds: float = 60) -> None:
-    """End the engine by its clean signal; by SIGKILL when it has not obeyed in time."""
+    """Stop the engine by the signal `number`, or by SIGKILL after `seconds`."""
     if engine.process is not None:
         _end(engine.process, number, seconds)
         return
@@ -138,7 +138,7 @@ def _end(process: "subprocess.Popen[bytes]", number: int, seconds: float) -> Non
 
 
 def open_log(path: Path) -> int:
-    """A descriptor that appends to the log; a big log is set aside first."""
+    """A descriptor that appends to the log; a large log is rotated first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
@@ -146,7 +146,7 @@ def open_log(path: Path) -> int:
 
 
 def tail(path: Path, since: int) -> str:
-    """What was written to the log after its first `since` bytes, at most 2,000."""
+    """The log after its first `since` bytes, at most the last 2,000 bytes."""
     with path.open("rb") as log:
         log.seek(since)
         return log.read()[-2000:].decode(errors="replace").strip()
@@ -155,7 +155,7 @@ def tail(path: Path, since: int) -> str:
 def wait_answer(
     process: "subprocess.Popen[bytes]", answers: Callable[[], bool], seconds: float
 ) -> bool:
-    """Wait until the new process answers; False when it has ended instead.
+    """Wait until the new process answers; False if it ends before.
 
     Raises EngineError when it does neither within `seconds`.
     """
@@ -170,7 +170,7 @@ def wait_answer(
                 )
             time.sleep(POLL)
     except BaseException:
-        # Ctrl-C too: what nobody knows of must not stay behind.
+        # Also on Ctrl-C: no unknown process may be left running.
         _end(process, signal.SIGINT, 10)
         raise
     return True

@@ -1,4 +1,4 @@
-"""Ask a process of ours over HTTP whether it is ready."""
+"""Polls a process over HTTP until it is ready."""
 
 import http.client
 import threading
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 POLL_SECONDS = 0.25
-POLLS_PER_NOTICE = 120  # polls, before saying what it waits for
+POLLS_PER_NOTICE = 120
 
 
 @dataclass(frozen=True)
-class Question:
-    """What to ask of whom: ready is who answers 200."""
+class ReadinessCheck:
+    """The URL of a readiness check: the answer 200 means ready."""
 
     name: str
     host: str
@@ -20,27 +20,27 @@ class Question:
 
 
 def wait_ready(
-    question: Question,
+    check: ReadinessCheck,
     *,
     ending: threading.Event,
     gone: Callable[[], bool],
     say: Callable[[str], None],
 ) -> bool:
-    """Wait for the answer 200; False when the end or the process's own comes first."""
+    """Wait for the answer 200; False if `ending` is set or the process ends before."""
     asked = 0
     while not ending.is_set() and not gone():
-        answer = _ask(question)
+        answer = _request(check)
         if answer == "200":
             return True
         asked += 1
         if asked % POLLS_PER_NOTICE == 0:
-            say(f"Still waiting for {question.name}: {question.path} says {answer}.")
+            say(f"Still waiting for {check.name}: {check.path} says {answer}.")
         ending.wait(POLL_SECONDS)
     return False
 
 
 def reachable(host: str) -> str:
-    """The name to use in a URL for a server that listens on `host`."""
+    """The host for a URL of a server that listens on `host`."""
     if host in ("0.0.0.0", ""):  # noqa: S104
         return "127.0.0.1"
     if host == "::":
@@ -48,11 +48,11 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _ask(question: Question) -> str:
-    host = reachable(question.host).strip("[]")
-    connection = http.client.HTTPConnection(host, question.port, timeout=5)
+def _request(check: ReadinessCheck) -> str:
+    host = reachable(check.host).strip("[]")
+    connection = http.client.HTTPConnection(host, check.port, timeout=5)
     try:
-        connection.request("GET", question.path, headers={"Host": "localhost"})
+        connection.request("GET", check.path, headers={"Host": "localhost"})
         response = connection.getresponse()
         body = response.read(500).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

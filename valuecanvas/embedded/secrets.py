@@ -1,4 +1,4 @@
-"""Secrets of the embedded default, generated once and kept in the data folder."""
+"""Secrets of the embedded mode, generated once and saved in the data folder."""
 
 import base64
 import fcntl
@@ -12,11 +12,11 @@ NAMES = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
 
 
 def load(var: Path) -> dict[str, str]:
-    """The secrets by the names of their settings; made on the first call.
+    """The secrets by the names of their settings; generated on the first call.
 
-    A lock keeps two first processes from making two different sets. Raises
-    EngineError when the file exists but lacks a secret: with new ones, keys that
-    were issued and fields that were encrypted would be lost without a word.
+    A lock keeps two processes from generating different sets. Raises EngineError if the
+    file exists but lacks a secret: with a new one, issued keys and encrypted fields would
+    be lost silently.
     """
     path = private_folder(var) / "secrets.json"
     lock = os.open(var / "secrets.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

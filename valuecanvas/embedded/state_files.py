@@ -1,4 +1,4 @@
-"""Small private files: written whole, readable by their owner only."""
+"""Private folders and small state files, readable by their owner only."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from valuecanvas.embedded.errors import EngineError
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder for us alone if it is missing.
+    """Create the folder with mode 0700 if it is missing.
 
     Raises EngineError when it cannot be used.
     """
@@ -23,10 +23,10 @@ def private_folder(folder: Path) -> Path:
 
 
 def own_folder(folder: Path) -> Path:
-    """A private folder whose files are all of our account.
+    """A private folder that belongs to our account.
 
-    Raises EngineError when another account made it: even for root, whose new files
-    its owner couldn't read afterwards.
+    Raises EngineError if it belongs to another account, also for root: the owner could
+    not read root's new files.
     """
     if private_folder(folder).stat().st_uid != os.geteuid():
         raise _refused(folder, "it belongs to another account")
@@ -41,7 +41,7 @@ def _refused(folder: Path, reason: str) -> EngineError:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in the file; empty when the file is missing or is not one."""
+    """The JSON object in the file; empty if the file is missing or has none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file in one step, mode 0600."""
+    """Replace the file atomically, with mode 0600."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)

@@ -1,4 +1,4 @@
-"""Web, worker, local model and demo provider as one group, under honcho."""
+"""Runs web server, worker, local model and demo provider as one group, with honcho."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ STOPPED = (130, 143)
 
 
 def commands(procfile: Path, names: list[str]) -> dict[str, str]:
-    """The named lines of the Procfile, so that both ways of starting stay one."""
+    """The commands of these names in the Procfile."""
     lines = parse_procfile(procfile.read_text(encoding="utf-8")).processes
     return {name: lines[name] for name in names}
 
@@ -31,38 +31,38 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-class _LeashedPopen(Popen):  # type: ignore[misc]
-    """A child that is told to end when the supervisor is killed."""
+class _ChildPopen(Popen):  # type: ignore[misc]
+    """A child that gets SIGTERM when the supervisor is killed."""
 
     def __init__(self, command: str, **options: Any) -> None:
-        # `exec`: the shell must not stand between us and the process.
+        # `exec`: no shell process between us and the child.
         super().__init__(
             f"exec {command}", preexec_fn=die_with_parent(signal.SIGTERM), **options
         )
         threading.Thread(target=self._end_group, daemon=True).start()
 
     def _end_group(self) -> None:
-        """What a child leaves behind would keep its pipe open and hide its end."""
+        """Kill the child's group after its end: grandchildren would keep its pipe open."""
         self.wait()
         kill_group(self.pid)
 
 
-class _LeashedProcess(Process):  # type: ignore[misc]
+class _ChildProcess(Process):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._child_ctor = _LeashedPopen
+        self._child_ctor = _ChildPopen
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
-        # honcho's own process between us and the child; it holds nothing.
+        # This is honcho's process between us and the child.
         die_with_parent(signal.SIGKILL)()
         super().run(events, ignore_signals)
 
 
 class Supervisor(Manager):  # type: ignore[misc]
-    """Runs until one of its processes ends or a signal comes; then none is left.
+    """Runs processes until one of them ends or a signal arrives, then stops all.
 
-    `optional` names those whose end is only reported. `started` runs in a thread
-    beside the loop once all are started; `ending` is set when the end begins.
+    The end of `optional` ones is only reported. `started` runs in a thread once all are
+    started; `ending` is set when stopping begins.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ class Supervisor(Manager):  # type: ignore[misc]
         started: Callable[["Supervisor"], None],
     ) -> None:
         super().__init__()
-        self._process_ctor = _LeashedProcess
+        self._process_ctor = _ChildProcess
         self._optional = optional
         self._say = say
         self._started = started
         self._reported: set[str] = set()
         self._end_by: float | None = None
         self.ending = threading.Event()
-        self.culprit: str | None = None
+        self.failed_process: str | None = None
 
     def run(self) -> int:
-        """Run to the end; 0 when that was asked for, else 1."""
+        """Run until the end. Returns 0 if it was requested, else 1."""
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         try:
             self.loop()
         finally:
             self.ending.set()
             self._kill_groups()
-        if self.culprit is None and self.returncode in STOPPED:
+        if self.failed_process is None and self.returncode in STOPPED:
             return 0
         return 1
 
@@ -101,18 +101,18 @@ class Supervisor(Manager):  # type: ignore[misc]
         if not self.ending.is_set():
             self.ending.set()
             self._end_by = time.monotonic() + GRACE_SECONDS
-        # Before that there are no process ids yet; the loop calls again.
+        # Earlier there are no process ids; the loop calls this again.
         if self._all_started():
             super().terminate()
 
     def kill(self) -> None:
-        """honcho would kill after 5 s; the web process has streams to finish."""
+        """Kill after GRACE_SECONDS, not honcho's 5 s: the web process has open streams."""
         if self._end_by and time.monotonic() > self._end_by:
             super().kill()
 
     def _start(self) -> None:
         super()._start()
-        # Only now: forking while a thread runs is asking for trouble.
+        # Only now: forking while threads run is unsafe.
         threading.Thread(target=self._started, args=(self,), daemon=True).start()
 
     def _any_stopped(self) -> bool:
@@ -131,15 +131,15 @@ class Supervisor(Manager):  # type: ignore[misc]
         if self.ending.is_set():
             return
         if name in self._optional:
-            # honcho took its code for the group's.
+            # honcho set it to this process's code.
             self.returncode = None
             self._say(f"{name} is not running (code {code}); the rest goes on.")
-        elif self.culprit is None:
-            self.culprit = name
+        elif self.failed_process is None:
+            self.failed_process = name
             self._say(f"{name} ended by itself (code {code}): stopping the rest.")
 
     def _kill_groups(self) -> None:
-        """No grandchild outlives us: each child leads a group of its own."""
+        """Kill all grandchildren: each child leads its own process group."""
         for process in self._processes.values():
             if pid := process.get("pid"):
                 kill_group(pid)

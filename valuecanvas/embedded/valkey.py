@@ -1,4 +1,4 @@
-"""The embedded Valkey: one append-only store in one folder, on loopback."""
+"""The embedded Valkey: one append-only store in one folder, listening on loopback."""
 
 import os
 import secrets
@@ -22,10 +22,12 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
 
 
-def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engine:
+def start(
+    folder: Path, *, durable: bool = True, stop_with_parent: bool = False
+) -> Engine:
     """Start the server of `folder`.
 
-    `durable=False` keeps nothing on disk. `leashed` ties the server's life to the
+    `durable=False` keeps nothing on disk. `stop_with_parent` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
     own_folder(folder)
@@ -39,17 +41,19 @@ def start(folder: Path, *, durable: bool = True, leashed: bool = False) -> Engin
         write_json(state, {"password": password, "port": port})
         config = _config(port, password=password, durable=durable)
         url = _url(password, port)
-        engine, complaint = _attempt(program, folder, config, url, leashed=leashed)
+        engine, log_tail = _attempt(
+            program, folder, config, url, stop_with_parent=stop_with_parent
+        )
         if engine:
             write_json(state, {"password": password, "port": port, "pid": engine.pid})
             return engine
-        if "Address already in use" not in complaint:
+        if "Address already in use" not in log_tail:
             break
-    raise EngineError(f"Valkey did not start:\n{complaint}")
+    raise EngineError(f"Valkey did not start:\n{log_tail}")
 
 
 def find(folder: Path) -> Engine | None:
-    """The server of `folder` that an earlier run left running, if it answers us.
+    """The server of `folder` that an earlier run left running, if it answers.
 
     Raises EngineError when one runs there that doesn't.
     """
@@ -73,12 +77,12 @@ def find(folder: Path) -> Engine | None:
 
 
 def stop(engine: Engine) -> None:
-    """End the server; what it was told is on disk before it goes."""
+    """Stop the server; it writes its data to disk before it ends."""
     processes.stop(engine, signal.SIGTERM)
 
 
 def _config(port: int, *, password: str, durable: bool) -> str:
-    """Goes in by standard input: a password in the arguments is seen by everyone."""
+    """The configuration, for standard input: others can see passwords in arguments."""
     return "\n".join(
         [
             "bind 127.0.0.1",
@@ -94,7 +98,7 @@ def _config(port: int, *, password: str, durable: bool) -> str:
 
 
 def _attempt(
-    program: str, folder: Path, config: str, url: str, *, leashed: bool
+    program: str, folder: Path, config: str, url: str, *, stop_with_parent: bool
 ) -> tuple[Engine | None, str]:
     path = folder / "valkey.log"
     log = processes.open_log(path)
@@ -105,9 +109,11 @@ def _attempt(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        # Ctrl-C in the terminal is for us: the store must outlive its clients.
+        # Without the terminal's Ctrl-C: the store must outlive its clients.
         start_new_session=True,
-        preexec_fn=processes.die_with_parent(signal.SIGTERM) if leashed else None,
+        preexec_fn=processes.die_with_parent(signal.SIGTERM)
+        if stop_with_parent
+        else None,
     )
     os.close(log)
     if process.stdin:
@@ -143,4 +149,4 @@ def _is_server(pid: int, folder: Path) -> bool:
     try:
         return os.path.samefile(f"/proc/{pid}/cwd", folder)
     except OSError:
-        return True  # can't be seen from here: believe the file
+        return True  # not visible from here: trust the file

@@ -47,7 +47,7 @@ def _traffic() -> dict[str, Any]:
         day = traffic.last_day()
     except DatabaseError:
         return {"traffic_slow": True}
-    shown = {
+    traffic_context = {
         "cards": _cards(day),
         "chart": _chart(day),
         "chart_options": CHART_OPTIONS,
@@ -57,8 +57,8 @@ def _traffic() -> dict[str, Any]:
     took = time.monotonic() - started
     if took > SLOW_S:
         # Cached, so that the dashboard does not add load to a busy ledger.
-        cache.set(KEPT, shown, timeout=min(60, max(1, round(20 * took))))
-    return shown
+        cache.set(KEPT, traffic_context, timeout=min(60, max(1, round(20 * took))))
+    return traffic_context
 
 
 def _cards(day: traffic.LastDay) -> list[dict[str, str]]:

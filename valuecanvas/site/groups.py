@@ -97,8 +97,8 @@ def ensure_groups() -> list[str]:
     A right is granted once: changes by superusers stay. A right that this version no
     longer grants is removed.
     """
-    looks = [f"{app}.view_{model}" for app, model in _split(VIEWED)]
-    wanted = {AUDITORS: looks, OPERATORS: [*looks, *OPERATED]}
+    viewed = [f"{app}.view_{model}" for app, model in _split(VIEWED)]
+    wanted = {AUDITORS: viewed, OPERATORS: [*viewed, *OPERATED]}
     return [name for name, rights in wanted.items() if _ensure(name, rights)]
 
 
@@ -110,7 +110,7 @@ def _ensure(name: str, rights: list[str]) -> bool:
             GivenRight.objects.filter(group=group).values_list("right", flat=True)
         )
         if not new and not given:
-            given = _before_memory(group, wanted)
+            given = _rights_before_records(group, wanted)
         added = {right: one for right, one in wanted.items() if right not in given}
         gone = given - set(wanted)
         group.permissions.add(*added.values())
@@ -123,7 +123,7 @@ def _ensure(name: str, rights: list[str]) -> bool:
     return new or bool(added or gone)
 
 
-def _before_memory(group: Group, wanted: dict[str, Permission]) -> set[str]:
+def _rights_before_records(group: Group, wanted: dict[str, Permission]) -> set[str]:
     """The rights that a group got from versions that did not record them.
 
     Ids of permissions increase. So permissions newer than all of the group's came with a

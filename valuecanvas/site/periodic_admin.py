@@ -82,8 +82,8 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
         if "regtask" not in self.get_readonly_fields(request, obj):
             return found
         return [
-            (title, {**said, "fields": [one for one in said["fields"] if one != "regtask"]})
-            for title, said in found
+            (title, {**options, "fields": [one for one in options["fields"] if one != "regtask"]})
+            for title, options in found
         ]  # fmt: skip
 
     @display(description="When")

@@ -44,14 +44,14 @@ def crumbs(context: template.Context) -> dict[str, list[Crumb]]:
     if place is None:
         return {"crumbs": [Crumb(str(context.get("title") or "ValueCanvas"))]}
     group, item = place
-    way = [Crumb(group)] if group not in ("", item.title) else []
-    way.append(Crumb(item.title, item.link()))
-    way += _other_list(context, item)
-    way += _object(context)
-    way += _act(context, request)
+    trail = [Crumb(group)] if group not in ("", item.title) else []
+    trail.append(Crumb(item.title, item.link()))
+    trail += _other_list(context, item)
+    trail += _object(context)
+    trail += _act(context, request)
     # The page itself has no link.
-    way[-1] = Crumb(way[-1].title)
-    return {"crumbs": way}
+    trail[-1] = Crumb(trail[-1].title)
+    return {"crumbs": trail}
 
 
 def _other_list(context: template.Context, item: sidebar.Item) -> list[Crumb]:

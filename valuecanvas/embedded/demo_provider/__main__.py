@@ -10,8 +10,8 @@ from valuecanvas.embedded.demo_provider.behaviours import describe
 from valuecanvas.embedded.demo_provider.server import Options, serve
 
 _SWITCHES = {
-    "--control": "offer /_control and /_stats, by which drills steer the server",
-    "--exit-with-stdin": "stop when standard input ends: when the starter dies",
+    "--control": "offer /_control and /_stats, with which tests control the server",
+    "--exit-with-stdin": "stop when standard input ends: when the parent dies",
 }
 
 
@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_options(values: Mapping[str, Any]) -> Options:
-    """The options among parsed values; others are left aside."""
+    """The options among the parsed values; others are ignored."""
     return Options(**{name: values[name] for name in Options.__dataclass_fields__})
 
 
 def announce(line: str) -> None:
-    """Prints a line at once, since a starter waits for it."""
+    """Prints a line without buffering, since the parent waits for it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

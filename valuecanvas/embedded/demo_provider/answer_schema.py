@@ -1,4 +1,4 @@
-"""A simple value that satisfies a JSON Schema, as structured answers need it."""
+"""Makes a simple value that fits a JSON Schema, for structured answers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def plain(name: str) -> str:
 
 
 class _Maker:
-    """Holds the root schema, for the `$ref`s, while values are made."""
+    """Makes values; holds the root schema for `$ref`s."""
 
     def __init__(self, root: Schema, hints: Hints) -> None:
         self.root = root
@@ -82,7 +82,7 @@ class _Maker:
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
         names = schema.get("required") or properties
-        if depth > _DEEPEST:  # a schema that requires itself has no finite value
+        if depth > _DEEPEST:  # a recursive schema has no finite value
             return {}
         return {n: self.value(properties.get(n), n, depth + 1) for n in names}
 
@@ -107,7 +107,7 @@ def _text(name: str) -> str:
 
 
 def _pick(options: Sequence[Any], depth: int) -> Schema:
-    """The first alternative, but a null where a tree must come to its end."""
+    """The first alternative, but null at the maximum depth."""
     choices = [option for option in options if isinstance(option, dict)]
     if depth >= _DEEPEST:
         choices.sort(key=lambda option: option.get("type") != "null")

@@ -1,4 +1,4 @@
-"""From a request and a behaviour to the answer, token by token."""
+"""Makes the answer's tokens from a request and a behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from valuecanvas.embedded.demo_provider.chat_request import DemoChatRequest, as_
 _NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
 _SYSTEM_ROLES = ("system", "developer")
 _FILTERED_TOKENS = 8
-# How far an answer goes on past the place where it is to break off.
+# Tokens of an answer after the point where it is cut.
 _MARGIN = 8
 
 
@@ -82,7 +82,7 @@ def _pieces(
 
 
 def _size(request: DemoChatRequest, behaviour: Behaviour, usual: int) -> int | None:
-    """How many tokens the behaviour wants, if not the usual number."""
+    """The number of tokens that the behaviour wants, if it differs from the usual one."""
     if behaviour.chunks is not None:
         usage_chunk = request.stream and request.include_usage
         return max(1, (behaviour.chunks - usage_chunk) // request.n - 2)
@@ -93,7 +93,7 @@ def _size(request: DemoChatRequest, behaviour: Behaviour, usual: int) -> int | N
 
 
 def _sized(pieces: list[str], size: int) -> list[str]:
-    """`pieces` shortened or repeated to `size`, the notice still at their end."""
+    """`pieces` shortened or repeated to `size`, with the notice at the end."""
     notice = token_text.split(_NOTICE)
     if size <= len(notice):
         return pieces[:size]
@@ -102,7 +102,7 @@ def _sized(pieces: list[str], size: int) -> list[str]:
 
 
 def _text(request: DemoChatRequest) -> str:
-    """The answer in words, without the notice at its end."""
+    """The answer as text, without the notice."""
     last = request.messages[-1]
     if last.role == "tool":
         result = " ".join(last.text.split())[:200]
@@ -113,7 +113,7 @@ def _text(request: DemoChatRequest) -> str:
 
 
 def _json(request: DemoChatRequest) -> Any:
-    """The answer as JSON: fitting the wanted schema, or an object of our own."""
+    """The answer as JSON: by the requested schema, or an object of our own."""
     prompt = _canvas_prompt(request)
     blocks = canvas.blocks(prompt) if prompt else {}
     if request.schema is not None:
@@ -124,7 +124,7 @@ def _json(request: DemoChatRequest) -> Any:
 
 
 def _canvas_prompt(request: DemoChatRequest) -> str | None:
-    """The prompt to draw a canvas from, if one is asked for."""
+    """The prompt for a canvas, if one is asked for."""
     last = request.last_user_text
     system = " ".join(m.text for m in request.messages if m.role in _SYSTEM_ROLES)
     if "canvas" not in f"{system} {last}".lower():

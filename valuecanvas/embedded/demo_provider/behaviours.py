@@ -1,4 +1,4 @@
-"""What the demo provider does for a model name: one table, one `parse`."""
+"""The demo provider's behaviours by model name: a table and its parser."""
 
 import random
 import re
@@ -15,19 +15,19 @@ CutKind = Literal["reset", "stall", "truncated", "error_event", "malformed"]
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Everything a model name asks for; the defaults are a normal answer."""
+    """The behaviour that a model name asks for; the defaults are a normal answer."""
 
     delay: float = 0.0  # seconds before the first byte
     pause: float = 0.0  # seconds between two chunks
     tokens: int | None = None  # length of the answer
-    chunks: int | None = None  # SSE data chunks of a stream, all told
+    chunks: int | None = None  # SSE data chunks of a stream, in total
     echo: bool = False
     cached: int = 0  # prompt tokens reported as cached
     responses: bool = False  # /v1/responses exists
     flaky: int | None = None  # percent of the calls that get the faults below
-    cut: CutKind | None = None  # how the answer breaks off
-    # Where it does: SSE data chunks (the role chunk included), of error_event and
-    # malformed the content chunks; None is halfway.
+    cut: CutKind | None = None  # how the answer is cut
+    # Where it is cut, in SSE data chunks (with the role chunk); for error_event and
+    # malformed in content chunks; None is halfway.
     after: int | None = None
     hang: Literal["silent", "headers"] | None = None
     status: int | None = None
@@ -43,7 +43,7 @@ class Behaviour:
     filtered: bool = False
 
     def without_faults(self) -> Self:
-        """The same pace, length and content, without any fault."""
+        """The same delays, length and content, without faults."""
         return type(self)(**{name: getattr(self, name) for name in _HARMLESS})
 
 
@@ -62,7 +62,7 @@ def _bytes(text: str) -> int:
 _NUMBER = (r"\d+", int)
 _TIME = (r"\d+(?:\.\d+)?(?:ms|s)", _seconds)
 _SIZE = (r"\d+(?:KB|MB|GB)?", _bytes)
-# How the value of a field is written in a model name; others are whole numbers.
+# The form of a field's value in a model name; other fields are whole numbers.
 _VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "delay": _TIME,
     "pause": _TIME,
@@ -80,8 +80,8 @@ _VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 class BehaviourRow(NamedTuple):
     """One line of the table.
 
-    In `form`, a field of Behaviour in capitals stands for its value, and brackets
-    hold what may be left out. `sets` are the fields that the name alone decides.
+    In `form`, a field of Behaviour in capitals stands for its value, and brackets mark
+    optional parts. `sets` are the fields that the name alone sets.
     """
 
     form: str
@@ -138,8 +138,8 @@ TABLE = (
     _row("responses", "/v1/responses answers; else it is 404.", responses=True),
 )
 
-# Names that only a behaviour would have: a slip of the pen there must fail loudly,
-# since a drill that injects nothing proves nothing.
+# Names that look like a behaviour: a misspelt one must fail, since a test that injects no
+# fault proves nothing.
 _BEHAVIOUR_LIKE = re.compile(r".*[@+]|(?:ok|status|html|lie_usage)-|[a-z_]+$")
 
 
@@ -181,7 +181,7 @@ def describe() -> str:
 
 
 class Overrides:
-    """Which behaviour a model has now: overrides of drills, turns of flaky models."""
+    """The current behaviour of each model: overrides by tests, turns of flaky models."""
 
     def __init__(self) -> None:
         self._by_model: dict[str, str] = {}
@@ -189,7 +189,7 @@ class Overrides:
         self._unlucky: dict[str, list[int]] = {}
 
     def override(self, model: str, behaviour: str) -> None:
-        """Makes `model` behave as named, or as before by its own name.
+        """Makes `model` behave as named; its own name resets it.
 
         Raises RequestRefused.
         """
@@ -208,11 +208,11 @@ class Overrides:
         return faults if faults != harmless else replace(faults, status=500)
 
     def _fails_now(self, model: str, percent: int) -> bool:
-        """Whether this call is one of the `percent` in its hundred that fail."""
+        """Whether this call is one of the `percent` of each hundred that fail."""
         hundred, place = divmod(self._calls[model], 100)
         self._calls[model] += 1
         if place == 0:
-            # A drill wants the same pattern each time, not secrecy.
+            # Tests need the same pattern each time, not secrecy.
             shuffler = random.Random(f"7:{model}:{hundred}")  # noqa: S311
             self._unlucky[model] = shuffler.sample(range(100), 100)
         return self._unlucky[model][place] < percent

@@ -1,15 +1,15 @@
-"""A business model canvas made of the words of a prompt."""
+"""Makes a business model canvas from the words of a prompt."""
 
 import re
 from collections.abc import Mapping
 
-# The words that reveal a line of business; none reveal the first, which is any other.
+# Words by which a line of business is recognised; the first one is any other business.
 INDUSTRIES = (
     "",
     "saas software app platform api cloud ai data developer developers tool",
     "restaurant cafe coffee roastery bakery food kitchen bar pizza tea wine",
 )
-# Of each block: a line for the prompt's own words, then two phrases an industry.
+# For each block: a line with the prompt's words, then two phrases per industry.
 BLOCKS: Mapping[str, tuple[str, ...]] = {
     "Key Partners": (
         "Firms that already serve {audience}",
@@ -78,7 +78,7 @@ _STOP_TEXT = """a about all also an and any are as at be been best but by can ca
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _CLAUSE_END = re.compile(r"[.!?\n;:{}\[\]<>\"“”]")
-# What stands before the subject: "canvas for", "canvas for this business:".
+# The words before the subject: "canvas for", "canvas for this business:".
 _INTRODUCTION = re.compile(
     r"\bcanvas\s+(?:for|of|about)\b(?:\s+(?:this|the following)\s+\w+\s*:)?", re.I
 )
@@ -144,7 +144,7 @@ def subject(text: str) -> str:
 
 
 def _first_clause(text: str) -> str:
-    """The first clause of `text`, free of markup, cut at a word."""
+    """The first clause of `text`, without markup, cut at a word."""
     clause = _CLAUSE_END.split(text.lstrip(' \n:"“'), maxsplit=1)[0]
     clause = " ".join(re.sub(r"[^\w\s'’&,/-]", " ", clause).split())
     if len(clause) > _LONGEST:

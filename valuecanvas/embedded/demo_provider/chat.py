@@ -121,7 +121,7 @@ def _content(answer: Answer) -> Iterator[payload.Frame]:
             yield payload.sse(_chunk(answer, index, {"tool_calls": [call]})), 1
         pieces = pieces[1:]
         delta = {"tool_calls": [{"index": 0, "function": {"arguments": "\0"}}]}
-    # Only the token differs from one chunk to the next, so they are glued.
+    # Only the token differs between chunks, so they are concatenated.
     parts = [_chunk(answer, i, delta).rpartition(rb'"\u0000"') for i in indexes]
     ends = [(b"data: " + head, tail + b"\n\n") for head, _, tail in parts]
     for piece in pieces:

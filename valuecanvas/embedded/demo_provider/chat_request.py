@@ -1,4 +1,4 @@
-"""A chat request as the demo provider reads it."""
+"""Parses the chat requests of the demo provider."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,7 +26,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class DemoChatRequest:
-    """What a chat request (or a translated one) asks for."""
+    """A parsed chat request (or one translated to chat)."""
 
     id: str
     model: str
@@ -47,7 +47,7 @@ class DemoChatRequest:
 
 
 def load_body(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`. Raises RequestRefused if it is none."""
+    """The JSON object in `raw`. Raises RequestRefused if there is none."""
     with suppress(orjson.JSONDecodeError):
         if isinstance(body := orjson.loads(raw), dict):
             return body
@@ -140,7 +140,7 @@ def _prompt_tokens(messages: tuple[ChatMessage, ...], tools: object) -> int:
 def _tool_to_call(
     body: Mapping[str, Any], messages: tuple[ChatMessage, ...]
 ) -> Mapping[str, Any] | None:
-    """The function to call: the named one or the first, right after the user spoke."""
+    """The function to call: the named one or the first, if the last message is the user's."""
     items, choice = as_list(body.get("tools")), body.get("tool_choice")
     if not items:
         return None

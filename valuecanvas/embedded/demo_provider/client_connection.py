@@ -1,4 +1,4 @@
-"""One HTTP exchange: writes that are known to have reached the kernel."""
+"""One HTTP exchange, with writes that have reached the kernel."""
 
 import asyncio
 import socket
@@ -14,10 +14,10 @@ _READING_SECONDS = 0.05
 
 
 class Connection:
-    """Sends parts of an answer over the connection of a request.
+    """Sends parts of an answer over a request's connection.
 
-    Writes go straight to the transport: it hands each one to the socket at once, so
-    a chunk is a write of its own and the send log's count is what the kernel took.
+    Writes go straight to the transport, which passes each one to the socket at once. So
+    each chunk is one write, and the send log counts what the kernel accepted.
     """
 
     def __init__(self, request: web.Request, call: LoggedCall) -> None:
@@ -28,7 +28,7 @@ class Connection:
     async def begin(
         self, status: int, headers: Mapping[str, str], length: int | None = None
     ) -> None:
-        """Sends the status and the headers; without a length, chunks follow."""
+        """Sends the status and the headers; without a length the body is chunked."""
         self.response = web.StreamResponse(status=status, headers=headers)
         if length is None:
             self.response.enable_chunked_encoding()
@@ -53,7 +53,7 @@ class Connection:
     async def send_whole(
         self, status: int, body: bytes, headers: Mapping[str, str], tokens: int = 0
     ) -> None:
-        """Sends a complete answer in one write; returns once the kernel has it."""
+        """Sends a complete answer in one write and waits until the kernel has it."""
         self.response = web.Response(status=status, body=body, headers=headers)
         self.transport().set_write_buffer_limits(high=0)
         await self.response.prepare(self.request)
@@ -61,10 +61,10 @@ class Connection:
         self.call.count_sent(tokens)
 
     async def reset(self) -> None:
-        """Closes the connection by TCP RST, once the client could read what it got.
+        """Closes the connection by TCP RST, after a pause in which the client can read.
 
-        An event loop that learns of a reset drops what it has buffered, so without
-        the pause it would be left to chance how much of the answer arrives.
+        A client's event loop drops its buffer on a reset, so without the pause a random
+        part of the answer would arrive.
         """
         await asyncio.sleep(_READING_SECONDS)
         transport = self.transport()
@@ -73,7 +73,7 @@ class Connection:
         transport.abort()
 
     def transport(self) -> asyncio.WriteTransport:
-        """The open transport, for bytes outside of any response."""
+        """The open transport, for raw bytes. Raises ConnectionResetError if it is closed."""
         transport = self.request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("The client has gone.")

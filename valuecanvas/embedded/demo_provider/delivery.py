@@ -1,4 +1,4 @@
-"""Delivers an answer the way its behaviour says: paced, cut, broken, huge or well."""
+"""Sends an answer as its behaviour says: normally, slowly, cut, broken or huge."""
 
 import asyncio
 import zlib
@@ -17,7 +17,7 @@ _EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 _HTML = {"Content-Type": "text/html"}
 _DEFLATED = {**JSON, "Content-Encoding": "deflate"}
 _PAGE = b"<html><head><title>%d</title></head><body><h1>%d</h1></body></html>\n"
-# An unpaced stream lets the other calls have a turn after this many chunks.
+# A stream without pauses yields to other calls after this many chunks.
 _TURN = 64
 _DATE = "date:"
 _WORD = " demo"  # one token
@@ -26,7 +26,7 @@ _WORD = " demo"  # one token
 async def deliver(
     peer: Connection, answer: Whole | Stream, behaviour: Behaviour
 ) -> None:
-    """Sends the answer. Raises ConnectionError when the client is gone."""
+    """Sends the answer. Raises ConnectionError if the client has disconnected."""
     if behaviour.delay:
         await asyncio.sleep(behaviour.delay)
     if behaviour.hang is not None:
@@ -56,7 +56,7 @@ async def _wait_until_client_leaves() -> None:
 def _substitute(
     peer: Connection, behaviour: Behaviour
 ) -> tuple[str, int, bytes, dict[str, str]] | None:
-    """What comes in place of the answer: its name, status, body and headers."""
+    """The response in place of the answer: its name, status, body and headers."""
     if status := behaviour.status:
         body = error_body(status, code=behaviour.code)
         return f"status-{status}", status, body, _error_headers(behaviour)
@@ -123,7 +123,7 @@ async def _send_stream(peer: Connection, stream: Stream, behaviour: Behaviour) -
 
 
 def _frames_before_cut(stream: Stream, behaviour: Behaviour) -> int | None:
-    """How many frames go out before the cut; it comes before the finish at last."""
+    """How many frames are sent before the cut, at most all before the finish."""
     if behaviour.cut is None:
         return None
     after = stream.content // 2 if behaviour.after is None else behaviour.after

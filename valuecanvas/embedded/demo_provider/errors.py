@@ -31,11 +31,11 @@ def error_body(
     code: str | None = None,
     param: str | None = None,
 ) -> bytes:
-    """The JSON error body fitting `status`; given parts replace the usual ones."""
+    """The JSON error body for `status`; arguments replace the usual parts."""
     kind, usual_code, text = _ERRORS.get(status, _SERVER if status >= 500 else _CLIENT)
     error = {
         "message": message or f"{text} (demo provider)",
-        # Billing is the one case where OpenAI's `type` follows the code.
+        # Only for billing OpenAI's `type` depends on the code.
         "type": code if code == "insufficient_quota" else kind,
         "param": param,
         "code": code or usual_code,
@@ -44,7 +44,7 @@ def error_body(
 
 
 class RequestRefused(ValueError):
-    """The demo provider itself refuses a request; rendered as the OpenAI body."""
+    """The demo provider refuses a request; rendered as the OpenAI error body."""
 
     def __init__(
         self, message: str, *, status: int = 400, param: str | None = None

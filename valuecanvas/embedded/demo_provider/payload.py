@@ -1,4 +1,4 @@
-"""What is to be sent: one JSON body or a stream of framed events."""
+"""The payload of an answer: one JSON body or a stream of framed events."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class DemoReply:
-    """The answer to a request, with what the server needs to keep count."""
+    """The answer to a request, with the values that the server counts."""
 
     model: str
     prompt_tokens: int
@@ -46,7 +46,7 @@ class DemoReply:
 
 
 def frame_chunk(event: bytes) -> bytes:
-    """`event` as one HTTP chunk, so that it can go to the socket as it is."""
+    """`event` as one HTTP chunk, ready for the socket."""
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 

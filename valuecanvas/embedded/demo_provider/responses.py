@@ -18,7 +18,7 @@ from valuecanvas.embedded.demo_provider.chat_request import (
 from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 Event = dict[str, Any]
-# What a response repeats of its request; the demo provider heeds little of it.
+# Fields that a response repeats from its request; the demo provider ignores most.
 _SETTINGS: dict[str, Any] = {
     "background": False,
     "frequency_penalty": 0,
@@ -47,8 +47,8 @@ _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 def answer_responses(raw: bytes, overrides: Overrides) -> payload.DemoReply:
     """Reads a responses request and answers it. Raises RequestRefused.
 
-    Only models with the behaviour `responses` have this endpoint: most providers
-    lack it, and 404 is what a gateway must cope with.
+    Only models with the behaviour `responses` have this endpoint: most providers lack
+    it, and a gateway must handle their 404.
     """
     request = read_chat(_as_chat(load_body(raw)), raw)
     behaviour = overrides.behaviour(request.model)
@@ -61,7 +61,7 @@ def answer_responses(raw: bytes, overrides: Overrides) -> payload.DemoReply:
 
 
 def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the chat that asks for the same."""
+    """The equivalent chat request body."""
     items = body.get("input")
     if isinstance(items, str) and items:
         items = [{"content": items}]
@@ -82,7 +82,7 @@ def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_message(item: Any) -> Any:
-    """An input item as a message: one already, a call of ours, or its result."""
+    """An input item as a message: a message, a function call, or its result."""
     kind = as_dict(item).get("type")
     if kind == "function_call_output":
         return {"role": "tool", "content": str(item.get("output", ""))}
@@ -115,7 +115,7 @@ def _whole(answer: Answer) -> payload.Whole:
 def _stream(answer: Answer) -> payload.Stream:
     lead, content = 2 if answer.tool else 4, len(answer.pieces)
     error = {"code": "server_error", "message": "(demo provider)", "param": None}
-    # Its number is one that no event before it has.
+    # Its number is higher than that of any earlier event.
     event = {"type": "error", "sequence_number": lead + content, **error}
     return payload.Stream(
         frames=_frames(answer),

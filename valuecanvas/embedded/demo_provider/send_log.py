@@ -1,4 +1,4 @@
-"""The send log: for each call, a file of what was written to the socket."""
+"""The send log: a file per call with what was written to the socket."""
 
 import os
 import time
@@ -15,14 +15,14 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 @dataclass(slots=True)
 class Counts:
-    """Calls of one model: how many came, and how many are in flight."""
+    """The calls of one model: how many in total, and how many in flight."""
 
     requests: int = 0
     in_flight: int = 0
 
 
 class LoggedCall:
-    """One call: counted while it lasts, its tokens written down as they are sent.
+    """One call: it is counted, and its tokens are logged as they are sent.
 
     Without a folder it is only counted. One write() a line survives kill -9.
     """
@@ -44,13 +44,13 @@ class LoggedCall:
             self._write({**start, "attempt": attempt, "at": time.time()})
 
     def count_sent(self, tokens: int) -> None:
-        """Writes down that so many tokens more were accepted by the socket."""
+        """Logs that the socket accepted so many more tokens."""
         if tokens and self._fd is not None:
             self._tokens += tokens
             os.write(self._fd, b'{"tokens":%d}\n' % self._tokens)
 
     def end(self) -> None:
-        """Writes down how the call ended, and the usage that was reported."""
+        """Logs the outcome of the call and the reported usage."""
         self._counts.in_flight -= 1
         if self._fd is not None:
             end = {"outcome": self.outcome, "usage": self.usage}

@@ -25,14 +25,14 @@ from valuecanvas.embedded.demo_provider.payload import JSON, DemoReply, Stream
 from valuecanvas.embedded.demo_provider.responses import answer_responses
 from valuecanvas.embedded.demo_provider.send_log import Counts, LoggedCall
 
-# The caller's id of an attempt, under which the send log has it.
+# The caller's id of an attempt, which the send log uses.
 _ATTEMPT_HEADER = "x-valuecanvas-attempt"
 _MOST_BODY_BYTES = 64_000_000
 _MODELS = ("demo", "demo-embedding")
-# A key that begins so is refused everywhere, as one that was taken back.
+# Keys with this prefix are refused as revoked.
 _REVOKED = "Bearer revoked"
 _REFUSAL = Behaviour(status=401)
-# Anyone who reaches it may use it, so nobody else's machine can.
+# It needs no key, so it listens on loopback only.
 _HOST = "127.0.0.1"
 _STOP_SECONDS = 1.0
 
@@ -56,7 +56,7 @@ class Options:
 
 
 class _Provider:
-    """The handlers of one server, and what they remember."""
+    """The handlers and the state of one server."""
 
     def __init__(self, send_log: Path | None) -> None:
         self.overrides = Overrides()
@@ -68,7 +68,7 @@ class _Provider:
     async def answer(
         self, endpoint: Endpoint, request: web.Request
     ) -> web.StreamResponse:
-        """Reads a request by `endpoint` and delivers its answer."""
+        """Reads a request by `endpoint` and sends its answer."""
         try:
             reply = endpoint(await request.read(), self.overrides)
         except RequestRefused as refusal:
@@ -107,12 +107,12 @@ class _Provider:
         return _json({})
 
     async def stats(self, _: web.Request) -> web.Response:
-        """GET /_stats: how many calls of each model came and are in flight."""
+        """GET /_stats: how many calls of each model there were, and are in flight."""
         return _json(self.counts)
 
 
 def _application(options: Options) -> web.Application:
-    """The routes; `control` adds those by which drills steer the server."""
+    """The routes; `control` adds those with which tests control the server."""
     provider = _Provider(options.send_log)
     app = web.Application(client_max_size=_MOST_BODY_BYTES)
     router = app.router
@@ -127,7 +127,7 @@ def _application(options: Options) -> web.Application:
 
 
 def _refused(request: web.Request, status: int, body: bytes = b"") -> web.Response:
-    """The OpenAI body of an error; by default it names the request."""
+    """An error as the OpenAI body; by default it names the request."""
     message = f"{HTTPStatus(status).phrase}: {request.method} {request.path}"
     body = body or error_body(status, message=message)
     return web.Response(status=status, body=body, headers=JSON)
@@ -161,7 +161,7 @@ async def start(options: Options) -> tuple[web.AppRunner, int]:
     runner = web.AppRunner(
         _application(options),
         access_log=None,
-        handler_cancellation=True,  # a client that leaves must be noticed at once
+        handler_cancellation=True,  # a disconnect must be noticed at once
         shutdown_timeout=_STOP_SECONDS,
     )
     await runner.setup()
@@ -195,6 +195,6 @@ async def _serve(options: Options, announce: Callable[[str], None]) -> None:
 
 
 def _read_stdin(stop: asyncio.Event) -> None:
-    """Stops the server once whoever started it is gone, by whatever death."""
+    """Stops the server when its parent has ended, in any way."""
     if not os.read(sys.stdin.fileno(), 4096):
         stop.set()

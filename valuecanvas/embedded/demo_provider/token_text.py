@@ -6,8 +6,8 @@ from typing import Any
 
 from valuecanvas.embedded.demo_provider.behaviours import Behaviour
 
-# A word keeps one leading blank, as in the usual BPE vocabularies; very long words
-# are cut so that a wall of letters isn't one cheap token.
+# A word has one leading blank, as in the usual BPE vocabularies; very long words are
+# several tokens.
 _PIECE = re.compile(r"\s?[^\W_]{1,12}|\s?\S|\s+(?!\S)|\s")
 _LIES: dict[str | None, Callable[[int], Any]] = {
     "negative": lambda count: -count,
@@ -30,7 +30,7 @@ def count(text: str) -> int:
 
 
 def usage_report(prompt: int, completion: int, behaviour: Behaviour) -> Usage | None:
-    """The chat usage object, false if the behaviour says so; None is no usage."""
+    """The chat usage object, wrong if the behaviour says so; None: no usage."""
     if behaviour.lie == "absent":
         return None
     falsify = _LIES.get(behaviour.lie, int)

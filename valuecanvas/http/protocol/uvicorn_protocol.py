@@ -158,14 +158,14 @@ class HttpProtocol(HttpToolsProtocol):
     def _start(self) -> None:
         self._stop()
         wait_s = settings.LLM_HEADER_TIMEOUT_S
-        self._timer = self.loop.call_later(wait_s, self._too_late)
+        self._timer = self.loop.call_later(wait_s, self._handle_timeout)
 
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _too_late(self) -> None:
+    def _handle_timeout(self) -> None:
         self._timer = None
         if self._refusal is not None or self._in_body:
             # It was answered, but still sends.

@@ -15,5 +15,5 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         changed = ensure_groups()
-        said = f"Changed: {', '.join(changed)}." if changed else "Nothing to change."
-        self.stdout.write(said)
+        text = f"Changed: {', '.join(changed)}." if changed else "Nothing to change."
+        self.stdout.write(text)
