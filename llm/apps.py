@@ -12,5 +12,5 @@ class LlmConfig(AppConfig):
 
     @cached_property
     def gateway_thread(self) -> object:
-        """The process's door for Python callers; its module needs the models first."""
+        """The process's gateway thread; its module needs the models first."""
         return import_string("llm.gateway.GatewayThread")()

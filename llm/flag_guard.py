@@ -1,4 +1,4 @@
-"""Whoever lets a flag choose a prompt's version must be one who may publish it."""
+"""Checks that only users who may publish a prompt let a flag choose its version."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from prompts.services import actor as movers
 from valuecanvas.core.errors import NotPermitted
 
 SCOPE, RIGHT = "prompts:publish", "prompts.publish_prompt"
-_WHAT = "This flag leads callers to another version of their prompts: saving it"
+_WHAT = "This flag changes the prompt version that callers get: saving it"
 
 
 def require_publish(actor: FlagActor) -> None:
-    """For a flag with a prompt label, which is given to those who ask for production.
+    """Check the right to save a flag that replaces the label `production`.
 
     Raises NotPermitted unless `actor` may move that label.
     """

@@ -1,4 +1,4 @@
-"""The gateway from Python: the same pipeline and the same bill as over HTTP.
+"""The gateway for Python code: the same pipeline and the same bill as over HTTP.
 
 from llm.gateway import complete        # in coroutines
 from llm.gateway import complete_sync   # in jobs, commands, the admin, the shell
@@ -29,8 +29,8 @@ Messages = Sequence[Mapping[str, Any]]
 class GatewayThread:
     """An event loop in a thread of its own, with a runtime, started when first used.
 
-    Coroutines of any loop and plain threads come in the same way, so neither blocks
-    the other. After a fork it starts afresh: threads do not survive one.
+    Coroutines of any loop and plain threads use it the same way, so neither blocks the
+    other. After a fork it starts again: threads do not survive one.
     """
 
     def __init__(self) -> None:
@@ -38,16 +38,16 @@ class GatewayThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runtime: Runtime | None = None
-        # Two first calls at once must not start two.
+        # Two first calls at once must not start two runtimes.
         self._starting = asyncio.Lock()
         self._pid = 0
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
-        """Run `work` on the door's loop."""
+        """Run `work` on the loop of the thread."""
         return asyncio.run_coroutine_threadsafe(work, self._start())
 
     async def runtime(self) -> Runtime:
-        """The door's runtime; call on its loop."""
+        """The runtime of the thread; call on its loop."""
         async with self._starting:
             if self._runtime is None:
                 self._runtime = await runtime.start()
@@ -83,7 +83,7 @@ class GatewayThread:
 
 
 def gateway_thread() -> GatewayThread:
-    """The process's door; the app's configuration owns it."""
+    """The process's gateway thread; the app's configuration owns it."""
     found: GatewayThread = apps.get_app_config("llm").gateway_thread  # type: ignore[attr-defined]
     return found
 
@@ -138,7 +138,9 @@ def _body(
 
 async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
     if body.get("stream"):
-        raise InvalidRequest("Only whole answers come this way.", param="stream")
+        raise InvalidRequest(
+            "Streaming is not supported here: leave out 'stream'.", param="stream"
+        )
     gateway = await gateway_thread().runtime()
     team, user_id = who
     call = Call(

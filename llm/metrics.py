@@ -52,7 +52,7 @@ ATTEMPTS = Counter(
 )
 BREAKER = Gauge(
     "valuecanvas_breaker_state",
-    "0 closed, 1 half-open, 2 open, as this process last heard.",
+    "0 closed, 1 half-open, 2 open, as last known to this process.",
     ("provider", "upstream_model"),
 )
 LIMITS_ALONE = Counter(
@@ -61,7 +61,7 @@ LIMITS_ALONE = Counter(
 )
 ANSWERS_UNKEPT = Counter(
     "valuecanvas_idempotency_unkept_total",
-    "Answers above LLM_IDEMPOTENCY_MAX_BYTES: their keys guard, but have nothing to replay.",
+    "Answers above LLM_IDEMPOTENCY_MAX_BYTES, which are not kept for a replay.",
 )
 OVERLOADED = Counter(
     "valuecanvas_overloaded_total",
@@ -78,7 +78,7 @@ TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop."
 
 @contextmanager
 def count_refusals(endpoint: str) -> Iterator[None]:
-    """Count the GatewayError that comes out of the block, if one does."""
+    """Count a GatewayError that the block raises."""
     try:
         yield
     except GatewayError as error:

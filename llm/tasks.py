@@ -1,4 +1,4 @@
-"""The gateway's periodic work; its schedule is a row, made in a migration of billing."""
+"""The gateway's periodic task; a migration of billing adds its schedule."""
 
 import structlog
 from celery import shared_task

@@ -10,7 +10,7 @@ from billing.ledger import Admission as LedgerAnswer
 from llm.admission import ledger_items
 from llm.journal.journal import Journal, JournalFull
 from llm.metering.tokenizer import Tokenizer
-from llm.resolve.plan import dearest, prompt_within
+from llm.resolve.plan import highest_cost, prompt_within
 from llm.types import Call, Plan
 from valuecanvas.core.db.group_commit import BatchUnavailable
 from valuecanvas.core.errors import LedgerUnavailable
@@ -52,7 +52,7 @@ class Reservations:
         shape = await self._tokenizer.count_within(
             call.endpoint, plan.body, plan.shape, enough
         )
-        estimate = dearest(plan.candidates, shape, plan.max_output)
+        estimate = highest_cost(plan.candidates, shape, plan.max_output)
         return replace(plan, shape=shape, estimate=estimate), estimate <= left
 
     async def put(self, item: Admit | Hit) -> LedgerAnswer:

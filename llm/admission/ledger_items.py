@@ -53,7 +53,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
         ),
         claim=claim,
         answer=settlement.limit_answer(
-            stored.of_entry(call, plan, entry) if claim else None
+            stored.from_entry(call, plan, entry) if claim else None
         ),
     )
 

@@ -30,7 +30,7 @@ def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
         return Conflict(
             f"The first request with this Idempotency-Key ({answer.request_id}) was "
             "answered, but its answer was too large to be kept. It is not carried out "
-            "again; take a new key to ask again.",
+            "again; use a new key to send it again.",
             param="Idempotency-Key",
             code="idempotency_answer_not_kept",
             headers={
@@ -39,7 +39,7 @@ def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
             },
         )
     return Unprocessable(
-        "This Idempotency-Key was used with another body; take a new key.",
+        "This Idempotency-Key was used with another body; use a new key.",
         param="Idempotency-Key",
         code="idempotency_key_reused",
     )
@@ -50,7 +50,7 @@ def refusal(answer: Refusal, plan: Plan) -> GatewayError:
     if isinstance(answer, QuotaRefused):
         return QuotaExceeded(
             f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "
-            "they are used up. The quota starts anew at 00:00 UTC.",
+            "they are used up. The quota resets at 00:00 UTC.",
             headers=headers.quota_refused(answer),
             extra={"upgrade": _upgrade(plan)},
         )

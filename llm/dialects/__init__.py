@@ -1,4 +1,4 @@
-"""What differs between endpoints: paths, bodies, and where answers keep their parts."""
+"""The wire formats of the endpoints: paths, bodies, and the parts of answers."""
 
 from llm.dialects import chat, embeddings, responses, responses_via_chat
 from llm.dialects.base import Dialect

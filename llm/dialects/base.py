@@ -1,4 +1,4 @@
-"""The seam between the relay and the wire formats of the endpoints."""
+"""The interface of the wire formats of the endpoints."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ class Malformed(Exception):
 
 
 class UnreadableReply(Malformed):
-    """We cannot read or translate the reply: that says nothing against the provider."""
+    """We cannot read or translate the reply; the provider may be healthy."""
 
     verdict = Verdict.UNUSABLE
 
 
 class ProviderError(Exception):
-    """The provider's reply of status 200 is an error; `body` holds its words."""
+    """The provider's reply of status 200 is an error; `body` has the details."""
 
     def __init__(self, body: Any) -> None:
         super().__init__("The reply is an error.")
         self.body = body
 
 
-# What reading a reply of another form, or one too deep to be written again, ends in.
+# Errors of reading a reply of another form, or one too deep to be written again.
 _UNREADABLE = (
     AttributeError,
     IndexError,
@@ -48,7 +48,7 @@ _UNREADABLE = (
 
 
 class Sort(Enum):
-    """What a stream event means for the relay."""
+    """What a stream event means for failover and billing."""
 
     HELD = "held"  # before the first content: kept back, so that we can fail over
     CONTENT = "content"
@@ -64,9 +64,9 @@ class Piece:
 
     sort: Sort
     out: bytes = b""
-    # The body that holds the provider's words.
+    # The body with the provider's error.
     error: Any = None
-    # The same for those who did not ask for the usage; None: as `out`.
+    # The same without usage, for clients that did not ask for it; None: as `out`.
     bare: bytes | None = None
 
 
@@ -77,33 +77,33 @@ class WholeReply(NamedTuple):
     usage: Any
     # UTF-8 bytes of generated text, for our own count.
     size: int
-    # Ended of its own accord, not by a limit or a filter: fit to be stored.
+    # Ended naturally, not by a limit or a filter: fit to be stored.
     natural: bool
     # The generated texts, of which `size` is the sum.
     texts: tuple[str, ...] = ()
-    # Cut by the provider's content filter, which tells nothing of its health.
+    # Cut by the provider's content filter, which says nothing about its health.
     filtered: bool = False
-    # In which forms it can be given to others.
+    # The forms in which it can be shared.
     form: Form = Form.ANY
 
 
 class StreamReader(ABC):
-    """Reads one provider stream. Counts as it goes; `usage` is what the provider said."""
+    """Reads one provider stream and counts it; `usage` is the provider's."""
 
     usage: Any = None
     size: int = 0
     pieces: int = 0
-    # Whether all that was asked for has come, as far as the provider said.
+    # Whether the provider said that the answer is complete.
     finished: bool = False
     # Whether a content filter cut it.
     filtered: bool = False
-    # Whether all that has ended did so of its own accord.
+    # Whether all that has ended did so naturally.
     natural: bool = True
-    # Set where the whole answer is wanted as well as its parts.
+    # Set if the whole answer is wanted as well as its parts.
     assembly: Assembly | None = None
 
     def read(self, raw: bytes, payload: bytes) -> Piece:
-        """One event: its bytes with the blank line, and its data. Raises Malformed."""
+        """Read one event: its bytes with the blank line, and its data. Raises Malformed."""
         try:
             return self._read(raw, payload)
         except _UNREADABLE as error:
@@ -114,11 +114,11 @@ class StreamReader(ABC):
         """As `read`, for an event of the form that the endpoint promises."""
 
     def unsent_usage(self, usage: dict[str, int]) -> bytes:
-        """The event of the `usage`, where it was asked for and the provider told none."""
+        """The event with `usage`, if the client asked for it and the provider sent none."""
         return b""
 
     def ending(self) -> bytes:
-        """What the client gets after the settlement, before the end."""
+        """The last events, which are sent after the settlement."""
         return b""
 
     @abstractmethod
@@ -127,12 +127,12 @@ class StreamReader(ABC):
 
 
 class Dialect(ABC):
-    """How one endpoint is spoken to one provider."""
+    """How to call one endpoint of a provider."""
 
     path: str
-    # Where a reply has its answer.
+    # The member of a reply that has its answer.
     answer = "choices"
-    # Bodies and replies with more bytes are read and written in a thread.
+    # Larger bodies and replies are read and written in a thread.
     most_on_loop = LARGE_BYTES
 
     @abstractmethod
@@ -146,7 +146,7 @@ class Dialect(ABC):
     def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
-        """Was it refused for what we added ourselves? Then `body` leaves that out now."""
+        """Whether it was refused for a field that we added; `body` omits that from now on."""
         return False
 
     def whole(self, held: AdmittedCall, parsed: Any, raw: bytes) -> WholeReply:

@@ -1,4 +1,4 @@
-"""Chat completions, relayed as they are."""
+"""Chat completions, passed on as they are."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ def _generated(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _called(call: Any) -> tuple[str, ...]:
-    """What names a tool, and what it is given: the rest of a call is the provider's."""
+    """The name and arguments of a tool call: only these are generated."""
     if not isinstance(call, dict):
         return (orjson.dumps(call).decode(),)
     made = call.get("function") or call.get("custom") or _NOTHING
@@ -104,7 +104,7 @@ def _called(call: Any) -> tuple[str, ...]:
 
 
 class ChatStream(StreamReader):
-    """Passes chunks on byte for byte; asks usage for itself, hides it if unasked."""
+    """Passes chunks on byte for byte; hides usage that the client did not ask for."""
 
     def __init__(self, *, include_usage: bool, choices: int = 1) -> None:
         self._include_usage = include_usage
@@ -112,9 +112,9 @@ class ChatStream(StreamReader):
         # The choices that have ended.
         self._ended: set[int] = set()
         self._pattern = ChunkPattern()
-        # Of the first chunk, for one that we add.
+        # Members of the first chunk, for a chunk that we add.
         self._head: dict[str, Any] = {}
-        # Whether a chunk had the usage where it was asked for.
+        # Whether a chunk with the usage was sent.
         self._usage_sent = False
 
     def _read(self, raw: bytes, payload: bytes) -> Piece:
@@ -137,7 +137,7 @@ class ChatStream(StreamReader):
         return piece
 
     def _text(self, text: str, raw: bytes, payload: bytes) -> Piece:
-        """A chunk that repeats an earlier one but for its text."""
+        """Read a chunk that differs from an earlier one only in its text."""
         self.size += text_size(text)
         self.pieces += 1
         if self.assembly is not None:
@@ -159,7 +159,7 @@ class ChatStream(StreamReader):
             return Piece(Sort.PASS, raw)
         bare = None
         if chunk.get("usage"):
-            # Some send it beside a choice: not to those who did not ask.
+            # Some send it beside a choice: hide it from clients that did not ask.
             self._usage_sent, bare = True, _without_usage(payload)
             if not self._include_usage:
                 raw, bare = bare, None
@@ -185,7 +185,7 @@ class ChatStream(StreamReader):
         return Piece(sort, raw, bare=bare)
 
     def _measure(self, delta: dict[str, Any]) -> bool:
-        """Whether a delta has content, whose size is added."""
+        """Add the size of a delta's content; whether it has any."""
         content = reasoning = False
         for name, value in delta.items():
             if not value or name == "role":
@@ -224,19 +224,19 @@ class ChatStream(StreamReader):
 
 
 def _without_usage(payload: bytes) -> bytes:
-    """The event of a chunk that tells its usage beside a choice, without that."""
+    """The event of a chunk without the usage beside its choice."""
     chunk = json_numbers.loads(payload)
     del chunk["usage"]
     return b"data: " + json_numbers.dumps(chunk) + b"\n\n"
 
 
 def is_error_event(raw: bytes) -> bool:
-    """Does the event have the name `error`? Chat chunks have no name."""
+    """Whether the event is named `error`; chat chunks have no name."""
     return raw[:6] == b"event:" and raw[6 : raw.find(b"\n")].strip() == b"error"
 
 
 def is_failure(reason: Any) -> bool:
-    """Did a choice end because the provider failed?"""
+    """Whether a choice ended because the provider failed."""
     return isinstance(reason, str) and (reason == "error" or reason.endswith("_error"))
 
 
@@ -266,7 +266,7 @@ def check_choices(parsed: dict[str, Any]) -> list[Any]:
 
 
 def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
-    """The generated texts. Raises as check_choices, and what Dialect.whole makes of others."""
+    """The generated texts. Raises as check_choices, and what Dialect.whole catches."""
     texts: tuple[str, ...] = ()
     for choice in check_choices(parsed):
         texts += generated_texts(choice["message"])
@@ -274,14 +274,14 @@ def read_choices(parsed: dict[str, Any]) -> tuple[str, ...]:
 
 
 def is_filtered(parsed: dict[str, Any]) -> bool:
-    """Did a content filter cut an answer?"""
+    """Whether a content filter cut an answer."""
     return FILTERED in [one.get("finish_reason") for one in parsed["choices"]]
 
 
 def as_whole(
     body: bytes, parsed: dict[str, Any], *, form: Form = Form.ANY
 ) -> WholeReply:
-    """A parsed chat reply, to be passed on as `body`. Raises as read_choices does."""
+    """The WholeReply of a parsed chat reply. Raises as read_choices does."""
     texts = read_choices(parsed)
     return WholeReply(
         body,

@@ -1,6 +1,6 @@
-"""Most chunks of a chat stream differ from the one before in their text alone.
+"""Recognizes chunks of a chat stream that differ from the one before only in their text.
 
-Such a one is known by its bytes: the rest of it was read and checked before.
+Their other bytes are the same, and were read and checked before.
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ import orjson
 from llm.cache.assembly import TEXTS
 from llm.metering import usage_forms
 
-# Random, so that the size of an event does not tell what it says.
+# Random padding that hides the length of the text.
 _PAD = "obfuscation"
-# Where no chunk is like the one before, it is not worth to look on.
+# After so many chunks without a repetition, no more patterns are tried.
 _MOST_TRIES = 4
 _NOTHING = "", ""
 
@@ -21,7 +21,7 @@ class ChunkPattern:
     """The bytes of a chunk around its text, and around its padding if it has some."""
 
     def __init__(self) -> None:
-        # Of which choice the text is, and which of its texts.
+        # The choice of the text, and the name of the text in it.
         self.index = 0
         self.name = ""
         self._before = b""
@@ -30,7 +30,7 @@ class ChunkPattern:
         self._tries = 0
 
     def text(self, payload: bytes) -> str:
-        """The text of a chunk that else is the same as the one learned; '' if it is not."""
+        """The text of a chunk that matches the pattern; '' if it does not."""
         before, end = self._before, self._end
         if not before or not payload.startswith(before):
             return ""
@@ -43,7 +43,7 @@ class ChunkPattern:
         return _text(literal)
 
     def learn(self, payload: bytes, chunk: dict[str, Any]) -> None:
-        """Take a chunk for the pattern, if it has one text and tells nothing else."""
+        """Make the pattern of a chunk that has one text and nothing else."""
         if self._tries == _MOST_TRIES:
             return
         self._tries += 1
@@ -51,7 +51,7 @@ class ChunkPattern:
         pad = chunk.get(_PAD)
         before, _, between = payload.rpartition(orjson.dumps(text))
         end = b""
-        # Another text in its place must be read as the text, and so for the padding.
+        # Check it: another text and padding in their places must be read as such.
         parts, other = [before, orjson.dumps(f"{text}."), between], pad
         if pad and isinstance(pad, str):
             between, _, end = between.rpartition(orjson.dumps(pad))
@@ -75,7 +75,7 @@ def _text(literal: bytes) -> str:
 
 
 def _only_text(chunk: dict[str, Any]) -> tuple[str, str]:
-    """The name of the text and the text, of a chunk that tells no more; else nothing."""
+    """The name and the text of a chunk with one text only; else empty strings."""
     choices = chunk.get("choices")
     if not choices or len(choices) != 1 or usage_forms.find(chunk):
         return _NOTHING

@@ -1,4 +1,4 @@
-"""Embeddings, relayed as they are."""
+"""Embeddings, passed on as they are."""
 
 from typing import Any
 

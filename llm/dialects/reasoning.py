@@ -1,11 +1,11 @@
-"""A model's reasoning in chat messages and deltas: each provider names it otherwise."""
+"""Finds a model's reasoning in chat messages and deltas, under each provider's name."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
 _NAMED = re.compile("reasoning|thinking|thought")
-# Where the text is, in the blocks that some providers make of it.
+# The members with the text, in the blocks of some providers.
 _PARTS = ("text", "thinking", "reasoning", "summary", "content")
 
 
@@ -17,7 +17,7 @@ def is_reasoning(name: str) -> bool:
 def reasoning_text(message: dict[str, Any]) -> str:
     """The reasoning in a message or delta; '' for none that can be read.
 
-    Some providers say the same under two names, so the longest counts.
+    Some providers send it under two names, so the longest counts.
     """
     texts = ("".join(_texts(value)) for name, value in message.items()
              if value and is_reasoning(name))  # fmt: skip
@@ -25,7 +25,7 @@ def reasoning_text(message: dict[str, Any]) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Its texts, without what is encrypted or signed."""
+    """The texts in it, without what is encrypted or signed."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

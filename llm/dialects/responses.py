@@ -1,4 +1,4 @@
-"""Responses, for providers that have the endpoint themselves."""
+"""Responses, for providers that have this endpoint."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from valuecanvas.core import json_numbers
 
 _ENDINGS = ("response.completed", "response.incomplete")
 _FAILED = "response.failed"
-# What lets a reasoning item be sent back to a provider that has not stored it.
+# The option to get reasoning that can be sent back to a provider that stores none.
 ENCRYPTED = "reasoning.encrypted_content"
-# Items whose id a provider can do without.
+# Items whose id can be left out.
 _NAMED = (None, "message", "function_call", "function_call_output", "custom_tool_call",
           "custom_tool_call_output")  # fmt: skip
 # All fields of a request that OpenAI's Responses API knows; others it refuses.
@@ -33,14 +33,14 @@ FIELDS = frozenset(
 
 
 class NativeStream(StreamReader):
-    """Passes the typed events on; content is every `.delta`."""
+    """Passes typed events on; every `.delta` is content."""
 
     def __init__(self) -> None:
         self._last = -1
         # The response object of the first event that has one.
         self._response: dict[str, Any] = {}
         self._final = b""
-        # What the provider said of its failure, and the event that ends it.
+        # The provider's error, and the event that ends the stream.
         self._error: dict[str, Any] = {}
         self._failure = b""
 
@@ -73,7 +73,7 @@ class NativeStream(StreamReader):
         return Piece(Sort.PASS if self.pieces else Sort.HELD, raw)
 
     def _in_order(self, event: dict[str, Any], raw: bytes, payload: bytes) -> bytes:
-        """The event; numbered anew if its own number would go back."""
+        """The event, renumbered if its number is not higher than the last."""
         number = event.get("sequence_number")
         if not isinstance(number, int):
             return raw
@@ -121,7 +121,7 @@ def _error(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _filtered(response: dict[str, Any]) -> bool:
-    """Did a content filter cut the answer?"""
+    """Whether a content filter cut the answer."""
     return _object(response, "incomplete_details").get("reason") == FILTERED
 
 
@@ -148,7 +148,7 @@ class Responses(Dialect):
 
     def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         plan = held.plan
-        # An operator's parameters are for chats as well; a client's are its own affair.
+        # An operator's parameters may be for chats; a client's are sent as they are.
         left_out = plan.chosen.operator_fields - FIELDS
         body = {
             **{n: value for n, value in plan.body.items() if n not in left_out},
@@ -165,7 +165,7 @@ class Responses(Dialect):
     def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
-        """Models that do not reason refuse what we ask for: from now on we do not."""
+        """Whether a model without reasoning refused our `include`, which is omitted then."""
         asked = held.plan.body.get("include")
         error = failed.error or {}
         ours = asked is None or (isinstance(asked, list) and ENCRYPTED not in asked)
@@ -199,7 +199,7 @@ def _name(candidate: Candidate) -> tuple[str, str]:
 
 
 def _with_encrypted(include: Any) -> Any:
-    """`include` and the reasoning in a form that the next request can bring back."""
+    """`include` with encrypted reasoning, which the next request can send back."""
     if include is None:
         return [ENCRYPTED]
     if not isinstance(include, list) or ENCRYPTED in include:
@@ -208,10 +208,10 @@ def _with_encrypted(include: Any) -> Any:
 
 
 def _without_lookups(given: Any) -> Any:
-    """The input without reasoning of which there is an id alone.
+    """The input without reasoning items that have only an id.
 
-    The provider would look that up in the account that all callers share. The items
-    after it lose their ids: by those it would miss the reasoning.
+    The provider would look them up in the account that all callers share. The other
+    items lose their ids: by those the provider would miss the reasoning.
     """
     if not isinstance(given, list) or not any(map(_is_bare, given)):
         return given

@@ -24,7 +24,7 @@ def _response_id(held: AdmittedCall) -> str:
 
 
 class TranslatedStream(StreamReader):
-    """Chat chunks in, Responses events out."""
+    """Turns chat chunks into Responses events."""
 
     def __init__(self, held: AdmittedCall) -> None:
         self._chat = ChatStream(include_usage=True)

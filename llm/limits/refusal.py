@@ -42,5 +42,5 @@ def _message(refused: LimitRefused) -> str:
         return f"At most {limit} {whose} a minute. {wait}"
     used = f"The {limit} {refused.kind} a minute of {whose} are used up"
     if refused.left:
-        used = f"Of the {limit} tokens a minute of {whose} too few are left"
+        used = f"Too few of the {limit} tokens a minute of {whose} are left"
     return f"{used}. {wait}"

@@ -1,4 +1,4 @@
-"""Where requests can go, and what happened there."""
+"""Providers, models, routes and what happened to requests."""
 
 from llm.models.attempt import Attempt
 from llm.models.breaker import BreakerEvent, BreakerOverride

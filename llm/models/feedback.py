@@ -1,4 +1,4 @@
-"""What callers say of the answers they got."""
+"""Callers' ratings of answers."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -8,9 +8,9 @@ LONGEST_COMMENT = 2000
 
 
 class Feedback(models.Model):
-    """One for a request; sent again, it replaces what was said before.
+    """The rating of one request; a new one replaces it.
 
-    Names from the ledger's row, so that it can be summed up without a join.
+    It has names from the ledger's row, so that it can be summed up without a join.
     """
 
     request_id = models.UUIDField(primary_key=True)

@@ -1,1 +1,1 @@
-"""Prompts where they meet requests: their choice, and what came of it."""
+"""Results of prompts and experiments: metrics, feedback and verdicts."""

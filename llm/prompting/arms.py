@@ -1,4 +1,4 @@
-"""Whether the models that an experiment's arms name can answer."""
+"""Checks that the models of an experiment's arms can answer."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from prompts.experiments.drafts import ArmSpec
 
 
 def faults(names: Iterable[str]) -> dict[str, str]:
-    """What is wrong with these models, by name; those that are right are left out."""
+    """What is wrong with these models, by name; valid ones are left out."""
     wanted = {name for name in names if name}
     if not wanted:
         return {}

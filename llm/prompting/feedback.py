@@ -1,4 +1,4 @@
-"""Keeps what a caller says of an answer, with what the ledger knows of it."""
+"""Saves a caller's rating of an answer, with the facts of its ledger row."""
 
 import uuid
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """A score from -1 to 1, and words."""
+    """A score from -1 to 1, and a comment."""
 
     request_id: uuid.UUID
     score: float
@@ -44,7 +44,7 @@ def save(principal: Principal, rating: Rating) -> Feedback:
         return _save(principal, rating)
     except DatabaseError as error:
         raise Unavailable(
-            "Feedback cannot be kept now. Please try again.",
+            "Feedback cannot be saved now. Please try again.",
             headers={"Retry-After": "1"},
         ) from error
 
@@ -97,7 +97,7 @@ def _unknown(principal: Principal, request_id: uuid.UUID) -> NotFound | Conflict
             headers={"Retry-After": "1"},
         )
     return NotFound(
-        "There is no such request of yours.",
+        "You have no such request.",
         param="request_id",
         code="request_not_found",
     )

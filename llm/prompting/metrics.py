@@ -1,4 +1,4 @@
-"""What came of a prompt's versions and an experiment's arms: the ledger summed up."""
+"""Sums up the ledger by a prompt's versions or an experiment's arms."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the requests of one version or arm came to.
+    """The totals of the requests of one version or arm.
 
-    `error_rate` leaves out those whose client went away; latencies and `cost_each` are
+    `error_rate` leaves out those whose client left; latencies and `cost_each` are
     of answers that came from a provider, not from the cache. Money includes corrections.
     """
 
@@ -92,7 +92,7 @@ class Measured:
 
 
 def figures(window: Window) -> list[Figures]:
-    """One for each version of the prompt, newest first; for an experiment, each arm.
+    """The figures of each version of the prompt, newest first, or of each arm.
 
     A version is named by its number. Raises DatabaseError where it takes too long.
     """
@@ -103,7 +103,7 @@ def figures(window: Window) -> list[Figures]:
 
 
 def samples(window: Window, arms: Sequence[str]) -> Measured:
-    """What the statistics need of each arm. Raises DatabaseError as `figures` does."""
+    """The samples of each arm, for the statistics. Raises DatabaseError as `figures`."""
     found: dict[str, dict[str, ArmSample]] = {
         metric: dict.fromkeys(arms, ArmSample()) for metric in Metric.values
     }
@@ -119,7 +119,7 @@ def samples(window: Window, arms: Sequence[str]) -> Measured:
 
 
 def timeline(window: Window) -> list[Point]:
-    """By hour or day, as `window.step` says. Steps without a request are left out."""
+    """The figures by hour or day (`window.step`), without steps that have no request."""
     return [Point(*row) for row in _rows(queries.TIMELINE, window)]
 
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 USERS = "users"
 
-# Whether it is of an experiment -> how the groups are named, and which rows count.
+# Whether it is for an experiment -> the names of the groups, and the rows that count.
 _NAMED = {
     False: "coalesce(prompt_version, 0)::text",
     True: "substr(variant, length(%(prefix)s) + 1)",
 }
 _ONLY = {False: "", True: "AND starts_with(variant, %(prefix)s)"}
 
-# A repaired price is money, and no request.
+# A correction of a price counts as money, but not as a request.
 _REQUESTS = """
 asked AS MATERIALIZED (
     SELECT {named} AS name, coalesce(subject::text, user_id) AS unit, status, cached,

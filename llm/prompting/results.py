@@ -1,4 +1,4 @@
-"""An experiment's results: each arm's figures, and what they allow to conclude."""
+"""Computes an experiment's results: each arm's figures, and the verdicts."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from prompts.models.experiment import ExperimentState, Metric
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Of the time since the weights were last changed.
+    """The results since the last change of the weights.
 
     `split_p` is an always valid p-value of "users come to the arms by the weights".
     """
@@ -35,7 +35,7 @@ class Results:
 
 
 def window(experiment: Experiment) -> Window | None:
-    """The time that its figures are of; None before it starts."""
+    """The time span of an experiment's figures; None before it starts."""
     since = service.measured_from(experiment)
     if since is None or experiment.state == ExperimentState.DRAFT:
         return None
@@ -46,7 +46,7 @@ def window(experiment: Experiment) -> Window | None:
 
 
 def results(experiment: Experiment) -> Results | None:
-    """None before it starts. Raises DatabaseError where the ledger is too busy."""
+    """The results; None before the start. Raises DatabaseError if the ledger is too busy."""
     span = window(experiment)
     if span is None:
         return None

@@ -1,7 +1,7 @@
-"""Where providers may be. Off the list: our own networks, and metadata services.
+"""Refuses provider addresses in our own networks, and of metadata services.
 
-Asked when a URL is saved and again of each address that is connected to: what a name
-stands for may change in between (DNS rebinding).
+Used when a URL is saved, and again for each address that is connected to: a name may
+change its address in between (DNS rebinding).
 """
 
 import ipaddress
@@ -16,17 +16,17 @@ PORTS = {"http": 80, "https": 443}
 NO_PORT = -1
 PLAIN = "Its URL is not https://, which LLM_ALLOW_HTTP_PROVIDERS=off refuses."
 PRIVATE = "Its address is not a public one: LLM_ALLOW_HTTP_PROVIDERS=off refuses it."
-# What DNS64 answers for an address of IPv4: that one counts.
+# Addresses that DNS64 makes of IPv4 addresses, which are checked.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class OffLimits(OSError):
-    """Nothing was sent: no provider may be there. The message says why."""
+    """The address is not allowed; nothing was sent. The message says why."""
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port: a key is for one of these."""
+    """The scheme, host and port: a key is only for these."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     port = _port(parts) or PORTS.get(parts.scheme, 0)
@@ -60,7 +60,7 @@ def _port(parts: SplitResult) -> int | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet may be at this address."""
+    """Whether the address is on the public internet."""
     try:
         found: _Address = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -91,7 +91,7 @@ def resolve_address(host: str, port: int) -> str:
 
 
 def _inner(address: ipaddress.IPv6Address) -> _Address:
-    """The address of IPv4 that packets to this one reach, if so."""
+    """The IPv4 address that packets to `address` reach, or `address`."""
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo[1] if address.teredo else None
@@ -99,12 +99,12 @@ def _inner(address: ipaddress.IPv6Address) -> _Address:
 
 
 def _is_inside(host: str) -> bool:
-    """Whether a host is ours by its name alone; names are not looked up here."""
+    """Whether a host is internal by its name alone; names are not looked up here."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
     try:
-        # Of addresses every spelling: 127.1, 0x7f000001 and 2130706433 are one.
+        # Every spelling of an address: 127.1, 0x7f000001 and 2130706433 are the same.
         found = socket.getaddrinfo(name, None, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return False

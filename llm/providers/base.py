@@ -1,4 +1,4 @@
-"""What a provider's answer means: one verdict for failover, breaker and bill."""
+"""The verdict on a provider's answer, for failover, breaker and bill."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ Classify = Callable[[int, dict[str, Any]], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class ProviderKind:
-    """How one family of providers behaves on the wire."""
+    """How one kind of provider behaves."""
 
     title: str
     classify: Classify
     # Has POST /responses; elsewhere the gateway translates to chat completions.
     responses: bool = False
-    # The field with which it caps its output.
+    # The field for its output cap.
     cap_field: str = "max_tokens"

@@ -1,4 +1,4 @@
-"""The openai SDK's client of one provider, for all that is off the hot path."""
+"""The openai SDK's client for one provider, for uses off the hot path."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ NO_KEY = "none"  # the SDK wants some key even where the endpoint wants none
 
 
 class Transport(httpx2.HTTPTransport):
-    """Connects to an address that was looked at, not to what a name stands for later.
+    """Connects to a checked address, even if the name changes its address later.
 
     Proxies of the environment are not used, as on the hot path.
     """

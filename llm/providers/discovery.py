@@ -1,4 +1,4 @@
-"""Does a provider answer, and which models does it have?"""
+"""Checks whether a provider answers, and which models it has."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Longest list offered on one page.
 MOST_MODELS = 1000
-# Of a model, in tokens: a larger one is a mistake.
+# A larger context, in tokens, is a mistake.
 MOST_CONTEXT = 100_000_000
 
 
@@ -25,7 +25,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What became of a test connection."""
+    """The result of a test connection."""
 
     ok: bool
     message: str
@@ -46,7 +46,7 @@ def check(provider: "Provider") -> CheckResult:
 
 
 def discover(provider: "Provider") -> dict[str, int | None]:
-    """The provider's models by name, sorted, and the context of each where it tells it.
+    """The provider's models by name, sorted, and the context of each if it is listed.
 
     Raises Unreachable.
     """
@@ -67,19 +67,19 @@ def discover(provider: "Provider") -> dict[str, int | None]:
 
 
 def contexts(provider: "Provider") -> dict[str, int | None]:
-    """As `discover`; nothing, where the provider does not answer."""
+    """As `discover`; empty if the provider does not answer."""
     try:
         return discover(provider)
     except Unreachable:
         return {}
 
 
-# The names that providers have for it: OpenRouter and Together.ai, Groq, vLLM, Mistral.
+# Names of the context: of OpenRouter and Together.ai, Groq, vLLM, Mistral.
 _CONTEXTS = ("context_length", "context_window", "max_model_len", "max_context_length")
 
 
 def _context(listed: dict[str, Any]) -> int | None:
-    """Tokens that a listed model takes; llama.cpp tells it in an object of its own."""
+    """The context of a listed model; llama.cpp has it in `meta`."""
     values = [listed.get(name) for name in _CONTEXTS]
     meta = listed.get("meta")
     values.append(meta.get("n_ctx") if isinstance(meta, dict) else None)

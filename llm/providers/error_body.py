@@ -1,4 +1,4 @@
-"""What a provider says went wrong: `message`, `type`, `code`, `param` of any body."""
+"""Reads the error in any body of a provider: `message`, `type`, `code`, `param`."""
 
 import html
 import re
@@ -6,16 +6,16 @@ from typing import Any
 
 import orjson
 
-# Of a page or text no more than this is looked at, in characters.
+# Most characters of a page or text that are read.
 MOST_TEXT = 16_384
 # Errors are wrapped in errors, as text or as objects, this deep at most.
 _DEPTH = 6
 _LEAVES = 20
-# Where the words are, by preference.
+# The members with the message, by preference.
 _MESSAGES = ("message", "msg", "detail", "error_message", "error_msg", "errormessage",
              "error_description", "status_msg", "errors", "error", "base_resp",
              "description", "reason", "title", "details")  # fmt: skip
-# Under which name of ours other names for it go.
+# Our name for a member -> the names that providers use.
 _WORDS = {"type": ("type", "error_type", "__type"), "param": ("param",),
           "code": ("code", "error_code", "errorcode", "status_code", "statuscode"),
           "status": ("status",)}  # fmt: skip
@@ -34,7 +34,7 @@ _UNSEEN = ("script", "style", "svg", "template")
 
 
 def error_of(body: Any, depth: int = 0) -> dict[str, Any]:
-    """The error in a parsed body or a text; {} where it says nothing."""
+    """The error in a parsed body or a text; {} if there is none."""
     if depth > _DEPTH:
         return {}
     if isinstance(body, str):
@@ -50,14 +50,14 @@ def read_error(raw: bytes) -> dict[str, Any]:
 
 
 def error_within(body: Any) -> dict[str, Any]:
-    """The error in a body of status 200: nothing of the answer that may stand beside it."""
+    """The error in a body of status 200, without an answer that is beside it."""
     if not isinstance(body, dict):
         return error_of(body)
     return error_of({name: body[name] for name in _KNOWN if name in body})
 
 
 def is_error(parsed: dict[str, Any], answer: str) -> bool:
-    """Is a body of status 200 an error? An answer would be under the name `answer`."""
+    """Whether a body of status 200 is an error. An answer would be under `answer`."""
     if parsed.get("error") or parsed.get("object") == "error":
         return True
     if parsed.get("type") == "error" or parsed.get("status") == "failed":
@@ -83,7 +83,7 @@ def _of_text(text: str, depth: int) -> dict[str, Any]:
 
 
 def _page_text(page: str) -> str:
-    """What a reader of an HTML page sees: its title and its text, each part once."""
+    """The visible text of an HTML page, each part once."""
     seen: dict[str, None] = {}
     unseen = ""
     for part in _TAG.split(page):
@@ -101,7 +101,7 @@ def _page_text(page: str) -> str:
 
 
 def _of_list(items: list[Any], depth: int) -> dict[str, Any]:
-    """Several errors: the words of all, the code of the first that has one."""
+    """Join several errors: all messages, and the first code."""
     found = [one for item in items[:_LEAVES] if (one := error_of(item, depth + 1))]
     joined = {name: value for one in reversed(found) for name, value in one.items()}
     words = dict.fromkeys(one["message"] for one in found if "message" in one)
@@ -126,7 +126,7 @@ def _of_object(body: dict[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _inner(fields: dict[str, Any], depth: int) -> dict[str, Any]:
-    """The error within: of an object under `error`, else of the first that has words."""
+    """The inner error: under `error`, else of the first member with a message."""
     first = ("error",) if isinstance(fields.get("error"), dict | list) else ()
     for name in (*first, *_MESSAGES):
         found = error_of(fields.get(name), depth + 1)
@@ -142,7 +142,7 @@ def _inner(fields: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _located(found: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """FastAPI and others tell beside the words which field they are about."""
+    """Add the field that FastAPI and others name beside the message."""
     where = fields.get("loc")
     if not isinstance(where, list) or "message" not in found:
         return found
@@ -153,7 +153,7 @@ def _located(found: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 def _with_causes(
     found: dict[str, Any], fields: dict[str, Any], depth: int
 ) -> dict[str, Any]:
-    """Aggregators pass on what their own provider said; Google's API gives a reason."""
+    """Add the error of an aggregator's provider, and the reason of Google's API."""
     more = fields.get("metadata")
     cause = error_of(more.get("raw"), depth + 1) if isinstance(more, dict) else {}
     if cause.get("message"):

@@ -1,4 +1,4 @@
-"""What a refusal means, by the provider's own words first and by its status next."""
+"""Classifies a refusal by the provider's error code first, then by its status."""
 
 import re
 from collections.abc import Callable
@@ -44,7 +44,7 @@ _RULES = (
     ),
 )
 RULES = tuple((verdict, re.compile(words)) for verdict, words in _RULES)
-# In a message, of a status that speaks of a key or of money by itself.
+# Words in a message that confirm a status about a key or money.
 _KEY = re.compile(
     r"(?:invalid|incorrect|wrong|missing|expired|revoked|disabled|bad|no) "
     r"(?:api[ _-]?)?(?:key|token|credentials?)|key\b.{0,30}\b(?:invalid|not valid"
@@ -56,11 +56,11 @@ _MONEY = re.compile(
     r"\b(?:balance|credits?|funds|quota|money)|payment required|spending limit",
     re.IGNORECASE,
 )
-# The account could pay for a smaller answer.
+# The account has money for a smaller answer.
 _SMALLER = re.compile(r"fewer|max_tokens|afford", re.IGNORECASE)
-# The key is good, but not for this.
+# The key is valid, but not for this request.
 _RIGHT = re.compile(r"scope|permission|not allowed|does not have access", re.IGNORECASE)
-# What one request asks for passes a whole minute's allowance.
+# One request is larger than a whole minute's allowance.
 _LARGE = re.compile(
     r"request (?:is )?too large|must be reduced|reduce (?:your|the)", re.IGNORECASE
 )
@@ -68,7 +68,7 @@ _LACKS = re.compile(r"not support|unsupported|not implemented", re.IGNORECASE)
 
 
 def read_words(error: dict[str, Any]) -> Verdict | None:
-    """The verdict of the provider's own words: its code, then its type."""
+    """The verdict by the error's own fields: its code, then its type."""
     for name in ("code", "type", "reason", "status"):
         value = error.get(name)
         if not isinstance(value, str):
@@ -81,7 +81,7 @@ def read_words(error: dict[str, Any]) -> Verdict | None:
 
 
 def classify(status: int, error: dict[str, Any]) -> Verdict:
-    """The common reading of a refusal; a status of 200 is one inside an answer."""
+    """The verdict on a refusal; status 200 means an error inside an answer."""
     by_code, message = read_words(error), str(error.get("message", ""))[:2_000]
     if by_code is Verdict.BILLING:
         return by_code
@@ -93,7 +93,7 @@ def classify(status: int, error: dict[str, Any]) -> Verdict:
 
 
 def is_certain(verdict: Verdict, status: int | None, error: dict[str, Any]) -> bool:
-    """Do the provider's own words say what `verdict` does, and not its status alone?"""
+    """Whether the error's own words confirm `verdict`, not only its status."""
     if read_words(error) is verdict:
         return True
     words = {401: _KEY, 403: _KEY, 402: _MONEY}.get(status or 0)
@@ -118,7 +118,7 @@ def _too_many(by_code: Verdict | None, message: str) -> Verdict:
 
 
 def _broken(by_code: Verdict | None, message: str) -> Verdict:
-    """Some answer 500 where the request is at fault, or asks for what they lack."""
+    """Some answer 500 for a bad request, or for a feature that they lack."""
     if by_code in (None, Verdict.FAILURE) and _LACKS.search(message):
         return Verdict.UNUSABLE
     return by_code or Verdict.FAILURE

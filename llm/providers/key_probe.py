@@ -1,4 +1,4 @@
-"""Does a provider still take our key? Asked where one answer says that it does not."""
+"""Checks whether a provider accepts our key, after an answer that says it does not."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from llm.providers.error_body import read_error
 
 log = structlog.get_logger("llm.providers")
 WITHIN_S = 5.0
-# An answer serves all who ask within this time, in seconds.
+# A result is reused for this time, in seconds.
 FRESH_S = 5.0
 _MOST_BYTES = 65_536
 _REFUSED = (Verdict.AUTH, Verdict.BILLING)
@@ -28,14 +28,14 @@ class _Probe:
 
 
 class KeyProbe:
-    """Asks `GET /models`, once at a time for each provider and key."""
+    """Calls `GET /models`, once at a time for each provider and key."""
 
     def __init__(self, pool: aiohttp.ClientSession) -> None:
         self._pool = pool
         self._probes: dict[tuple[str, str], _Probe] = {}
 
     async def is_refused(self, provider: ProviderFacts) -> bool | None:
-        """True: the key is bad or unpaid. False: it is good. None: that is not said."""
+        """True: the key is bad or unpaid. False: it is good. None: unknown."""
         now = time.monotonic()
         name = (provider.base_url, provider.api_key)
         found = self._probes.get(name)
@@ -46,7 +46,7 @@ class KeyProbe:
         return await asyncio.shield(found.task)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Cancel the probes under way."""
         for found in self._probes.values():
             found.task.cancel()
         await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Takes secrets out of a provider's words: they may quote our key, or a URL with one."""
+"""Removes secrets from a provider's messages, which may quote our key."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ def redact_error(error: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def without_key(text: str, key: str) -> str:
-    """`text` without `key` and longer parts of it: what is JSON stays JSON."""
+    """`text` without `key` and longer parts of it; JSON stays JSON."""
     if len(key) < _SHORT:
         return text
     text = text.replace(key, HIDDEN)

@@ -1,4 +1,4 @@
-"""The kinds of provider. A new one is one file here and one row below."""
+"""The kinds of provider. A new kind is one file here and one row below."""
 
 from llm.providers import compatible, openai, together
 from llm.providers.base import ProviderKind

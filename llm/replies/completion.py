@@ -1,4 +1,4 @@
-"""A whole answer as values, for doors that do not speak HTTP."""
+"""A whole answer as values, for callers from Python."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +11,7 @@ from valuecanvas.core import money
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer to one call, with its bill and how it went."""
+    """The answer to one call, with its bill and timing."""
 
     content: str
     cost_usd: Decimal

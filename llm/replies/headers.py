@@ -1,4 +1,4 @@
-"""Response headers that tell a caller what is left, by OpenAI's and the IETF's names.
+"""Builds response headers for quotas and budgets, with OpenAI's and the IETF's names.
 
 RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -20,7 +20,7 @@ def seconds_to_midnight(at: dt.datetime) -> int:
 
 
 def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
-    """The day's quota."""
+    """The headers of the daily quota."""
     left, reset = max(0, limit - used), seconds_to_midnight(at)
     return {
         "x-ratelimit-limit-requests": str(limit),
@@ -36,7 +36,7 @@ def quota_headers(answer: Admitted) -> dict[str, str]:
 
 
 def plan_headers(plan: Plan) -> dict[str, str]:
-    """What was made of the request: the prompt's version and variant, a lowered cap."""
+    """The headers of the plan: the prompt's version and variant, a lowered cap."""
     sent, chosen = {}, plan.chosen
     asked = plan.shape.asked_output
     if asked is not None and asked > plan.max_output:
@@ -50,7 +50,7 @@ def plan_headers(plan: Plan) -> dict[str, str]:
 
 
 def reply_headers(held: AdmittedCall, provider: str) -> dict[str, str]:
-    """Of an answer by `provider`, or of a failure, where that is ''."""
+    """The headers of an answer by `provider`; '' for a failure."""
     sent = quota_headers(held.admitted)
     if held.minute_use is not None:
         sent = merge(sent, limit_headers(held.minute_use))

@@ -33,5 +33,5 @@ def json_response(
 
 
 def error_response(error: GatewayError, request_id: uuid.UUID) -> HttpResponse:
-    """The one place where an error becomes HTTP."""
+    """The response to an error."""
     return json_response(error.json(str(request_id)), error.headers, error.status)

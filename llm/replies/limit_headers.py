@@ -1,4 +1,4 @@
-"""Minute limits as response headers, by OpenAI's and the IETF's names.
+"""Builds response headers for minute limits, with OpenAI's and the IETF's names.
 
 RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -27,7 +27,7 @@ def duration(seconds: int) -> str:
 
 
 def headers(answer: MinuteUse | LimitRefused) -> dict[str, str]:
-    """What to tell of the tightest limits; `merge` them with the daily quota's."""
+    """The headers of the tightest limits; `merge` them with the daily quota's."""
     if isinstance(answer, LimitRefused):
         return _refused(answer)
     lefts = {kind: answer.left(kind) for kind in POLICIES}
@@ -39,7 +39,7 @@ def headers(answer: MinuteUse | LimitRefused) -> dict[str, str]:
 
 
 def merge(*parts: Mapping[str, str]) -> dict[str, str]:
-    """All headers; the lists are joined, of others the later one holds."""
+    """All headers; lists are joined, other headers are replaced by later ones."""
     sent: dict[str, str] = {}
     for part in parts:
         for name, value in part.items():

@@ -1,4 +1,4 @@
-"""Answers that need no provider: from the cache, or kept under an idempotency key."""
+"""Builds replies without a provider: from the cache, or for an idempotency key."""
 
 import time
 
@@ -23,9 +23,9 @@ EVENTS = {
 
 
 def with_cost(ending: bytes, micros: int) -> bytes:
-    """The `ending` of a stream, with what it cost as a comment in its last event.
+    """The `ending` of a stream with its cost as a comment in the last event.
 
-    A comment by itself would be a block without data, which some clients take for an
+    A separate comment would be a block without data, which some clients read as an
     empty event.
     """
     before, gap, last = ending.removesuffix(b"\n\n").rpartition(b"\n\n")
@@ -33,7 +33,7 @@ def with_cost(ending: bytes, micros: int) -> bytes:
     return b"%b%b%b%b\n\n" % (before, gap, comment, last)
 
 
-def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
+def from_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
     """A stored answer in the form that this call asked for."""
     sent = {
         "Content-Type": JSON,
@@ -49,7 +49,7 @@ def of_entry(call: Call, plan: Plan, entry: Entry) -> Stored:
 
 
 def usage_of(used: TokenUse) -> dict[str, int]:
-    """The tokens as providers tell them, for where this one told none."""
+    """The tokens in the form of providers, for one that sent none."""
     return {
         "prompt_tokens": used.prompt,
         "completion_tokens": used.completion,
@@ -76,7 +76,7 @@ def events_of(call: Call, plan: Plan, entry: Entry) -> list[bytes]:
 def cache_hit_reply(found: CacheHit) -> Reply:
     """The reply to a cache hit."""
     call, plan, entry = found.call, found.plan, found.entry
-    answer = of_entry(call, plan, entry)
+    answer = from_entry(call, plan, entry)
     sent = {
         **headers.quota_headers(found.admitted),
         **answer.headers,
@@ -100,7 +100,7 @@ def cache_hit_reply(found: CacheHit) -> Reply:
 
 
 def replay_reply(found: ReplayedCall) -> Reply:
-    """The reply to the second use of an idempotency key: the first one's, again."""
+    """The reply to a repeated idempotency key: the first answer again."""
     stored, bill = found.stored, found.bill
     sent = {
         **stored.headers,
@@ -110,7 +110,7 @@ def replay_reply(found: ReplayedCall) -> Reply:
     cost = 0 if bill is None else money.to_micros(bill.cost_usd)
     body = stored.body
     if bill is not None:
-        # Of a bill above what was held, only what fitted was charged in the end.
+        # A bill above the reservation was charged only in part.
         if COST in sent:
             sent[COST] = money.text(cost)
         else:
@@ -119,7 +119,7 @@ def replay_reply(found: ReplayedCall) -> Reply:
 
 
 def _at_cost(events: bytes, micros: int) -> bytes:
-    """A stream whose comment, if it has one, says what was charged."""
+    """The stream with the charged cost in its comment, if it has one."""
     before, mark, after = events.rpartition(f"\n: {COST}=".encode())
     if not mark:
         return events

@@ -1,7 +1,7 @@
-"""Fields of a request that are refused by their name, however that is written.
+"""Refuses fields of a request by their name, in any spelling.
 
-Some providers read names in any case, so what is refused or limited under one spelling
-is so under all. A field counts by being there: `{}` or `false` may be priced as well.
+Some providers read names in any case, so all spellings of a name are treated alike. A
+field counts if it is present: `{}` or `false` may be priced as well.
 """
 
 import unicodedata
@@ -13,7 +13,7 @@ from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
 
 MOST_FIELDS = 200
-# A longer name is none of ours, and not worth a look.
+# A longer name is none of ours, and is not checked.
 MOST_LETTERS = 64
 _WHOLE = "Send the whole conversation in 'input'."
 _ROUTED = "An operator chooses providers and models. Leave it out."
@@ -31,7 +31,7 @@ CHAT = frozenset(
 )  # fmt: skip
 EMBEDDINGS = frozenset({"dimensions", "encoding_format", "input", "model", "user"})
 KNOWN = CHAT | RESPONSES | EMBEDDINGS
-# What aggregators and proxies are told by a body: where to send it, and how.
+# Fields that tell aggregators and proxies where and how to send a request.
 ROUTING = frozenset(
     {"agent_id", "allow_fallbacks", "allowed_openai_params", "azure_ad_token",
      "azure_deployment", "azure_endpoint", "context_window_fallback_dict",
@@ -65,7 +65,7 @@ _BY_ENDPOINT = {
     "responses": {**_REFUSED, **_STORED},
 }
 _PASSED = {name: KNOWN - refused.keys() for name, refused in _BY_ENDPOINT.items()}
-# Names inside of items and parts that others of our checks go by.
+# Names inside items and parts that our other checks read.
 INSIDE = frozenset(
     {"audio", "audio_url", "content", "custom", "encrypted_content", "file",
      "file_data", "file_id", "file_url", "function", "id", "image_url", "input_audio",
@@ -76,9 +76,9 @@ INSIDE = frozenset(
 def check(
     endpoint: str, body: dict[str, Any], operator_fields: frozenset[str] = frozenset()
 ) -> None:
-    """Raises InvalidRequest, naming the field, for one that is not to be sent on.
+    """Raises InvalidRequest with the name of a field that may not be sent on.
 
-    How a request is routed may be among the fields `given` by an operator.
+    An operator may set fields for routing: they are in `operator_fields`.
     """
     _check_number(body, "body")
     refused, passed = _BY_ENDPOINT[endpoint], _PASSED[endpoint]
@@ -93,7 +93,7 @@ def check(
 
 
 def check_inside(item: dict[str, Any], param: str) -> None:
-    """As `check`, for an object inside of the body, whose own names are all known."""
+    """As `check`, for an object inside the body."""
     _check_number(item, param)
     for written in [name for name in item if name not in INSIDE]:
         if name := _meant(written, _NAMES_INSIDE):
@@ -109,7 +109,7 @@ def unsupported_field(param: str, remedy: str) -> InvalidRequest:
 
 
 def _meant(written: str, names: dict[str, str]) -> str:
-    """Which of `names` is written so; empty: none."""
+    """The one of `names` that `written` spells; empty: none."""
     return "" if len(written) > MOST_LETTERS else names.get(plain(written), "")
 
 

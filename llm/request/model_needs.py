@@ -1,6 +1,6 @@
-"""What a request asks of a model beyond text, and whether the model takes it.
+"""Checks what a request needs of a model beyond text, and whether the model takes it.
 
-A model that says nothing of itself takes all: its provider refuses what it cannot do.
+A model without such settings takes all: its provider refuses what it cannot do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from llm.request.takes import Takes
 from llm.request.unsupported import objects_in
 from valuecanvas.core.errors import InvalidRequest
 
-# By the type of a part, or the name of what it holds. A film is many pictures.
+# By the type of a part or the name of its member. A video is many pictures.
 _PARTS: Mapping[str, Takes] = {
     **dict.fromkeys(
         ("image_url", "input_image", "image", "computer_screenshot", "video_url",
@@ -28,7 +28,7 @@ Needs = Mapping[str, str]
 
 
 def needs_of(endpoint: str, body: Mapping[str, Any]) -> Needs:
-    """All that the request holds or asks for besides text."""
+    """What the request holds or asks for besides text."""
     found: dict[str, str] = {}
     if endpoint == "embeddings":
         return found
@@ -44,9 +44,9 @@ def filter_able_routes(
     endpoint: str,
     body: Mapping[str, Any],
 ) -> Sequence[RouteFacts]:
-    """The `routes` on which all that the request needs is taken.
+    """The `routes` that take all that the request needs.
 
-    Raises InvalidRequest, naming the field, where there is none.
+    Raises InvalidRequest with the field if there is none.
     """
     takes = [model_takes(model, models.get(route.upstream_model)) for route in routes]
     if not any(takes):
@@ -63,9 +63,9 @@ def filter_able_routes(
 
 
 def model_takes(model: ModelFacts, upstream: ModelFacts | None) -> frozenset[str]:
-    """What a route of `model` takes; empty: nobody says.
+    """What a route of `model` takes; empty: unknown.
 
-    A route may lead to what is a model here as well: a stand-in takes no more.
+    The upstream model may be a model here as well: then both must take it.
     """
     if upstream is None or not upstream.takes:
         return model.takes
@@ -76,14 +76,14 @@ def _refusal(model: str, needs: Needs, takes: frozenset[str]) -> InvalidRequest:
     need = next(one for one in needs if one not in takes)
     return InvalidRequest(
         f"The model '{model}' takes no {Takes(need).label.lower()}: leave out "
-        f"'{needs[need]}', or ask another model.",
+        f"'{needs[need]}', or use another model.",
         param=needs[need],
         code="not_taken_by_model",
     )
 
 
 def _answer(endpoint: str, body: Mapping[str, Any]) -> Iterator[tuple[Takes, str]]:
-    """What the answer is to be, or to be made with."""
+    """The needs of the answer: tools, a schema, sound or pictures."""
     if param := _tools(body):
         yield Takes.TOOLS, param
     name = "text" if endpoint == "responses" else "response_format"
@@ -100,7 +100,7 @@ def _answer(endpoint: str, body: Mapping[str, Any]) -> Iterator[tuple[Takes, str
 
 
 def _tools(body: Mapping[str, Any]) -> str:
-    """The field that wants a tool to be called, or lets it be; empty: none."""
+    """The field that asks for or allows tool calls; empty: none."""
     for name, listed in (("tool_choice", "tools"), ("function_call", "functions")):
         choice = body.get(name)
         if choice not in (None, "auto", "none"):
@@ -111,7 +111,7 @@ def _tools(body: Mapping[str, Any]) -> str:
 
 
 def _content(endpoint: str, body: Mapping[str, Any]) -> Iterator[tuple[Takes, str]]:
-    """What the messages hold."""
+    """The needs of what the messages hold."""
     listed = "input" if endpoint == "responses" else "messages"
     for item, param in objects_in(body.get(listed), listed):
         for name in ("content", "output"):

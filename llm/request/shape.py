@@ -1,4 +1,4 @@
-"""Whether a request body can be served at all; refusals name the field."""
+"""Checks and measures a request body; refusals name the field."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -69,9 +69,9 @@ def _shape(
     choices: int = 1,
     asked_output: int | None = None,
 ) -> Shape:
-    """The shape of a body, all of which may become prompt but its attachments.
+    """The shape of a body: all of it but attachments may become prompt.
 
-    `size` is for what of it is text, where that is not all.
+    `size` is the size of its text, if that is not all.
     """
     raw = _encoded(body)
     # In both dialects each picture is under a key of this name; in a text the quotes
@@ -104,7 +104,7 @@ def _shape(
         pictures=pictures,
         attached=attached,
         token_ids=token_ids,
-        # What of it is wrong is billed as output.
+        # Its wrong parts are billed as output.
         predicted=len(orjson.dumps(predicted)) if predicted else 0,
     )
 
@@ -208,5 +208,5 @@ async def shape_of(call: Call, body: dict[str, Any]) -> Shape:
 async def run_by_size(
     call: Call, function: Callable[P, T], *args: P.args, **named: P.kwargs
 ) -> T:
-    """What `look` finds; where the call is large, in a thread: others need not wait."""
+    """Call `function`, for a large call in a thread, so that others need not wait."""
     return await run_aside(call.size > LARGE_BYTES, function, *args, **named)

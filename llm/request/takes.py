@@ -1,4 +1,4 @@
-"""What a model may take beside text, or do."""
+"""What a model may take besides text, or do."""
 
 from django.db.models import TextChoices
 

@@ -1,8 +1,8 @@
-"""Refuses what lies outside of a request: the provider's state, and its priced services.
+"""Refuses fields that use a provider's state or its separately priced services.
 
-The providers' accounts are shared by all who call here. What one of them keeps under an
-id is not to be read by whoever knows the id; and what has a price of its own, or brings
-in a prompt of unknown length, cannot be paid in advance.
+All callers share the providers' accounts: nobody may read what another caller stored
+under an id. And what has a price of its own, or a prompt of unknown length, cannot be
+reserved in advance.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from llm.request import field_names
 from llm.request.field_names import unsupported_field
 
 _TIERS = (None, "auto", "default")
-# The caller runs these itself, if they are run at all.
+# The caller itself runs these.
 _TOOLS = {
     "chat": (None, "function", "custom"),
     "responses": (None, "function", "custom", "local_shell", "apply_patch"),
 }
 _CALLED = frozenset({"function", "custom", "name"})
 _PLAIN = frozenset({"role", "content"})
-# Their size is only known to whoever fetches them.
+# Content at a URL has an unknown size.
 _FETCHED = ("file_url", "video_url", "audio_url")
-_KEPT = "Send the thing itself: other callers' are kept under such ids too."
+_KEPT = "Send the content itself: other callers' content has such ids too."
 
 
 def check(
@@ -30,14 +30,14 @@ def check(
     *,
     operator_fields: frozenset[str] = frozenset(),
 ) -> None:
-    """Raises InvalidRequest, naming the field, for what is more than a request.
+    """Raises InvalidRequest with the name of an unsupported field.
 
-    An operator may have `given` fields that are not a client's to send.
+    `operator_fields` were set by an operator, who may set more than a client.
     """
     field_names.check(endpoint, body, operator_fields)
     if body.get("service_tier") not in _TIERS:
         raise unsupported_field(
-            "service_tier", "Prices are those of the default one: leave it out."
+            "service_tier", "Only the default tier has prices here: leave it out."
         )
     if endpoint in _TOOLS:
         _check_tools(endpoint, body.get("tools"))
@@ -47,7 +47,7 @@ def check(
 
 
 def _is_plain(item: dict[str, Any]) -> bool:
-    """What most messages are: a role, and what it said."""
+    """Whether a message has only a role and a text, as most have."""
     return item.keys() <= _PLAIN and isinstance(item.get("content"), str)
 
 
@@ -55,7 +55,7 @@ def _check_tools(endpoint: str, tools: Any) -> None:
     for tool, param in objects_in(tools, "tools"):
         field_names.check_inside(tool, param)
         kind = tool.get("type")
-        # One without a type is told by what it holds.
+        # A tool without a type is recognized by its members.
         typeless = kind is None and tool.keys().isdisjoint(_CALLED)
         if typeless or kind not in _TOOLS[endpoint]:
             raise unsupported_field(f"{param}.type", "Send functions of your own.")
@@ -100,7 +100,7 @@ def _of(value: Any, name: str) -> Any:
 
 
 def objects_in(listed: Any, param: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """The objects in a list that need a look, each with its place in the body."""
+    """The objects in a list to check, each with its place in the body."""
     if isinstance(listed, list):
         for index, item in enumerate(listed):
             if isinstance(item, dict) and not _is_plain(item):

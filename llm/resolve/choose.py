@@ -1,4 +1,4 @@
-"""Which words, model and parameters a request gets, all from one snapshot."""
+"""Chooses the prompt text, model and parameters of a request, from one snapshot."""
 
 import time
 from dataclasses import replace
@@ -26,7 +26,7 @@ from valuecanvas.core.targeting import bucketing
 def choose(
     call: Call, asked: PromptField | None, principal: Principal, snapshot: Snapshot
 ) -> tuple[dict[str, Any], Selection]:
-    """The body to be answered, and what made it so; the call's own, if nothing did.
+    """The body to answer, and what was selected; the call's own body if nothing was.
 
     The model is the flag's, else the experiment's, else the client's, else the
     version's; a model of a flag or experiment that can't answer is passed over. Of
@@ -73,12 +73,12 @@ def choose(
 def _drop_unusable_model(
     found: Effects, call: Call, principal: Principal, snapshot: Snapshot
 ) -> tuple[Effects, tuple[tuple[str, str], ...]]:
-    """The effects without a model that can't answer, and that model."""
+    """The effects without a model that cannot answer, and that model."""
     name = found.model
     if not name or _usable(name, call, principal, snapshot):
         return found, ()
     model = snapshot.models.get(name)
-    # A flag is asked for chats and embeddings alike: it changes what it fits.
+    # A flag is evaluated for chats and embeddings alike: its model may fit only one.
     meant = model is None or model.kind == KIND_OF[call.endpoint]
     return replace(found, model=None), (("flag", name),) if meant else ()
 
@@ -116,7 +116,7 @@ def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> 
 
 
 def _refuse_missing(picked: render.Chosen, endpoint: str, snapshot: Snapshot) -> None:
-    """Nobody named a model but the version, and that is gone. Raises BrokenPrompt."""
+    """Raises BrokenPrompt if the model of the version, the only one named, is gone."""
     name = picked.version.model
     if name and not usable_models.exists(name, endpoint, snapshot):
         raise BrokenPrompt(

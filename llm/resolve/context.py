@@ -1,4 +1,4 @@
-"""What flags and experiments may know of a request: the caller, and what it tells."""
+"""Builds the attributes of a request for flags and experiments."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,11 +39,11 @@ def parse(header: str | None) -> Mapping[str, Any]:
 def build(
     principal: Principal, body: Mapping[str, Any], sent: Mapping[str, Any]
 ) -> Attributes:
-    """The attributes of a request. What we know ourselves beats what we are told.
+    """The attributes of a request; our own override those of the client.
 
-    The subject that buckets are drawn for is the client's `targetingKey`, else the
-    `user` it names, else the customer. A key is a server's, which speaks for its
-    users; a token is the user's own, who may not say to be another.
+    The subject of buckets is the client's `targetingKey`, else the `user` it names,
+    else the customer. A key belongs to a server, which may name its users; a token
+    belongs to one user, who may not name another.
     """
     metadata = body.get("metadata")
     found: dict[str, Any] = dict(metadata) if isinstance(metadata, dict) else {}

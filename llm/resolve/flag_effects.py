@@ -1,4 +1,4 @@
-"""What the flags of a request change in it: the gateway's own parts, label and model."""
+"""Evaluates the flags of a request, and what they change in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from typing import Any
 
 from flags.engine.evaluation import FlagSet, evaluate
 
-# The gateway asks for these flags itself; without one, or with any but false, it is on.
+# Flags of the gateway's own parts: a part is off only if its flag is false.
 OWN = "gateway."
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What all flags together said. Of two that disagree the later name stands."""
+    """The effects of all flags. If two conflict, the later name wins."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     off: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""From a caller and a request to a plan: routes, price and limits, from one snapshot."""
+"""Plans a request: routes, price and limits, from one snapshot."""
 
 import datetime as dt
 import random
@@ -29,7 +29,7 @@ from valuecanvas.core.parameters import CAPS
 
 # The flag `gateway.fallback` off: the first route only.
 FALLBACK = "fallback"
-# Of an answer, in tokens, where the prompt seems to fill the model's context.
+# Tokens of an answer, if the prompt seems to fill the model's context.
 LEAST_OUTPUT = 256
 KIND_OF = {"chat": "chat", "responses": "chat", "embeddings": "embedding"}
 
@@ -43,7 +43,7 @@ def resolve(
     body: dict[str, Any],
     chosen: Selection = NOTHING,
 ) -> Plan:
-    """How `body`, which is of the `shape`, is to be served for `principal`.
+    """The plan to serve `body`, with its `shape`, for `principal`.
 
     Raises NotPermitted, NotFound, InvalidRequest, Unavailable.
     """
@@ -55,7 +55,7 @@ def resolve(
     max_output = 0
     if endpoint != "embeddings":
         asked = shape.asked_output
-        most = _room(model, tier, shape)
+        most = _max_output(model, tier, shape)
         max_output = most if asked is None else min(asked, most)
     if shape.asked_output is not None and max_output < shape.asked_output:
         body = {**body, **{name: max_output for name in CAPS if body.get(name)}}
@@ -77,27 +77,27 @@ def resolve(
         shape=shape,
         max_output=max_output,
         candidates=candidates,
-        estimate=dearest(candidates, shape, max_output),
+        estimate=highest_cost(candidates, shape, max_output),
         limits=_limits(principal, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
         cache_epochs=_cache_epochs(model.name, principal, chosen, snapshot),
     )
 
 
-def dearest(candidates: Sequence[Candidate], shape: Shape, max_output: int) -> int:
-    """What a request may cost at most, whoever serves it, in micro-dollars."""
+def highest_cost(candidates: Sequence[Candidate], shape: Shape, max_output: int) -> int:
+    """The most that a request may cost on any route, in micro-dollars."""
     output = max_output * shape.choices + shape.predicted
     return max(one.rate.most(most_prompt(shape, one), output) for one in candidates)
 
 
 def prompt_within(plan: Plan, micros: int) -> int:
-    """Tokens of prompt that so much money pays for, without any answer."""
+    """The tokens of prompt that `micros` pay for, without an answer."""
     rate = max(one.rate.dearest_input for one in plan.candidates)
     return micros * money.MICROS // max(1, rate)
 
 
 def output_within(plan: Plan, micros: int) -> int:
-    """The largest cap of the answer that so much money pays for; 0: there is none."""
+    """The largest output cap that `micros` pay for; 0: none."""
     shape = plan.shape
     if plan.max_output == 0:
         return 0
@@ -111,7 +111,7 @@ def output_within(plan: Plan, micros: int) -> int:
 
 
 def most_prompt(shape: Shape, candidate: Candidate) -> int:
-    """Tokens of the prompt that its provider can count at most."""
+    """The most tokens that the provider can count in the prompt."""
     model, attached = candidate.upstream_model, shape.attached
     most = shape.prompt_most
     if shape.counted is not None:
@@ -123,11 +123,11 @@ def most_prompt(shape: Shape, candidate: Candidate) -> int:
     return most
 
 
-def crowd(plan: Plan) -> int:
-    """The tokens that the request may have and its estimate leaves no room in.
+def exceeded_limit(plan: Plan) -> int:
+    """The limit in tokens that the request may pass by its estimate; 0: none.
 
-    Of the model's context, or of a minute: then a closer count of the prompt helps. 0:
-    there is room.
+    The limit is the model's context or a minute limit. An exact count of the prompt
+    helps then.
     """
     shape = plan.shape
     if shape.counted is not None or plan.model.kind == "embedding":
@@ -141,7 +141,7 @@ def crowd(plan: Plan) -> int:
 
 
 def may_use(principal: Principal, model: str) -> bool:
-    """Does the key's list of models allow this one?"""
+    """Whether the key's list of models allows this one."""
     return not principal.allowed_models or model in principal.allowed_models
 
 
@@ -174,12 +174,12 @@ def _model(endpoint: str, shape: Shape, snapshot: Snapshot) -> ModelFacts:
     return model
 
 
-def _room(model: ModelFacts, tier: TierFacts, shape: Shape) -> int:
-    """The most output that may be asked for: what is left of the context, say."""
+def _max_output(model: ModelFacts, tier: TierFacts, shape: Shape) -> int:
+    """The most output that may be asked for, also by what is left of the context."""
     most = min(tier.max_output_tokens, model.max_output_tokens)
     if model.context_tokens:
         left = model.context_tokens - shape.prompt_tokens
-        # An estimate is no proof: whether nothing is left, the provider knows.
+        # It is only an estimate: the provider knows whether anything is left.
         most = min(most, max(left, LEAST_OUTPUT))
     return most
 
@@ -221,7 +221,7 @@ def _candidates(
 
 
 def _ordered(routes: Sequence[RouteFacts]) -> list[RouteFacts]:
-    """By priority; among equals drawn by weight, one after the other."""
+    """The routes by priority; equal ones in random order by weight."""
     if len(routes) == 1:
         return list(routes)
     ordered: list[RouteFacts] = []

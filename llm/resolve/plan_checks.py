@@ -1,4 +1,4 @@
-"""Whether a request can be sent to its providers, whichever API they have."""
+"""Checks whether a request can be sent to all of its providers."""
 
 from typing import NoReturn
 
@@ -10,7 +10,7 @@ from valuecanvas.core.errors import InvalidRequest
 
 
 def check(endpoint: str, plan: Plan) -> None:
-    """It must be whole in itself, and translatable wherever it may be sent.
+    """Check that the request is self-contained, and can be translated if needed.
 
     Raises InvalidRequest for what the client sent, BrokenPrompt for what an operator set.
     """
@@ -26,10 +26,10 @@ def check(endpoint: str, plan: Plan) -> None:
 
 
 def blame(error: InvalidRequest, operator_fields: frozenset[str]) -> NoReturn:
-    """Raises what is wrong as the client's fault, or the operator's who has set it."""
+    """Raise `error` as the client's, or as the operator's who set the field."""
     field = (error.param or "").partition(".")[0].partition("[")[0]
     if field not in operator_fields:
         raise error
     raise BrokenPrompt(
-        f"What an operator set for this request does not fit: {error.message}"
+        f"A setting of an operator does not fit this request: {error.message}"
     ) from error

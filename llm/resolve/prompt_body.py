@@ -1,4 +1,4 @@
-"""A stored prompt's words and settings, put into the body of a request."""
+"""Inserts a stored prompt's text and settings into the body of a request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 from llm.resolve.prompt_parameters import adapt_parameters, join_lists
 from valuecanvas.core.parameters import CAPS
 
-# Objects of which each field counts by itself.
+# Objects that are merged field by field.
 _IN_FIELDS = ("text", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
 class PromptWords:
-    """A version, rendered. With `model_stands` its model beats the client's."""
+    """A rendered version. With `model_stands` its model overrides the client's."""
 
     messages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any]
@@ -23,14 +23,14 @@ class PromptWords:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A body, and those of its fields that an operator set, not the client."""
+    """A body, and its fields that an operator set."""
 
     body: dict[str, Any]
     operator_fields: frozenset[str] = frozenset()
 
 
 def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) -> Filled:
-    """`body` with the prompt's words first and the client's own after them."""
+    """`body` with the prompt's messages before the client's own."""
     own = {name: value for name, value in body.items() if name != "prompt"}
     given = adapt_parameters(endpoint, words.parameters)
     if any(own.get(name) for name in CAPS):
@@ -47,7 +47,7 @@ def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) ->
 def override_parameters(
     endpoint: str, before: Filled, wanted: Mapping[str, Any]
 ) -> Filled:
-    """`before` with the parameters `wanted` in place of its own."""
+    """`before` with its parameters replaced by `wanted`."""
     given = adapt_parameters(endpoint, wanted)
     kept = before.body
     if any(name in given for name in CAPS):
@@ -58,7 +58,7 @@ def override_parameters(
 def merge_parameters(
     parameters: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """A version's parameters with a flag's in their place, as they were written."""
+    """A version's parameters, overridden by a flag's."""
     if not wanted:
         return parameters
     kept = (
@@ -68,7 +68,7 @@ def merge_parameters(
 
 
 def _merge(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, of which `first` counts before."""
+    """Both; `first` overrides `others`."""
     found = {**others, **first}
     for name in _IN_FIELDS:
         one, other = first.get(name), others.get(name)
@@ -84,7 +84,7 @@ def _without_caps(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _joined(messages: list[Any], given: Any) -> Any:
-    """What is neither words nor a list of them is left for the checks to refuse."""
+    """Join the messages; the checks refuse anything that is no text or list."""
     if given is None or given == "":
         return messages
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""The stored prompt that a request names, by whichever field its endpoint has for it."""
+"""Reads which stored prompt a request names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _EXAMPLE = (
 
 @dataclass(frozen=True, slots=True)
 class PromptField:
-    """A prompt by its key; by the label `production` unless it says otherwise."""
+    """A prompt by its key; the label is `production` by default."""
 
     key: str
     version: int | None
@@ -24,7 +24,7 @@ class PromptField:
 
 
 def parse(endpoint: str, body: Mapping[str, Any]) -> PromptField | None:
-    """The prompt that `body` asks for; None: it brings its own words.
+    """The prompt that `body` names; None: it has its own text.
 
     The shape is OpenAI's `prompt` of the Responses API, plus `label`. Raises
     InvalidRequest.
@@ -55,7 +55,7 @@ def parse(endpoint: str, body: Mapping[str, Any]) -> PromptField | None:
 
 
 def _version(given: Any) -> int | None:
-    """OpenAI writes versions as texts; both are taken."""
+    """The version, as a number or as a text, as OpenAI writes it."""
     if given is None:
         return None
     number = int(given) if isinstance(given, str) and _digits(given) else given
@@ -90,7 +90,7 @@ def _variables(given: Any) -> Mapping[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The Responses API may wrap a text; pictures and files have no place in one."""
+    """The value of a variable: a text may be wrapped, pictures and files are refused."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return value
     if value["type"] == "input_text" and isinstance(value.get("text"), str):

@@ -1,6 +1,6 @@
-"""An operator's parameters, by the names and within the bounds of an endpoint.
+"""Adapts an operator's parameters to the names and bounds of an endpoint.
 
-A version is used by chats and by Responses alike, so it may speak either's language.
+A version serves chats and Responses alike, so its parameters may have either's names.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ _NOT_IN_RESPONSES = frozenset(
 
 
 def adapt_parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What of `given` can be set at `endpoint`, by the names that it has for it.
+    """The parameters in `given` that `endpoint` knows, under its names.
 
-    Numbers that are none, which older versions may have, are left out.
+    Invalid numbers, which older versions may have, are left out.
     """
     responses = endpoint == "responses"
     found = {name: value for name, value in given.items() if name not in RESERVED}
@@ -42,7 +42,7 @@ def adapt_parameters(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_responses(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a chat has in fields of its own stands in objects here."""
+    """The parameters of a chat as those of Responses, which nests some."""
     found = {n: value for n, value in given.items() if n not in _NOT_IN_RESPONSES}
     form = given.get("response_format")
     _put(found, "text", "format", _flat_format(form))
@@ -78,7 +78,7 @@ def _as_chat(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def join_lists(own: Any, others: Any) -> Any:
-    """Two lists without repetition; what is no list is left to the checks."""
+    """Join two lists without repetition; the checks refuse what is no list."""
     if own is None:
         return others
     if isinstance(own, list) and isinstance(others, list):
@@ -87,7 +87,7 @@ def join_lists(own: Any, others: Any) -> Any:
 
 
 def _put(found: dict[str, Any], name: str, field: str, value: Any) -> None:
-    """Set `name.field`, unless the endpoint's own word has set it already."""
+    """Set `name.field`, unless it is set already."""
     whole = found.get(name)
     if value is not None and (whole is None or isinstance(whole, dict)):
         found[name] = {field: value, **(whole or {})}

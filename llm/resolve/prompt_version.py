@@ -1,4 +1,4 @@
-"""Which version of a prompt a caller gets: of those who render and those who fetch."""
+"""Picks the version of a prompt that a caller gets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from prompts.rendering.render import Chosen, PromptLibrary
 def pick(
     library: PromptLibrary, asked: PromptField, known: Mapping[str, Any], found: Effects
 ) -> Chosen:
-    """The version for the caller with the attributes `known`, whose flags said `found`.
+    """The version for a caller with the attributes `known` and the flag effects `found`.
 
     Raises NotFound, InvalidRequest.
     """
@@ -29,11 +29,11 @@ def pick(
 
 
 def _label(library: PromptLibrary, asked: PromptField, found: Effects) -> str | None:
-    """A flag may lead those who ask for production to another label."""
+    """The label; a flag may replace `production` by another one."""
     if asked.version is not None or asked.label not in (None, PRODUCTION):
         return asked.label
     prompt = library.prompts.get(asked.key)
-    # Of other prompts, that have no such label, nothing is changed.
+    # Prompts without such a label are not changed.
     if prompt and found.prompt_label in (LATEST, *prompt.labels):
         return found.prompt_label
     return asked.label

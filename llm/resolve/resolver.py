@@ -1,4 +1,4 @@
-"""Step 2 of a request: its plan, from its body, its caller and a snapshot."""
+"""Step 2 of a request: make its plan from body, caller and snapshot."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,18 +9,18 @@ from llm.metering.tokenizer import Tokenizer
 from llm.request import shape as shapes
 from llm.resolve import plan_checks, prompt_field
 from llm.resolve.choose import choose
-from llm.resolve.plan import crowd, resolve
+from llm.resolve.plan import exceeded_limit, resolve
 from llm.resolve.prompt_field import PromptField
 from llm.types import Call, Plan, Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What of a call's body does not depend on its caller or the configuration."""
+    """The parts of a call's body that do not depend on caller or configuration."""
 
     # The stored prompt that it names.
     prompt: PromptField | None
-    # None where only the prompt's words make the body whole.
+    # None if the body is complete only with the prompt's text.
     shape: Shape | None
 
 
@@ -39,7 +39,7 @@ class Resolver:
     async def plan(
         self, call: Call, request: Request, caller: Principal, snapshot: Snapshot
     ) -> Plan:
-        """How `call` is to be served by `snapshot`. Raises GatewayError."""
+        """The plan to serve `call` by `snapshot`. Raises GatewayError."""
         body, chosen = choose(call, request.prompt, caller, snapshot)
         shape = request.shape
         if shape is None or body is not call.body:
@@ -49,11 +49,11 @@ class Resolver:
             principal=caller, snapshot=snapshot, body=body, chosen=chosen,
         )  # fmt: skip
         plan = await shapes.run_by_size(call, plan_by, shape=shape)
-        if most := crowd(plan):
+        if most := exceeded_limit(plan):
             counted = await self._tokenizer.count_within(
                 call.endpoint, body, shape, most
             )
-            # For room alone: what is held, and may be billed, stays bounded by bytes.
+            # Only for limits: what is reserved, and may be billed, stays bounded by bytes.
             shape = replace(shape, prompt_tokens=counted.prompt_tokens)
             plan = await shapes.run_by_size(call, plan_by, shape=shape)
         await shapes.run_by_size(call, plan_checks.check, call.endpoint, plan)

@@ -1,6 +1,6 @@
-"""Function tools in the form of a chat, and in the flatter one of Responses.
+"""Converts function tools between the forms of chat and of Responses.
 
-What has another form is left as it is: the endpoint's own checks tell what is wrong.
+Anything else is left as it is: the endpoint's own checks say what is wrong.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which of the models that operators name can answer a request."""
+"""Checks whether a model that an operator named can answer a request."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from valuecanvas.core.errors import InvalidRequest
 
 
 def exists(name: str, endpoint: str, snapshot: Snapshot) -> bool:
-    """Whether there is such a model in use, for this endpoint."""
+    """Whether the model exists and is enabled, for this endpoint."""
     model = snapshot.models.get(name)
     return model is not None and model.enabled and model.kind == KIND_OF[endpoint]
 
@@ -27,9 +27,9 @@ def is_usable(
     snapshot: Snapshot,
     body: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Whether it could answer this caller, and takes what is in the `body`.
+    """Whether the model can answer this caller, and takes what is in `body`.
 
-    What an operator named may be gone since. A provider that fails just now changes nothing here.
+    It may have been deleted since it was named. Failing providers change nothing here.
     """
     return (
         exists(name, endpoint, snapshot)
@@ -51,7 +51,7 @@ def _takes(
 
 
 def _can_be_billed(name: str, snapshot: Snapshot) -> bool:
-    """Whether it has a route that may be used at a price."""
+    """Whether it has a route with a price."""
     routes = snapshot.routes.get(name, ())
     if settings.LLM_UNPRICED != "block":
         return bool(routes)

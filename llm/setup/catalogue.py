@@ -1,4 +1,4 @@
-"""What a new installation begins with: tiers, providers, models, routes and prices."""
+"""The first rows of an installation: tiers, providers, models, routes and prices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -122,7 +122,7 @@ MODELS = (
         128_000,
         ((OPENAI, "gpt-5-mini"), *_CHAT_STAND_INS),
         context_tokens=400_000,
-        # It reasons before it speaks.
+        # It reasons before it answers.
         first_token_s=120,
         between_tokens_s=60,
         total_stream_s=600,
@@ -135,7 +135,7 @@ MODELS = (
         kind="embedding",
         context_tokens=8192,
     ),
-    # On a busy machine it says ten tokens a second.
+    # On a busy machine it writes ten tokens a second.
     ModelRow(
         LOCAL_MODEL,
         1024,
@@ -163,7 +163,7 @@ def price_source(kind: str, provider: str) -> str:
 
 
 def is_stand_in(model: str, provider: str) -> bool:
-    """Whether the route answers for somebody else's model."""
+    """Whether the route stands in for another provider's model."""
     return provider in STAND_INS and model not in (LOCAL_MODEL, DEMO_MODEL)
 
 

@@ -1,4 +1,4 @@
-"""Seeded providers follow the environment, until an operator changes them."""
+"""Updates seeded providers from the environment, until an operator changes them."""
 
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from llm.setup import catalogue
 
 
 def own(row: Provider | Route, *fields: str) -> None:
-    """Let these fields of a row just created follow the environment from now on."""
+    """Let these fields of a new row follow the environment."""
     Seeded.objects.bulk_create(
         Seeded(name=_name(row, field), value=str(getattr(row, field)))
         for field in fields
@@ -17,12 +17,12 @@ def own(row: Provider | Route, *fields: str) -> None:
 
 
 def follow() -> None:
-    """Bring the seeded providers in line with the settings of this start.
+    """Update the seeded providers from the settings of this start.
 
-    A provider is on where its key or URL is configured. Routes that answer for somebody
-    else's model are on only while neither Together.ai nor OpenAI is: a canned answer
-    must never pass for theirs. A field that an operator changed is left alone, and
-    nothing is written where nothing differs, so the epoch stands.
+    A provider is on if its key or URL is configured. Stand-ins for other providers'
+    models are on only while neither Together.ai nor OpenAI is: a canned answer must not
+    look like theirs. A field that an operator changed is left alone. Nothing is written
+    if nothing changed, so the epoch stays.
     """
     for row in catalogue.PROVIDERS:
         provider = Provider.objects.filter(pk=row.key).first()
@@ -44,7 +44,7 @@ def _follow_provider(provider: Provider, row: catalogue.ProviderRow) -> None:
 
 
 def with_version(url: str) -> str:
-    """`url` up to and with /v1, which is what a provider's row holds; '' for ''."""
+    """`url` up to and with /v1, as a provider's row has it; '' for ''."""
     if not url:
         return ""
     bare = url.rstrip("/")

@@ -1,4 +1,4 @@
-"""The first run: rows to begin with, an admin account, an API key."""
+"""The first run: creates the first rows, an admin account and an API key."""
 
 import secrets
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True)
 class FirstRun:
-    """Who the admin is; the secrets only where they were made just now."""
+    """The admin's name, and secrets that were just created."""
 
     admin_name: str
     admin_password: str | None = field(default=None, repr=False)
@@ -35,7 +35,7 @@ class FirstRun:
 def first_run() -> FirstRun:
     """Fill an empty database, once; on later starts, follow the environment's URLs.
 
-    Rows that exist are left as they are, and rows that an operator deleted stay away.
+    Existing rows are left as they are, and rows that an operator deleted stay deleted.
     Safe when several processes start at once: one does it, the others wait.
     """
     with transaction.atomic():
@@ -82,7 +82,7 @@ def _tiers() -> None:
 
 def _providers() -> None:
     for row in catalogue.PROVIDERS:
-        # Off, at an address where nobody is, until the settings say better.
+        # Off, at an unused address, until the settings have one.
         values = {
             "name": row.name,
             "kind": row.kind,
@@ -133,7 +133,7 @@ def _superuser() -> User | None:
 
 
 def _new_login() -> tuple[str, str]:
-    """A new password for the first superuser, who is added where there is none."""
+    """Set a new password for the first superuser, who is added if there is none."""
     password = "-".join(_word() for _ in range(4))
     admin = _superuser()
     if admin is None:

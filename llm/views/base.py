@@ -1,4 +1,4 @@
-"""What the views of the hot path share: parsing, the runtime, and plain answers."""
+"""Base classes and parsing for the views of the hot path."""
 
 import asyncio
 import json
@@ -66,10 +66,10 @@ class HotView(APIView):
 
 
 class PaidView(HotView):
-    """An endpoint that takes quota: whoever is refused is told how much is left."""
+    """An endpoint that takes quota: refusals have headers with what is left."""
 
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
-        # Until the body is understood, whoever has the key.
+        # Until the body is parsed, the user is that of the key.
         call = Call(
             id=request_id(request),
             endpoint="",
@@ -132,13 +132,13 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
 
 
 def _refuse_too_many_values(raw: bytes) -> None:
-    """Small values take some fifty bytes each, and time that stops all other requests.
+    """Refuse too many small values: each takes fifty bytes, and time on the event loop.
 
     Raises BodyTooLarge.
     """
     if _separators(raw) <= MOST_VALUES:
         return
-    # Those in texts are none. Escapes go first: then a text ends at the next quote.
+    # Not those in texts. Escapes go first: then a text ends at the next quote.
     bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     texts = bare.count(b'"') // 2
     if texts > 2 * MOST_VALUES or _separators(_TEXT.sub(b"", bare)) > MOST_VALUES:
@@ -150,7 +150,7 @@ def _separators(raw: bytes) -> int:
 
 
 def _refuse_repeated_names(raw: bytes) -> None:
-    """Parsers disagree on which of two values counts. Raises InvalidRequest."""
+    """Raises InvalidRequest for a repeated name: parsers disagree on its value."""
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -168,7 +168,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_too_deep(body: dict[str, Any]) -> None:
-    """orjson reads deeper than it writes, and the body is to be sent on."""
+    """Refuse a body too deep to be sent on: orjson reads deeper than it writes."""
     wrapped: Any = body
     for _ in range(_MARGIN):
         wrapped = [wrapped]
@@ -219,9 +219,9 @@ def call_of(
 
 
 def named_user(request: ASGIRequest, user_id: str | None) -> tuple[str | None, str]:
-    """The user that the request wants billed, if any, and where it says so.
+    """The user to bill that the request names, if any, and where it does.
 
-    Raises InvalidRequest: it names two.
+    Raises InvalidRequest if it names two.
     """
     header = request.META.get("HTTP_X_VALUECANVAS_USER")
     if header is None:

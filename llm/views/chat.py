@@ -11,13 +11,13 @@ from llm.views.base import PaidView, call_of, json_body
 
 
 def label(body: dict[str, Any]) -> str:
-    """Whom the client says that the request is for; OpenAI has two names for it."""
+    """The client's label for its user; OpenAI has two names for it."""
     names = (body.get("user"), body.get("safety_identifier"))
     return next((name for name in names if isinstance(name, str) and name), "")
 
 
 class ProviderView(PaidView):
-    """An endpoint that is relayed to a provider."""
+    """An endpoint that is passed on to a provider."""
 
     endpoint: ClassVar[str]
 

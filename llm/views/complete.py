@@ -1,4 +1,4 @@
-"""The short way to a completion: a prompt in, its text and cost out."""
+"""A simple API: takes a prompt, returns its text and cost."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ _KNOWN = {"prompt", "model", "userId", "metadata", *_PARAMETERS, *_STORED}
 
 
 def chat_body(given: dict[str, Any]) -> dict[str, Any]:
-    """The chat request that `given` stands for. Raises InvalidRequest."""
+    """The chat request that `given` means. Raises InvalidRequest."""
     unknown = sorted(given.keys() - _KNOWN)
     if unknown:
         raise InvalidRequest(
@@ -53,7 +53,7 @@ def chat_body(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(given: dict[str, Any]) -> dict[str, Any]:
-    """Either the words themselves or the stored prompt that has them."""
+    """The messages, or the stored prompt that has them."""
     stored = {sent: given[name] for name, sent in _STORED.items() if name in given}
     prompt = given.get("prompt")
     if stored:
@@ -73,8 +73,8 @@ def _words(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rename(error: GatewayError) -> None:
-    """In the words of this endpoint: 'promptVariables', where others say
-    'prompt.variables'.
+    """Rename fields in an error to those of this endpoint: 'prompt.variables' is
+    'promptVariables' here.
     """
     for name, inside in _STORED.items():
         error.message = error.message.replace(f"'prompt.{inside}", f"'{name}")

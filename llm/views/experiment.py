@@ -133,7 +133,7 @@ class Experiments(ListAPIView):
     get=extend_schema(
         operation_id="retrieveExperiment",
         summary="One experiment, with its results",
-        description="The verdicts hold however often one asks: the test is sequential.",
+        description="The verdicts are valid at any time: the test is sequential.",
         responses=answers(shapes.ShownExperimentDetail, 404),
         tags=["Experiments"],
     )

@@ -1,4 +1,4 @@
-"""What the endpoints of metrics and experiments answer with, for the document."""
+"""The answers of the endpoints of metrics and experiments, for the OpenAPI document."""
 
 from rest_framework import serializers as s
 
@@ -7,7 +7,7 @@ from prompts.experiments.verdict import BETTER, EARLY, NONE, WORSE
 
 class ShownFigures(s.Serializer):
     requests = s.IntegerField()
-    users = s.IntegerField(help_text="Of an experiment: those whom it tells apart.")
+    users = s.IntegerField(help_text="In an experiment: distinct subjects.")
     failed = s.IntegerField()
     error_rate = s.FloatField(help_text="Without those whose client went away.")
     cached = s.IntegerField(help_text="Answered from stored answers.")
@@ -66,7 +66,9 @@ class ShownComparison(s.Serializer):
     difference = s.FloatField(help_text="The arm's mean less the control's.")
     low = s.FloatField(allow_null=True)
     high = s.FloatField(allow_null=True)
-    p = s.FloatField(allow_null=True, help_text="Valid however often one looks.")
+    p = s.FloatField(
+        allow_null=True, help_text="Valid at any time: the test is sequential."
+    )
 
 
 class ShownVerdict(s.Serializer):
@@ -92,7 +94,7 @@ class ShownExperiment(s.Serializer):
     prompt = s.CharField()
     state = s.ChoiceField(["draft", "running", "stopped"])
     hypothesis = s.CharField(allow_blank=True)
-    metric = s.CharField(help_text="What it is decided by.")
+    metric = s.CharField(help_text="The metric that decides.")
     alpha = s.FloatField()
     tiers = s.ListField(child=s.CharField())
     conditions = s.ListField(child=s.DictField())

@@ -1,4 +1,4 @@
-"""What a user thinks of an answer."""
+"""Takes the rating of an answer."""
 
 import uuid
 from typing import Any
@@ -44,7 +44,7 @@ class FeedbackShown(s.Serializer):
 
 
 def parse_feedback(body: dict[str, Any]) -> Rating:
-    """What a request's body says. Raises InvalidRequest."""
+    """The rating in a request's body. Raises InvalidRequest."""
     unknown = sorted(body.keys() - set(_KNOWN))
     if unknown:
         raise InvalidRequest(
@@ -96,10 +96,16 @@ def _comment(body: dict[str, Any]) -> str:
         responses={
             200: FeedbackShown,
             400: OpenApiResponse(schemas.ErrorBody, description="Something is wrong."),
-            401: OpenApiResponse(schemas.ErrorBody, description="No key of ours."),
-            404: OpenApiResponse(schemas.ErrorBody, description="No request of yours."),
+            401: OpenApiResponse(
+                schemas.ErrorBody, description="The key is not valid."
+            ),
+            404: OpenApiResponse(
+                schemas.ErrorBody, description="You have no such request."
+            ),
             409: OpenApiResponse(schemas.ErrorBody, description="Still under way."),
-            429: OpenApiResponse(schemas.ErrorBody, description="Too many a minute."),
+            429: OpenApiResponse(
+                schemas.ErrorBody, description="Too many ratings this minute."
+            ),
             503: OpenApiResponse(schemas.ErrorBody, description="Try again."),
         },
         tags=["Gateway"],
@@ -133,7 +139,7 @@ class FeedbackView(HotView):
 
 
 async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
-    """One more rating of this minute. Raises TooManyRequests."""
+    """Count a rating in this minute. Raises TooManyRequests."""
     most = settings.FEEDBACK_PER_MINUTE
     if not most:
         return

@@ -32,9 +32,9 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.targeting.conditions import Attributes
 
 TARGETING_KEY = "targetingKey"
-# Attributes of one caller. What comes here may be looked at by every flag.
+# Most bytes of the attributes, which every flag may read.
 MOST_BYTES = 65_536
-# The protocol's reasons; ours beyond them are told in the metadata.
+# The protocol's reasons; our other reasons are in the metadata.
 REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
 STATUS = {evaluation.FLAG_NOT_FOUND: 404, evaluation.TARGETING_KEY_MISSING: 400}
 
@@ -65,7 +65,7 @@ class OfrepView(HotView):
         context: Mapping[str, Any],
         key: str | None,
     ) -> HttpResponseBase:
-        """What each of the two endpoints answers for `context`."""
+        """The answer of each endpoint for `context`."""
         raise NotImplementedError
 
 
@@ -155,7 +155,7 @@ def render_evaluation(found: Evaluation) -> dict[str, Any]:
         "metadata": {} if known else {"reason": found.reason},
     }
     if found.variant:
-        # Without one the client's own default stands.
+        # Without a variant the client uses its own default.
         body["value"], body["variant"] = found.value, found.variant
     if found.rule is not None:
         body["metadata"]["rule"] = found.rule
@@ -163,7 +163,7 @@ def render_evaluation(found: Evaluation) -> dict[str, Any]:
 
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
-    """The flags as committed now or last known, and who asks. Raises GatewayError."""
+    """The flags, committed or last known, and the caller. Raises GatewayError."""
     header = key_check.authorization(request.META)
     call = Call(request_id(request), "flags", {}, authorization=header)
     snapshot, principal = await runtime(request).free_reads.open(call)
@@ -178,8 +178,8 @@ async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
 def _context(request: ASGIRequest, principal: Principal) -> Attributes:
     """The caller's attributes. Raises InvalidRequest, UnsupportedMedia.
 
-    A key is a server's, which speaks for its users; a token is the user's own, who
-    may not say to be another.
+    A key belongs to a server, which may name its users; a token belongs to one user,
+    who may not name another.
     """
     if len(request.body) > MOST_BYTES:
         raise InvalidRequest(
@@ -216,6 +216,6 @@ def _has(request: ASGIRequest, etag: str) -> bool:
 
 
 def _etag(flags: FlagSet, context: Mapping[str, Any], now: float) -> str:
-    """Changes with whatever an answer may depend on."""
+    """The ETag: a digest of all that an answer depends on."""
     seed = orjson.dumps([flags.mark(now), context], option=orjson.OPT_SORT_KEYS)
     return f'"{hashlib.sha256(seed).hexdigest()[:32]}"'

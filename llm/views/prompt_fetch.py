@@ -1,7 +1,7 @@
-"""A prompt for clients that render it themselves: from memory, and made to be cached.
+"""Serves prompts to clients that render them, from memory and with cache headers.
 
 Unlike the other endpoints of prompts it runs on the hot path: no session, no query.
-What a caller gets is what the gateway would send on for the same caller.
+A caller gets what the gateway would send on for the same caller.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotPermitted
 
 SCOPE = "prompts:read"
-# A client may go on with what it has while it asks again, and while it can't reach us.
+# A client may use its copy while it revalidates, and while it cannot reach us.
 CACHE_CONTROL = "private, max-age=60, stale-while-revalidate=600, stale-if-error=86400"
 _KNOWN = frozenset({"label", "version", "user"})
 _PARAMETERS = [
@@ -57,7 +57,7 @@ _PARAMETERS = [
     OpenApiParameter(
         "If-None-Match",
         location=OpenApiParameter.HEADER,
-        description="The ETag of the last answer: 304 if it still holds.",
+        description="The ETag of the last answer: 304 if nothing changed.",
     ),
 ]
 
@@ -72,7 +72,7 @@ class FetchedPrompt(s.Serializer):
     kind = s.ChoiceField(PromptKind.choices)
     version = s.IntegerField()
     label = s.CharField(  # type: ignore[assignment]
-        help_text="By which it was found; '' for a version."
+        help_text="The label that selected it; '' for a version."
     )
     variant = s.CharField(help_text="Of an experiment or rollout; '' without one.")
     template = s.CharField(allow_null=True, help_text="Of a text prompt.")
@@ -89,7 +89,7 @@ class FetchedPrompt(s.Serializer):
         parameters=_PARAMETERS,
         responses={
             **answers(FetchedPrompt, 400, 404),
-            304: OpenApiResponse(description="What you have still holds."),
+            304: OpenApiResponse(description="Not changed: use your copy."),
         },
         tags=["Prompts"],
     )
@@ -119,7 +119,7 @@ class FetchPrompt(HotView):
 def render_prompt(
     library: PromptLibrary, chosen: Chosen, found: Effects
 ) -> dict[str, Any]:
-    """What is answered, but for the model. Raises BrokenPrompt."""
+    """The answer without the model. Raises BrokenPrompt."""
     prompt, version = chosen.prompt, chosen.version
     body = library.body(prompt, version)
     texts = [(role, _source(words)) for role, words in body.messages]
@@ -147,9 +147,9 @@ def render_prompt(
 def _model(
     chosen: Chosen, found: Effects, principal: Principal, snapshot: Readable
 ) -> str | None:
-    """The flag's, else the experiment's, else the version's; None: it is yours to name."""
+    """The model of the flag, experiment or version, in this order; None: none is set."""
     for name in (found.model, chosen.model):
-        # What was last known of prompts on disk comes without the models.
+        # The last known configuration has no models.
         if name and (
             not isinstance(snapshot, Snapshot)
             or usable_models.is_usable(

@@ -101,7 +101,9 @@ class ModelListSerializer(s.Serializer):
 
 
 class CompleteRequest(s.Serializer):
-    prompt = s.CharField(required=False, help_text="The words; or a promptKey.")
+    prompt = s.CharField(
+        required=False, help_text="The prompt's text, or else a promptKey."
+    )
     promptKey = s.CharField(required=False, help_text="A stored prompt's key.")
     promptVersion = s.IntegerField(required=False, min_value=1)
     promptLabel = s.CharField(required=False)
@@ -131,7 +133,7 @@ class CompleteResponse(s.Serializer):
 
 class HealthSerializer(s.Serializer):
     status = s.ChoiceField(
-        ["ok", "degraded", "down"], help_text="All that is told without a key."
+        ["ok", "degraded", "down"], help_text="The only field without a key."
     )
     epoch = s.IntegerField(required=False)
     providers = s.ListField(child=s.DictField(), required=False)

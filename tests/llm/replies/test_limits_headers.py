@@ -92,7 +92,7 @@ def test_merge__the_day_and_the_minute__lists_both():
         ),
         (
             LimitRefused(KEY, LimitKind.TOKENS, 500, 20, 60.0),
-            "Of the 500 tokens a minute of this API key too few are left. "
+            "Too few of the 500 tokens a minute of this API key are left. "
             "Try again in 60 s.",
         ),
         (
