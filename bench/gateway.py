@@ -95,9 +95,9 @@ def _engines(where: frozenset[int], folder: Path) -> Iterator[tuple[Server, Serv
     with contextlib.ExitStack() as stack:
         # They stop with this process even if it is killed.
         with servers.pin_to_cores(where):
-            database = postgres.start(home, stop_with_parent=True)
+            database = postgres.start(home, attached=True)
             stack.callback(postgres.stop, database, home)
-            store = valkey.start(folder / "valkey", stop_with_parent=True)
+            store = valkey.start(folder / "valkey", attached=True)
             stack.callback(valkey.stop, store)
         yield (
             Server("postgres", database.url, (database.pid,), ()),

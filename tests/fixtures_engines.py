@@ -100,11 +100,11 @@ def _start_missing(engines: Engines, folder: Path, urls: dict[str, str]) -> None
     # Leashed: they go with this process even if it is killed.
     if not urls["DATABASE_URL"]:
         home = folder / "postgres"
-        engines.postgres = postgres.start(home, durable=False, stop_with_parent=True)
+        engines.postgres = postgres.start(home, durable=False, attached=True)
         urls["DATABASE_URL"] = engines.postgres.url
     if not urls["REDIS_URL"]:
         home = folder / "valkey"
-        engines.valkey = valkey.start(home, durable=False, stop_with_parent=True)
+        engines.valkey = valkey.start(home, durable=False, attached=True)
         urls["REDIS_URL"] = engines.valkey.url
 
 

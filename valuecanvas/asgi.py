@@ -24,8 +24,7 @@ from valuecanvas.http.shutdown import Shutdown  # noqa: E402
 
 # Clients fetch prompts on the hot path; the rest of /api/prompts/ is on the cold path.
 HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")
-# New objects before a collection of the youngest generation, and collections of a
-# generation before one of the next.
+# New objects before a collection, and collections before one of the next generation.
 GC_THRESHOLDS = (10_000, 20, 20)
 
 

@@ -74,10 +74,8 @@ def reap(
     while True:
         overdue = list(_overdue(living)[:AT_A_TIME])
         known = {name: last_known(name) for name in {*map(_journal, overdue)} if name}
-        now_ended = _commit(
-            _settlement(row, _progress(row, known.get(_journal(row))))
-            for row in overdue
-        )
+        items = (_settlement(x, _progress(x, known.get(_journal(x)))) for x in overdue)
+        now_ended = _commit(items)
         ended += now_ended
         if len(overdue) < AT_A_TIME or not now_ended:
             return ended

@@ -40,8 +40,7 @@ from valuecanvas.core.db.group_commit import GroupCommit, Policy
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
-# Sums of past days only shrink, so they may be this old, in seconds; before a refusal
-# they are read again.
+# Most age of sums of past days, which only shrink, in seconds; a refusal reads them again.
 HISTORY_TTL_S = 5.0
 MOST_SCOPES = 50_000
 # The errors of an item that can never be written, whatever the database's state.

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from valuecanvas.embedded import readiness
-from valuecanvas.embedded.readiness import ReadinessCheck, reachable, wait_ready
+from valuecanvas.embedded.readiness import HttpProbe, reachable, wait_ready
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ def ask(port: int, *, ending: bool = False, gone: bool = False) -> tuple[bool, s
     event = threading.Event()
     if ending:
         event.set()
-    check = ReadinessCheck("web", "0.0.0.0", port, "/ready")
+    check = HttpProbe("web", "0.0.0.0", port, "/ready")
     ready = wait_ready(check, ending=event, gone=lambda: gone, say=said.append)
     return ready, "\n".join(said)
 
@@ -70,7 +70,7 @@ def test_wait_ready__nobody_listens__goes_on_until_the_end() -> None:
         said.append(line)
         ending.set()
 
-    check = ReadinessCheck("web", "127.0.0.1", port, "/ready")
+    check = HttpProbe("web", "127.0.0.1", port, "/ready")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "POLLS_PER_NOTICE", 1)
         assert not wait_ready(check, ending=ending, gone=lambda: False, say=say)

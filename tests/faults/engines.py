@@ -74,11 +74,11 @@ def _send(
 
 
 def start_postgres(folder: Path) -> Engine:
-    return postgres.start(folder / "postgres", durable=True, stop_with_parent=True)
+    return postgres.start(folder / "postgres", durable=True, attached=True)
 
 
 def start_valkey(folder: Path) -> Engine:
-    return valkey.start(folder / "valkey", durable=False, stop_with_parent=True)
+    return valkey.start(folder / "valkey", durable=False, attached=True)
 
 
 def _end(engine: Engine, number: signal.Signals) -> None:

@@ -52,12 +52,10 @@ THROW_AWAY = {
 }
 
 
-def start(
-    folder: Path, *, durable: bool = True, stop_with_parent: bool = False
-) -> Engine:
+def start(folder: Path, *, durable: bool = True, attached: bool = False) -> Engine:
     """Start the server of `folder`; the first run creates the cluster.
 
-    `durable=False` is for throw-away data. `stop_with_parent` ties the server's life to the
+    `durable=False` is for throw-away data. `attached` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
     place = _place(own_folder(folder))
@@ -65,7 +63,7 @@ def start(
     if not place.data.exists():
         initialise(place)
     check_version(place)
-    engine = _launch(place, durable=durable, stop_with_parent=stop_with_parent)
+    engine = _launch(place, durable=durable, attached=attached)
     _create_database(engine.url)
     return engine
 
@@ -127,7 +125,7 @@ def _drop_copy(state: Path) -> None:
         write_json(state, known)
 
 
-def _launch(place: ClusterPlace, *, durable: bool, stop_with_parent: bool) -> Engine:
+def _launch(place: ClusterPlace, *, durable: bool, attached: bool) -> Engine:
     known = read_json(place.state)
     if "password" not in known:
         raise EngineError(
@@ -138,11 +136,7 @@ def _launch(place: ClusterPlace, *, durable: bool, stop_with_parent: bool) -> En
     for _ in range(ATTEMPTS):
         port = processes.free_port(port)
         engine, log_tail = _attempt(
-            place,
-            port,
-            password=known["password"],
-            durable=durable,
-            stop_with_parent=stop_with_parent,
+            place, port, password=known["password"], durable=durable, attached=attached
         )
         if engine:
             write_json(place.state, {**read_json(place.state), "port": port})
@@ -154,12 +148,7 @@ def _launch(place: ClusterPlace, *, durable: bool, stop_with_parent: bool) -> En
 
 
 def _attempt(
-    place: ClusterPlace,
-    port: int,
-    *,
-    password: str,
-    durable: bool,
-    stop_with_parent: bool,
+    place: ClusterPlace, port: int, *, password: str, durable: bool, attached: bool
 ) -> tuple[Engine | None, str]:
     options = {**SETTINGS, **({} if durable else THROW_AWAY), "port": str(port)}
     log = processes.open_log(place.log)
@@ -175,9 +164,7 @@ def _attempt(
             stderr=log,
             # Without the terminal's Ctrl-C: the database must outlive its clients.
             start_new_session=True,
-            preexec_fn=processes.die_with_parent(signal.SIGINT)
-            if stop_with_parent
-            else None,
+            preexec_fn=processes.die_with_parent(signal.SIGINT) if attached else None,
             **spawn,
         )
     os.close(log)

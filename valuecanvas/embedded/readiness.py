@@ -10,7 +10,7 @@ POLLS_PER_NOTICE = 120
 
 
 @dataclass(frozen=True)
-class ReadinessCheck:
+class HttpProbe:
     """The URL of a readiness check: the answer 200 means ready."""
 
     name: str
@@ -20,7 +20,7 @@ class ReadinessCheck:
 
 
 def wait_ready(
-    check: ReadinessCheck,
+    check: HttpProbe,
     *,
     ending: threading.Event,
     gone: Callable[[], bool],
@@ -48,7 +48,7 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _request(check: ReadinessCheck) -> str:
+def _request(check: HttpProbe) -> str:
     host = reachable(check.host).strip("[]")
     connection = http.client.HTTPConnection(host, check.port, timeout=5)
     try:

@@ -22,12 +22,10 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
 
 
-def start(
-    folder: Path, *, durable: bool = True, stop_with_parent: bool = False
-) -> Engine:
+def start(folder: Path, *, durable: bool = True, attached: bool = False) -> Engine:
     """Start the server of `folder`.
 
-    `durable=False` keeps nothing on disk. `stop_with_parent` ties the server's life to the
+    `durable=False` keeps nothing on disk. `attached` ties the server's life to the
     calling thread's. Raises EngineError with the remedy when it can't be had.
     """
     own_folder(folder)
@@ -41,9 +39,7 @@ def start(
         write_json(state, {"password": password, "port": port})
         config = _config(port, password=password, durable=durable)
         url = _url(password, port)
-        engine, log_tail = _attempt(
-            program, folder, config, url, stop_with_parent=stop_with_parent
-        )
+        engine, log_tail = _attempt(program, folder, config, url, attached=attached)
         if engine:
             write_json(state, {"password": password, "port": port, "pid": engine.pid})
             return engine
@@ -98,7 +94,7 @@ def _config(port: int, *, password: str, durable: bool) -> str:
 
 
 def _attempt(
-    program: str, folder: Path, config: str, url: str, *, stop_with_parent: bool
+    program: str, folder: Path, config: str, url: str, *, attached: bool
 ) -> tuple[Engine | None, str]:
     path = folder / "valkey.log"
     log = processes.open_log(path)
@@ -111,9 +107,7 @@ def _attempt(
         stderr=log,
         # Without the terminal's Ctrl-C: the store must outlive its clients.
         start_new_session=True,
-        preexec_fn=processes.die_with_parent(signal.SIGTERM)
-        if stop_with_parent
-        else None,
+        preexec_fn=processes.die_with_parent(signal.SIGTERM) if attached else None,
     )
     os.close(log)
     if process.stdin:

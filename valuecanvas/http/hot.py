@@ -131,9 +131,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpRespon
     except Exception as error:
         # The last handler: no traceback may reach a client.
         log.exception("request.crashed", request_id=str(request_id))
-        crash = GatewayError(
-            f"An internal error occurred. Quote the request id {request_id}."
-        )
+        crash = GatewayError(f"Internal error: quote the request id {request_id}.")
         crash.__cause__ = error
         response = error_response(crash, request_id)
     if response.status_code == 401:

@@ -85,9 +85,7 @@ def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
         return known
     # The last one to catch it: no traceback may reach a client.
     log.error("request.crashed", request_id=str(request_id), exc_info=error)
-    return GatewayError(
-        f"An internal error occurred. Quote the request id {request_id}."
-    )
+    return GatewayError(f"Internal error: quote the request id {request_id}.")
 
 
 def _of_django(error: Exception) -> GatewayError | None:
@@ -97,9 +95,7 @@ def _of_django(error: Exception) -> GatewayError | None:
         return NotFound("There is nothing here.")
     if isinstance(error, DataError):
         # For example a NUL in the path: no column can hold it.
-        return InvalidRequest(
-            "A text in this request has characters that cannot be stored."
-        )
+        return InvalidRequest("A text in this request cannot be stored.")
     if isinstance(error, django_errors.PermissionDenied):
         return NotPermitted("You may not do this.")
     return None

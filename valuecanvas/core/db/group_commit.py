@@ -32,7 +32,7 @@ log = structlog.get_logger("core.batch")
 BUSY = 4
 LINGER_S = 0.001
 # An item that failed so often alone, while the database accepts writes, is itself at fault.
-MAX_SOLO_FAILURES = 2
+MAX_ALONE = 2
 
 
 class GroupCommit(Generic[Item]):
@@ -160,7 +160,7 @@ class GroupCommit(Generic[Item]):
             one.max_batch = max(1, len(batch) // 2)
         for one in self._answers.waiting():
             one.solo_failures += [one] == batch
-            if one.solo_failures >= MAX_SOLO_FAILURES:
+            if one.solo_failures >= MAX_ALONE:
                 self._reject(one, error)
             else:
                 self._keep_or_refuse(one, error)
@@ -206,13 +206,10 @@ class GroupCommit(Generic[Item]):
             time.sleep(LINGER_S)
         if not self._closing:
             time.sleep(backoff(self._failures))
-        batch, free_bytes = (
-            [first],
-            self._policy.max_bytes - self._policy.weigh(first.item),
-        )
+        batch, left = [first], self._policy.max_bytes - self._policy.weigh(first.item)
         while len(batch) < self._policy.size and (one := self._next_item(0)):
-            free_bytes -= self._policy.weigh(one.item)
-            if free_bytes < 0:
+            left -= self._policy.weigh(one.item)
+            if left < 0:
                 self._next = one
                 break
             batch.append(one)
@@ -248,7 +245,7 @@ class GroupCommit(Generic[Item]):
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
         if not sqlstate.row_at_fault(error):
-            self._handle_outage(batch, error, took_s)
+            self._on_outage(batch, error, took_s)
         elif len(batch) == 1:
             self._reject(batch[0], error)
         else:
@@ -256,7 +253,7 @@ class GroupCommit(Generic[Item]):
             half = len(batch) // 2
             self._halves += [batch[half:], batch[:half]]
 
-    def _handle_outage(
+    def _on_outage(
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
         """The database is down, slow or locked: refuse, but retry what must be committed."""
@@ -299,7 +296,7 @@ class GroupCommit(Generic[Item]):
         if not self._policy.must_commit(waiting.item):
             return False
         waiting.solo_failures += 1
-        often = self._closing or waiting.solo_failures >= MAX_SOLO_FAILURES
+        often = self._closing or waiting.solo_failures >= MAX_ALONE
         if not often or not sqlstate.row_suspected(error):
             return False
         return self._connection.takes_writes()

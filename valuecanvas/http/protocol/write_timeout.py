@@ -18,13 +18,11 @@ class TimedSender:
     all messages of an answer is enough, and it is seldom restarted.
     """
 
-    def __init__(
-        self, send: Send, most_s: float, on_timeout: Callable[[], None]
-    ) -> None:
-        """`lost` is called where a message has waited for `most_s` or past `deadline`."""
+    def __init__(self, send: Send, most_s: float, on_late: Callable[[], None]) -> None:
+        """`on_late` is called if a message waits for `most_s` or past `deadline`."""
         self._send = send
         self._most_s = most_s
-        self._on_timeout = on_timeout
+        self._on_late = on_late
         # By the monotonic clock.
         self.deadline = _NEVER
         self._due = _NEVER
@@ -58,7 +56,7 @@ class TimedSender:
         """Check the current message, which may be a later one than when the timer started."""
         self._timer = None
         if self._due <= time.monotonic():
-            self._on_timeout()
+            self._on_late()
         elif self._due != _NEVER:
             self._start_timer()
 

@@ -14,7 +14,7 @@ from django.db import connections
 from llm.setup import catalogue, seed
 from llm.setup.seed import FirstRun
 from valuecanvas.embedded import ports
-from valuecanvas.embedded.readiness import ReadinessCheck, reachable, wait_ready
+from valuecanvas.embedded.readiness import HttpProbe, reachable, wait_ready
 from valuecanvas.embedded.supervisor import Supervisor, commands
 from valuecanvas.site.groups import ensure_groups
 
@@ -57,10 +57,8 @@ class Command(BaseCommand):
 
     def announce(self, group: Supervisor, first: FirstRun, own: dict[str, int]) -> None:
         """Wait until all servers are ready, then print their URLs."""
-        web = ReadinessCheck(WEB, settings.HOST, settings.PORT, "/health/ready")
-        local = [
-            ReadinessCheck(name, "127.0.0.1", own[name], "/v1/models") for name in own
-        ]
+        web = HttpProbe(WEB, settings.HOST, settings.PORT, "/health/ready")
+        local = [HttpProbe(name, "127.0.0.1", own[name], "/v1/models") for name in own]
         ready = False
         for check in (*local, web):
             gone = partial(group.has_ended, check.name)
