@@ -300,7 +300,7 @@ class LiveStream:
                 await self._outcomes.report(
                     self._upstream.candidate, self._upstream.permit, Event.RELEASED
                 )
-            gone = self._outcome("client_close", "client_close")
+            gone = self._outcome("client_gone", "client_gone")
             rest = (
                 self._upstream.reader.error_event(self._error()) if self._sent else b""
             )
