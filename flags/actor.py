@@ -1,4 +1,4 @@
-"""Who changes a flag, for the audit."""
+"""The actor of a change, for the audit."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class FlagActor:
 
     name: str
     user: User | None = None
-    # What an API key may do; of others None.
+    # The scopes of an API key; None for others.
     scopes: frozenset[str] | None = None
-    # Works on the machine itself, or was asked for rights when it was planned.
+    # Runs on the machine itself, or had its rights checked when it was scheduled.
     trusted: bool = False
-    # Who issued the API key; '' for somebody with a shell.
+    # Who issued the API key; '' if it was issued on the command line.
     issuer: str = ""
 
 

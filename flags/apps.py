@@ -12,11 +12,11 @@ class FlagsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Its module needs the models first.
+        # The module needs loaded models.
         expired = import_string("flags.checks.check_expired_flags")
         checks.register(expired, checks.Tags.database)
 
     @cached_property
     def store(self) -> object:
-        """The process's flags for Django code; its module needs the models first."""
+        """The process's flags for Django code; the module needs loaded models."""
         return import_string("flags.flag_store.FlagStore")()

@@ -1,4 +1,4 @@
-"""The flags that the gateway itself asks for, and a few to begin with."""
+"""The gateway's own flags, and sample flags."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flags import services
 from flags.actor import FIRST_RUN
 from flags.models import Flag, Purpose
 
-# Missing they count as on, so nothing depends on them but switching off.
+# A missing one counts as on: they only switch things off.
 CACHE = "gateway.cache"
 COALESCING = "gateway.coalescing"
 FALLBACK = "gateway.fallback"
@@ -41,12 +41,12 @@ _SAMPLES: tuple[dict[str, Any], ...] = (
 
 
 def provider_flag(key: str) -> str:
-    """The name of the flag that switches the provider `key` off, where it exists."""
+    """The name of the optional flag that switches off the provider `key`."""
     return f"gateway.provider.{key}"
 
 
 def ensure_built_in() -> list[str]:
-    """Make the gateway's flags that are missing; the names of those made."""
+    """Create the gateway's missing flags; the names of the new ones."""
     known = set(Flag.objects.filter(name__in=_BUILT_IN).values_list("name", flat=True))
     missing = [name for name in _BUILT_IN if name not in known]
     for name in missing:
@@ -66,7 +66,7 @@ def ensure_built_in() -> list[str]:
 
 
 def add_samples() -> None:
-    """Flags to look at; those that exist are left alone."""
+    """Create the missing sample flags."""
     for sample in _SAMPLES:
         if not Flag.objects.filter(name=sample["name"]).exists():
             services.create_flag(sample, actor=FIRST_RUN)

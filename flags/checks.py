@@ -1,4 +1,4 @@
-"""The system check for flags that should be gone by now."""
+"""The system check for expired flags."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _LEVELS = {"warn": Warning, "error": Error}
 def check_expired_flags(
     *, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """A message for each flag past `expires_on`, as FLAGS_EXPIRED says.
+    """Report each flag past `expires_on`, at the level FLAGS_EXPIRED.
 
     Only in checks of a database: `manage.py check --database default`.
     """
@@ -24,7 +24,7 @@ def check_expired_flags(
     return [
         level(
             f"The flag '{name}' expired on {day:%Y-%m-%d}.",
-            hint="Remove the code that asks for it and the flag, or move its date.",
+            hint="Remove the flag and the code that uses it, or set a later date.",
             id="flags.E001" if level is Error else "flags.W001",
         )
         for alias in databases or ()
@@ -39,4 +39,4 @@ def _expired(alias: str) -> list[tuple[str, Any]]:
     try:
         return list(rows.order_by("name").values_list("name", "expires_on"))
     except DatabaseError:
-        return []  # `migrate` checks before it has made the table
+        return []  # `migrate` runs checks before the table exists

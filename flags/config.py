@@ -38,7 +38,7 @@ def load_flags(keys: Keys = None) -> dict[str, FlagFacts]:
     rows = list(Flag.objects.filter(chosen, archived=False))
     if not rows:
         return {}
-    # All of a part at once: a list of thousands of ids would be slower.
+    # Without `keys` load whole tables: a list of thousands of ids is slower.
     part = Q() if keys is None else Q(flag__in=rows)
     parts = _Parts(part)
     found = {str(row.pk): _facts(row, parts) for row in rows}
@@ -48,17 +48,17 @@ def load_flags(keys: Keys = None) -> dict[str, FlagFacts]:
 
 
 def dump_flags(section: Mapping[str, FlagFacts]) -> dict[str, Any]:
-    """As the disk snapshot keeps them."""
+    """Flags for the disk snapshot."""
     return {key: plain.dump_flag(one) for key, one in section.items()}
 
 
 def restore_flags(section: Mapping[str, Any]) -> dict[str, FlagFacts]:
-    """What `dump_flags` gave. Raises KeyError, TypeError or ValueError."""
+    """Read the output of `dump_flags`. Raises KeyError, TypeError or ValueError."""
     return {key: plain.load_flag(row) for key, row in section.items()}
 
 
 class _Parts:
-    """The rows of other tables, by flag."""
+    """Rows of the other tables by flag."""
 
     def __init__(self, chosen: Q) -> None:
         self.variants = _grouped(

@@ -1,4 +1,4 @@
-"""Exposures: writing what was counted, and reading it for charts."""
+"""Counts of evaluations (exposures): stored by hour, read for charts."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from django.db.models import Max
 from flags.models import Exposure
 
 KEPT = dt.timedelta(days=90)
-# In the order of the unique key, so that processes that add at once don't deadlock.
+# In the order of the unique key, so that concurrent processes don't deadlock.
 ADD = """
 INSERT INTO feature_flag_exposures (flag, hour, variant, count, last_at)
 SELECT flag, date_trunc('hour', %(at)s::timestamptz), variant, count, %(at)s
@@ -23,14 +23,14 @@ ON CONFLICT (flag, hour, variant) DO UPDATE SET
 """
 
 
-class Seen(NamedTuple):
-    """One variant of one flag."""
+class ExposureKey(NamedTuple):
+    """A variant of a flag, whose evaluations are counted."""
 
     flag: str
     variant: str
 
 
-def add(counts: Mapping[Seen, int], at: dt.datetime) -> None:
+def add(counts: Mapping[ExposureKey, int], at: dt.datetime) -> None:
     """Add `counts` to the hour of `at`. Raises DatabaseError."""
     rows = [(one.flag, one.variant, count) for one, count in counts.items()]
     flags, variants, numbers = (list(column) for column in zip(*rows, strict=True))
@@ -41,7 +41,7 @@ def add(counts: Mapping[Seen, int], at: dt.datetime) -> None:
 
 
 def last_seen(flags: Iterable[str]) -> dict[str, dt.datetime]:
-    """When each of `flags` was last given to anybody; missing: not in 90 days."""
+    """When each of `flags` was last evaluated; missing: not in 90 days."""
     rows = (
         Exposure.objects.filter(flag__in=list(flags))
         .order_by()
@@ -52,6 +52,6 @@ def last_seen(flags: Iterable[str]) -> dict[str, dt.datetime]:
 
 
 def purge(now: dt.datetime) -> int:
-    """Delete what is older than 90 days; how many rows that were."""
+    """Delete counts older than 90 days; the number of deleted rows."""
     deleted, _ = Exposure.objects.filter(hour__lt=now - KEPT).delete()
     return deleted

@@ -1,4 +1,4 @@
-"""Users of the Django site as callers of flags, and waffle's overrides by request."""
+"""Attributes of users of the Django site, and waffle's overrides by request."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def context_of(user: Any, *, language: str = "") -> dict[str, object]:
 
 
 def context_of_request(request: HttpRequest | None) -> dict[str, object]:
-    """The attributes of who sent `request`; somebody unknown is known by the session."""
+    """The attributes of the user of `request`; an anonymous one has a session key."""
     user = getattr(request, "user", None)
     language = getattr(request, "LANGUAGE_CODE", "")
     if user is not None:
@@ -47,23 +47,23 @@ def context_of_request(request: HttpRequest | None) -> dict[str, object]:
 
 
 def waffle_override(request: HttpRequest | None, facts: FlagFacts) -> bool | None:
-    """What waffle's overrides by query, header and cookie say; None: nothing."""
+    """Waffle's override by query, header or cookie; None without one."""
     if request is None:
         return None
     if get_setting("OVERRIDE") and facts.name in request.GET:
         return request.GET[facts.name] == "1"
-    return _tested(request, facts.name) if facts.testing else None
+    return _test_override(request, facts.name) if facts.testing else None
 
 
-def _tested(request: HttpRequest, name: str) -> bool | None:
+def _test_override(request: HttpRequest, name: str) -> bool | None:
     cookie = get_setting("TEST_COOKIE") % name
     header = cookie.replace("_", "-")
-    told = request.GET.get(cookie, request.headers.get(header))
-    if told is not None:
-        # The middleware keeps it in a cookie.
+    override = request.GET.get(cookie, request.headers.get(header))
+    if override is not None:
+        # The middleware stores it in a cookie.
         tests = request.__dict__.setdefault("waffle_tests", {})
-        tests[name] = told == "1"
-        return told == "1"
+        tests[name] = override == "1"
+        return override == "1"
     kept = request.COOKIES.get(cookie)
     return None if kept is None else kept == "True"
 

@@ -1,4 +1,4 @@
-"""The flags' periodic work; the schedule is a row, made in a migration."""
+"""Periodic tasks of flags; a migration creates their schedules."""
 
 import structlog
 from celery import shared_task
@@ -20,5 +20,5 @@ def apply_due() -> int:
 
 @shared_task(name="flags.purge")
 def purge() -> int:
-    """Delete counts of exposures that nobody charts any more."""
+    """Delete old counts of exposures."""
     return exposure.purge(timezone.now())

@@ -1,4 +1,4 @@
-"""What the endpoints of flags need, and who acts through them."""
+"""Rights of the endpoints of flags, and their base class."""
 
 from functools import partial
 from typing import Any
@@ -19,16 +19,16 @@ KILL = Need("flags:write", "flags.kill_flag")
 DELETE = Need("flags:write", "flags.delete_flag")
 
 flag_operation = partial(operation, tags=["Flags"], answer=ShownFlag)
-# Refused also where somebody else was first.
+# Refused also after a conflict.
 flag_change = partial(flag_operation, refusals=[404, 409])
 
 
 class FlagEndpoint(Endpoint):
-    """Knows the flag of its URL, and who acts."""
+    """An endpoint with the flag of its URL and the actor."""
 
     @property
     def actor(self) -> FlagActor:
-        """Who is written into the audit."""
+        """The actor for the audit."""
         user: Any = self.request.user
         if isinstance(user, KeyUser):
             return FlagActor(str(user), scopes=user.scopes, issuer=user.issuer)
@@ -36,7 +36,7 @@ class FlagEndpoint(Endpoint):
 
     @cached_property
     def flag(self) -> Flag:
-        """Raises NotFound."""
+        """The flag of the URL. Raises NotFound."""
         key = self.kwargs["key"]
         found: Flag | None = Flag.objects.filter(name=key).first()
         if found is None:
@@ -46,8 +46,8 @@ class FlagEndpoint(Endpoint):
         return found
 
     def why(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Who acts, why and on which revision, for a service."""
-        said = {"actor": self.actor, "reason": asked.get("reason", "")}
+        """The arguments of a service: actor, reason, expected revision."""
+        arguments = {"actor": self.actor, "reason": asked.get("reason", "")}
         if "expected_revision" in asked:
-            said["expected"] = asked["expected_revision"]
-        return said
+            arguments["expected"] = asked["expected_revision"]
+        return arguments

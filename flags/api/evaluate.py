@@ -1,4 +1,4 @@
-"""Why somebody gets what they get."""
+"""The endpoint that explains an evaluation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flags.engine.evaluation import Evaluation, evaluate
 
 
 class Explain(FlagEndpoint):
-    """The same answer as OFREP's, with the rule, the buckets and the reason in words.
+    """Evaluates a flag as OFREP does, with the rule, the buckets and the reason in words.
 
     For people: clients of an application ask /ofrep/v1/evaluate/flags.
     """

@@ -1,4 +1,4 @@
-"""Flags: find, make, edit, archive; and what happened to them."""
+"""Endpoints of flags: list, create, edit, delete, history."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class FlagFilters(ListQuery):
 
 
 class FlagList(FlagEndpoint):
-    """All flags by name."""
+    """Lists all flags by name; creates one."""
 
     @flag_operation(
         "listFlags", "Flags", READ, query=FlagFilters, paged_by="name", refusals=[]
@@ -50,7 +50,7 @@ class FlagList(FlagEndpoint):
 
 
 class FlagDetail(FlagEndpoint):
-    """Its name and kind never change. Deleted, callers get their own default."""
+    """One flag. Its name and kind never change. After a deletion callers get their default."""
 
     @flag_operation("getFlag", "One flag", READ)
     def get(self) -> Flag:

@@ -1,4 +1,4 @@
-"""Changes of a flag for later."""
+"""Endpoints of scheduled changes."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ flag_change = partial(access.flag_change, answer=ShownFlagChange)
 
 
 class Changes(FlagEndpoint):
-    """Pending, applied, cancelled and failed ones; the newest first."""
+    """Lists pending, applied, cancelled and failed changes, newest first; schedules one."""
 
     @flag_operation(
         "listFlagChanges", "Scheduled changes of a flag", READ, paged_by="-id"
@@ -44,7 +44,7 @@ class Changes(FlagEndpoint):
 
 
 class ChangeDetail(FlagEndpoint):
-    """A change that is still to come."""
+    """One pending change."""
 
     @flag_change("cancelFlagChange", "Cancel a scheduled change", WRITE, answer=None)
     def delete(self) -> None:
@@ -56,7 +56,7 @@ class ChangeDetail(FlagEndpoint):
 
 
 class Ramp(FlagEndpoint):
-    """Moves the percentage by steps, such as 5 points a day, until it has arrived."""
+    """Moves the percentage in steps, such as 5 points a day, until it reaches its goal."""
 
     @flag_change(
         "rampFlag", "Roll out in steps", WRITE, body=GivenRamp, many=True, status=201

@@ -1,4 +1,4 @@
-"""What the endpoints of flags take and give."""
+"""Bodies of requests and responses of the endpoints of flags."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ from valuecanvas.core.api.bodies import (
 )
 
 
-class Said(GivenReason):
-    """Why, and what the caller believes it is changing."""
+class GivenChangeReason(GivenReason):
+    """The reason, and the revision that the caller wants to change."""
 
     expected_revision = s.IntegerField(
         required=False,
         min_value=0,
-        help_text="The revision you saw: 409 if somebody has changed it since.",
+        help_text="The revision that you saw: 409 if the flag was changed since.",
     )
 
 
 class GivenVariant(StrictSerializer):
     name = s.CharField(max_length=60)
-    value = JsonField(help_text="Of the flag's kind.")
+    value = JsonField(help_text="A value of the flag's kind.")
     weight = s.IntegerField(
         required=False, min_value=0, max_value=10_000, help_text="10000 is 100 %."
     )
@@ -62,7 +62,7 @@ class GivenPrerequisite(StrictSerializer):
 
 
 class Fields(StrictSerializer):
-    """What of a flag can be set; parts are replaced whole."""
+    """The settings of a flag; lists are replaced as a whole."""
 
     note = Text()
     purpose = Choice(Purpose.choices, required=False)
@@ -91,27 +91,27 @@ class GivenFlag(Fields, GivenReason):
     kind = Choice(FlagKind.choices, required=False)
 
 
-class GivenEdit(Fields, Said):
+class GivenEdit(Fields, GivenChangeReason):
     pass
 
 
-class GivenChange(Said):
+class GivenChange(GivenChangeReason):
     kind = Choice(ChangeKind.choices)
-    at = s.DateTimeField(help_text="A time to come.")
+    at = s.DateTimeField(help_text="A time in the future.")
     payload = JsonObjectField(
         required=False, help_text='{"percent": 25} or {"weights": {"blue": 10000}}.'
     )
 
 
-class GivenRamp(Said):
-    to = s.DecimalField(5, 2, help_text="The percentage to arrive at.")
-    step = s.DecimalField(5, 2, help_text="Points at a time.")
+class GivenRamp(GivenChangeReason):
+    to = s.DecimalField(5, 2, help_text="The last percentage.")
+    step = s.DecimalField(5, 2, help_text="Percentage points per step.")
     every_minutes = s.IntegerField(min_value=1, max_value=525_600)
-    start = s.DateTimeField(help_text="When the first step is taken.")
+    start = s.DateTimeField(help_text="The time of the first step.")
 
 
-class GivenRevert(Said):
-    event = s.IntegerField(help_text="Back to how it was after this event.")
+class GivenRevert(GivenChangeReason):
+    event = s.IntegerField(help_text="The flag becomes what it was after this event.")
 
 
 class GivenContext(StrictSerializer):
@@ -121,11 +121,11 @@ class GivenContext(StrictSerializer):
 
 
 class ShownFlag(s.Serializer):
-    """A flag with all that governs it."""
+    """A flag with all its settings."""
 
     name = s.CharField()
     kind = s.CharField()
-    state = s.CharField(help_text="In words.")
+    state = s.CharField(help_text="The state in words.")
     revision = s.IntegerField()
     killed = s.BooleanField()
     killed_reason = s.CharField()
@@ -133,7 +133,7 @@ class ShownFlag(s.Serializer):
     expired = s.BooleanField()
     created = s.DateTimeField()
     modified = s.DateTimeField()
-    settings = s.DictField(help_text="As it can be sent back in a PATCH.")
+    settings = s.DictField(help_text="Can be sent back in a PATCH.")
 
     def to_representation(self, instance: Flag) -> dict[str, Any]:
         return render_flag(instance)
@@ -176,16 +176,18 @@ class ShownFlagChange(s.ModelSerializer):
 class ShownEvaluation(s.Serializer):
     key = s.CharField()
     value = s.JSONField(allow_null=True)
-    variant = s.CharField(help_text="Empty: your own default counts.")
+    variant = s.CharField(help_text="Empty: your own default applies.")
     reason = s.CharField()
     rule = s.CharField(allow_null=True)
-    bucket = s.IntegerField(allow_null=True, help_text="Of the share, 0 to 9,999.")
-    variant_bucket = s.IntegerField(allow_null=True, help_text="Of the weights.")
+    bucket = s.IntegerField(
+        allow_null=True, help_text="Bucket of the percentage, 0 to 9,999."
+    )
+    variant_bucket = s.IntegerField(allow_null=True, help_text="Bucket of the weights.")
     explanation = s.CharField()
 
 
 def render_flag(flag: Flag) -> dict[str, Any]:
-    """`flag`, in the form of ShownFlag."""
+    """`flag` in the form of ShownFlag."""
     found = document.state(flag)
     return {
         "name": flag.name,

@@ -1,4 +1,4 @@
-"""What is done to a flag in one word: enable, disable, kill, revive, archive, revert."""
+"""Endpoints of actions on a flag: enable, disable, kill, revive, archive, revert."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ from valuecanvas.core.errors import NotFound
 def post_verb(
     name: str, summary: str, service: Callable[..., Flag], need: Need = access.WRITE
 ) -> Any:
-    """The operation that does one thing to a flag, with a reason for the audit."""
+    """The operation of one action on a flag, with a reason for the audit."""
 
-    @flag_change(f"{name}Flag", summary, need, body=shapes.Said)
+    @flag_change(f"{name}Flag", summary, need, body=shapes.GivenChangeReason)
     def post(view: FlagEndpoint, asked: dict[str, Any]) -> Flag:
         return service(view.flag, **view.why(asked))
 
@@ -28,43 +28,43 @@ def _kill(flag: Flag, *, actor: Any, reason: str, expected: int | None = None) -
 
 
 class Enable(FlagEndpoint):
-    """Its rules and percentage count."""
+    """Turns the flag on: its rules and percentage apply."""
 
     post = post_verb("enable", "Enable a flag", services.enable)
 
 
 class Disable(FlagEndpoint):
-    """Everyone gets the off variant."""
+    """Turns the flag off: everyone gets the off variant."""
 
     post = post_verb("disable", "Disable a flag", services.disable)
 
 
 class Revive(FlagEndpoint):
-    """It goes on where it was."""
+    """Undoes a kill: the flag works as before."""
 
     post = post_verb("revive", "Undo the kill switch", services.revive, access.KILL)
 
 
 class Archive(FlagEndpoint):
-    """Callers get their own default; it can be restored."""
+    """Archives the flag: callers get their own default."""
 
     post = post_verb("archive", "Archive a flag", services.archive)
 
 
 class RestoreFlag(FlagEndpoint):
-    """Out of the archive, as it was."""
+    """Restores an archived flag as it was."""
 
     post = post_verb("restore", "Restore an archived flag", services.restore)
 
 
 class Kill(FlagEndpoint):
-    """Everyone gets the off variant at once, whatever the revision."""
+    """Kills the flag: everyone gets the off variant at once, whatever the revision."""
 
     post = post_verb("kill", "Kill a flag", _kill, access.KILL)
 
 
 class Revert(FlagEndpoint):
-    """Back to how it was right after an event of its history."""
+    """Reverts the flag to its state right after an event."""
 
     @flag_change("revertFlag", "Revert a flag", access.WRITE, body=shapes.GivenRevert)
     def post(self, asked: dict[str, Any]) -> Flag:

@@ -1,4 +1,4 @@
-"""A flag as one JSON document: of the audit, of exports, and of every edit."""
+"""A flag as one JSON document, for audit, exports and edits."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from valuecanvas.core.models import ConfigQuerySet
 
 Document = dict[str, Any]
 
-# Fields that are kept as they are.
+# Fields that are copied as they are.
 PLAIN = (
     "note",
     "purpose",
@@ -34,16 +34,16 @@ PLAIN = (
     "languages",
     "testing",
 )
-# Said once, when the flag is made.
+# Set once, at the creation.
 FIXED = ("name", "kind")
-# Told in the audit; each has a service of its own, and an edit leaves it alone.
-TOLD = ("archived", "killed", "allocation")
+# In the audit only: services change them, edits do not.
+AUDIT_ONLY = ("archived", "killed", "allocation")
 SPECIAL = ("percent", "owner", "expires_on", "users", "groups")
 EDITABLE = frozenset((*PLAIN, *SPECIAL, *document_parts.PARTS))
 
 
 def state(flag: Flag) -> Document:
-    """All that governs what callers get of `flag`, and whose it is."""
+    """All settings of `flag`, as JSON."""
     found: Document = {name: _plain(flag, name) for name in (*FIXED, *PLAIN)}
     found["percent"] = None if flag.percent is None else float(flag.percent)
     found["owner"] = flag.owner.get_username() if flag.owner else None
@@ -60,31 +60,31 @@ def state(flag: Flag) -> Document:
 
 
 def _plain(flag: Flag, name: str) -> Any:
-    """Of an unsaved choice the text, not the enum."""
+    """A field's value; an unsaved choice as text, not as enum."""
     found = getattr(flag, name)
     return str(found) if isinstance(found, str) else found
 
 
 def with_parts(flags: ConfigQuerySet) -> ConfigQuerySet:
-    """`flags` with what `state` reads of them, in few queries for many."""
+    """`flags` with the related rows that `state` reads, in few queries."""
     parts_of = ("variants", "rules", "prerequisites__on", "users", "groups")
     return flags.select_related("owner").prefetch_related(*parts_of)
 
 
 def export_document(flag: Flag) -> Document:
-    """`state` without what is only this database's: it can be made anew from this."""
-    return {name: v for name, v in state(flag).items() if name not in TOLD[:2]}
+    """`state` without fields of this database: a flag can be created from it."""
+    return {name: v for name, v in state(flag).items() if name not in AUDIT_ONLY[:2]}
 
 
 def check_names(changes: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> None:
-    """Raises ValidationError for a field that cannot be edited."""
+    """Check the names of edited fields. Raises ValidationError."""
     unknown = sorted(set(map(str, changes)) - EDITABLE - set(also))
     if unknown:
         raise ValidationError({unknown[0]: "This cannot be edited."})
 
 
 def apply(flag: Flag, changes: Mapping[str, Any], before: Document) -> None:
-    """Set what `changes` names; the flag itself is not saved, its parts are.
+    """Apply `changes` to the flag, without saving it; its parts are saved.
 
     Raises ValidationError by field.
     """

@@ -1,4 +1,4 @@
-"""The variants, rules and prerequisites of a flag as JSON, there and back."""
+"""The variants, rules and prerequisites of a flag, to and from JSON."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,7 +43,7 @@ def state(flag: Flag) -> dict[str, Rows]:
 
 
 def _in_order(related: Any) -> list[Any]:
-    """Sorted here, so that what was prefetched is used."""
+    """The rows by id; sorted here to use prefetched rows."""
     return sorted(related.all(), key=lambda one: one.pk)
 
 
@@ -74,7 +74,7 @@ def weigh(flag: Flag, weights: Mapping[str, int], before: Any) -> None:
 
 
 def _rows(part: str, given: Any, blank: Mapping[str, Any]) -> Rows:
-    """`given` with what it leaves out, and nothing unknown."""
+    """`given` with defaults. Raises ValidationError for unknown fields."""
     if not isinstance(given, list):
         raise ValidationError({part: "This is a list."})
     rows = []
@@ -107,7 +107,7 @@ def _replace_rules(flag: Flag, rows: Rows) -> None:
 
 
 def _replace_prerequisites(flag: Flag, rows: Rows) -> None:
-    # Two flags that are edited at once must not come to need each other.
+    # Concurrent edits must not make two flags depend on each other.
     locks.hold("flags.prerequisites")
     flag.prerequisites.all().delete()
     for row in rows:

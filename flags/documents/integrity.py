@@ -1,4 +1,4 @@
-"""What has to hold of a flag as a whole, whoever changed it."""
+"""Checks of a whole flag: names exist, no cycles."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from flags.models import Flag, Prerequisite
 
 
 def check(flag: Flag) -> None:
-    """Raises ValidationError by field: names that are nowhere, cycles."""
+    """Check references to variants and flags. Raises ValidationError by field."""
     flag.full_clean(validate_unique=True)
     known = variants(flag)
     for field in ("default_variant", "off_variant", "target_variant"):
@@ -45,7 +45,7 @@ def _check_prerequisites(flag: Flag) -> None:
 
 
 def _depth(needs: dict[int, list[int]], flag: int, above: tuple[int, ...]) -> int:
-    """How long a chain of prerequisites begins at `flag`."""
+    """The length of the longest chain of prerequisites from `flag`."""
     if flag in above:
         raise ValidationError({"prerequisites": "This flag would depend on itself."})
     below = [_depth(needs, one, (*above, flag)) for one in needs.get(flag, [])]

@@ -1,4 +1,4 @@
-"""How much a flag may hold: all of it is in every process, and twice in each event."""
+"""Size limits of flags: each process and each event holds whole flags."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from valuecanvas.core.targeting.conditions import TOO_MANY_STEPS, steps
 from valuecanvas.core.targeting.patterns import MOST_STEPS_TOGETHER
 
-# Field of a flag's document -> how many it may have.
+# Field of a flag's document -> its largest number of items.
 COUNTS = {
     "variants": 50,
     "rules": 100,
@@ -21,20 +21,20 @@ COUNTS = {
     "tags": 50,
 }
 _NOUNS = {"user_ids": "user ids"}
-# Characters of texts for people.
+# Characters of texts.
 WORDS = {"note": 10_000, "languages": 1_000}
 DESCRIPTION = 2_000
-# As JSON.
+# Bytes as JSON.
 VALUE_BYTES = 65_536
 FLAG_BYTES = 1_000_000
-# Changes of one flag that are still to come.
+# Pending changes of one flag.
 PENDING = 500
 
 
 def check(changes: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """What a change makes of the flag. Raises ValidationError by field.
+    """Check the fields of a change. Raises ValidationError by field.
 
-    A field that stays as it is may be larger: limits come after flags.
+    An unchanged field may be larger: it may be older than its limit.
     """
     changed = {name: v for name, v in changes.items() if v != before.get(name)}
     for name, most in COUNTS.items():
@@ -54,7 +54,7 @@ def check(changes: Mapping[str, Any], before: Mapping[str, Any]) -> None:
 
 
 def check_whole(after: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Raises ValidationError for a flag that has grown too large altogether."""
+    """Check the size of the whole flag. Raises ValidationError if it grew too large."""
     work = _steps(after)
     if work > MOST_STEPS_TOGETHER and work > _steps(before):
         raise ValidationError({"rules": TOO_MANY_STEPS})
@@ -62,7 +62,7 @@ def check_whole(after: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     if size > FLAG_BYTES and size > _size(before):
         raise ValidationError(
             f"A flag has at most {FLAG_BYTES:,} bytes as JSON; this would be {size:,}. "
-            "Name fewer users and values, or make the variants' values smaller."
+            "Use fewer users and values, or smaller values of variants."
         )
 
 

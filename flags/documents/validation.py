@@ -1,4 +1,4 @@
-"""What the values and effects of variants may be."""
+"""Checks of the values and effects of variants."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
 
 
 def check_value(kind: str, value: object) -> str:
-    """What is wrong with a variant's value, for people; empty: nothing."""
+    """The error in a variant's value, or ''."""
     fits, wanted = _KINDS[kind]
     if not fits(value):
         return f"The value of a {kind} flag is {wanted}."
@@ -35,7 +35,7 @@ def check_value(kind: str, value: object) -> str:
 
 
 def check_effect(effect: object) -> str:
-    """What is wrong with a variant's effect, for people; empty: nothing."""
+    """The error in a variant's effect, or ''."""
     if not isinstance(effect, dict):
         return "An effect is an object."
     for name, value in effect.items():
@@ -46,7 +46,7 @@ def check_effect(effect: object) -> str:
             return f"'{name}' is {'a text' if wanted is str else 'an object'}."
     parameters = effect.get("parameters", {})
     if taken := sorted(RESERVED & parameters.keys()):
-        return f"'{taken[0]}' is not for a flag to set."
+        return f"'{taken[0]}' cannot be set by a flag."
     return wrong(parameters) or _check_size(effect)
 
 

@@ -1,4 +1,4 @@
-"""Flags as YAML: the same file makes the same flags in another database."""
+"""Export and import of flags as YAML files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ from flags.actor import FlagActor
 from flags.documents import document
 from flags.documents.document import Document
 from flags.models import Flag
-from flags.wording.field_changes import lines
+from flags.wording.field_changes import change_lines
 from valuecanvas.core.models import ConfigQuerySet
 from valuecanvas.core.transfer import yaml_loader
 from valuecanvas.core.transfer.commands import Exported, Imported, write
@@ -20,12 +20,12 @@ from valuecanvas.core.transfer.commands import Exported, Imported, write
 FORMAT = 1
 
 
-class Dry(Exception):
-    """Ends the transaction of a dry run."""
+class DryRun(Exception):
+    """Rolls back the transaction of a dry run."""
 
 
 def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exported:
-    """Write a file for each of `flags`; those that say the same are left alone.
+    """Write a file for each of `flags`; unchanged files are not written.
 
     Raises OSError.
     """
@@ -39,8 +39,8 @@ def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exporte
 
 
 def _file(flag: Flag) -> tuple[str, str]:
-    told = {"format": FORMAT, "flags": [document.export_document(flag)]}
-    text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+    content = {"format": FORMAT, "flags": [document.export_document(flag)]}
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     return f"{flag.name}.yaml", text
 
 
@@ -48,13 +48,13 @@ def read_flag_files(path: Path) -> list[Document]:
     """The flags of a folder's files, or of one file. Raises ValidationError, OSError."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     if not files:
-        raise ValidationError(f"{path}: there is no file of flags in it.")
+        raise ValidationError(f"{path}: there is no YAML file in it.")
     found: dict[str, Document] = {}
     for file in files:
         for row in _read(file):
             name = str(row.get("name", ""))
             if name in found:
-                raise ValidationError(f"{file}: '{name}' is there twice.")
+                raise ValidationError(f"{file}: there are two flags '{name}'.")
             found[name] = row
     return list(found.values())
 
@@ -63,7 +63,7 @@ def _read(file: Path) -> list[Document]:
     try:
         return parse_flags(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
-        raise ValidationError(f"{file}: This is no text in UTF-8.") from None
+        raise ValidationError(f"{file}: This is not a text in UTF-8.") from None
     except ValidationError as error:
         raise ValidationError(f"{file}: {' '.join(error.messages)}") from None
 
@@ -71,21 +71,21 @@ def _read(file: Path) -> list[Document]:
 def parse_flags(text: str) -> list[Document]:
     """The flags of a file. Raises ValidationError."""
     try:
-        told = yaml_loader.load(text)
+        content = yaml_loader.load(text)
     except yaml.YAMLError as error:
-        raise ValidationError(f"This is no YAML: {error}") from error
-    rows = told.get("flags") if isinstance(told, dict) else None
+        raise ValidationError(f"This is not YAML: {error}") from error
+    rows = content.get("flags") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValidationError("This is no file of flags: it has no list 'flags'.")
-    if told.get("format") != FORMAT:
-        raise ValidationError(f"Only format {FORMAT} is known.")
+        raise ValidationError("This is not a file of flags: it has no list 'flags'.")
+    if content.get("format") != FORMAT:
+        raise ValidationError(f"Only format {FORMAT} is supported.")
     return rows
 
 
 def import_flags(
     rows: Iterable[Document], *, actor: FlagActor, reason: str = "", dry: bool = False
 ) -> Imported:
-    """Make or edit each flag of `rows`, all or none; flags that are not named stay.
+    """Create or edit each flag of `rows`, all or none; other flags stay.
 
     Raises ValidationError, whose text names the flag.
     """
@@ -102,12 +102,12 @@ def import_flags(
                     new.add(name)
                 done[name] = _lines(before, flag)
             if dry:
-                raise Dry
-    except Dry:
+                raise DryRun
+    except DryRun:
         pass
     changed = sum(map(bool, done.values())) - len(new)
     return Imported(
-        [f"{name}: {line}" for name, told in done.items() for line in told],
+        [f"{name}: {line}" for name, lines in done.items() for line in lines],
         len(new),
         changed,
         len(done) - len(new) - changed,
@@ -120,7 +120,7 @@ def _before(name: str) -> Document | None:
 
 
 def _lines(before: Document | None, flag: Flag) -> list[str]:
-    return ["new"] if before is None else lines(before, document.state(flag))
+    return ["new"] if before is None else change_lines(before, document.state(flag))
 
 
 def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
@@ -135,16 +135,16 @@ def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
 
 
 def _in_order(rows: list[Document]) -> list[Document]:
-    """Flags after those that they depend on; circles stay, and are refused later."""
+    """Sort flags after their prerequisites; cycles stay, and are refused later."""
     names = {str(row.get("name")) for row in rows}
     ordered: list[Document] = []
     done: set[str] = set()
-    left = rows
-    while left:
-        ready = [row for row in left if not (_needs(row) & names) - done] or left
+    waiting = rows
+    while waiting:
+        ready = [row for row in waiting if not (_needs(row) & names) - done] or waiting
         ordered += ready
         done |= {str(row.get("name")) for row in ready}
-        left = [row for row in left if row not in ready]
+        waiting = [row for row in waiting if row not in ready]
     return ordered
 
 

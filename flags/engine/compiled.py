@@ -1,4 +1,4 @@
-"""A flag compiled: the steps that decide what a caller gets, in their order."""
+"""Compiled flags: the steps that decide a variant, in their order."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("flags")
 
-# Of a flag on a flag on a flag ...
+# The longest chain of prerequisites.
 MOST_DEPTH = 5
 TARGETING_KEY = "targetingKey"
 
 
 class FlagSource(Protocol):
-    """Where a flag finds those that it depends on."""
+    """The flags by name, to look prerequisites up."""
 
     def get(self, name: str) -> FlagFacts | None: ...
 
 
 class FlagAnswer(NamedTuple):
-    """What a flag gave, and why. No `variant`: the caller's default."""
+    """A variant and the reason for it. No `variant`: the caller's default."""
 
     variant: str
     value: Any
@@ -59,13 +59,13 @@ class _Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The plans of a flag: as it is, and after each of its scheduled changes."""
+    """The plans of a flag: the current one, and one after each scheduled change."""
 
     times: tuple[float, ...]
     plans: tuple[FlagPlan, ...]
 
     def at(self, now: float | None) -> FlagPlan:
-        """The plan that counts at `now`, Unix time; None: at this moment."""
+        """The plan that applies at `now`, Unix time; None: the current time."""
         if not self.times:
             return self.plans[0]
         return self.plans[bisect_right(self.times, time.time() if now is None else now)]
@@ -79,7 +79,7 @@ class FlagPlan:
     def __init__(
         self, facts: FlagFacts, rules: tuple[_Rule, ...] | None = None
     ) -> None:
-        """`rules`: those of `facts`, if they are compiled already."""
+        """`rules`: the compiled rules of `facts`, if there are some."""
         self._name = facts.name
         self._boolean = facts.kind == "boolean"
         self._values = _values(facts)
@@ -87,8 +87,8 @@ class FlagPlan:
             self._values = {"on": True, "off": False} | self._values
         self._off = facts.off_variant or ("off" if self._boolean else "")
         self._default = facts.default_variant or ("off" if self._boolean else "")
-        self._in = "on" if self._boolean else self._default
-        self._fixed = _fixed(facts)
+        self._included = "on" if self._boolean else self._default
+        self._off_reason = _off_reason(facts)
         self._everyone = facts.everyone is True
         self._prerequisites = facts.prerequisites
         self._sticky = facts.sticky
@@ -104,57 +104,57 @@ class FlagPlan:
 
     def decide(
         self,
-        library: FlagSource,
+        flags: FlagSource,
         context: Context,
         default: Any,
         *,
         now: float | None = None,
         depth: int = 0,
     ) -> FlagAnswer:
-        """What the caller of `context` gets. Never raises."""
-        if self._fixed is not None:
-            return self._serve(self._off, default, "DISABLED", self._fixed)
+        """Decide what the caller of `context` gets. Never raises."""
+        if self._off_reason is not None:
+            return self._serve(self._off, default, "DISABLED", self._off_reason)
         if self._prerequisites:
-            lacking = self._lacking(library, context, now, depth)
-            if lacking:
-                return self._serve(self._off, default, "DISABLED", lacking)
+            unmet = self._unmet_prerequisite(flags, context, now, depth)
+            if unmet:
+                return self._serve(self._off, default, "DISABLED", unmet)
         if self._everyone:
-            return self._given(context, default, "STATIC", "On for everyone.")
-        if named := self._named(context):
-            return self._given(
-                context, default, "TARGETING_MATCH", named, variant=self._target
+            return self._include(context, default, "STATIC", "On for everyone.")
+        if reason := self._target_reason(context):
+            return self._include(
+                context, default, "TARGETING_MATCH", reason, variant=self._target
             )
         return self._by_rules(context, default) or self._by_share(context, default)
 
-    def _lacking(
-        self, library: FlagSource, context: Context, now: float | None, depth: int
+    def _unmet_prerequisite(
+        self, flags: FlagSource, context: Context, now: float | None, depth: int
     ) -> str:
-        """Which prerequisite is not met; empty: all are."""
+        """Which prerequisite is not met; '' if all are."""
         for name, wanted in self._prerequisites:
-            facts = library.get(name) if depth < MOST_DEPTH else None
+            facts = flags.get(name) if depth < MOST_DEPTH else None
             if facts is None:
-                return f"Needs '{name}', which is not there."
+                return f"The prerequisite '{name}' does not exist."
             plan = facts.timeline.at(now)
-            answer = plan.decide(library, context, None, now=now, depth=depth + 1)
+            answer = plan.decide(flags, context, None, now=now, depth=depth + 1)
             if answer.variant != wanted:
-                return f"Needs '{name}' to be '{wanted}'."
+                return f"The prerequisite '{name}' is not '{wanted}'."
         return ""
 
-    def _named(self, context: Context) -> str:
-        """Why this caller has it in any case; empty: no reason."""
+    def _target_reason(self, context: Context) -> str:
+        """Why this caller is a target; '' if not."""
         if self._user_ids:
             for name in (TARGETING_KEY, "user"):
                 user = context.get(name)
                 if type(user) is str and user in self._user_ids:
-                    return "The user is named."
+                    return "The user is a target."
         if self._tiers:
             tier = context.get("tier")
             if type(tier) is str and tier in self._tiers:
-                return "The tier is named."
+                return "The tier is a target."
         visitor = context.get(VISITOR)
-        # No client can send one: JSON has no such type.
+        # A client cannot send a Visitor: JSON has no such type.
         if isinstance(visitor, Visitor):
-            return visitor.named_by(self._visitors)
+            return visitor.target_reason(self._visitors)
         return ""
 
     def _by_rules(self, context: Context, default: Any) -> FlagAnswer | None:
@@ -171,17 +171,17 @@ class FlagPlan:
     def _by_rule(
         self, rule: _Rule, context: Context, default: Any
     ) -> FlagAnswer | None:
-        """None: the caller is outside the rule's share."""
+        """The answer of a rule; None: the caller is outside its share."""
         at = None
         if rule.share < BUCKETS:
             subject = self._subject(context)
             if subject is None:
-                return self._nobody(default)
+                return self._without_subject(default)
             at = bucket(self._salt, subject)
             if at >= rule.share:
                 return None
         reason = "TARGETING_MATCH" if at is None else "SPLIT"
-        return self._given(
+        return self._include(
             context, default, reason, rule.why, variant=rule.variant, rule=rule.label, at=at
         )  # fmt: skip
 
@@ -189,18 +189,18 @@ class FlagPlan:
         if self._share == 0:
             return self._serve(self._default, default, "DEFAULT", "Nothing matched.")
         if self._share == BUCKETS:
-            return self._given(context, default, "STATIC", "On for 100 %.")
+            return self._include(context, default, "STATIC", "On for 100 %.")
         subject = self._subject(context)
         if subject is None:
-            return self._nobody(default)
+            return self._without_subject(default)
         at = bucket(self._salt, subject)
         if at < self._share:
-            return self._given(context, default, "SPLIT", "Inside the percentage.", at=at)  # fmt: skip
+            return self._include(context, default, "SPLIT", "Inside the percentage.", at=at)  # fmt: skip
         return self._serve(
             self._default, default, "DEFAULT", "Outside the percentage.", bucket=at
         )
 
-    def _given(
+    def _include(
         self,
         context: Context,
         default: Any,
@@ -211,14 +211,14 @@ class FlagPlan:
         rule: str | None = None,
         at: int | None = None,
     ) -> FlagAnswer:
-        """Serve `variant`; without one, what the weights say."""
+        """Serve `variant`, or without one a variant by the weights."""
         if variant or not self._allocation:
             return self._serve(
-                variant or self._in, default, reason, why, rule=rule, bucket=at
+                variant or self._included, default, reason, why, rule=rule, bucket=at
             )
         subject = self._subject(context)
         if subject is None:
-            return self._nobody(default)
+            return self._without_subject(default)
         found = bucket(self._variant_salt, subject)
         return self._serve(
             owner(self._allocation, found) or self._default,
@@ -237,8 +237,8 @@ class FlagPlan:
             return FlagAnswer(variant, self._values[variant], reason, why, **found)
         return FlagAnswer("", default, reason, why, **found)
 
-    def _nobody(self, default: Any) -> FlagAnswer:
-        why = f"The caller has no '{self._sticky}' to decide by."
+    def _without_subject(self, default: Any) -> FlagAnswer:
+        why = f"The caller has no attribute '{self._sticky}' to bucket by."
         return FlagAnswer("", default, "ERROR", why, error="TARGETING_KEY_MISSING")
 
     def _subject(self, context: Context) -> str | None:
@@ -253,15 +253,15 @@ class FlagPlan:
 
 
 def _values(facts: FlagFacts) -> dict[str, Any]:
-    """By variant. Numbers are of one type: clients that ask for a float take no 2."""
+    """Values by variant. Numbers have one type: clients that want a float reject 2."""
     found = {one.name: one.value for one in facts.variants}
     if facts.kind == "number" and any(isinstance(v, float) for v in found.values()):
         return {name: float(value) for name, value in found.items()}
     return found
 
 
-def _fixed(facts: FlagFacts) -> str | None:
-    """Why nobody gets it; None: some may."""
+def _off_reason(facts: FlagFacts) -> str | None:
+    """Why nobody gets the flag; None: it is on."""
     if facts.kill is not None:
         return f"Killed: {facts.kill}." if facts.kill else "Killed."
     if not facts.enabled:
@@ -270,27 +270,29 @@ def _fixed(facts: FlagFacts) -> str | None:
 
 
 def _rules(facts: FlagFacts) -> tuple[_Rule, ...]:
-    made, work = [], 0
+    compiled, work = [], 0
     for rule in facts.rules:
-        # Of a flag that was saved before there was a limit, or restored.
+        # The flag may be older than the limit, or restored.
         work += steps(rule.conditions)
         if work > MOST_STEPS_TOGETHER:
-            _ignored(facts.name, rule, "The flag's patterns take too long together.")
+            _log_ignored(
+                facts.name, rule, "The flag's patterns take too long together."
+            )
         elif (one := _rule(facts.name, rule)) is not None:
-            made.append(one)
-    return tuple(made)
+            compiled.append(one)
+    return tuple(compiled)
 
 
 def _rule(flag: str, rule: RuleFacts) -> _Rule | None:
-    """None: it is not understood, and fits nobody. Saving checks, a restore may not."""
+    """The compiled rule; None if it is invalid: it then matches nobody."""
     try:
         tests = compile_conditions(rule.conditions)
     except BadCondition as error:
-        _ignored(flag, rule, str(error))
+        _log_ignored(flag, rule, str(error))
         return None
-    why = f"Rule '{rule.label}' fits."
+    why = f"Rule '{rule.label}' matches."
     return _Rule(tests, rule.label, rule.variant, rule.share, why)
 
 
-def _ignored(flag: str, rule: RuleFacts, reason: str) -> None:
+def _log_ignored(flag: str, rule: RuleFacts, reason: str) -> None:
     log.warning("flags.rule_ignored", flag=flag, rule=rule.label, reason=reason)

@@ -1,4 +1,4 @@
-"""Evaluation: a flag and a caller's attributes give a value, a variant and a reason.
+"""Evaluation: a value, a variant and a reason from a flag and a caller's attributes.
 
 Pure: the same flags, attributes and time give the same answer in every process.
 """
@@ -13,24 +13,24 @@ from flags.engine.flag_facts import FlagFacts
 
 Context = Mapping[str, object]
 
-# Of OpenFeature.
+# Reasons and error codes of OpenFeature.
 STATIC = "STATIC"
 TARGETING_MATCH = "TARGETING_MATCH"
 SPLIT = "SPLIT"
 DISABLED = "DISABLED"
 DEFAULT = "DEFAULT"
 ERROR = "ERROR"
-# What the gateway's own flags begin with.
+# The prefix of the gateway's own flags.
 OWN = "gateway."
 FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
 TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
 
 
 class Evaluation(NamedTuple):
-    """What a caller gets of a flag.
+    """The result of an evaluation.
 
     An empty `variant`: `value` is the caller's own default. `bucket` (of shares) and
-    `variant_bucket` (of weights) are 0 to 9,999, None where neither was asked. `error`
+    `variant_bucket` (of weights) are 0 to 9,999, None where not used. `error`
     is an error code of OpenFeature, or empty.
     """
 
@@ -51,7 +51,7 @@ class Evaluation(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """Why, for people."""
+        """The reason in words."""
         parts = [self.why]
         if self.bucket is not None:
             parts.append(f"Bucket {self.bucket} of 10,000.")
@@ -78,7 +78,7 @@ class FlagSet:
 
     @cached_property
     def in_gateway(self) -> tuple[str, ...]:
-        """Those that are evaluated for each LLM request; the gateway's own always."""
+        """The flags evaluated for each LLM request, with the gateway's own."""
         return tuple(
             name
             for name, one in self.flags.items()
@@ -89,16 +89,16 @@ class FlagSet:
     def _times(self) -> tuple[float, ...]:
         return tuple(sorted(c.at for one in self.flags.values() for c in one.schedule))
 
-    def mark(self, now: float) -> str:
-        """Changes whenever an evaluation may: with the epoch and each due change.
+    def version_at(self, now: float) -> str:
+        """A tag that changes with the epoch and with each due change, for ETags.
 
-        `now` is Unix time. It is the heart of an ETag.
+        `now` is Unix time.
         """
         return f"{self.epoch}.{bisect_right(self._times, now)}"
 
 
 def flag_set(epoch: int, facts: Mapping[str, FlagFacts]) -> FlagSet:
-    """The set of flags of `facts`, which are by primary key."""
+    """The FlagSet of `facts`, which are keyed by primary key."""
     by_name = {one.name: one for one in facts.values()}
     return FlagSet(epoch, dict(sorted(by_name.items())))
 
@@ -111,7 +111,7 @@ def evaluate(
     *,
     now: float | None = None,
 ) -> Evaluation:
-    """What the caller of `context` gets of the flag `key` at `now` (Unix time).
+    """Evaluate the flag `key` for the caller of `context` at `now` (Unix time).
 
     Never raises: a missing flag gives `default`.
     """
@@ -132,6 +132,6 @@ def evaluate_all(
     *,
     now: float | None = None,
 ) -> list[Evaluation]:
-    """Of `keys`, or of all flags, in the order of their names."""
+    """Evaluate the flags `keys`, or all flags in the order of their names."""
     names = flags if keys is None else keys
     return [evaluate(flags, name, context, now=now) for name in names]

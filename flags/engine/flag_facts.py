@@ -1,4 +1,4 @@
-"""What evaluating a flag needs to know of it: plain values, no models."""
+"""The data for an evaluation as plain values, without models."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -42,7 +42,7 @@ class VisitorFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """A pending change, which counts from `at` on, Unix time."""
+    """A pending change, which applies from `at` on, Unix time."""
 
     at: float
     kind: str
@@ -77,7 +77,7 @@ class FlagFacts:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """Compiled once, and kept as long as these facts are."""
+        """The compiled plans, cached with these facts."""
         times, plans, facts = [], [FlagPlan(self)], self
         for change in sorted(self.schedule, key=lambda one: one.at):
             facts = apply_change(facts, change)
@@ -87,11 +87,11 @@ class FlagFacts:
         return Timeline(tuple(times), tuple(plans))
 
     def compile(self) -> None:
-        """Do it now, in the thread that loads, and not in a request."""
+        """Compile now, in the loading thread, not in a request."""
         _ = self.timeline
 
     def effect(self, variant: str) -> Mapping[str, Any]:
-        """What `variant` changes in the gateway."""
+        """The effect of `variant` in the gateway."""
         for one in self.variants:
             if one.name == variant:
                 return one.effect
@@ -99,29 +99,29 @@ class FlagFacts:
 
 
 def apply_change(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
-    """The flag once `change` counts. A killed flag stays as it is.
+    """The flag after `change`. A killed flag does not change.
 
-    So does one that the change does not fit: the worker will say so.
+    An invalid change is ignored here; the worker marks it as failed.
     """
     if facts.kill is not None:
         return facts
     try:
-        return _applied(facts, change)
+        return _apply(facts, change)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         return facts
 
 
-def _applied(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
+def _apply(facts: FlagFacts, change: ChangeFacts) -> FlagFacts:
     if change.kind == "set_percent":
         return replace(facts, share=int(Decimal(change.payload["percent"]) * 100))
     if change.kind == "kill":
         return replace(facts, kill="by schedule")
     if change.kind == "set_weights":
-        return _weighted(facts, change.payload["weights"])
+        return _set_weights(facts, change.payload["weights"])
     return replace(facts, enabled=change.kind == "enable")
 
 
-def _weighted(facts: FlagFacts, weights: Mapping[str, int]) -> FlagFacts:
+def _set_weights(facts: FlagFacts, weights: Mapping[str, int]) -> FlagFacts:
     if unknown := weights.keys() - {one.name for one in facts.variants}:
         raise KeyError(*unknown)
     allocation = bucketing.allocate(weights, facts.allocation)
@@ -129,12 +129,12 @@ def _weighted(facts: FlagFacts, weights: Mapping[str, int]) -> FlagFacts:
 
 
 def dump_flag(facts: FlagFacts) -> dict[str, Any]:
-    """As JSON keeps it."""
+    """A flag as JSON values."""
     return {**asdict(facts), "allocation": bucketing.dump_allocation(facts.allocation)}
 
 
 def load_flag(row: Mapping[str, Any]) -> FlagFacts:
-    """What `dumped` wrote. Raises KeyError, TypeError, ValueError for anything else."""
+    """Read the output of `dump_flag`. Raises KeyError, TypeError, ValueError."""
     rules = [{**one, "conditions": tuple(one["conditions"])} for one in row["rules"]]
     visitors: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value

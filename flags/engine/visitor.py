@@ -1,4 +1,4 @@
-"""A user of the Django site, as flags target one."""
+"""A user of the Django site as an attribute for flags."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ VISITOR = "django"
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who looks at a page. `load_groups` is asked only if a flag names groups."""
+    """The visitor of a page. `load_groups` runs only if a flag targets groups."""
 
     pk: int | None
     superuser: bool
@@ -27,18 +27,18 @@ class Visitor:
     def groups(self) -> frozenset[int]:
         return self.load_groups()
 
-    def named_by(self, facts: "VisitorFacts") -> str:
-        """Why the visitor has a flag in any case; empty: no reason."""
+    def target_reason(self, facts: "VisitorFacts") -> str:
+        """Why the visitor is a target of a flag; '' if not."""
         if facts.languages and self.language in facts.languages:
-            return "The language is named."
+            return "The language is a target."
         if facts.authenticated and self.authenticated:
-            return "The user has logged in."
+            return "The user is logged in."
         if facts.staff and self.staff:
-            return "The user is of the staff."
+            return "The user is a staff member."
         if facts.superusers and self.superuser:
             return "The user is a superuser."
         if self.pk is not None and self.pk in facts.users:
-            return "The user is named."
+            return "The user is a target."
         if facts.groups and not self.groups.isdisjoint(facts.groups):
-            return "A group of the user is named."
+            return "A group of the user is a target."
         return ""

@@ -1,9 +1,8 @@
-"""Every change of a flag: one transaction, one event of the audit.
+"""Changes of flags: each is one transaction with one event in the audit.
 
-They take the flag as the caller saw it and answer with it as it is now. With `expected`
-(the revision seen) a change that somebody else forestalled raises
-`valuecanvas.core.errors.Conflict`, which says who. What cannot be raises
-ValidationError by field.
+They return the flag as it is now. With `expected` (the revision that the caller saw) they
+raise `valuecanvas.core.errors.Conflict` if somebody else changed the flag first. Invalid
+changes raise ValidationError by field.
 """
 
 from flags.services.history import revert

@@ -21,20 +21,20 @@ from valuecanvas.core.json_numbers import differ
 
 @dataclass
 class FlagChange:
-    """A change under way; `flag` is locked. `details` go into the event."""
+    """An open change of the locked `flag`. `details` go into the event."""
 
     flag: Flag
     before: Document
     details: dict[str, Any] = field(default_factory=dict)
-    # Recorded also where nothing of the flag's own state changed.
+    # Record an event even if the state of the flag does not change.
     always: bool = False
 
     def apply(self, changes: Document) -> None:
-        """Raises ValidationError by field."""
+        """Apply edits of a document. Raises ValidationError by field."""
         document.apply(self.flag, changes, self.before)
 
     def cancel_pending(self, *kinds: str) -> None:
-        """Cancel the flag's scheduled changes of `kinds`; none given: all."""
+        """Cancel pending changes of `kinds`; without kinds all of them."""
         pending = self.flag.schedule.filter(state=ChangeState.PENDING)
         if kinds:
             pending = pending.filter(kind__in=kinds)
@@ -53,9 +53,9 @@ def flag_change(
     expected: int | None = None,
     checked: bool = True,
 ) -> Iterator[FlagChange]:
-    """Change `flag` inside; it is saved at the end, with one event, if it differs.
+    """Change `flag` in the block; at the end it is saved with one event, if it differs.
 
-    Not `checked`: what must not fail because of something else that is wrong with it.
+    `checked` False: for changes that must not fail because of older errors in the flag.
     """
     with transaction.atomic():
         locked = lock(flag)
@@ -99,12 +99,12 @@ def record(
 
 
 def conflict(flag: Flag) -> Conflict:
-    """Tells who changed the flag last, and how."""
+    """The error that says who changed the flag last, and how."""
     last = FlagEvent.objects.filter(flag=flag).first()
     if last is None:
-        return Conflict(f"The flag '{flag.name}' has changed meanwhile.")
+        return Conflict(f"The flag '{flag.name}' was changed meanwhile.")
     return Conflict(
-        f"The flag '{flag.name}' has changed meanwhile: "
+        f"The flag '{flag.name}' was changed meanwhile: "
         f"{last.get_action_display().lower()} by {last.actor_name} at "
         f"{last.at:%Y-%m-%d %H:%M:%S} UTC.",
         extra={
@@ -117,9 +117,9 @@ def conflict(flag: Flag) -> Conflict:
 
 
 def lock(flag: Flag) -> Flag:
-    """The flag as it is now, and nobody else's until the transaction ends.
+    """Lock the row of the flag until the transaction ends; the current flag.
 
-    Raises ValidationError where it is gone.
+    Raises ValidationError if it was deleted.
     """
     found: Flag | None = Flag.objects.select_for_update().filter(pk=flag.pk).first()
     if found is None:

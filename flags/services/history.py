@@ -1,4 +1,4 @@
-"""Back to an earlier state."""
+"""Revert of a flag to an earlier state."""
 
 from django.core.exceptions import ValidationError
 
@@ -12,13 +12,15 @@ from flags.services.change import flag_change
 def revert(
     event: FlagEvent, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Make the flag again what it was right after `event`.
+    """Revert the flag to its state right after `event`.
 
-    A kill or an archiving stays: it has its own way back. Scheduled changes that would
-    undo this at once are cancelled.
+    A killed or archived flag stays so: `revive` and `restore` undo that. Pending changes
+    are cancelled.
     """
     if event.flag is None:
-        raise ValidationError({"name": f"The flag '{event.flag_name}' is gone."})
+        raise ValidationError(
+            {"name": f"The flag '{event.flag_name}' has been deleted."}
+        )
     kept = {*document.EDITABLE, "allocation"}
     wanted = {name: value for name, value in event.after.items() if name in kept}
     with flag_change(

@@ -1,4 +1,4 @@
-"""Flags come, change and go."""
+"""Create, edit, import, archive, restore and delete flags."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -23,9 +23,9 @@ def create_flag(
     protected: bool = False,
     action: FlagAction = FlagAction.CREATED,
 ) -> Flag:
-    """A new flag of a document as `document.exported` gives; only `name` is needed.
+    """Create a flag from a document like `document.export_document`'s; `name` is required.
 
-    Flags that are not boolean begin with 100 %: their weights decide.
+    Flags that are not boolean start with 100 %: their weights decide.
     """
     document.check_names(wanted, also=(*document.FIXED, "allocation"))
     flag = Flag(
@@ -55,7 +55,7 @@ def _insert(flag: Flag) -> None:
         with transaction.atomic():
             flag.save(force_insert=True)
     except IntegrityError:
-        # Somebody else's came between the check and the write.
+        # Another one was created between the check and the insert.
         text = f"There is a flag '{flag.name}' already."
         raise ValidationError({"name": text}) from None
 
@@ -69,9 +69,9 @@ def edit_flag(
     expected: int | None = None,
     action: FlagAction = FlagAction.EDITED,
 ) -> Flag:
-    """Set what `changes` names, a part of a document as `document.state` gives.
+    """Apply `changes`, a part of a document like `document.state`'s.
 
-    `variants`, `rules` and `prerequisites` are replaced whole.
+    `variants`, `rules` and `prerequisites` are replaced as a whole.
     """
     document.check_names(changes, also=("allocation",))
     with flag_change(
@@ -91,14 +91,14 @@ def flag_percent(before: document.Document) -> Decimal | None:
 def import_flag(
     wanted: Mapping[str, Any], *, actor: FlagActor, reason: str = ""
 ) -> Flag:
-    """Make the flag `wanted["name"]`, or edit it to be so; a second time does nothing."""
+    """Create or edit the flag `wanted["name"]`; a second import changes nothing."""
     flag = Flag.objects.filter(name=wanted.get("name")).first()
     if flag is None:
         return create_flag(
             wanted, actor=actor, reason=reason, action=FlagAction.IMPORTED
         )
     if wanted.get("kind", flag.kind) != flag.kind:
-        raise ValidationError({"kind": f"It is {flag.kind}, and stays so."})
+        raise ValidationError({"kind": f"The kind is {flag.kind} and cannot change."})
     changes = {k: v for k, v in wanted.items() if k not in document.FIXED}
     return edit_flag(
         flag, changes, actor=actor, reason=reason, action=FlagAction.IMPORTED
@@ -108,7 +108,7 @@ def import_flag(
 def archive(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Whoever asks for it gets their own default; its scheduled changes are cancelled."""
+    """Archive the flag: callers get their default; pending changes are cancelled."""
     with flag_change(
         flag,
         FlagAction.ARCHIVED,
@@ -126,7 +126,7 @@ def archive(
 def restore(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Take it out of the archive."""
+    """Restore an archived flag."""
     with flag_change(
         flag, FlagAction.RESTORED, actor=actor, reason=reason, expected=expected
     ) as change:
@@ -137,7 +137,7 @@ def restore(
 def delete_flag(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> None:
-    """Delete it for good; its events stay."""
+    """Delete the flag; its events stay."""
     with transaction.atomic():
         locked = lock(flag)
         if expected is not None and locked.revision != expected:
@@ -152,7 +152,7 @@ def delete_flag(
 def _refuse_needed(flag: Flag, done: str) -> None:
     if flag.protected:
         raise ValidationError(
-            {"name": f"The gateway asks for '{flag.name}': it cannot be {done}."}
+            {"name": f"The gateway uses '{flag.name}': it cannot be {done}."}
         )
     needing = flag.dependants.values_list("flag__name", flat=True)
     if names := ", ".join(sorted(needing)):

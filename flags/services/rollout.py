@@ -1,4 +1,4 @@
-"""Who gets a flag: switched, killed, by percentage, by weights."""
+"""Turn flags on and off, kill them, set percentage, weights and variants."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -18,12 +18,12 @@ from flags.services.change import FlagChange, flag_change
 def enable(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Let its rules and percentage count."""
+    """Turn the flag on: its rules and percentage apply."""
     with flag_change(
         flag, FlagAction.ENABLED, actor=actor, reason=reason, expected=expected
     ) as change:
         change.flag.enabled = True
-        # Waffle's "off for everyone" would go on hiding it.
+        # Waffle's "off for everyone" would still switch it off.
         if change.flag.everyone is False:
             change.flag.everyone = None
     return change.flag
@@ -32,7 +32,7 @@ def enable(
 def disable(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Give everyone the off variant."""
+    """Turn the flag off: everyone gets the off variant."""
     with flag_change(
         flag,
         FlagAction.DISABLED,
@@ -46,9 +46,9 @@ def disable(
 
 
 def kill(flag: Flag, *, actor: FlagActor, reason: str = "") -> Flag:
-    """Give everyone the off variant, whatever else it says, until it is revived.
+    """Kill the flag: everyone gets the off variant until it is revived.
 
-    Its scheduled changes are cancelled. A killed flag stays as it is.
+    Its scheduled changes are cancelled. A killed flag does not change.
     """
     with flag_change(
         flag, FlagAction.KILLED, actor=actor, reason=reason, checked=False
@@ -64,7 +64,7 @@ def kill(flag: Flag, *, actor: FlagActor, reason: str = "") -> Flag:
 def revive(
     flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
 ) -> Flag:
-    """Undo `kill`: the flag goes on where it was."""
+    """Undo `kill`: the flag works as before."""
     with flag_change(
         flag, FlagAction.REVIVED, actor=actor, reason=reason, expected=expected
     ) as change:
@@ -81,8 +81,9 @@ def set_percent(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Give it to `percent` of the users; those who had it before have it still, if that
-    is more. Set by hand, so scheduled percentages are cancelled.
+    """Give the flag to `percent` of the users; with a larger one nobody loses it.
+
+    Scheduled percentages are cancelled.
     """
     with flag_change(
         flag, FlagAction.PERCENT, actor=actor, reason=reason, expected=expected
@@ -100,7 +101,7 @@ def set_weights(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Weights in hundredths of a percent by variant; variants left out get 0.
+    """Set weights in hundredths of a percent by variant; missing variants get 0.
 
     As few users as possible change variants. Scheduled weights are cancelled.
     """
@@ -129,12 +130,12 @@ def set_variants(
 
 
 def put_percent(change: FlagChange, percent: Decimal | float | str | None) -> None:
-    """Raises ValidationError."""
+    """Set the percentage in an open change. Raises ValidationError."""
     change.flag.percent = None if percent is None else checked_percent(percent)
 
 
 def put_weights(change: FlagChange, weights: Mapping[str, int]) -> None:
-    """Raises ValidationError."""
+    """Set the weights in an open change. Raises ValidationError."""
     flag = change.flag
     rows = list(flag.variants.all())
     check_weights(weights, {one.name for one in rows})
@@ -146,7 +147,7 @@ def put_weights(change: FlagChange, weights: Mapping[str, int]) -> None:
 
 
 def check_weights(weights: object, known: set[str], field: str = "variants") -> None:
-    """Raises ValidationError for `field`, unless these are weights of variants."""
+    """Check weights of variants. Raises ValidationError for `field`."""
     if not isinstance(weights, Mapping):
         raise ValidationError({field: "Weights are an object: variant, weight."})
     if unknown := sorted(set(map(str, weights)) - known):

@@ -1,4 +1,4 @@
-"""The rules and prerequisites of a flag."""
+"""Add, edit, remove and reorder rules; set prerequisites."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def add_rule(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Insert `rule` (name, conditions, variant, share, enabled) at place `at`, 0 first;
-    by default as the last.
+    """Insert `rule` (name, conditions, variant, share, enabled) at position `at`, 0 first;
+    by default at the end.
     """
     with flag_change(
         flag, FlagAction.RULE_ADDED, actor=actor, reason=reason, expected=expected
@@ -41,7 +41,7 @@ def edit_rule(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Set what `changes` names of the rule."""
+    """Apply `changes` to the rule."""
     with flag_change(
         flag, FlagAction.RULE_EDITED, actor=actor, reason=reason, expected=expected
     ) as change:
@@ -60,7 +60,7 @@ def remove_rule(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Remove the rule; those after it move up."""
+    """Remove the rule; the rules after it move up."""
     with flag_change(
         flag, FlagAction.RULE_REMOVED, actor=actor, reason=reason, expected=expected
     ) as change:
@@ -78,7 +78,7 @@ def reorder_rules(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Put the rules into the order of these ids, which are all of them."""
+    """Reorder the rules: `order` has the ids of all of them."""
     with flag_change(
         flag, FlagAction.RULES_ORDERED, actor=actor, reason=reason, expected=expected
     ) as change:
@@ -97,7 +97,7 @@ def set_prerequisites(
     reason: str = "",
     expected: int | None = None,
 ) -> Flag:
-    """Replace them: `flag` is the other one's name, `variant` what it must give."""
+    """Replace the prerequisites: `flag` is a name, `variant` what it must give."""
     with flag_change(
         flag, FlagAction.PREREQUISITES, actor=actor, reason=reason, expected=expected
     ) as change:

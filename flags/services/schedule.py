@@ -1,4 +1,4 @@
-"""Changes for later: written down, cancelled, applied when they are due."""
+"""Scheduled changes: create, cancel, apply when due."""
 
 import datetime as dt
 import math
@@ -35,7 +35,7 @@ _ACTIONS = {
     ChangeKind.KILL: FlagAction.KILLED,
 }
 
-# These only end what the flag does.
+# These only switch the flag off.
 _SAFE = (ChangeKind.DISABLE, ChangeKind.KILL)
 
 
@@ -49,9 +49,9 @@ def schedule(
     reason: str = "",
     expected: int | None = None,
 ) -> ScheduledChange:
-    """A change of `kind` at the time `at`, which has to be to come."""
+    """Schedule a change of `kind` at the future time `at`."""
     steps: Steps = [(at, kind, payload or {})]
-    [made] = _written(
+    [made] = _create(
         flag, lambda _: steps, actor=actor, reason=reason, expected=expected
     )
     return made
@@ -86,15 +86,17 @@ def ramp(
 
     if every <= dt.timedelta(0):
         raise ValidationError({"ramp": "A ramp needs time between its steps."})
-    return _written(
+    return _create(
         flag, steps, ramp=str(uuid7()), actor=actor, reason=reason, expected=expected
     )
 
 
 def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
-    """The percentages after `now`, up or down to `goal`."""
+    """The percentages from `now` up or down to `goal`."""
     if not stride or goal == now:
-        raise ValidationError({"ramp": "A ramp needs a way to go, and a step."})
+        raise ValidationError(
+            {"ramp": "A ramp needs another percentage to reach, and a step."}
+        )
     count = math.ceil(abs(goal - now) / stride)
     if count > limits.PENDING:
         raise ValidationError(
@@ -105,14 +107,14 @@ def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
 
 
 def cancel(change: ScheduledChange, *, actor: FlagActor, reason: str = "") -> Flag:
-    """Raises Conflict if it is no longer pending."""
+    """Cancel a pending change. Raises Conflict if it is not pending any more."""
     return _cancel(change.flag, [change.pk], actor=actor, reason=reason)
 
 
 def cancel_ramp(
     flag: Flag, ramp_id: str, *, actor: FlagActor, reason: str = ""
 ) -> Flag:
-    """Cancel what is still to come of a ramp. Raises Conflict if nothing is."""
+    """Cancel the pending steps of a ramp. Raises Conflict without any."""
     steps = flag.schedule.filter(ramp=ramp_id, state=ChangeState.PENDING)
     return _cancel(
         flag, list(steps.values_list("pk", flat=True)), actor=actor, reason=reason
@@ -120,9 +122,9 @@ def cancel_ramp(
 
 
 def apply_due(now: dt.datetime | None = None) -> int:
-    """Write the changes that are due into their flags, in their order; how many.
+    """Apply due changes to their flags, in their order; the number of changes.
 
-    After an outage all that were missed are applied. Safe in several processes.
+    After an outage all missed changes are applied. Safe in several processes.
     """
     done = 0
     while _apply_next(now or timezone.now()):
@@ -130,7 +132,7 @@ def apply_due(now: dt.datetime | None = None) -> int:
     return done
 
 
-def _written(
+def _create(
     flag: Flag,
     steps: Callable[[Flag], Steps],
     *,
@@ -142,7 +144,7 @@ def _written(
     with flag_change(
         flag, FlagAction.SCHEDULED, actor=actor, reason=reason, expected=expected
     ) as change:
-        _refuse_idle(change.flag)
+        _refuse_inactive(change.flag)
         if ramp and change.flag.schedule.filter(
             state=ChangeState.PENDING, kind=ChangeKind.SET_PERCENT
         ):
@@ -185,7 +187,7 @@ def _refuse_many(flag: Flag, more: int) -> None:
 
 
 def describe_scheduled(one: ScheduledChange) -> dict[str, Any]:
-    """A scheduled change as an event tells it."""
+    """A scheduled change for the details of an event."""
     return {
         "id": one.pk,
         "at": one.at.isoformat(),
@@ -194,7 +196,7 @@ def describe_scheduled(one: ScheduledChange) -> dict[str, Any]:
     }
 
 
-def _refuse_idle(flag: Flag) -> None:
+def _refuse_inactive(flag: Flag) -> None:
     for done in ("archived", "killed"):
         if getattr(flag, done):
             raise ValidationError({"name": f"The flag is {done}."})
@@ -203,9 +205,11 @@ def _refuse_idle(flag: Flag) -> None:
 def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -> None:
     if kind not in ChangeKind.values:
         known = ", ".join(ChangeKind.values)
-        raise ValidationError({"kind": f"This is one of {known}."})
+        raise ValidationError({"kind": f"The kind must be one of {known}."})
     if at.tzinfo is None or at <= timezone.now():
-        raise ValidationError({"at": "This is a time to come, with its time zone."})
+        raise ValidationError(
+            {"at": "The time must be in the future, with a time zone."}
+        )
     wanted = {"set_percent": {"percent"}, "set_weights": {"weights"}}.get(kind, set())
     if payload.keys() != wanted:
         text = (
@@ -217,7 +221,7 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
     if kind == ChangeKind.SET_WEIGHTS:
         check_weights(payload["weights"], variants(flag), "payload.weights")
         if sum(payload["weights"].values()) > 10_000:
-            raise ValidationError({"payload": "The weights pass 100 %."})
+            raise ValidationError({"payload": "The weights add up to more than 100 %."})
 
 
 def _cancel(flag: Flag, ids: Sequence[int], *, actor: FlagActor, reason: str) -> Flag:
@@ -229,13 +233,13 @@ def _cancel(flag: Flag, ids: Sequence[int], *, actor: FlagActor, reason: str) ->
         )
         change.details = {"changes": [describe_scheduled(one) for one in pending]}
         if not pending.update(state=ChangeState.CANCELLED, applied_at=timezone.now()):
-            raise Conflict("It is no longer pending.")
+            raise Conflict("The change is not pending any more.")
         change.always = True
     return change.flag
 
 
 def _apply_next(now: dt.datetime) -> bool:
-    """Whether there was one. One at a time in all processes, so that order holds."""
+    """Apply one due change, if there is one; one at a time in all processes."""
     with transaction.atomic():
         locks.hold("flags.schedule")
         due = ScheduledChange.objects.filter(state=ChangeState.PENDING, at__lte=now)
@@ -246,7 +250,7 @@ def _apply_next(now: dt.datetime) -> bool:
             with transaction.atomic():
                 _apply(one)
         except ValidationError as error:
-            _failed(one, " ".join(error.messages))
+            _mark_failed(one, " ".join(error.messages))
     return True
 
 
@@ -254,15 +258,15 @@ def _apply(one: ScheduledChange) -> None:
     actor = _actor(one)
     action = _ACTIONS[ChangeKind(one.kind)]
     with flag_change(one.flag, action, actor=actor, reason=one.reason) as change:
-        # Somebody may have cancelled it while this waited for the flag.
-        if _ended(one, ChangeState.APPLIED):
+        # It may have been cancelled while this waited for the lock.
+        if _close(one, ChangeState.APPLIED):
             _put(change, one, actor)
             change.always = True
             change.details["change"] = describe_scheduled(one)
 
 
 def _actor(one: ScheduledChange) -> FlagActor:
-    """Its author, who was asked for rights when it was scheduled."""
+    """Its author, whose rights were checked when it was scheduled."""
     name = f"schedule of {one.created_by_name}"[:200]
     return FlagActor(name, one.created_by, trusted=True)
 
@@ -280,17 +284,17 @@ def _put(change: FlagChange, one: ScheduledChange, actor: FlagActor) -> None:
         change.flag.enabled = one.kind == ChangeKind.ENABLE
 
 
-def _failed(one: ScheduledChange, error: str) -> None:
+def _mark_failed(one: ScheduledChange, error: str) -> None:
     log.warning("flags.change_failed", flag=one.flag.name, change=one.pk, error=error)
     actor = _actor(one)
     with flag_change(
         one.flag, FlagAction.FAILED, actor=actor, reason=error, checked=False
     ) as change:
-        if _ended(one, ChangeState.FAILED, error):
+        if _close(one, ChangeState.FAILED, error):
             change.always = True
             change.details["change"] = describe_scheduled(one)
 
 
-def _ended(one: ScheduledChange, to: ChangeState, error: str = "") -> bool:
+def _close(one: ScheduledChange, to: ChangeState, error: str = "") -> bool:
     pending = ScheduledChange.objects.filter(pk=one.pk, state=ChangeState.PENDING)
     return bool(pending.update(state=to, applied_at=timezone.now(), error=error))

@@ -1,4 +1,4 @@
-"""Small words for the pages of flags."""
+"""Template filters for the pages of flags."""
 
 from django import template
 
@@ -19,11 +19,11 @@ def width(hundredths: int) -> str:
 
 @register.filter
 def in_from(bucket: int) -> str:
-    """The percentage from which on a bucket is in."""
+    """The lowest percentage that includes a bucket."""
     return percent(bucket + 1)
 
 
 @register.filter
 def scheduled_text(change: ScheduledChange) -> str:
-    """What a scheduled change does."""
+    """A scheduled change in words."""
     return words.change(change.kind, change.payload)

@@ -1,4 +1,4 @@
-"""What an event changed: each field before and after, in words."""
+"""Changed fields of a flag before and after, in words."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from flags.wording import words
 from valuecanvas.core.json_numbers import differ
 
-Told = Callable[[Any], str]
+Describe = Callable[[Any], str]
 # Characters of a value on a line of a terminal.
 SHORT = 100
 _TITLES: dict[str, str] = {
@@ -53,27 +53,27 @@ def changed_fields(
 ) -> list[Changed]:
     """The fields that differ between two documents of a flag."""
     return [
-        Changed(title, _told(name, before[name]), _told(name, after[name]))
+        Changed(title, _describe(name, before[name]), _describe(name, after[name]))
         for name, title in _TITLES.items()
         if name in before and name in after and differ(before[name], after[name])
     ]
 
 
-def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The same for a terminal: 'percentage 5 % -> 10 %'."""
+def change_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The changed fields for a terminal, as 'percentage 5 % -> 10 %'."""
     return [
-        f"{one.title[0].lower()}{one.title[1:]} {short(one.before)} -> {short(one.after)}"
+        f"{one.title[0].lower()}{one.title[1:]} {shorten(one.before)} -> {shorten(one.after)}"
         for one in changed_fields(before, after)
     ]
 
 
-def short(text: str) -> str:
-    """On a part of a line."""
+def shorten(text: str) -> str:
+    """`text` in one line, cut to SHORT characters."""
     plain = " ".join(text.split())
     return plain if len(plain) <= SHORT else f"{plain[: SHORT - 2]} …"
 
 
-def _told(name: str, value: Any) -> str:
+def _describe(name: str, value: Any) -> str:
     if name in _WORDS:
         return _WORDS[name](value)
     if isinstance(value, bool):
@@ -91,7 +91,7 @@ def _percent(value: float | None) -> str:
     return "nobody" if value is None else f"{value:g}\u00a0%"
 
 
-_WORDS: Mapping[str, Told] = {
+_WORDS: Mapping[str, Describe] = {
     "percent": _percent,
     "everyone": _everyone,
     "variants": lambda rows: words.join_rows([words.variant(row) for row in rows]),

@@ -1,4 +1,4 @@
-"""Flags in a few words, for people."""
+"""The state of a flag in a few words."""
 
 import datetime as dt
 
@@ -6,7 +6,7 @@ from flags.models import Flag
 
 
 def state(flag: Flag, today: dt.date) -> str:
-    """As 'killed', 'off', 'on for 25 %', with '(expired)'."""
+    """'killed', 'off' or 'on for 25 %', with '(expired)' if it is."""
     words = _state(flag)
     return f"{words} (expired)" if is_expired(flag, today) else words
 
@@ -24,5 +24,5 @@ def _state(flag: Flag) -> str:
 
 
 def is_expired(flag: Flag, today: dt.date) -> bool:
-    """Whether it should be gone: its last day has passed."""
+    """Whether the expiry date has passed."""
     return flag.expires_on is not None and flag.expires_on < today

@@ -6,7 +6,7 @@ from typing import Any
 from flags.models import ChangeKind, FlagEvent
 from flags.models.event import FlagAction
 
-_SAID: dict[str, str] = {
+_OPERATORS: dict[str, str] = {
     "equals": "is",
     "not_equals": "is not",
     "in": "is one of",
@@ -28,9 +28,13 @@ _SAID: dict[str, str] = {
     "exists": "is known",
 }
 _AFTER = {"semver_gte": " or newer", "semver_lte": " or older"}
-# As they are offered for choice.
+# Operators to choose from.
 OPERATORS: tuple[tuple[str, str], ...] = (
-    *((name, text) for name, text in _SAID.items() if not name.startswith("semver")),
+    *(
+        (name, text)
+        for name, text in _OPERATORS.items()
+        if not name.startswith("semver")
+    ),
     ("semver_eq", "is version …"),
     ("semver_gt", "is newer than version …"),
     ("semver_gte", "is version … or newer"),
@@ -69,7 +73,7 @@ def share(hundredths: int) -> str:
 
 
 def value(given: object) -> str:
-    """A text in quotes where it could be taken for something else."""
+    """The value in words; an ambiguous text in quotes."""
     if isinstance(given, bool):
         return "yes" if given else "no"
     if isinstance(given, list):
@@ -80,15 +84,15 @@ def value(given: object) -> str:
 
 
 def condition(one: Mapping[str, Any]) -> str:
-    """As 'country is one of SE, NO'."""
+    """A condition in words, as 'country is one of SE, NO'."""
     name, operator = one.get("attribute", ""), one.get("operator", "")
     if operator == "exists":
         return f"{name} is {'known' if one.get('value') else 'not known'}"
-    said = _SAID.get(operator, operator)
-    shown = one.get("value")
+    verb = _OPERATORS.get(operator, operator)
+    operand = one.get("value")
     if operator.startswith("semver"):
-        return f"{name} {said} {shown}{_AFTER.get(operator, '')}"
-    return f"{name} {said} {value(shown)}"
+        return f"{name} {verb} {operand}{_AFTER.get(operator, '')}"
+    return f"{name} {verb} {value(operand)}"
 
 
 def rule(row: Mapping[str, Any]) -> str:
@@ -101,7 +105,7 @@ def rule(row: Mapping[str, Any]) -> str:
     only = f"{share(part)} of them get " if part is not None else ""
     if not conditions:
         only = f": {only}" if only else " gets "
-    what = f"“{row['variant']}”" if row.get("variant") else "what the weights say"
+    what = f"“{row['variant']}”" if row.get("variant") else "a variant by the weights"
     off = "" if row.get("enabled", True) else " (switched off)"
     gap = " " if conditions else ""
     return f"{who}{gap}{only}{what}{off}."
@@ -125,12 +129,12 @@ def change(kind: str, payload: Mapping[str, Any]) -> str:
 
 
 def sentence(event: FlagEvent) -> str:
-    """What was done, after the name of who did it."""
+    """An event in words, to follow the actor's name."""
     return _EVENTS.get(event.action, event.get_action_display().lower())
 
 
 def tone(event: FlagEvent) -> str:
-    """alarm, live or quiet."""
+    """The style of an event: alarm, live or quiet."""
     if event.action in _ALARMS:
         return "alarm"
     return "live" if event.action in _LIVE else "quiet"

@@ -10,7 +10,7 @@ import structlog
 from django.db import Error as DatabaseError
 
 from flags import exposure
-from flags.exposure import Seen
+from flags.exposure import ExposureKey
 from valuecanvas.core.cancel import end
 from valuecanvas.core.db.db_thread import DbThread
 
@@ -27,7 +27,7 @@ class ExposureCounts:
 
     def __init__(self, db: DbThread) -> None:
         self._db = db
-        self._waiting: Counter[Seen] = Counter()
+        self._waiting: Counter[ExposureKey] = Counter()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class ExposureCounts:
     def note(self, flag: str, variant: str) -> None:
         """Count that one caller got `variant` of `flag`."""
         if variant and len(self._waiting) < MOST_WAITING:
-            self._waiting[Seen(flag, variant)] += 1
+            self._waiting[ExposureKey(flag, variant)] += 1
 
     def note_all(self, flags: Mapping[str, Any]) -> None:
         """A request's flags, by name."""

@@ -217,5 +217,5 @@ def _has(request: ASGIRequest, etag: str) -> bool:
 
 def _etag(flags: FlagSet, context: Mapping[str, Any], now: float) -> str:
     """The ETag: a digest of all that an answer depends on."""
-    seed = orjson.dumps([flags.mark(now), context], option=orjson.OPT_SORT_KEYS)
+    seed = orjson.dumps([flags.version_at(now), context], option=orjson.OPT_SORT_KEYS)
     return f'"{hashlib.sha256(seed).hexdigest()[:32]}"'

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from flags import exposure, services
-from flags.exposure import Seen
+from flags.exposure import ExposureKey
 from flags.models import Flag
 from tests.flags.rows import ADA, BOB, make_colours, make_flag
 
@@ -74,7 +74,7 @@ def test_schedule__weights__have_to_make_a_hundred(operator: Client) -> None:
         ({"percent": "", "at": soon()}, "Enter a percentage"),
         ({"percent": "5", "at": ""}, "Enter a time"),
         ({"percent": "5", "at": "tomorrow"}, "Write the time as"),
-        ({"percent": "5", "at": "2020-01-01T00:00"}, "a time to come"),
+        ({"percent": "5", "at": "2020-01-01T00:00"}, "must be in the future"),
     ],
 )
 def test_schedule__wrong__told(
@@ -107,10 +107,10 @@ def test_ramp__five_points_a_day__on_the_timeline_until_cancelled(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"step": "0"}, "needs a way to go"),
+        ({"step": "0"}, "needs another percentage"),
         ({"step": "0.01"}, "at most 500 steps"),
         ({"number": "0"}, "greater than or equal to 1"),
-        ({"start": "2020-01-01T00:00"}, "a time to come"),
+        ({"start": "2020-01-01T00:00"}, "must be in the future"),
         ({"step": "0.2", "number": "1000", "unit": "weeks"}, "after the year 9999"),
     ],
 )
@@ -180,9 +180,9 @@ def test_revert__event_of_another_flag__unknown(operator: Client) -> None:
 def test_exposures__counted__are_drawn_by_variant(auditor: Client) -> None:
     flag, now = make_flag(), timezone.now()
     for number in range(6):
-        seen = {Seen(flag.name, f"v{number}"): 10 * (number + 1), Seen(flag.name, ""): 1}  # fmt: skip
+        seen = {ExposureKey(flag.name, f"v{number}"): 10 * (number + 1), ExposureKey(flag.name, ""): 1}  # fmt: skip
         exposure.add(seen, now - dt.timedelta(hours=number))
-    exposure.add({Seen(flag.name, "ancient"): 9}, now - dt.timedelta(days=20))
+    exposure.add({ExposureKey(flag.name, "ancient"): 9}, now - dt.timedelta(days=20))
     for span, ancient in (("day", False), ("week", False), ("month", True), ("?", False)):  # fmt: skip
         answer = auditor.get(page(flag, "exposures"), {"span": span})
         chart = answer.context["chart"]
@@ -204,9 +204,9 @@ def test_exposures__none__says_what_will_be_there(auditor: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"user": "ann", "more": "country = SE"}, ["red", "Rule &#x27;North&#x27; fits."]),
+        ({"user": "ann", "more": "country = SE"}, ["red", "Rule &#x27;North&#x27; matches."]),
         ({"user": "ann", "more": "age = 30"}, ["Outside the percentage.", "of 10,000: included from"]),
-        ({"tier": "pro"}, ["The tier is named."]),
+        ({"tier": "pro"}, ["The tier is a target."]),
         ({}, ["has no", "TARGETING_KEY_MISSING", "Without attributes"]),
         ({"more": "country"}, ["write it as country = SE"]),
         ({"at": "whenever"}, ["Write the time as"]),

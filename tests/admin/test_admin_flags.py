@@ -12,7 +12,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from waffle.models import Sample, Switch
 
 from flags import exposure, services
-from flags.exposure import Seen
+from flags.exposure import ExposureKey
 from flags.models import Flag, FlagEvent
 from tests.admin.rows import make_task
 from tests.fixtures_billing import unique
@@ -156,7 +156,7 @@ def test_flag_delete__the_gateways_own__refused_and_told(operator: Client) -> No
     flag = services.create_flag({"name": "gateway.x"}, actor=ADA, protected=True)
     answer = operator.post(f"{FLAGS}{flag.pk}/delete/", {"reason": "x"})
     assert answer.status_code == 422
-    assert "The gateway asks for" in answer.content.decode()
+    assert "The gateway uses" in answer.content.decode()
 
 
 def test_flag_archive__then_restore__in_the_filter_between(
@@ -200,7 +200,9 @@ def test_list__stale__says_which_and_why(operator: Client) -> None:
         make_flag(name, percent=share)
     aged = Flag.objects.filter(name__in=["unused", "decided", "busy"])
     aged.update(created=long_ago, modified=long_ago)
-    exposure.add({Seen("busy", "on"): 3, Seen("decided", "on"): 3}, timezone.now())
+    exposure.add(
+        {ExposureKey("busy", "on"): 3, ExposureKey("decided", "on"): 3}, timezone.now()
+    )
     assert names(operator, "stale=expired") == {"past"}
     assert names(operator, "stale=unused") == {"unused"}
     assert names(operator, "stale=decided") == {"decided"}

@@ -16,7 +16,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from flags import exposure, services
 from flags.actor import FlagActor, of_user
-from flags.exposure import Seen
+from flags.exposure import ExposureKey
 from flags.models import Flag
 from tests.browser.conftest import Site
 
@@ -113,9 +113,9 @@ def asked(flag: Flag) -> None:
     for hours in range(24 * 7):
         busy = dice.randint(40, 60) * (3 if hours % 24 < 12 else 1)
         counts = {
-            Seen(flag.name, "blue"): busy * 9,
-            Seen(flag.name, "green"): busy * 2,
-            Seen(flag.name, "red"): busy + dice.randint(0, 40),
+            ExposureKey(flag.name, "blue"): busy * 9,
+            ExposureKey(flag.name, "green"): busy * 2,
+            ExposureKey(flag.name, "red"): busy + dice.randint(0, 40),
         }
         exposure.add(counts, now - timedelta(hours=hours))
 

@@ -65,7 +65,7 @@ def test_built_in__made_once__on_and_kept():
         assert ask(flag).value is True
         assert flag.in_gateway
         for act in (services.delete_flag, services.archive):
-            with pytest.raises(ValidationError, match="The gateway asks for"):
+            with pytest.raises(ValidationError, match="The gateway uses"):
                 act(flag, actor=ADA)
         services.kill(flag, actor=ADA)
         assert ask(flag, default=True).value is False

@@ -1,4 +1,4 @@
-"""Write flags as files of YAML."""
+"""`manage.py export_flags`: writes flags as YAML files."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from valuecanvas.core.transfer.commands import ExportCommand, Exported
 
 class Command(ExportCommand):
     help = (
-        "Write flags that are not archived as YAML, a file for each. Files that say the "
-        "same already are left alone; nothing is deleted."
+        "Write flags that are not archived as YAML, a file for each. Unchanged files "
+        "are not written; nothing is deleted."
     )
     noun = "flags"
 

@@ -1,4 +1,4 @@
-"""Look at flags, make, change and delete them."""
+"""`manage.py flag`: lists, shows, creates, changes and deletes flags."""
 
 import datetime as dt
 from typing import Any
@@ -13,18 +13,18 @@ from flags import services
 from flags.actor import COMMAND
 from flags.documents import document
 from flags.models import Flag, FlagKind
-from flags.wording import field_changes as told
 from flags.wording import listing
+from flags.wording.field_changes import change_lines
 from valuecanvas.core.transfer import yaml_loader
 
-# What --set takes besides the fields of an edit.
+# --set takes this besides the fields of an edit.
 KILLED = "killed"
 
 
 class Command(BaseCommand):
     help = (
-        "List flags; show, make, change or delete one. A change is told in a line for "
-        "each field; with -v 2, the whole flag follows as YAML."
+        "List flags; show, create, change or delete one. Prints one line per changed "
+        "field; with -v 2, also the whole flag as YAML."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,21 +32,25 @@ class Command(BaseCommand):
         parser.add_argument("name", nargs="?", help="The flag.")
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--list", action="store_true", help="All flags.")
-        what.add_argument("--create", action="store_true", help="Make it.")
+        what.add_argument("--create", action="store_true", help="Create it.")
         what.add_argument("--delete", action="store_true", help="Delete it for good.")
         what.add_argument("--show", action="store_true", help="All of it, as YAML.")
-        parser.add_argument("--expired", action="store_true", help="List only those.")
+        parser.add_argument(
+            "--expired", action="store_true", help="List only expired flags."
+        )
         parser.add_argument("--kind", default=FlagKind.BOOLEAN, choices=FlagKind.values)
         parser.add_argument(
             "--set",
             action="append",
             default=[],
             metavar="FIELD=VALUE",
-            help="Again for each field; values as in YAML: percent=25, enabled=off, "
+            help="Repeat it for each field; values as in YAML: percent=25, enabled=off, "
             f"'tiers=[pro]', killed=on. Fields: {fields}, {KILLED}.",
         )
-        parser.add_argument("--reason", default="", help="Why; kept in the audit.")
-        parser.add_argument("--json", action="store_true", help="For programs.")
+        parser.add_argument(
+            "--reason", default="", help="The reason, kept in the audit."
+        )
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["list"] or options["name"] is None:
@@ -56,13 +60,13 @@ class Command(BaseCommand):
         try:
             self._act(options, changes)
         except ValidationError as error:
-            raise CommandError(_told(error)) from error
+            raise CommandError(_error_text(error)) from error
 
     def _act(self, options: dict[str, Any], changes: dict[str, Any]) -> None:
         name, reason = options["name"], options["reason"]
         if options["create"]:
             flag = _created(name, options["kind"], changes, reason)
-            self._done(flag, ["new"], options)
+            self._print(flag, ["new"], options)
             return
         flag = _flag(name)
         if options["delete"]:
@@ -71,13 +75,13 @@ class Command(BaseCommand):
         elif changes:
             before = document.state(flag)
             flag = _changed(flag, changes, reason)
-            lines = told.lines(before, document.state(flag)) or ["as it was"]
-            self._done(flag, lines, options)
+            lines = change_lines(before, document.state(flag)) or ["unchanged"]
+            self._print(flag, lines, options)
         else:
-            self._done(flag, [], options)
+            self._print(flag, [], options)
 
-    def _done(self, flag: Flag, lines: list[str], options: dict[str, Any]) -> None:
-        """What was changed and how it is now; all of it where that is asked for."""
+    def _print(self, flag: Flag, lines: list[str], options: dict[str, Any]) -> None:
+        """Print the changes and the state, or the whole flag if the options ask for it."""
         if options["json"]:
             self._json(document.state(flag))
             return
@@ -130,7 +134,7 @@ def _change(text: str) -> tuple[str, Any]:
     try:
         read = yaml_loader.load(value)
     except yaml.YAMLError as error:
-        raise CommandError(f"'{value}' is no value: {error}") from error
+        raise CommandError(f"'{value}' is not a value: {error}") from error
     return field, read.isoformat() if isinstance(read, dt.date) else read
 
 
@@ -151,8 +155,8 @@ def _changed(flag: Flag, changes: dict[str, Any], reason: str) -> Flag:
     return flag
 
 
-def _told(error: ValidationError) -> str:
-    """Those of one field tell it."""
+def _error_text(error: ValidationError) -> str:
+    """The messages in one line, with the names of their fields."""
     if not hasattr(error, "error_dict"):
         return " ".join(error.messages)
     return " ".join(

@@ -1,4 +1,4 @@
-"""Put files of YAML, as export_flags writes them, into the database."""
+"""`manage.py import_flags`: reads the YAML files that export_flags writes."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 class Command(ImportCommand):
     help = (
-        "Make or edit the flags of a folder, or of a single file; all or nothing. A "
-        "second run changes nothing. Flags that the files don't have stay."
+        "Create or edit the flags of a folder, or of a single file; all or nothing. A "
+        "second run changes nothing. Other flags stay."
     )
     noun = "flags"
     refusals = (ValidationError,)

@@ -61,7 +61,7 @@ def test_flag__changed__a_line_for_each_field():
         "a-flag  boolean  on for 25 %",
     ]
     again = run("flag", "a-flag", "--set", "percent=25").splitlines()
-    assert again[0] == "a-flag: as it was"
+    assert again[0] == "a-flag: unchanged"
 
 
 def test_flag__list__states_in_words(django_assert_max_num_queries):
@@ -90,10 +90,10 @@ def test_flag__list__states_in_words(django_assert_max_num_queries):
         (["nothing", "--delete"], "no flag 'nothing'"),
         (["a-flag", "--create"], "name: "),
         (["a-flag", "--set", "percent"], "not FIELD=VALUE"),
-        (["a-flag", "--set", "percent=[1"], "no value"),
+        (["a-flag", "--set", "percent=[1"], "not a value"),
         (["a-flag", "--set", "percent=200"], "percent: A percentage"),
         (["a-flag", "--set", "colour=red"], "colour: "),
-        (["gateway.cache", "--delete"], "The gateway asks for"),
+        (["gateway.cache", "--delete"], "The gateway uses"),
     ],
 )
 def test_flag__what_cannot_be__says_why(args, text):
@@ -156,23 +156,23 @@ def test_import__the_same_flag_in_two_files__is_refused(tmp_path):
     for name in "ab":
         text = "format: 1\nflags: [{name: same}]"
         (tmp_path / f"{name}.yaml").write_text(text)
-    with pytest.raises(CommandError, match=r"b\.yaml: 'same' is there twice"):
+    with pytest.raises(CommandError, match=r"b\.yaml: there are two flags 'same'"):
         run("import_flags", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[1", "no YAML"),
-        ("[]", "no file of flags"),
-        ("flags: [1]", "no file of flags"),
+        ("[1", "not YAML"),
+        ("[]", "not a file of flags"),
+        ("flags: [1]", "not a file of flags"),
         ("flags: []", "Only format 1"),
         ("format: 1\nflags: [{note: x}]", "A flag without a name"),
         ("format: 1\nflags: [{name: new, percent: 300}]", "new: A percentage"),
-        ("format: 1\nflags: [{name: a-flag, kind: string}]", "stays so"),
+        ("format: 1\nflags: [{name: a-flag, kind: string}]", "cannot change"),
         ("format: 1\nflags: [{name: new, prerequisites: 1}]", "new: "),
         ("format: 1\nflags: [{name: x, prerequisites: [{flag: y}]}, {name: y, prerequisites: [{flag: x}]}]", "no flag 'y'"),
-        ("format: 1\nflags: [{name: new}, {name: new, colour: red}]", "'new' is there twice"),
+        ("format: 1\nflags: [{name: new}, {name: new, colour: red}]", "there are two flags 'new'"),
         ("format: 1\nflags: [{name: new, colour: red}]", "new: "),
     ],
 )  # fmt: skip

@@ -196,9 +196,9 @@ def test_schedule__a_change_that_does_not_fit__changes_nothing(kind, payload):
 def test_mark__epoch_or_a_due_change__another_one():
     step = ChangeFacts(100.0, "enable", {})
     flags = make_set(make_facts(schedule=(step,)))
-    assert flags.mark(99) == flags.mark(1) == "1.0"
-    assert flags.mark(100) == "1.1"
-    assert make_set(epoch=2).mark(1) == "2.0"
+    assert flags.version_at(99) == flags.version_at(1) == "1.0"
+    assert flags.version_at(100) == "1.1"
+    assert make_set(epoch=2).version_at(1) == "2.0"
 
 
 def test_flag_set__several__in_the_order_of_their_names():

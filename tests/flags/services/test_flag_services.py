@@ -92,7 +92,7 @@ def test_revert__to_an_earlier_event__all_of_that_state():
 def test_revert__flag_is_gone__says_so():
     flag = make_flag()
     services.delete_flag(flag, actor=ADA)
-    with pytest.raises(ValidationError, match="is gone"):
+    with pytest.raises(ValidationError, match="has been deleted"):
         services.revert(FlagEvent.objects.last(), actor=ADA)
 
 
@@ -343,7 +343,7 @@ def test_rows__for_people__say_what_they_are():
 
 def test_conflict__nobody_recorded__still_refused():
     flag = Flag.objects.create(name="by-hand")
-    with pytest.raises(Conflict, match="has changed meanwhile"):
+    with pytest.raises(Conflict, match="was changed meanwhile"):
         services.disable(flag, actor=ADA, expected=7)
 
 

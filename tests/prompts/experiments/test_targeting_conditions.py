@@ -88,8 +88,8 @@ def test_lines__written_and_read__are_the_same() -> None:
         True,
         "a b ",
     ]
-    assert lines.parse_conditions(lines.write(rows)) == rows
-    assert lines.write([]) == ""
+    assert lines.parse_conditions(lines.format_conditions(rows)) == rows
+    assert lines.format_conditions([]) == ""
 
 
 def test_lines__blank_ones__are_passed_over() -> None:
