@@ -113,7 +113,7 @@ class Bench:
             for other, ms in zip(beside, others, strict=True):
                 spent[other.name].append(ms)
         means = {name: sum(ms) / len(ms) for name, ms in spent.items()}
-        figures.cost[kind] = Cost.of(rounds, means)
+        figures.cost[kind] = Cost.make(rounds, means)
 
     def measure_latency(
         self, server: Server, kind: Kind, figures: Figures, name: str = ""
@@ -125,9 +125,9 @@ class Bench:
         result = self.generator.run(load)
         figures.count(result)
         if result.answered:
-            figures.latency[name or kind] = Latency.of(result.latency_ms)
+            figures.latency[name or kind] = Latency.make(result.latency_ms)
         if result.first_ms and kind == "stream":
-            figures.latency["first content"] = Latency.of(result.first_ms)
+            figures.latency["first content"] = Latency.make(result.first_ms)
 
     def has_cache(self, server: Server, figures: Figures) -> bool:
         """Whether the server answers a repeated request from its cache."""

@@ -24,7 +24,7 @@ class Cost:
     beside: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rounds: list[float], beside: dict[str, float]) -> Self:
+    def make(cls, rounds: list[float], beside: dict[str, float]) -> Self:
         return cls(statistics.median(rounds), min(rounds), max(rounds), beside)
 
 
@@ -37,10 +37,10 @@ class Latency:
     p99: float
 
     @classmethod
-    def of(cls, values: list[float]) -> Self:
+    def make(cls, values: list[float]) -> Self:
         return cls(*(percentile(values, share) for share in (0.50, 0.95, 0.99)))
 
-    def over(self, base: Latency) -> Latency:
+    def subtract(self, base: Latency) -> Latency:
         """The latency added to `base`, by percentile."""
         return Latency(self.p50 - base.p50, self.p95 - base.p95, self.p99 - base.p99)
 

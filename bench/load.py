@@ -25,7 +25,7 @@ class Run:
     pool: Pool
     result: Result = field(default_factory=Result)
 
-    async def one(self, number: int, due: float) -> None:
+    async def send_request(self, number: int, due: float) -> None:
         """Send request `number` and check its answer; time counts from `due`."""
         load, result = self.load, self.result
         key, prompt = answers.pick(load.kind, number, len(load.keys))
@@ -65,7 +65,7 @@ async def _client(run: Run, numbers: Iterator[int], until: float) -> None:
         now = time.perf_counter()
         if now > until:
             return
-        await run.one(number, now)
+        await run.send_request(number, now)
 
 
 async def _closed_loop(run: Run) -> None:
@@ -95,7 +95,7 @@ async def _open_loop(run: Run) -> None:
             delay = start + due - time.perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
-            group.create_task(run.one(run.load.first + offset, start + due))
+            group.create_task(run.send_request(run.load.first + offset, start + due))
 
 
 async def drive(load: Load) -> Result:

@@ -94,7 +94,7 @@ class _Drive:
         self._chance = random.Random(mix.seed)
         self._number = mix.seed * 10_000_000
 
-    async def one(self) -> None:
+    async def send_request(self) -> None:
         """Send one request of a random kind, by SHARES."""
         self._number += 1
         kind = self._chance.choices(list(SHARES), list(SHARES.values()))[0]
@@ -157,7 +157,7 @@ async def drive(mix: Mix) -> Done:
 async def _at_once(it: _Drive, until: float) -> None:
     async def client() -> None:
         while time.perf_counter() < until:
-            await it.one()
+            await it.send_request()
 
     await asyncio.gather(*(client() for _ in range(it.mix.slots)))
 
@@ -171,7 +171,7 @@ async def _at_rate(it: _Drive, until: float) -> None:
             delay = due - time.perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
-            group.create_task(it.one())
+            group.create_task(it.send_request())
 
 
 def serve() -> None:

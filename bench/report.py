@@ -87,7 +87,7 @@ def _added(found: Found, kind: str, share: str) -> dict[str, float]:
     if base is None:
         return {}
     return {
-        name: getattr(figures.latency[kind].over(base), share)
+        name: getattr(figures.latency[kind].subtract(base), share)
         for name, figures in found.items()
         if kind in figures.latency and name != BASE
     }

@@ -15,7 +15,7 @@ class MinuteLimits:
         """Whether there is any limit."""
         return self != NO_LIMITS
 
-    def over(self, other: "MinuteLimits") -> "MinuteLimits":
+    def fill_from(self, other: "MinuteLimits") -> "MinuteLimits":
         """These limits; where one is not set, that of `other`."""
         return MinuteLimits(
             other.requests if self.requests is None else self.requests,

@@ -52,14 +52,14 @@ class Application:
             scope = {**scope, "path": path, "raw_path": path.encode()}
         if scope["type"] == "http" and HOT.match(path):
             scope["valuecanvas.draining"] = self._shutdown.draining
-            scope["valuecanvas.runtime"] = self._runtime or await self._started()
+            scope["valuecanvas.runtime"] = self._runtime or await self._get_runtime()
             await hot.handle(scope, receive, send)
         else:
             # A page has a statement timeout; a command may wait without one.
             with limit_statements(settings.DB_PAGE_TIMEOUT_S):
                 await self._cold.handle(scope, receive, send)
 
-    async def _started(self) -> Runtime:
+    async def _get_runtime(self) -> Runtime:
         async with self._starting:
             if self._runtime is None:
                 self._runtime = await runtime.start()
@@ -72,7 +72,7 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await self._started()
+                await self._get_runtime()
                 self._shutdown.install()
                 _settle_heap()
                 await send({"type": "lifespan.startup.complete"})

@@ -41,7 +41,7 @@ def _raw(name: str, help_text: str, default: str | None) -> str | None:
     return value or default
 
 
-def _parsed(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:
+def _parse(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:
     try:
         return parse(value)
     except ValueError as error:
@@ -75,7 +75,7 @@ def integer(
         return number
 
     value = _raw(name, help_text, str(default)) or ""
-    return _parsed(name, value, parse, f"a whole number from {low} to {high}")
+    return _parse(name, value, parse, f"a whole number from {low} to {high}")
 
 
 def number(
@@ -88,7 +88,7 @@ def number(
         return result
 
     value = _raw(name, help_text, str(default)) or ""
-    return _parsed(name, value, parse, f"a number from {low} to {high}")
+    return _parse(name, value, parse, f"a number from {low} to {high}")
 
 
 def choice(name: str, help_text: str, default: str, options: tuple[str, ...]) -> str:
@@ -115,4 +115,4 @@ def url(
     value = _raw(name, help_text, default) or ""
     if not value:
         return ""
-    return _parsed(name, value, parse, f"a URL that begins with {' or '.join(schemes)}")
+    return _parse(name, value, parse, f"a URL that begins with {' or '.join(schemes)}")

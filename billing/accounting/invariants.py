@@ -21,8 +21,8 @@ INVARIANTS = (
     Invariant(
         "spent",
         "Money spent",
-        "What a day's counter says was spent is the sum of that day's requests, for "
-        "everyone, each team, customer and key.",
+        "The spend in a day's counter is the sum of that day's requests, for everyone and "
+        "for each team, customer and key.",
         "usd",
     ),
     Invariant(
@@ -35,8 +35,8 @@ INVARIANTS = (
     Invariant(
         "reserved",
         "Money held",
-        "The money that a counter holds back is what the requests under way may cost "
-        "at most.",
+        "The money that a counter reserves is the most that the requests under way may "
+        "cost.",
         "usd",
     ),
     Invariant(

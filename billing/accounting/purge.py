@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 AT_A_TIME = 5_000
-# A process that is further behind than this loads everything anew.
+# A process that is further behind than this reloads the whole configuration.
 CHANGES_KEPT = dt.timedelta(days=2)
 CHECKS_KEPT = dt.timedelta(days=90)
 

@@ -197,13 +197,13 @@ def _charge(row: Reservation, known: KnownProgress) -> Charge:
 
 
 def _unpriced(row: Reservation, known: KnownProgress) -> bool:
-    """Had the route no price of its own? Then it can be re-priced later."""
+    """Whether the route had no price of its own: then it can be re-priced later."""
     flags = row.facts.get("unpriced") or [False]
     return bool(flags[min(known.route, len(flags) - 1)])
 
 
 def _route(row: Reservation, known: KnownProgress) -> tuple[str, str, int, int]:
-    """Where the request had gone: provider, its model, and its two rates."""
+    """The route of the request: provider, its model, and its two rates."""
     routes = row.facts.get("routes") or [["", "", 0, 0]]
     provider, model, input_rate, output_rate = routes[min(known.route, len(routes) - 1)]
     return provider, model, input_rate, output_rate

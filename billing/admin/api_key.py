@@ -82,7 +82,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
     )
     empty_text = "Issue a key: its text is shown once, right after you save."
 
-    def matching(self, term: str) -> Q:
+    def condition(self, term: str) -> Q:
         # People paste whole keys; the secret half is ignored.
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
         return Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
@@ -177,7 +177,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         permissions=["rotate"],
     )
     def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = self.one(request, object_id)
+        key = self.find_object(request, object_id)
         if beyond := scopes_beyond(request.user, key.scopes):
             # They would get its text.
             text = (
@@ -216,7 +216,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         variant=ActionVariant.DANGER,
     )
     def revoke_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = self.one(request, object_id)
+        key = self.find_object(request, object_id)
         if request.method != "POST":
             return self.page(
                 request,

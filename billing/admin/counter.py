@@ -41,7 +41,7 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         "A counter is created by a day's first request. Quota and budgets read it."
     )
 
-    def matching(self, term: str) -> Q:
+    def condition(self, term: str) -> Q:
         return Q(scope__in=("t", "c", "k"), scope_id=term)
 
     def attach(self, rows: list[Any]) -> None:

@@ -70,7 +70,7 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
         for customer in rows:
             customer.standing = found.get(str(customer.pk), spend.QuotaProgress())
 
-    def matching(self, term: str) -> Q:
+    def condition(self, term: str) -> Q:
         return Q(user_id=term) | Q(user_id__startswith=term)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

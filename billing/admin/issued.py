@@ -33,7 +33,7 @@ class IssuedAdmin(Admin):
         return redirect("admin:billing_apikey_issued", key.pk)
 
     def issued_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = self.one(request, object_id, "view")
+        key = self.find_object(request, object_id, "view")
         kept = request.session.get(KEPT, {})
         sealed = kept.pop(key.pk, None)
         if sealed:

@@ -31,8 +31,8 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.storage.lru import Lru
 
 SIZE = 20_000
-# A caller refused from memory never reaches admission, so no epoch would tell this
-# process that it has been let in again: refusals are believed this long, no longer.
+# A caller refused from the cache never reaches admission, so this process would not
+# notice a new epoch: refusals are cached this long only.
 REFUSED_S = 1.0
 UNKNOWN_S = 5.0
 TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
@@ -76,7 +76,7 @@ class Callers:
 
         Raises InvalidRequest, NotPermitted (suspended) or Unavailable.
         """
-        return await self._principal((team, _checked(user_id)))
+        return await self._principal((team, _check_user_id(user_id)))
 
     async def acting_for(
         self, principal: Principal, user_id: str, *, param: str = "user"
@@ -92,7 +92,7 @@ class Callers:
                 "This key may not name another user: it lacks the scope 'act_as'.",
                 param=param,
             )
-        other = await self._customer((principal.team, _checked(user_id, param)))
+        other = await self._customer((principal.team, _check_user_id(user_id, param)))
         if not may_act_for(principal, team=principal.team, has_key=other.has_key):
             raise NotPermitted(
                 HAS_KEY.format(param=param), param=param, code="user_has_key"
@@ -168,7 +168,7 @@ class Callers:
         claims = await self._tokens.verify(token)
         if not is_user_id(claims.sub):
             raise NotAuthenticated(
-                "This token names no usable user (sub).", code="invalid_token"
+                "The user (sub) of this token is not valid.", code="invalid_token"
             )
         who = await self._principal(("", claims.sub))
         return replace(who, expires_at=claims.expires_at)
@@ -206,7 +206,7 @@ class Callers:
         return found
 
 
-def _checked(user_id: str, param: str = "user") -> str:
+def _check_user_id(user_id: str, param: str = "user") -> str:
     if not is_user_id(user_id):
         raise InvalidRequest(
             f"'{param}' must be text of 1 to 200 characters without control characters.",

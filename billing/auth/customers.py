@@ -31,7 +31,7 @@ def get_or_add(*, user_id: str, team: str = "", tier: str = "") -> Customer:
     ValidationError: unusable user id, no such team or tier, or in another tier already.
     """
     if not is_user_id(user_id):
-        raise ValidationError("The user id must be 1 to 200 characters, no controls.")
+        raise ValidationError("The user id must be 1 to 200 printable characters.")
     known = Customer.objects.filter(user_id=user_id, team=team or None).first()
     if known and tier and known.tier_id != tier:
         raise ValidationError(f"This customer is in the tier '{known.tier_id}'.")

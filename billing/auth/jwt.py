@@ -24,7 +24,7 @@ _REQUIRED = ["exp", "iss", "aud", "sub"]
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says: its user, and when it ends (Unix seconds)."""
+    """The claims of a verified token: its user, and its end (Unix seconds)."""
 
     sub: str
     expires_at: float
@@ -66,21 +66,21 @@ class JwtVerifier:
         if known and time.monotonic() < known.until:
             if time.time() < known.claims.expires_at:
                 return known.claims
-            raise _expired()
+            raise _expired_error()
         claims = await self._check(token)
         self._remember(name, claims)
         return claims
 
     async def _check(self, token: str) -> Claims:
         if len(token) > MAX_LENGTH:
-            raise _invalid()
+            raise _invalid_error()
         try:
             return _claims(await self._decode(token))
         except jwt.ExpiredSignatureError as error:
-            raise _expired() from error
+            raise _expired_error() from error
         # The last two: numbers and nesting beyond what the JSON reader copes with.
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
-            raise _invalid() from error
+            raise _invalid_error() from error
 
     async def _decode(self, token: str) -> dict[str, Any]:
         if self._jwks is None:
@@ -89,7 +89,7 @@ class JwtVerifier:
         kid = jwt.get_unverified_header(token).get("kid")
         key = await self._jwks.key(kid) if kid else None
         if key is None:
-            raise _invalid()
+            raise _invalid_error()
         return _decode(token, key, key.algorithm_name)
 
     def _remember(self, name: bytes, claims: Claims) -> None:
@@ -114,7 +114,7 @@ def _decode(token: str, key: jwt.PyJWK | str, algorithm: str) -> dict[str, Any]:
 def _claims(payload: dict[str, Any]) -> Claims:
     # The provider sets the role at the top; users can edit user_metadata themselves.
     if payload.get("role") != ROLE:
-        raise _invalid()
+        raise _invalid_error()
     # Supabase gives an anonymous user that role as well.
     if payload.get("is_anonymous") and not settings.JWT_ALLOW_ANONYMOUS:
         raise NotAuthenticated(
@@ -123,9 +123,9 @@ def _claims(payload: dict[str, Any]) -> Claims:
     return Claims(payload["sub"], float(int(payload["exp"])) + settings.JWT_LEEWAY_S)
 
 
-def _invalid() -> NotAuthenticated:
+def _invalid_error() -> NotAuthenticated:
     return NotAuthenticated("This token is not valid here.", code="invalid_token")
 
 
-def _expired() -> NotAuthenticated:
+def _expired_error() -> NotAuthenticated:
     return NotAuthenticated("This token has expired.", code="token_expired")

@@ -24,7 +24,7 @@ _TEXT = re.compile(r"vc-([0-9A-Za-z]{12})-[0-9A-Za-z_-]{43}")
 
 
 def generate() -> tuple[str, str, str]:
-    """A new key as (text, prefix, digest). The text is to be shown once, never kept."""
+    """A new key as (text, prefix, digest). Show the text once; never store it."""
     prefix = "".join(secrets.choice(_BASE62) for _ in range(PREFIX_LENGTH))
     text = f"vc-{prefix}-{secrets.token_urlsafe(SECRET_BYTES)}"
     return text, prefix, digest(text)
@@ -37,7 +37,7 @@ def parse(text: str) -> str | None:
 
 
 def digest(text: str) -> str:
-    """What is kept of a key: HMAC-SHA-256 under KEY_PEPPER, in hex.
+    """The stored form of a key: HMAC-SHA-256 with KEY_PEPPER, in hex.
 
     A fast hash is enough: the secret has 256 random bits, so there is nothing to guess.
     """

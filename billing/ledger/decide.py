@@ -172,10 +172,10 @@ def _claim(item: Admit | Hit, answer: Stored | None, writes: Writes) -> None:
         "request_id": request_id,
         "done": done,
     }
-    writes.claimed.append(row if answer is None else {**row, **_stored(answer)})
+    writes.claimed.append(row if answer is None else {**row, **_answer_columns(answer)})
 
 
-def _stored(answer: Stored) -> dict[str, Any]:
+def _answer_columns(answer: Stored) -> dict[str, Any]:
     return {
         "status": answer.status,
         "headers": answer.headers,
@@ -249,7 +249,7 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
         if item.answer is None:
             writes.freed.append({**claim, "done": False})
         else:
-            writes.kept.append({**claim, **_stored(item.answer)})
+            writes.kept.append({**claim, **_answer_columns(item.answer)})
     return Settled(first=True, cost=cost)
 
 

@@ -85,7 +85,7 @@ class BatchWriter:
 
     def _epoch(self, cursor: psycopg.Cursor) -> int:
         cursor.execute("SELECT value FROM core_epoch WHERE id = 1")
-        return int(_one(cursor)[0])
+        return int(_fetch_one(cursor)[0])
 
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
         """Begin, lock the counters in order, and read them with the epoch and clock."""
@@ -93,7 +93,7 @@ class BatchWriter:
             self._clear_cache()
         while True:
             wanted = keys(items, self.today, long_scopes(items) - self._read_at.keys())
-            rows, epoch, at = _locked(cursor, wanted)
+            rows, epoch, at = _lock_counters(cursor, wanted)
             if len(rows) < len(wanted):
                 cursor.execute("ROLLBACK")
                 cursor.execute(sql.FIRST_SEEN, [wanted])
@@ -190,7 +190,7 @@ class BatchWriter:
         return deleted
 
 
-def _locked(
+def _lock_counters(
     cursor: psycopg.Cursor, wanted: list[str]
 ) -> tuple[list[Any], int, dt.datetime]:
     """The locked rows, then the epoch and the clock, in one round trip."""
@@ -198,7 +198,7 @@ def _locked(
     cursor.nextset()
     rows = cursor.fetchall()
     cursor.nextset()
-    epoch, at = _one(cursor)
+    epoch, at = _fetch_one(cursor)
     return rows, epoch, at.astimezone(dt.UTC)
 
 
@@ -206,7 +206,7 @@ def _locked_counters(rows: list[Any]) -> dict[str, LockedCounter]:
     return {row[0]: LockedCounter(row[1], row[2], row[3]) for row in rows}
 
 
-def _one(cursor: psycopg.Cursor) -> Any:
+def _fetch_one(cursor: psycopg.Cursor) -> Any:
     return cursor.fetchone()
 
 

@@ -47,8 +47,8 @@ def drop_body(item: Item) -> Item | None:
         return None
     answer = replace(item.answer, body=b"", kept=False)
     if isinstance(item, Hit):
-        return replace(item, answer=answer, charge=_marked(item.charge))
-    return replace(item, answer=answer, charge=item.charge and _marked(item.charge))
+        return replace(item, answer=answer, charge=_add_mark(item.charge))
+    return replace(item, answer=answer, charge=item.charge and _add_mark(item.charge))
 
 
 def sanitize_item(item: Item) -> Item | None:
@@ -68,12 +68,12 @@ def sanitize_item(item: Item) -> Item | None:
         answer=_answer(item.answer),
     )
     if clean != item:
-        return replace(clean, charge=clean.charge and _marked(clean.charge))
+        return replace(clean, charge=clean.charge and _add_mark(clean.charge))
     bare = {name: str(item.facts.get(name) or "") for name in _NEEDED}
     if weight(item):
         return drop_body(item)
     if item.facts not in ({}, bare):
-        return replace(item, facts=bare, charge=item.charge and _marked(item.charge))
+        return replace(item, facts=bare, charge=item.charge and _add_mark(item.charge))
     return None
 
 
@@ -81,10 +81,10 @@ def _sanitize_note(item: Note) -> Note | None:
     facts = {name: _column(name, value) for name, value in item.facts.items()}
     charge = _charge(item.charge) or item.charge
     clean = replace(item, facts=facts, charge=charge)
-    return None if clean == item else replace(clean, charge=_marked(charge))
+    return None if clean == item else replace(clean, charge=_add_mark(charge))
 
 
-def _marked(charge: Charge) -> Charge:
+def _add_mark(charge: Charge) -> Charge:
     if MARK in charge.marks:
         return charge
     return replace(charge, marks=(*charge.marks, MARK))

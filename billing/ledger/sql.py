@@ -22,8 +22,8 @@ NOW = """
 PREPARE vc_now AS SELECT value, clock_timestamp() FROM core_epoch WHERE id = 1
 """
 
-# First-seen rows come in a transaction of their own, before the batch's: made inside
-# it they would be waited for after locks were taken, and could deadlock.
+# New counter rows are inserted in a transaction before the batch's: inside it, waiting
+# for them while holding locks could deadlock.
 FIRST_SEEN = """
 INSERT INTO billing_counter (key, scope, scope_id, day, used, spent, reserved)
 SELECT key, split_part(key, ':', 1), substr(key, 3, length(key) - 13),

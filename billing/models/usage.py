@@ -92,7 +92,7 @@ class Usage(models.Model):
                 name="llm_usage_prompt",
                 condition=~models.Q(prompt_key=""),
             ),
-            # Days come nearly in the order of the table: next to nothing to keep up.
+            # Days are nearly in the order of the table: cheap to maintain.
             BrinIndex(
                 fields=["day"],
                 name="llm_usage_day",

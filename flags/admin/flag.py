@@ -140,7 +140,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Shows the flag's own events: they include changes by the API."""
-        flag = self.one(request, object_id, "view")
+        flag = self.find_object(request, object_id, "view")
         events = reverse("admin:flags_flagevent_changelist")
         return redirect(f"{events}?{urlencode({'q': flag.name})}")
 

@@ -64,7 +64,7 @@ class FlagPage(ConfirmPage):
     def actor(self) -> FlagActor:
         return actor_of(self.request)
 
-    def expected(self) -> int:
+    def expected_version(self) -> int:
         revision: int = self.original.revision
         return revision
 
@@ -78,8 +78,8 @@ class FlagPage(ConfirmPage):
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         return {"winner": winner(self.original) if conflict else None}
 
-    def done(self, message: str, **options: Any) -> HttpResponse:
-        return super().done(message, extra_tags=self.anchor, **options)
+    def finish(self, message: str, **options: Any) -> HttpResponse:
+        return super().finish(message, extra_tags=self.anchor, **options)
 
-    def after(self) -> str:
-        return f"{self.back()}#{self.anchor}"
+    def next_url(self) -> str:
+        return f"{self.back_url()}#{self.anchor}"

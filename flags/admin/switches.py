@@ -72,12 +72,12 @@ class SwitchPage(ConfirmPage):
         verb = "is" if len(flags) == 1 else "are"
         return f"{names} {verb} {cls.done_as}, from the next request on."
 
-    def expected(self) -> int:
+    def expected_version(self) -> int:
         revision: int = self.original.revision
         return revision
 
     def form(self, data: Any) -> ReasonForm:
-        return self.why(data, expected=self.expected())
+        return self.why(data, expected=self.expected_version())
 
     def act(self, form: ReasonForm) -> str:
         self.switch(self.original, form, actor_of(self.request))
@@ -86,10 +86,10 @@ class SwitchPage(ConfirmPage):
     def log(self, message: str) -> str:
         return f"Now {self.done_as}."
 
-    def back(self) -> str:
+    def back_url(self) -> str:
         """The page to return to: the list, or the flag's page."""
         listed = self.request.GET.get("from") == "list"
-        return reverse(FLAGS) if listed else super().back()
+        return reverse(FLAGS) if listed else super().back_url()
 
 
 class EnablePage(SwitchPage):
@@ -171,7 +171,7 @@ class DeletePage(SwitchPage):
     right = rights.DELETE
     danger = True
 
-    def after(self) -> str:
+    def next_url(self) -> str:
         return reverse(FLAGS)
 
 

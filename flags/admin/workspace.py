@@ -67,8 +67,8 @@ class FlagWorkspaceAdmin(Admin):
     ) -> HttpResponse:
         """GET shows the flag; POST saves the part that `section` names."""
         if request.method != "POST":
-            return self.show(request, self.one(request, object_id, "view"))
-        flag = self.one(request, object_id)
+            return self.show(request, self.find_object(request, object_id, "view"))
+        flag = self.find_object(request, object_id)
         made = SECTIONS.get(request.POST.get("section", ""))
         if made is None:
             return self.show(request, flag, code=422)

@@ -153,7 +153,7 @@ class ProviderAdmin(Admin):
     # -- test connection, discover models ---------------------------------------
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        provider = self.one(request, object_id)
+        provider = self.find_object(request, object_id)
         result = discovery.check(provider)
         text = f"{provider}: {result.message} ({figures.duration(result.latency_ms)})"
         self.record(request, [provider], f"Tested the connection: {result.message}")
@@ -162,7 +162,7 @@ class ProviderAdmin(Admin):
 
     def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST lists the provider's models, and redirects to the page that shows them."""
-        provider = self.one(request, object_id)
+        provider = self.find_object(request, object_id)
         if request.method == "POST":
             return form_results.once(request, lambda: _list_models(provider))
         sent = form_results.outcome_of(request)
@@ -186,7 +186,7 @@ class ProviderAdmin(Admin):
         )
 
     def add_models_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        provider = self.one(request, object_id)
+        provider = self.find_object(request, object_id)
         if not request.user.has_perms(ADDING_RIGHTS):
             raise PermissionDenied
         names = request.POST.getlist("model")

@@ -123,7 +123,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         "Playground, or with an API key and any OpenAI client."
     )
 
-    def matching(self, term: str) -> Q:
+    def condition(self, term: str) -> Q:
         """Search one indexed column: with several, PostgreSQL may scan the whole table."""
         request_id = _uuid(term)
         if request_id and Usage.objects.filter(pk=request_id).exists():

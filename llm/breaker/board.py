@@ -23,7 +23,7 @@ from llm.breaker.types import (
 )
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
-SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
+SCRIPT = Script.make(Path(__file__).with_name("script.lua").read_text())
 # A closed breaker is trusted this long before Redis is asked again, in seconds.
 BELIEVED_S = 0.2
 # Successes of a healthy breaker are reported together, after this at most, in seconds.

@@ -16,7 +16,7 @@ from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.limits")
 
-SCRIPT = Script.of(Path(__file__).with_name("script.lua").read_text())
+SCRIPT = Script.make(Path(__file__).with_name("script.lua").read_text())
 KINDS = LimitKind.REQUESTS, LimitKind.TOKENS, LimitKind.CONCURRENT
 # Most leases to free in Redis after their requests have ended; others just expire.
 OWED_MAX = 10_000

@@ -98,7 +98,7 @@ def subjects(principal: Principal, tier: TierFacts) -> tuple[Subject, ...]:
     """The caller's subjects that have limits: the customer, and the key."""
     customer = tier.minute
     if principal.own_limits:
-        customer = principal.own_limits.over(customer)
+        customer = principal.own_limits.fill_from(customer)
     found = []
     if customer:
         found.append(Subject(f"c:{principal.customer_id}", customer))

@@ -111,7 +111,7 @@ class Experiments(ListAPIView):
 
     permission_classes = [Access]
     needs = {"GET": EXPERIMENTS}
-    pagination_class = Paging.by("key")
+    pagination_class = Paging.ordered_by("key")
     serializer_class = shapes.ShownExperiment
 
     def get_queryset(self) -> QuerySet[Experiment]:

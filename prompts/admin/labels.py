@@ -31,14 +31,14 @@ class LabelPage(PublishPage):
         label: Label | None = rows.filter(name=self.label).first()
         return label.version if label else None
 
-    def expected(self) -> int | None:
+    def expected_version(self) -> int | None:
         current = self.current()
         return current.number if current else None
 
     def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         if form.is_bound:
             # The page shows the current state, whatever the error.
-            renew(form, self.expected())
+            renew(form, self.expected_version())
         return super().ask(form, conflict)
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Shows the prompt's own events: they include changes by the API."""
-        prompt = self.one(request, object_id, "view")
+        prompt = self.find_object(request, object_id, "view")
         events = reverse("admin:prompts_promptevent_changelist")
         return redirect(f"{events}?prompt={prompt.pk}")
 

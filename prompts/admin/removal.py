@@ -17,7 +17,7 @@ class RemoveLabelPage(PublishPage):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.label = name = self.request.GET.get("label", "")
-        if self.expected() is None:
+        if self.expected_version() is None:
             raise Http404("There is no such label.")
         self.title = f"Remove the label {name}"
         self.text = (
@@ -25,7 +25,7 @@ class RemoveLabelPage(PublishPage):
             "error. The versions stay."
         )
 
-    def expected(self) -> int | None:
+    def expected_version(self) -> int | None:
         rows = self.original.labels.select_related("version")
         label: Label | None = rows.filter(name=self.label).first()
         return label.version.number if label else None

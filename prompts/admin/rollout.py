@@ -150,12 +150,12 @@ class RolloutControlPage(RolloutStartPage):
     def nothing_to_do(self) -> bool:
         return self.request.POST.get("act") not in ("share", *VERBS)
 
-    def expected(self) -> int:
+    def expected_version(self) -> int:
         return Rollout.objects.get(pk=self.rollout.pk).share
 
     def form(self, data: Any) -> Any:
         sharing = data is not None and data.get("act") == "share"
-        share = self.expected()
+        share = self.expected_version()
         first = {"share": f"{share / 100:g}", "expected": share}
         self.share_form = ShareForm(data if sharing else None, initial=first)
         self.reason_form = ReasonForm(None if sharing else data)

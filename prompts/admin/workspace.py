@@ -48,9 +48,9 @@ class PromptWorkspaceAdmin(Admin):
         """GET shows the prompt with the newest version, or `?version=`, in the editor;
         POST saves the editor as a new version."""
         if request.method == "POST":
-            prompt = self.one(request, object_id)
+            prompt = self.find_object(request, object_id)
             return self._save(request, prompt)
-        prompt = self.one(request, object_id, "view")
+        prompt = self.find_object(request, object_id, "view")
         now = status(prompt, all_versions="all" in request.GET)
         source = _source(prompt, request.GET.get("version"), now.newest)
         form = VersionForm(prompt, source=source, newest=now.newest)

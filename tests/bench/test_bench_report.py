@@ -13,7 +13,7 @@ from bench.plan import FULL, Result
 def figures(name: str, miss: float, stream: float, latency: float) -> Figures:
     return Figures(
         name,
-        cost={"miss": Cost.of([miss], {}), "stream": Cost.of([stream], {})},
+        cost={"miss": Cost.make([miss], {}), "stream": Cost.of([stream], {})},
         latency={"miss": Latency(latency, latency * 2, latency * 3)},
         peak_mb=100,
     )
@@ -53,14 +53,14 @@ def test_table__no_cache_yet__says_so(found: dict[str, Figures]) -> None:
 def test_table__cache_hit__is_held_against_their_miss(
     found: dict[str, Figures],
 ) -> None:
-    found["gateway"].cost["hit"] = Cost.of([0.5], {})
+    found["gateway"].cost["hit"] = Cost.make([0.5], {})
     row = line(report.table(found, 40, 10), "CPU a request, cache hit")
     assert "| 0.50 ms | – | – | 30.0 (its miss) |" in row
 
 
 def test_table__prompt_fetch__is_there_once_measured(found: dict[str, Figures]) -> None:
     assert "prompt fetch" not in report.table(found, 40, 10)
-    found["gateway"].cost["fetch"] = Cost.of([0.25], {})
+    found["gateway"].cost["fetch"] = Cost.make([0.25], {})
     row = line(report.table(found, 40, 10), "CPU a request, prompt fetch")
     assert row.endswith("| 0.25 ms | – | – | – | – |")
 
@@ -99,7 +99,7 @@ def test_told__each_outcome__in_one_line() -> None:
 
 
 def test_details__wrong_answers_and_engines__are_told() -> None:
-    shown = Figures("gateway", cost={"miss": Cost.of([1, 3, 2], {"postgres": 0.4})})
+    shown = Figures("gateway", cost={"miss": Cost.make([1, 3, 2], {"postgres": 0.4})})
     shown.count(Result(answered=5, wrong=2, problems=["status 500"]))
     shown.count(Result(answered=1, wrong=1, problems=["status 500"]))
     shown.notes.append("6 ledger rows")
@@ -112,7 +112,7 @@ def test_details__wrong_answers_and_engines__are_told() -> None:
 
 
 def test_cost__rounds__median_and_spread() -> None:
-    assert Cost.of([3, 1, 2], {}) == Cost(2, 1, 3, {})
+    assert Cost.make([3, 1, 2], {}) == Cost(2, 1, 3, {})
 
 
 def test_write__page__changes_only_between_the_markers(tmp_path: Path) -> None:

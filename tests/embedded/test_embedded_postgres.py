@@ -115,7 +115,7 @@ def test_postgres__first_start_was_cut_short__begins_anew(home: Home) -> None:
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18")
     (home.folder / "cluster" / "password").write_text("left behind")
-    account.own(home.folder / "cluster", account.choose(home.folder / "cluster"))
+    account.set_owner(home.folder / "cluster", account.choose(home.folder / "cluster"))
     os.chmod(home.folder, 0o700)
     assert execute(home.start(), "SELECT 1") == [(1,)]
     assert not half.exists()
@@ -147,7 +147,7 @@ def test_postgres__cluster_cannot_be_made__shows_why(home: Home) -> None:
     cluster = home.folder / "cluster"
     cluster.mkdir(parents=True)
     (cluster / "data.new").write_text("in the way")
-    account.own(cluster, account.choose(cluster))
+    account.set_owner(cluster, account.choose(cluster))
     with pytest.raises(EngineError, match="initdb failed:\n.*data.new"):
         home.start()
 

@@ -48,7 +48,7 @@ class GivenRight(models.Model):
     """
 
     group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="+")
-    # 'app.codename': permissions themselves may come and go.
+    # 'app.codename': the permission may be deleted and created again.
     right = models.CharField(max_length=201)
 
     class Meta:

@@ -11,9 +11,9 @@ LARGE_BYTES = 262_144
 
 
 async def run_aside(
-    large: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs
+    large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
     """Run `work`; in a thread if it is `large`, so that others need not wait."""
     if large:
-        return await asyncio.to_thread(work, *given, **named)
-    return work(*given, **named)
+        return await asyncio.to_thread(work, *args, **kwargs)
+    return work(*args, **kwargs)

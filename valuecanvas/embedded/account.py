@@ -53,7 +53,7 @@ def choose(folder: Path) -> Account:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def own(path: Path, account: Account) -> None:
+def set_owner(path: Path, account: Account) -> None:
     """Make the account the owner of the file or folder."""
     if account.uid is not None and account.gid is not None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)

@@ -70,7 +70,7 @@ def initialise(place: ClusterPlace) -> None:
     descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(password)
-    account.own(secret, place.account)
+    account.set_owner(secret, place.account)
     with open_cluster(place) as (name, spawn):
         done = subprocess.run(  # type: ignore[call-overload]
             [

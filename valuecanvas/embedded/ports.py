@@ -26,7 +26,7 @@ def url(port: int) -> str:
 @contextmanager
 def use_known_ports(var: Path) -> Iterator[None]:
     """Use the ports that `make run` chose for the local providers, for other commands."""
-    with _exported(choose_ports(var)):
+    with _set_environment(choose_ports(var)):
         yield
 
 
@@ -45,7 +45,7 @@ def claim_ports(var: Path) -> Iterator[None]:
         for name in (LOCAL_MODEL, DEMO_PROVIDER):
             ports[name] = free_port(kept.get(name))
         write_json(var / "ports.json", ports)
-        with _exported(ports):
+        with _set_environment(ports):
             yield
     finally:
         os.close(lock)
@@ -77,7 +77,7 @@ def choose_ports(var: Path) -> dict[str, int]:
 
 
 @contextmanager
-def _exported(ports: dict[str, int]) -> Iterator[None]:
+def _set_environment(ports: dict[str, int]) -> Iterator[None]:
     """Set the URLs in the environment unless they are set already."""
     names = [name for name in ports if not env.text(name, "")]
     if LOCAL_MODEL in names and not local_model_wanted():

@@ -100,7 +100,7 @@ def _place(folder: Path) -> ClusterPlace:
     who = account.choose(cluster)
     if not cluster.exists():
         cluster.mkdir(mode=0o700)
-        account.own(cluster, who)
+        account.set_owner(cluster, who)
     return ClusterPlace(folder, who, _programs(folder / "engine.json", who))
 
 

@@ -18,7 +18,7 @@ def private_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.listdir(folder)
     except OSError as error:
-        raise _refused(folder, error.strerror or "") from error
+        raise _unusable(folder, error.strerror or "") from error
     return folder
 
 
@@ -29,11 +29,11 @@ def own_folder(folder: Path) -> Path:
     not read root's new files.
     """
     if private_folder(folder).stat().st_uid != os.geteuid():
-        raise _refused(folder, "it belongs to another account")
+        raise _unusable(folder, "it belongs to another account")
     return folder
 
 
-def _refused(folder: Path, reason: str) -> EngineError:
+def _unusable(folder: Path, reason: str) -> EngineError:
     return EngineError(
         f"The data folder {folder} cannot be used: {reason}. Run this as the account "
         "that made it, or set VALUECANVAS_VAR to another folder."

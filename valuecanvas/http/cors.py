@@ -38,20 +38,20 @@ def allow(origin: str, response: HttpResponseBase, *, asked: str | None) -> None
     response["Access-Control-Allow-Origin"] = origin
     # Keeps what the header Vary lists already.
     patch_vary_headers(response, ("Origin",))
-    response["Access-Control-Expose-Headers"] = ", ".join(_exposed(response))
+    response["Access-Control-Expose-Headers"] = ", ".join(_exposed_headers(response))
     if asked is not None:
         response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        response["Access-Control-Allow-Headers"] = ", ".join(_allowed(asked))
+        response["Access-Control-Allow-Headers"] = ", ".join(_allowed_headers(asked))
         response["Access-Control-Max-Age"] = "600"
 
 
-def _exposed(response: HttpResponseBase) -> list[str]:
+def _exposed_headers(response: HttpResponseBase) -> list[str]:
     """The documented headers, and all other `x-` headers of this response."""
     own = (name.lower() for name in response.headers if name.lower().startswith("x-"))
     return list(dict.fromkeys((*settings.CORS_EXPOSE_HEADERS, *own)))
 
 
-def _allowed(asked: str) -> list[str]:
+def _allowed_headers(asked: str) -> list[str]:
     names = (name.strip().lower() for name in asked.split(","))
     more = (name for name in names if name.startswith(ALLOWED_PREFIXES))
     return list(dict.fromkeys((*settings.CORS_ALLOW_HEADERS, *more)))

@@ -118,7 +118,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpRespon
             scope["valuecanvas.runtime"].auth_throttle.refuse(scope)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
-        match = _resolved(request.path_info)
+        match = _resolve(request.path_info)
         response: HttpResponseBase = await match.func(
             request, *match.args, **match.kwargs
         )
@@ -163,7 +163,7 @@ def _headers_asked_for(scope: Scope) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _resolved(path: str) -> ResolverMatch:
+def _resolve(path: str) -> ResolverMatch:
     """The view for a path. Raises Resolver404."""
     return get_resolver(URLCONF).resolve(path)
 
@@ -172,11 +172,11 @@ def _start(response: HttpResponseBase) -> dict[str, Any]:
     return {
         "type": "http.response.start",
         "status": response.status_code,
-        "headers": _encoded(response.items()),
+        "headers": _encode(response.items()),
     }
 
 
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
 
 

@@ -36,13 +36,13 @@ class Shutdown:
             if not callable(before):
                 continue
             try:
-                signal.signal(number, self._signalled)
+                signal.signal(number, self._handle_signal)
             except ValueError:
                 # Not the main thread: the caller handles the signals.
                 return
             self._before[number] = before
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         before, loop = self._before[number], self._loop
         if self.draining or number == signal.SIGINT or loop is None:
             # A second signal, or Ctrl-C: stop at once.

@@ -10,7 +10,7 @@ from valuecanvas import env
 from valuecanvas.settings.base import ENVIRONMENT, PRODUCTION, VAR_DIR
 
 
-def _embedded() -> dict[str, str]:
+def _embedded_urls() -> dict[str, str]:
     """The URLs of the embedded engines, as their launcher wrote them."""
     try:
         urls: dict[str, str] = json.loads((VAR_DIR / "engines.json").read_text())
@@ -25,7 +25,7 @@ def _require(name: str, value: str) -> str:
     return value
 
 
-_engines = _embedded() if ENVIRONMENT == "embedded" else {}
+_engines = _embedded_urls() if ENVIRONMENT == "embedded" else {}
 DATABASE_URL = _require(
     "DATABASE_URL",
     env.url(

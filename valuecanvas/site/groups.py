@@ -106,15 +106,15 @@ def _ensure(name: str, rights: list[str]) -> bool:
     wanted = _permissions(rights)
     with transaction.atomic():
         group, new = Group.objects.select_for_update().get_or_create(name=name)
-        given = set(
+        granted = set(
             GivenRight.objects.filter(group=group).values_list("right", flat=True)
         )
-        if not new and not given:
-            given = _rights_before_records(group, wanted)
-        added = {right: one for right, one in wanted.items() if right not in given}
-        gone = given - set(wanted)
+        if not new and not granted:
+            granted = _rights_before_records(group, wanted)
+        added = {right: one for right, one in wanted.items() if right not in granted}
+        gone = granted - set(wanted)
         group.permissions.add(*added.values())
-        group.permissions.remove(*_found(gone).values())
+        group.permissions.remove(*_find_permissions(gone).values())
         GivenRight.objects.filter(group=group, right__in=gone).delete()
         GivenRight.objects.bulk_create(
             [GivenRight(group=group, right=right) for right in wanted],
@@ -141,13 +141,13 @@ def _split(names: tuple[str, ...]) -> list[list[str]]:
 
 def _permissions(rights: list[str]) -> dict[str, Permission]:
     """The permissions by 'app.codename'. Raises LookupError where one is unknown."""
-    found = _found(rights)
+    found = _find_permissions(rights)
     if missing := set(rights) - set(found):
         raise LookupError(f"No such rights: {', '.join(sorted(missing))}")
     return found
 
 
-def _found(rights: Collection[str]) -> dict[str, Permission]:
+def _find_permissions(rights: Collection[str]) -> dict[str, Permission]:
     """Those of the rights that exist."""
     codenames = {right.partition(".")[2] for right in rights}
     rows = Permission.objects.filter(codename__in=codenames)

@@ -25,9 +25,9 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
         try:
             found = super().clean()
         except ValidationError:
-            attempt.failed()
+            attempt.record_failure()
             raise
-        attempt.succeeded()
+        attempt.record_success()
         return found
 
     def _begin(self, attempt: LoginAttempt) -> None:

@@ -15,7 +15,7 @@ class Command(ExportCommand):
     )
     noun = "flags"
 
-    def known(self, keys: Sequence[str]) -> Iterable[str]:
+    def existing_keys(self, keys: Sequence[str]) -> Iterable[str]:
         rows = Flag.objects.filter(archived=False, name__in=keys)
         found: Iterable[str] = rows.values_list("name", flat=True)
         return found

@@ -49,7 +49,7 @@ class ActPage(ConfirmPage):
         if not self.fits(self.original):
             state = self.original.get_state_display().lower()
             messages.error(self.request, f"Not possible: the experiment is {state}.")
-            return redirect(self.back())
+            return redirect(self.back_url())
         return super().answer()
 
     def why(self, form: Any) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class ExperimentAdmin(Admin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        found = self.one(request, object_id, "view")
+        found = self.find_object(request, object_id, "view")
         editable = found.state == ExperimentState.DRAFT
         if not (editable and self.has_change_permission(request, found)):
             if request.method == "POST":

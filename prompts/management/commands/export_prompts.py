@@ -15,7 +15,7 @@ class Command(ExportCommand):
     )
     noun = "prompts"
 
-    def known(self, keys: Sequence[str]) -> Iterable[str]:
+    def existing_keys(self, keys: Sequence[str]) -> Iterable[str]:
         return Prompt.objects.filter(key__in=keys).values_list("key", flat=True)
 
     def export(self, folder: Path, keys: Sequence[str], *, dry: bool) -> Exported:

@@ -57,7 +57,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
 def test_count__of_one_name__goes_up_in_all_processes() -> None:
     name = unique("name")
     assert [Minutes().count(name) for _ in range(3)] == [1, 2, 3]
-    assert Minutes().used(name, unique("other")) == [3, 0]
+    assert Minutes().read(name, unique("other")) == [3, 0]
 
 
 def test_count__the_minute_is_over__begins_anew(clock: Clock) -> None:
@@ -91,7 +91,7 @@ def test_count__redis_is_away__knows_nothing_and_asks_no_more_for_a_while(
 ) -> None:
     one = Minutes()
     assert [one.count("x") for _ in range(3)] == [0, 0, 0]
-    assert one.used("x", "y") == [0, 0]
+    assert one.read("x", "y") == [0, 0]
     assert away.asked == 1
     clock.ticks += minute_counter.BYPASS_S
     one.count("x")
@@ -109,7 +109,7 @@ def test_used__redis_is_slow__is_not_asked_for_a_while(
         return asked(*args)
 
     monkeypatch.setattr(away, "get_many", slowly, raising=False)
-    assert [one.used("x") for _ in range(3)] == [[0]] * 3
+    assert [one.read("x") for _ in range(3)] == [[0]] * 3
     assert away.asked == 1
 
 

@@ -16,8 +16,8 @@ from valuecanvas.core.storage import store as module
 from valuecanvas.core.storage.store import SLOW_ROUNDS, Script, Store, StoreDown
 from valuecanvas.embedded.processes import Engine, free_port
 
-PUT = Script.of("return redis.call('SET', KEYS[1], ARGV[1])")
-TAKE = Script.of("return redis.call('GETDEL', KEYS[1])")
+PUT = Script.make("return redis.call('SET', KEYS[1], ARGV[1])")
+TAKE = Script.make("return redis.call('GETDEL', KEYS[1])")
 
 
 class Counted(Store):
@@ -87,7 +87,7 @@ async def test_run__scripts_forgotten_by_redis__are_loaded_again(own: Counted) -
         )
         assert taken == [b"OK", b"1", b"x"]
         await own.command("SCRIPT", "FLUSH")
-    assert Script.of(PUT.source) == PUT
+    assert Script.make(PUT.source) == PUT
     assert PUT.sha != TAKE.sha
 
 

@@ -202,7 +202,7 @@ async def test_keys__of_one_subject__expire_and_share_a_cluster_slot(process: Pr
     keys = await process.store.command("KEYS", f"{process.store.prefix}:*")
     assert len(keys) == 2
     tag = b"{" + who.name.encode() + b"}"
-    ttl = Script.of("return redis.call('PTTL', KEYS[1])")
+    ttl = Script.make("return redis.call('PTTL', KEYS[1])")
     for key in keys:
         assert tag in key
         assert 0 < await process.store.run(ttl, key) <= 64_000

@@ -23,7 +23,7 @@ each_limit = pytest.mark.parametrize("limits", ONE_OF_EACH, ids=list(LimitKind))
 class Careless(Limiter):
     """Looks, lets others look too, and counts after that."""
 
-    LOOK = Script.of("""
+    LOOK = Script.make("""
         local used = {0, 0, redis.call('ZCARD', KEYS[1] .. ':held')}
         for _, value in ipairs(redis.call('HVALS', KEYS[1])) do
           local requests, tokens = string.match(value, '^(%d+):(%d+)$')

@@ -48,7 +48,7 @@ class Locked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """One attempt to log in: call `begin`, then `succeeded` or `failed`."""
+    """One attempt to log in: call `begin`, then `record_success` or `record_failure`."""
 
     username: str
     address: str
@@ -64,13 +64,13 @@ class LoginAttempt:
             self._log("login.locked", seconds=error.seconds)
             raise
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Reset the account's count; for the address take back this attempt only."""
         spent = LoginFailure.objects.filter(name=_address(self.address))
         spent.filter(failures__gt=0).update(failures=F("failures") - 1)
         LoginFailure.objects.filter(name=_account(self.username)).delete()
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         self._log("login.failed")
         with connection.cursor() as cursor:
             cursor.execute(_PURGE, [MOST_PURGED])

@@ -133,7 +133,9 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         found: URLPattern = path(url, self.admin_site.admin_view(view), name=name)
         return found
 
-    def one(self, request: HttpRequest, object_id: str, right: str = "change") -> Any:
+    def find_object(
+        self, request: HttpRequest, object_id: str, right: str = "change"
+    ) -> Any:
         """The object of a page's URL. Raises Http404, or PermissionDenied.
 
         `right` is view, change or delete.
@@ -209,7 +211,7 @@ class ExactSearchAdmin(Admin):
 
     search_fields: tuple[str, ...] = ("pk",)  # shows the search
 
-    def matching(self, term: str) -> Q:
+    def condition(self, term: str) -> Q:
         """The condition of a search for `term`."""
         raise NotImplementedError
 
@@ -217,7 +219,7 @@ class ExactSearchAdmin(Admin):
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
         term = search_term.strip()
-        return (queryset.filter(self.matching(term)) if term else queryset), False
+        return (queryset.filter(self.condition(term)) if term else queryset), False
 
 
 class Inline(TabularInline):  # type: ignore[misc]

@@ -53,17 +53,17 @@ def once(request: HttpRequest, act: Callable[[], Any]) -> HttpResponse:
     """
     now = timezone.now()
     key = _key(request)
-    kept: dict[str, Any] = {"typed": _typed(request).urlencode()}
+    kept: dict[str, Any] = {"typed": _input(request).urlencode()}
     FormResult.objects.filter(until__lte=now).delete()
     row, new = FormResult.objects.get_or_create(
-        pk=key, defaults={"body": _sealed(request, key, kept), "until": now + KEPT}
+        pk=key, defaults={"body": _seal(request, key, kept), "until": now + KEPT}
     )
     if new:
         kept["value"] = act()
-        row.body = _sealed(request, key, kept)
+        row.body = _seal(request, key, kept)
         if len(row.body) > MOST_BYTES:
             kept |= {"value": None, "note": TOO_LARGE}
-            row.body = _sealed(request, key, kept)
+            row.body = _seal(request, key, kept)
         row.save()
     return redirect(f"{request.path}?{urlencode({'result': key})}")
 
@@ -91,19 +91,19 @@ def _key(request: HttpRequest) -> str:
     """The same key for the same form with the same input by the same user."""
     # Without that field the form is not from a page: it counts as a new one.
     token = request.POST.get(ONCE) or secrets.token_hex()
-    typed = sorted(_typed(request).lists())
+    typed = sorted(_input(request).lists())
     parts = orjson.dumps([str(request.user.pk), request.path, token, typed])
     return hashlib.sha256(parts).hexdigest()
 
 
-def _typed(request: HttpRequest) -> QueryDict:
+def _input(request: HttpRequest) -> QueryDict:
     typed = request.POST.copy()
     for name in NOT_TYPED:
         typed.pop(name, None)
     return typed
 
 
-def _sealed(request: HttpRequest, key: str, kept: dict[str, Any]) -> bytes:
+def _seal(request: HttpRequest, key: str, kept: dict[str, Any]) -> bytes:
     text = orjson.dumps(kept, default=str).decode()
     return seal(text, _owner(request, key))
 

@@ -37,10 +37,10 @@ class ConsoleFields:
         for field in self.fields.values():
             made = _WIDGETS.get(type(field.widget))
             if made is not None:
-                field.widget = _drawn(made, field)
+                field.widget = _make_widget(made, field)
 
 
-def _drawn(made: type[forms.Widget], field: Any) -> forms.Widget:
+def _make_widget(made: type[forms.Widget], field: Any) -> forms.Widget:
     widget = made(dict(field.widget.attrs))
     widget.is_required = field.required
     if hasattr(field, "choices"):

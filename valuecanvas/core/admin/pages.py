@@ -124,7 +124,7 @@ class Page:
         def view(request: HttpRequest, object_id: str, **found: Any) -> HttpResponse:
             if cls.right:
                 refuse_unless(request, cls.right)
-            original = admin.one(request, object_id, cls.needs)
+            original = admin.find_object(request, object_id, cls.needs)
             return cls(admin, request, original, **found).answer()
 
         end = cls.url or f"{cls.name}/"
@@ -143,7 +143,7 @@ class Page:
         found: HttpResponse = self.admin.page(
             self.request,
             template,
-            **{"original": self.original, "back": self.back(), **context},
+            **{"original": self.original, "back": self.back_url(), **context},
         )
         return found
 
@@ -151,7 +151,7 @@ class Page:
         """Render `template` alone, as a part of another page."""
         return render(self.request, template, context)
 
-    def back(self) -> str:
+    def back_url(self) -> str:
         """The object's own page."""
         opts = self.admin.opts
         return reverse(
@@ -179,16 +179,16 @@ class ConfirmPage(Page):
         """Do it and return a message. Raises Conflict, ValidationError and GatewayError."""
         raise NotImplementedError
 
-    def expected(self) -> int | None:
+    def expected_version(self) -> int | None:
         """The version that the operator sees; the action is done only if it is unchanged."""
         return None
 
     def nothing_to_do(self) -> bool:
-        """Whether there is nothing to do, and the page says only that."""
+        """Whether there is nothing to do; the page then only says so."""
         return False
 
     def form(self, data: Any) -> Any:
-        return self.form_class(data, initial={"expected": self.expected()})
+        return self.form_class(data, initial={"expected": self.expected_version()})
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         """The template's context besides the texts and the form."""
@@ -198,9 +198,9 @@ class ConfirmPage(Page):
         """The text for the audit log."""
         return message
 
-    def after(self) -> str:
+    def next_url(self) -> str:
         """The URL to redirect to once it is done."""
-        return self.back()
+        return self.back_url()
 
     def answer(self) -> HttpResponse:
         if self.request.method != "POST" or self.nothing_to_do():
@@ -208,20 +208,20 @@ class ConfirmPage(Page):
         form = self.form(self.request.POST)
         outcome = attempt(form, lambda: self.act(form))
         if outcome.message:
-            return self.done(outcome.message)
+            return self.finish(outcome.message)
         if outcome.conflict:
             rows = type(self.original)._default_manager.filter(pk=self.original.pk)
             self.original = rows.first() or self.original
-            renew(form, self.expected())
+            renew(form, self.expected_version())
             if not self.shows_conflict:
                 form.add_error(None, outcome.conflict.message)
         return self.ask(form, outcome.conflict)
 
-    def done(self, message: str, **options: Any) -> HttpResponse:
+    def finish(self, message: str, **options: Any) -> HttpResponse:
         """Write the audit log, and show the message on the next page."""
         self.admin.record(self.request, [self.original], self.log(message))
         messages.success(self.request, message, **options)
-        return redirect(self.after())
+        return redirect(self.next_url())
 
     def ask(self, form: Any, conflict: Conflict | None = None) -> HttpResponse:
         status = (

@@ -49,10 +49,10 @@ class RefusalsMixin:
             request, obj, change=change, **kwargs
         )
         refused: Exception | None = vars(request).get("refused")
-        return form if refused is None else _refused(form, refused)
+        return form if refused is None else _with_error(form, refused)
 
 
-def _refused(form: type[ModelForm], refused: Exception) -> type[ModelForm]:
+def _with_error(form: type[ModelForm], refused: Exception) -> type[ModelForm]:
     class Refused(form):  # type: ignore[valid-type, misc]
         def full_clean(self) -> None:
             super().full_clean()

@@ -42,7 +42,7 @@ class Endpoint(APIView):
         for method in made.values():
             if method.paged_by:
                 # The OpenAPI document looks for it here.
-                cls.pagination_class = Paging.by(method.paged_by)  # type: ignore[attr-defined]
+                cls.pagination_class = Paging.ordered_by(method.paged_by)  # type: ignore[attr-defined]
 
 
 class ListQuery(StrictSerializer):
@@ -113,7 +113,7 @@ def operation(
         def handler(
             view: Endpoint, request: Request, *args: Any, **kwargs: Any
         ) -> Response:
-            asked = _checked(request, body, query, partial)
+            asked = _validate(request, body, query, partial)
             found = method(view) if asked is None else method(view, asked)
             if answer is None:
                 return Response(status=204)
@@ -140,10 +140,10 @@ def operation(
     return decorate
 
 
-def _checked(
+def _validate(
     request: Request, body: Shape | None, query: Shape | None, partial: bool
 ) -> Any:
-    """The body or the query; None for an operation that takes neither."""
+    """The validated body or query; None for an operation without either."""
     shape = body or query
     if shape is None:
         return None

@@ -49,7 +49,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER."""
     set_rollback()
     request_id = uuid7()
-    found = _translated(error, request_id)
+    found = _translate(error, request_id)
     headers = {**found.headers, "x-request-id": str(request_id)}
     if found.status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
@@ -70,7 +70,7 @@ def invalid(faults: list[Fault]) -> InvalidRequest:
     )
 
 
-def _translated(error: Exception, request_id: uuid.UUID) -> GatewayError:
+def _translate(error: Exception, request_id: uuid.UUID) -> GatewayError:
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, drf.APIException):
@@ -103,7 +103,7 @@ def _of_django(error: Exception) -> GatewayError | None:
 
 def _of_drf(error: drf.APIException) -> GatewayError:
     if isinstance(error, drf.ValidationError):
-        return invalid(_listed(error.detail))
+        return invalid(_flatten(error.detail))
     if isinstance(error, drf.NotAuthenticated):
         return NotAuthenticated(
             "Send your API key in the header 'Authorization: Bearer KEY'.",
@@ -118,20 +118,20 @@ def _of_drf(error: drf.APIException) -> GatewayError:
     return found
 
 
-def _listed(detail: Any, at: str = "") -> list[Fault]:
+def _flatten(detail: Any, at: str = "") -> list[Fault]:
     """DRF's tree of errors as a flat list of ('variables.0.name', message)."""
     if isinstance(detail, dict):
         named = [
             (at if name in _WHOLE else f"{at}.{name}".strip("."), below)
             for name, below in detail.items()
         ]
-        return [fault for where, below in named for fault in _listed(below, where)]
+        return [fault for where, below in named for fault in _flatten(below, where)]
     if isinstance(detail, list):
         nested = any(isinstance(below, dict | list) for below in detail)
         return [
             fault
             for number, below in enumerate(detail)
-            for fault in _listed(below, f"{at}.{number}".strip(".") if nested else at)
+            for fault in _flatten(below, f"{at}.{number}".strip(".") if nested else at)
         ]
     return [(at[:LONGEST], _short(str(detail)))]
 
@@ -143,5 +143,5 @@ def _short(text: str) -> str:
 
 def _of_model(error: django_errors.ValidationError) -> list[Fault]:
     if hasattr(error, "error_dict"):
-        return _listed(error.message_dict)
+        return _flatten(error.message_dict)
     return [("", _short(text)) for text in error.messages]

@@ -1,7 +1,7 @@
 """Cursor pagination of lists: `{"data": [...], "next_cursor": ...}`.
 
 class Prompts(ListAPIView):
-    pagination_class = Paging.by("key")
+    pagination_class = Paging.ordered_by("key")
 
 The query parameters are `cursor` and `limit`; the field of the order must be unique.
 """
@@ -33,7 +33,7 @@ class Paging(CursorPagination):
     cursor_query_description = "The last page's `next_cursor`."
 
     @classmethod
-    def by(cls, field: str) -> "type[Paging]":
+    def ordered_by(cls, field: str) -> "type[Paging]":
         """Ordered by `field`, which is unique; '-id' for the newest first."""
         return type("Paging", (cls,), {"ordering": field})
 

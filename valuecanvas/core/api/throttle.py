@@ -60,7 +60,7 @@ class WrongKeyThrottle:
     def refuse(self) -> None:
         """Refuse before anything is looked up. Raises TooManyRequests."""
         most = settings.AUTH_FAILURES_PER_MINUTE
-        if most and max(minutes().used(self._address, self._key)) >= most:
+        if most and max(minutes().read(self._address, self._key)) >= most:
             wait = seconds_to_next_minute()
             raise TooManyRequests(
                 f"Too many wrong API keys came from your address. Try again in {wait} s.",

@@ -30,7 +30,7 @@ class Answers(Generic[Item]):
     def __len__(self) -> int:
         return len(self._open)
 
-    def waiting(self) -> list[Waiting[Item]]:
+    def all(self) -> list[Waiting[Item]]:
         return list(self._open)
 
     def expect(

@@ -25,7 +25,7 @@ class CommitConnection(Generic[Item]):
 
     def work(self, items: Sequence[Item]) -> Sequence[object]:
         """The answers to `items`, committed together. Raises Unreached and others."""
-        connection = self._opened()
+        connection = self._open()
         try:
             return self._policy.work(connection, items)
         except BaseException as error:
@@ -37,7 +37,7 @@ class CommitConnection(Generic[Item]):
     def takes_writes(self) -> bool:
         """Whether the database accepts a write now."""
         try:
-            self._policy.probe(self._opened())
+            self._policy.probe(self._open())
         except psycopg.Error:
             self.close()
             return False
@@ -48,7 +48,7 @@ class CommitConnection(Generic[Item]):
             self._connection.close()
             self._connection = None
 
-    def _opened(self) -> psycopg.Connection:
+    def _open(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = self._policy.connect()

@@ -158,7 +158,7 @@ class GroupCommit(Generic[Item]):
         self._retries.clear()
         for one in batch:
             one.max_batch = max(1, len(batch) // 2)
-        for one in self._answers.waiting():
+        for one in self._answers.all():
             one.solo_failures += [one] == batch
             if one.solo_failures >= MAX_ALONE:
                 self._reject(one, error)
@@ -168,15 +168,15 @@ class GroupCommit(Generic[Item]):
         self._start()
 
     def _serve(self) -> None:
-        while not self._ended():
+        while not self._has_ended():
             self._batch = self._take()
             if self._batch:
                 self._commit(self._batch)
         failure = BatchUnavailable("The process ended before the database took it.")
-        self._answers.give([(waiting, failure) for waiting in self._answers.waiting()])
+        self._answers.give([(waiting, failure) for waiting in self._answers.all()])
         self._connection.close()
 
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
         if not self._closing:
             return False
         return not self._answers or time.monotonic() >= self._give_up_at

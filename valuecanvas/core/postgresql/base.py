@@ -17,7 +17,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         found: dict[str, Any] = super().get_connection_params()
         bound = statement_timeout.seconds()
         if bound is not None:
-            given = found.get("options", "")
+            options = found.get("options", "")
             limit = f"-c statement_timeout={round(bound * 1000)}"
-            found["options"] = f"{given} {limit}".strip()
+            found["options"] = f"{options} {limit}".strip()
         return found

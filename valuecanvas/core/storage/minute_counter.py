@@ -38,7 +38,7 @@ class Minutes:
         self._check_health(asked_at, lost=found is None)
         return found or 0
 
-    def used(self, *names: str) -> list[int]:
+    def read(self, *names: str) -> list[int]:
         """The count of each name in this minute."""
         if self._bypassed:
             return [0] * len(names)

@@ -42,7 +42,7 @@ class Script:
     sha: str
 
     @classmethod
-    def of(cls, source: str) -> "Script":
+    def make(cls, source: str) -> "Script":
         # Redis itself names scripts by SHA-1; nothing is protected by it.
         digest = hashlib.sha1(source.encode(), usedforsecurity=False)
         return cls(source, digest.hexdigest())

@@ -55,12 +55,12 @@ def allocate(weights: Mapping[str, int], before: Allocation = ()) -> Allocation:
         raise ValueError("A weight is negative.")
     if sum(weights.values()) > BUCKETS:
         raise ValueError("The weights pass 100 %.")
-    kept = _kept(weights, before)
+    kept = _keep_spans(weights, before)
     held = dict.fromkeys(weights, 0)
     for span in kept:
         held[span.owner] += span.end - span.start
     lacking = [(name, weight - held[name]) for name, weight in weights.items()]
-    return _merged([*kept, *_filled(_gaps(kept), lacking)])
+    return _merge([*kept, *_fill(_gaps(kept), lacking)])
 
 
 def weights_of(allocation: Allocation) -> dict[str, int]:
@@ -81,7 +81,7 @@ def load_allocation(rows: Sequence[Sequence[str | int]]) -> Allocation:
     return tuple(Span(str(name), int(start), int(end)) for name, start, end in rows)
 
 
-def _kept(weights: Mapping[str, int], before: Allocation) -> list[Span]:
+def _keep_spans(weights: Mapping[str, int], before: Allocation) -> list[Span]:
     """The buckets that each owner keeps, the first buckets first."""
     left = dict(weights)
     kept = []
@@ -104,25 +104,25 @@ def _gaps(kept: Sequence[Span]) -> list[tuple[int, int]]:
     return gaps
 
 
-def _filled(
+def _fill(
     gaps: Sequence[tuple[int, int]], lacking: Sequence[tuple[str, int]]
 ) -> list[Span]:
     """Assign the free buckets, from the first on, to owners that lack some."""
-    given = []
+    added = []
     free = list(gaps)
     for name, wanted in lacking:
         left = wanted
         while left > 0:
             start, end = free.pop(0)
             size = min(left, end - start)
-            given.append(Span(name, start, start + size))
+            added.append(Span(name, start, start + size))
             left -= size
             if start + size < end:
                 free.insert(0, (start + size, end))
-    return given
+    return added
 
 
-def _merged(spans: Sequence[Span]) -> Allocation:
+def _merge(spans: Sequence[Span]) -> Allocation:
     merged: list[Span] = []
     for span in sorted(spans, key=lambda one: one.start):
         last = merged[-1] if merged else None

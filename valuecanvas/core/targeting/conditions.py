@@ -70,22 +70,22 @@ def compile_conditions(conditions: Sequence[Mapping[str, Any]]) -> tuple[Test, .
     A missing attribute, or one of another type than the operator needs, matches no
     condition except `exists` with false: not `not_in` either.
     """
-    return tuple(_compiled(one) for one in conditions)
+    return tuple(_compile(one) for one in conditions)
 
 
-def check_conditions(given: object, *, most: int = MOST_CONDITIONS) -> str:
+def check_conditions(conditions: object, *, most: int = MOST_CONDITIONS) -> str:
     """A message on the first wrong condition; empty: all are right."""
-    if not isinstance(given, list):
+    if not isinstance(conditions, list):
         return "Conditions are a list."
-    if len(given) > most:
-        return f"At most {most} conditions; these are {len(given):,}."
-    for number, one in enumerate(given, start=1):
+    if len(conditions) > most:
+        return f"At most {most} conditions; these are {len(conditions):,}."
+    for number, one in enumerate(conditions, start=1):
         try:
-            _compiled(one)
+            _compile(one)
             _refuse_large(one.get("value"))
         except BadCondition as error:
             return f"Condition {number}: {error}"
-    if steps(given) > patterns.MOST_STEPS_TOGETHER:
+    if steps(conditions) > patterns.MOST_STEPS_TOGETHER:
         return TOO_MANY_STEPS
     return ""
 
@@ -116,14 +116,14 @@ def _refuse_large(value: object) -> None:
         )
 
 
-def _compiled(one: object) -> Test:
+def _compile(one: object) -> Test:
     if not isinstance(one, Mapping):
         raise BadCondition("it has to be an object.")
     if extra := one.keys() - {"attribute", "operator", "value"}:
-        raise BadCondition(f"'{min(map(str, extra))}' is not known here.")
+        raise BadCondition(f"'{min(map(str, extra))}' is not a field of a condition.")
     name, operator, value = (one.get(k) for k in ("attribute", "operator", "value"))
     if not isinstance(name, str) or not 1 <= len(name) <= 100:
-        raise BadCondition("'attribute' names what to look at.")
+        raise BadCondition("'attribute' must be a text of 1 to 100 characters.")
     if operator not in OPERATORS:
         raise BadCondition(f"'operator' is one of {', '.join(OPERATORS)}.")
     return _build(name, str(operator), value)
@@ -137,7 +137,7 @@ def _build(name: str, operator: str, value: object) -> Test:
     if operator in ("contains", "not_contains"):
         return _contains(name, value, wanted=operator == "contains")
     if operator in _ORDERS:
-        return _ordered(name, value, _ORDERS[operator])
+        return _compare(name, value, _ORDERS[operator])
     if operator in _VERSIONS:
         return _version(name, value, _VERSIONS[operator])
     if operator == "exists":
@@ -207,7 +207,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _ordered(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
+def _compare(name: str, value: object, compare: Callable[[Any, Any], bool]) -> Test:
     """Compares numbers by size, and texts by their characters, as ISO dates sort."""
     limit = _scalar(value)
     if isinstance(limit, bool):

@@ -46,7 +46,7 @@ def compile_pattern(text: str) -> Pattern:
     try:
         pattern: Pattern = re2.compile(plain, options)
     except re2.error as error:
-        raise BadPattern(f"This is no pattern: {_message(error)}.") from error
+        raise BadPattern(f"This pattern is not valid: {_message(error)}.") from error
     if pattern.programsize > MOST_STEPS:
         raise BadPattern("This pattern could take too long: use smaller counts.")
     return pattern

@@ -46,13 +46,13 @@ class ExportCommand(BaseCommand):
         """Raises OSError."""
         raise NotImplementedError
 
-    def known(self, keys: Sequence[str]) -> Iterable[str]:
+    def existing_keys(self, keys: Sequence[str]) -> Iterable[str]:
         """Those of `keys` that exist."""
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> str:
         keys, dry = options["keys"], options["dry_run"]
-        if missing := sorted(set(keys) - set(self.known(keys))):
+        if missing := sorted(set(keys) - set(self.existing_keys(keys))):
             raise CommandError(f"There is no {self.noun[:-1]} '{missing[0]}'.")
         try:
             done = self.export(options["folder"], keys, dry=dry)

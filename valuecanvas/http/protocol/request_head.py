@@ -20,7 +20,7 @@ def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
     for fault in (
         _fault_of_line(method, version, target, host),
         _fault_of_names(names, version),
-        "" if all(map(_HOST.fullmatch, host)) else "The header 'Host' names no host.",
+        "" if all(map(_HOST.fullmatch, host)) else "The header 'Host' is not valid.",
         _fault_of_coding(_values(headers, b"transfer-encoding"), version),
     ):
         if fault:
@@ -47,7 +47,7 @@ def _fault_of_line(
     if version not in VERSIONS:
         return "Send an HTTP/1.1 request."
     if method == b"CONNECT":
-        return "This server is no proxy."
+        return "This server is not a proxy."
     if target.startswith(b"/"):
         return ""
     absolute = _ABSOLUTE.match(target)
@@ -67,5 +67,5 @@ def _fault_of_coding(codings: list[bytes], version: str) -> str:
     if not codings:
         return ""
     if version != "1.1" or [one.strip().lower() for one in codings] != [b"chunked"]:
-        return "Of 'Transfer-Encoding' only 'chunked' is understood, in HTTP/1.1."
+        return "Only 'Transfer-Encoding: chunked' in HTTP/1.1 is supported."
     return ""

@@ -218,4 +218,4 @@ def _reason(error: HttpParserError) -> GatewayError:
     cause = error.__context__
     if isinstance(cause, GatewayError):
         return cause
-    return InvalidRequest(f"This is no HTTP request: {error}.", code="invalid_http")
+    return InvalidRequest(f"This is not an HTTP request: {error}.", code="invalid_http")
