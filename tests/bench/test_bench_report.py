@@ -13,7 +13,7 @@ from bench.plan import FULL, Result
 def figures(name: str, miss: float, stream: float, latency: float) -> Figures:
     return Figures(
         name,
-        cost={"miss": Cost.make([miss], {}), "stream": Cost.of([stream], {})},
+        cost={"miss": Cost.make([miss], {}), "stream": Cost.make([stream], {})},
         latency={"miss": Latency(latency, latency * 2, latency * 3)},
         peak_mb=100,
     )
