@@ -138,9 +138,7 @@ def _body(
 
 async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
     if body.get("stream"):
-        raise InvalidRequest(
-            "Streaming is not supported here: leave out 'stream'.", param="stream"
-        )
+        raise InvalidRequest("Streaming is not supported here.", param="stream")
     gateway = await gateway_thread().runtime()
     team, user_id = who
     call = Call(

@@ -56,7 +56,7 @@ class LiveStream:
         sharing: AnswerSharing,
         settle: SettleFunction,
         attempts: Attempts,
-        upstream: UpstreamStream,
+        stream: UpstreamStream,
         headers: dict[str, str],
     ) -> None:
         self._journal = journal
@@ -64,15 +64,15 @@ class LiveStream:
         self._sharing = sharing
         self._settle_with = settle
         self._attempts = attempts
-        self._upstream = upstream
+        self._stream = stream
         self._headers = headers
         # All that was sent, for a request with an idempotency key.
         self._sent: list[bytes] | None = [] if attempts.held.claim else None
         self._sent_bytes = 0
-        self._recording = Recording(attempts.held, upstream.reader)
+        self._recording = Recording(attempts.held, stream.reader)
         self._started_at = time.monotonic()
         self._ttft_ms = int((self._started_at - attempts.held.call.started) * 1000)
-        self._probing = upstream.permit.probe
+        self._probing = stream.permit.probe
         self._settled = False
         # True once the last part was returned.
         self.over = False
@@ -89,7 +89,7 @@ class LiveStream:
         self._stop_code = ""
         # When the current wait for the provider times out; _NEVER: no wait is on. One
         # timer serves all the waits of a stream: it is seldom moved.
-        self._timeout_at = _NEVER
+        self._due = _NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._between_s = attempts.held.plan.model.between_tokens_s
 
@@ -120,8 +120,8 @@ class LiveStream:
     def interrupt(self, code: str) -> None:
         """End the stream soon, with an in-band error of this code."""
         self._stop_code = code
-        if self._timeout_at != _NEVER:
-            self._upstream.stop(stream_error.stop_failure())
+        if self._due != _NEVER:
+            self._stream.stop(stream_error.stop_failure())
 
     async def aclose(self) -> None:
         """End the stream where it is: what was delivered is billed."""
@@ -134,7 +134,7 @@ class LiveStream:
             while self._last is None:
                 pieces = await self._pieces()
                 if pieces is None:
-                    finished = self._upstream.reader.finished
+                    finished = self._stream.reader.finished
                     self._last = Sort.DONE if finished else Sort.ERROR
                 elif out := self._filter(pieces):
                     return self._log_sent(out)
@@ -156,7 +156,7 @@ class LiveStream:
         passed: list[Piece] = []
         if not self._started:
             self._started = True
-            passed += self._upstream.first
+            passed += self._stream.first
         for piece in pieces:
             if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
                 self._last = piece.sort
@@ -171,7 +171,7 @@ class LiveStream:
 
     def _note_error(self, piece: Piece) -> None:
         if piece.sort is Sort.ERROR:
-            self._failure = http.in_band(self._upstream.candidate, piece.error)
+            self._failure = http.in_band(self._stream.candidate, piece.error)
 
     def _log_sent(self, out: bytes) -> bytes:
         """Record what is about to be sent."""
@@ -188,7 +188,7 @@ class LiveStream:
 
     def _record(self, *, complete: bool = False) -> None:
         """Raises JournalFull."""
-        reader = self._upstream.reader
+        reader = self._stream.reader
         self._journal.record(
             self._attempts.held.call.id,
             self._attempts.route,
@@ -199,83 +199,79 @@ class LiveStream:
     async def _pieces(self) -> list[Piece] | None:
         """The stream's next events; None at its end. Raises Failed."""
         if not self._started:
-            return self._upstream.backlog
+            return self._stream.backlog
         now = time.monotonic()
         self._note_health(now)
         self._client_was_slow = self._client_was_slow or now - self._read_at > HEALTHY_S
         if self._stop_code:
             raise stream_error.stop_failure()
         due, deadline = now + self._between_s, self._attempts.deadline
-        self._timeout_at = deadline if deadline < due else due
-        if self._timeout_at <= now:
+        self._due = deadline if deadline < due else due
+        if self._due <= now:
             # The time passed while the client was reading: not the provider's fault.
             self._stop_code = "stream_interrupted"
             raise stream_error.stop_failure()
         if self._timer is None:
             self._start_timer()
         try:
-            return await self._upstream.more()
+            return await self._stream.more()
         finally:
-            self._timeout_at = _NEVER
+            self._due = _NEVER
             self._read_at = time.monotonic()
 
     def _start_timer(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(
-            self._timeout_at - time.monotonic(), self._check_timer
-        )
+        self._timer = loop.call_later(self._due - time.monotonic(), self._check_timer)
 
     def _check_timer(self) -> None:
         """Stop the stream if the current wait has timed out."""
         self._timer = None
-        if self._timeout_at <= time.monotonic():
-            if self._timeout_at >= self._attempts.deadline:
+        if self._due <= time.monotonic():
+            if self._due >= self._attempts.deadline:
                 # Tokens came, but the whole answer took too long.
                 self._stop_code = "stream_interrupted"
-            self._upstream.stop(stream_error.stall_failure())
-        elif self._timeout_at != _NEVER:
+            self._stream.stop(stream_error.stall_failure())
+        elif self._due != _NEVER:
             self._start_timer()
 
     def _note_health(self, now: float) -> None:
         if self._probing and now - self._started_at > HEALTHY_S:
             self._probing = False
-            self._outcomes.report_success(
-                self._upstream.candidate, self._upstream.permit
-            )
+            self._outcomes.report_success(self._stream.candidate, self._stream.permit)
 
     async def _finish(self) -> bytes:
         failpoints.hit("after_last_token")
-        upstream = self._upstream
+        stream = self._stream
         with suppress(JournalFull):
             # All was sent: a disk that is full now does not change the bill.
             self._record(complete=True)
-        if not upstream.permit.probe or self._probing:
+        if not stream.permit.probe or self._probing:
             await self._outcomes.report_answer(
-                upstream.candidate, upstream.permit, filtered=upstream.reader.filtered
+                stream.candidate, stream.permit, filtered=stream.reader.filtered
             )
-        outcome, ending = self._outcome("ok"), upstream.reader.ending()
+        outcome, ending = self._outcome("ok"), stream.reader.ending()
         entry = self._recording.entry(outcome, ending)
         natural = entry is not None and self._recording.natural
         self._sharing.complete(self._attempts.held, entry, store=natural)
-        usage = upstream.reader.unsent_usage(usage_of(outcome.tokens))
+        usage = stream.reader.unsent_usage(usage_of(outcome.tokens))
         return await self._end(outcome, usage + ending)
 
     async def _break_off(self) -> bytes:
         """End with an in-band error, without [DONE]: after content there is no failover."""
         self._sharing.fail(self._attempts.held)
-        upstream, outcomes = self._upstream, self._outcomes
+        stream, outcomes = self._stream, self._outcomes
         # A stream that we end, or that was not read, says nothing about its provider.
         unread = self._client_was_slow and self._failure.error is None
         if self._stop_code or unread:
-            await outcomes.report(upstream.candidate, upstream.permit, Event.RELEASED)
+            await outcomes.report(stream.candidate, stream.permit, Event.RELEASED)
         else:
             await outcomes.report_failure(
-                upstream.candidate, upstream.permit, self._failure
+                stream.candidate, stream.permit, self._failure
             )
         error = self._error()
         return await self._end(
             self._outcome("interrupted", str(error["code"])),
-            stream_error.event(upstream, error),
+            stream_error.event(stream, error),
         )
 
     async def _end(self, outcome: RequestOutcome, ending: bytes) -> bytes:
@@ -290,7 +286,7 @@ class LiveStream:
         )
 
     async def _close(self) -> None:
-        """Close the upstream, and settle it if the client left early."""
+        """Close the stream, and settle it if the client left early."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -298,20 +294,18 @@ class LiveStream:
             self._sharing.fail(self._attempts.held)
             if self._probing:
                 await self._outcomes.report(
-                    self._upstream.candidate, self._upstream.permit, Event.RELEASED
+                    self._stream.candidate, self._stream.permit, Event.RELEASED
                 )
             gone = self._outcome("client_gone", "client_gone")
-            rest = (
-                self._upstream.reader.error_event(self._error()) if self._sent else b""
-            )
+            rest = self._stream.reader.error_event(self._error()) if self._sent else b""
             await self._settle(gone, rest, wait=False)
-        self._upstream.close()
+        self._stream.close()
 
     def _outcome(self, status: str, error_code: str = "") -> RequestOutcome:
-        reader, held = self._upstream.reader, self._attempts.held
+        reader, held = self._stream.reader, self._attempts.held
         return RequestOutcome(
             status=status,
-            candidate=self._upstream.candidate,
+            candidate=self._stream.candidate,
             tokens=count_tokens(held, reader.usage, reader.size, reader.pieces),
             error_code=error_code,
             ttft_ms=self._ttft_ms,

@@ -126,7 +126,7 @@ class Pipeline:
                 admitted = await self._admission.admit(call, plan, found)
                 if not isinstance(admitted, Stale):
                     break
-                await self._lookup.finish_releases()
+                await self._lookup.flush()
                 await self._config.refresh(admitted.epoch)
             else:
                 raise _changing_too_fast()
@@ -171,8 +171,7 @@ class Pipeline:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise Unavailable(
-                "This server is shutting down; please try again.",
-                code="server_shutdown",
+                "This server is shutting down; try again.", code="server_shutdown"
             )
 
     @contextmanager
@@ -229,7 +228,7 @@ class Pipeline:
             sharing=self._sharing,
             settle=settle,
             attempts=attempts,
-            upstream=upstream,
+            stream=upstream,
             headers=sent,
         )
         self._live.add(parts)
@@ -299,9 +298,8 @@ class Pipeline:
             return await self.run(call_again(held.call, following.shared_call))
         except GatewayError as error:
             tokens = TokenUse(completion=delivered, source="gateway")
-            self._settlement.add_row(
-                held, replace(refund_outcome(error), tokens=tokens)
-            )
+            outcome = replace(refund_outcome(error), tokens=tokens)
+            self._settlement.add_row(held, outcome)
             raise
 
 

@@ -126,7 +126,7 @@ class Selection:
     # The parts of the gateway that an operator's flag has switched off.
     off: frozenset[str] = frozenset()
     # The fields of the body that a version or a flag set, not the client.
-    operator_fields: frozenset[str] = frozenset()
+    preset: frozenset[str] = frozenset()
     # Models that could not answer: (what named it: 'flag' or 'experiment', the model).
     passed_over: tuple[tuple[str, str], ...] = ()
 

@@ -92,10 +92,8 @@ class Admission:
             item = ledger_items.hit(call, plan, claim, found.entry)
             answer = await self._reservations.put(item)
         else:
-            following = found.shared_call is not None and not found.leading
-            plan, answer = await self._reservations.hold(
-                call, plan, claim, free=following
-            )
+            free = found.call is not None and not found.leading
+            plan, answer = await self._reservations.hold(call, plan, claim, free=free)
         if isinstance(answer, QuotaRefused):
             customer = plan.principal.customer_id
             await self._denials.note(customer, answer, asked_at)
@@ -118,17 +116,11 @@ def _entered(
 ) -> Entered:
     if found.entry is not None:
         return CacheHit(call, plan, admitted, found.entry, found.minute_use)
-    if found.shared_call is None or found.leading:
+    if found.call is None or found.leading:
         return AdmittedCall(
-            call,
-            plan,
-            admitted,
-            claim,
-            found.place,
-            found.shared_call,
-            found.minute_use,
+            call, plan, admitted, claim, found.place, found.call, found.minute_use
         )
     held = AdmittedCall(
         call, plan, admitted, claim, found.place, minute_use=found.minute_use
     )
-    return FollowingCall(held, found.shared_call)
+    return FollowingCall(held, found.call)

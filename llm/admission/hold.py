@@ -49,7 +49,7 @@ class Reservations:
         if left <= 0:
             return plan, False
         enough = prompt_within(plan, refused.limit.micros)
-        shape = await self._tokenizer.count_within(
+        shape = await self._tokenizer.count(
             call.endpoint, plan.body, plan.shape, enough
         )
         estimate = highest_cost(plan.candidates, shape, plan.max_output)

@@ -28,7 +28,7 @@ class LookupResult:
 
     place: CachePlace | None = None
     entry: Entry | None = None
-    shared_call: SharedCall | None = None
+    call: SharedCall | None = None
     leading: bool = False
     minute_use: MinuteUse | None = None
 
@@ -124,16 +124,14 @@ class Lookup:
 
     def release(self, found: LookupResult, *, answered: bool = False) -> None:
         """Release what was found: the request ends, and its followers start again."""
-        if found.leading and found.shared_call is not None:
-            self._shared_calls.fail(found.shared_call, None)
-        elif found.shared_call is not None:
-            self._shared_calls.decline(found.shared_call)
+        if found.leading and found.call is not None:
+            self._shared_calls.fail(found.call, None)
+        elif found.call is not None:
+            self._shared_calls.decline(found.call)
         if found.minute_use is not None:
             used = 0 if answered else None
             self._limiter.give_back_soon(found.minute_use, used_tokens=used)
 
-    async def finish_releases(self) -> None:
+    async def flush(self) -> None:
         """Wait until Redis has all that was released."""
-        await asyncio.gather(
-            self._shared_calls.finish_giving_up(), self._limiter.finish_giving_back()
-        )
+        await asyncio.gather(self._shared_calls.flush(), self._limiter.flush())

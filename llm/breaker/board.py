@@ -84,7 +84,7 @@ class Board:
         lease_ms = int(lease_s * 1000)
         try:
             if view.successes:
-                await self._report_redis(name, view, self._pending(view))
+                await self._send_redis(name, view, self._pending(view))
             answer = await self._acquire_redis(name, lease_ms)
         except (StoreDown, RedisError):
             return self._acquire_local(view, lease_ms)
@@ -119,7 +119,7 @@ class Board:
         view = self._views.setdefault(name, _View())
         successes = 1 if event is Event.OK else 0
         if permit.generation == view.generation and not permit.local:
-            successes += self._take_successes(view)
+            successes += self._drain(view)
         report = BreakerReport(
             event=event,
             generation=permit.generation,
@@ -131,12 +131,12 @@ class Board:
         if event is not Event.OK:
             view.fresh_until = 0.0
         if permit.local:
-            self._report_local(name, view, report)
+            self._note_local(name, view, report)
             return
         try:
-            await self._report_redis(name, view, report)
+            await self._send_redis(name, view, report)
         except (StoreDown, RedisError):
-            self._report_local(name, view, report)
+            self._note_local(name, view, report)
 
     async def read(self, name: Name) -> BreakerView:
         """The state of a breaker now."""
@@ -169,9 +169,7 @@ class Board:
             return Pass(reply[1], probe=bool(reply[2]))
         return Rejected(BreakerState(_text(reply[1])), _text(reply[2]), reply[3])
 
-    async def _report_redis(
-        self, name: Name, view: _View, report: BreakerReport
-    ) -> None:
+    async def _send_redis(self, name: Name, view: _View, report: BreakerReport) -> None:
         before, state, generation, reason, failing = await self._store.run(
             SCRIPT,
             redis_key(self._store.prefix, name),
@@ -197,7 +195,7 @@ class Board:
             return Pass(answer.generation, answer.probe, local=True)
         return answer
 
-    def _report_local(self, name: Name, view: _View, report: BreakerReport) -> None:
+    def _note_local(self, name: Name, view: _View, report: BreakerReport) -> None:
         answer = view.machine.tell(_now_ms(), report)
         if answer.before is not answer.state:
             self._on_transition(name, answer.before, answer.state, answer.reason)
@@ -225,22 +223,20 @@ class Board:
     def _flush(self, name: Name, view: _View) -> None:
         view.timer = None
         if view.successes:
-            self._start(self._report_quietly(name, view, self._pending(view)))
+            self._start(self._send_quietly(name, view, self._pending(view)))
 
-    async def _report_quietly(
+    async def _send_quietly(
         self, name: Name, view: _View, report: BreakerReport
     ) -> None:
         try:
-            await self._report_redis(name, view, report)
+            await self._send_redis(name, view, report)
         except (StoreDown, RedisError):
-            self._report_local(name, view, report)
+            self._note_local(name, view, report)
 
     def _pending(self, view: _View) -> BreakerReport:
-        return BreakerReport(
-            Event.OK, view.generation, successes=self._take_successes(view)
-        )
+        return BreakerReport(Event.OK, view.generation, successes=self._drain(view))
 
-    def _take_successes(self, view: _View) -> int:
+    def _drain(self, view: _View) -> int:
         count, view.successes = view.successes, 0
         return count
 

@@ -27,15 +27,13 @@ LAST_MESSAGE_TRIES = 10
 MOST_WAITING_BYTES = 67_108_864
 _MAC_SIZE = 32
 _LOST = {"t": "news", "s": "lost"}
-MessageHandler = Callable[[dict[str, Any]], None]
+Handler = Callable[[dict[str, Any]], None]
 
 
 class Bus:
     """This process's channel. `me` is its name, unique among all processes."""
 
-    def __init__(
-        self, url: str, store: Store, me: str, handler: MessageHandler
-    ) -> None:
+    def __init__(self, url: str, store: Store, me: str, handler: Handler) -> None:
         self.me = me
         self._url = url
         self._store = store
@@ -85,9 +83,7 @@ class Bus:
         mine, *theirs = found[1::2]
         if not mine:
             return set()
-        return {
-            name for name, listeners in zip(names, theirs, strict=True) if not listeners
-        }
+        return {name for name, count in zip(names, theirs, strict=True) if not count}
 
     async def _publish(self, to: str, data: bytes, tries: int) -> None:
         for left in reversed(range(tries)):

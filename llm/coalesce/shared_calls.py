@@ -124,7 +124,7 @@ class SharedCalls:
         if not call.followers:
             self._stop_following(call)
 
-    async def finish_giving_up(self) -> None:
+    async def flush(self) -> None:
         """Wait until Redis has every lead given up so far, or does not answer."""
         if self._giving_up:
             await asyncio.wait(self._giving_up)

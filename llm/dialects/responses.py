@@ -94,15 +94,13 @@ class NativeStream(StreamReader):
         if self._failure:
             return self._failure
         names = ("code", "message", "param")
-        words = {
-            n: self._error[n] for n in names if isinstance(self._error.get(n), str)
-        }
-        error = {**error, **words}
+        own = {n: self._error[n] for n in names if isinstance(self._error.get(n), str)}
+        error = {**error, **own}
         flat = {name: error.get(name) for name in names}
         out = self._numbered({"type": "error", **flat, "error": error})
         if self._response:
             why = {
-                "code": words.get("code", "server_error"),
+                "code": own.get("code", "server_error"),
                 "message": error.get("message"),
             }
             failed = {**self._response, "status": "failed", "error": why}
@@ -149,7 +147,7 @@ class Responses(Dialect):
     def body(self, held: AdmittedCall, candidate: Candidate) -> dict[str, Any]:
         plan = held.plan
         # An operator's parameters may be for chats; a client's are sent as they are.
-        left_out = plan.chosen.operator_fields - FIELDS
+        left_out = plan.chosen.preset - FIELDS
         body = {
             **{n: value for n, value in plan.body.items() if n not in left_out},
             "model": candidate.upstream_model,

@@ -108,7 +108,7 @@ class Limiter:
         """Like `give_back`, for callers that can't wait."""
         self._later(self.give_back(taken, used_tokens=used_tokens))
 
-    async def finish_giving_back(self) -> None:
+    async def flush(self) -> None:
         """Wait until all that was given back so far counts no more."""
         if self._tasks:
             await asyncio.wait(self._tasks)

@@ -79,7 +79,7 @@ class Tokenizer:
         """Start to load the tokenizer; returns at once."""
         self._thread.submit(load_encoding)
 
-    async def count_within(
+    async def count(
         self, endpoint: str, body: dict[str, Any], shape: Shape, enough: int
     ) -> Shape:
         """`shape` with its prompt counted.

@@ -80,12 +80,10 @@ _CONTEXTS = ("context_length", "context_window", "max_model_len", "max_context_l
 
 def _context(listed: dict[str, Any]) -> int | None:
     """The context of a listed model; llama.cpp has it in `meta`."""
-    values = [listed.get(name) for name in _CONTEXTS]
+    sent = [listed.get(name) for name in _CONTEXTS]
     meta = listed.get("meta")
-    values.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
-    counts = (
-        one for one in values if isinstance(one, int) and not isinstance(one, bool)
-    )
+    sent.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
+    counts = (one for one in sent if isinstance(one, int) and not isinstance(one, bool))
     return next((one for one in counts if 0 < one <= MOST_CONTEXT), None)
 
 

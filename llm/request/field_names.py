@@ -74,11 +74,11 @@ INSIDE = frozenset(
 
 
 def check(
-    endpoint: str, body: dict[str, Any], operator_fields: frozenset[str] = frozenset()
+    endpoint: str, body: dict[str, Any], preset: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest with the name of a field that may not be sent on.
 
-    An operator may set fields for routing: they are in `operator_fields`.
+    An operator may set fields for routing: they are in `preset`.
     """
     _check_number(body, "body")
     refused, passed = _BY_ENDPOINT[endpoint], _PASSED[endpoint]
@@ -86,7 +86,7 @@ def check(
         name = _meant(written, _NAMES)
         if name in refused:
             neutral = written == name and _is_unset(name, body[name])
-            if not (neutral or (name in ROUTING and written in operator_fields)):
+            if not (neutral or (name in ROUTING and written in preset)):
                 raise unsupported_field(written, refused[name])
         elif name and name != written:
             raise _misspelt(written, name, "")

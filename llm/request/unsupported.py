@@ -25,16 +25,13 @@ _KEPT = "Send the content itself: other callers' content has such ids too."
 
 
 def check(
-    endpoint: str,
-    body: dict[str, Any],
-    *,
-    operator_fields: frozenset[str] = frozenset(),
+    endpoint: str, body: dict[str, Any], *, preset: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest with the name of an unsupported field.
 
-    `operator_fields` were set by an operator, who may set more than a client.
+    `preset` were set by an operator, who may set more than a client.
     """
-    field_names.check(endpoint, body, operator_fields)
+    field_names.check(endpoint, body, preset)
     if body.get("service_tier") not in _TIERS:
         raise unsupported_field(
             "service_tier", "Only the default tier has prices here: leave it out."

@@ -45,7 +45,7 @@ def choose(
         return changed.body, Selection(
             flags=found.values,
             off=found.off,
-            operator_fields=changed.operator_fields,
+            preset=changed.preset,
             passed_over=passed_over,
         )
     picked = pick(snapshot.prompt_library, asked, known, found)
@@ -65,7 +65,7 @@ def choose(
         cache_policy=picked.prompt.cache_policy,
         cache_scope=picked.prompt.cache_scope,
         off=found.off,
-        operator_fields=changed.operator_fields,
+        preset=changed.preset,
         passed_over=passed_over,
     )
 

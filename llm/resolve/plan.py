@@ -65,7 +65,7 @@ def resolve(
             model, routes, snapshot.models, endpoint, body
         )
     except InvalidRequest as error:
-        plan_checks.blame(error, chosen.operator_fields)
+        plan_checks.blame(error, chosen.preset)
     candidates = _candidates(model, routes, snapshot, chosen.off)
     return Plan(
         epoch=snapshot.epoch,

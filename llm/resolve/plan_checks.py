@@ -18,17 +18,15 @@ def check(endpoint: str, plan: Plan) -> None:
     try:
         if endpoint == "responses" and not all(natively):
             to_chat(plan.body)
-        unsupported.check(
-            endpoint, plan.body, operator_fields=plan.chosen.operator_fields
-        )
+        unsupported.check(endpoint, plan.body, preset=plan.chosen.preset)
     except InvalidRequest as error:
-        blame(error, plan.chosen.operator_fields)
+        blame(error, plan.chosen.preset)
 
 
-def blame(error: InvalidRequest, operator_fields: frozenset[str]) -> NoReturn:
+def blame(error: InvalidRequest, preset: frozenset[str]) -> NoReturn:
     """Raise `error` as the client's, or as the operator's who set the field."""
     field = (error.param or "").partition(".")[0].partition("[")[0]
-    if field not in operator_fields:
+    if field not in preset:
         raise error
     raise BrokenPrompt(
         f"A setting of an operator does not fit this request: {error.message}"

@@ -26,7 +26,7 @@ class Filled:
     """A body, and its fields that an operator set."""
 
     body: dict[str, Any]
-    operator_fields: frozenset[str] = frozenset()
+    preset: frozenset[str] = frozenset()
 
 
 def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) -> Filled:
@@ -34,7 +34,7 @@ def insert_prompt(endpoint: str, body: Mapping[str, Any], words: PromptWords) ->
     own = {name: value for name, value in body.items() if name != "prompt"}
     given = adapt_parameters(endpoint, words.parameters)
     if any(own.get(name) for name in CAPS):
-        given = _without_caps(given)
+        given = _uncap(given)
     found = _merge(own, given)
     if words.model and (words.model_stands or not own.get("model")):
         found["model"] = words.model
@@ -51,8 +51,8 @@ def override_parameters(
     given = adapt_parameters(endpoint, wanted)
     kept = before.body
     if any(name in given for name in CAPS):
-        kept = _without_caps(kept)
-    return Filled(_merge(given, kept), before.operator_fields | given.keys())
+        kept = _uncap(kept)
+    return Filled(_merge(given, kept), before.preset | given.keys())
 
 
 def merge_parameters(
@@ -61,9 +61,7 @@ def merge_parameters(
     """A version's parameters, overridden by a flag's."""
     if not wanted:
         return parameters
-    kept = (
-        _without_caps(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
-    )
+    kept = _uncap(parameters) if not wanted.keys().isdisjoint(CAPS) else parameters
     return {**kept, **wanted}
 
 
@@ -79,7 +77,7 @@ def _merge(first: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def _without_caps(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _uncap(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {n: value for n, value in parameters.items() if n not in CAPS}
 
 

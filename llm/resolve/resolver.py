@@ -50,9 +50,7 @@ class Resolver:
         )  # fmt: skip
         plan = await shapes.run_by_size(call, plan_by, shape=shape)
         if most := exceeded_limit(plan):
-            counted = await self._tokenizer.count_within(
-                call.endpoint, body, shape, most
-            )
+            counted = await self._tokenizer.count(call.endpoint, body, shape, most)
             # Only for limits: what is reserved, and may be billed, stays bounded by bytes.
             shape = replace(shape, prompt_tokens=counted.prompt_tokens)
             plan = await shapes.run_by_size(call, plan_by, shape=shape)

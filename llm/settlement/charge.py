@@ -37,15 +37,13 @@ def charge_of(attempts: Attempts, outcome: RequestOutcome) -> Charge:
     )
 
 
-def _shared_charge(
-    attempts: Attempts, outcome: RequestOutcome, shared: Entry
-) -> Charge:
+def _shared_charge(attempts: Attempts, outcome: RequestOutcome, entry: Entry) -> Charge:
     return Charge(
-        prompt_tokens=shared.prompt_tokens,
-        completion_tokens=shared.completion_tokens,
-        cached_tokens=shared.cached_tokens,
-        provider=shared.provider,
-        upstream_model=shared.upstream_model,
+        prompt_tokens=entry.prompt_tokens,
+        completion_tokens=entry.completion_tokens,
+        cached_tokens=entry.cached_tokens,
+        provider=entry.provider,
+        upstream_model=entry.upstream_model,
         status=outcome.status,
         error_code=outcome.error_code,
         latency_ms=_elapsed_ms(attempts.held),
@@ -53,7 +51,7 @@ def _shared_charge(
         source="cache",
         marks=("coalesced",),
         cached=True,
-        saved=shared.cost,
+        saved=entry.cost,
     )
 
 

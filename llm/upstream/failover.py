@@ -222,9 +222,8 @@ class Failover:
         """Open a stream and read up to its first content."""
         held = attempts.held
         dialect = dialects.choose(held.call.endpoint, candidate)
-        within = min(
-            held.plan.model.first_token_s, attempts.deadline - time.monotonic()
-        )
+        left = attempts.deadline - time.monotonic()
+        within = min(held.plan.model.first_token_s, left)
         stream: UpstreamStream | None = None
         try:
             async with asyncio.timeout(within):

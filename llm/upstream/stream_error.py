@@ -12,7 +12,7 @@ from llm.upstream.stream import UpstreamStream
 # So much of the provider's own message is passed on, in characters.
 MOST_WORDS = 500
 _STOPPED = {
-    "server_shutdown": "This server is shutting down; please try again.",
+    "server_shutdown": "This server is shutting down; try again.",
     "journal_unavailable": "The gateway cannot write its journal now; try again shortly.",
     "stream_interrupted": "The stream took longer than it may; the answer is incomplete.",
 }
@@ -36,11 +36,9 @@ def describe(
 ) -> dict[str, str | None]:
     """The in-band error. `stop_code` is set if we end the stream ourselves."""
     message = _STOPPED.get(stop_code, _BROKE_OFF)
-    message_of_provider = "" if stop_code else words(failure.error or {}, MOST_WORDS)
+    detail = "" if stop_code else words(failure.error or {}, MOST_WORDS)
     return {
-        "message": f"{message} The provider says: {message_of_provider}"
-        if message_of_provider
-        else message,
+        "message": f"{message} The provider says: {detail}" if detail else message,
         "type": "upstream_error",
         "param": None,
         "code": stop_code or "stream_interrupted",

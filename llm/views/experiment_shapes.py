@@ -66,9 +66,7 @@ class ShownComparison(s.Serializer):
     difference = s.FloatField(help_text="The arm's mean less the control's.")
     low = s.FloatField(allow_null=True)
     high = s.FloatField(allow_null=True)
-    p = s.FloatField(
-        allow_null=True, help_text="Valid at any time: the test is sequential."
-    )
+    p = s.FloatField(allow_null=True, help_text="Valid at any time.")
 
 
 class ShownVerdict(s.Serializer):

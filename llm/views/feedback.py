@@ -96,16 +96,10 @@ def _comment(body: dict[str, Any]) -> str:
         responses={
             200: FeedbackShown,
             400: OpenApiResponse(schemas.ErrorBody, description="Something is wrong."),
-            401: OpenApiResponse(
-                schemas.ErrorBody, description="The key is not valid."
-            ),
-            404: OpenApiResponse(
-                schemas.ErrorBody, description="You have no such request."
-            ),
+            401: OpenApiResponse(schemas.ErrorBody, description="Unknown key."),
+            404: OpenApiResponse(schemas.ErrorBody, description="Unknown request."),
             409: OpenApiResponse(schemas.ErrorBody, description="Still under way."),
-            429: OpenApiResponse(
-                schemas.ErrorBody, description="Too many ratings this minute."
-            ),
+            429: OpenApiResponse(schemas.ErrorBody, description="Too many ratings."),
             503: OpenApiResponse(schemas.ErrorBody, description="Try again."),
         },
         tags=["Gateway"],

@@ -101,9 +101,7 @@ class ModelListSerializer(s.Serializer):
 
 
 class CompleteRequest(s.Serializer):
-    prompt = s.CharField(
-        required=False, help_text="The prompt's text, or else a promptKey."
-    )
+    prompt = s.CharField(required=False, help_text="A text; or send a promptKey.")
     promptKey = s.CharField(required=False, help_text="A stored prompt's key.")
     promptVersion = s.IntegerField(required=False, min_value=1)
     promptLabel = s.CharField(required=False)

@@ -193,7 +193,7 @@ async def test_stream__settled_on_exceptions_only__is_seen_to_leak(
     """The twin with the guard off: what others did, `except Exception`."""
 
     async def careless(stream: LiveStream) -> None:
-        stream._upstream.close()
+        stream._stream.close()
 
     monkeypatch.setattr(LiveStream, "_close", careless)
     it, world = gateway

@@ -52,7 +52,7 @@ class _Hasty(Careless):
 
 async def _unsettled(stream: LiveStream) -> None:
     """The stream is closed, and what it used is forgotten."""
-    stream._upstream.close()
+    stream._stream.close()
 
 
 def _no_lock() -> None:

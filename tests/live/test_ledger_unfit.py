@@ -43,7 +43,7 @@ async def refused(world: World, gateway: Runtime, model: str, text: str) -> None
     answer = await ask(world, gateway, model, text=text)
     assert (answer.status, answer.error["code"]) == (503, "ledger_unavailable")
     assert answer.error["type"] == "service_unavailable_error"
-    await gateway.limiter.finish_giving_back()
+    await gateway.limiter.flush()
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -146,11 +146,11 @@ def test_parted__tokens_of_an_embedding_and_data__are_left_out() -> None:
 async def test_closer__counted_once__is_not_counted_again() -> None:
     counter = Tokenizer()
     shape = checks.chat(body(ENGLISH))
-    closer = await counter.count_within("chat", body(ENGLISH), shape, 10_000)
+    closer = await counter.count("chat", body(ENGLISH), shape, 10_000)
     assert closer.counted is not None
     assert real(ENGLISH) < closer.prompt_tokens < shape.prompt_tokens
-    assert await counter.count_within("chat", body(ENGLISH), closer, 1) is closer
-    assert await counter.count_within("chat", body(ENGLISH), shape, 1) is shape
+    assert await counter.count("chat", body(ENGLISH), closer, 1) is closer
+    assert await counter.count("chat", body(ENGLISH), shape, 1) is shape
     counter.close()
 
 
@@ -160,7 +160,7 @@ async def test_closer__cannot_be_told_in_time__leaves_the_bound(
     counter = Tokenizer()
     monkeypatch.setattr(tokenizer, "WITHIN_S", 0.0)
     shape = checks.chat(body(ENGLISH * 100))
-    assert await counter.count_within("chat", body(ENGLISH), shape, 10**9) is shape
+    assert await counter.count("chat", body(ENGLISH), shape, 10**9) is shape
     counter.close()
 
 

@@ -149,19 +149,13 @@ def test_check__function_without_a_type__is_let_through(tool: dict[str, Any]) ->
 
 def test_check__routing_by_an_operator__is_let_through() -> None:
     body = {"provider": {"order": ["a"]}, "transforms": []}
-    unsupported.check("chat", body, operator_fields=frozenset(body))
-    assert (
-        refusal("chat", body, operator_fields=frozenset({"provider"})).param
-        == "transforms"
-    )
+    unsupported.check("chat", body, preset=frozenset(body))
+    assert refusal("chat", body, preset=frozenset({"provider"})).param == "transforms"
 
 
 def test_check__priced_service_by_an_operator__is_refused() -> None:
     body: dict[str, Any] = {"web_search_options": {}}
-    assert (
-        refusal("chat", body, operator_fields=frozenset(body)).param
-        == "web_search_options"
-    )
+    assert refusal("chat", body, preset=frozenset(body)).param == "web_search_options"
 
 
 def test_check__too_many_fields__is_refused() -> None:

@@ -108,7 +108,7 @@ def test_filled__both_set_parts_of_an_object__each_part_counts() -> None:
     )
     assert found.body["text"] == {"format": FLAT, "verbosity": "low"}
     assert found.body["include"] == ["mine", LOGPROBS]
-    assert found.operator_fields == set()
+    assert found.preset == set()
 
 
 @pytest.mark.parametrize("own", [{"text": "?"}, {"include": "?"}, {"include": None}])
@@ -125,14 +125,14 @@ def test_filled__clients_own_cap__leaves_none_of_the_versions() -> None:
         "chat", {"max_completion_tokens": 5}, words(max_tokens=9, seed=1)
     )
     assert "max_tokens" not in found.body
-    assert found.operator_fields == {"seed"}
+    assert found.preset == {"seed"}
 
 
 def test_overruled__a_flags__count_before_all_and_are_told() -> None:
     before = Filled({"max_completion_tokens": 5, "seed": 1}, frozenset({"seed"}))
     found = override_parameters("chat", before, {"max_output_tokens": 3})
     assert found.body == {"max_tokens": 3, "seed": 1}
-    assert found.operator_fields == {"seed", "max_tokens"}
+    assert found.preset == {"seed", "max_tokens"}
 
 
 def test_fields__of_a_native_response__are_those_of_the_sdk() -> None:

@@ -58,7 +58,7 @@ def plan(*, native: bool = False, given: tuple[str, ...] = (), **body: Any) -> A
     provider = SimpleNamespace(kind=SimpleNamespace(responses=native))
     return SimpleNamespace(
         body={"model": "m", "input": "Hi", **body},
-        chosen=Selection(operator_fields=frozenset(given)),
+        chosen=Selection(preset=frozenset(given)),
         candidates=(SimpleNamespace(provider=provider),),
     )
 
