@@ -1,4 +1,4 @@
--- One breaker in one hash; the twin of machine.py. Times are milliseconds by Redis' clock.
+-- One breaker in one hash; the same logic as machine.py. Times are milliseconds by Redis' clock.
 -- ARGV: 'acquire', lease_ms, the process that asks
 --   or  'free', a process that died
 --   or  'tell', event, generation, successes, wait_ms, jitter

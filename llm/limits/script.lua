@@ -1,4 +1,4 @@
--- The minute limits of one subject; the twin of window.py. Times are milliseconds by
+-- The minute limits of one subject; the same logic as window.py. Times are milliseconds by
 -- Redis' clock. KEYS[1]: a hash, number of a bucket -> 'requests:tokens'. Beside it, in
 -- the same cluster slot by its tag, a sorted set of the requests under way, by lease.
 -- ARGV: 'take', request id, tokens, lease_ms, most requests, tokens, at once (-1: any)
@@ -17,7 +17,7 @@ local function parts(value)
   return tonumber(requests), tonumber(tokens)
 end
 
--- A bucket from far ahead is one from before the clock was set back.
+-- A bucket far ahead is from before the clock was set back.
 local function live(n)
   return n > newest - BUCKETS and n < newest + BUCKETS
 end
@@ -67,7 +67,7 @@ if windowed then
   end
 end
 
--- Until so many buckets have gone that `over` requests (2) or tokens (3) went with them.
+-- Milliseconds until buckets with `over` requests (2) or tokens (3) have expired.
 local function wait(over, part)
   table.sort(buckets, function(a, b) return a[1] < b[1] end)
   local gone = 0

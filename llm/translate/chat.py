@@ -1,4 +1,4 @@
-"""Reads of what a provider sent: nothing in it fails; what has no words is left out."""
+"""Reads a chat of a provider leniently: unknown parts are left out, nothing raises."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from llm.translate.fields import Json
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from valuecanvas.core import json_numbers
 
-# What a part of a content list may have its words under.
+# Members that may have the text of a content part.
 _TEXTS = ("text", "refusal")
 
 
@@ -35,28 +35,28 @@ def objects_in(source: Json, name: str) -> list[Json]:
     return [one for one in value if isinstance(one, dict)]
 
 
-def thoughts_in(said: Json) -> str:
+def thoughts_in(message: Json) -> str:
     """The reasoning in a message or delta, or among the parts of its content."""
-    if text := reasoning_text(said):
+    if text := reasoning_text(message):
         return text
-    parts = said.get("content")
+    parts = message.get("content")
     thoughts = filter(_is_thought, parts if isinstance(parts, list) else ())
     return "".join(reasoning_text({"reasoning": part}) for part in thoughts)
 
 
-def calls_in(said: Json) -> list[Json]:
-    """The calls in a message or delta, also in the form that came before tools."""
-    calls = objects_in(said, "tool_calls")
-    if made := object_in(said, "function_call"):
+def calls_in(message: Json) -> list[Json]:
+    """The calls in a message or delta, also in the older form before tools."""
+    calls = objects_in(message, "tool_calls")
+    if made := object_in(message, "function_call"):
         calls.append({"index": 0, "function": made})
     return calls
 
 
 def call_in(call: Json) -> tuple[CallKind, str, str]:
-    """What kind of call it is, its name, and what is given to it."""
+    """The kind of a call, its name and its arguments."""
     kind = CUSTOM if object_in(call, CUSTOM.member) else FUNCTION
     made = object_in(call, kind.member)
-    return kind, text_in(made, "name"), text_in(made, kind.said)
+    return kind, text_in(made, "name"), text_in(made, kind.arguments)
 
 
 def logprobs_in(choice: Json) -> list[Json]:
@@ -80,8 +80,8 @@ def _is_thought(part: Any) -> bool:
 
 
 def _is_logprob(token: Json) -> bool:
-    said, likely = token.get("token"), token.get("logprob")
-    return isinstance(said, str) and type(likely) in (int, float)
+    text, likely = token.get("token"), token.get("logprob")
+    return isinstance(text, str) and type(likely) in (int, float)
 
 
 def _tops(token: Json) -> list[Json]:

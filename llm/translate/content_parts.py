@@ -3,7 +3,7 @@
 from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
 
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-# Parts as a chat has them are passed on as they are.
+# Parts in the form of a chat are passed on as they are.
 OF_A_CHAT = ("image_url", "video_url", "file")
 
 
@@ -21,7 +21,7 @@ def chat_content(content: object, param: str) -> str | list[Json]:
 
 
 def assistant_text(content: object, param: str) -> str:
-    """What the assistant said or refused to say, as one string."""
+    """The assistant's text or refusal, as one string."""
     if isinstance(content, str):
         return content
     return "".join(

@@ -1,4 +1,4 @@
-"""The Response object around its output: outcome, usage, echo of the request."""
+"""The members of a Response besides its output: outcome, usage, echo of the request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CUT_SHORT: Final[Mapping[str, str]] = MappingProxyType(
 TIERS: Final = frozenset(
     {"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"}
 )
-# What a Response repeats: a value of another type was not obeyed, so not repeated.
+# What a Response repeats; values of another type were ignored, so are not repeated.
 ECHOED: Final[Mapping[str, tuple[type | tuple[type, ...], Any]]] = MappingProxyType(
     {
         "frequency_penalty": ((int, float), 0),
@@ -43,7 +43,7 @@ _VERBOSITIES = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class TranslationStatus:
-    """How a Response stands: `status`, and why if it is not complete."""
+    """The status of a Response, and why it is incomplete if it is."""
 
     status: str
     incomplete_details: Json | None = None
@@ -69,7 +69,7 @@ def head(
     created: int,
     state: TranslationStatus,
 ) -> Json:
-    """What may change while a Response grows, except its output, usage and end.
+    """The members that may change while a Response grows, except output, usage and end.
 
     `reply` is a chat completion or any chunk of one; `created` is in Unix seconds.
     """
@@ -88,7 +88,7 @@ def head(
 
 
 def echo(request: Json) -> Json:
-    """What a Response repeats of its request, with the defaults filled in."""
+    """The members that repeat the request, with defaults filled in."""
     reasoning = request.get("reasoning") or {}
     return {
         **{name: _echoed(request.get(name), *ECHOED[name]) for name in ECHOED},
@@ -98,7 +98,7 @@ def echo(request: Json) -> Json:
             "effort": _one_of(_EFFORTS, reasoning.get("effort"), None),
             "summary": _one_of(_SUMMARIES, reasoning.get("summary"), None),
         },
-        # Whatever was asked: it can't be fetched again by its id.
+        # Always false: it can't be fetched again by its id.
         "store": False,
         "text": _text(request.get("text") or {}),
         "tool_choice": with_mode(request.get("tool_choice") or "auto"),

@@ -15,7 +15,7 @@ class EventWriter:
         return self.spliced(_opening(kind, fields))
 
     def spliced(self, opening: bytes, middle: bytes = b"") -> bytes:
-        """The event made of an `opening`, and encoded JSON to follow it."""
+        """The event of an `opening` and the encoded JSON after it."""
         number = self._next
         self._next = number + 1
         return b'%b%b,"sequence_number":%d}\n\n' % (opening, middle, number)

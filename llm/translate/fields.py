@@ -1,4 +1,4 @@
-"""Typed reads from a request body; a wrong one is refused under its own name."""
+"""Typed reads of a request body; a wrong type is refused with the field's name."""
 
 from typing import Any, TypeAlias
 
@@ -32,7 +32,7 @@ def a_boolean(value: object, param: str) -> bool:
 
 
 def unsupported_field(param: str, what: str, remedy: str) -> InvalidRequest:
-    """The refusal of something that Chat Completions has no words for."""
+    """The refusal of a field that Chat Completions cannot express."""
     return InvalidRequest(
         f"{what} is not supported here: this model's provider offers Chat "
         f"Completions only. {remedy}",

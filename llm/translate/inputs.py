@@ -12,9 +12,9 @@ OUTPUTS = tuple(f"{kind}_output" for kind in CALLS)
 
 
 def chat_messages(source: object, instructions: object) -> list[Json]:
-    """The chat messages that say the same as `instructions` and `input`.
+    """The chat messages for `instructions` and `input`.
 
-    Raises InvalidRequest, naming the item, for one that a chat can't express.
+    Raises InvalidRequest with the name of an item that a chat can't express.
     """
     messages: list[Json] = []
     if instructions:
@@ -80,7 +80,7 @@ def _add_message(messages: list[Json], item: Json, param: str) -> None:
 
 
 def _say(messages: list[Json], text: str) -> None:
-    """Text after a call joins its message: the call's output must come next."""
+    """Add a text; after a call it joins the call's message, as its output must follow."""
     last = messages[-1] if messages else {}
     if "tool_calls" not in last:
         messages.append({"role": "assistant", "content": text})
@@ -91,7 +91,7 @@ def _say(messages: list[Json], text: str) -> None:
 
 
 def _add_call(messages: list[Json], kind: CallKind, item: Json, param: str) -> None:
-    """Neighbouring calls, and the text before them, are one chat message."""
+    """Add a call; neighbouring calls and the text before them are one message."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     messages[-1].setdefault("tool_calls", []).append(
@@ -100,7 +100,9 @@ def _add_call(messages: list[Json], kind: CallKind, item: Json, param: str) -> N
             "type": kind.member,
             kind.member: {
                 "name": a_string(item.get("name"), f"{param}.name"),
-                kind.said: a_string(item.get(kind.said), f"{param}.{kind.said}"),
+                kind.arguments: a_string(
+                    item.get(kind.arguments), f"{param}.{kind.arguments}"
+                ),
             },
         }
     )

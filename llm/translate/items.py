@@ -10,10 +10,10 @@ Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class CallKind:
-    """What a kind of calls is named in a chat, in its output item, and in events."""
+    """The names of a kind of call in a chat, in its output item, and in events."""
 
     member: str
-    said: str
+    arguments: str
     item: str
     event: str
     prefix: str
@@ -38,8 +38,8 @@ def message_item(item_id: str, content: list[Json], status: Status) -> Json:
 
 
 def reasoning_item(item_id: str, summary: list[Json], status: Status) -> Json:
-    """Thoughts go into the summary: for that the Open Responses specification and the
-    official SDKs have events of the same names, and clients show it."""
+    """A reasoning item. Its text goes into the summary, for which the specification and
+    the official SDKs have events, and which clients show."""
     return {
         "id": item_id,
         "type": "reasoning",
@@ -49,7 +49,13 @@ def reasoning_item(item_id: str, summary: list[Json], status: Status) -> Json:
 
 
 def call_item(
-    kind: CallKind, item_id: str, *, call_id: str, name: str, said: str, status: Status
+    kind: CallKind,
+    item_id: str,
+    *,
+    call_id: str,
+    name: str,
+    arguments: str,
+    status: Status,
 ) -> Json:
     return {
         "id": item_id,
@@ -57,7 +63,7 @@ def call_item(
         "status": status,
         "call_id": call_id,
         "name": name,
-        kind.said: said,
+        kind.arguments: arguments,
     }
 
 
@@ -79,7 +85,7 @@ def summary_part(text: str) -> Json:
 
 
 class Names:
-    """The ids in one Response, made from its own id: the same text, the same ids."""
+    """Makes the ids in one Response from its own id, always the same ones."""
 
     def __init__(self, response_id: str) -> None:
         self._suffix = response_id.removeprefix("resp_")
@@ -89,7 +95,7 @@ class Names:
         return f"{prefix}_{self._suffix}{index:02x}"
 
     def call(self, given: str, index: int) -> str:
-        """The provider's id of a call; ours where it is missing or used twice."""
+        """The provider's id of a call, or ours if it is missing or used twice."""
         call_id = given
         if not call_id or call_id in self._calls:
             call_id = self.item("call", index)

@@ -26,10 +26,10 @@ from valuecanvas.core.errors import UpstreamError
 
 
 def to_response(reply: Json, *, request: Json, response_id: str, created: int) -> Json:
-    """The Response that says the same as `reply`, a chat completion.
+    """The Response for `reply`, a chat completion.
 
-    `request` is the Responses request, `created` in Unix seconds. What a Response has
-    no words for is left out. Raises UpstreamError for a reply without choices.
+    `request` is the Responses request, `created` in Unix seconds. Parts that a Response
+    cannot express are left out. Raises UpstreamError for a reply without choices.
     """
     choices = objects_in(reply, "choices")
     if not choices:
@@ -48,15 +48,15 @@ def to_response(reply: Json, *, request: Json, response_id: str, created: int) -
 
 
 def _output(choice: Json, names: Names, status: Status) -> list[Json]:
-    said = object_in(choice, "message")
+    message = object_in(choice, "message")
     output: list[Json] = []
-    if text := thoughts_in(said):
+    if text := thoughts_in(message):
         item_id = names.item("rs", 0)
         output.append(reasoning_item(item_id, [summary_part(text)], "completed"))
-    if parts := _parts(said, choice):
+    if parts := _parts(message, choice):
         item_id = names.item("msg", len(output))
         output.append(message_item(item_id, parts, "completed"))
-    for call in calls_in(said):
+    for call in calls_in(message):
         output.append(_call(call, names, len(output)))
     if output:
         # Only what came last can have been cut short.
@@ -64,22 +64,22 @@ def _output(choice: Json, names: Names, status: Status) -> list[Json]:
     return output
 
 
-def _parts(said: Json, choice: Json) -> list[Json]:
+def _parts(message: Json, choice: Json) -> list[Json]:
     parts: list[Json] = []
-    if text := text_in(said, "content"):
+    if text := text_in(message, "content"):
         parts.append(text_part(text, logprobs_in(choice)))
-    if refusal := text_in(said, "refusal"):
+    if refusal := text_in(message, "refusal"):
         parts.append(refusal_part(refusal))
     return parts
 
 
 def _call(call: Json, names: Names, index: int) -> Json:
-    kind, name, said = call_in(call)
+    kind, name, arguments = call_in(call)
     return call_item(
         kind,
         names.item(kind.prefix, index),
         call_id=names.call(text_in(call, "id"), index),
         name=name,
-        said=said,
+        arguments=arguments,
         status="completed",
     )

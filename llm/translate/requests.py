@@ -16,7 +16,7 @@ from llm.translate.inputs import chat_messages
 from llm.translate.tools import chat_tools
 from valuecanvas.core.errors import InvalidRequest
 
-# Refused with their remedy: left out silently, they would change the answer.
+# Refused with a remedy: without them the answer would change silently.
 UNSUPPORTED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "previous_response_id": "Send the whole conversation in 'input'.",
@@ -29,7 +29,7 @@ UNSUPPORTED: Final[Mapping[str, str]] = MappingProxyType(
         "image": "Leave it out.",
     }
 )
-# Words of Chat Completions that would slip past the checks made on our own names.
+# Names of Chat Completions that would bypass the checks of our own names.
 MISNAMED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "messages": "input",
@@ -66,7 +66,7 @@ DROPPED: Final = frozenset(
 
 
 def to_chat(body: Json) -> Json:
-    """The chat request that asks the same as this Responses request.
+    """The chat request for this Responses request.
 
     Fields unknown to both APIs pass through. Raises InvalidRequest, naming the
     field and the remedy, for what a chat can't express.
@@ -148,7 +148,7 @@ def _json_schema(shape: Json) -> Json:
 
 
 def _reasoning(body: Json) -> Json:
-    """The effort only: whether there is a summary is the model's affair."""
+    """The effort only: the model decides whether there is a summary."""
     reasoning = an_object(body.get("reasoning") or {}, "reasoning")
     if reasoning.get("mode") not in (None, "standard"):
         raise unsupported_field(
@@ -159,7 +159,7 @@ def _reasoning(body: Json) -> Json:
 
 
 def _logprobs(body: Json) -> Json:
-    """Other values of `include` ask for parts of items that never occur here."""
+    """Check `include`; its other values are for items that never occur here."""
     include = a_list(body.get("include") or [], "include")
     count = body.get("top_logprobs")
     if count:

@@ -31,7 +31,7 @@ class ResponseStream:
     """Turns the chunks of one chat into server-sent events, encoded.
 
     Call `feed` with each chunk, then once either `finish`, after the provider's
-    [DONE], or `fail`. What comes after those two is ignored.
+    [DONE], or `fail`. Later calls are ignored.
     """
 
     def __init__(self, *, request: Json, response_id: str, created: int) -> None:
@@ -44,13 +44,13 @@ class ResponseStream:
         self._first: Json = {}
         self._echo = b""
         self._usage: Json = {}
-        # Of which choice the answer is made.
+        # The choice that the answer is made of.
         self._choice: object = None
         self._finish_reason: object = None
         self._is_over = False
 
     def feed(self, chunk: Json) -> list[bytes]:
-        """The events of one chunk; often none, or one. What has no words is left out.
+        """The events of one chunk; often none or one. Unknown parts are left out.
 
         Raises UpstreamError for an error in its place; then call `fail`.
         """
@@ -64,7 +64,7 @@ class ResponseStream:
         usage = object_in(chunk, "usage") or usage_forms.beside(chunk)
         self._usage = usage or self._usage
         for choice in objects_in(chunk, "choices"):
-            # A Response is one answer; a provider may still have sent others.
+            # A Response has one answer; a provider may still send others.
             index = choice.get("index") or 0
             if self._choice is None:
                 self._choice = index

@@ -1,4 +1,4 @@
-"""Output items that grow from deltas, and the events that tell of it."""
+"""Output items that grow from deltas, and their events."""
 
 from dataclasses import dataclass, field
 
@@ -133,7 +133,7 @@ class CallItem:
             self._id,
             call_id=self._call_id,
             name=self._name,
-            said="".join(self._pieces),
+            arguments="".join(self._pieces),
             status=self.status,
         )
 
@@ -146,8 +146,8 @@ class CallItem:
         return writer.spliced(self._opening, orjson.dumps(text))
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a complete JSON object, and no empty one:
-        that is what some providers begin with. Other texts tell nothing of their end.
+        """Whether the arguments so far are a complete JSON object that is not empty, as some
+        providers start with an empty one. The end of other texts is unknown.
         """
         if self._kind is not FUNCTION:
             return False
@@ -160,8 +160,8 @@ class CallItem:
     def close(self, writer: EventWriter, status: Status) -> list[bytes]:
         self.status = status
         item = self.item()
-        said = self._kind.said
-        ended = {**self._where, "name": self._name, said: item[said]}
+        name = self._kind.arguments
+        ended = {**self._where, "name": self._name, name: item[name]}
         done = {"output_index": self._index, "item": item}
         return [
             writer.event(f"{self._kind.event}.done", ended),
@@ -170,7 +170,7 @@ class CallItem:
 
 
 def done_fields(content: Json) -> Json:
-    """What the last event of a content part says of it."""
+    """The fields of a content part's last event."""
     return {
         name: content[name]
         for name in ("text", "refusal", "logprobs")

@@ -53,7 +53,7 @@ class Output:
         return events
 
     def call(self, delta: Json) -> list[bytes]:
-        """A delta of a call; of one that is closed, nothing more is told."""
+        """Add a delta of a call; deltas of a closed call are ignored."""
         kind, name, arguments = call_in(delta)
         slot = self._slot(delta, name)
         if slot.item is None:
@@ -77,8 +77,8 @@ class Output:
         return events
 
     def abandon(self) -> None:
-        """Mark what is open as incomplete, with no event: nobody must take a call
-        that broke off for one to execute."""
+        """Mark open items as incomplete, without an event: clients must not execute a
+        call that broke off."""
         for item in self._open():
             item.status = "incomplete"
 
@@ -115,9 +115,9 @@ class Output:
         return events
 
     def _settle(self) -> list[bytes]:
-        """Before the next item: close the text, and the calls that are whole.
+        """Close the text and the complete calls before the next item.
 
-        A call that is not stays open, for its deltas may be mixed with others.
+        Other calls stay open, as their deltas may be mixed with others.
         """
         events: list[bytes] = []
         if self._text is not None:
@@ -130,10 +130,10 @@ class Output:
 
 
 def _begins(slot: Slot, name: str, given_id: str, key: int | None) -> bool:
-    """Whether a delta begins another call than that of `slot`.
+    """Whether a delta starts a new call and not that of `slot`.
 
     Some providers number all calls 0, or none; others send a new id with each
-    delta. So it takes a name, and a new id or neither id nor number.
+    delta. So a new call needs a name, and a new id or neither id nor number.
     """
     if slot.item is None or not name:
         return False

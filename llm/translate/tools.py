@@ -15,13 +15,13 @@ from valuecanvas.core.errors import InvalidRequest
 
 REMEDY = "Declare a tool of type 'function' or 'custom' and run it yourself."
 KINDS = ("function", "custom")
-# How a tool is chosen from 'allowed_tools' that name no mode.
+# The mode of 'allowed_tools' without one.
 ALLOWED_MODE = "auto"
 MODES = ("auto", "none", "required")
 
 
 def with_mode(choice: Any) -> Any:
-    """A `tool_choice`; of allowed tools with the mode that is meant where it has none."""
+    """The `tool_choice`; allowed tools get the default mode if they have none."""
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         return {**choice, "mode": choice.get("mode") or ALLOWED_MODE}
     return choice
@@ -40,7 +40,7 @@ def chat_tools(body: Json) -> Json:
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         tools, choice = _allowed(tools, choice)
     if not tools:
-        # Chat refuses the two companions where there is no tool to choose.
+        # Chat refuses the other two fields without tools.
         if choice not in (None, "auto", "none"):
             raise _no_such_tool("tool_choice")
         return {}
@@ -62,7 +62,7 @@ def _tool(tool: Json, param: str) -> Json:
 
 
 def _format(value: object, param: str) -> Json:
-    """How the text for a custom tool is written; a chat has a grammar in a wrapper."""
+    """The format of a custom tool's text; a chat wraps a grammar."""
     shape = an_object(value, param)
     if shape.get("type") != "grammar":
         return shape
@@ -78,7 +78,7 @@ def _choice(choice: object) -> object:
 
 
 def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
-    """Only the allowed tools are offered: few providers know the wrapper."""
+    """Offer only the allowed tools, as few providers know the wrapper."""
     listed = a_list(choice.get("tools"), "tool_choice.tools")
     names = {
         _named(
