@@ -7,7 +7,7 @@ from django.test import TransactionTestCase
 from tests.tables import empty_tables
 
 # Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
-SLOW = {"browser", "faults", "races", "test_crash_heirs.py"}
+SLOW = {"browser", "faults", "races", "test_crash_recovery.py"}
 pytest_plugins = [
     "tests.fixtures_billing",
     "tests.fixtures_demo",

@@ -120,7 +120,7 @@ class Bus:
 
     def _receive(self, data: bytes) -> None:
         mac, body = data[:_MAC_SIZE], data[_MAC_SIZE:]
-        # A stranger who can publish to Redis must not forge answers.
+        # An attacker who can publish to Redis must not forge answers.
         if hmac.compare_digest(mac, _mac(body)):
             self._handler(orjson.loads(body))
 

@@ -142,10 +142,10 @@ class HealthSerializer(s.Serializer):
 
 _REFUSALS = {
     400: "The request cannot be served as it is.",
-    401: "No key, or not one of ours.",
+    401: "The key is missing or unknown.",
     403: "The key may not do this.",
     404: "No such model.",
-    429: "The day's quota or a budget is used up, or all providers ask us to slow down.",
+    429: "The daily quota or a budget is used up, or all providers ask us to slow down.",
     502: "No provider could answer.",
     503: "No provider, or the ledger, is available now.",
     504: "No provider answered in time.",

@@ -9,7 +9,7 @@ import pytest
 
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, ask, chat_body, chunk, upstream
-from tests.live.test_inside_doors import full_backlog
+from tests.live.test_inside_entrances import full_backlog
 from tests.live.world import World
 
 pytestmark = pytest.mark.live

@@ -261,7 +261,7 @@ def test_python__customer_of_a_team__is_counted_there(world: World) -> None:
     assert world.usage(answer.request_id).team == team.key
 
 
-def test_door__closed__opens_again_with_the_next_call(world: World) -> None:
+def test_gateway_thread__closed__opens_again_with_the_next_call(world: World) -> None:
     served = world.serve("ok")
     for _ in range(2):
         answer = complete_sync(

@@ -170,7 +170,7 @@ async def test_slow_body__each_megabyte__has_the_time_of_the_first() -> None:
     assert (len(body), len(moved)) == (3_500_000, 3)
 
 
-def test_seat__bytes__count_beyond_what_is_free_and_once() -> None:
+def test_slot__bytes__count_beyond_what_is_free_and_once() -> None:
     room, first, second = LoadLimit(9, 100), LoadSlot(), LoadSlot()
     first.count(room, FREE_BYTES)
     first.count(room, FREE_BYTES + 60)

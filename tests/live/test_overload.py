@@ -49,7 +49,7 @@ async def streams(world: World, gateway: Runtime) -> list[Exchange]:
     return made
 
 
-async def test_overload__all_seats_taken_by_streams__says_when_to_ask_again(
+async def test_overload__all_slots_taken_by_streams__says_when_to_ask_again(
     indoors: World, small: Runtime
 ) -> None:
     before = refused()
@@ -89,7 +89,7 @@ async def test_overload__slow_sender__keeps_nobody_out(
     await asyncio.gather(*waiting)
 
 
-async def test_overload__errors_of_all_kinds__give_their_seats_back(
+async def test_overload__errors_of_all_kinds__free_their_slots(
     indoors: World, small: Runtime
 ) -> None:
     broken = indoors.serve("status-500")
@@ -101,7 +101,7 @@ async def test_overload__errors_of_all_kinds__give_their_seats_back(
         assert nowhere.status == 404
 
 
-def test_seat__freed_twice_or_never_taken__counts_once() -> None:
+def test_slot__freed_twice_or_never_taken__counts_once() -> None:
     room = LoadLimit(1, 0)
     first, second, third = LoadSlot(), LoadSlot(), LoadSlot()
     second.free()

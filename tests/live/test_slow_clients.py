@@ -104,7 +104,7 @@ async def test_stream__time_went_by_while_the_client_read__provider_is_not_blame
     assert look.failures == 0
 
 
-async def test_whole_answer__large_and_unread__frees_its_seat(
+async def test_whole_answer__large_and_unread__frees_its_slot(
     indoors: World, gateway: Runtime, settings: Settings
 ) -> None:
     settings.LLM_SEND_TIMEOUT_S = 0.05

@@ -88,7 +88,7 @@ async def test_stream__usual_events_before_the_first_content__are_held(
     assert content(data_events(answer.body)) == ["Hello."]
 
 
-async def test_flight__more_than_is_kept__is_left_by_its_leader(
+async def test_shared_call__more_than_is_kept__is_left_by_its_leader(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_call, "MOST_BYTES", 100)

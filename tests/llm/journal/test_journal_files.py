@@ -39,7 +39,7 @@ time.sleep(600)
 """
 
 
-def estates(folder: Path) -> list[DeadJournal]:
+def read_dead(folder: Path) -> list[DeadJournal]:
     with claim_dead_journals(folder) as found:
         return list(found)
 
@@ -90,18 +90,18 @@ def test_journal__of_a_killed_process__has_the_last_of_each_record(
     ) as process:
         assert process.stdout is not None
         name = process.stdout.readline().strip()
-        assert estates(tmp_path) == []
+        assert read_dead(tmp_path) == []
         os.kill(process.pid, signal.SIGKILL)
     last = {uuid.UUID(int=n): CallProgress((n + 5) % 3, n + 5) for n in range(5)}
-    assert estates(tmp_path) == [DeadJournal(name, last)]
+    assert read_dead(tmp_path) == [DeadJournal(name, last)]
     assert files(tmp_path) == []
 
 
-def test_journal__of_a_living_process__is_never_inherited(tmp_path: Path) -> None:
+def test_journal__of_a_living_process__is_never_claimed(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.record(uuid.uuid4(), 0, 0)
     before = open_files()
-    assert estates(tmp_path) == []
+    assert read_dead(tmp_path) == []
     assert open_files() == before
     assert len(files(tmp_path)) == 1
     journal.close()
@@ -115,13 +115,13 @@ def test_journal__closed_with_nothing_open__leaves_nothing(tmp_path: Path) -> No
     assert files(tmp_path) == []
 
 
-def test_journal__closed_with_something_open__leaves_it_to_its_heirs(
+def test_journal__closed_with_something_open__leaves_it_to_others(
     tmp_path: Path,
 ) -> None:
     journal, key = Journal(tmp_path), uuid.uuid4()
     journal.record(key, 1, 7)
     journal.close()
-    assert estates(tmp_path) == [DeadJournal(journal.name, {key: CallProgress(1, 7)})]
+    assert read_dead(tmp_path) == [DeadJournal(journal.name, {key: CallProgress(1, 7)})]
 
 
 def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
@@ -130,8 +130,8 @@ def test_record__numbers_out_of_bounds__are_the_largest_that_fit(
     journal, key = Journal(tmp_path), uuid.uuid4()
     journal.record(key, 300, 2**40)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert estate.progress[key] == CallProgress(126, 2**32 - 1)
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress[key] == CallProgress(126, 2**32 - 1)
 
 
 def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
@@ -145,8 +145,8 @@ def test_withdraw__after_the_attempt_failed__leaves_nothing_to_bill(
     journal.record(again, 1, 7)
     journal.withdraw(unsent)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert estate.progress == {again: CallProgress(1, 7)}
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress == {again: CallProgress(1, 7)}
 
 
 def test_journal__turned_again_and_again__loses_nothing_and_stays_small(
@@ -165,8 +165,8 @@ def test_journal__turned_again_and_again__loses_nothing_and_stays_small(
     assert open_files() == before
     assert int(name.split(".")[1]) > 5
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert {estate.progress[key].tokens for key in keys} == set(range(95, 100))
+    (dead,) = read_dead(tmp_path)
+    assert {dead.progress[key].tokens for key in keys} == set(range(95, 100))
 
 
 def test_turn__process_died_between_two_files__both_are_read_in_order(
@@ -181,8 +181,8 @@ def test_turn__process_died_between_two_files__both_are_read_in_order(
     for number in (2, 10):
         name = old.replace(".0.", f".{number}.")
         (tmp_path / name).write_bytes(record[:-1] + bytes([number]))
-    (estate,) = estates(tmp_path)
-    assert estate.progress == {kept: CallProgress(0, 3), moved: CallProgress(1, 10)}
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress == {kept: CallProgress(0, 3), moved: CallProgress(1, 10)}
     assert files(tmp_path) == []
 
 
@@ -204,8 +204,8 @@ def test_record__disk_full__raises_and_heals_once_there_is_room(
     assert journal.is_ready()
     journal.record(late, 0, 3)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert estate.progress == {early: CallProgress(0, 1), late: CallProgress(0, 3)}
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress == {early: CallProgress(0, 1), late: CallProgress(0, 3)}
 
 
 @pytest.mark.parametrize("room", range(1, RECORD))
@@ -222,8 +222,8 @@ def test_record__room_for_half_of_it__what_follows_is_not_shifted(
     journal.record(early, 0, 5)
     journal.record(late, 0, 6)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert estate.progress == {early: CallProgress(0, 5), late: CallProgress(0, 6)}
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress == {early: CallProgress(0, 5), late: CallProgress(0, 6)}
 
 
 def test_ready__just_after_a_failure__waits_before_it_tries_again(
@@ -255,23 +255,25 @@ def test_turn__no_new_file_to_be_had__the_old_one_keeps_all(
     assert journal.is_ready()
     journal.record(keys[3], 0, 1)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert set(estate.progress) == set(keys)
+    (dead,) = read_dead(tmp_path)
+    assert set(dead.progress) == set(keys)
 
 
 def refuse(*args: Any) -> None:
     raise OSError(errno.EMFILE, "Too many open files")
 
 
-def test_inherit__strangers_in_the_folder__are_left_alone(tmp_path: Path) -> None:
-    strangers = [f"notes{SUFFIX}", f"a.b{SUFFIX}", "1-a.0.new", f"a.b.0{SUFFIX}"]
-    for name in strangers:
+def test_dead_journals__other_files_in_the_folder__are_left_alone(
+    tmp_path: Path,
+) -> None:
+    others = [f"notes{SUFFIX}", f"a.b{SUFFIX}", "1-a.0.new", f"a.b.0{SUFFIX}"]
+    for name in others:
         (tmp_path / name).write_bytes(b"mine")
-    assert estates(tmp_path) == []
-    assert files(tmp_path) == sorted(strangers)
+    assert read_dead(tmp_path) == []
+    assert files(tmp_path) == sorted(others)
 
 
-def test_inherit__settling_raised__keeps_the_files_for_the_next(
+def test_dead_journals__settling_raised__keeps_the_files_for_the_next(
     tmp_path: Path,
 ) -> None:
     journal = Journal(tmp_path)
@@ -282,11 +284,11 @@ def test_inherit__settling_raised__keeps_the_files_for_the_next(
         assert len(found) == 1
         raise OSError("The database is away.")
     assert open_files() == before
-    assert len(estates(tmp_path)) == 1
+    assert len(read_dead(tmp_path)) == 1
     assert files(tmp_path) == []
 
 
-def test_inherit__two_heirs_at_once__one_has_it(tmp_path: Path) -> None:
+def test_dead_journals__two_processes_at_once__one_has_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.record(uuid.uuid4(), 0, 0)
     journal.close()
@@ -298,7 +300,7 @@ def test_inherit__two_heirs_at_once__one_has_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("found", ["gone", "settled"])
-def test_inherit__another_heir_was_faster__there_is_nothing_to_do(
+def test_dead_journals__another_process_was_faster__there_is_nothing_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
     journal = Journal(tmp_path)
@@ -307,7 +309,7 @@ def test_inherit__another_heir_was_faster__there_is_nothing_to_do(
     open_file = os.open
 
     def late(path: Path, *args: Any) -> int:
-        """The other heir is done just before, or just after, we open the file."""
+        """The other process is done just before, or just after, we open the file."""
         if found == "gone":
             path.unlink()
         fd = open_file(path, *args)
@@ -316,12 +318,12 @@ def test_inherit__another_heir_was_faster__there_is_nothing_to_do(
 
     before = open_files()
     monkeypatch.setattr(os, "open", late)
-    assert estates(tmp_path) == []
+    assert read_dead(tmp_path) == []
     assert open_files() == before
 
 
-def test_inherit__no_folder__has_no_estates(tmp_path: Path) -> None:
-    assert estates(tmp_path / "none") == []
+def test_dead_journals__no_folder__has_none(tmp_path: Path) -> None:
+    assert read_dead(tmp_path / "none") == []
 
 
 def test_living__journals_of_the_living_and_the_dead__names_the_first(
@@ -366,8 +368,8 @@ def test_record__of_a_whole_answer__says_that_it_was_complete(tmp_path: Path) ->
     journal.record(part, 2, 7)
     journal.record(whole, 2, 9, complete=True)
     journal.close()
-    (estate,) = estates(tmp_path)
-    assert estate.progress == {
+    (dead,) = read_dead(tmp_path)
+    assert dead.progress == {
         part: CallProgress(2, 7),
         whole: CallProgress(2, 9, True),
     }

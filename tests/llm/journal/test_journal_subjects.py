@@ -18,8 +18,8 @@ ALL = {CUSTOMER, KEY, LONG_KEY}
 
 
 def subjects(folder: Path) -> set[str]:
-    with claim_dead_journals(folder) as [estate]:
-        return set(estate.subjects)
+    with claim_dead_journals(folder) as [dead]:
+        return set(dead.subjects)
 
 
 def left_by(folder: Path, *names: str) -> Journal:
@@ -37,9 +37,9 @@ def test_count__of_each_kind__is_found_beside_the_requests(tmp_path: Path) -> No
         journal.record_subject(name)
     journal.record(request, 126, 3)
     journal.close()
-    with claim_dead_journals(tmp_path) as [estate]:
-        assert estate.subjects == ALL
-        assert estate.progress == {request: CallProgress(126, 3)}
+    with claim_dead_journals(tmp_path) as [dead]:
+        assert dead.subjects == ALL
+        assert dead.progress == {request: CallProgress(126, 3)}
 
 
 def test_count__again_and_again__is_written_once(tmp_path: Path) -> None:

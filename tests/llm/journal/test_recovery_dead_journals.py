@@ -70,7 +70,7 @@ def test_settle_all__open_requests__bills_what_was_passed_on(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_settle_all__two_heirs_at_once__each_request_ends_once(
+def test_settle_all__two_processes_at_once__each_request_ends_once(
     leave: Leave, tmp_path: Path
 ) -> None:
     for _ in range(8):
@@ -172,7 +172,7 @@ def test_reap__no_journal_on_this_machine__bills_the_prompt(
     assert_nothing_held()
 
 
-async def test_heir__ledger_locked_at_first__settles_later(
+async def test_recovery__ledger_locked_at_first__settles_later(
     leave: Leave,
     db_thread: DbThread,
     store: Store,
@@ -183,21 +183,21 @@ async def test_heir__ledger_locked_at_first__settles_later(
     monkeypatch.setattr(module, "EVERY_S", 0.01)
     settings.DB_LOCK_TIMEOUT_MS = 50
     await db_thread.run(leave, 5, 6)
-    heir = JournalRecovery(db_thread, store, tmp_path)
+    recovery = JournalRecovery(db_thread, store, tmp_path)
     with locked_counters():
-        heir.start()
+        recovery.start()
         with structlog.testing.capture_logs() as lines:
             while not lines:
                 await asyncio.sleep(0.01)
     assert lines[0]["event"] == "heir.waiting"
     while any(tmp_path.iterdir()):
         await asyncio.sleep(0.01)
-    await heir.stop()
+    await recovery.stop()
     assert await db_thread.run(Usage.objects.count) == 2
     await db_thread.run(assert_nothing_held)
 
 
-async def test_heir__stopped_before_it_began__does_nothing(
+async def test_recovery__stopped_before_it_began__does_nothing(
     db_thread: DbThread, store: Store, tmp_path: Path
 ) -> None:
     await JournalRecovery(db_thread, store, tmp_path).stop()

@@ -118,7 +118,7 @@ async def test_pool__no_connection_free_in_time__fails_over(
     assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
 
 
-def test_door__used_but_never_for_a_call__closes() -> None:
+def test_gateway_thread__used_but_never_for_a_call__closes() -> None:
     door = GatewayThread()
 
     async def nothing() -> int:

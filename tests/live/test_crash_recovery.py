@@ -55,7 +55,7 @@ def ended(world: World) -> None:
     world.db(assert_books_balance)
 
 
-def test_kill__streams_under_way__two_heirs_bill_what_was_delivered(
+def test_kill__streams_under_way__two_processes_bill_what_was_delivered(
     world: World, start: Start
 ) -> None:
     served = world.serve("drip@20ms:300")
