@@ -145,7 +145,7 @@ async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
         id=uuid7(),
         endpoint="chat",
         body=body,
-        identify=lambda callers: callers.by_user(user_id, team=team),
+        identify=lambda callers: callers.load_user(user_id, team=team),
     )
     reply = await gateway.pipeline.run(call)
     if not isinstance(reply, Reply):

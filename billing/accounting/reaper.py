@@ -138,7 +138,7 @@ def _end(settlements: list[Settle]) -> int:
 
 
 def _end_reduced(settlement: Settle, error: Exception) -> int:
-    """The row itself is refused: a bill in plainer words, with a mark, if there is one."""
+    """The row itself was refused: settle it in a reduced form, if there is one."""
     reduced = sanitize_item(settlement)
     log.error(
         "reservation.stuck" if reduced is None else "reservation.reduced",

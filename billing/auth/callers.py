@@ -59,7 +59,7 @@ class Callers:
         self._customer_lookups = Lookups(key_facts.load_customers, db)
         self._drops = 0
 
-    async def by_bearer(self, authorization: str | None) -> Principal:
+    async def authenticate(self, authorization: str | None) -> Principal:
         """The caller who sent this Authorization header.
 
         Raises NotAuthenticated, NotPermitted (suspended) or Unavailable.
@@ -71,14 +71,14 @@ class Callers:
             return await self._by_token(text)
         raise key_check.unknown_key()
 
-    async def by_user(self, user_id: str, *, team: str = "") -> Principal:
-        """A user as if by a token: for jobs, commands and the admin, which have no key.
+    async def load_user(self, user_id: str, *, team: str = "") -> Principal:
+        """The principal of a user without a token: for jobs, commands and the admin.
 
         Raises InvalidRequest, NotPermitted (suspended) or Unavailable.
         """
         return await self._principal((team, _check_user_id(user_id)))
 
-    async def acting_for(
+    async def act_for(
         self, principal: Principal, user_id: str, *, param: str = "user"
     ) -> Principal:
         """The user that the caller acts for: see billing/auth/act_as.py.
@@ -107,7 +107,7 @@ class Callers:
             own_limits=other.own_limits,
         )
 
-    def knows(self, prefix: str) -> bool:
+    def has_cached(self, prefix: str) -> bool:
         """Whether this key is cached: then checking it needs no database."""
         return self._keys.get(prefix) is not None
 

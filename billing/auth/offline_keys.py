@@ -33,7 +33,7 @@ class SeenKeys:
         self._keys = keys
         self._saved_at = saved_at
 
-    def caller(
+    def authenticate(
         self, authorization: str | None, on_behalf: str | None, user: str = ""
     ) -> Principal:
         """The caller who sent this Authorization header, with read scopes only.

@@ -47,7 +47,7 @@ class AuthThrottle:
             return
         source, prefix = found
         wait = self._wait_s(f"{source}:{prefix}")
-        if wait <= 0 and not self._callers.knows(prefix):
+        if wait <= 0 and not self._callers.has_cached(prefix):
             wait = self._wait_s(source)
         if wait > 0:
             raise TooManyRequests(

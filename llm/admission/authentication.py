@@ -25,8 +25,8 @@ class Authentication:
     async def _caller(self, call: Call) -> Principal:
         if call.identify is not None:
             return await call.identify(self._callers)
-        principal = await self._callers.by_bearer(call.authorization)
+        principal = await self._callers.authenticate(call.authorization)
         billed = user_to_bill(principal.scopes, call.on_behalf, call.user)
         if billed is None:
             return principal
-        return await self._callers.acting_for(principal, billed, param=call.named_in)
+        return await self._callers.act_for(principal, billed, param=call.named_in)

@@ -39,7 +39,7 @@ class FreeReads:
         # The configuration first: see billing/auth/callers.py.
         found = await self._configuration()
         if isinstance(found, LastKnown):
-            return found, found.keys.caller(
+            return found, found.keys.authenticate(
                 call.authorization, call.on_behalf, call.user
             )
         principal = await self._authentication.identify(call)

@@ -22,7 +22,7 @@ class Thing:
     error: Error | None = None
     times: float = float("inf")
     weight: int = 0
-    # The error is gone without the weight, or in plainer words.
+    # The error is gone without the weight, or in a sanitized form.
     lighter_helps: bool = False
     plainer_helps: bool = False
 

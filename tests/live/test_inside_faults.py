@@ -119,7 +119,7 @@ async def test_admission__configuration_changes_at_every_try__gives_up(
         nonlocal tries
         tries += 1
         await asyncio.to_thread(indoors.db, make_tier)
-        return await callers.by_user(indoors.customer.user_id)
+        return await callers.load_user(indoors.customer.user_id)
 
     with pytest.raises(Unavailable) as raised:
         await gateway.pipeline.run(vouched(gateway, served.model, identify))

@@ -63,7 +63,7 @@ async def test_config__key_gone__is_forgotten_whether_the_change_is_known_or_not
 ) -> None:
     gateway = await runtime.start()
     key, text = await db_thread.run(make_api_key)
-    assert (await gateway.callers.by_bearer(f"Bearer {text}")).key == key.prefix
+    assert (await gateway.callers.authenticate(f"Bearer {text}")).key == key.prefix
     await gateway.config.refresh()
     await db_thread.run(key.delete)
     if not known:
@@ -71,5 +71,5 @@ async def test_config__key_gone__is_forgotten_whether_the_change_is_known_or_not
         await db_thread.run(make_tier)
     await gateway.config.refresh()
     with pytest.raises(NotAuthenticated):
-        await gateway.callers.by_bearer(f"Bearer {text}")
+        await gateway.callers.authenticate(f"Bearer {text}")
     await gateway.stop()

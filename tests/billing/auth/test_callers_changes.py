@@ -43,10 +43,10 @@ async def change(other: DbThread, callers: Callers, write: Callable[[], Any]) ->
 async def test_drop__key_revoked__refuses_the_next_request(
     callers, other, api_key, header
 ):
-    assert await callers.by_bearer(header)
+    assert await callers.authenticate(header)
     await change(other, callers, lambda: keys.revoke(api_key[0]))
     with pytest.raises(NotAuthenticated) as caught:
-        await callers.by_bearer(header)
+        await callers.authenticate(header)
     assert caught.value.code == "api_key_revoked"
 
 
@@ -54,24 +54,24 @@ async def test_drop__customer_suspended_and_let_in_again__follows_both(
     callers, other, customer, header
 ):
     rows = Customer.objects.filter(pk=customer.pk)
-    assert await callers.by_bearer(header)
+    assert await callers.authenticate(header)
     await change(other, callers, lambda: rows.update(suspended=True))
     with pytest.raises(NotPermitted):
-        await callers.by_bearer(header)
+        await callers.authenticate(header)
     await change(other, callers, lambda: rows.update(suspended=False))
-    assert await callers.by_bearer(header)
+    assert await callers.authenticate(header)
 
 
 async def test_drop__tier_of_a_customer_changed__is_seen_by_key_and_by_user(
     callers, other, customer, header
 ):
-    await callers.by_bearer(header)
-    await callers.by_user(customer.user_id)
+    await callers.authenticate(header)
+    await callers.load_user(customer.user_id)
     tier = await other.run(make_tier)
     rows = Customer.objects.filter(pk=customer.pk)
     await change(other, callers, lambda: rows.update(tier=tier))
-    assert (await callers.by_bearer(header)).tier == tier.pk
-    assert (await callers.by_user(customer.user_id)).tier == tier.pk
+    assert (await callers.authenticate(header)).tier == tier.pk
+    assert (await callers.load_user(customer.user_id)).tier == tier.pk
 
 
 async def test_drop__a_key_created_after_it_was_refused__works_at_once(
@@ -81,25 +81,25 @@ async def test_drop__a_key_created_after_it_was_refused__works_at_once(
     await other.run(key.delete)
     key.pk = prefix
     with pytest.raises(NotAuthenticated):
-        await callers.by_bearer(header)
+        await callers.authenticate(header)
     await change(other, callers, lambda: key.save(force_insert=True))
-    assert await callers.by_bearer(header)
+    assert await callers.authenticate(header)
 
 
 async def test_drop__key_deleted__refuses_the_next_request(
     callers, other, api_key, header
 ):
-    await callers.by_bearer(header)
+    await callers.authenticate(header)
     await change(other, callers, api_key[0].delete)
     with pytest.raises(NotAuthenticated):
-        await callers.by_bearer(header)
+        await callers.authenticate(header)
 
 
 async def test_drop__something_else_changed__forgets_nobody(
     callers, db_thread, customer, header
 ):
-    await callers.by_bearer(header)
-    await callers.by_user(customer.user_id)
+    await callers.authenticate(header)
+    await callers.load_user(customer.user_id)
     watch = await Watch.on(db_thread, "billing_")
     callers.drop([ConfigChange("price", "1")])
     callers.drop(
@@ -110,10 +110,10 @@ async def test_drop__something_else_changed__forgets_nobody(
             ConfigChange("customer", "0199f3c2-0000-7000-8000-000000000000"),
         ]
     )
-    await callers.by_bearer(header)
-    await callers.by_user(customer.user_id)
+    await callers.authenticate(header)
+    await callers.load_user(customer.user_id)
     callers.drop([ConfigChange("api_key", "ABCDEFGHIJKL")])
-    await callers.by_bearer(header)
+    await callers.authenticate(header)
     assert watch.count == 0
 
 
@@ -121,49 +121,49 @@ async def test_drop__anybodys_key_changed__users_are_asked_for_again(
     callers, db_thread, customer
 ):
     """It may be a user's first key: then others may act for it no longer."""
-    await callers.by_user(customer.user_id)
+    await callers.load_user(customer.user_id)
     watch = await Watch.on(db_thread, "billing_")
     callers.drop([ConfigChange("api_key", "ABCDEFGHIJKL")])
-    await callers.by_user(customer.user_id)
+    await callers.load_user(customer.user_id)
     assert watch.count == 1
 
 
 async def test_clear__afterwards__everything_is_looked_up_again(
     callers, db_thread, customer, header
 ):
-    await callers.by_bearer(header)
-    await callers.by_user(customer.user_id)
+    await callers.authenticate(header)
+    await callers.load_user(customer.user_id)
     watch = await Watch.on(db_thread, "FROM ")
     callers.clear()
-    await callers.by_bearer(header)
-    await callers.by_user(customer.user_id)
+    await callers.authenticate(header)
+    await callers.load_user(customer.user_id)
     assert watch.count == 2
 
 
-async def test_by_bearer__revoked_while_its_row_is_read__is_refused(
+async def test_authenticate__revoked_while_its_row_is_read__is_refused(
     callers, other, db_thread, api_key, header
 ):
     watch = await Watch.on(db_thread, "billing_apikey")
     held = watch.hold()
-    request = asyncio.create_task(callers.by_bearer(header))
+    request = asyncio.create_task(callers.authenticate(header))
     await asyncio.to_thread(held.wait)  # the old row has been read
     await change(other, callers, lambda: keys.revoke(api_key[0]))
     watch.release()
     with pytest.raises(NotAuthenticated):
         await request
     with pytest.raises(NotAuthenticated):
-        await callers.by_bearer(header)
+        await callers.authenticate(header)
 
 
-async def test_by_bearer__asked_after_a_drop__does_not_share_a_query_from_before(
+async def test_authenticate__asked_after_a_drop__does_not_share_a_query_from_before(
     callers, other, db_thread, api_key, header
 ):
     watch = await Watch.on(db_thread, "billing_apikey")
     held = watch.hold()
-    early = asyncio.create_task(callers.by_bearer(header))
+    early = asyncio.create_task(callers.authenticate(header))
     await asyncio.to_thread(held.wait)
     await change(other, callers, lambda: keys.revoke(api_key[0]))
-    late = asyncio.create_task(callers.by_bearer(header))
+    late = asyncio.create_task(callers.authenticate(header))
     await asyncio.sleep(0)
     watch.release()
     found = await asyncio.gather(early, late, return_exceptions=True)
@@ -175,7 +175,7 @@ async def test_by_user__suspended_while_the_row_is_read__is_refused(
 ):
     watch = await Watch.on(db_thread, "billing_customer")
     held = watch.hold()
-    request = asyncio.create_task(callers.by_user(customer.user_id))
+    request = asyncio.create_task(callers.load_user(customer.user_id))
     await asyncio.to_thread(held.wait)
     rows = Customer.objects.filter(pk=customer.pk)
     await change(other, callers, lambda: rows.update(suspended=True))
@@ -190,8 +190,8 @@ async def test_refusal__without_any_drop__is_believed_for_a_moment_only(
 ):
     def ask() -> Any:
         if kind == "key":
-            return callers.by_bearer(header)
-        return callers.by_user(customer.user_id)
+            return callers.authenticate(header)
+        return callers.load_user(customer.user_id)
 
     rows = Customer.objects.filter(pk=customer.pk)
     await other.run(lambda: rows.update(suspended=True))

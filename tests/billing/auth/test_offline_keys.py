@@ -29,7 +29,7 @@ def test_key__that_was_saved__proves_its_caller():
     customer = make_customer("alice", team=make_team("sales"))
     row, text = make_api_key(customer, scopes=["llm", *READS], expires_at=end)
 
-    who = on_disk(text).caller(f"Bearer {text}", None)
+    who = on_disk(text).authenticate(f"Bearer {text}", None)
 
     assert (who.customer_id, who.user_id, who.team) == (customer.pk, "alice", "sales")
     assert (who.key, who.tier) == (row.prefix, customer.tier_id)
@@ -70,7 +70,7 @@ def test_key__wrong_or_missing__is_told_so():
 
     for sent in (None, "Basic abc", "Bearer vc-short", f"Bearer {text[:-4]}abcd"):
         with pytest.raises(NotAuthenticated):
-            found.caller(sent, None)
+            found.authenticate(sent, None)
 
 
 def test_caller__whom_only_the_database_knows__is_asked_to_wait():
@@ -80,7 +80,7 @@ def test_caller__whom_only_the_database_knows__is_asked_to_wait():
 
     for sent in (other, "a.b.c", "no-key"):
         with pytest.raises(Unavailable) as caught:
-            found.caller(f"Bearer {sent}", None)
+            found.authenticate(f"Bearer {sent}", None)
         assert caught.value.headers == {"Retry-After": "1"}
 
 
@@ -88,11 +88,11 @@ def test_key__that_expires_after_it_was_saved__is_refused(monkeypatch):
     end = timezone.now() + timedelta(minutes=1)
     _, text = make_api_key(scopes=READS, expires_at=end)
     found = on_disk(text)
-    assert found.caller(f"Bearer {text}", None)
+    assert found.authenticate(f"Bearer {text}", None)
 
     monkeypatch.setattr(time, "time", lambda: end.timestamp())
     with pytest.raises(NotAuthenticated) as caught:
-        found.caller(f"Bearer {text}", None)
+        found.authenticate(f"Bearer {text}", None)
     assert caught.value.code == "api_key_expired"
 
 
@@ -101,7 +101,7 @@ def test_key__in_a_file_of_yesterday__is_not_believed():
     found = on_disk(text, saved_at=time.time() - offline_keys.MAX_AGE_S)
 
     with pytest.raises(Unavailable):
-        found.caller(f"Bearer {text}", None)
+        found.authenticate(f"Bearer {text}", None)
 
 
 def test_user__named_by_a_key__counts_only_where_it_may_act_for_others():
@@ -110,10 +110,10 @@ def test_user__named_by_a_key__counts_only_where_it_may_act_for_others():
     _, acting = make_api_key(customer, scopes=[*READS, "act_as"])
     found = on_disk(plain, acting)
 
-    assert found.caller(f"Bearer {plain}", "bob").user_id == "alice"
-    assert found.caller(f"Bearer {acting}", "alice").user_id == "alice"
+    assert found.authenticate(f"Bearer {plain}", "bob").user_id == "alice"
+    assert found.authenticate(f"Bearer {acting}", "alice").user_id == "alice"
     with pytest.raises(Unavailable):
-        found.caller(f"Bearer {acting}", "bob")
+        found.authenticate(f"Bearer {acting}", "bob")
 
 
 def test_keys__of_another_release__are_an_error():

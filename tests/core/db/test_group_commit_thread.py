@@ -53,7 +53,7 @@ async def test_thread__dies_in_mid_commit__is_replaced_and_loses_nothing(
     assert line["error"].startswith(error.__name__)
 
 
-@pytest.mark.parametrize("place", ["_take", "_commit", "_failed", "observe"])
+@pytest.mark.parametrize("place", ["_take", "_commit", "_handle_failure", "observe"])
 async def test_thread__dies_anywhere__goes_on_with_all_that_waits(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -49,7 +49,7 @@ def writer(db_thread: DbThread, config: LiveConfig) -> DiskWriter:
 async def make_reader(db_thread: DbThread, writer: DiskWriter) -> tuple[ApiKey, str]:
     """A key that has read something, and its text."""
     row, text = await db_thread.run(make_api_key, scopes=READS)
-    writer.note(await Callers(db_thread).by_bearer(f"Bearer {text}"))
+    writer.note(await Callers(db_thread).authenticate(f"Bearer {text}"))
     return row, text
 
 
@@ -81,7 +81,7 @@ async def test_look__first__writes_all_that_is_read_without_admission(
     assert found.epoch == now.epoch
     assert "a-flag" in found.flags.flags
     assert found.prompt_library.prompts["a-prompt"].id == str(prompt.pk)
-    assert found.keys.caller(f"Bearer {text}", None).key == row.prefix
+    assert found.keys.authenticate(f"Bearer {text}", None).key == row.prefix
 
 
 async def test_look__nothing_has_changed__writes_nothing(
@@ -176,7 +176,7 @@ async def test_keys__of_a_token__are_none(
 ) -> None:
     row, _ = await db_thread.run(make_api_key)
     user = await db_thread.run(lambda: row.customer.user_id)
-    writer.note(await Callers(db_thread).by_user(user))
+    writer.note(await Callers(db_thread).load_user(user))
     await config.refresh()
     await writer.save()
     assert written(last_known.KEYS) == 0
@@ -259,7 +259,7 @@ async def test_recall__keys_not_understood__is_the_rest(
 
     assert cold.last_known is not None
     with pytest.raises(Unavailable):
-        cold.last_known.keys.caller(f"Bearer {text}", None)
+        cold.last_known.keys.authenticate(f"Bearer {text}", None)
 
 
 def forget_connection() -> None:

@@ -28,9 +28,9 @@ async def asked(
     callers: Callers, db_thread: DbThread, text: str, user: str = ""
 ) -> tuple[Subject, ...]:
     """The subjects of a request with this key, in the name of `user` if given."""
-    who = await callers.by_bearer(f"Bearer {text}")
+    who = await callers.authenticate(f"Bearer {text}")
     if user:
-        who = await callers.acting_for(who, user)
+        who = await callers.act_for(who, user)
     tiers = await db_thread.run(load_tiers)
     return subjects(who, tiers[who.tier])
 
@@ -91,7 +91,7 @@ async def test_subjects__acting_for_another__are_that_user_and_this_key(
 
 async def test_subjects__a_token_or_a_job__is_the_customer_alone(callers, db_thread):
     customer = await db_thread.run(lambda: make_customer(requests_per_minute=4))
-    who = await callers.by_user(customer.user_id)
+    who = await callers.load_user(customer.user_id)
     tiers = await db_thread.run(load_tiers)
     expected = Subject(f"c:{customer.pk}", MinuteLimits(requests=4))
     assert subjects(who, tiers[who.tier]) == (expected,)
@@ -99,7 +99,7 @@ async def test_subjects__a_token_or_a_job__is_the_customer_alone(callers, db_thr
 
 async def test_subjects__customer_first_seen__has_the_default_tiers(callers, db_thread):
     await db_thread.run(lambda: make_tier("free", **TIER))
-    who = await callers.by_user("somebody new")
+    who = await callers.load_user("somebody new")
     assert who.own_limits == NO_LIMITS
     tiers = await db_thread.run(load_tiers)
     [subject] = subjects(who, tiers[who.tier])
