@@ -49,7 +49,7 @@ def start(
     )
 
 
-def shown(tmp_path: Path, *names: str, **variables: str) -> dict[str, Any]:
+def read_settings(tmp_path: Path, *names: str, **variables: str) -> dict[str, Any]:
     process = start(tmp_path, *names, **variables)
     assert process.returncode == 0, process.stderr
     found: dict[str, Any] = json.loads(process.stdout)
@@ -107,14 +107,14 @@ def test_settings__bad_or_unsafe__refuse_to_start(
 ) -> None:
     process = start(tmp_path, "DEBUG", **{**SAFE, **variables})
     assert process.returncode != 0
-    told = [line for line in process.stderr.split("\n") if "ImproperlyConf" in line]
-    assert told[-1].startswith("django.core.exceptions.ImproperlyConfigured: ")
-    assert complaint in told[-1]
+    errors = [line for line in process.stderr.split("\n") if "ImproperlyConf" in line]
+    assert errors[-1].startswith("django.core.exceptions.ImproperlyConfigured: ")
+    assert complaint in errors[-1]
     assert not [*tmp_path.iterdir()]
 
 
 def test_settings__production__are_safe(tmp_path: Path) -> None:
-    found = shown(
+    found = read_settings(
         tmp_path,
         "DEBUG",
         "SESSION_COOKIE_SECURE",
@@ -153,11 +153,11 @@ def test_settings__private_providers__are_off_in_production_only(
     tmp_path: Path, variables: dict[str, str], allowed: bool
 ) -> None:
     name = "LLM_ALLOW_HTTP_PROVIDERS"
-    assert shown(tmp_path, name, **variables) == {name: allowed}
+    assert read_settings(tmp_path, name, **variables) == {name: allowed}
 
 
 def test_settings__another_broker_proxy_and_provider__are_taken(tmp_path: Path) -> None:
-    found = shown(
+    found = read_settings(
         tmp_path,
         "CELERY_BROKER_URL",
         "CELERY_BROKER_TRANSPORT_OPTIONS",
@@ -181,10 +181,10 @@ def test_settings__nothing_configured__take_the_embedded_engines(
     urls = {"database_url": "postgresql://127.0.0.1:5/a", "redis_url": "redis://h:6/0"}
     (tmp_path / "engines.json").write_text(json.dumps(urls))
     names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG")
-    first = shown(tmp_path, *names)
+    first = read_settings(tmp_path, *names)
     assert (first["DATABASE_URL"], first["REDIS_URL"]) == tuple(urls.values())
     assert len(first["SECRET_KEY"]) >= 50
-    assert first == shown(tmp_path, *names)  # the secrets were kept
+    assert first == read_settings(tmp_path, *names)  # the secrets were kept
 
 
 @pytest.mark.parametrize("text", ["", "{"])
@@ -193,7 +193,7 @@ def test_settings__engines_not_started_yet__take_the_usual_ports(
 ) -> None:
     if text:
         (tmp_path / "engines.json").write_text(text)
-    found = shown(tmp_path, "DATABASE_URL", "REDIS_URL")
+    found = read_settings(tmp_path, "DATABASE_URL", "REDIS_URL")
     assert found == {
         "DATABASE_URL": "postgresql://127.0.0.1:5432/valuecanvas",
         "REDIS_URL": "redis://127.0.0.1:6379/0",

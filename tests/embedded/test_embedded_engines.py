@@ -28,7 +28,7 @@ def silent(line: str) -> None:
 
 
 class User:
-    """Another process that uses the engines of a folder until it is told to end."""
+    """Another process that uses the engines of a folder until it is stopped."""
 
     def __init__(self, var: Path) -> None:
         self.process = subprocess.Popen(
@@ -70,13 +70,13 @@ def test_running__block_fails__nothing_is_left(var: Path) -> None:
 
 
 def test_running__another_process_uses_them__last_one_stops_them(var: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     user = User(var)
     known = read_json(var / "engines.json")
-    with engines.run_engines(var, ALL, said.append):
+    with engines.run_engines(var, ALL, lines.append):
         assert read_json(var / "engines.json") == known
     assert alive(known) == [True, True]
-    assert said == ["The engines keep running: another process still uses them."]
+    assert lines == ["The engines keep running: another process still uses them."]
     user.end()
     assert alive(known) == [False, False]
 

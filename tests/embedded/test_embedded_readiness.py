@@ -39,19 +39,19 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def ask(port: int, *, ending: bool = False, gone: bool = False) -> tuple[bool, str]:
-    said: list[str] = []
+    lines: list[str] = []
     event = threading.Event()
     if ending:
         event.set()
     check = HttpProbe("web", "0.0.0.0", port, "/ready")
-    ready = wait_ready(check, ending=event, gone=lambda: gone, say=said.append)
-    return ready, "\n".join(said)
+    ready = wait_ready(check, ending=event, gone=lambda: gone, say=lines.append)
+    return ready, "\n".join(lines)
 
 
 def test_wait_ready__503_then_200__says_what_it_waits_for(port: int) -> None:
-    ready, said = ask(port)
+    ready, lines = ask(port)
     assert ready
-    assert said.splitlines() == ["Still waiting for web: /ready says 503 loading."] * 2
+    assert lines.splitlines() == ["Still waiting for web: /ready says 503 loading."] * 2
 
 
 @pytest.mark.parametrize("why", ["ending", "gone"])
@@ -64,17 +64,17 @@ def test_wait_ready__nobody_listens__goes_on_until_the_end() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ending = threading.Event()
-    said: list[str] = []
+    lines: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         ending.set()
 
     check = HttpProbe("web", "127.0.0.1", port, "/ready")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "POLLS_PER_NOTICE", 1)
         assert not wait_ready(check, ending=ending, gone=lambda: False, say=say)
-    assert said[0].startswith("Still waiting for web: /ready says nothing yet")
+    assert lines[0].startswith("Still waiting for web: /ready says nothing yet")
 
 
 @pytest.mark.parametrize(

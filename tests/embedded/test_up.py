@@ -38,18 +38,18 @@ class Run:
             text=True,
         )
         self.rest = ""
-        self.said: list[str] = []
+        self.lines: list[str] = []
         assert self.process.stdout
         for line in self.process.stdout:
-            self.said.append(line.rstrip("\n"))
+            self.lines.append(line.rstrip("\n"))
             if line.startswith("Ctrl-C"):
                 return
         self.process.stdout.close()
         self.process.wait()
-        raise AssertionError("It never was ready:\n" + "\n".join(self.said))
+        raise AssertionError("It never was ready:\n" + "\n".join(self.lines))
 
-    def told(self, name: str) -> str:
-        found = [line for line in self.said if line.startswith(f"{name}: ")]
+    def value_of(self, name: str) -> str:
+        found = [line for line in self.lines if line.startswith(f"{name}: ")]
         return found[0].partition(": ")[2] if found else ""
 
     def family(self) -> list[psutil.Process]:
@@ -93,11 +93,11 @@ def ask(base_url: str, key: str) -> str:
 def test_up__first_run__printed_lines_work_and_a_second_run_keeps_all(
     run: Run,
 ) -> None:
-    assert "ValueCanvas is ready." in run.said
-    assert run.told("Gateway") == f"http://127.0.0.1:{run.port}/v1"
-    assert run.told("Admin") == f"http://127.0.0.1:{run.port}/admin/"
-    key = run.told("API key")
-    curl = next(line for line in run.said if line.startswith("  curl "))
+    assert "ValueCanvas is ready." in run.lines
+    assert run.value_of("Gateway") == f"http://127.0.0.1:{run.port}/v1"
+    assert run.value_of("Admin") == f"http://127.0.0.1:{run.port}/admin/"
+    key = run.value_of("API key")
+    curl = next(line for line in run.lines if line.startswith("  curl "))
     assert key in curl
     answered = subprocess.run(
         [*shlex.split(curl), "-sS"], capture_output=True, text=True, check=True
@@ -105,7 +105,7 @@ def test_up__first_run__printed_lines_work_and_a_second_run_keeps_all(
     assert '"choices"' in answered.stdout, answered.stdout
     assert rows(run.var, "SELECT count(*) FROM llm_usage WHERE cost_usd > 0") == [(1,)]
 
-    name, _, password = run.told("Admin login").partition(" / ")
+    name, _, password = run.value_of("Admin login").partition(" / ")
     login = (
         "from django.contrib.auth import authenticate;"
         f"print('user', authenticate(username={name!r}, password={password!r}))"
@@ -119,22 +119,22 @@ def test_up__first_run__printed_lines_work_and_a_second_run_keeps_all(
 
     again = Run(run.var)
     try:
-        assert again.told("Admin login") == again.told("API key") == ""
-        assert any("make credentials" in line for line in again.said)
-        assert ask(again.told("Gateway"), key)
+        assert again.value_of("Admin login") == again.value_of("API key") == ""
+        assert any("make credentials" in line for line in again.lines)
+        assert ask(again.value_of("Gateway"), key)
         assert rows(run.var, "SELECT count(*) FROM llm_usage") == [(2,)]
         issued = manage("credentials", var=run.var).stdout
         found = re.search(r"^API key: (\S+)$", issued, re.MULTILINE)
         assert found
         assert "Admin login: admin / " in issued
-        assert ask(again.told("Gateway"), found.group(1))
+        assert ask(again.value_of("Gateway"), found.group(1))
     finally:
         again.end()
 
 
 def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
-    key = run.told("API key")
-    assert ask(run.told("Gateway"), key)
+    key = run.value_of("API key")
+    assert ask(run.value_of("Gateway"), key)
     family = run.family()
     for process in family:
         with suppress(psutil.NoSuchProcess):  # the end of its parent was its own
@@ -144,7 +144,7 @@ def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
     again = Run(run.var)
     try:
         assert rows(run.var, "SELECT count(*) FROM llm_usage") == [(1,)]
-        assert ask(again.told("Gateway"), key)
+        assert ask(again.value_of("Gateway"), key)
     finally:
         again.end()
 
@@ -161,7 +161,7 @@ def test_up__children_are_killed__only_the_local_model_can_be_missed(
         for line in run.process.stdout:
             if line.startswith("local_model is not running"):
                 break
-    assert ask(run.told("Gateway"), run.told("API key"))
+    assert ask(run.value_of("Gateway"), run.value_of("API key"))
 
     os.kill(web.pid, signal.SIGKILL)
     run.process.wait()

@@ -1,4 +1,4 @@
-"""The web server's arguments stand in one place, whoever starts it."""
+"""The web server's arguments are in one place, for every way to start it."""
 
 import re
 import subprocess

@@ -10,7 +10,7 @@ from valuecanvas.http.protocol.write_timeout import TimedSender, cut
 
 
 class Client:
-    """Takes a message when it is told to."""
+    """Accepts a message when the test allows it."""
 
     def __init__(self) -> None:
         self.reads = asyncio.Event()

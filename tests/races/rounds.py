@@ -23,8 +23,8 @@ FROM billing_counter WHERE key = ANY(%s) ORDER BY key
 class Careless(BatchWriter):
     """Reads the counters in one transaction, and writes them in another.
 
-    The first batches of two such writers meet between the two, as they do in life on a
-    bad day.
+    The first batches of two such writers meet between the two, as may happen in
+    production.
     """
 
     meeting: threading.Barrier
@@ -37,8 +37,8 @@ class Careless(BatchWriter):
             cursor.execute("ROLLBACK")
             cursor.execute(READ, [keys(items, self.today)])
             rows = cursor.fetchall()
-            standings = {row[0]: LockedCounter(*row[1:4]) for row in rows}
-            books = Books(epoch=rows[0][4], at=rows[0][5], rows=standings)
+            counters = {row[0]: LockedCounter(*row[1:4]) for row in rows}
+            books = Books(epoch=rows[0][4], at=rows[0][5], rows=counters)
             answers, writes = decide(items, books)
             if any(isinstance(item, Admit) for item in items):
                 self.meeting.wait()

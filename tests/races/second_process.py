@@ -27,7 +27,7 @@ from valuecanvas.core.ids import uuid7
 
 
 class Blind(module.BatchWriter):
-    """Takes the configuration of whoever asks for the committed one."""
+    """Takes each request's own epoch for the committed one."""
 
     def _lock(self, cursor: psycopg.Cursor, items: Sequence[Item]) -> Books:
         books = super()._lock(cursor, items)

@@ -77,7 +77,7 @@ async def one(ledger: Ledger, desk: Desk, party: Party, limits: tuple[Limit, ...
     answer: Admitted | BudgetRefused
     answer = await ledger.put(desk.admit(party, limits=limits, estimate=cost))
     if isinstance(answer, BudgetRefused):
-        # I5's other half: whoever is refused did not fit when it was decided.
+        # I5's other half: a refused request did not fit when it was decided.
         assert answer.spent + answer.reserved + cost > answer.limit.micros
     return answer
 

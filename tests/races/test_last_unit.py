@@ -1,4 +1,4 @@
-"""The last unit of a quota has one taker, whoever else asks at the same time."""
+"""The last unit of a quota is given once, however many ask at the same time."""
 
 import asyncio
 import threading

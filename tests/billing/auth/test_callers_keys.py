@@ -1,4 +1,4 @@
-"""Callers by API key: who is let in, and who is told what."""
+"""Authentication by API key: who is accepted, and the errors for others."""
 
 import asyncio
 from datetime import timedelta

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run(*args: str) -> tuple[str, str]:
-    """What the command said on standard output and standard error."""
+    """The command's standard output and standard error."""
     out, err = StringIO(), StringIO()
     call_command(*args, stdout=out, stderr=err, no_color=True)
     return out.getvalue().strip(), err.getvalue().strip()

@@ -41,10 +41,10 @@ def test_key__that_was_saved__proves_its_caller():
 def test_keys__saved__are_no_secrets():
     row, text = make_api_key(scopes=READS)
 
-    told = offline_keys.dump(key_facts.load_keys([row.prefix]), [row.prefix])
+    dumped = offline_keys.dump(key_facts.load_keys([row.prefix]), [row.prefix])
 
-    assert text.rpartition(row.prefix)[2] not in str(told)
-    assert told[row.prefix]["digest"] == row.digest
+    assert text.rpartition(row.prefix)[2] not in str(dumped)
+    assert dumped[row.prefix]["digest"] == row.digest
 
 
 def test_keys__that_may_not_read_or_are_worth_nothing__are_not_saved():
@@ -59,9 +59,9 @@ def test_keys__that_may_not_read_or_are_worth_nothing__are_not_saved():
     first, last = make_api_key(scopes=READS), make_api_key(scopes=READS[:1])
     prefixes = [row.prefix for row, _ in (last, *useless, first)]
 
-    told = offline_keys.dump(key_facts.load_keys(prefixes), [*prefixes, "unknown"])
+    dumped = offline_keys.dump(key_facts.load_keys(prefixes), [*prefixes, "unknown"])
 
-    assert list(told) == [last[0].prefix, first[0].prefix]
+    assert list(dumped) == [last[0].prefix, first[0].prefix]
 
 
 def test_key__wrong_or_missing__is_told_so():

@@ -1,4 +1,4 @@
-"""Idempotency keys: one first use, whoever races; then its answer, until it expires."""
+"""Idempotency keys: one first use, also in a race; then its answer, until it expires."""
 
 import asyncio
 from dataclasses import replace

@@ -173,8 +173,8 @@ def test_connect__role_may_not_say_what_is_logged__says_how_to_allow_it(
     with connection.cursor() as cursor:
         cursor.execute(line["remedy"].replace("its_role", plain_role["USER"]))
     with connect() as session:
-        shown = session.execute("SHOW log_min_error_statement").fetchone()
-        assert shown == ("panic",)
+        level = session.execute("SHOW log_min_error_statement").fetchone()
+        assert level == ("panic",)
 
 
 def test_connect__superuser_has_hushed_the_role__does_not_warn(

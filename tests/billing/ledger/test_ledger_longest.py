@@ -1,4 +1,4 @@
-"""Of several limits that refuse, the one that lasts longest is told."""
+"""Of several limits that refuse, the one that lasts longest is returned."""
 
 import datetime as dt
 import itertools

@@ -189,7 +189,7 @@ def test_ledger__random_batches_and_a_night_between__stays_in_every_limit(
         answers = table.commit(*items)
         table.held += [answer for answer in answers if isinstance(answer, Admitted)]
         if number == STEPS // 20:
-            # Reservations of that day are ended by whoever still knows their day.
+            # Reservations of that day are settled by a writer that still knows their day.
             while table.held:
                 table.commit(table.draw())
             days.move(days.yesterday())

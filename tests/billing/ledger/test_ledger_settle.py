@@ -160,7 +160,7 @@ async def test_settle__day_has_changed__refunds_and_bills_on_the_day_of_admissio
 async def test_undo__midnight_in_between__gives_back_on_the_day_of_admission(
     desk: Desk, ledger: Ledger, db_thread: DbThread
 ) -> None:
-    """Whoever undoes an admission knows only its own day, which may be the next."""
+    """The undo of an admission knows only its own day, which may be the next."""
     party = make_party()
     item = desk.admit(party)
     await ledger.put(item)

@@ -1,4 +1,4 @@
-"""A database that answers but takes no writes: nothing is lost, nobody is told 'ready'."""
+"""A database that answers but accepts no writes: nothing is lost, readiness fails."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ STATES = (
 
 
 class Failing(module.BatchWriter):
-    """Fails every write by `error`, until it is told to let them through."""
+    """Fails every write with `error`, until it is switched off."""
 
     error: BaseException | None = None
 

@@ -24,7 +24,7 @@ USED = "SELECT sum(used) FROM billing_counter WHERE scope = %s"
 
 
 class Unheard(module.BatchWriter):
-    """Commits, and then the connection is lost, as often as it is told."""
+    """Commits and then loses the connection, so many times."""
 
     times = 1
 

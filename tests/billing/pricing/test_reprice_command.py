@@ -1,4 +1,4 @@
-"""manage.py reprice: shows first, books when told."""
+"""manage.py reprice: shows a preview, and books with --apply."""
 
 import json
 from io import StringIO

@@ -32,7 +32,7 @@ Write = Callable[[], object]
 
 
 def changed_by(write: Write) -> list[ConfigChange]:
-    """What `write` is told to have changed, in order of name."""
+    """The changes that `write` recorded, in order of name."""
     before = epoch.current()
     write()
     _, changes = epoch.changes_since(before)

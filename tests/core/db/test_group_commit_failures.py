@@ -109,9 +109,9 @@ async def test_row_at_fault__in_every_form__is_told_and_takes_no_other_with_it()
     bad = Thing("bad", error=errors.NotNullViolation)
     async with serving(desk) as group:
         good = [Thing(str(n), must_commit=n % 2 == 0) for n in range(9)]
-        *answers, told = await outcomes(group, *good, bad)
+        *answers, error = await outcomes(group, *good, bad)
     assert answers == [thing.name for thing in good]
-    assert isinstance(told, errors.NotNullViolation)
+    assert isinstance(error, errors.NotNullViolation)
 
 
 ERRORS = st.sampled_from(
@@ -155,7 +155,7 @@ def test_batches__whatever_fails_for_a_while__everybody_is_answered(
         if answer == thing.name:
             assert desk.landed.count(thing.name) >= 1
         elif thing.must_commit:
-            # Given up: an error of its own, in the plainest form that it has.
+            # Given up: it fails in every form.
             assert isinstance(answer, psycopg.DataError | TypeError | BaseException)
             assert not isinstance(answer, BatchUnavailable | psycopg.OperationalError)
             assert thing.error is not None

@@ -84,8 +84,8 @@ async def test_thread__killed_by_one_item_again_and_again__gives_up_only_that_on
     desk, given_up = BrokenDesk(), BATCH_GIVEN_UP._value.get()
     deadly = Thing("deadly", error=lambda: SystemExit("again"))
     async with serving(desk) as group:
-        *rest, told = await outcomes(group, Thing("a"), Thing("b"), deadly)
-        assert isinstance(told, SystemExit)
+        *rest, error = await outcomes(group, Thing("a"), Thing("b"), deadly)
+        assert isinstance(error, SystemExit)
         assert rest == ["a", "b"]
         assert await group.put(Thing("later", must_commit=False)) == "later"
     assert BATCH_GIVEN_UP._value.get() == given_up + 1

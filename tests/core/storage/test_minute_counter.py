@@ -180,7 +180,7 @@ def test_api__no_limit_set__counts_nothing(settings: Any) -> None:
 def test_api__redis_is_away__nobody_is_refused(settings: Any, away: Broken) -> None:
     settings.API_REQUESTS_PER_MINUTE = 1
     assert statuses(key_client("prompts:read"), 3) == [200] * 3
-    # Once whether it is a stranger, once to count: then no more.
+    # Once to check the count, once to raise it: then no more.
     assert away.asked == 2
 
 

@@ -11,7 +11,7 @@
       await navigator.clipboard.writeText(field.value);
       done = true;
     } catch {
-      // No clipboard on plain http or without leave: the old way.
+      // No clipboard on plain http or without permission: use the old API.
       done = document.execCommand("copy");
     }
     label.textContent = done ? "Copied" : "Press Ctrl+C";
@@ -52,7 +52,7 @@
     }
   });
 
-  // Back to a page that the browser kept: it isn't busy any more.
+  // Back to a page from the browser's cache: it is not busy any more.
   window.addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
     document.body.classList.remove("vc-busy");

@@ -75,8 +75,8 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
     editor.querySelector(".vp-no-variables").hidden = names.length > 0;
   };
 
-  // A name that is still being typed would leave a row for each letter: rows that
-  // nobody touched go when their name goes.
+  // A name that is still being typed would leave a row for each letter: remove
+  // unchanged rows when their name disappears.
   const untouched = (row) =>
     row.dataset.found === "1" &&
     ![...row.querySelectorAll("[name=var_description], [name=var_sample], [name=var_default], [name=var_detail]")].some(
