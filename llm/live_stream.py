@@ -74,12 +74,10 @@ class LiveStream:
         self._ttft_ms = int((self._started_at - attempts.held.call.started) * 1000)
         self._probing = stream.permit.probe
         self._settled = False
-        # True once the last part was returned.
         self.over = False
         self._started = False
         # The event that ended the provider's stream, once one has.
         self._last: Sort | None = None
-        # How the provider's stream failed, if it has.
         self._failure = stream_error.broken_off()
         # When the last part was read, and whether the client was ever slow to read on: a
         # provider whose bytes are not read may give up.
@@ -257,7 +255,7 @@ class LiveStream:
         return await self._end(outcome, usage + ending)
 
     async def _break_off(self) -> bytes:
-        """End with an in-band error, without [DONE]: after content there is no failover."""
+        """End with an in-band error, as after content there is no failover."""
         self._sharing.fail(self._attempts.held)
         stream, outcomes = self._stream, self._outcomes
         # A stream that we end, or that was not read, says nothing about its provider.

@@ -254,7 +254,6 @@ class Pipeline:
             error.headers = {**headers.reply_headers(held, ""), **error.headers}
             await self._settle(attempts, refund_outcome(error))
         else:
-            # Cancelled or worse.
             self._sharing.fail(held)
             await self._settle(attempts, _abandoned(attempts, error), wait=False)
 

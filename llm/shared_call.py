@@ -53,7 +53,6 @@ class SharedCall:
 
     key: str
     events: list[bytes] = field(default_factory=list)
-    # Bytes of the events.
     size: int = 0
     followers: int = 0
     state: SharedCallState = SharedCallState.RUNNING

@@ -134,27 +134,25 @@ class Followers:
 
         Raises LeaderLost, and GatewayError with the leader's error.
         """
-        held, shared_call = following.held, following.shared_call
+        held, shared = following.held, following.shared_call
         streamed = held.plan.shape.stream
-        shared_call.join()
+        shared.join()
         try:
             # The status line must wait until the outcome is known.
-            await (
-                shared_call.wait_for_start() if streamed else shared_call.wait_for_end()
-            )
+            await (shared.wait_for_start() if streamed else shared.wait_for_end())
         except BaseException as error:
-            shared_call.leave()
+            shared.leave()
             await self._settle_cancelled(held, error)
             raise
-        entry = shared_call.entry
+        entry = shared.entry
         other = Form.WHOLE if streamed else Form.STREAM
-        if streamed and (shared_call.events or (entry and entry.form is not other)):
+        if streamed and (shared.events or (entry and entry.form is not other)):
             return FollowedStream(self._settlement, following, _headers(held, entry))
-        shared_call.leave()
+        shared.leave()
         if streamed or entry is None or entry.form is other:
-            if shared_call.error is None:
+            if shared.error is None:
                 raise LeaderLost
-            failure = shared_call.error.copy()
+            failure = shared.error.copy()
             await self._settlement.settle(Attempts(held), refund_outcome(failure))
             raise failure
         return await self._whole(held, entry)

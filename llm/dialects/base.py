@@ -103,7 +103,7 @@ class StreamReader(ABC):
     assembly: Assembly | None = None
 
     def read(self, raw: bytes, payload: bytes) -> Piece:
-        """Read one event: its bytes with the blank line, and its data. Raises Malformed."""
+        """Read an event: its bytes with the blank line, its data. Raises Malformed."""
         try:
             return self._read(raw, payload)
         except _UNREADABLE as error:
@@ -114,7 +114,7 @@ class StreamReader(ABC):
         """As `read`, for an event of the form that the endpoint promises."""
 
     def unsent_usage(self, usage: dict[str, int]) -> bytes:
-        """The event with `usage`, if the client asked for it and the provider sent none."""
+        """The event with `usage`, if it was asked for and the provider sent none."""
         return b""
 
     def ending(self) -> bytes:
@@ -146,7 +146,7 @@ class Dialect(ABC):
     def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
-        """Whether it was refused for a field that we added; `body` omits that from now on."""
+        """Whether it was refused for a field of ours, which `body` then omits."""
         return False
 
     def whole(self, held: AdmittedCall, parsed: Any, raw: bytes) -> WholeReply:

@@ -163,7 +163,7 @@ class Responses(Dialect):
     def can_omit(
         self, held: AdmittedCall, candidate: Candidate, failed: Failed
     ) -> bool:
-        """Whether a model without reasoning refused our `include`, which is omitted then."""
+        """Whether a model without reasoning refused our `include`, then left out."""
         asked = held.plan.body.get("include")
         error = failed.error or {}
         ours = asked is None or (isinstance(asked, list) and ENCRYPTED not in asked)

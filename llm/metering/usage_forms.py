@@ -82,7 +82,7 @@ def parse(usage: Json, *, answers: bool = True) -> Reported:
 
 
 def _counts(usage: Json, *, answers: bool) -> tuple[int | None, int | None, int | None]:
-    """The prompt, the completion and the total; a missing part is the rest of the total."""
+    """The prompt, completion and total; a missing part is the rest of the total."""
     total = count(usage.get("total_tokens"))
     prompt, completion = _largest(usage, _PROMPT), _largest(usage, _COMPLETION)
     if completion is None and not answers:

@@ -46,7 +46,7 @@ def window(experiment: Experiment) -> Window | None:
 
 
 def results(experiment: Experiment) -> Results | None:
-    """The results; None before the start. Raises DatabaseError if the ledger is too busy."""
+    """The results; None before the start. Raises DatabaseError if that takes too long."""
     span = window(experiment)
     if span is None:
         return None

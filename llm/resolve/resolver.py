@@ -51,7 +51,7 @@ class Resolver:
         plan = await shapes.run_by_size(call, plan_by, shape=shape)
         if most := exceeded_limit(plan):
             counted = await self._tokenizer.count(call.endpoint, body, shape, most)
-            # Only for limits: what is reserved, and may be billed, stays bounded by bytes.
+            # Only for limits: what is reserved and billed stays bounded by bytes.
             shape = replace(shape, prompt_tokens=counted.prompt_tokens)
             plan = await shapes.run_by_size(call, plan_by, shape=shape)
         await shapes.run_by_size(call, plan_checks.check, call.endpoint, plan)

@@ -56,7 +56,7 @@ def call_in(call: Json) -> tuple[CallKind, str, str]:
     """The kind of a call, its name and its arguments."""
     kind = CUSTOM if object_in(call, CUSTOM.member) else FUNCTION
     made = object_in(call, kind.member)
-    return kind, text_in(made, "name"), text_in(made, kind.arguments)
+    return kind, text_in(made, "name"), text_in(made, kind.text)
 
 
 def logprobs_in(choice: Json) -> list[Json]:

@@ -100,9 +100,7 @@ def _add_call(messages: list[Json], kind: CallKind, item: Json, param: str) -> N
             "type": kind.member,
             kind.member: {
                 "name": a_string(item.get("name"), f"{param}.name"),
-                kind.arguments: a_string(
-                    item.get(kind.arguments), f"{param}.{kind.arguments}"
-                ),
+                kind.text: a_string(item.get(kind.text), f"{param}.{kind.text}"),
             },
         }
     )

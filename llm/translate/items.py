@@ -13,7 +13,7 @@ class CallKind:
     """The names of a kind of call in a chat, in its output item, and in events."""
 
     member: str
-    arguments: str
+    text: str
     item: str
     event: str
     prefix: str
@@ -49,13 +49,7 @@ def reasoning_item(item_id: str, summary: list[Json], status: Status) -> Json:
 
 
 def call_item(
-    kind: CallKind,
-    item_id: str,
-    *,
-    call_id: str,
-    name: str,
-    arguments: str,
-    status: Status,
+    kind: CallKind, item_id: str, *, call_id: str, name: str, text: str, status: Status
 ) -> Json:
     return {
         "id": item_id,
@@ -63,7 +57,7 @@ def call_item(
         "status": status,
         "call_id": call_id,
         "name": name,
-        kind.arguments: arguments,
+        kind.text: text,
     }
 
 

@@ -80,6 +80,6 @@ def _call(call: Json, names: Names, index: int) -> Json:
         names.item(kind.prefix, index),
         call_id=names.call(text_in(call, "id"), index),
         name=name,
-        arguments=arguments,
+        text=arguments,
         status="completed",
     )

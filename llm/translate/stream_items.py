@@ -133,7 +133,7 @@ class CallItem:
             self._id,
             call_id=self._call_id,
             name=self._name,
-            arguments="".join(self._pieces),
+            text="".join(self._pieces),
             status=self.status,
         )
 
@@ -146,8 +146,8 @@ class CallItem:
         return writer.spliced(self._opening, orjson.dumps(text))
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a complete JSON object that is not empty, as some
-        providers start with an empty one. The end of other texts is unknown.
+        """Whether the arguments are a complete JSON object. Not an empty one, with which
+        some providers start; and the end of other texts is unknown.
         """
         if self._kind is not FUNCTION:
             return False
@@ -160,7 +160,7 @@ class CallItem:
     def close(self, writer: EventWriter, status: Status) -> list[bytes]:
         self.status = status
         item = self.item()
-        name = self._kind.arguments
+        name = self._kind.text
         ended = {**self._where, "name": self._name, name: item[name]}
         done = {"output_index": self._index, "item": item}
         return [

@@ -99,7 +99,7 @@ def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
 class HealthView(HotView):
     """Breakers, providers, ledger queue and Redis, for people and dashboards.
 
-    Whoever has neither a key nor the right to see the metrics is told the status alone.
+    A caller with neither a key nor the right to see the metrics gets only the status.
     """
 
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
