@@ -79,7 +79,7 @@ class Runtime:
     tokenizer: Tokenizer
 
     async def stop(self) -> None:
-        """Settle what is queued, tell the breakers, close every connection."""
+        """Settle what is queued, report to the breakers, close every connection."""
         await self.shared_calls.stop()
         await self.recovery.stop()
         await self.disk_writer.stop()

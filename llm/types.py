@@ -63,7 +63,7 @@ class Call:
     # The attributes that the client sends for flags and experiments.
     context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
-    # The API it came by, if an endpoint has several: each has its own idempotency keys.
+    # The API that was called, if an endpoint has several: each has its own idempotency keys.
     channel: str = ""
     trace_id: str = ""
     # Bytes of the body as received.

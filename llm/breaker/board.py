@@ -196,7 +196,7 @@ class Board:
         return answer
 
     def _note_local(self, name: Name, view: _View, report: BreakerReport) -> None:
-        answer = view.machine.tell(_now_ms(), report)
+        answer = view.machine.report(_now_ms(), report)
         if answer.before is not answer.state:
             self._on_transition(name, answer.before, answer.state, answer.reason)
 

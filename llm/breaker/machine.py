@@ -49,7 +49,7 @@ class Machine:
         self.lease = now + lease_ms
         return Pass(self.generation, probe=True)
 
-    def tell(self, now: int, report: BreakerReport) -> BreakerAnswer:
+    def report(self, now: int, report: BreakerReport) -> BreakerAnswer:
         """Apply the result of a call."""
         before = self.state
         if report.event is Event.THROTTLED:

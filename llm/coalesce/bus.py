@@ -73,7 +73,7 @@ class Bus:
         self._sending.discard(task)
         self._waiting_bytes -= size
 
-    async def missing(self, names: Collection[str]) -> set[str]:
+    async def find_missing(self, names: Collection[str]) -> set[str]:
         """The processes that do not listen. Raises StoreDown or RedisError.
 
         Empty while this process does not listen itself: then nothing is known.

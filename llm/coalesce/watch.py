@@ -49,6 +49,6 @@ class LeaderWatch:
         if not leaders:
             return set()
         try:
-            return await self._bus.missing(leaders)
+            return await self._bus.find_missing(leaders)
         except (StoreDown, RedisError):
             return set()

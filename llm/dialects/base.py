@@ -93,7 +93,7 @@ class StreamReader(ABC):
     usage: Any = None
     size: int = 0
     pieces: int = 0
-    # Whether the provider said that the answer is complete.
+    # Whether the answer is complete, by the provider.
     finished: bool = False
     # Whether a content filter cut it.
     filtered: bool = False

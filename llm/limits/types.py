@@ -50,7 +50,7 @@ class Hold:
     # Counted by this process alone, while Redis did not answer.
     local: bool
 
-    def left(self, kind: LimitKind) -> LimitLeft | None:
+    def remaining(self, kind: LimitKind) -> LimitLeft | None:
         """What is left of one limit; None where there is no such limit."""
         limits = self.subject.limits
         more_s, full_s = self.more_ms / 1000, self.full_ms / 1000
@@ -72,13 +72,13 @@ class MinuteUse:
     holds: tuple[Hold, ...] = ()
     given_back: bool = False
 
-    def left(self, kind: LimitKind) -> LimitLeft | None:
+    def remaining(self, kind: LimitKind) -> LimitLeft | None:
         """The subjects' tightest limit of this kind; None where none has one."""
         return min(self._lefts(kind), key=lambda one: one.left, default=None)
 
     def _lefts(self, kind: LimitKind) -> Iterator[LimitLeft]:
         for hold in self.holds:
-            left = hold.left(kind)
+            left = hold.remaining(kind)
             if left is not None:
                 yield left
 

@@ -30,7 +30,7 @@ def headers(answer: MinuteUse | LimitRefused) -> dict[str, str]:
     """The headers of the tightest limits; `merge` them with the daily quota's."""
     if isinstance(answer, LimitRefused):
         return _refused(answer)
-    lefts = {kind: answer.left(kind) for kind in POLICIES}
+    lefts = {kind: answer.remaining(kind) for kind in POLICIES}
     found = {kind: left for kind, left in lefts.items() if left is not None}
     sent = _items(found)
     if LimitKind.TOKENS in found:

@@ -12,9 +12,9 @@ class EventWriter:
         self._next = 0
 
     def event(self, kind: str, fields: Json) -> bytes:
-        return self.spliced(_opening(kind, fields))
+        return self.splice(_opening(kind, fields))
 
-    def spliced(self, opening: bytes, middle: bytes = b"") -> bytes:
+    def splice(self, opening: bytes, middle: bytes = b"") -> bytes:
         """The event of an `opening` and the encoded JSON after it."""
         number = self._next
         self._next = number + 1

@@ -122,11 +122,11 @@ class ResponseStream:
         delta = object_in(choice, "delta")
         output = self._output
         if text := thoughts_in(delta):
-            events += output.say("reasoning_summary_text", text, [])
+            events += output.write("reasoning_summary_text", text, [])
         if text := text_in(delta, "content"):
-            events += output.say("output_text", text, logprobs_in(choice))
+            events += output.write("output_text", text, logprobs_in(choice))
         if text := text_in(delta, "refusal"):
-            events += output.say("refusal", text, [])
+            events += output.write("refusal", text, [])
         for call in calls_in(delta):
             events += output.call(call)
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
@@ -150,4 +150,4 @@ class ResponseStream:
             }
         )
         response = b"%b,%b" % (changing[:-1], self._echo[1:])
-        return self._writer.spliced(before(kind, "response", {}), response)
+        return self._writer.splice(before(kind, "response", {}), response)

@@ -75,7 +75,7 @@ class TextItem:
         if kind == "output_text":
             part.logprobs += logprobs
             middle += b',"logprobs":%b' % orjson.dumps(logprobs)
-        events.append(writer.spliced(part.opening, middle))
+        events.append(writer.splice(part.opening, middle))
         return events
 
     def close(self, writer: EventWriter, status: Status) -> list[bytes]:
@@ -143,7 +143,7 @@ class CallItem:
 
     def write(self, writer: EventWriter, text: str) -> bytes:
         self._pieces.append(text)
-        return writer.spliced(self._opening, orjson.dumps(text))
+        return writer.splice(self._opening, orjson.dumps(text))
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON object. Not an empty one, with which

@@ -37,7 +37,7 @@ class Output:
         """All items as they are now."""
         return [item.item() for item in self._items]
 
-    def say(self, kind: str, text: str, logprobs: list[Json]) -> list[bytes]:
+    def write(self, kind: str, text: str, logprobs: list[Json]) -> list[bytes]:
         """`kind` is output_text, refusal or reasoning_summary_text."""
         item = self._text
         reasoning = kind == "reasoning_summary_text"

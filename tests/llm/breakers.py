@@ -56,7 +56,7 @@ class Twins:
         """Tell what became of a call of the present generation, unless told which."""
         number = self.machine.generation if generation is None else generation
         report = dataclasses.replace(BreakerReport(event, number), **fields)
-        mine = self.machine.tell(self.now, report)
+        mine = self.machine.report(self.now, report)
         before, state, gen, reason, failing = self._run(
             "tell",
             event.value,

@@ -64,13 +64,13 @@ async def test_take__redis_down__is_decided_here_by_the_same_limits(
         first = await process.taken(who, tokens=10)
         assert is_local(first)
         second = await process.taken(who, tokens=10)
-        assert [second.left(kind).left for kind in LimitKind] == [1, 80, 0]
+        assert [second.remaining(kind).left for kind in LimitKind] == [1, 80, 0]
         assert (await process.refused(who)).kind is LimitKind.CONCURRENT
         await process.limiter.give_back(first, used_tokens=90)
         assert (await process.refused(who, tokens=1)).kind is LimitKind.TOKENS
         await process.limiter.give_back(second, used_tokens=None)
         third = await process.taken(who)
-        assert [third.left(kind).left for kind in LimitKind] == [1, 10, 1]
+        assert [third.remaining(kind).left for kind in LimitKind] == [1, 10, 1]
 
 
 async def test_take__redis_silent__is_decided_here(
@@ -112,7 +112,7 @@ async def test_redis__back__counts_for_all_processes_again(
     with toxic.having(Down()):
         await process.taken(who)
     await shared_again(process)
-    assert (await process.taken(who)).left(LimitKind.REQUESTS).left == 1
+    assert (await process.taken(who)).remaining(LimitKind.REQUESTS).left == 1
     await other.taken(who)
     await process.refused(who)
 

@@ -33,13 +33,13 @@ async def test_take__no_subject__asks_nobody(process: Process, batches: list[int
     taken = await process.taken(tokens=10**9)
     await process.limiter.give_back(taken, used_tokens=5)
     assert batches == []
-    assert [taken.left(kind) for kind in LimitKind] == [None, None, None]
+    assert [taken.remaining(kind) for kind in LimitKind] == [None, None, None]
 
 
 async def test_take__within_all_limits__tells_what_is_left(process: Process):
     who = customer(10, 1000, 2)
     taken = await process.taken(who, tokens=300)
-    requests, tokens, at_once = (taken.left(kind) for kind in LimitKind)
+    requests, tokens, at_once = (taken.remaining(kind) for kind in LimitKind)
     assert (requests.limit, requests.left) == (10, 9)
     assert (tokens.limit, tokens.left) == (1000, 700)
     assert 60 <= tokens.more_s <= tokens.full_s <= ALL_S
@@ -65,7 +65,7 @@ async def test_take__more_tokens_than_the_whole_limit__never_fits(
     assert (refused.kind, refused.limit) == (LimitKind.TOKENS, 100)
     assert refused.retry_after_s is None
     assert batches == []
-    assert (await process.taken(who, tokens=100)).left(LimitKind.TOKENS).left == 0
+    assert (await process.taken(who, tokens=100)).remaining(LimitKind.TOKENS).left == 0
 
 
 async def test_take__customer_and_key__go_in_one_round_trip(
@@ -85,8 +85,8 @@ async def test_take__customer_and_key__go_in_one_round_trip(
 
 async def test_take__both_with_limits__tells_the_tightest(process: Process):
     taken = await process.taken(customer(9, 50), customer(5, 70), tokens=10)
-    assert taken.left(LimitKind.REQUESTS).limit == 5
-    assert taken.left(LimitKind.TOKENS).limit == 50
+    assert taken.remaining(LimitKind.REQUESTS).limit == 5
+    assert taken.remaining(LimitKind.TOKENS).limit == 50
 
 
 async def test_take__key_refused__counts_nothing_for_the_customer(process: Process):
@@ -96,7 +96,7 @@ async def test_take__key_refused__counts_nothing_for_the_customer(process: Proce
     assert (await process.refused(who, key, tokens=50)).subject == key
     await process.limiter.close()
     last = await process.taken(who, tokens=50)
-    assert [last.left(kind).left for kind in LimitKind] == [0, 0, 0]
+    assert [last.remaining(kind).left for kind in LimitKind] == [0, 0, 0]
 
 
 async def test_take__both_refused__tells_the_longer_wait(process: Process):
@@ -110,7 +110,7 @@ async def test_take__another_process__counts_together(open_process: OpenLimiter)
     one, other = open_process(), open_process()
     who = customer(requests=2)
     await one.taken(who)
-    assert (await other.taken(who)).left(LimitKind.REQUESTS).left == 0
+    assert (await other.taken(who)).remaining(LimitKind.REQUESTS).left == 0
     assert (await one.refused(who)).kind is LimitKind.REQUESTS
 
 
@@ -118,14 +118,14 @@ async def test_take__scripts_flushed__goes_on(process: Process):
     who = customer(requests=2)
     await process.taken(who)
     await process.store.command("SCRIPT", "FLUSH")
-    assert (await process.taken(who)).left(LimitKind.REQUESTS).left == 0
+    assert (await process.taken(who)).remaining(LimitKind.REQUESTS).left == 0
 
 
 async def test_give_back__tokens_used__corrects_the_window(process: Process):
     who = customer(tokens=1000)
     taken = await process.taken(who, tokens=900)
     await process.limiter.give_back(taken, used_tokens=100)
-    assert (await process.taken(who, tokens=10)).left(LimitKind.TOKENS).left == 890
+    assert (await process.taken(who, tokens=10)).remaining(LimitKind.TOKENS).left == 890
 
 
 async def test_give_back__never_sent__gives_the_request_back(process: Process):
@@ -133,7 +133,7 @@ async def test_give_back__never_sent__gives_the_request_back(process: Process):
     taken = await process.taken(who, tokens=100)
     await process.limiter.give_back(taken, used_tokens=None)
     again = await process.taken(who, tokens=100)
-    assert [again.left(kind).left for kind in LimitKind] == [0, 0, 0]
+    assert [again.remaining(kind).left for kind in LimitKind] == [0, 0, 0]
 
 
 async def test_give_back__answered__keeps_the_request(process: Process):
@@ -149,7 +149,7 @@ async def test_give_back__twice__is_counted_once(process: Process):
     for _ in range(2):
         await process.limiter.give_back(first, used_tokens=None)
     third = await process.taken(who)
-    assert [third.left(kind).left for kind in LimitKind] == [1, 1000, 0]
+    assert [third.remaining(kind).left for kind in LimitKind] == [1, 1000, 0]
 
 
 async def test_give_back__nothing_to_change__asks_nobody(
@@ -193,7 +193,7 @@ async def test_take__cancelled_under_way__leaves_no_lease(process: Process):
         with pytest.raises(asyncio.CancelledError):
             await asking
     await process.limiter.close()
-    assert (await process.taken(who, key)).left(LimitKind.CONCURRENT).left == 0
+    assert (await process.taken(who, key)).remaining(LimitKind.CONCURRENT).left == 0
 
 
 async def test_keys__of_one_subject__expire_and_share_a_cluster_slot(process: Process):
@@ -218,4 +218,4 @@ async def test_free__a_process_that_died__frees_its_slots_and_no_others(
     await living.taken(who)
     await living.refused(who)
     await free(living.store, who.name, "7-ab")
-    assert (await living.taken(who)).left(LimitKind.CONCURRENT) == LimitLeft(3, 1)
+    assert (await living.taken(who)).remaining(LimitKind.CONCURRENT) == LimitLeft(3, 1)
