@@ -19,7 +19,7 @@ class FlagActor:
     issuer: str = ""
 
 
-def of_user(user: User) -> FlagActor:
+def user_actor(user: User) -> FlagActor:
     return FlagActor(user.get_username(), user)
 
 

@@ -23,9 +23,9 @@ def require_publish(actor: FlagActor) -> None:
             raise NotPermitted(
                 f"{_WHAT} needs a key with the scope '{SCOPE}'.", code="missing_scope"
             )
-        mover = replace(movers.PromptActor.of_key("", actor.issuer), name=actor.name)
+        mover = replace(movers.PromptActor.from_key("", actor.issuer), name=actor.name)
     elif actor.user is not None and actor.user.has_perm(RIGHT):
-        mover = movers.PromptActor.of(actor.user)
+        mover = movers.PromptActor.from_user(actor.user)
     else:
         raise NotPermitted(f"{_WHAT} needs the right '{RIGHT}'.")
     if not movers.may_move(mover, PRODUCTION):

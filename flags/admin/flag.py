@@ -21,7 +21,7 @@ from flags.admin import rights
 from flags.admin.filters import FlagStateFilter, StaleFilter, stale_names
 from flags.admin.flag_state import badge
 from flags.admin.history import ExposuresFragment, RevertPage
-from flags.admin.rights import actor_of
+from flags.admin.rights import request_actor
 from flags.admin.rules import (
     AddRulePage,
     OrderPage,
@@ -237,7 +237,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
             wanted["expires_on"] = given["expires_on"].isoformat()
         if given["percent"] is not None:
             wanted["percent"] = str(given["percent"])
-        actor = actor_of(request)
+        actor = request_actor(request)
         made = services.create_flag(wanted, actor=actor, reason="Created in the admin")
         vars(obj).update(vars(made))
 

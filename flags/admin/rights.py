@@ -2,13 +2,13 @@
 
 from django.http import HttpRequest
 
-from flags.actor import FlagActor, of_user
+from flags.actor import FlagActor, user_actor
 
 CHANGE = "flags.change_flag"
 KILL = "flags.kill_flag"
 DELETE = "flags.delete_flag"
 
 
-def actor_of(request: HttpRequest) -> FlagActor:
+def request_actor(request: HttpRequest) -> FlagActor:
     """The signed-in user, as the audit names them."""
-    return of_user(request.user)  # type: ignore[arg-type]
+    return user_actor(request.user)  # type: ignore[arg-type]

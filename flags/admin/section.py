@@ -6,7 +6,7 @@ from django import forms
 from django.http import HttpResponse
 
 from flags.actor import FlagActor
-from flags.admin.rights import actor_of
+from flags.admin.rights import request_actor
 from flags.admin.status import winner
 from flags.models import Flag
 from valuecanvas.core.admin.pages import ConfirmPage, ReasonForm
@@ -62,7 +62,7 @@ class FlagPage(ConfirmPage):
 
     @property
     def actor(self) -> FlagActor:
-        return actor_of(self.request)
+        return request_actor(self.request)
 
     def expected_version(self) -> int:
         revision: int = self.original.revision

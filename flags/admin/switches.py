@@ -11,7 +11,7 @@ from django.urls import reverse
 from flags import services
 from flags.actor import FlagActor
 from flags.admin import rights
-from flags.admin.rights import actor_of
+from flags.admin.rights import request_actor
 from flags.models import Flag
 from valuecanvas.core.admin.bases import Admin, action
 from valuecanvas.core.admin.pages import (
@@ -80,7 +80,7 @@ class SwitchPage(ConfirmPage):
         return self.why(data, expected=self.expected_version())
 
     def act(self, form: ReasonForm) -> str:
-        self.switch(self.original, form, actor_of(self.request))
+        self.switch(self.original, form, request_actor(self.request))
         return self.confirmation([self.original])
 
     def log(self, message: str) -> str:
@@ -226,7 +226,7 @@ def _switch_all(
     form: ReasonForm,
     flags: list[Flag],
 ) -> None:
-    actor, good = actor_of(request), []
+    actor, good = request_actor(request), []
     for flag in flags:
         try:
             page.switch(flag, form, actor)

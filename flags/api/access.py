@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.functional import cached_property
 
-from flags.actor import FlagActor, of_user
+from flags.actor import FlagActor, user_actor
 from flags.api.shapes import ShownFlag
 from flags.models import Flag
 from valuecanvas.core.api.access import KeyUser, Need
@@ -32,7 +32,7 @@ class FlagEndpoint(Endpoint):
         user: Any = self.request.user
         if isinstance(user, KeyUser):
             return FlagActor(str(user), scopes=user.scopes, issuer=user.issuer)
-        return of_user(user)
+        return user_actor(user)
 
     @cached_property
     def flag(self) -> Flag:

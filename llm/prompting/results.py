@@ -36,7 +36,7 @@ class Results:
 
 def window(experiment: Experiment) -> Window | None:
     """The time span of an experiment's figures; None before it starts."""
-    since = service.measured_from(experiment)
+    since = service.figures_since(experiment)
     if since is None or experiment.state == ExperimentState.DRAFT:
         return None
     until = experiment.stopped_at or timezone.now()

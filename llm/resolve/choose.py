@@ -84,7 +84,7 @@ def _drop_unusable_model(
 
 
 def _render(
-    picked: render.Chosen, asked: PromptField, snapshot: Snapshot
+    picked: render.ChosenVersion, asked: PromptField, snapshot: Snapshot
 ) -> PromptWords:
     rendered = render.render(snapshot.prompt_library, picked, asked.variables)
     return PromptWords(
@@ -115,7 +115,9 @@ def _usable(name: str, call: Call, principal: Principal, snapshot: Snapshot) -> 
     )
 
 
-def _refuse_missing(picked: render.Chosen, endpoint: str, snapshot: Snapshot) -> None:
+def _refuse_missing(
+    picked: render.ChosenVersion, endpoint: str, snapshot: Snapshot
+) -> None:
     """Raises BrokenPrompt if the model of the version, the only one named, is gone."""
     name = picked.version.model
     if name and not usable_models.exists(name, endpoint, snapshot):

@@ -8,12 +8,12 @@ from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_field import PromptField
 from prompts.rendering import render
 from prompts.rendering.label_names import LATEST, PRODUCTION
-from prompts.rendering.render import Chosen, PromptLibrary
+from prompts.rendering.render import ChosenVersion, PromptLibrary
 
 
 def pick(
     library: PromptLibrary, asked: PromptField, known: Mapping[str, Any], found: Effects
-) -> Chosen:
+) -> ChosenVersion:
     """The version for a caller with the attributes `known` and the flag effects `found`.
 
     Raises NotFound, InvalidRequest.

@@ -31,7 +31,7 @@ from llm.resolve.prompt_version import pick
 from llm.views.base import HotView, call_of, runtime
 from prompts.models.prompt import PromptKind
 from prompts.rendering.grammar import Template, Variable
-from prompts.rendering.render import Chosen, PromptLibrary
+from prompts.rendering.render import ChosenVersion, PromptLibrary
 from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest, NotPermitted
 
@@ -117,7 +117,7 @@ class FetchPrompt(HotView):
 
 
 def render_prompt(
-    library: PromptLibrary, chosen: Chosen, found: Effects
+    library: PromptLibrary, chosen: ChosenVersion, found: Effects
 ) -> dict[str, Any]:
     """The answer without the model. Raises BrokenPrompt."""
     prompt, version = chosen.prompt, chosen.version
@@ -145,7 +145,7 @@ def render_prompt(
 
 
 def _model(
-    chosen: Chosen, found: Effects, principal: Principal, snapshot: Readable
+    chosen: ChosenVersion, found: Effects, principal: Principal, snapshot: Readable
 ) -> str | None:
     """The model of the flag, experiment or version, in this order; None: none is set."""
     for name in (found.model, chosen.model):

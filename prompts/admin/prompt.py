@@ -188,7 +188,7 @@ class PromptAdmin(PromptWorkspaceAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: ModelForm, change: bool
     ) -> None:
-        actor = services.PromptActor.of(request.user)
+        actor = services.PromptActor.from_user(request.user)
         names = [name for name in form.cleaned_data if name in form.changed_data]
         values = {name: form.cleaned_data[name] for name in names}
         if change:

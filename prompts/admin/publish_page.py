@@ -15,7 +15,7 @@ class PublishPage(ConfirmPage):
 
     @property
     def actor(self) -> PromptActor:
-        return PromptActor.of(self.request.user)
+        return PromptActor.from_user(self.request.user)
 
     def why(self, form: Any) -> dict[str, Any]:
         """The arguments of a service: actor and reason."""

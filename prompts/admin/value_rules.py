@@ -34,7 +34,7 @@ class ValueRule:
     detail: str = ""
 
 
-def rule_of(schema: Any) -> ValueRule:
+def rule_from_schema(schema: Any) -> ValueRule:
     """The simplest rule that means the same as `schema`."""
     if not schema:
         return ValueRule()
@@ -49,7 +49,7 @@ def rule_of(schema: Any) -> ValueRule:
     return ValueRule(OWN, json.dumps(schema, ensure_ascii=False))
 
 
-def schema_of(rule: ValueRule, name: str) -> dict[str, Any] | None:
+def schema_from_rule(rule: ValueRule, name: str) -> dict[str, Any] | None:
     """The JSON Schema that `rule` means. Raises ValidationError, naming the variable."""
     if rule.kind in _SIMPLE:
         return dict(_SIMPLE[rule.kind])

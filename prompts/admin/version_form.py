@@ -12,8 +12,8 @@ from prompts.admin.value_rules import (
     KINDS,
     ValueRule,
     parse_value,
-    rule_of,
-    schema_of,
+    rule_from_schema,
+    schema_from_rule,
 )
 from prompts.models import Prompt, PromptVersion
 from prompts.models.prompt import PromptKind
@@ -191,7 +191,7 @@ def _own_messages(source: PromptVersion | None, chat: bool) -> list[dict[str, An
 def _own_variables(source: PromptVersion | None) -> list[dict[str, Any]]:
     rows = []
     for one in source.variables if source else []:
-        rule, default = rule_of(one.get("schema")), one.get("default")
+        rule, default = rule_from_schema(one.get("schema")), one.get("default")
         rows.append(
             _row(
                 one["name"],
@@ -238,7 +238,7 @@ def _sent_variables(data: Any) -> Iterator[dict[str, str]]:
 
 def _declaration(row: Mapping[str, Any]) -> dict[str, Any]:
     kind = row["kind"] if row["kind"] in dict(KINDS) else ANY
-    schema = schema_of(ValueRule(kind, row["detail"].strip()), row["name"])
+    schema = schema_from_rule(ValueRule(kind, row["detail"].strip()), row["name"])
     found: dict[str, Any] = {"name": row["name"]}
     if row["description"].strip():
         found["description"] = row["description"].strip()

@@ -69,7 +69,7 @@ class PromptWorkspaceAdmin(Admin):
                 variables=form.cleaned_data["variables"],
                 model=form.cleaned_data["model"].strip(),
                 parameters=form.settings(),
-                actor=services.PromptActor.of(request.user),
+                actor=services.PromptActor.from_user(request.user),
                 note=form.cleaned_data["note"],
                 based_on=form.cleaned_data["based_on"],
             )

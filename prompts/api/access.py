@@ -29,8 +29,8 @@ class PromptEndpoint(Endpoint):
         """Who is written into the audit."""
         user: Any = self.request.user
         if isinstance(user, KeyUser):
-            return PromptActor.of_key(user.prefix, user.issuer)
-        return PromptActor.of(user)
+            return PromptActor.from_key(user.prefix, user.issuer)
+        return PromptActor.from_user(user)
 
     @cached_property
     def prompt(self) -> Prompt:

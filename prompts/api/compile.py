@@ -9,7 +9,7 @@ from prompts.models import Experiment, Prompt
 from prompts.models.experiment import ExperimentState
 from prompts.rendering import render
 from prompts.rendering.label_names import PRODUCTION
-from prompts.rendering.render import Chosen, PromptLibrary
+from prompts.rendering.render import ChosenVersion, PromptLibrary
 from prompts.services.composition import StoredPrompts
 from valuecanvas.core.errors import GatewayError
 
@@ -57,13 +57,13 @@ class Compile(PromptEndpoint):
         }
 
 
-def _chosen(library: PromptLibrary, key: str, asked: dict[str, Any]) -> Chosen:
+def _chosen(library: PromptLibrary, key: str, asked: dict[str, Any]) -> ChosenVersion:
     user, label = asked.get("user"), asked.get("label")
     version = asked.get("version")
     if user is None and version is None:
         prompt = render.find(library, key)
         name = label or PRODUCTION
-        return Chosen(prompt, render.version_of_label(prompt, name), name)
+        return ChosenVersion(prompt, render.version_of_label(prompt, name), name)
     return render.choose(
         library,
         key,

@@ -46,7 +46,7 @@ def start(
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         prompt, found = _locked(experiment, ExperimentState.DRAFT)
-        _refuse_company(prompt, found)
+        _refuse_concurrent(prompt, found)
         specs = [_spec(arm) for arm in found.arms.select_related("version")]
         for version in check_arms(prompt, specs).values():
             check_use(prompt, version.number)
@@ -163,7 +163,7 @@ def promote(
     return found
 
 
-def measured_from(experiment: Experiment) -> datetime | None:
+def figures_since(experiment: Experiment) -> datetime | None:
     """Since when its figures count: the last change of weights, or the start."""
     changed = (
         PromptEvent.objects.filter(
@@ -189,7 +189,7 @@ def _locked(
     return prompt, found
 
 
-def _refuse_company(prompt: Prompt, found: Experiment) -> None:
+def _refuse_concurrent(prompt: Prompt, found: Experiment) -> None:
     """One at a time: what two of them do to a prompt, nobody could tell apart."""
     if prompt.archived:
         raise Conflict(f"The prompt '{prompt.key}' is archived.")

@@ -116,7 +116,7 @@ class Comparison:
     interval: Interval | None = None
     p: float | None = None
 
-    def shown(self, alpha: float) -> bool:
+    def is_significant(self, alpha: float) -> bool:
         """May a difference be claimed?"""
         return self.p is not None and self.p <= alpha
 
@@ -138,7 +138,7 @@ def compare(
     `rare`: the values are 0 or 1, and few are 1.
     """
     difference = arm.mean - control.mean
-    if not enough(arm, control, rare=rare):
+    if not has_enough_data(arm, control, rare=rare):
         return Comparison(difference)
     both = arm + control
     spread = both.spread()
@@ -150,7 +150,7 @@ def compare(
     return Comparison(difference, found, _p(difference, variance, spread, alpha))
 
 
-def enough(arm: ArmSample, control: ArmSample, *, rare: bool = False) -> bool:
+def has_enough_data(arm: ArmSample, control: ArmSample, *, rare: bool = False) -> bool:
     """Are there enough users, and of a rare thing enough cases, to conclude from?"""
     if min(arm.units, control.units) < MIN_UNITS:
         return False

@@ -18,8 +18,8 @@ class Measure:
 
     noun: str
     higher_is_better: bool
-    shown: Callable[[float], str]
-    change: Callable[[float], str]  # of a difference, without its sign
+    format_value: Callable[[float], str]
+    format_change: Callable[[float], str]  # of a difference, without its sign
     rare: bool = False
 
 
@@ -83,7 +83,7 @@ def judge(
         name: statistics.compare(one, base, each, rare=measure.rare)
         for name, one in others.items()
     }
-    shown = {name: one for name, one in compared.items() if one.shown(each)}
+    shown = {name: one for name, one in compared.items() if one.is_significant(each)}
     better = {name: one for name, one in shown.items() if _gain(measure, one) > 0}
     sentences = tuple(
         _sentence(measure, name, control, one) + _by_share(measure, one, base)
@@ -109,7 +109,7 @@ def judge(
     )
 
 
-def relative(comparison: Comparison, control: ArmSample) -> Interval | None:
+def relative_interval(comparison: Comparison, control: ArmSample) -> Interval | None:
     """The interval as a share of the control's mean; None where that says nothing."""
     found = comparison.interval
     if found is None or control.mean <= 0:
@@ -136,15 +136,15 @@ def _sentence(measure: Measure, name: str, control: str, one: Comparison) -> str
     if one.interval.excludes_zero():
         word = "higher" if low > 0 else "lower"
         least, most = sorted((abs(low), abs(high)))
-        ends = f"{measure.change(least)} to {measure.change(most)}"
+        ends = f"{measure.format_change(least)} to {measure.format_change(most)}"
         return f"{whose} {word} than {control}'s by {ends}"
-    ends = f"{measure.change(abs(low))} lower and {measure.change(abs(high))} higher"
+    ends = f"{measure.format_change(abs(low))} lower and {measure.format_change(abs(high))} higher"
     return f"{whose} somewhere between {ends} than {control}'s"
 
 
 def _by_share(measure: Measure, one: Comparison, base: ArmSample) -> str:
     """The same as a share of the control's, where that says something; a full stop."""
-    found = relative(one, base)
+    found = relative_interval(one, base)
     if found is None or measure.higher_is_better or not found.excludes_zero():
         return "."
     least, most = sorted((abs(found.low), abs(found.high)))

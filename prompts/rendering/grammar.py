@@ -78,7 +78,7 @@ class Template:
             return self
         return Template(tuple(_expanded(self.pieces, included)))
 
-    def grown(self, included: Mapping[Reference, "Template"]) -> int:
+    def expanded_size(self, included: Mapping[Reference, "Template"]) -> int:
         """About how many characters `expand` would make."""
         return sum(
             included[one].size if isinstance(one, Reference) else _length(one)

@@ -50,7 +50,7 @@ class Pattern:
         """What looking for it in `text` takes at most, in a schema's steps."""
         return 1 + len(text) * self.weight // _PER_STEP
 
-    def found(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Is it somewhere in `text`?"""
         return self._engine.isinstance_python(text)
 

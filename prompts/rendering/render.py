@@ -18,7 +18,7 @@ from prompts.experiments import targeting
 from prompts.rendering import variables as values
 from prompts.rendering.grammar import Reference, Template
 from prompts.rendering.label_names import LATEST, PRODUCTION
-from prompts.rendering.variables import Declared
+from prompts.rendering.variables import VariableDeclaration
 from valuecanvas.core.errors import GatewayError, InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket, owner
 
@@ -39,7 +39,7 @@ class Body:
     """
 
     messages: tuple[tuple[str, Template], ...]
-    declared: tuple[Declared, ...]
+    declared: tuple[VariableDeclaration, ...]
     height: int = 0
 
 
@@ -68,7 +68,7 @@ class PromptLibrary:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenVersion:
     """The version that a request runs on.
 
     `variant` is '<experiment>:<arm>', 'rollout-<id>:new', 'rollout-<id>:stable' or ''.
@@ -91,7 +91,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedPrompt:
     """What is to be sent. `text` is of text prompts; `messages` of both kinds.
 
     `model` None: the client names it. `parameters` are the version's.
@@ -119,7 +119,7 @@ def choose(
     label: str | None = None,
     subject: str,
     context: Mapping[str, object],
-) -> Chosen:
+) -> ChosenVersion:
     """Which version of the prompt `key` this request runs on.
 
     A version that is named wins over all. A label that is named gives what it points
@@ -133,10 +133,10 @@ def choose(
             raise InvalidRequest(
                 "Name a version or a label, not both.", param="prompt.label"
             )
-        return Chosen(prompt, _version(prompt, version), "")
+        return ChosenVersion(prompt, _version(prompt, version), "")
     name = label or PRODUCTION
     if name != PRODUCTION:
-        return Chosen(prompt, version_of_label(prompt, name), name)
+        return ChosenVersion(prompt, version_of_label(prompt, name), name)
     experiment = library.experiments.get(key)
     if experiment is not None and (arm := _arm(experiment, subject, context)):
         return _in_experiment(prompt, experiment, arm)
@@ -144,8 +144,8 @@ def choose(
 
 
 def render(
-    library: PromptLibrary, chosen: Chosen, variables: Mapping[str, object]
-) -> Rendered:
+    library: PromptLibrary, chosen: ChosenVersion, variables: Mapping[str, object]
+) -> RenderedPrompt:
     """The words of `chosen` with its variables. Raises InvalidRequest, BrokenPrompt."""
     body = library.body(chosen.prompt, chosen.version)
     texts = values.check(body.declared, variables)
@@ -154,7 +154,7 @@ def render(
         {"role": role, "content": template.render(texts)}
         for role, template in body.messages
     ]
-    return Rendered(
+    return RenderedPrompt(
         messages,
         None if chosen.prompt.is_chat else messages[0]["content"],
         chosen.model or chosen.version.model or None,
@@ -219,7 +219,7 @@ def _expanded(
         raise _broken(path, f"it goes more than {DEEPEST} prompts deep.")
     messages = []
     for role, template in words.messages:
-        if template.grown(included) > LARGEST:
+        if template.expanded_size(included) > LARGEST:
             raise _broken(path, f"its parts make more than {LARGEST:,} characters.")
         messages.append((role, template.expand(included)))
     return Body(tuple(messages), tuple(declared.values()), height)
@@ -272,21 +272,21 @@ def _arm(
 
 def _in_experiment(
     prompt: PromptFacts, experiment: ExperimentFacts, arm: ArmFacts
-) -> Chosen:
+) -> ChosenVersion:
     version = (
         version_of_label(prompt, PRODUCTION)
         if arm.version is None
         else _version(prompt, arm.version)
     )
     variant = f"{experiment.key}:{arm.name}"
-    return Chosen(prompt, version, PRODUCTION, variant, arm.model)
+    return ChosenVersion(prompt, version, PRODUCTION, variant, arm.model)
 
 
-def _in_production(prompt: PromptFacts, subject: str) -> Chosen:
+def _in_production(prompt: PromptFacts, subject: str) -> ChosenVersion:
     stable, rollout = version_of_label(prompt, PRODUCTION), prompt.rollout
     if rollout is None:
-        return Chosen(prompt, stable, PRODUCTION)
+        return ChosenVersion(prompt, stable, PRODUCTION)
     if bucket(rollout.salt, subject) < rollout.share:
         new = _version(prompt, rollout.version)
-        return Chosen(prompt, new, PRODUCTION, f"rollout-{rollout.id}:new")
-    return Chosen(prompt, stable, PRODUCTION, f"rollout-{rollout.id}:stable")
+        return ChosenVersion(prompt, new, PRODUCTION, f"rollout-{rollout.id}:new")
+    return ChosenVersion(prompt, stable, PRODUCTION, f"rollout-{rollout.id}:stable")

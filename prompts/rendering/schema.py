@@ -221,7 +221,7 @@ def _any(known: list[Pattern], key: str) -> bool:
 
 def _found(pattern: Pattern, text: str) -> bool:
     _STEPS.get().take(pattern.steps(text))
-    return pattern.found(text)
+    return pattern.matches(text)
 
 
 def _bad(pattern: str, error: BadPattern) -> ValidationError:

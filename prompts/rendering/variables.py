@@ -14,7 +14,7 @@ MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
-class Declared:
+class VariableDeclaration:
     """A variable as its prompt declares it. A default of None: it must be given."""
 
     name: str
@@ -26,7 +26,7 @@ class Declared:
     def required(self) -> bool:
         return self.default is None
 
-    def wrong(self, value: object, steps: Steps | None = None) -> str | None:
+    def find_error(self, value: object, steps: Steps | None = None) -> str | None:
         """Why `value` doesn't fit the schema; None: it fits.
 
         `steps` are those of the whole request, where there is one.
@@ -41,10 +41,12 @@ class Declared:
         return validator(self.schema) if self.schema else None
 
 
-def load_variables(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
+def load_variables(
+    rows: Iterable[Mapping[str, Any]],
+) -> tuple[VariableDeclaration, ...]:
     """The declarations as they are stored with a version."""
     return tuple(
-        Declared(
+        VariableDeclaration(
             row["name"],
             row.get("description", ""),
             row.get("default"),
@@ -54,7 +56,9 @@ def load_variables(rows: Iterable[Mapping[str, Any]]) -> tuple[Declared, ...]:
     )
 
 
-def check(declared: Iterable[Declared], given: Mapping[str, object]) -> dict[str, str]:
+def check(
+    declared: Iterable[VariableDeclaration], given: Mapping[str, object]
+) -> dict[str, str]:
     """The text of every declared variable, from `given` or its default.
 
     A value of None counts as not given. Raises InvalidRequest, which names all that is
@@ -68,7 +72,7 @@ def check(declared: Iterable[Declared], given: Mapping[str, object]) -> dict[str
         raise _misnamed(missing, unknown)
     steps = Steps()
     for name, value in values.items():
-        if reason := known[name].wrong(value, steps):
+        if reason := known[name].find_error(value, steps):
             raise InvalidRequest(
                 f"Variable '{name}' does not fit its schema: {reason}",
                 param=f"prompt.variables.{name}",

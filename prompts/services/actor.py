@@ -23,7 +23,7 @@ class PromptActor:
     limited: bool = False
 
     @classmethod
-    def of(cls, user: Any) -> Self:
+    def from_user(cls, user: Any) -> Self:
         """The account of a request. Raises NotPermitted for nobody."""
         if not isinstance(user, User):
             raise NotPermitted("Sign in first.")
@@ -31,7 +31,7 @@ class PromptActor:
         return cls(user.get_username(), user, groups, user.is_superuser)
 
     @classmethod
-    def of_key(cls, prefix: str, issuer: str = "") -> Self:
+    def from_key(cls, prefix: str, issuer: str = "") -> Self:
         """An API key; its scopes are for the door to check.
 
         It is of the groups of its `issuer`, as far as that is still somebody.

@@ -12,9 +12,7 @@ LONGEST_WAIT = 60 * 24 * 90
 GUARDED = ("error_rate", "latency", "cost", "feedback")
 
 
-def checked_steps(
-    steps: Sequence[Mapping[str, int]], share: int
-) -> list[dict[str, int]]:
+def check_steps(steps: Sequence[Mapping[str, int]], share: int) -> list[dict[str, int]]:
     """Each step has a larger share than the one before, and a wait in minutes.
 
     Raises ValidationError for 'steps'.
@@ -36,7 +34,7 @@ def checked_steps(
     return found
 
 
-def checked_guards(guards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def check_guards(guards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Raises ValidationError for 'guards'."""
     found = []
     for number, guard in enumerate(guards, start=1):

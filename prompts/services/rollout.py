@@ -52,8 +52,8 @@ def start_rollout(
     require_move(actor, PRODUCTION)
     if not 1 <= share < BUCKETS:
         raise ValidationError({"share": "A rollout starts at 0.01 % to 99.99 %."})
-    coming = plan.checked_steps(steps, share)
-    watched = plan.checked_guards(guards)
+    coming = plan.check_steps(steps, share)
+    watched = plan.check_guards(guards)
     with transaction.atomic():
         found = lock(prompt)
         new = version_of(found, version)

@@ -91,8 +91,8 @@ def check_remarks(note: str, tags: Sequence[str]) -> None:
     if len(tags) > MOST_TAGS or not all(_is_tag(tag) for tag in tags):
         text = f"At most {MOST_TAGS} tags of at most 40 characters."
         raise ValidationError({"tags": text})
-    words.storable("note", note)
-    words.storable("tags", list(tags))
+    words.check_storable("note", note)
+    words.check_storable("tags", list(tags))
 
 
 def _is_tag(tag: object) -> bool:

@@ -83,7 +83,7 @@ def check_words(
     )
 
 
-def storable(field: str, value: object) -> None:
+def check_storable(field: str, value: object) -> None:
     """Raises ValidationError for what JSON or the database can't hold."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -108,7 +108,7 @@ def _text(template: str, field: str = "template") -> str:
         raise _wrong(field, "Write some words.")
     if len(template) > LONGEST:
         raise _wrong(field, f"At most {LONGEST:,} characters.")
-    storable(field, template)
+    check_storable(field, template)
     return template
 
 
@@ -175,7 +175,7 @@ def _variable(row: object) -> dict[str, Any]:
         raise _wrong("variables", f"'{name}': unknown field '{unknown[0]}'.")
     if not isinstance(row.get("description", ""), str):
         raise _wrong("variables", f"'{name}': the description is a text.")
-    storable("variables", dict(row))
+    check_storable("variables", dict(row))
     schema = row.get("schema") or {}
     if problem := variables.schema_problem(schema):
         raise _wrong("variables", f"'{name}': {problem}")
@@ -189,7 +189,7 @@ def _variable(row: object) -> dict[str, Any]:
 def _default(name: str, default: object, schema: Mapping[str, Any]) -> None:
     if default is None:
         return
-    if reason := variables.Declared(name, schema=schema).wrong(default):
+    if reason := variables.VariableDeclaration(name, schema=schema).find_error(default):
         text = f"'{name}': the default does not fit the schema: {reason}"
         raise _wrong("variables", text)
 
@@ -209,7 +209,7 @@ def _with_undeclared(
 def _model(model: str) -> str:
     if not isinstance(model, str) or len(model) > 200:
         raise _wrong("model", "A model's name has at most 200 characters.")
-    storable("model", model)
+    check_storable("model", model)
     return model
 
 
@@ -220,5 +220,5 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise _wrong("parameters", f"'{taken[0]}' is not for a prompt to set.")
     if fault := wrong(parameters):
         raise _wrong("parameters", fault)
-    storable("parameters", dict(parameters))
+    check_storable("parameters", dict(parameters))
     return dict(parameters)

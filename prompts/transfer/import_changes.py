@@ -15,7 +15,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-class Refused(Exception):
+class ImportRefused(Exception):
     """The files contradict the database; the text says where."""
 
 
@@ -47,7 +47,7 @@ class ImportChanges:
 
 
 def compare(files: Sequence[PromptFile]) -> list[ImportChanges]:
-    """What each file would change, as the database is now. Raises Refused."""
+    """What each file would change, as the database is now. Raises ImportRefused."""
     known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
     people = User.objects.filter(username__in=names)
@@ -60,7 +60,9 @@ def _of(
 ) -> ImportChanges:
     old = before or PromptFile(wanted.key, wanted.kind)
     if old.kind != wanted.kind:
-        raise Refused(f"'{wanted.key}' is of the kind '{old.kind}' in the database.")
+        raise ImportRefused(
+            f"'{wanted.key}' is of the kind '{old.kind}' in the database."
+        )
     _refuse_other_words(wanted, old)
     details = {
         name: getattr(wanted, name)
@@ -87,7 +89,7 @@ def _refuse_other_words(wanted: PromptFile, old: PromptFile) -> None:
     for number, version in wanted.versions.items():
         known = old.versions.get(number)
         if known is not None and known.words.digest != version.words.digest:
-            raise Refused(
+            raise ImportRefused(
                 f"Version {number} of '{wanted.key}' says something else in the "
                 "database, where it can't be changed: give the file the next number."
             )

@@ -15,7 +15,12 @@ from prompts.rendering.label_names import LATEST
 from prompts.services import PromptActor, composition
 from prompts.services.label import point
 from prompts.services.version import columns
-from prompts.transfer.import_changes import ImportChanges, Refused, compare, rows_of
+from prompts.transfer.import_changes import (
+    ImportChanges,
+    ImportRefused,
+    compare,
+    rows_of,
+)
 from prompts.transfer.prompt_files import PromptFile
 from valuecanvas.core.transfer.commands import REASON
 
@@ -33,7 +38,7 @@ def load(
 ) -> list[ImportChanges]:
     """Make the database say what the files say; all of it or nothing. What was changed.
 
-    Labels and prompts that the files don't have stay as they are. Raises Refused.
+    Labels and prompts that the files don't have stay as they are. Raises ImportRefused.
     """
     with transaction.atomic():
         rows = rows_of([file.key for file in files])
@@ -42,10 +47,10 @@ def load(
             _write(changes, rows, Audit(actor, reason))
             composition.check_all(one.wanted.key for one in changes)
         except ValidationError as error:
-            raise Refused(" ".join(error.messages)) from None
+            raise ImportRefused(" ".join(error.messages)) from None
         except IntegrityError:
             # Versions are numbered here without a lock on each of thousands of prompts.
-            raise Refused(
+            raise ImportRefused(
                 "Somebody else has changed these prompts at this moment: nothing is "
                 "imported. Run it again."
             ) from None
@@ -104,7 +109,7 @@ def _clean(row: Prompt) -> None:
         row.full_clean()
     except ValidationError as error:
         told = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
-        raise Refused(f"'{row.key}': {told}") from None
+        raise ImportRefused(f"'{row.key}': {told}") from None
 
 
 def _versions(

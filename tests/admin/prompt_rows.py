@@ -47,4 +47,4 @@ def live_number(prompt: Prompt) -> int | None:
 
 
 def actor(name: str) -> PromptActor:
-    return PromptActor.of(User.objects.get(username=name))
+    return PromptActor.from_user(User.objects.get(username=name))

@@ -119,15 +119,15 @@ def test_key__and_a_protected_label__may_no_more_than_its_issuer(
         if issuer == "member":
             user.groups.add(publishers)
         name = user.get_username()
-    assert services.may_move(PromptActor.of_key("abc", name), "production") is (
+    assert services.may_move(PromptActor.from_key("abc", name), "production") is (
         may and allowed
     )
     if issuer:
         # Whoever has left is nobody any more.
         User.objects.filter(username=name).update(is_active=False)
-        assert not services.may_move(PromptActor.of_key("abc", name), "production")
+        assert not services.may_move(PromptActor.from_key("abc", name), "production")
         User.objects.filter(username=name).delete()
-        assert not services.may_move(PromptActor.of_key("abc", name), "production")
+        assert not services.may_move(PromptActor.from_key("abc", name), "production")
 
 
 # -- who shares stored answers -----------------------------------------------------------
@@ -150,13 +150,15 @@ def test_prompt__stored_answers_for_more_callers__need_a_right(
 ) -> None:
     prompt = make_prompt("one", production=1)
     type(prompt).objects.filter(pk=prompt.pk).update(cache_scope=before)
-    editor = PromptActor.of(person("prompts.change_prompt"))
-    key = PromptActor.of_key("abc")
+    editor = PromptActor.from_user(person("prompts.change_prompt"))
+    key = PromptActor.from_key("abc")
     for actor in (editor, key):
         if wider:
             with pytest.raises(NotPermitted, match="share_answers"):
                 services.edit_prompt(prompt, cache_scope=after, actor=actor)
-    allowed = PromptActor.of(person("prompts.share_answers")) if wider else editor
+    allowed = (
+        PromptActor.from_user(person("prompts.share_answers")) if wider else editor
+    )
     services.edit_prompt(prompt, cache_scope=after, actor=allowed)
     prompt.refresh_from_db()
     assert prompt.cache_scope == after
@@ -165,7 +167,7 @@ def test_prompt__stored_answers_for_more_callers__need_a_right(
 def test_prompt__made_with_answers_for_all__needs_the_right() -> None:
     with pytest.raises(NotPermitted, match="share_answers"):
         services.create_prompt(
-            key=unique("p"), cache_scope="global", actor=PromptActor.of_key("abc")
+            key=unique("p"), cache_scope="global", actor=PromptActor.from_key("abc")
         )
 
 

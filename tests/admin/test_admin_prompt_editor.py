@@ -280,7 +280,7 @@ def test_save__somebody_was_faster__sees_who_and_what_and_keeps_the_words(
     operator: Client,
 ) -> None:
     prompt = make_prompt(versions=1)
-    anna = services.PromptActor.of(User.objects.create_user("anna"))
+    anna = services.PromptActor.from_user(User.objects.create_user("anna"))
     make_version(prompt, "Anna's words", actor=anna, note="Much better")
     answer = operator.post(url_of(prompt), sent(based_on="1"))
     text = text_of(answer)

@@ -10,7 +10,12 @@ from django.core.exceptions import ValidationError
 from prompts.admin import diff
 from prompts.admin.matching import opcodes
 from prompts.admin.rollout import plan_of
-from prompts.admin.value_rules import ValueRule, parse_value, rule_of, schema_of
+from prompts.admin.value_rules import (
+    ValueRule,
+    parse_value,
+    rule_from_schema,
+    schema_from_rule,
+)
 from prompts.admin.words import particulars, sentence, tone
 from prompts.models import PromptEvent, PromptVersion, Rollout
 from prompts.templatetags.prompt_page import addnumber
@@ -139,18 +144,18 @@ def test_sections__chat__each_message_and_the_settings() -> None:
     ],
 )
 def test_rule__of_a_schema__means_the_same_schema(schema: dict[str, Any]) -> None:
-    assert schema_of(rule_of(schema), "x") == schema
+    assert schema_from_rule(rule_from_schema(schema), "x") == schema
 
 
 def test_rule__none__anything_goes() -> None:
-    assert rule_of(None) == rule_of({}) == ValueRule()
-    assert schema_of(ValueRule(), "x") is None
+    assert rule_from_schema(None) == rule_from_schema({}) == ValueRule()
+    assert schema_from_rule(ValueRule(), "x") is None
 
 
 @pytest.mark.parametrize("detail", ["", "x", "0", "-3"])
 def test_rule__length_that_is_none__names_the_variable(detail: str) -> None:
     with pytest.raises(ValidationError, match="“name”"):
-        schema_of(ValueRule("short", detail), "name")
+        schema_from_rule(ValueRule("short", detail), "name")
 
 
 @pytest.mark.parametrize(

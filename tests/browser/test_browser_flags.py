@@ -15,7 +15,7 @@ from django.utils import timezone
 from playwright.sync_api import Dialog, Page, expect
 
 from flags import exposure, services
-from flags.actor import FlagActor, of_user
+from flags.actor import FlagActor, user_actor
 from flags.exposure import ExposureKey
 from flags.models import Flag
 from tests.browser.conftest import Site
@@ -66,7 +66,7 @@ def shoot(site: Site, tmp_path: Path) -> Shoot:
 
 @pytest.fixture
 def anna(site: Site) -> FlagActor:
-    return of_user(User.objects.create_user("anna", is_staff=True))
+    return user_actor(User.objects.create_user("anna", is_staff=True))
 
 
 @pytest.fixture

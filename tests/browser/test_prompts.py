@@ -66,7 +66,7 @@ def shoot(site: Site) -> Shoot:
 
 @pytest.fixture
 def anna(site: Site) -> PromptActor:
-    return PromptActor.of(User.objects.create_user("anna", is_staff=True))
+    return PromptActor.from_user(User.objects.create_user("anna", is_staff=True))
 
 
 @pytest.fixture

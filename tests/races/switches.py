@@ -17,7 +17,7 @@ from valuecanvas.asgi import application as gateway
 from billing.ledger.ledger import BatchWriter  # isort: skip
 from billing.ledger.types import Books, Item  # isort: skip
 from prompts.rendering import render
-from prompts.rendering.render import Chosen, PromptLibrary, Rendered
+from prompts.rendering.render import ChosenVersion, PromptLibrary, RenderedPrompt
 
 # However busy the machine is, nobody is refused or answered from memory for it.
 settings.LLM_ADMIT_TIMEOUT_S = 60.0
@@ -41,8 +41,8 @@ def _no_lock(
 
 
 def _mixed(
-    library: PromptLibrary, chosen: Chosen, variables: Mapping[str, object]
-) -> Rendered:
+    library: PromptLibrary, chosen: ChosenVersion, variables: Mapping[str, object]
+) -> RenderedPrompt:
     """The words of one version with what the next one declares."""
     versions = chosen.prompt.versions
     other = versions[chosen.number % len(versions) + 1].words

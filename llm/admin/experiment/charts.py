@@ -133,7 +133,9 @@ def _row(arm: Arm, found: Results, deciding: ExperimentVerdict) -> ArmRow:
         figures=one,
         share=f"{arm.weight / 100:g}\u00a0%",
         error_rate=f"{100 * one.error_rate:.2f}\u00a0%",
-        cost_each=MEASURES[Metric.COST].shown(measured.mean) if measured.count else "–",
+        cost_each=MEASURES[Metric.COST].format_value(measured.mean)
+        if measured.count
+        else "–",
         latency=f"{figures.duration(one.p50_ms)} / {figures.duration(one.p95_ms)}",
         feedback=feedback,
     )
@@ -174,7 +176,7 @@ def _bar(metric: str, name: str, one: Comparison, number: int, reach: float) -> 
         return round(_MIDDLE + _HALF * better / reach, 1)
 
     def signed(value: float) -> str:
-        return f"{'−' if value < 0 else '+'}{measure.change(abs(value))}"
+        return f"{'−' if value < 0 else '+'}{measure.format_change(abs(value))}"
 
     tone = "even"
     if found.excludes_zero():

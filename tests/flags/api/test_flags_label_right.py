@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flags import services
-from flags.actor import COMMAND, FlagActor, of_user
+from flags.actor import COMMAND, FlagActor, user_actor
 from flags.documents import yaml_files
 from flags.models import ChangeState, Flag
 from prompts.models import ProtectedLabel
@@ -141,7 +141,7 @@ def test_schedule__of_one_who_might__is_applied_though_rights_are_gone() -> None
     user = User.objects.create_user(unique("user"), is_staff=True)
     right = Permission.objects.get(codename="publish_prompt")
     user.user_permissions.add(right)
-    planner = of_user(User.objects.get(pk=user.pk))
+    planner = user_actor(User.objects.get(pk=user.pk))
     at = now + dt.timedelta(hours=1)
     services.schedule(flag, "set_percent", at=at, payload={"percent": 7}, actor=planner)
     user.user_permissions.remove(right)

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from flags import services, tasks
-from flags.actor import FlagActor, of_user
+from flags.actor import FlagActor, user_actor
 from flags.models import Flag, ScheduledChange
 from tests.flags.rows import ADA, BOB, ask, make_colours, make_flag
 from valuecanvas.core.errors import Conflict
@@ -47,7 +47,7 @@ def test_scheduled__before_the_worker_ran__counts_by_the_clock(clock):
 def test_scheduled__due__the_worker_writes_it_once(clock):
     user = User.objects.create_user("ada")
     flag = make_flag(percent=0)
-    services.schedule(flag, "set_percent", at=NOW + HOUR, payload={"percent": 40}, actor=of_user(user))  # fmt: skip
+    services.schedule(flag, "set_percent", at=NOW + HOUR, payload={"percent": 40}, actor=user_actor(user))  # fmt: skip
     assert tasks.apply_due() == 0
     clock.move_to(NOW + HOUR)
     assert tasks.apply_due() == 1

@@ -54,7 +54,7 @@ def make_draft(
 def make_actor(name: str = "") -> PromptActor:
     """A superuser, who may move every label."""
     user = User.objects.create_superuser(name or unique("user"))
-    return PromptActor.of(user)
+    return PromptActor.from_user(user)
 
 
 def rows_for(

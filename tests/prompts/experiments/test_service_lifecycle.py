@@ -200,7 +200,7 @@ def test_weights__one_arm_grows__users_only_move_into_it(
     last = changed.prompt.events.first()
     assert last.details["before"] == {"a": 5000, "b": 5000}
     assert last.details["weights"] == {"a": 2500, "b": 7500}
-    assert service.measured_from(changed) == last.at
+    assert service.figures_since(changed) == last.at
 
 
 def test_weights__arm_emptied__gets_nobody(
@@ -224,7 +224,7 @@ def test_weights__not_of_the_arms__are_refused(
 
 
 def test_weights__never_changed__counts_from_the_start(running: Experiment) -> None:
-    assert service.measured_from(running) == running.started_at
+    assert service.figures_since(running) == running.started_at
 
 
 def test_stop__running__ends_it(running: Experiment, actor: PromptActor) -> None:

@@ -76,7 +76,7 @@ def test_compare__few_users__concludes_nothing(
     found = compare(steady(users, 0, 1), steady(users, 0, 1), 0.05, rare=rare)
     assert (found.p is not None) == known
     assert (found.interval is not None) == known
-    assert not found.shown(0.05)
+    assert not found.is_significant(0.05)
 
 
 def test_compare__rare_thing_seen_too_seldom__concludes_nothing() -> None:
@@ -89,13 +89,13 @@ def test_compare__rare_thing_seen_too_seldom__concludes_nothing() -> None:
 def test_compare__all_values_the_same__is_no_difference() -> None:
     found = compare(steady(60, 3.0), steady(80, 3.0), 0.05)
     assert found.interval == Interval(0, 0)
-    assert not found.shown(0.05)
+    assert not found.is_significant(0.05)
 
 
 def test_compare__small_arm_without_errors__is_not_believed_to_have_none() -> None:
     control = steady(400, 0.0) + steady(24, 1.0)
     found = compare(steady(50, 0.0), control, 0.05, rare=True)
-    assert not found.shown(0.05)
+    assert not found.is_significant(0.05)
     assert found.interval.high > 0
 
 
@@ -107,7 +107,7 @@ def test_compare__clear_difference__interval_and_p_agree() -> None:
     assert found.difference == pytest.approx(arm.mean - control.mean)
     assert found.interval.low > 0
     assert found.p < 0.05
-    assert found.shown(0.05)
+    assert found.is_significant(0.05)
     assert found.interval.excludes_zero()
 
 
@@ -120,7 +120,7 @@ def test_compare__at_any_alpha__p_is_below_it_where_the_interval_leaves_zero_out
         arm = sample(*([dice.gauss(10.6, 2)] for _ in range(60 + number)))
         for alpha in (0.01, 0.05, 0.2):
             found = compare(arm, control, alpha)
-            assert found.shown(alpha) == found.interval.excludes_zero()
+            assert found.is_significant(alpha) == found.interval.excludes_zero()
 
 
 def test_interval__more_users__is_narrower() -> None:

@@ -5,7 +5,14 @@ import random
 import pytest
 
 from prompts.experiments.statistics import MIN_UNITS, ArmSample
-from prompts.experiments.verdict import BETTER, EARLY, NONE, WORSE, judge, relative
+from prompts.experiments.verdict import (
+    BETTER,
+    EARLY,
+    NONE,
+    WORSE,
+    judge,
+    relative_interval,
+)
 from tests.prompts.experiments.test_statistics_values import sample, steady
 
 
@@ -41,7 +48,7 @@ def test_judge__lower_latency__is_better() -> None:
     found = judge("latency", samples, control="a", alpha=0.05)
     assert found.kind == BETTER
     assert "latency is lower than a's by" in found.sentences[0]
-    low = relative(found.compared["b"], samples["a"])
+    low = relative_interval(found.compared["b"], samples["a"])
     assert low.low == pytest.approx(-0.22, abs=0.05)
     assert found.sentences[0].endswith("%).")
 
@@ -69,7 +76,7 @@ def test_judge__few_users__is_too_early() -> None:
     assert found.sentences == (
         f"b and the control have 12 and 200 users; each needs {MIN_UNITS}.",
     )
-    assert relative(found.compared["b"], samples["a"]) is None
+    assert relative_interval(found.compared["b"], samples["a"]) is None
 
 
 def test_judge__few_errors__is_too_early() -> None:
@@ -107,4 +114,4 @@ def test_judge__one_arm_still_empty__tells_of_the_other() -> None:
 def test_relative__control_at_or_below_zero__says_nothing() -> None:
     samples = {"a": around(-0.5), "b": around(-0.1)}
     found = judge("feedback", samples, control="a", alpha=0.05)
-    assert relative(found.compared["b"], samples["a"]) is None
+    assert relative_interval(found.compared["b"], samples["a"]) is None

@@ -90,7 +90,7 @@ def test_expand__references__become_the_pieces_of_their_templates():
 
     assert found.render({"n": "1"}) == "out in 1 1"
     assert inner.expand({}) is inner
-    assert outer.grown({Reference("x"): inner}) == len("out in n n")
+    assert outer.expanded_size({Reference("x"): inner}) == len("out in n n")
 
 
 def test_parse__random_text__gives_it_back_when_names_stand_for_themselves():

@@ -28,7 +28,7 @@ def refusal(pattern: str) -> str:
     ],
 )
 def test_found__as_json_schema_means_it__is_anywhere(pattern, text, found):
-    assert compile_pattern(pattern).found(text) is found
+    assert compile_pattern(pattern).matches(text) is found
 
 
 # With an engine that backtracks, the first would take longer than the world stands.
@@ -37,7 +37,7 @@ def test_found__in_what_makes_others_backtrack__takes_few_steps(pattern):
     pattern, text = compile_pattern(pattern), "a" * 100_000 + "!"
 
     assert pattern.steps(text) < 100_000
-    pattern.found(text)
+    pattern.matches(text)
 
 
 def test_steps__of_a_longer_text__grow_in_proportion():

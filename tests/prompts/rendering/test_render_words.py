@@ -5,13 +5,19 @@ import random
 import pytest
 
 from prompts.config import read_words
-from prompts.rendering.render import DEEPEST, BrokenPrompt, Rendered, choose, render
+from prompts.rendering.render import (
+    DEEPEST,
+    BrokenPrompt,
+    RenderedPrompt,
+    choose,
+    render,
+)
 from tests.prompts.payloads import PAYLOADS
 from tests.prompts.shelf import library, prompt, version
 from valuecanvas.core.errors import InvalidRequest
 
 
-def said(shelf, variables=None, key="p") -> Rendered:
+def said(shelf, variables=None, key="p") -> RenderedPrompt:
     chosen = choose(shelf, key, subject="ann", context={})
     return render(shelf, chosen, variables or {})
 
@@ -47,7 +53,7 @@ def test_render__a_text_prompt__is_one_message_of_the_user():
         prompt("p", version(1, "Hi {{n}}", model="m", parameters={"temperature": 0.2}))
     )
 
-    assert said(shelf, {"n": "Ann"}) == Rendered(
+    assert said(shelf, {"n": "Ann"}) == RenderedPrompt(
         [{"role": "user", "content": "Hi Ann"}], "Hi Ann", "m", {"temperature": 0.2}
     )
 

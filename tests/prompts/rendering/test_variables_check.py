@@ -3,12 +3,12 @@
 import pytest
 
 from prompts.rendering import variables
-from prompts.rendering.variables import Declared, check
+from prompts.rendering.variables import VariableDeclaration, check
 from valuecanvas.core.errors import InvalidRequest
 
-NAME = Declared("name")
-TONE = Declared("tone", default="friendly")
-COUNT = Declared("count", schema={"type": "integer", "minimum": 1})
+NAME = VariableDeclaration("name")
+TONE = VariableDeclaration("tone", default="friendly")
+COUNT = VariableDeclaration("count", schema={"type": "integer", "minimum": 1})
 
 
 def nest(depth) -> list:
@@ -78,7 +78,7 @@ def test_check__fitting_the_schema__passes():
 
 
 def test_check__a_long_value__is_not_told_whole():
-    short = Declared("s", schema={"maxLength": 3})
+    short = VariableDeclaration("s", schema={"maxLength": 3})
 
     assert len(refused([short], {"s": "x" * 50_000}).message) < 500
 
@@ -107,21 +107,25 @@ def test_text__nested_too_deeply__is_refused():
 
 
 def test_schema__recursing_too_deeply__is_refused():
-    nested = Declared("n", schema={"items": {"$ref": "#"}})
+    nested = VariableDeclaration("n", schema={"items": {"$ref": "#"}})
 
     assert "too deeply" in refused([nested], {"n": nest(900)}).message
 
 
 def test_schema__referring_to_nothing__is_told():
-    lost = Declared("n", schema={"$ref": "#/$defs/none"})
+    lost = VariableDeclaration("n", schema={"$ref": "#/$defs/none"})
 
     assert "unknown" in refused([lost], {"n": 1}).message
 
 
 def test_check__patterns__are_searched_for_as_ever():
-    mail = [Declared("x", schema={"pattern": r"^\S+@\S+\.\S+$"})]
-    plain = [Declared("x", schema={"pattern": "^[^<>]*$"})]
-    named = [Declared("x", schema={"patternProperties": {"_id$": {"type": "integer"}}})]
+    mail = [VariableDeclaration("x", schema={"pattern": r"^\S+@\S+\.\S+$"})]
+    plain = [VariableDeclaration("x", schema={"pattern": "^[^<>]*$"})]
+    named = [
+        VariableDeclaration(
+            "x", schema={"patternProperties": {"_id$": {"type": "integer"}}}
+        )
+    ]
 
     assert check(mail, {"x": "ann@example.com"}) == {"x": "ann@example.com"}
     assert "does not match" in refused(mail, {"x": "ann"}).message
@@ -133,7 +137,7 @@ def test_check__patterns__are_searched_for_as_ever():
 
 
 def test_check__unique_items_of_many_kinds__are_told_apart_at_once():
-    tags = [Declared("x", schema={"uniqueItems": True})]
+    tags = [VariableDeclaration("x", schema={"uniqueItems": True})]
     many = [item for at in range(25_000) for item in (at, f"{at}")]
 
     assert len(check(tags, {"x": many})["x"]) > 50_000
@@ -141,12 +145,14 @@ def test_check__unique_items_of_many_kinds__are_told_apart_at_once():
     assert check(tags, {"x": [1, True, "1", {"a": 1, "b": 2}]})
     assert "non-unique" in refused(tags, {"x": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]}).message  # fmt: skip
     assert check(tags, {"x": "aa"}) == {"x": "aa"}
-    assert check([Declared("x", schema={"uniqueItems": False})], {"x": [1, 1]})
+    assert check(
+        [VariableDeclaration("x", schema={"uniqueItems": False})], {"x": [1, 1]}
+    )
 
 
 def test_check__many_values__share_the_steps_of_one_request():
     half = {"items": {"type": "integer"}}
-    two = [Declared("a", schema=half), Declared("b", schema=half)]
+    two = [VariableDeclaration("a", schema=half), VariableDeclaration("b", schema=half)]
     value = [1] * 25_000
 
     assert check(two[:1], {"a": value})
@@ -157,7 +163,7 @@ def test_check__many_values__share_the_steps_of_one_request():
 
 
 def test_schema__with_local_references__works():
-    tags = Declared("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
+    tags = VariableDeclaration("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
 
     assert check([tags], {"t": ["a"]}) == {"t": '["a"]'}
     assert "is not of type" in refused([tags], {"t": [1]}).message
@@ -231,4 +237,4 @@ def test_read__stored_rows__become_declarations():
     first, second = variables.load_variables(rows)
 
     assert (first.required, second.required) == (True, False)
-    assert second == Declared("b", "B", 1, {"type": "integer"})
+    assert second == VariableDeclaration("b", "B", 1, {"type": "integer"})

@@ -157,22 +157,24 @@ def test_may_move__without_a_rule__everybody_may():
 
 def test_may_move__with_a_rule__its_groups_and_superusers_may():
     protect("production", "Publishers", "Chiefs")
-    member = PromptActor.of(make_user("", "Others", "Publishers"))
+    member = PromptActor.from_user(make_user("", "Others", "Publishers"))
 
     assert services.may_move(member, "production")
     assert services.may_move(
-        PromptActor.of(make_user("", is_superuser=True)), "production"
+        PromptActor.from_user(make_user("", is_superuser=True)), "production"
     )
     assert services.may_move(GATEWAY, "production")
-    assert not services.may_move(PromptActor.of(make_user("", "Others")), "production")
-    assert services.may_move(PromptActor.of(make_user("", "Others")), "staging")
+    assert not services.may_move(
+        PromptActor.from_user(make_user("", "Others")), "production"
+    )
+    assert services.may_move(PromptActor.from_user(make_user("", "Others")), "staging")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_may_move__a_key__as_the_rule_says(allowed):
     protect("production", keys=allowed)
 
-    assert services.may_move(PromptActor.of_key("abc"), "production") is allowed
+    assert services.may_move(PromptActor.from_key("abc"), "production") is allowed
 
 
 def test_protected__moves_rollbacks_and_removals__are_refused():

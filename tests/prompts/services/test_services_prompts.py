@@ -26,7 +26,7 @@ def test_create__a_prompt__is_there_with_its_event():
         tags=["a"],
         cache_policy="never",
         cache_scope="team",
-        actor=PromptActor.of(owner),
+        actor=PromptActor.from_user(owner),
         reason="Needed",
     )
 
@@ -129,9 +129,9 @@ def test_edit__wrong_fields__are_refused():
 def test_actor__of_an_account_or_key__is_named():
     user = make_user("ann", "Editors", is_superuser=True)
 
-    assert PromptActor.of(user) == PromptActor(
+    assert PromptActor.from_user(user) == PromptActor(
         "ann", user, frozenset({"Editors"}), True
     )
-    assert PromptActor.of_key("abc") == PromptActor("key vc-abc-…", is_key=True)
+    assert PromptActor.from_key("abc") == PromptActor("key vc-abc-…", is_key=True)
     with pytest.raises(NotPermitted):
-        PromptActor.of(AnonymousUser())
+        PromptActor.from_user(AnonymousUser())

@@ -31,7 +31,7 @@ def test_add__versions__are_numbered_from_one_with_author_and_note():
     first = services.add_version(
         prompt,
         template="Hi {{name}}",
-        actor=PromptActor.of(user),
+        actor=PromptActor.from_user(user),
         note="A start",
         tags=["t"],
     )
@@ -147,7 +147,7 @@ def test_history__deleted__is_refused_by_the_database(table):
 def test_version__its_authors_account_deleted__stays_with_the_name():
     user = make_user("gone")
     prompt = make_prompt()
-    services.add_version(prompt, template="x", actor=PromptActor.of(user))
+    services.add_version(prompt, template="x", actor=PromptActor.from_user(user))
 
     user.delete()
 

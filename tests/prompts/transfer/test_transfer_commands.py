@@ -43,7 +43,7 @@ def refused(*words: object) -> str:
 def shop():
     """Some of everything, with history that no longer can be put together."""
     owner = make_user("owner")
-    author = PromptActor.of(make_user("writer"))
+    author = PromptActor.from_user(make_user("writer"))
     tone = make_prompt("{{who}}", "kindly, {{who}}", key="tone", production=1)
     move(tone, 1, "spare")
     talk = services.create_prompt(
