@@ -1,4 +1,4 @@
-"""Prompts' part of the configuration snapshot: prompts with versions, experiments."""
+"""Prompts and experiments as sections of the configuration snapshot."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Keys = Iterable[str] | None
 
 @dataclass(frozen=True, slots=True)
 class ParsedVersion:
-    """What a version says, parsed: a template for each message, and its variables."""
+    """A parsed version: a template for each message, and the variables."""
 
     messages: tuple[tuple[str, Template], ...]
     declared: tuple[VariableDeclaration, ...]
@@ -38,7 +38,7 @@ class ParsedVersion:
 
 @dataclass(slots=True, eq=False)
 class VersionFacts:
-    """A version as it was read; its JSON stays text until somebody asks for it."""
+    """A version as loaded; its JSON is parsed on first use."""
 
     number: int
     template: str = field(repr=False)
@@ -51,7 +51,7 @@ class VersionFacts:
 
     @property
     def words(self) -> ParsedVersion:
-        """Parsed at the first use and kept: most versions are never asked for."""
+        """The parsed version, cached: most versions are never used."""
         if self._words is None:
             self._words = read_words(
                 self.template,
@@ -64,7 +64,7 @@ class VersionFacts:
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """`share` buckets of 10,000 get `version`; the others what `production` points at."""
+    """`share` buckets of 10,000 get `version`; the others the version of `production`."""
 
     id: str
     version: int
@@ -74,7 +74,7 @@ class RolloutFacts:
 
 @dataclass(frozen=True, slots=True)
 class PromptFacts:
-    """A prompt with all that can be asked of it, by version numbers."""
+    """A prompt with its versions, labels and rollout."""
 
     id: str
     key: str
@@ -98,7 +98,7 @@ class PromptFacts:
 
 @dataclass(frozen=True, slots=True)
 class ArmFacts:
-    """`version` None: what `production` points at. `model` '': no other than that's."""
+    """An arm. `version` None: that of `production`. `model` '': the version's."""
 
     name: str
     version: int | None
@@ -125,9 +125,9 @@ def read_words(
     declared: Iterable[Mapping[str, Any]],
     parameters: Mapping[str, Any],
 ) -> ParsedVersion:
-    """A version's fields, parsed. Without messages the template is the user's.
+    """Parse the fields of a version. A template becomes one message of the user.
 
-    A name in the words that isn't declared is a variable that must be given.
+    An undeclared name in the text is a required variable.
     """
     rows = [(one["role"], one["content"]) for one in messages] or [("user", template)]
     parsed = tuple((role, grammar.parse(text)) for role, text in rows)
@@ -139,7 +139,7 @@ def read_words(
 
 
 def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:
-    """Prompts by primary key, each with every version; of `keys` those that exist."""
+    """Prompts with all versions by primary key; with `keys`, only those."""
     versions = _versions(_some(PromptVersion.objects, keys, "prompt_id"))
     labels = _labels(_some(Label.objects, keys, "prompt_id"))
     rollouts = _rollouts(_some(Rollout.objects, keys, "prompt_id"))
@@ -195,18 +195,18 @@ def prompts_by_key(prompts: Mapping[str, PromptFacts]) -> dict[str, PromptFacts]
 def experiments_by_prompt(
     experiments: Mapping[str, ExperimentFacts],
 ) -> dict[str, ExperimentFacts]:
-    """The one that runs on each prompt, by the prompt's key."""
+    """The running experiment of each prompt, by the prompt's key."""
     return {facts.prompt: facts for facts in experiments.values()}
 
 
 def _some(rows: Any, keys: Keys, name: str) -> QuerySet:
-    """`rows` whose `name` is among `keys`, in no order."""
+    """`rows` whose field `name` is in `keys`, unordered."""
     found: QuerySet = rows.order_by()
     return found if keys is None else found.filter(**{f"{name}__in": list(keys)})
 
 
 def _versions(rows: QuerySet) -> dict[int, dict[int, VersionFacts]]:
-    # As text: to parse 40,000 rows' JSON takes longer than to fetch it.
+    # JSON as text: parsing it for 40,000 rows takes longer than fetching it.
     texts = {
         f"{name}_json": Cast(name, TextField())
         for name in ("messages", "variables", "parameters")

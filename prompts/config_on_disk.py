@@ -1,4 +1,4 @@
-"""Prompts and running experiments as the disk snapshot keeps them."""
+"""Prompts and running experiments in the disk snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,23 +18,23 @@ from valuecanvas.core.targeting import bucketing
 
 
 def dump_prompts(section: Mapping[str, PromptFacts]) -> dict[str, Any]:
-    """What orjson writes, and `restore_prompts` reads."""
-    # As bytes at once: fewer objects are kept until all is written.
+    """Prompts for orjson; `restore_prompts` reads them."""
+    # As bytes: fewer objects are alive until all is written.
     return {key: orjson.Fragment(_prompt(one)) for key, one in section.items()}
 
 
 def restore_prompts(section: Mapping[str, Any]) -> dict[str, PromptFacts]:
-    """What `dump_prompts` gave. Raises KeyError, TypeError or ValueError."""
+    """Read the output of `dump_prompts`. Raises KeyError, TypeError or ValueError."""
     return {key: _prompt_facts(row) for key, row in section.items()}
 
 
 def dump_experiments(section: Mapping[str, ExperimentFacts]) -> dict[str, Any]:
-    """What orjson writes, and `restore_experiments` reads."""
+    """Experiments for orjson; `restore_experiments` reads them."""
     return {key: _experiment(one) for key, one in section.items()}
 
 
 def restore_experiments(section: Mapping[str, Any]) -> dict[str, ExperimentFacts]:
-    """What `dump_experiments` gave. Raises KeyError, TypeError or ValueError."""
+    """Read the output of `dump_experiments`. Raises KeyError, TypeError or ValueError."""
     return {key: _experiment_facts(row) for key, row in section.items()}
 
 

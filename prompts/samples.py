@@ -1,4 +1,4 @@
-"""The prompts that a new installation begins with, to try and to take apart."""
+"""Sample prompts of a new installation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class SamplePrompt:
-    """Its newest version is in production."""
+    """A sample prompt; its newest version is in production."""
 
     key: str
     kind: str
@@ -78,7 +78,7 @@ SAMPLES = (
                     "key resources, key activities, key partners, cost structure.\n"
                 ),
                 variables=[_BUSINESS, _INDUSTRY],
-                # A small model without an end to it would go on for minutes.
+                # Without a limit a small model would write for minutes.
                 parameters={"temperature": 0.4, "max_tokens": 600},
             ),
         ],
@@ -117,7 +117,7 @@ SAMPLES = (
 
 
 def add() -> list[str]:
-    """Make the samples that are missing, each in production; the keys of those made."""
+    """Create the missing samples in production; the keys of the new ones."""
     known = set(Prompt.objects.values_list("key", flat=True))
     made = [sample for sample in SAMPLES if sample.key not in known]
     for sample in made:

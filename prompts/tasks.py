@@ -1,4 +1,4 @@
-"""The periodic work of prompts; its schedule is a row, made in a migration."""
+"""Periodic tasks of prompts; a migration creates their schedules."""
 
 import structlog
 from celery import shared_task

@@ -42,7 +42,7 @@ class FlagList(FlagEndpoint):
         return found
 
     @flag_operation(
-        "createFlag", "Make a flag", CREATE, body=GivenFlag, refusals=[], status=201
+        "createFlag", "Create a flag", CREATE, body=GivenFlag, refusals=[], status=201
     )
     def post(self, asked: dict[str, Any]) -> Flag:
         reason = asked.pop("reason")
@@ -69,7 +69,7 @@ class FlagDetail(FlagEndpoint):
 
 
 class FlagHistory(FlagEndpoint):
-    """Who did what, when and why; the newest first."""
+    """Lists who did what, when and why; newest first."""
 
     @flag_operation(
         "flagHistory",

@@ -1,1 +1,1 @@
-"""Prompts over REST: a thin door to `prompts.services` and the tables."""
+"""REST for managing prompts, under /api/prompts."""

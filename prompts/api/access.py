@@ -1,4 +1,4 @@
-"""What the endpoints of prompts need, and who acts through them."""
+"""Rights of the endpoints of prompts, and their base class."""
 
 from functools import partial
 from typing import Any
@@ -17,16 +17,16 @@ WRITE = Need("prompts:write", "prompts.change_prompt")
 PUBLISH = Need("prompts:publish", "prompts.publish_prompt")
 
 prompt_operation = partial(operation, tags=["Prompts"])
-# Refused also where somebody else was first.
+# Refused also after a conflict.
 prompt_change = partial(prompt_operation, refusals=[404, 409])
 
 
 class PromptEndpoint(Endpoint):
-    """Knows the prompt of its URL, and who acts."""
+    """An endpoint with the prompt of its URL and the actor."""
 
     @property
     def actor(self) -> PromptActor:
-        """Who is written into the audit."""
+        """The actor for the audit."""
         user: Any = self.request.user
         if isinstance(user, KeyUser):
             return PromptActor.from_key(user.prefix, user.issuer)
@@ -34,7 +34,7 @@ class PromptEndpoint(Endpoint):
 
     @cached_property
     def prompt(self) -> Prompt:
-        """Raises NotFound."""
+        """The prompt of the URL. Raises NotFound."""
         key = self.kwargs["key"]
         found = Prompt.objects.select_related("owner").filter(key=key).first()
         if found is None:

@@ -1,4 +1,4 @@
-"""Two versions as one unified diff."""
+"""Compares two versions by a unified diff."""
 
 import difflib
 import json
@@ -7,12 +7,12 @@ from typing import Any
 from prompts.models import PromptVersion
 from valuecanvas.core.errors import InvalidRequest
 
-# Finding the best match takes time with the square of the lines.
+# The time of a diff grows with the square of the lines.
 MOST_LINES = 4000
 
 
 def compare_versions(old: PromptVersion, new: PromptVersion) -> dict[str, Any]:
-    """What `new` changed. Raises InvalidRequest for texts too long to compare."""
+    """The differences of `new` from `old`. Raises InvalidRequest for long texts."""
     before, after = _parts(old), _parts(new)
     changed = [name for name in before if before[name] != after[name]]
     return {

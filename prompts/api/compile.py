@@ -1,4 +1,4 @@
-"""Rendering without calling: what a request with this prompt would be sent as."""
+"""The endpoint that renders a prompt without calling a model."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from valuecanvas.core.errors import GatewayError
 
 
 def library_for(prompt: Prompt) -> PromptLibrary:
-    """The prompts as committed now, each read when it is asked for."""
+    """The committed prompts, each loaded on first use."""
     return PromptLibrary(StoredPrompts(), _running(prompt))
 
 
@@ -26,7 +26,7 @@ def _running(prompt: Prompt) -> dict[str, ExperimentFacts]:
 
 
 class Compile(PromptEndpoint):
-    """The words with variables and included prompts put in; costs nothing."""
+    """Renders the text with variables and included prompts; costs nothing."""
 
     @prompt_operation(
         "compilePrompt",
@@ -42,7 +42,7 @@ class Compile(PromptEndpoint):
             chosen = _chosen(library, key, asked)
             rendered = render.render(library, chosen, asked.get("variables", {}))
         except GatewayError as error:
-            # In a request to a model they stand within `prompt`.
+            # In a request to a model the fields are in `prompt`.
             error.param = (error.param or "").removeprefix("prompt.") or None
             raise
         return {

@@ -1,4 +1,4 @@
-"""Labels: what they point at, moves that nobody can overwrite unseen, rollback."""
+"""Endpoints of labels: list, move with compare-and-set, remove, roll back."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from valuecanvas.core.errors import NotFound
 
 
 class Labels(PromptEndpoint):
-    """All of them, by name. `latest`, always the newest version, is not among them."""
+    """Lists the labels by name, without `latest`, which is always the newest version."""
 
     @prompt_operation(
         "listPromptLabels",
@@ -32,11 +32,11 @@ class Labels(PromptEndpoint):
 
 
 class LabelDetail(PromptEndpoint):
-    """Moved only from where the caller believes it is: 409 says who moved it since."""
+    """One label. It moves only from the expected version: 409 says who moved it."""
 
     @property
     def label(self) -> Label:
-        """As it is now. Raises NotFound."""
+        """The current label. Raises NotFound."""
         name = self.kwargs["name"]
         rows = self.prompt.labels.select_related("version")
         found: Label | None = rows.filter(name=name).first()
@@ -86,7 +86,7 @@ class LabelDetail(PromptEndpoint):
 
 
 class Rollback(PromptEndpoint):
-    """`production` back to the version before it, or to `to`."""
+    """Moves `production` back to its last version, or to `to`."""
 
     @prompt_change(
         "rollBackPrompt",

@@ -1,4 +1,4 @@
-"""Prompts: find, make, describe, archive; and what happened to them."""
+"""Endpoints of prompts: list, create, edit, archive, restore, history."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class PromptFilters(ListQuery):
 
 
 def with_versions(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
-    """`rows` with the versions that are live and newest, in the same query."""
+    """`rows` with the live and the newest version, in the same query."""
     live = Label.objects.filter(prompt=OuterRef("pk"), name=PRODUCTION)
     newest = PromptVersion.objects.filter(prompt=OuterRef("pk")).order_by("-number")
     return rows.select_related("owner").annotate(
@@ -45,7 +45,7 @@ def with_versions(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
 
 
 def detail(prompt: Prompt) -> dict[str, Any]:
-    """One prompt as it is now, with its labels and its rollout."""
+    """The current prompt with its labels and its rollout."""
     row = with_versions(Prompt.objects.filter(pk=prompt.pk)).get()
     labels = row.labels.select_related("version").order_by("name")
     live = row.rollouts.filter(state__in=LIVE).select_related("version").first()
@@ -57,7 +57,7 @@ def detail(prompt: Prompt) -> dict[str, Any]:
 
 
 class Prompts(PromptEndpoint):
-    """All prompts by key; a new one has no version yet."""
+    """Lists all prompts by key; creates one without versions."""
 
     @prompt_operation(
         "listPrompts",
@@ -78,7 +78,7 @@ class Prompts(PromptEndpoint):
 
     @prompt_operation(
         "createPrompt",
-        "Make a prompt",
+        "Create a prompt",
         CREATE,
         body=request_bodies.GivenPrompt,
         answer=ShownPromptDetail,
@@ -90,7 +90,7 @@ class Prompts(PromptEndpoint):
 
 
 class PromptDetail(PromptEndpoint):
-    """Its key and kind never change. Archived, it is refused to clients, not deleted."""
+    """One prompt. Key and kind never change; DELETE archives it, so clients get an error."""
 
     @prompt_operation("getPrompt", "One prompt", READ, answer=ShownPromptDetail)
     def get(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class PromptDetail(PromptEndpoint):
 
     @prompt_operation(
         "editPrompt",
-        "Describe a prompt",
+        "Edit the details of a prompt",
         WRITE,
         body=request_bodies.Details,
         partial=True,
@@ -108,18 +108,18 @@ class PromptDetail(PromptEndpoint):
         services.edit_prompt(self.prompt, actor=self.actor, **asked)
         return detail(self.prompt)
 
-    # Clients get an error from then on: no less than moving a label.
+    # Clients get an error then, so it needs the right to publish.
     @prompt_operation("archivePrompt", "Archive a prompt", PUBLISH)
     def delete(self) -> None:
         services.edit_prompt(self.prompt, actor=self.actor, archived=True)
 
 
 class RestorePrompt(PromptEndpoint):
-    """The opposite of archiving: clients get it again as before."""
+    """Restores an archived prompt: clients get it again as before."""
 
     @prompt_operation(
         "restorePrompt",
-        "Use an archived prompt again",
+        "Restore an archived prompt",
         PUBLISH,
         answer=ShownPromptDetail,
     )
@@ -129,7 +129,7 @@ class RestorePrompt(PromptEndpoint):
 
 
 class PromptHistory(PromptEndpoint):
-    """Who did what, when and why; the newest first."""
+    """Lists who did what, when and why; newest first."""
 
     @prompt_operation(
         "promptHistory",

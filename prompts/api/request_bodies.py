@@ -1,4 +1,4 @@
-"""What the endpoints of prompts take. Shapes only: the rules are in `prompts.services`."""
+"""Bodies of requests to the endpoints of prompts; `prompts.services` checks the rules."""
 
 from django.contrib.auth.models import User
 from rest_framework import serializers as s
@@ -18,7 +18,7 @@ from valuecanvas.core.cache_policy import CachePolicy
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 REASON = "Why; kept in the history."
-# Far more than any prompt has, and few enough for one transaction.
+# The longest list: more than any prompt has, and few enough for one transaction.
 MOST = 200
 
 
@@ -43,16 +43,19 @@ class GivenVariable(StrictSerializer):
 
 class GivenVersion(StrictSerializer):
     template = s.CharField(
-        required=False, trim_whitespace=False, help_text="Of a text prompt."
+        required=False, trim_whitespace=False, help_text="The text of a text prompt."
     )
     messages = GivenMessage(  # type: ignore[call-arg]
-        many=True, required=False, max_length=MOST, help_text="Of a chat."
+        many=True,
+        required=False,
+        max_length=MOST,
+        help_text="The messages of a chat prompt.",
     )
     variables = GivenVariable(  # type: ignore[call-arg]
         many=True,
         required=False,
         max_length=MOST,
-        help_text="Those in the words that are not declared must be given as text.",
+        help_text="Variables in the text without a declaration are required.",
     )
     model = Text(200, "'': the client names the model.")
     parameters = JsonObjectField(
@@ -61,12 +64,12 @@ class GivenVersion(StrictSerializer):
     note = Text(2000, "What changed, and why.")
     tags = Tags(required=False)
     based_on = OptionalNumber(
-        "The version that you edited: 409 if there is a newer one by now."
+        "The version that you edited: 409 if there is a newer one."
     )
 
 
 class Details(StrictSerializer):
-    """What can be changed of a prompt itself."""
+    """The details of a prompt."""
 
     folder = Text(200, validators=[FOLDER])
     description = Text(10_000)
@@ -74,14 +77,14 @@ class Details(StrictSerializer):
         required=False,
         allow_null=True,
         max_length=150,
-        help_text="The name of a user here, whom to ask about it; null: nobody.",
+        help_text="The name of the user to ask about it; null: nobody.",
     )
     tags = Tags(required=False)
     cache_policy = Choice(CachePolicy.choices, required=False)
     cache_scope = Choice(CacheScope.choices, required=False, allow_blank=True)
 
     def validate_owner(self, name: str | None) -> User | None:
-        """Raises ValidationError."""
+        """The user with this name. Raises ValidationError."""
         if name is None:
             return None
         try:
@@ -99,23 +102,22 @@ class GivenPrompt(Details):
 
 class GivenRemoval(GivenReason):
     expected_version = OptionalNumber(
-        "Where you believe it points now: 409 if it does not."
+        "The version that it points at now: 409 if it does not."
     )
 
 
 class GivenMove(GivenReason):
-    version = Number(help_text="Where the label is to point.")
+    version = Number(help_text="The new version of the label.")
     expected_version = Number(
         allow_null=True,
-        help_text="Where you believe it points now; null: nowhere yet. 409 if it does "
-        "not.",
+        help_text="The version that it points at now; null: none yet. 409 if it does not.",
     )
 
 
 class GivenRollback(StrictSerializer):
     reason = s.CharField(max_length=2000, help_text=REASON)
-    to = OptionalNumber("A version; unless given, the one that was live before.")
-    expected_version = OptionalNumber("What you believe is live now: 409 if it is not.")
+    to = OptionalNumber("A version; by default the one that was live before.")
+    expected_version = OptionalNumber("The version that is live now: 409 if it is not.")
 
 
 class GivenStep(StrictSerializer):
@@ -135,14 +137,17 @@ class GivenNewShare(GivenShare):
     expected_share = s.IntegerField(
         required=False,
         allow_null=True,
-        help_text="What you believe it is now: 409 if it is not.",
+        help_text="The share now: 409 if it is another one.",
     )
 
 
 class GivenRollout(GivenShare):
     version = Number()
     steps = GivenStep(  # type: ignore[call-arg]
-        many=True, required=False, max_length=MOST, help_text="Raised by itself."
+        many=True,
+        required=False,
+        max_length=MOST,
+        help_text="Steps that raise the share automatically.",
     )
 
 
@@ -155,8 +160,7 @@ class GivenCompile(StrictSerializer):
     user = s.CharField(
         required=False,
         max_length=200,
-        help_text="Your id for a user: what a running experiment or rollout gives to "
-        "this user.",
+        help_text="Your id of a user, who may be in a running experiment or rollout.",
     )
     context = JsonObjectField(  # type: ignore[assignment]
         required=False, help_text="Attributes of the user, e.g. tier."

@@ -1,4 +1,4 @@
-"""What the endpoints of prompts answer with."""
+"""Bodies of responses of the endpoints of prompts."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ class ShownLabels(s.Serializer):
 
 
 class ShownPrompt(s.ModelSerializer):
-    """In lists."""
+    """A prompt in lists."""
 
     owner = s.CharField(source="owner.username", allow_null=True, default=None)
     production = s.IntegerField(
-        allow_null=True, help_text="The version that is live; null: none yet."
+        allow_null=True, help_text="The live version; null: none yet."
     )
     latest = s.IntegerField(allow_null=True, help_text="The newest version.")
 
@@ -50,7 +50,7 @@ class ShownVariable(s.Serializer):
 
 
 class ShownVersionSummary(s.ModelSerializer):
-    """In lists: without the words."""
+    """A version in lists, without its text."""
 
     version = s.IntegerField(source="number")
     author = s.CharField(source="author_name")
@@ -67,12 +67,14 @@ class ShownVersionSummary(s.ModelSerializer):
 
 
 class ShownVersion(ShownVersionSummary):
-    """All of a version. The words are as they were written: references are not put in."""
+    """A whole version. The text is as written: references are not replaced."""
 
     key = s.CharField(source="prompt.key")
     kind = s.ChoiceField(PromptKind.choices, source="prompt.kind")
-    template = s.CharField(help_text="Of a text prompt; '' for a chat.")
-    messages = ShownMessage(many=True, help_text="Of a chat; [] for a text prompt.")
+    template = s.CharField(help_text="The text of a text prompt; '' for a chat.")
+    messages = ShownMessage(
+        many=True, help_text="The messages of a chat; [] for a text prompt."
+    )
     variables = ShownVariable(many=True)
     parameters = s.DictField()
 
@@ -84,7 +86,7 @@ class ShownVersion(ShownVersionSummary):
         )  # fmt: skip
 
     def to_representation(self, instance: PromptVersion) -> dict[str, Any]:
-        # The JSON columns as they are: no field that a declaration has may get lost.
+        # The JSON columns as they are, so that no field of a declaration is lost.
         found = super().to_representation(instance)
         return {
             **found,
@@ -126,24 +128,26 @@ class ShownEvent(s.ModelSerializer):
 
 
 class ShownDiff(s.Serializer):
-    """Two versions of a prompt: what differs, and the words as a unified diff."""
+    """Two versions of a prompt: what differs, and a unified diff."""
 
     from_version = s.IntegerField()
     to_version = s.IntegerField()
     changed = s.ListField(
         child=s.ChoiceField(["words", "variables", "model", "parameters"])
     )
-    diff = s.CharField(help_text="Unified, line by line; '' where nothing differs.")
+    diff = s.CharField(help_text="A unified diff; '' without differences.")
 
 
 class ShownCompiled(s.Serializer):
     key = s.CharField()
     version = s.IntegerField()
     label = s.CharField(  # type: ignore[assignment]
-        help_text="By which it was found; '' for a version."
+        help_text="The label of the request; '' for a version."
     )
-    variant = s.CharField(help_text="Of an experiment or rollout; '' without one.")
-    text = s.CharField(allow_null=True, help_text="Of a text prompt.")
+    variant = s.CharField(
+        help_text="The arm of an experiment or rollout; '' without one."
+    )
+    text = s.CharField(allow_null=True, help_text="The text of a text prompt.")
     messages = ShownMessage(many=True)
     model = s.CharField(allow_null=True)
     parameters = s.DictField()

@@ -1,4 +1,4 @@
-"""Gradual rollouts: start one, change its share, hold it, end it."""
+"""Endpoints of gradual rollouts: start, change the share, pause, end."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,10 +22,10 @@ rollout_change = partial(access.prompt_change, answer=ShownRollout)
 
 
 class RolloutEndpoint(PromptEndpoint):
-    """What can be done to the rollout that is under way: one view for each verb."""
+    """The base of endpoints of the live rollout: one view for each action."""
 
     def live(self) -> Rollout:
-        """Raises NotFound."""
+        """The live rollout. Raises NotFound."""
         rows = self.prompt.rollouts.filter(state__in=LIVE).select_related("version")
         found: Rollout | None = rows.first()
         if found is None:
@@ -37,7 +37,7 @@ class RolloutEndpoint(PromptEndpoint):
 
 
 class Rollouts(RolloutEndpoint):
-    """The newest first. One at a time: a share of the users gets the new version."""
+    """Lists rollouts, newest first; starts one. A prompt has one live rollout at a time."""
 
     @rollout_operation(
         "listPromptRollouts", "Rollouts of a prompt", READ, paged_by="-id"
@@ -61,19 +61,19 @@ class Rollouts(RolloutEndpoint):
             actor=self.actor,
             reason=asked["reason"],
         )
-        return _now(made)
+        return _reload(made)
 
 
 class RolloutDetail(RolloutEndpoint):
-    """Running or paused."""
+    """The live rollout, running or paused."""
 
     @rollout_operation("getPromptRollout", "The rollout under way", READ)
     def get(self) -> Rollout:
-        return _now(self.live())
+        return _reload(self.live())
 
 
 class Share(RolloutEndpoint):
-    """The same users keep getting the new version while the share grows."""
+    """Changes the share. The same users keep the new version while it grows."""
 
     @rollout_change(
         "setPromptRolloutShare", "Change the share", PUBLISH, body=GivenNewShare
@@ -87,45 +87,45 @@ class Share(RolloutEndpoint):
             reason=asked["reason"],
             expected=asked.get("expected_share"),
         )
-        return _now(rollout)
+        return _reload(rollout)
 
 
 def post_verb(name: str, summary: str, service: Callable[..., object]) -> Any:
-    """The operation that does one thing to the rollout, with a reason for the audit."""
+    """The operation of one action on the rollout, with a reason for the audit."""
 
     @rollout_change(f"{name}PromptRollout", summary, PUBLISH, body=GivenReason)
     def post(view: RolloutEndpoint, asked: dict[str, Any]) -> Rollout:
         rollout = view.live()
         service(rollout, actor=view.actor, reason=asked["reason"])
-        return _now(rollout)
+        return _reload(rollout)
 
     return post
 
 
 class Pause(RolloutEndpoint):
-    """The share stays as it is until the rollout is resumed."""
+    """Pauses the rollout: the share stays until it is resumed."""
 
-    post = post_verb("pause", "Hold the share", services.pause)
+    post = post_verb("pause", "Pause the rollout", services.pause)
 
 
 class Resume(RolloutEndpoint):
-    """The steps go on from where they were held."""
+    """Resumes the rollout with its next step."""
 
-    post = post_verb("resume", "Go on", services.resume)
+    post = post_verb("resume", "Resume the rollout", services.resume)
 
 
 class Finish(RolloutEndpoint):
-    """`production` moves to the new version, and the rollout is over."""
+    """Finishes the rollout: `production` moves to the new version."""
 
-    post = post_verb("finish", "Give it to everybody", services.finish)
+    post = post_verb("finish", "Publish to everybody", services.finish)
 
 
 class RollBack(RolloutEndpoint):
-    """Everybody gets what `production` points at, and the rollout is over."""
+    """Rolls back: everybody gets the version of `production`, and the rollout ends."""
 
-    post = post_verb("rollBack", "Take it back", services.roll_back_rollout)
+    post = post_verb("rollBack", "Roll back the rollout", services.roll_back_rollout)
 
 
-def _now(rollout: Rollout) -> Rollout:
-    """As the database has it, whatever the service did to its copy."""
+def _reload(rollout: Rollout) -> Rollout:
+    """The current rollout from the database."""
     return Rollout.objects.select_related("version").get(pk=rollout.pk)

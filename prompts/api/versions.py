@@ -1,4 +1,4 @@
-"""Versions: write a new one, read one by its number or a label, compare two."""
+"""Endpoints of versions: create, read by number or label, compare."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def _rows(prompt: Prompt) -> "QuerySet[PromptVersion]":
 
 
 class Versions(PromptEndpoint):
-    """The newest first. A new one serves nobody until a label points at it."""
+    """Lists versions, newest first; creates one, unused until a label points at it."""
 
     @prompt_operation(
         "listPromptVersions",
@@ -88,7 +88,7 @@ class Versions(PromptEndpoint):
 
 
 class VersionDetail(PromptEndpoint):
-    """A version as it was written, by its number or by a label."""
+    """One version as written, by its number or by a label."""
 
     @prompt_operation(
         "getPromptVersion",
@@ -106,7 +106,7 @@ class VersionDetail(PromptEndpoint):
 
 
 class Diff(PromptEndpoint):
-    """What one version changed against another."""
+    """Compares two versions."""
 
     @prompt_operation(
         "diffPromptVersions",

@@ -1,1 +1,1 @@
-"""Experiments: who is in which arm, and what may be concluded."""
+"""Experiments: drafts, life cycle, targeting, statistics."""

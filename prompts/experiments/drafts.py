@@ -1,4 +1,4 @@
-"""Experiments before they start: made, edited and checked."""
+"""Drafts of experiments: create, edit, check."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class ArmSpec:
-    """An arm as it is asked for. `version` None: what `production` points at.
+    """The settings of an arm. `version` None: that of `production`.
 
     `weight` is in hundredths of a percent; `model` '' is the version's, or the client's.
     """
@@ -33,7 +33,7 @@ class ArmSpec:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """All that is set before an experiment starts."""
+    """The settings of an experiment before it starts."""
 
     arms: Sequence[ArmSpec]
     hypothesis: str = ""
@@ -46,19 +46,19 @@ class Draft:
 def create_draft(
     prompt: Prompt, key: str, draft: Draft, *, owner_id: int | None = None
 ) -> Experiment:
-    """A new experiment, not started. Raises ValidationError by field."""
+    """Create an experiment as a draft. Raises ValidationError by field."""
     with transaction.atomic():
         experiment = Experiment(prompt=prompt, key=key, owner_id=owner_id)
-        return _written(experiment, draft)
+        return _save(experiment, draft)
 
 
 def edit_draft(experiment: Experiment, draft: Draft) -> Experiment:
-    """Set everything of a draft anew. Raises ValidationError by field, Conflict."""
+    """Replace the settings of a draft. Raises ValidationError by field, Conflict."""
     with transaction.atomic():
         locked = Experiment.objects.select_for_update().get(pk=experiment.pk)
         if locked.state != ExperimentState.DRAFT:
-            raise Conflict("It has been started: only its weights can change now.")
-        return _written(locked, draft)
+            raise Conflict("The experiment has started: only its weights can change.")
+        return _save(locked, draft)
 
 
 def check_arms(prompt: Prompt, arms: Sequence[ArmSpec]) -> dict[str, PromptVersion]:
@@ -77,12 +77,12 @@ def check_arms(prompt: Prompt, arms: Sequence[ArmSpec]) -> dict[str, PromptVersi
 
 
 def check_weights(weights: Mapping[str, int]) -> None:
-    """Raises ValidationError for 'arms'."""
+    """Check that weights add up to 100 %. Raises ValidationError for 'arms'."""
     if any(not 0 <= weight <= BUCKETS for weight in weights.values()):
         raise ValidationError({"arms": "A weight is between 0 and 100 %."})
     whole = sum(weights.values())
     if whole != BUCKETS:
-        text = f"The weights make {whole / 100:g} % together, not 100 %."
+        text = f"The weights add up to {whole / 100:g} %, not 100 %."
         raise ValidationError({"arms": text})
 
 
@@ -93,7 +93,7 @@ def _problem(arms: Sequence[ArmSpec]) -> str:
         return f"An experiment has 2 to {MOST_ARMS} arms."
     wrong = next((name for name in names if not _NAME.fullmatch(name)), None)
     if wrong is not None:
-        return f"'{wrong[:40]}' is no name for an arm: use small letters and digits."
+        return f"'{wrong[:40]}' is not a name for an arm: use small letters and digits."
     if len(set(names)) < len(names):
         return "Two arms have the same name."
     if sum(arm.control for arm in arms) != 1:
@@ -103,7 +103,7 @@ def _problem(arms: Sequence[ArmSpec]) -> str:
     return ""
 
 
-def _written(experiment: Experiment, draft: Draft) -> Experiment:
+def _save(experiment: Experiment, draft: Draft) -> Experiment:
     versions = check_arms(experiment.prompt, draft.arms)
     check_weights({arm.name: arm.weight for arm in draft.arms})
     try:

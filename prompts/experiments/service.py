@@ -1,4 +1,4 @@
-"""Experiments under way: start, change weights, stop, promote. Each leaves an event."""
+"""The life cycle of experiments: start, change weights, stop, promote; all audited."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ from valuecanvas.core.targeting.bucketing import (
     load_allocation,
 )
 
-# Whether the models that arms name can answer, which is not for prompts to know.
+# Checks that the models of arms are usable: another app knows that.
 # Raises ValidationError for 'arms'.
 CheckModels = Callable[[Sequence[ArmSpec]], None]
 
@@ -37,11 +37,11 @@ def start(
     reason: str = "",
     check_models: CheckModels | None = None,
 ) -> Experiment:
-    """Let it govern requests from now on.
+    """Start the experiment: it applies to requests from now on.
 
-    Raises Conflict: not a draft, another one runs, or a rollout is under way;
-    NotPermitted: `production` is protected, and its arms would stand in for it.
-    Raises ValidationError where the draft is no longer right.
+    Raises Conflict (not a draft, another experiment runs, a rollout is under way),
+    NotPermitted (`production` is protected, and arms would replace it), and
+    ValidationError (the draft is not valid any more).
     """
     require_move(actor, PRODUCTION)
     with transaction.atomic():
@@ -69,12 +69,12 @@ def change_weights(
     actor: PromptActor,
     reason: str,
 ) -> Experiment:
-    """Share out the callers anew; hundredths of a percent, 10,000 together.
+    """Change the weights: hundredths of a percent that add up to 10,000.
 
-    Nobody changes arms but into one that grows. Its figures are counted from now on:
-    those from before were of another mix of users and days.
-    Raises Conflict where it does not run, NotPermitted as `start` does,
-    ValidationError for wrong weights.
+    Callers change arms only into an arm that grows. The figures start from zero:
+    earlier ones came from another mix of users and days.
+    Raises Conflict (not running), NotPermitted like `start`, and ValidationError
+    (wrong weights).
     """
     require_move(actor, PRODUCTION)
     with transaction.atomic():
@@ -104,10 +104,10 @@ def change_weights(
 
 
 def stop(experiment: Experiment, *, actor: PromptActor, reason: str) -> Experiment:
-    """End it: from now on everybody gets what the label points at. Raises Conflict."""
+    """Stop the experiment: everybody gets the live version. Raises Conflict."""
     with transaction.atomic():
         _, found = _locked(experiment, ExperimentState.RUNNING)
-        _stopped(found, reason)
+        _mark_stopped(found, reason)
         _note(found, PromptAction.EXPERIMENT_STOPPED, actor, reason)
     return found
 
@@ -120,7 +120,7 @@ def promote(
     reason: str,
     check_models: CheckModels | None = None,
 ) -> Experiment:
-    """Make an arm what everybody gets: `production` moves to its version.
+    """Promote an arm: `production` moves to its version.
 
     Ends the experiment if it runs. An arm with a model of its own becomes a new version
     first. Raises Conflict (a draft; promoted before), ValidationError (no such arm; its
@@ -130,14 +130,14 @@ def promote(
         running, stopped = ExperimentState.RUNNING, ExperimentState.STOPPED
         prompt, found = _locked(experiment, running, stopped)
         if found.winner:
-            raise Conflict(f"'{found.winner}' was promoted before.")
+            raise Conflict(f"'{found.winner}' is promoted already.")
         arm = found.arms.select_related("version").filter(name=arm_name).first()
         if arm is None:
             raise ValidationError({"arm": f"There is no arm '{arm_name[:40]}'."})
         if check_models is not None:
             check_models([_spec(arm)])
         if found.state == ExperimentState.RUNNING:
-            _stopped(found, reason)
+            _mark_stopped(found, reason)
         found.winner = arm.name
         found.save()
         before = _production(prompt)
@@ -164,7 +164,7 @@ def promote(
 
 
 def figures_since(experiment: Experiment) -> datetime | None:
-    """Since when its figures count: the last change of weights, or the start."""
+    """The start of its figures: the last change of weights, or the start."""
     changed = (
         PromptEvent.objects.filter(
             prompt_id=experiment.prompt_id,
@@ -180,7 +180,7 @@ def figures_since(experiment: Experiment) -> datetime | None:
 def _locked(
     experiment: Experiment, *states: ExperimentState
 ) -> tuple[Prompt, Experiment]:
-    """The prompt and the experiment, nobody else's now. Raises Conflict."""
+    """Lock the prompt and the experiment. Raises Conflict."""
     prompt = lock(experiment.prompt)
     found = Experiment.objects.select_for_update().get(pk=experiment.pk)
     if found.state not in states:
@@ -190,7 +190,7 @@ def _locked(
 
 
 def _refuse_concurrent(prompt: Prompt, found: Experiment) -> None:
-    """One at a time: what two of them do to a prompt, nobody could tell apart."""
+    """Refuse a second experiment or rollout: their effects could not be told apart."""
     if prompt.archived:
         raise Conflict(f"The prompt '{prompt.key}' is archived.")
     other = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
@@ -200,7 +200,7 @@ def _refuse_concurrent(prompt: Prompt, found: Experiment) -> None:
         raise Conflict("A gradual rollout of this prompt is under way: end it first.")
 
 
-def _stopped(found: Experiment, reason: str) -> None:
+def _mark_stopped(found: Experiment, reason: str) -> None:
     found.state = ExperimentState.STOPPED
     found.stopped_at = timezone.now()
     found.reason = reason
@@ -225,7 +225,7 @@ def _version_of(
     actor: PromptActor,
     experiment: Experiment,
 ) -> PromptVersion | None:
-    """The version that does what the arm did; None: there is none to move to."""
+    """The version with the arm's settings, created if needed; None without any."""
     version: PromptVersion | None = arm.version or production
     if version is None or arm.model in ("", version.model):
         return version
@@ -245,7 +245,7 @@ def _version_of(
     except ValidationError as error:
         if getattr(error, "code", "") != "unchanged":
             raise
-        # Somebody has made it already, as the newest.
+        # It exists already, as the newest version.
         return version.prompt.versions.first()
 
 

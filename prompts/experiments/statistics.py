@@ -1,8 +1,7 @@
-"""What the figures of two arms allow to conclude, however often one looks.
+"""Sequential statistics for two arms: valid however often the results are checked.
 
-Two things would make plain confidence intervals lie here. People look at results all
-the time and stop when they like what they see; and one user sends many requests, which
-are alike. So:
+Two things make plain confidence intervals wrong here. People check results all the time
+and stop when they like them; and one user sends many similar requests. So:
 
 - The test is the mixture sequential probability ratio test (Robbins 1970; Johari,
   Koomen, Pekelis, Walsh: "Always Valid Inference", Operations Research 70(3), 2022).
@@ -23,19 +22,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Users that each arm needs before anything is concluded.
+# The fewest users of each arm for a conclusion.
 MIN_UNITS = 50
-# Of a rare thing, such as an error, both arms together need this many.
+# The fewest rare events, such as errors, of both arms together.
 MIN_EVENTS = 20
 # The intervals are tightest, for their certainty, about here: the effective number of
 # requests, half of what each of two equal arms has.
 TUNED_FOR = 1000
-# How sure we want to be that the split is wrong before we say so.
+# The significance level of the check of the split.
 SPLIT_ALPHA = 0.01
-# How much the split's prior believes in the weights, in users.
+# The weight of the split's prior, in users.
 SPLIT_WEIGHT = 100
-# All values are the same where the error of their mean, as a share of it, is below
-# this: what is left of it is of the sums, which are floating point.
+# Below this relative error of the mean all values count as equal: the rest is an error
+# of floating-point sums.
 SAME = 1e-7
 
 
@@ -87,7 +86,7 @@ class ArmSample:
         return max(0.0, by_units)
 
     def variance(self) -> float:
-        """Of the mean, as users vary."""
+        """The variance of the mean over users."""
         if self.units < 2:
             return math.inf
         small = self.units / (self.units - 1)
@@ -96,7 +95,7 @@ class ArmSample:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a value is, at all times at once, with a certainty of 1 - alpha."""
+    """A confidence interval of level 1 - alpha, valid at all times at once."""
 
     low: float
     high: float
@@ -107,9 +106,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An arm less the control. `p` is an always valid p-value.
+    """The difference of an arm from the control. `p` is an always valid p-value.
 
-    `interval` and `p` are None while there is too little to conclude from.
+    `interval` and `p` are None while there is too little data.
     """
 
     difference: float
@@ -117,12 +116,12 @@ class Comparison:
     p: float | None = None
 
     def is_significant(self, alpha: float) -> bool:
-        """May a difference be claimed?"""
+        """Whether the difference is significant."""
         return self.p is not None and self.p <= alpha
 
 
 def interval(sample: ArmSample, alpha: float) -> Interval | None:
-    """Where an arm's mean is; None while too few users are in it."""
+    """The confidence interval of an arm's mean; None with too few users."""
     if sample.units < MIN_UNITS:
         return None
     variance = sample.variance()
@@ -133,7 +132,7 @@ def interval(sample: ArmSample, alpha: float) -> Interval | None:
 def compare(
     arm: ArmSample, control: ArmSample, alpha: float, *, rare: bool = False
 ) -> Comparison:
-    """Does the arm's mean differ from the control's?
+    """Compare the mean of the arm with that of the control.
 
     `rare`: the values are 0 or 1, and few are 1.
     """
@@ -151,7 +150,7 @@ def compare(
 
 
 def has_enough_data(arm: ArmSample, control: ArmSample, *, rare: bool = False) -> bool:
-    """Are there enough users, and of a rare thing enough cases, to conclude from?"""
+    """Whether there are enough users, and enough cases of a rare event."""
     if min(arm.units, control.units) < MIN_UNITS:
         return False
     return not rare or arm.total + control.total >= MIN_EVENTS
@@ -189,7 +188,7 @@ def _variance_of_difference(
 
 
 def _information(variance: float, spread: float, alpha: float) -> float:
-    """How far the test has come, in units of the mixture's own precision.
+    """The information of the test, in units of the mixture's precision.
 
     The mixture of a normal law is tuned as in Waudby-Smith et al., appendix B.2.
     """
@@ -200,12 +199,13 @@ def _information(variance: float, spread: float, alpha: float) -> float:
 def _half_width(variance: float, spread: float, alpha: float) -> float:
     if variance <= 0 or spread <= 0:
         return 0.0
-    come = _information(variance, spread, alpha)
-    by_alpha = math.log(1 / alpha) + math.log1p(come) / 2
-    return math.sqrt(variance * 2 * (1 + come) / come * by_alpha)
+    information = _information(variance, spread, alpha)
+    by_alpha = math.log(1 / alpha) + math.log1p(information) / 2
+    return math.sqrt(variance * 2 * (1 + information) / information * by_alpha)
 
 
 def _p(difference: float, variance: float, spread: float, alpha: float) -> float:
-    come = _information(variance, spread, alpha)
-    against = difference**2 / variance * come / (2 * (1 + come)) - math.log1p(come) / 2
+    information = _information(variance, spread, alpha)
+    ratio = information / (2 * (1 + information))
+    against = difference**2 / variance * ratio - math.log1p(information) / 2
     return min(1.0, math.exp(-against)) if against > 0 else 1.0

@@ -1,4 +1,4 @@
-"""Who takes part in an experiment: tiers, and conditions on attributes."""
+"""Targeting of experiments: tiers, and conditions on attributes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Condition:
 
     @property
     def row(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The condition as a JSON object."""
         return {
             "attribute": self.attribute,
             "operator": self.operator,
@@ -43,20 +43,20 @@ class Condition:
         try:
             return compile_conditions([self.row])[0]
         except BadCondition as error:
-            # Saving checks; a restore may not.
+            # Saved conditions are valid; restored ones may not be.
             log.warning("experiments.condition_ignored", reason=str(error))
             return lambda context: False
 
 
 def check(rows: object) -> None:
-    """Raises ValidationError naming the first condition that is wrong."""
+    """Check conditions. Raises ValidationError naming the first wrong one."""
     fault = check_conditions(rows, most=MOST_CONDITIONS)
     if fault:
         raise ValidationError(fault)
 
 
 def load_conditions(rows: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
-    """The conditions that were saved as `rows`."""
+    """Conditions from their saved `rows`."""
     return tuple(
         Condition(row["attribute"], row["operator"], row.get("value")) for row in rows
     )
@@ -67,7 +67,7 @@ def takes_part(
     conditions: Sequence[Condition],
     context: Mapping[str, object],
 ) -> bool:
-    """Is this caller one of those whom the experiment is about?
+    """Whether the experiment applies to this caller.
 
     `context` has the caller's attributes, its tier among them. No tiers: every tier.
     """

@@ -1,4 +1,4 @@
-"""What to make of an experiment's figures, in plain words."""
+"""Verdicts: conclusions from an experiment's figures, in words."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ EARLY, NONE, BETTER, WORSE = "early", "none", "better", "worse"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a metric is called, and which way is better."""
+    """The name, direction and formats of a metric."""
 
     noun: str
     higher_is_better: bool
     format_value: Callable[[float], str]
-    format_change: Callable[[float], str]  # of a difference, without its sign
+    format_change: Callable[[float], str]  # formats a difference without its sign
     rare: bool = False
 
 
@@ -53,7 +53,7 @@ MEASURES: Mapping[str, Measure] = {
 
 @dataclass(frozen=True, slots=True)
 class ExperimentVerdict:
-    """The conclusion on one metric. `kind` is early, none, better or worse.
+    """The conclusion for one metric. `kind` is early, none, better or worse.
 
     `winner` is the arm to prefer, '' while there is none; `compared` has every arm but
     the control.
@@ -83,34 +83,38 @@ def judge(
         name: statistics.compare(one, base, each, rare=measure.rare)
         for name, one in others.items()
     }
-    shown = {name: one for name, one in compared.items() if one.is_significant(each)}
-    better = {name: one for name, one in shown.items() if _gain(measure, one) > 0}
+    significant = {
+        name: one for name, one in compared.items() if one.is_significant(each)
+    }
+    better = {name: one for name, one in significant.items() if _gain(measure, one) > 0}
     sentences = tuple(
-        _sentence(measure, name, control, one) + _by_share(measure, one, base)
+        _sentence(measure, name, control, one) + _relative_text(measure, one, base)
         for name, one in compared.items()
     )
     if better:
         winner = max(better, key=lambda name: _gain(measure, better[name]))
         headline = f"{winner} is better than {control}."
         if len(better) > 1:
-            sentences += (f"{_listed(better)} were not compared with each other.",)
+            sentences += (f"{_join_names(better)} were not compared with each other.",)
         return ExperimentVerdict(metric, BETTER, winner, headline, sentences, compared)
-    if shown and len(shown) == len(others):
-        headline = f"{control} is better than {_listed(shown)}."
+    if significant and len(significant) == len(others):
+        headline = f"{control} is better than {_join_names(significant)}."
         return ExperimentVerdict(metric, WORSE, control, headline, sentences, compared)
     if any(one.p is not None for one in compared.values()):
-        headline = "No difference shown yet."
-        if shown:
-            headline = f"{_listed(shown)} can be given up: {control} is better."
+        headline = "No significant difference yet."
+        if significant:
+            headline = (
+                f"{_join_names(significant)} can be dropped: {control} is better."
+            )
         return ExperimentVerdict(metric, NONE, "", headline, sentences, compared)
-    lacking = (_lacking(measure, name, one, base) for name, one in others.items())
+    missing = (_missing_data(measure, name, one, base) for name, one in others.items())
     return ExperimentVerdict(
-        metric, EARLY, "", "Too early to tell.", tuple(lacking), compared
+        metric, EARLY, "", "Too early to tell.", tuple(missing), compared
     )
 
 
 def relative_interval(comparison: Comparison, control: ArmSample) -> Interval | None:
-    """The interval as a share of the control's mean; None where that says nothing."""
+    """The interval relative to the control's mean; None if that is not positive."""
     found = comparison.interval
     if found is None or control.mean <= 0:
         return None
@@ -121,7 +125,7 @@ def _gain(measure: Measure, one: Comparison) -> float:
     return one.difference if measure.higher_is_better else -one.difference
 
 
-def _listed(names: Mapping[str, object]) -> str:
+def _join_names(names: Mapping[str, object]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
@@ -142,8 +146,8 @@ def _sentence(measure: Measure, name: str, control: str, one: Comparison) -> str
     return f"{whose} somewhere between {ends} than {control}'s"
 
 
-def _by_share(measure: Measure, one: Comparison, base: ArmSample) -> str:
-    """The same as a share of the control's, where that says something; a full stop."""
+def _relative_text(measure: Measure, one: Comparison, base: ArmSample) -> str:
+    """The relative difference in brackets, if it is useful, and a full stop."""
     found = relative_interval(one, base)
     if found is None or measure.higher_is_better or not found.excludes_zero():
         return "."
@@ -151,7 +155,7 @@ def _by_share(measure: Measure, one: Comparison, base: ArmSample) -> str:
     return f" ({100 * least:.0f} to {100 * most:.0f}\u00a0%)."
 
 
-def _lacking(measure: Measure, name: str, one: ArmSample, base: ArmSample) -> str:
+def _missing_data(measure: Measure, name: str, one: ArmSample, base: ArmSample) -> str:
     least = min(one.units, base.units)
     if least < statistics.MIN_UNITS:
         return (

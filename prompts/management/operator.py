@@ -1,4 +1,4 @@
-"""Who runs a command, as the audit of prompts will name them."""
+"""The actor of a command, for the audit of prompts."""
 
 import getpass
 
@@ -6,7 +6,7 @@ from prompts.services import PromptActor
 
 
 def operator() -> PromptActor:
-    """The account of the machine. Whoever has a shell here has the database too."""
+    """The account of the machine: a shell here means access to the database too."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

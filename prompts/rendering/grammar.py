@@ -1,7 +1,7 @@
 """The grammar of templates: `{{name}}`, and `{{> other.key@label}}` to include a prompt.
 
-Nothing else has a meaning: no filters, no attributes, no second pass. `a.b` is one name.
-Whatever else stands in braces is literal text, and so is all that comes in by a value.
+There are no filters, no attributes, no second pass. `a.b` is one name. All other text in
+braces is literal, and so are the values.
 """
 
 import re
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-# Of a variable. Dots and dashes are part of the name, so that `{{user.name}}` is asked
-# for by that name instead of being passed on to a model.
+# A variable. Dots and dashes are part of the name, so that `{{user.name}}` is a variable
+# and not literal text.
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 _KEY = r"[a-z0-9](?:[a-z0-9_-]|\.(?=[a-z0-9])){0,199}"
 _AT = r"[a-z0-9][a-z0-9_.-]{0,39}"
@@ -34,7 +34,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`{{> key@at}}`: replaced by the words of another text prompt.
+    """`{{> key@at}}`: replaced by the text of another text prompt.
 
     `at` is a label, or the digits of a version's number; '' means `production`.
     """
@@ -47,7 +47,7 @@ class Reference:
 
     @property
     def version(self) -> int | None:
-        """The version that it pins; None: it follows a label."""
+        """The pinned version; None if it follows a label."""
         return int(self.at) if self.at.isdigit() else None
 
 
@@ -56,30 +56,30 @@ Piece = str | Variable | Reference
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed template. Its pieces, written one after another, are its text."""
+    """A parsed template: its pieces joined are its text."""
 
     pieces: tuple[Piece, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Its variables, each once, in the order of the text."""
+        """The names of its variables, each once, in order."""
         found = (one.name for one in self.pieces if isinstance(one, Variable))
         return tuple(dict.fromkeys(found))
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:
-        """The prompts that it includes, each once."""
+        """Its references to other prompts, each once."""
         found = (one for one in self.pieces if isinstance(one, Reference))
         return tuple(dict.fromkeys(found))
 
     def expand(self, included: Mapping[Reference, "Template"]) -> "Template":
-        """With each reference replaced by the pieces of its (expanded) template."""
+        """The template with each reference replaced by its expanded template."""
         if not self.references:
             return self
         return Template(tuple(_expanded(self.pieces, included)))
 
     def expanded_size(self, included: Mapping[Reference, "Template"]) -> int:
-        """About how many characters `expand` would make."""
+        """The approximate size of the expanded template, in characters."""
         return sum(
             included[one].size if isinstance(one, Reference) else _length(one)
             for one in self.pieces
@@ -87,11 +87,11 @@ class Template:
 
     @cached_property
     def size(self) -> int:
-        """About how many characters it has; references are not counted in."""
+        """Its approximate size in characters, references not expanded."""
         return sum(_length(one) for one in self.pieces)
 
     def length(self, values: Mapping[str, str]) -> int:
-        """How many characters `render` would make. Raises KeyError."""
+        """The length of the rendered text. Raises KeyError."""
         return sum(
             len(values[one.name]) if isinstance(one, Variable) else _length(one)
             for one in self.pieces
@@ -109,17 +109,17 @@ class Template:
 
 
 def parse(text: str) -> Template:
-    """`text` as pieces. Every text is a template; nothing is refused."""
+    """Parse `text`. Every text is a valid template."""
     return Template(tuple(_pieces(text)))
 
 
 def is_name(text: str) -> bool:
-    """May a variable be called so?"""
+    """Whether `text` is a valid name of a variable."""
     return _WHOLE_NAME.match(text) is not None
 
 
 def oddities(text: str) -> tuple[str, ...]:
-    """What stands in double braces and yet is literal text: likely a slip of the pen."""
+    """Literal texts in double braces: probably mistyped variables."""
     rest = _TAG.sub("", text)
     return tuple(dict.fromkeys(_BRACES.findall(rest)))
 

@@ -1,6 +1,6 @@
-"""Labels that the product itself knows."""
+"""Labels with a meaning in the product."""
 
 PRODUCTION = "production"
 STAGING = "staging"
-# Not a row: always the newest version.
+# Not stored: always the newest version.
 LATEST = "latest"

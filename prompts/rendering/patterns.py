@@ -1,8 +1,7 @@
-"""Regular expressions of schemas: matched in linear time, and weighed before use.
+"""Regular expressions of schemas: matched in linear time, with a bounded size.
 
-The engine is Rust's, which never backtracks: no look-around and no back-references. What
-a match takes is at most the length of the text times the size of the pattern, so the
-size is bounded here as well.
+Rust's engine never backtracks: no look-around and no back-references. A match takes at
+most the length of the text times the size of the pattern, so the size is bounded here.
 """
 
 import re
@@ -12,11 +11,11 @@ from functools import lru_cache
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 LONGEST = 1_000
-# Of single characters, counts written out: a thousand words, or twenty thousand letters.
+# The largest weight, in characters with counts written out.
 HEAVIEST = 20_000
-# How many times a character, as an automaton, these are. \w knows all languages.
+# Weights in characters, by the size of the automaton. \w has all languages.
 _ESCAPE, _CLASS = 100, 20
-# Of a weight of one and one character: about two nanoseconds each at worst.
+# Weight times characters in one step; one takes about two nanoseconds at worst.
 _PER_STEP = 1_000
 
 _GROUPS = (
@@ -36,28 +35,28 @@ _PARTS = re.compile(
 
 
 class BadPattern(ValueError):
-    """The pattern is not understood, or too large. The message is for its author."""
+    """The pattern is invalid or too large. The message is for its author."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A regular expression, searched for as JSON Schema does: anywhere in a text."""
+    """A regular expression that matches anywhere in a text, as JSON Schema says."""
 
     weight: int
     _engine: SchemaValidator
 
     def steps(self, text: str) -> int:
-        """What looking for it in `text` takes at most, in a schema's steps."""
+        """The most steps that a search in `text` takes."""
         return 1 + len(text) * self.weight // _PER_STEP
 
     def matches(self, text: str) -> bool:
-        """Is it somewhere in `text`?"""
+        """Whether it matches somewhere in `text`."""
         return self._engine.isinstance_python(text)
 
 
 @lru_cache(maxsize=256)
 def compile_pattern(text: str) -> Pattern:
-    """`text` as a pattern. Raises BadPattern."""
+    """Compile a pattern. Raises BadPattern."""
     heavy = weight(text)
     schema = core_schema.str_schema(pattern=text, regex_engine="rust-regex")
     try:
@@ -70,9 +69,9 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def weight(text: str) -> int:
-    """The size of the automaton, about, with each count written out.
+    """The approximate size of the automaton, with counts written out.
 
-    Raises BadPattern for what is too heavy, or can't be weighed.
+    Raises BadPattern if it is too large or cannot be computed.
     """
     if len(text) > LONGEST:
         raise BadPattern(f"it has more than {LONGEST:,} characters.")
@@ -91,7 +90,7 @@ def weight(text: str) -> int:
 
 
 class _Scale:
-    """Weights of the groups that are open, and of the part that a count would repeat."""
+    """Weights of the open groups, and of the last part, which a count repeats."""
 
     def __init__(self) -> None:
         self._open, self._last = [0], 0
@@ -101,7 +100,7 @@ class _Scale:
         return sum(self._open)
 
     def add(self, part: re.Match[str]) -> None:
-        """Raises BadPattern."""
+        """Add a part of a pattern. Raises BadPattern."""
         if part["group"]:
             self._open.append(1)
         elif part["one"] == ")" and len(self._open) > 1:
@@ -119,7 +118,7 @@ class _Scale:
 
 
 def _single(part: re.Match[str]) -> int:
-    """Raises BadPattern for what this module would weigh otherwise than the engine."""
+    """The weight of a single part. Raises BadPattern if the engine may read it otherwise."""
     if part["escape"]:
         return _ESCAPE
     if inner := part["class"]:

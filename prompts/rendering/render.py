@@ -1,6 +1,6 @@
-"""From a prompt's name and a caller to words: which version, and what it says.
+"""Rendering: chooses a version for a caller, and fills in its text.
 
-Pure functions of a `Library`: the same library, subject and context give the same words.
+Pure functions: the same PromptLibrary, subject and context give the same text.
 """
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ from prompts.rendering.variables import VariableDeclaration
 from valuecanvas.core.errors import GatewayError, InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket, owner
 
-# How many prompts may stand inside one another, the outermost not counted.
+# The deepest nesting of included prompts.
 DEEPEST = 5
-# Characters that all inclusions of a message may come to: a prompt that includes ten
-# times one that includes ten times another grows faster than anybody sees.
+# The most characters of a message with its inclusions: nested inclusions grow
+# exponentially.
 LARGEST = 1_000_000
-# What values may add by standing in more than one place.
+# The most characters that repeated values may add.
 REPEATED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A version's words with all that it includes, and every variable in them.
+    """A version's text with its inclusions, and all variables in them.
 
-    `height` is how deep its inclusions go; 0: it includes nothing.
+    `height` is the depth of its inclusions; 0 without any.
     """
 
     messages: tuple[tuple[str, Template], ...]
@@ -49,15 +49,15 @@ class PromptLibrary:
 
     prompts: Mapping[str, PromptFacts]
     experiments: Mapping[str, ExperimentFacts] = field(default_factory=dict)
-    # Of versions that include others: what they say depends on the others' labels.
+    # Versions with inclusions: their text depends on labels of other prompts.
     _bodies: dict[tuple[str, int], Body] = field(default_factory=dict, repr=False)
 
     def body(
         self, prompt: PromptFacts, version: VersionFacts, above: tuple[str, ...] = ()
     ) -> Body:
-        """The words with each `{{> key@label}}` put in; `above` are those around it.
+        """The text with each `{{> key@label}}` replaced; `above` are the including prompts.
 
-        Raises BrokenPrompt where something that it includes can't be.
+        Raises BrokenPrompt if an inclusion is not possible.
         """
         words, at = version.words, (prompt.key, version.number)
         if not words.references:
@@ -69,10 +69,10 @@ class PromptLibrary:
 
 @dataclass(frozen=True, slots=True)
 class ChosenVersion:
-    """The version that a request runs on.
+    """The version chosen for a request.
 
     `variant` is '<experiment>:<arm>', 'rollout-<id>:new', 'rollout-<id>:stable' or ''.
-    `model` is the experiment arm's, where that has one.
+    `model` is that of the experiment's arm, if it has one.
     """
 
     prompt: PromptFacts
@@ -92,7 +92,7 @@ class ChosenVersion:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """What is to be sent. `text` is of text prompts; `messages` of both kinds.
+    """The rendered prompt. Only text prompts have `text`; both kinds have `messages`.
 
     `model` None: the client names it. `parameters` are the version's.
     """
@@ -104,7 +104,7 @@ class RenderedPrompt:
 
 
 class BrokenPrompt(GatewayError):
-    """A prompt can't be put together from what it includes: an operator must act."""
+    """A prompt has an invalid inclusion: an operator must act."""
 
     status = 500
     type = "api_error"
@@ -120,11 +120,11 @@ def choose(
     subject: str,
     context: Mapping[str, object],
 ) -> ChosenVersion:
-    """Which version of the prompt `key` this request runs on.
+    """Choose the version of the prompt `key` for a request.
 
-    A version that is named wins over all. A label that is named gives what it points
-    at. Only `production`, which is also the default, may be an experiment's arm or a
-    rollout's new version; `subject` is who is put in a bucket.
+    A version or another label in the request decides. Only `production`, the default,
+    may be replaced by an arm of an experiment or the new version of a rollout;
+    `subject` is bucketed.
     Raises NotFound, InvalidRequest.
     """
     prompt = find(library, key)
@@ -146,7 +146,7 @@ def choose(
 def render(
     library: PromptLibrary, chosen: ChosenVersion, variables: Mapping[str, object]
 ) -> RenderedPrompt:
-    """The words of `chosen` with its variables. Raises InvalidRequest, BrokenPrompt."""
+    """Render `chosen` with its variables. Raises InvalidRequest, BrokenPrompt."""
     body = library.body(chosen.prompt, chosen.version)
     texts = values.check(body.declared, variables)
     _refuse_too_long(body, texts)
@@ -163,7 +163,7 @@ def render(
 
 
 def _refuse_too_long(body: Body, texts: Mapping[str, str]) -> None:
-    """A long value that stands in many places would fill the memory."""
+    """Refuse a text that repeated long values make too large for the memory."""
     most = LARGEST + max(REPEATED, sum(map(len, texts.values())))
     if sum(words.length(texts) for _, words in body.messages) > most:
         raise InvalidRequest(
@@ -174,7 +174,7 @@ def _refuse_too_long(body: Body, texts: Mapping[str, str]) -> None:
 
 
 def find(library: PromptLibrary, key: str) -> PromptFacts:
-    """The prompt in use under `key`. Raises NotFound."""
+    """The active prompt with this key. Raises NotFound."""
     prompt = library.prompts.get(key)
     if prompt is None:
         raise NotFound(
@@ -192,7 +192,7 @@ def find(library: PromptLibrary, key: str) -> PromptFacts:
 
 
 def version_of_label(prompt: PromptFacts, name: str) -> VersionFacts:
-    """What the label points at; `latest` is the newest. Raises NotFound."""
+    """The version of the label; `latest` is the newest one. Raises NotFound."""
     number = prompt.latest if name == LATEST else prompt.labels.get(name)
     if number is None:
         raise NotFound(
@@ -206,7 +206,7 @@ def version_of_label(prompt: PromptFacts, name: str) -> VersionFacts:
 def _expanded(
     library: PromptLibrary, words: ParsedVersion, path: tuple[str, ...]
 ) -> Body:
-    """Own declarations of variables beat those of what is included."""
+    """Expand inclusions; own declarations of variables beat included ones."""
     declared = {one.name: one for one in words.declared}
     included: dict[Reference, Template] = {}
     height = 0
@@ -216,7 +216,7 @@ def _expanded(
         declared = {one.name: one for one in body.declared} | declared
         height = max(height, body.height + 1)
     if height > DEEPEST:
-        raise _broken(path, f"it goes more than {DEEPEST} prompts deep.")
+        raise _broken(path, f"its inclusions are nested more than {DEEPEST} deep.")
     messages = []
     for role, template in words.messages:
         if template.expanded_size(included) > LARGEST:
@@ -263,7 +263,7 @@ def _version(prompt: PromptFacts, number: int) -> VersionFacts:
 def _arm(
     experiment: ExperimentFacts, subject: str, context: Mapping[str, object]
 ) -> ArmFacts | None:
-    """The arm that this caller is in; None: the experiment is not about it."""
+    """The arm of this caller; None: the experiment does not apply."""
     if not targeting.takes_part(experiment.tiers, experiment.conditions, context):
         return None
     name = owner(experiment.allocation, bucket(experiment.salt, subject))

@@ -1,7 +1,7 @@
-"""JSON Schema for values that anybody may send: each check has steps to spend.
+"""JSON Schema validation with a bounded number of steps.
 
-A schema that refers to itself, or combines choices of choices, may take exponentially
-long. So every keyword that is looked at costs steps, and a request has a number of them.
+A schema with references to itself, or with nested choices, may take exponential time. So
+every evaluated keyword costs steps, and a request has a limited number of them.
 """
 
 import json
@@ -20,17 +20,17 @@ from referencing.exceptions import Unresolvable
 from prompts.rendering import patterns
 from prompts.rendering.patterns import BadPattern, Pattern
 
-# Of one request, about 2 microseconds each: a list of 10,000 small objects is checked.
+# Steps of one request, about 2 microseconds each: enough for 10,000 small objects.
 MOST_STEPS = 100_000
-# The most telling of the first that are found is told.
+# The best of the first errors is reported.
 MOST_ERRORS = 20
 TOO_DEEP = "It is nested too deeply."
-# Keywords within keywords. jsonschema recurses, and what it is built on breaks at Python's
-# own limit instead of telling of it.
+# The deepest nesting of keywords: jsonschema recurses, and its libraries crash at Python's
+# recursion limit.
 DEEPEST = 80
-# Following a reference, with its address to be read; one by name searches the schema.
+# Steps of a reference; a named one searches the whole schema.
 _REFERENCE, _NAMED_REFERENCE = 4, 1_000
-# Schemas are read from the prompt only: an empty registry fetches nothing.
+# An empty registry: references outside the schema are never fetched.
 _REGISTRY: Registry = Registry()
 
 Errors = Iterator[ValidationError]
@@ -38,15 +38,15 @@ Keyword = Callable[[Any, Any, Any, Mapping[str, Any]], Errors]
 
 
 class TooManySteps(Exception):
-    """A value and a schema that would take too long together."""
+    """The check of a value against a schema would take too long."""
 
 
 class TooDeep(Exception):
-    """A value and a schema that are nested too deeply."""
+    """The value or the schema is nested too deeply."""
 
 
 class Steps:
-    """What the checks of one request may take together."""
+    """The remaining steps for the checks of one request."""
 
     __slots__ = ("depth", "left")
 
@@ -55,8 +55,8 @@ class Steps:
         self.depth = 0
 
     @contextmanager
-    def within(self) -> Iterator[None]:
-        """One keyword deeper. Raises TooDeep."""
+    def nest(self) -> Iterator[None]:
+        """Enter a nested keyword. Raises TooDeep."""
         if self.depth >= DEEPEST:
             raise TooDeep
         self.depth += 1
@@ -66,25 +66,25 @@ class Steps:
             self.depth -= 1
 
     def take(self, number: int) -> None:
-        """Raises TooManySteps when there are none left."""
+        """Use up steps. Raises TooManySteps when none are left."""
         self.left -= number
         if self.left < 0:
             raise TooManySteps
 
 
-# jsonschema hands nothing of ours to its keywords.
+# jsonschema passes no context to keywords.
 _STEPS: ContextVar[Steps] = ContextVar("prompts.rendering.schema.steps")
 
 
 def validator(schema: Mapping[str, Any]) -> Any:
-    """What `mismatch` needs of `schema`: to be kept."""
+    """The compiled schema for `mismatch`; reuse it."""
     return Validator(dict(schema), registry=_REGISTRY)
 
 
 def mismatch(validator: Any, value: object, steps: Steps) -> str | None:
-    """Why `value` doesn't fit; None: it fits. At most `steps` are taken.
+    """Why `value` does not match; None if it matches. Uses at most `steps`.
 
-    A value that can't be checked within them, or at all, doesn't fit.
+    A value that cannot be checked in these steps does not match.
     """
     outer = _STEPS.set(steps)
     try:
@@ -109,9 +109,9 @@ def _counted(keyword: Keyword) -> Keyword:
     ) -> Errors:
         steps = _STEPS.get()
         steps.take(1 + _breadth(value) // 4 + _breadth(instance))
-        with steps.within():
+        with steps.nest():
             for error in keyword(validator, value, instance, schema):
-                # It quotes the value, and is handed up through all that is around.
+                # The error quotes the value, and passes through all outer keywords.
                 steps.take(1 + len(error.message) // 100)
                 yield error
 
@@ -129,7 +129,7 @@ def _nodes(value: object) -> int:
 
 
 def _compared(keyword: Keyword) -> Keyword:
-    """For keywords that go through the whole of what the schema says."""
+    """Count steps for keywords that compare with all of their schema value."""
 
     def compared(
         validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
@@ -153,7 +153,7 @@ def _reference(keyword: Keyword) -> Keyword:
 
 
 def _unsupported(name: str) -> Keyword:
-    """Of versions that were saved by another hand: its steps can't be counted."""
+    """Refuse a keyword whose steps cannot be counted, in versions saved elsewhere."""
 
     def unsupported(
         validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
@@ -204,7 +204,7 @@ def _additional_properties(
             patterns.compile_pattern(one) for one in schema.get("patternProperties", ())
         ]
     except BadPattern:
-        # `patternProperties` itself says so.
+        # `patternProperties` reports it.
         return
     extra = [key for key in instance if key not in named and not _any(known, key)]
     if isinstance(value, dict):
@@ -231,7 +231,7 @@ def _bad(pattern: str, error: BadPattern) -> ValidationError:
 def _unique_items(
     validator: Any, value: bool, instance: Any, schema: Mapping[str, Any]
 ) -> Errors:
-    """jsonschema compares the items each with each."""
+    """Check unique items in linear time; jsonschema compares all pairs."""
     if not value or not isinstance(instance, list):
         return
     if len({json.dumps(one, sort_keys=True) for one in instance}) < len(instance):

@@ -1,4 +1,4 @@
-"""What the schema of a variable may say, so that any value can be checked with it."""
+"""Rules for schemas of variables, so that every value can be checked in bounded time."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ TOO_HEAVY = (
     "All patterns together are too large when their counts are written out: use '*', "
     "'+' or smaller counts."
 )
-# Names for schemas: searched for in the whole schema at each use.
+# Names of schemas: each use searches the whole schema.
 _NAMES = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")
 _INSTEAD = {
     **dict.fromkeys(_NAMES, "refer to '#/$defs/...' by '$ref'"),
@@ -30,12 +30,12 @@ _ONE = (
 )  # fmt: skip
 _LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
 _OBJECT = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")  # fmt: skip
-# Of each kind one: what none of them gets through, no value does.
+# One value of each kind: if no probe can be checked, no value can.
 _PROBES: tuple[Any, ...] = ("", 0, [], {})
 
 
 def problem(found: object) -> str | None:
-    """Why `found` can't be a variable's schema; None: it can."""
+    """Why `found` is not a valid schema of a variable; None if it is."""
     if not isinstance(found, dict):
         return 'A schema is an object, such as {"type": "string"}.'
     try:
@@ -60,7 +60,7 @@ def _depth(value: object) -> int:
 
 def _form(found: dict[str, Any]) -> str | None:
     try:
-        # No formats: Python's idea of patterns is not the one that is used.
+        # Without formats: Python's regular expressions are not the ones in use.
         Validator.check_schema(found, format_checker=None)
     except SchemaError as error:
         where = "".join(f"/{part}" for part in error.absolute_path)
@@ -69,15 +69,15 @@ def _form(found: dict[str, Any]) -> str | None:
 
 
 def weight(found: Mapping[str, Any]) -> int:
-    """Of all patterns together, in a schema without a problem."""
+    """The total weight of the patterns in a valid schema."""
     return sum(map(patterns.weight, _patterns(dict(_walk("", found)))))
 
 
 def _parts(found: dict[str, Any]) -> str | None:
     parts = dict(_walk("", found))
     for part in parts.values():
-        if isinstance(part, dict) and (told := _part(part, parts)):
-            return told
+        if isinstance(part, dict) and (fault := _part(part, parts)):
+            return fault
     return _bad_pattern(list(_patterns(parts)))
 
 
@@ -107,7 +107,7 @@ def _bad_pattern(texts: list[str]) -> str | None:
     for text in texts:
         try:
             left -= patterns.weight(text)
-            # Compiling takes longer than weighing: not those that are too many.
+            # Compiling is slow: not for patterns beyond the limit.
             if left >= 0:
                 patterns.compile_pattern(text)
         except BadPattern as error:
@@ -133,14 +133,14 @@ def _walk(at: str, part: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _endless(found: Mapping[str, Any]) -> str | None:
-    """Does the smallest value of some kind take too long already?"""
+    """Why even small values take too long; None if they do not."""
     validator = schema.validator(found)
     for value in _PROBES:
         steps = Steps()
-        told = schema.mismatch(validator, value, steps)
-        if steps.left < 0 or told == schema.TOO_DEEP:
+        fault = schema.mismatch(validator, value, steps)
+        if steps.left < 0 or fault == schema.TOO_DEEP:
             return (
-                "Its references go round in circles or multiply: no value could be "
-                "checked with it."
+                "Its references form cycles or multiply: no value could be checked "
+                "with it."
             )
     return None

@@ -1,4 +1,4 @@
-"""The variables of a prompt: what they are, whether values fit, their text."""
+"""Variables of prompts: declarations, checks of values, their text."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,12 @@ from prompts.rendering import schema_rules
 from prompts.rendering.schema import Steps, mismatch, validator
 from valuecanvas.core.errors import InvalidRequest
 
-MOST_TOLD = 20
+MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
 class VariableDeclaration:
-    """A variable as its prompt declares it. A default of None: it must be given."""
+    """The declaration of a variable. Without a default (None) it is required."""
 
     name: str
     description: str = ""
@@ -27,14 +27,14 @@ class VariableDeclaration:
         return self.default is None
 
     def find_error(self, value: object, steps: Steps | None = None) -> str | None:
-        """Why `value` doesn't fit the schema; None: it fits.
+        """Why `value` does not match the schema; None if it does.
 
-        `steps` are those of the whole request, where there is one.
+        `steps` are those of the whole request, if there is one.
         """
         if self._validator is None:
             return None
         found = mismatch(self._validator, value, steps or Steps())
-        return found and _told(found)
+        return found and _shorten(found)
 
     @cached_property
     def _validator(self) -> Any:
@@ -44,7 +44,7 @@ class VariableDeclaration:
 def load_variables(
     rows: Iterable[Mapping[str, Any]],
 ) -> tuple[VariableDeclaration, ...]:
-    """The declarations as they are stored with a version."""
+    """Declarations from their stored rows."""
     return tuple(
         VariableDeclaration(
             row["name"],
@@ -61,8 +61,8 @@ def check(
 ) -> dict[str, str]:
     """The text of every declared variable, from `given` or its default.
 
-    A value of None counts as not given. Raises InvalidRequest, which names all that is
-    missing and unknown, or the first one against its schema.
+    A value of None counts as missing. Raises InvalidRequest, which names all missing and
+    unknown variables, or the first one that does not match its schema.
     """
     known = {one.name: one for one in declared}
     values = {name: value for name, value in given.items() if value is not None}
@@ -74,7 +74,7 @@ def check(
     for name, value in values.items():
         if reason := known[name].find_error(value, steps):
             raise InvalidRequest(
-                f"Variable '{name}' does not fit its schema: {reason}",
+                f"Variable '{name}' does not match its schema: {reason}",
                 param=f"prompt.variables.{name}",
                 code="invalid_prompt_variable",
             )
@@ -82,7 +82,7 @@ def check(
 
 
 def text(value: object) -> str:
-    """How a value is written into a prompt: a string as it is, the rest as JSON.
+    """A value as text: a string as it is, others as JSON.
 
     Raises InvalidRequest for JSON that is nested too deeply.
     """
@@ -97,9 +97,9 @@ def text(value: object) -> str:
 
 
 def schema_problem(schema: object) -> str | None:
-    """Why `schema` can't be used; None: it can."""
+    """Why `schema` cannot be used; None if it can."""
     found = schema_rules.problem(schema)
-    return found and _told(found)
+    return found and _shorten(found)
 
 
 def _misnamed(missing: list[str], unknown: list[str]) -> InvalidRequest:
@@ -108,18 +108,18 @@ def _misnamed(missing: list[str], unknown: list[str]) -> InvalidRequest:
         " ".join(part for part in parts if part),
         param="prompt.variables",
         code="invalid_prompt_variables",
-        extra={"missing": missing[:MOST_TOLD], "unknown": unknown[:MOST_TOLD]},
+        extra={"missing": missing[:MOST_NAMES], "unknown": unknown[:MOST_NAMES]},
     )
 
 
 def _listed(what: str, names: list[str]) -> str:
     if not names:
         return ""
-    listed = ", ".join(f"'{_told(name)}'" for name in names[:MOST_TOLD])
-    more = f" and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else ""
+    listed = ", ".join(f"'{_shorten(name)}'" for name in names[:MOST_NAMES])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{what} prompt variable{'s' if len(names) > 1 else ''}: {listed}{more}."
 
 
-def _told(message: str) -> str:
-    """jsonschema quotes the whole value: not all of it is told."""
+def _shorten(message: str) -> str:
+    """Shorten a message: jsonschema quotes the whole value."""
     return message if len(message) <= 300 else f"{message[:150]} … {message[-149:]}"

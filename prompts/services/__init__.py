@@ -1,4 +1,4 @@
-"""All that changes prompts. Each is one transaction with its row in the audit."""
+"""Changes of prompts: each is one transaction with a row in the audit."""
 
 from prompts.services.actor import GATEWAY, PromptActor, may_move
 from prompts.services.label import move_label, remove_label, rollback, rollback_target

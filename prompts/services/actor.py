@@ -1,4 +1,4 @@
-"""Who changes a prompt, and which labels they may move."""
+"""The actor of a change of a prompt, and the labels that it may move."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -19,12 +19,12 @@ class PromptActor:
     groups: frozenset[str] = frozenset()
     is_superuser: bool = False
     is_key: bool = False
-    # Of a key: a person issued it, who is no superuser.
+    # A key whose issuer is not a superuser.
     limited: bool = False
 
     @classmethod
     def from_user(cls, user: Any) -> Self:
-        """The account of a request. Raises NotPermitted for nobody."""
+        """The account of a request. Raises NotPermitted without one."""
         if not isinstance(user, User):
             raise NotPermitted("Sign in first.")
         groups = frozenset(user.groups.values_list("name", flat=True))
@@ -32,9 +32,9 @@ class PromptActor:
 
     @classmethod
     def from_key(cls, prefix: str, issuer: str = "") -> Self:
-        """An API key; its scopes are for the door to check.
+        """An API key; the endpoint checks its scopes.
 
-        It is of the groups of its `issuer`, as far as that is still somebody.
+        It has the groups of its `issuer`, if that account is still active.
         """
         name = f"key vc-{prefix}-…"
         if not issuer:
@@ -50,12 +50,12 @@ class PromptActor:
 
 
 SHARE = "prompts.share_answers"
-# Does what people have planned: they were asked for their rights at that time.
+# Applies scheduled steps: the rights were checked when they were scheduled.
 GATEWAY = PromptActor("ValueCanvas", is_superuser=True)
 
 
 def may_move(actor: PromptActor, label: str) -> bool:
-    """May they move this label, or take it away? Rights on prompts are the door's."""
+    """Whether the actor may move or remove this label; callers check rights on prompts."""
     if actor.is_superuser:
         return True
     rule = ProtectedLabel.objects.filter(pk=label).first()
@@ -67,20 +67,19 @@ def may_move(actor: PromptActor, label: str) -> bool:
 
 
 def require_share(actor: PromptActor, before: str, after: str) -> None:
-    """For the scope of stored answers. Raises NotPermitted where it gets wider."""
+    """Check the right for a wider scope of stored answers. Raises NotPermitted."""
     widths = list(CacheScope.values)
     if actor.is_superuser or widths.index(after) <= max(1, widths.index(before)):
         return
     if actor.user is None or not actor.user.has_perm(SHARE):
         raise NotPermitted(
-            f"Stored answers would be shared by more callers: that needs the right "
-            f"'{SHARE}'.",
+            f"More callers would share stored answers: that needs the right '{SHARE}'.",
             param="cache_scope",
         )
 
 
 def require_move(actor: PromptActor, label: str) -> None:
-    """Raises NotPermitted."""
+    """Check the right to move a label. Raises NotPermitted."""
     if not may_move(actor, label):
         raise NotPermitted(
             f"The label '{label}' is protected: {actor.name} may not move it.",

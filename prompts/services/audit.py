@@ -1,4 +1,4 @@
-"""The row in a prompt's audit that goes with every change of it."""
+"""The audit of prompts: every change locks the prompt and adds a row."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from prompts.services.actor import PromptActor
 
 
 def lock(prompt: Prompt) -> Prompt:
-    """The prompt as it is now, and nobody else's until the transaction ends.
+    """Lock the row of the prompt until the transaction ends; the current prompt.
 
-    Every change of a prompt begins with this. What else is locked comes after it:
-    the lock on composition, then the epoch.
+    Every change of a prompt starts with this. Other locks come later: composition, then
+    the epoch.
     """
     return Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
 

@@ -1,7 +1,7 @@
-"""Prompts that include prompts: nothing in use may break by a change.
+"""Checks of inclusions: no change may break a version in use.
 
-What an inclusion means depends on labels, so a move of a label is checked as a new
-version is. The renderer guards itself as well.
+Inclusions depend on labels, so moves of labels are checked like new versions. The
+renderer checks again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ Change = Callable[[PromptFacts], PromptFacts]
 
 
 class StoredPrompts(Mapping[str, PromptFacts]):
-    """Prompts by key as the database has them, each read when it is asked for."""
+    """Prompts of the database by key, each loaded on first use."""
 
     def __init__(self, known: Mapping[str, PromptFacts] | None = None) -> None:
         self._known: dict[str, PromptFacts | None] = dict(known or {})
@@ -51,7 +51,7 @@ class StoredPrompts(Mapping[str, PromptFacts]):
 
 
 def check_version(prompt: Prompt, version: VersionFacts) -> None:
-    """Before `version` is saved as the newest. Raises ValidationError for its words."""
+    """Check a new version before it is saved. Raises ValidationError for its text."""
 
     def added(facts: PromptFacts) -> PromptFacts:
         return replace(facts, versions={**facts.versions, version.number: version})
@@ -62,7 +62,7 @@ def check_version(prompt: Prompt, version: VersionFacts) -> None:
 
 
 def check_use(prompt: Prompt, number: int, label: str = "") -> None:
-    """Before version `number` comes into use, by `label` if one is to point at it.
+    """Check a version before it is used, by `label` if that moves to it.
 
     Raises ValidationError for 'version'.
     """
@@ -75,7 +75,7 @@ def check_use(prompt: Prompt, number: int, label: str = "") -> None:
 
 
 def check_removal(prompt: Prompt, label: str) -> None:
-    """Before `label` goes. Raises ValidationError for 'label'."""
+    """Check the removal of `label`. Raises ValidationError for 'label'."""
 
     def removed(facts: PromptFacts) -> PromptFacts:
         left = {name: at for name, at in facts.labels.items() if name != label}
@@ -85,7 +85,7 @@ def check_removal(prompt: Prompt, label: str) -> None:
 
 
 def check_archive(prompt: Prompt) -> None:
-    """Before `prompt` goes out of use. Raises ValidationError for 'archived'."""
+    """Check the archiving of `prompt`. Raises ValidationError for 'archived'."""
 
     def archived(facts: PromptFacts) -> PromptFacts:
         return replace(facts, archived=True)
@@ -94,7 +94,7 @@ def check_archive(prompt: Prompt) -> None:
 
 
 def check_all(keys: Iterable[str]) -> None:
-    """What is in use of these prompts, as they are now. Raises ValidationError."""
+    """Check the versions in use of these prompts. Raises ValidationError."""
     locks.hold(_LOCK)
     wanted = set(keys)
     places = [place for place in _inclusions() if place[0] in wanted]
@@ -109,9 +109,9 @@ def _same(facts: PromptFacts) -> PromptFacts:
 def _check(
     prompt: Prompt, change: Change, field: str, number: int | None = None
 ) -> None:
-    """Raises ValidationError where `change` breaks what is not broken already.
+    """Check that `change` breaks no version in use. Raises ValidationError.
 
-    With `number` that version of the prompt itself has to be whole.
+    With `number` that version of the prompt itself must be valid, too.
     """
     locks.hold(_LOCK)
     now = StoredPrompts()
@@ -126,7 +126,7 @@ def _check(
 
 
 def _broken(library: PromptLibrary, places: Iterable[Place]) -> dict[Place, str]:
-    """Why, for each that can't be put together."""
+    """The errors of versions with invalid inclusions."""
     found = {}
     for key, number in places:
         prompt = library.prompts[key]
@@ -138,7 +138,7 @@ def _broken(library: PromptLibrary, places: Iterable[Place]) -> dict[Place, str]
 
 
 def _users(key: str) -> list[Place]:
-    """The versions in use that include the prompt, by others or at once."""
+    """The versions in use that include the prompt, directly or not."""
     inclusions = _inclusions()
     reached, found = {key}, dict[Place, None]()
     more = True
@@ -155,7 +155,7 @@ def _users(key: str) -> list[Place]:
 
 
 def _inclusions() -> dict[Place, set[str]]:
-    """Every version in use that includes others, and the keys of those."""
+    """Versions in use with inclusions, and the keys that they include."""
     newer = PromptVersion.objects.filter(
         prompt=OuterRef("prompt"), number__gt=OuterRef("number")
     )
@@ -175,7 +175,7 @@ def _inclusions() -> dict[Place, set[str]]:
 
 
 def _including() -> "QuerySet[PromptVersion]":
-    """Versions with an inclusion in their words."""
-    return PromptVersion.objects.annotate(told=Cast("messages", TextField())).filter(
-        Q(template__regex=_INCLUDES) | Q(told__regex=_INCLUDES)
-    )
+    """Versions with an inclusion in their text."""
+    return PromptVersion.objects.annotate(
+        messages_text=Cast("messages", TextField())
+    ).filter(Q(template__regex=_INCLUDES) | Q(messages_text__regex=_INCLUDES))

@@ -1,4 +1,4 @@
-"""How a gradual rollout ends: finished, or rolled back."""
+"""Ends a gradual rollout: finished, or rolled back."""
 
 from django.utils import timezone
 
@@ -10,7 +10,7 @@ from prompts.services.audit import record
 
 
 def end(rollout: Rollout, *, finished: bool, actor: PromptActor, reason: str) -> None:
-    """Close the row and write the audit; the label is for the caller to move."""
+    """End the rollout with an audit row; the caller moves the label."""
     state = RolloutState.FINISHED if finished else RolloutState.ROLLED_BACK
     action = (
         PromptAction.ROLLOUT_FINISHED if finished else PromptAction.ROLLOUT_ROLLED_BACK

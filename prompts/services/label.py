@@ -1,4 +1,4 @@
-"""Labels: moved by compare-and-set, rolled back, removed. `production` is live."""
+"""Labels: move by compare-and-set, roll back, remove. `production` is live."""
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -31,10 +31,10 @@ def move_label(
     actor: PromptActor,
     reason: str = "",
 ) -> Label:
-    """Point the label `name` at a version, if it points at version `expected` now.
+    """Move the label `name` to a version, if it points at version `expected` now.
 
     `expected` None: the label does not exist yet. Moving `production` ends a gradual
-    rollout that is under way. Raises Conflict, which tells who moved it, NotPermitted,
+    rollout. Raises Conflict, which says who moved it, NotPermitted,
     ValidationError by field.
     """
     require_move(actor, name)
@@ -63,14 +63,14 @@ def rollback(
     to: PromptVersion | int | None = None,
     expected: int | None = None,
 ) -> Label:
-    """Move `production` back to `to`, else to what it pointed at before.
+    """Move `production` back to `to`, or to the version before.
 
-    With `expected`, only if it points at that version now. Rolling back twice goes back
-    twice, never forward to what was just left. Raises as move_label does.
+    With `expected`, only if it points at that version now. Two rollbacks go back twice,
+    never forward again. Raises as move_label does.
     """
     require_move(actor, PRODUCTION)
     if not reason.strip():
-        raise ValidationError({"reason": "Say why: others will read it."})
+        raise ValidationError({"reason": "Give a reason: it is kept in the history."})
     with transaction.atomic():
         found = lock(prompt)
         label = _label(found, PRODUCTION)
@@ -100,10 +100,10 @@ def remove_label(
     reason: str = "",
     expected: int | None = None,
 ) -> None:
-    """Take the label away; clients that ask for it get an error.
+    """Remove the label; clients that request it get an error.
 
     With `expected`, only if it points at that version now. Raises as move_label does,
-    also where another prompt includes this one by the label.
+    also if another prompt includes this one by the label.
     """
     require_move(actor, name)
     with transaction.atomic():
@@ -128,10 +128,9 @@ def remove_label(
 
 
 def rollback_target(prompt: Prompt) -> int | None:
-    """The version that a rollback goes to; None: there is none.
+    """The target version of a rollback; None without one.
 
-    Read from the audit as a stack: a move puts a version on it, a rollback takes off
-    what it left.
+    The audit is read as a stack: a move pushes a version, a rollback pops.
     """
     current = prompt.labels.filter(name=PRODUCTION).values_list(
         "version__number", flat=True
@@ -145,19 +144,19 @@ def rollback_target(prompt: Prompt) -> int | None:
         if number is None:
             continue
         if action == PromptAction.ROLLED_BACK:
-            stack = _taken_off(stack, number)
+            stack = _pop_to(stack, number)
         elif stack[-1:] != [number]:
             stack.append(number)
     earlier = [number for number in stack if number != now]
     if now is not None and now in stack:
-        # What stands below its last place in the stack.
+        # The versions below its last position in the stack.
         below = stack[: len(stack) - 1 - stack[::-1].index(now)]
         earlier = [number for number in below if number != now]
     return earlier[-1] if earlier else None
 
 
 def version_of(prompt: Prompt, version: PromptVersion | int) -> PromptVersion:
-    """The prompt's own version of that number. Raises ValidationError for 'version'."""
+    """The version of the prompt by number. Raises ValidationError for 'version'."""
     number = version if isinstance(version, int) else version.number
     found = prompt.versions.filter(number=number).first()
     if found is None:
@@ -178,9 +177,9 @@ def point(
     reason: str,
     check: bool = True,
 ) -> Label:
-    """Write the move and its row; inside the transaction that locked the prompt.
+    """Save the move with an audit row, in the transaction that locked the prompt.
 
-    Without `check` the caller looks after what includes what.
+    Without `check` the caller checks inclusions.
     """
     before = label.version.number if label else None
     ends_rollout = name == PRODUCTION and action != PromptAction.ROLLOUT_FINISHED
@@ -210,7 +209,7 @@ def point(
 
 
 def conflict(prompt: Prompt, name: str, label: Label | None) -> Conflict:
-    """Who moved the label, and where it is now."""
+    """The error that says who moved the label, and where it is now."""
     moves = PromptEvent.objects.filter(prompt=prompt, label=name)
     last = moves.order_by("-id").first()
     where = f"points at version {label.version.number}" if label else "does not exist"
@@ -234,7 +233,7 @@ def _label(prompt: Prompt, name: str) -> Label | None:
 
 def _check_name(name: str) -> None:
     if name == LATEST:
-        text = "'latest' always is the newest version; it can't be moved."
+        text = "'latest' is always the newest version; it can't be moved."
         raise ValidationError({"label": text})
     try:
         NAME(name)
@@ -244,7 +243,7 @@ def _check_name(name: str) -> None:
         raise ValidationError({"label": "A label has at most 40 characters."})
 
 
-def _taken_off(stack: list[int], number: int) -> list[int]:
+def _pop_to(stack: list[int], number: int) -> list[int]:
     """The stack after a rollback to `number`."""
     if number in stack:
         return stack[: len(stack) - stack[::-1].index(number)]
@@ -254,7 +253,7 @@ def _taken_off(stack: list[int], number: int) -> list[int]:
 def _end_rollout(
     prompt: Prompt, version: PromptVersion | None, actor: PromptActor, reason: str
 ) -> None:
-    """A move by hand is the last word: whoever had the new version gets what it says."""
+    """End the live rollout: a move by hand replaces it for all users."""
     live = Rollout.objects.filter(prompt=prompt, state__in=LIVE)
     rollout = live.select_related("version").first()
     if rollout is not None:

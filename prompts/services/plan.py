@@ -1,4 +1,4 @@
-"""What a gradual rollout does by itself: its steps and its guards, checked."""
+"""Checks of the plan of a gradual rollout: steps and guards."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ GUARDED = ("error_rate", "latency", "cost", "feedback")
 
 
 def check_steps(steps: Sequence[Mapping[str, int]], share: int) -> list[dict[str, int]]:
-    """Each step has a larger share than the one before, and a wait in minutes.
+    """Check steps: growing shares, each with a wait in minutes.
 
     Raises ValidationError for 'steps'.
     """
@@ -25,17 +25,19 @@ def check_steps(steps: Sequence[Mapping[str, int]], share: int) -> list[dict[str
             text = f'Step {number}: write {{"share", "after_minutes"}}.'
             raise _wrong("steps", text)
         if not _whole(step["share"], before + 1, BUCKETS):
-            text = f"Step {number}: its share is more than {before / 100:g} %."
+            text = f"Step {number}: its share must be more than {before / 100:g} %."
             raise _wrong("steps", text)
         if not _whole(step["after_minutes"], 1, LONGEST_WAIT):
-            raise _wrong("steps", f"Step {number}: wait 1 minute to 90 days.")
+            raise _wrong(
+                "steps", f"Step {number}: the wait must be 1 minute to 90 days."
+            )
         before = step["share"]
         found.append(dict(step))
     return found
 
 
 def check_guards(guards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Raises ValidationError for 'guards'."""
+    """Check guards. Raises ValidationError for 'guards'."""
     found = []
     for number, guard in enumerate(guards, start=1):
         if set(guard) != {"metric", "worse_by", "minimum_requests"}:
@@ -48,9 +50,9 @@ def check_guards(guards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             raise _wrong("guards", text)
         worse = guard["worse_by"]
         if isinstance(worse, bool) or not isinstance(worse, int | float) or worse <= 0:
-            raise _wrong("guards", f"Guard {number}: 'worse_by' is more than 0.")
+            raise _wrong("guards", f"Guard {number}: 'worse_by' must be more than 0.")
         if not _whole(guard["minimum_requests"], 1, 1_000_000):
-            raise _wrong("guards", f"Guard {number}: it wants at least 1 request.")
+            raise _wrong("guards", f"Guard {number}: it needs at least 1 request.")
         found.append(dict(guard))
     return found
 

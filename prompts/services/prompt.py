@@ -1,4 +1,4 @@
-"""Prompts themselves: their key, where they are found, whether they are in use."""
+"""Create prompts, edit their details, archive and restore them."""
 
 import enum
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from valuecanvas.core.cache_policy import CachePolicy
 
 
 class Unset(enum.Enum):
-    """Of a field that is not to change."""
+    """The value of a field that does not change."""
 
     KEEP = "keep"
 
@@ -39,7 +39,7 @@ def create_prompt(
     cache_scope: str = "",
     reason: str = "",
 ) -> Prompt:
-    """A prompt without versions yet. Raises ValidationError by field."""
+    """Create a prompt without versions. Raises ValidationError by field."""
     prompt = Prompt(
         key=key,
         kind=kind,
@@ -57,7 +57,7 @@ def create_prompt(
             prompt.save(force_insert=True)
             record(prompt, PromptAction.CREATED, actor, reason=reason)
     except IntegrityError:
-        # Somebody else's came between the check and the write.
+        # Another one was created between the check and the insert.
         raise ValidationError({"key": f"There is a prompt '{key}' already."}) from None
     return prompt
 
@@ -75,10 +75,10 @@ def edit_prompt(
     cache_scope: str | Unset = KEEP,
     reason: str = "",
 ) -> Prompt:
-    """The prompt with those fields changed; no row where nothing changes.
+    """Edit details of the prompt; without a change there is no audit row.
 
-    Raises ValidationError by field; for `archived` where other prompts include it, and
-    NotPermitted where a label of it is protected: they all go or come with it.
+    Raises ValidationError by field; for `archived` if other prompts include it, and
+    NotPermitted if one of its labels is protected: archiving affects all of them.
     """
     wanted = {
         "folder": folder,
@@ -109,12 +109,16 @@ def edit_prompt(
             if found.archived:
                 composition.check_archive(found)
         found.save(update_fields=list(changes))
-        told = {name: [_told(a), _told(b)] for name, (a, b) in changes.items()}
+        changed = {name: [_plain(a), _plain(b)] for name, (a, b) in changes.items()}
         record(
-            found, PromptAction.EDITED, actor, reason=reason, details={"changed": told}
+            found,
+            PromptAction.EDITED,
+            actor,
+            reason=reason,
+            details={"changed": changed},
         )
     return found
 
 
-def _told(value: object) -> Any:
+def _plain(value: object) -> Any:
     return value if isinstance(value, bool | list) else str(value or "")

@@ -1,4 +1,4 @@
-"""Gradual rollouts: started, raised by hand or on schedule, paused, finished, undone.
+"""Gradual rollouts: start, change the share, pause, resume, finish, roll back.
 
     running <-> paused
        |          |
@@ -43,17 +43,17 @@ def start_rollout(
     steps: Sequence[Mapping[str, int]] = (),
     guards: Sequence[Mapping[str, Any]] = (),
 ) -> Rollout:
-    """Give `share` of the users (hundredths of a percent, 1 to 9,999) the version.
+    """Start a rollout to `share` of the users, in hundredths of a percent, 1 to 9,999.
 
-    `steps` say what comes by itself: {"share", "after_minutes"}, each after the one
-    before. Raises Conflict where a rollout or an experiment is under way, NotPermitted,
+    `steps` follow automatically: {"share", "after_minutes"}, each after the one before.
+    Raises Conflict if a rollout or an experiment is under way, NotPermitted,
     ValidationError by field.
     """
     require_move(actor, PRODUCTION)
     if not 1 <= share < BUCKETS:
         raise ValidationError({"share": "A rollout starts at 0.01 % to 99.99 %."})
-    coming = plan.check_steps(steps, share)
-    watched = plan.check_guards(guards)
+    planned = plan.check_steps(steps, share)
+    checked_guards = plan.check_guards(guards)
     with transaction.atomic():
         found = lock(prompt)
         new = version_of(found, version)
@@ -63,13 +63,13 @@ def start_rollout(
             prompt=found,
             version=new,
             share=share,
-            steps=coming,
-            next_at=_due(coming),
-            guards=watched,
+            steps=planned,
+            next_at=_due(planned),
+            guards=checked_guards,
             started_by=actor.user,
             reason=reason,
         )
-        _note(rollout, PromptAction.ROLLOUT_STARTED, actor, reason, steps=coming)
+        _note(rollout, PromptAction.ROLLOUT_STARTED, actor, reason, steps=planned)
     return rollout
 
 
@@ -81,10 +81,10 @@ def set_share(
     reason: str = "",
     expected: int | None = None,
 ) -> Rollout:
-    """Give the version another share of the users; all of them finishes the rollout.
+    """Change the share; 100 % finishes the rollout.
 
-    Who has the version keeps it while the share grows. Planned steps that the new
-    share has passed are dropped. With `expected`, only if the share is that now.
+    Users keep the version while the share grows. Planned steps up to the new share are
+    dropped. With `expected`, only if the share is that now.
     Raises Conflict, NotPermitted, ValidationError.
     """
     require_move(actor, PRODUCTION)
@@ -99,14 +99,14 @@ def set_share(
                 extra={"current_share": found.share},
             )
         if share == BUCKETS:
-            return _finished(found, actor, reason)
+            return _finish(found, actor, reason)
         left = [step for step in found.steps if step["share"] > share]
         running = found.state == RolloutState.RUNNING
-        return _shared(found, share, left, actor, reason, due=running)
+        return _change_share(found, share, left, actor, reason, due=running)
 
 
 def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
-    """Hold the share as it is. Raises Conflict, NotPermitted."""
+    """Pause the rollout: its share stays. Raises Conflict, NotPermitted."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         found = _live(rollout, RolloutState.RUNNING)
@@ -117,7 +117,7 @@ def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
 
 
 def resume(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
-    """Go on with the plan; its next step waits its whole time. Raises as pause."""
+    """Resume the plan; the next step waits its whole time. Raises as pause."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         found = _live(rollout, RolloutState.PAUSED)
@@ -128,14 +128,14 @@ def resume(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout
 
 
 def finish(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
-    """Everybody gets the version: `production` moves. Raises Conflict, NotPermitted."""
+    """Finish the rollout: `production` moves. Raises Conflict, NotPermitted."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
-        return _finished(_live(rollout), actor, reason)
+        return _finish(_live(rollout), actor, reason)
 
 
 def roll_back_rollout(rollout: Rollout, *, actor: PromptActor, reason: str) -> Rollout:
-    """Everybody gets what `production` points at. Raises as pause."""
+    """Roll back: everybody gets the version of `production`. Raises as pause."""
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         found = _live(rollout)
@@ -144,26 +144,28 @@ def roll_back_rollout(rollout: Rollout, *, actor: PromptActor, reason: str) -> R
 
 
 def apply_due_steps(now: datetime | None = None) -> int:
-    """Take the steps whose time has come, one of each rollout; how many were taken."""
+    """Apply due steps, one of each rollout; the number of applied steps."""
     at = now or timezone.now()
     due = Rollout.objects.filter(state=RolloutState.RUNNING, next_at__lte=at)
-    return sum(_stepped(rollout, at) for rollout in due.order_by("next_at"))
+    return sum(_apply_step(rollout, at) for rollout in due.order_by("next_at"))
 
 
-def _stepped(rollout: Rollout, now: datetime) -> bool:
+def _apply_step(rollout: Rollout, now: datetime) -> bool:
     try:
         with transaction.atomic():
             found = _live(rollout, RolloutState.RUNNING)
-            # Somebody may have been faster.
+            # Another process may have applied it.
             if found.next_at is None or found.next_at > now or not found.steps:
                 return False
             step, *left = found.steps
             if step["share"] >= BUCKETS:
-                _finished(found, GATEWAY, "The last step of its plan.")
+                _finish(found, GATEWAY, "The last step of its plan.")
             else:
-                _shared(found, step["share"], left, GATEWAY, "As planned.", due=True)
+                _change_share(
+                    found, step["share"], left, GATEWAY, "As planned.", due=True
+                )
     except (GatewayError, ValidationError) as error:
-        # It stays due and is tried again; the others must not wait for it.
+        # It stays due and is tried again; other rollouts must not wait for it.
         log.warning("rollout.step_refused", rollout=rollout.pk, error=str(error))
         return False
     return True
@@ -187,7 +189,7 @@ def _refuse_start(prompt: Prompt, version: PromptVersion) -> None:
 
 
 def _live(rollout: Rollout, *states: RolloutState) -> Rollout:
-    """The rollout as it is now, its prompt locked. Raises Conflict."""
+    """Lock the prompt; the current rollout. Raises Conflict."""
     lock(rollout.prompt)
     found = Rollout.objects.select_related("prompt", "version").get(pk=rollout.pk)
     if found.state not in (states or LIVE):
@@ -199,7 +201,7 @@ def _live(rollout: Rollout, *states: RolloutState) -> Rollout:
     return found
 
 
-def _finished(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
+def _finish(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
     label = rollout.prompt.labels.select_related("version").get(name=PRODUCTION)
     rollout.share, rollout.steps = BUCKETS, []
     close(rollout, RolloutState.FINISHED, reason)
@@ -215,7 +217,7 @@ def _finished(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
     return rollout
 
 
-def _shared(
+def _change_share(
     rollout: Rollout,
     share: int,
     left: list[dict[str, int]],
@@ -233,7 +235,7 @@ def _shared(
 
 
 def _due(steps: Sequence[Mapping[str, int]]) -> datetime | None:
-    """When the first of the steps is to be taken, counted from now."""
+    """When the first step is due, counted from now."""
     if not steps:
         return None
     return timezone.now() + timedelta(minutes=steps[0]["after_minutes"])

@@ -30,11 +30,10 @@ def add_version(
     tags: Sequence[str] = (),
     based_on: int | None = None,
 ) -> PromptVersion:
-    """The next version; no label moves to it.
+    """Save the next version; no label moves to it.
 
-    With `based_on`, the version that the writer had before them, it is refused where
-    somebody else has saved a newer one since. Raises Conflict for that, which tells
-    who; ValidationError by field.
+    With `based_on`, the version that was edited, it raises Conflict if there is a newer
+    one, which says whose. Raises ValidationError by field.
     """
     checked = words.check_words(
         prompt.kind,
@@ -71,7 +70,7 @@ def add_version(
 
 
 def columns(prompt: Prompt, number: int, checked: words.PromptTexts) -> dict[str, Any]:
-    """A version's fields of what it sends."""
+    """The fields of a new version."""
     return {
         "prompt": prompt,
         "number": number,
@@ -85,7 +84,7 @@ def columns(prompt: Prompt, number: int, checked: words.PromptTexts) -> dict[str
 
 
 def check_remarks(note: str, tags: Sequence[str]) -> None:
-    """Raises ValidationError by field."""
+    """Check the note and the tags. Raises ValidationError by field."""
     if not isinstance(note, str) or len(note) > LONGEST_NOTE:
         raise ValidationError({"note": f"At most {LONGEST_NOTE:,} characters."})
     if len(tags) > MOST_TAGS or not all(_is_tag(tag) for tag in tags):
@@ -119,9 +118,11 @@ def _refuse_late(
             "number", "author_name", "created_at", "note"
         )
     ]
-    told = ", ".join(f"{one['author']} saved version {one['version']}" for one in since)
+    saved = ", ".join(
+        f"{one['author']} saved version {one['version']}" for one in since
+    )
     raise Conflict(
-        f"Since version {based_on}, {told}.",
+        f"Since version {based_on}, {saved}.",
         code="version_conflict",
         extra={"newest": newest.number, "since": since},
     )
@@ -130,6 +131,6 @@ def _refuse_late(
 def _refuse_same(newest: PromptVersion | None, checked: words.PromptTexts) -> None:
     if newest is not None and newest.digest == checked.digest:
         raise ValidationError(
-            f"Nothing has changed: version {newest.number} says the same.",
+            f"Nothing has changed: version {newest.number} is identical.",
             code="unchanged",
         )

@@ -1,4 +1,4 @@
-"""What a version may say: the rules for templates, messages, variables, parameters."""
+"""Rules for versions: templates, messages, variables, parameters."""
 
 import hashlib
 import json
@@ -19,13 +19,12 @@ ROLES = ("system", "developer", "user", "assistant")
 LONGEST = 100_000
 MOST_MESSAGES = 100
 MOST_VARIABLES = 200
-# What the gateway or the client decides, not the prompt.
 _VARIABLE_FIELDS = frozenset({"name", "description", "default", "schema"})
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTexts:
-    """All that a version sends, checked, in the one form that is stored."""
+    """The checked content of a version, in its stored form."""
 
     kind: str
     template: str
@@ -36,14 +35,14 @@ class PromptTexts:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over canonical JSON: equal for equal words."""
+        """SHA-256 over canonical JSON: equal for equal content."""
         text = json.dumps(
             asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":")
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def facts(self, number: int) -> VersionFacts:
-        """As the snapshot will have it."""
+        """The version for the snapshot."""
         return VersionFacts(
             number,
             self.template,
@@ -64,7 +63,7 @@ def check_words(
     model: str,
     parameters: Mapping[str, Any],
 ) -> PromptTexts:
-    """The words in the form that is stored; undeclared names become variables.
+    """Check the content; the stored form, with undeclared names as variables.
 
     Raises ValidationError by field.
     """
@@ -84,7 +83,7 @@ def check_words(
 
 
 def check_storable(field: str, value: object) -> None:
-    """Raises ValidationError for what JSON or the database can't hold."""
+    """Check that JSON and the database can hold a value. Raises ValidationError."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
@@ -105,7 +104,7 @@ def _wrong(field: str, text: str) -> ValidationError:
 
 def _text(template: str, field: str = "template") -> str:
     if not isinstance(template, str) or not template.strip():
-        raise _wrong(field, "Write some words.")
+        raise _wrong(field, "Write some text.")
     if len(template) > LONGEST:
         raise _wrong(field, f"At most {LONGEST:,} characters.")
     check_storable(field, template)
@@ -159,7 +158,7 @@ def _variables(rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _variable(row: object) -> dict[str, Any]:
-    """A declaration with the fields that say something, and no other."""
+    """A declaration with its fields that are not empty."""
     if isinstance(row, str):
         row = {"name": row}
     if not isinstance(row, Mapping):
@@ -168,7 +167,7 @@ def _variable(row: object) -> dict[str, Any]:
     if not isinstance(name, str) or not grammar.is_name(name):
         raise _wrong(
             "variables",
-            f"'{str(name)[:64]}' is no name: begin with a letter or '_', go on with "
+            f"'{str(name)[:64]}' is not a name: begin with a letter or '_', go on with "
             "letters, digits, '_', '-' and '.', 64 at most.",
         )
     if unknown := sorted(str(one) for one in row.keys() - _VARIABLE_FIELDS):
@@ -190,7 +189,7 @@ def _default(name: str, default: object, schema: Mapping[str, Any]) -> None:
     if default is None:
         return
     if reason := variables.VariableDeclaration(name, schema=schema).find_error(default):
-        text = f"'{name}': the default does not fit the schema: {reason}"
+        text = f"'{name}': the default does not match the schema: {reason}"
         raise _wrong("variables", text)
 
 
@@ -217,7 +216,7 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(parameters, Mapping):
         raise _wrong("parameters", 'Write an object, such as {"temperature": 0.2}.')
     if taken := sorted(RESERVED & parameters.keys()):
-        raise _wrong("parameters", f"'{taken[0]}' is not for a prompt to set.")
+        raise _wrong("parameters", f"'{taken[0]}' cannot be set by a prompt.")
     if fault := wrong(parameters):
         raise _wrong("parameters", fault)
     check_storable("parameters", dict(parameters))

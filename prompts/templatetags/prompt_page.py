@@ -1,4 +1,4 @@
-"""Small words for the pages of prompts."""
+"""Template filters for the pages of prompts."""
 
 from django import template
 
@@ -17,5 +17,5 @@ def addnumber(text: str, number: int | None) -> str:
 
 @register.filter
 def share_width(hundredths: int) -> str:
-    """The same as a width in CSS: a point, whatever the language."""
+    """Hundredths of a percent as a width in CSS, with a decimal point in every language."""
     return point(hundredths / 100)

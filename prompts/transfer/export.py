@@ -1,4 +1,4 @@
-"""Prompts of the database, written as files."""
+"""Exports prompts to files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from valuecanvas.core.transfer.commands import Exported, write
 
 
 def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Exported:
-    """Write all prompts, or those of `keys`; files that say the same are left alone.
+    """Write all prompts, or those of `keys`; unchanged files are not written.
 
     Nothing is deleted. Raises OSError.
     """
@@ -26,7 +26,7 @@ def export(folder: Path, keys: Sequence[str] = (), *, dry: bool = False) -> Expo
 
 
 def load_prompt_files(keys: Sequence[str] = ()) -> Iterator[PromptFile]:
-    """The prompts of the database as their files say it, by key."""
+    """The prompts of the database in the form of files, by key."""
     rows = Prompt.objects.order_by("key").select_related("owner")
     if keys:
         rows = rows.filter(key__in=keys)

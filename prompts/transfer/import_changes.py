@@ -1,4 +1,4 @@
-"""What an import would change: files compared with the database."""
+"""The changes of an import: files compared with the database."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class ImportRefused(Exception):
 
 @dataclass(frozen=True)
 class ImportChanges:
-    """Of one prompt. `before` None: it is new."""
+    """The changes of one prompt. `before` None: it is new."""
 
     wanted: PromptFile
     before: PromptFile | None
@@ -33,7 +33,7 @@ class ImportChanges:
         return bool(self.before is None or self.details or self.versions or self.labels)
 
     def lines(self) -> Iterator[str]:
-        """For people, one for each change."""
+        """A line of text for each change."""
         key = self.wanted.key
         if self.before is None:
             yield f"{key}: new"
@@ -47,15 +47,15 @@ class ImportChanges:
 
 
 def compare(files: Sequence[PromptFile]) -> list[ImportChanges]:
-    """What each file would change, as the database is now. Raises ImportRefused."""
+    """The changes of each file against the database. Raises ImportRefused."""
     known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
     people = User.objects.filter(username__in=names)
     users = set(people.values_list("username", flat=True))
-    return [_of(file, known.get(file.key), users) for file in files]
+    return [_compare_prompt(file, known.get(file.key), users) for file in files]
 
 
-def _of(
+def _compare_prompt(
     wanted: PromptFile, before: PromptFile | None, users: set[str]
 ) -> ImportChanges:
     old = before or PromptFile(wanted.key, wanted.kind)
@@ -69,7 +69,7 @@ def _of(
         for name in FIELDS
         if getattr(wanted, name) != getattr(old, name)
     }
-    # An owner who has no account here leaves it as it is.
+    # An owner without an account here is ignored.
     if wanted.owner in users and wanted.owner != old.owner:
         details["owner"] = wanted.owner
     return ImportChanges(
@@ -90,12 +90,12 @@ def _refuse_other_words(wanted: PromptFile, old: PromptFile) -> None:
         known = old.versions.get(number)
         if known is not None and known.words.digest != version.words.digest:
             raise ImportRefused(
-                f"Version {number} of '{wanted.key}' says something else in the "
+                f"Version {number} of '{wanted.key}' differs from the "
                 "database, where it can't be changed: give the file the next number."
             )
 
 
-def rows_of(keys: Sequence[str]) -> dict[str, Prompt]:
-    """The prompts, nobody else's until the transaction ends, in one order for all."""
+def lock_prompts(keys: Sequence[str]) -> dict[str, Prompt]:
+    """Lock the prompts until the transaction ends, always in the same order."""
     rows = Prompt.objects.select_for_update(no_key=True).filter(key__in=keys)
     return {row.key: row for row in rows.order_by("pk")}

@@ -1,4 +1,4 @@
-"""Files of prompts, put into the database: what is missing there, and nothing else."""
+"""Imports files of prompts: adds what is missing in the database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from prompts.transfer.import_changes import (
     ImportChanges,
     ImportRefused,
     compare,
-    rows_of,
+    lock_prompts,
 )
 from prompts.transfer.prompt_files import PromptFile
 from valuecanvas.core.transfer.commands import REASON
@@ -36,12 +36,12 @@ class Audit:
 def load(
     files: Sequence[PromptFile], *, actor: PromptActor, reason: str = REASON
 ) -> list[ImportChanges]:
-    """Make the database say what the files say; all of it or nothing. What was changed.
+    """Import the files, all or nothing; the changes that were made.
 
-    Labels and prompts that the files don't have stay as they are. Raises ImportRefused.
+    Labels and prompts that are not in the files stay. Raises ImportRefused.
     """
     with transaction.atomic():
-        rows = rows_of([file.key for file in files])
+        rows = lock_prompts([file.key for file in files])
         changes = [one for one in compare(files) if one]
         try:
             _write(changes, rows, Audit(actor, reason))
@@ -49,9 +49,9 @@ def load(
         except ValidationError as error:
             raise ImportRefused(" ".join(error.messages)) from None
         except IntegrityError:
-            # Versions are numbered here without a lock on each of thousands of prompts.
+            # Versions get numbers without a lock on each of thousands of prompts.
             raise ImportRefused(
-                "Somebody else has changed these prompts at this moment: nothing is "
+                "Somebody else changed these prompts at the same time: nothing is "
                 "imported. Run it again."
             ) from None
     return changes
@@ -108,8 +108,8 @@ def _clean(row: Prompt) -> None:
     try:
         row.full_clean()
     except ValidationError as error:
-        told = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
-        raise ImportRefused(f"'{row.key}': {told}") from None
+        errors = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
+        raise ImportRefused(f"'{row.key}': {errors}") from None
 
 
 def _versions(
@@ -118,7 +118,7 @@ def _versions(
     users: Mapping[str, User],
     audit: Audit,
 ) -> dict[tuple[str, int], PromptVersion]:
-    """All at once: thousands of single bumps of the epoch would be slow."""
+    """Create all versions at once: thousands of bumps of the epoch would be slow."""
     made = [
         PromptVersion(
             **columns(rows[one.wanted.key], version.number, version.words),

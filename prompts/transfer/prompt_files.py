@@ -1,4 +1,4 @@
-"""The files of one prompt: their fields, their text, and reading them with care."""
+"""The files of a prompt: writing, reading and checking them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from prompts.services.words import PromptTexts
 from valuecanvas.core.transfer import yaml_loader
 
 PROMPT = "prompt.yaml"
-# YAML takes these for ends of lines, or drops them, unless they are escaped.
+# YAML treats these as line breaks or drops them, unless they are escaped.
 _FRAGILE = re.compile("[\x85\u2028\u2029\ufeff]")
 _VERSION = re.compile(r"v(\d{1,9})\.yaml\Z")
 _PROMPT_FIELDS = (
@@ -31,7 +31,7 @@ _VERSION_FIELDS = (
 
 
 class BadFile(Exception):
-    """A file can't be read as what it should be; the text names it."""
+    """A file is not valid; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class VersionFile:
 
 @dataclass(frozen=True)
 class PromptFile:
-    """`owner` is a user's name. `labels` say which version each points at."""
+    """The files of a prompt. `owner` is a user name; `labels` have version numbers."""
 
     key: str
     kind: str = "text"
@@ -62,7 +62,7 @@ class PromptFile:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """Writes texts of several lines as blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -76,21 +76,21 @@ _Dumper.add_representer(str, _text)
 
 
 def texts(prompt: PromptFile) -> Iterator[tuple[str, str]]:
-    """The name and the text of each of its files."""
+    """The name and the text of each file."""
     about = {name: getattr(prompt, name) for name in _PROMPT_FIELDS}
     about["labels"] = dict(sorted(prompt.labels.items()))
-    yield PROMPT, _dumped(about)
+    yield PROMPT, _to_yaml(about)
     for number, version in sorted(prompt.versions.items()):
-        yield f"v{number:04}.yaml", _dumped(_row(version))
+        yield f"v{number:04}.yaml", _to_yaml(_row(version))
 
 
 def read_prompt_files(folder: Path) -> list[PromptFile]:
-    """Every prompt below `folder`, by key. Raises BadFile for the first wrong file."""
+    """Read every prompt below `folder`, by key. Raises BadFile for the first error."""
     found: dict[str, PromptFile] = {}
     for path in sorted(folder.rglob(PROMPT)):
         prompt = _prompt(path)
         if prompt.key in found:
-            raise BadFile(f"{path}: '{prompt.key}' is there twice.")
+            raise BadFile(f"{path}: there are two prompts '{prompt.key}'.")
         found[prompt.key] = prompt
     if not found:
         raise BadFile(f"{folder}: there is no {PROMPT} in it.")
@@ -98,7 +98,7 @@ def read_prompt_files(folder: Path) -> list[PromptFile]:
 
 
 def _row(version: VersionFile) -> dict[str, Any]:
-    """What says something, the words first."""
+    """The fields that are not empty, the text first."""
     said = version.words
     row = {
         "template": said.template,
@@ -114,7 +114,7 @@ def _row(version: VersionFile) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value}
 
 
-def _dumped(row: Mapping[str, Any]) -> str:
+def _to_yaml(row: Mapping[str, Any]) -> str:
     text: str = yaml.dump(
         _ordered(row), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20
     )
@@ -122,7 +122,7 @@ def _dumped(row: Mapping[str, Any]) -> str:
 
 
 def _ordered(value: Any, *, outermost: bool = True) -> Any:
-    """Objects inside by name: the database keeps no order of theirs."""
+    """Sort nested objects by name: the database does not keep their order."""
     if isinstance(value, Mapping):
         names = value if outermost else sorted(value, key=_first)
         return {name: _ordered(value[name], outermost=False) for name in names}
@@ -136,9 +136,9 @@ def _first(name: str) -> tuple[bool, str]:
 
 
 def _prompt(path: Path) -> PromptFile:
-    row = _loaded(path, _PROMPT_FIELDS)
-    key, kind = _of(path, row, "key", str), _of(path, row, "kind", str, "text")
-    labels = _of(path, row, "labels", dict, {})
+    row = _read_fields(path, _PROMPT_FIELDS)
+    key, kind = _field(path, row, "key", str), _field(path, row, "kind", str, "text")
+    labels = _field(path, row, "labels", dict, {})
     versions = {}
     for beside in sorted(path.parent.iterdir()):
         if match := _VERSION.match(beside.name):
@@ -152,21 +152,21 @@ def _prompt(path: Path) -> PromptFile:
     return PromptFile(
         key=key,
         kind=kind,
-        folder=_of(path, row, "folder", str, ""),
-        description=_of(path, row, "description", str, ""),
-        owner=_of(path, row, "owner", str, ""),
-        tags=_of(path, row, "tags", list, []),
-        archived=_of(path, row, "archived", bool, False),
-        cache_policy=_of(path, row, "cache_policy", str, "auto"),
-        cache_scope=_of(path, row, "cache_scope", str, ""),
+        folder=_field(path, row, "folder", str, ""),
+        description=_field(path, row, "description", str, ""),
+        owner=_field(path, row, "owner", str, ""),
+        tags=_field(path, row, "tags", list, []),
+        archived=_field(path, row, "archived", bool, False),
+        cache_policy=_field(path, row, "cache_policy", str, "auto"),
+        cache_scope=_field(path, row, "cache_scope", str, ""),
         labels=labels,
         versions=versions,
     )
 
 
 def _version(path: Path, number: int, kind: str) -> VersionFile:
-    row = _loaded(path, _VERSION_FIELDS)
-    note, tags = _of(path, row, "note", str, ""), _of(path, row, "tags", list, [])
+    row = _read_fields(path, _VERSION_FIELDS)
+    note, tags = _field(path, row, "note", str, ""), _field(path, row, "tags", list, [])
     try:
         checked = words.check_words(
             kind,
@@ -178,14 +178,19 @@ def _version(path: Path, number: int, kind: str) -> VersionFile:
         )
         check_remarks(note, tags)
     except ValidationError as error:
-        told = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
-        raise BadFile(f"{path}: {told}") from None
+        errors = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
+        raise BadFile(f"{path}: {errors}") from None
     return VersionFile(
-        number, checked, note, tags, _of(path, row, "author", str, ""), _time(path, row)
+        number,
+        checked,
+        note,
+        tags,
+        _field(path, row, "author", str, ""),
+        _time(path, row),
     )
 
 
-def _loaded(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
+def _read_fields(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     try:
         row = yaml_loader.load(path.read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -197,7 +202,7 @@ def _loaded(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     return row
 
 
-def _of(
+def _field(
     path: Path, row: Mapping[str, Any], name: str, kind: type, default: Any = None
 ) -> Any:
     value = row.get(name, default)
@@ -215,5 +220,5 @@ def _time(path: Path, row: Mapping[str, Any]) -> datetime | None:
     if found is None and value is None:
         return None
     if not isinstance(found, datetime):
-        raise BadFile(f"{path}: 'created_at' is no time.")
+        raise BadFile(f"{path}: 'created_at' is not a time.")
     return found if found.tzinfo else found.replace(tzinfo=UTC)

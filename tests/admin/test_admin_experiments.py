@@ -109,7 +109,7 @@ def test_add__page__has_two_empty_arms_and_the_prompt_asked_for(boss: Client) ->
     ("arms", "fields", "says"),
     [
         ((A,), {}, "2 to 10 arms"),
-        ((A, {**B, "share": "20"}), {}, "make 110 % together"),
+        ((A, {**B, "share": "20"}), {}, "add up to 110 %"),
         ((A, {**B, "number": "9"}), {}, "no version 9"),
         ((A, {**B, "control": "on"}), {}, "One arm is the control"),
         ((A, {**B, "name": "a"}), {}, "correct the duplicate"),
@@ -277,7 +277,7 @@ def test_weights__not_a_whole__says_so(operator: Client, running: Experiment) ->
     [a, b] = running.arms.all()
     shares = {f"share-{a.pk}": "20", f"share-{b.pk}": "70", "reason": "x"}
     answer = operator.post(page(running, "weights"), shares)
-    assert "make 90 % together" in words(answer)
+    assert "add up to 90 %" in words(answer)
     assert 'value="20"' in answer.content.decode()
 
 
@@ -293,7 +293,7 @@ def test_start__draft_that_no_longer_is_right__says_why(operator: Client) -> Non
     draft = make_draft()
     draft.arms.filter(name="b").update(weight=1000)
     answer = operator.post(page(draft, "start"), {})
-    assert "make 60 % together" in words(answer)
+    assert "add up to 60 %" in words(answer)
 
 
 def test_promote__no_arm_chosen__asks_for_it(

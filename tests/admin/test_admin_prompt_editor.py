@@ -230,12 +230,12 @@ def test_save__variables__rules_become_schemas_and_come_back(operator: Client) -
     ("wrong", "message"),
     [
         ({"note": ""}, "Write in a few words what changed"),
-        ({"template": "  "}, "Write some words"),
+        ({"template": "  "}, "Write some text"),
         ({"temperature": "9"}, "less than or equal to 2"),
         ({"parameters": "top_p"}, "This is not JSON"),
         ({"parameters": "[1]"}, "Write names with values"),
         ({"parameters": '{"temperature": 1}'}, "Set temperature in its own field"),
-        ({"parameters": '{"stream": true}'}, "is not for a prompt to set"),
+        ({"parameters": '{"stream": true}'}, "cannot be set by a prompt"),
         ({"template": "{{> no.such.prompt}}"}, "no.such.prompt"),
         (variable("name", kind="short", detail="x"), "largest number of characters"),
         (variable("name", kind="one_of", detail=" , "), "list the allowed values"),
@@ -243,7 +243,7 @@ def test_save__variables__rules_become_schemas_and_come_back(operator: Client) -
         (variable("name", kind="schema", detail="3"), "is an object"),
         (variable("name", kind="schema", detail='{"type": 3}'), "name"),
         (variable("9bad"), "9bad"),
-        (variable("name", kind="whole", left_out="default", default="x"), "does not fit the schema"),
+        (variable("name", kind="whole", left_out="default", default="x"), "does not match the schema"),
     ],
 )  # fmt: skip
 def test_save__wrong_field__says_what_to_do_and_keeps_the_words(

@@ -92,7 +92,7 @@ def test_experiment__started_while_it_was_edited__is_told_in_the_form(
     sent = form(draft.prompt, *arms, hypothesis="Late.")
     with faster(lambda: experiments.start(draft, actor=make_actor())):
         answer = operator.post(f"/admin/prompts/experiment/{draft.pk}/change/", sent)
-    refused(answer, "It has been started: only its weights can change now.")
+    refused(answer, "The experiment has started: only its weights can change.")
     assert Experiment.objects.get().hypothesis != "Late."
 
 

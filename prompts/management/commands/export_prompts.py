@@ -1,4 +1,4 @@
-"""Write prompts as folders of YAML."""
+"""`manage.py export_prompts`: writes prompts as folders of YAML files."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from valuecanvas.core.transfer.commands import ExportCommand, Exported
 
 class Command(ExportCommand):
     help = (
-        "Write prompts with their versions and labels as YAML, a folder for each. Files "
-        "that say the same already are left alone; nothing is deleted."
+        "Write prompts with their versions and labels as YAML, a folder for each. "
+        "Unchanged files are not written; nothing is deleted."
     )
     noun = "prompts"
 

@@ -1,4 +1,4 @@
-"""Put folders of YAML, as export_prompts writes them, into the database."""
+"""`manage.py import_prompts`: reads the folders that export_prompts writes."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 class Command(ImportCommand):
     help = (
-        "Add the prompts and versions that the database lacks, and move labels to where "
-        "the files say; all or nothing. A second run changes nothing. Prompts, versions "
-        "and labels that the files don't have stay."
+        "Add missing prompts and versions, and move labels to the versions of the files; "
+        "all or nothing. A second run changes nothing. Other prompts, versions and labels "
+        "stay."
     )
     noun = "prompts"
     refusals = (BadFile, ImportRefused)

@@ -1,4 +1,4 @@
-"""Roll a prompt's production back."""
+"""`manage.py rollback_prompt`: moves `production` to an earlier version."""
 
 from typing import Any
 
@@ -12,16 +12,18 @@ from prompts.models import Prompt
 
 class Command(BaseCommand):
     help = (
-        "Move a prompt's label `production` back to the version before, or to another. "
-        "It counts from the next request on. A gradual rollout under way ends."
+        "Move a prompt's label `production` back to its last version, or to another one. "
+        "It applies from the next request on, and ends a gradual rollout."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", help="The prompt, e.g. canvas.generate")
         parser.add_argument(
-            "--to", type=int, metavar="N", help="This version; else the one before."
+            "--to", type=int, metavar="N", help="The version; by default the last one."
         )
-        parser.add_argument("--reason", required=True, help="Why; kept in the audit.")
+        parser.add_argument(
+            "--reason", required=True, help="The reason, kept in the audit."
+        )
 
     def handle(self, *args: Any, **options: Any) -> str:
         prompt = Prompt.objects.filter(key=options["key"]).first()
@@ -36,4 +38,4 @@ class Command(BaseCommand):
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        return f"{prompt.key}: production is version {label.version.number} now."
+        return f"{prompt.key}: production is now version {label.version.number}."

@@ -98,13 +98,13 @@ def arms(*specs: tuple[str, int, int | None, bool]) -> list[ArmSpec]:
     [
         (arms(("a", 10_000, 1, True)), "2 to 10 arms"),
         (arms(*((f"a{n}", 0, n, False) for n in range(MOST_ARMS + 1))), "2 to 10 arms"),
-        (arms(("A B", 5000, 1, True), ("b", 5000, 2, False)), "no name for an arm"),
+        (arms(("A B", 5000, 1, True), ("b", 5000, 2, False)), "not a name for an arm"),
         (arms(("a", 5000, 1, True), ("a", 5000, 2, False)), "the same name"),
         (arms(("a", 5000, 1, False), ("b", 5000, 2, False)), "One arm is the control"),
         (arms(("a", 5000, 1, True), ("b", 5000, 2, True)), "One arm is the control"),
         (arms(("a", 5000, 1, True), ("b", 5000, 1, False)), "are the same"),
         (arms(("a", 5000, 1, True), ("b", 5000, 7, False)), "no version 7"),
-        (arms(("a", 5000, 1, True), ("b", 4000, 2, False)), "90 % together"),
+        (arms(("a", 5000, 1, True), ("b", 4000, 2, False)), "add up to 90 %"),
         (arms(("a", 11_000, 1, True), ("b", -1000, 2, False)), "between 0 and 100"),
     ],
 )

@@ -57,7 +57,7 @@ def test_judge__alike__says_between_what_it_is() -> None:
     samples = {"a": rate(0.05), "b": rate(0.052)}
     found = judge("error_rate", samples, control="a", alpha=0.05)
     assert (found.kind, found.winner) == (NONE, "")
-    assert found.headline == "No difference shown yet."
+    assert found.headline == "No significant difference yet."
     assert "error rate is somewhere between" in found.sentences[0]
     assert "points lower and" in found.sentences[0]
 
@@ -101,7 +101,7 @@ def test_judge__several_arms__shares_out_alpha_and_names_the_best() -> None:
 def test_judge__one_of_two_is_worse__is_not_decided() -> None:
     samples = {"a": around(0.4), "b": around(0.1), "c": around(0.4)}
     found = judge("feedback", samples, control="a", alpha=0.05)
-    assert (found.kind, found.headline) == (NONE, "b can be given up: a is better.")
+    assert (found.kind, found.headline) == (NONE, "b can be dropped: a is better.")
 
 
 def test_judge__one_arm_still_empty__tells_of_the_other() -> None:

@@ -167,7 +167,7 @@ def test_include__as_deep_as_may_be__works():
 
 
 def test_include__one_deeper__is_broken():
-    assert "more than 5 prompts deep" in broken(*chain(DEEPEST + 1), key="p0")
+    assert "nested more than 5 deep" in broken(*chain(DEEPEST + 1), key="p0")
 
 
 def test_include__in_a_circle__is_broken():

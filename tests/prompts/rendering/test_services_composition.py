@@ -102,7 +102,7 @@ def test_move__making_those_above_too_deep__is_refused():
     make_prompt("x", key="more", production=1)
 
     found = refused(services.add_version, make_prompt(key="p6"), template="{{> p5}}")
-    assert "more than 5 prompts deep" in found
+    assert "nested more than 5 deep" in found
     # A version of the deepest one that goes deeper still makes the top too deep once
     # production moves to it; saving it is fine, for nothing points at it.
     add(deep, "{{> more}}")

@@ -70,7 +70,7 @@ def test_check__against_the_schema__names_the_variable_and_why(value):
 
     assert error.code == "invalid_prompt_variable"
     assert error.param == "prompt.variables.count"
-    assert error.message.startswith("Variable 'count' does not fit its schema: ")
+    assert error.message.startswith("Variable 'count' does not match its schema: ")
 
 
 def test_check__fitting_the_schema__passes():
@@ -199,10 +199,10 @@ def test_schema__with_local_references__works():
         ({"$comment": "x" * 20_000}, "more than 20,000 characters"),
         ({"default": nest(60)}, "more than 50 levels"),
         ({"default": nest(900)}, "more than 50 levels"),
-        ({"$ref": "#"}, "round in circles"),
+        ({"$ref": "#"}, "form cycles"),
         (
             {"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"not": {"$ref": "#"}}}},
-            "round in circles",
+            "form cycles",
         ),
     ],
 )

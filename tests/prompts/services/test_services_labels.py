@@ -98,7 +98,7 @@ def test_move__to_where_it_is__changes_nothing():
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("latest", "always is the newest"),
+        ("latest", "is always the newest"),
         ("Production", "small letters"),
         ("12", "not only digits"),
         ("a b", "small letters"),

@@ -77,7 +77,7 @@ def test_add__chat__keeps_messages_model_and_parameters():
 def test_add__the_same_again__is_refused():
     prompt = make_prompt("x")
 
-    with pytest.raises(ValidationError, match="version 1 says the same") as caught:
+    with pytest.raises(ValidationError, match="version 1 is identical") as caught:
         services.add_version(prompt, template="x", actor=ANN)
 
     assert caught.value.code == "unchanged"
@@ -173,21 +173,21 @@ LONG = "x" * 100_001
 @pytest.mark.parametrize(
     ("words", "field", "why"),
     [
-        ({"template": ""}, "template", "some words"),
-        ({"template": " \n"}, "template", "some words"),
+        ({"template": ""}, "template", "some text"),
+        ({"template": " \n"}, "template", "some text"),
         ({"template": LONG}, "template", "100,000"),
         ({"template": "a\0b"}, "template", "NUL"),
         ({"template": "\ud800"}, "template", "surrogate"),
         ({"template": "x", "messages": [{}]}, "messages", "text prompt"),
         ({"template": "x", "variables": "abc"}, "variables", "a list"),
         ({"template": "x", "variables": [3]}, "variables", "a name, or an object"),
-        ({"template": "x", "variables": ["a b"]}, "variables", "'a b' is no name"),
-        ({"template": "x", "variables": [{}]}, "variables", "is no name"),
+        ({"template": "x", "variables": ["a b"]}, "variables", "'a b' is not a name"),
+        ({"template": "x", "variables": [{}]}, "variables", "is not a name"),
         ({"template": "x", "variables": ["a", "a"]}, "variables", "twice"),
         ({"template": "x", "variables": [{"name": "a", "typ": 1}]}, "variables", "'typ'"),
         ({"template": "x", "variables": [{"name": "a", "description": 1}]}, "variables", "a text"),
         ({"template": "x", "variables": [{"name": "a", "schema": {"type": 1}}]}, "variables", "'a': "),
-        ({"template": "x", "variables": [{"name": "a", "schema": {"type": "integer"}, "default": "b"}]}, "variables", "default does not fit"),
+        ({"template": "x", "variables": [{"name": "a", "schema": {"type": "integer"}, "default": "b"}]}, "variables", "default does not match"),
         ({"template": "x", "variables": [{"name": "a", "schema": {"items": {"pattern": "(?=b)"}}}]}, "variables", "'a': The pattern '(?=b)' can't be used"),
         ({"template": "x", "variables": [{"name": n, "schema": {"pattern": f"\\w{{99}}{n}"}} for n in "abc"]}, "variables", "'c': All patterns together"),
         ({"template": "x", "parameters": {"seed": 2**53}}, "parameters", "Numbers are from -9,007,"),
@@ -231,8 +231,8 @@ def said(content: object = "x", role: object = "user") -> dict[str, object]:
         ({"messages": [{**said(), "name": "x"}]}, "messages", "Message 1"),
         ({"messages": [said(role="tool")]}, "messages", "the role is one of system"),
         ({"messages": [said(role=["user"])]}, "messages", "the role is one of system"),
-        ({"messages": [said("")]}, "messages", "Message 1: Write some words"),
-        ({"messages": [said([{"type": "text"}])]}, "messages", "Write some words"),
+        ({"messages": [said("")]}, "messages", "Message 1: Write some text"),
+        ({"messages": [said([{"type": "text"}])]}, "messages", "Write some text"),
     ],
 )
 def test_add__wrong_messages__are_refused_by_field(words, field, why):

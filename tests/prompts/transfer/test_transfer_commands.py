@@ -172,7 +172,7 @@ def test_import__other_words_under_a_known_number__is_refused(tmp_path):
     run("export_prompts", tmp_path)
     (tmp_path / "p" / "v0001.yaml").write_text("template: other\n")
 
-    assert "Version 1 of 'p' says something else" in refused("import_prompts", tmp_path)
+    assert "Version 1 of 'p' differs" in refused("import_prompts", tmp_path)
 
 
 def test_import__another_kind__is_refused(tmp_path):
@@ -238,7 +238,7 @@ def test_rollback__from_a_shell__moves_production_and_says_who():
 
     told = run("rollback_prompt", "p", "--reason", "Bad")
 
-    assert told == "p: production is version 1 now."
+    assert told == "p: production is now version 1."
     event = events(prompt)[-1]
     assert event.actor_name.endswith(" on the command line")
     assert (event.action, event.reason) == ("rolled_back", "Bad")
@@ -251,7 +251,7 @@ def test_rollback__what_can_not_be__is_refused():
     assert refused("rollback_prompt", "q", "--reason", "x") == "There is no prompt 'q'."
     assert "no earlier version" in refused("rollback_prompt", "p", "--reason", "x")
     assert "no version 9" in refused("rollback_prompt", "p", "--to", 9, "--reason", "x")
-    assert "Say why" in refused("rollback_prompt", "p", "--reason", " ")
+    assert "Give a reason" in refused("rollback_prompt", "p", "--reason", " ")
     assert "reason" in refused("rollback_prompt", "p")
 
 

@@ -147,8 +147,8 @@ def test_read__times__may_be_left_out_or_name_their_zone(tmp_path):
         ("v0001.yaml", "template: x\nvariables: [1]", "variables: A variable is"),
         ("v0001.yaml", "template: x\nnote: 3", "'note' is"),
         ("v0001.yaml", "template: x\ntags: [3]", "of at most 40"),
-        ("v0001.yaml", "template: x\ncreated_at: soon", "no time"),
-        ("v0001.yaml", "template: x\ncreated_at: '2026-99-01T00:00:00'", "no time"),
+        ("v0001.yaml", "template: x\ncreated_at: soon", "not a time"),
+        ("v0001.yaml", "template: x\ncreated_at: '2026-99-01T00:00:00'", "not a time"),
         ("v0001.yaml", "template: x\nauther: ann", "unknown field 'auther'"),
         ("v0000.yaml", "template: x", "or it is 0"),
         ("v1.yaml", "template: x", "another file has this number"),
@@ -179,5 +179,5 @@ def test_read__nothing_or_twice_the_same__is_refused(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "prompt.yaml").write_text("key: p\n")
-    with pytest.raises(BadFile, match="'p' is there twice"):
+    with pytest.raises(BadFile, match="there are two prompts 'p'"):
         read_prompt_files(tmp_path)
