@@ -118,14 +118,14 @@ def _load(held: _Snapshot | None) -> _Snapshot:
     if not keys:
         return replace(held, flags=replace(held.flags, epoch=now), known_at=time.time())
     kept = {key: one for key, one in held.section.items() if key not in keys}
-    return _make_snapshot(now, {**kept, **config.load_flags(keys)}, time.time())
+    return _make(now, {**kept, **config.load_flags(keys)}, time.time())
 
 
 def _load_all() -> _Snapshot:
-    return _make_snapshot(epoch.current(), config.load_flags(), time.time())
+    return _make(epoch.current(), config.load_flags(), time.time())
 
 
-def _make_snapshot(
+def _make(
     at_epoch: int, section: Mapping[str, FlagFacts], known_at: float
 ) -> _Snapshot:
     return _Snapshot(flag_set(at_epoch, section), section, known_at)
@@ -146,6 +146,6 @@ def _from_disk() -> _Snapshot:
         except (KeyError, TypeError, ValueError) as error:
             log.warning("flags.snapshot_not_understood", error=type(error).__name__)
         else:
-            return _make_snapshot(saved.epoch, section, saved.saved_at)
+            return _make(saved.epoch, section, saved.saved_at)
     log.warning("flags.unknown")
-    return _make_snapshot(NOTHING, {}, 0.0)
+    return _make(NOTHING, {}, 0.0)

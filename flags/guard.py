@@ -18,9 +18,7 @@ def check(
     before: Mapping[str, Any], after: Mapping[str, Any], actor: FlagActor
 ) -> None:
     """Check a change of such a flag that callers may notice. Raises NotPermitted."""
-    if _sets_label(after) and any(
-        _affects_callers(name, before, after) for name in after
-    ):
+    if _sets_label(after) and any(_matters(name, before, after) for name in after):
         _require(actor)
 
 
@@ -35,9 +33,7 @@ def _sets_label(flag: Mapping[str, Any]) -> bool:
     return bool(flag["in_gateway"]) and any("prompt_label" in one for one in effects)
 
 
-def _affects_callers(
-    name: str, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> bool:
+def _matters(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     if name in _DESCRIPTIVE or (name in _SAFE and after[name] == _SAFE[name]):
         return False
     return bool(before.get(name) != after[name])

@@ -16,7 +16,7 @@ from prompts.models.prompt import PromptKind
 from prompts.models.rollout import LIVE
 from prompts.rendering import grammar, variables
 from prompts.rendering.grammar import Template
-from prompts.rendering.variables import VariableDeclaration
+from prompts.rendering.variables import Declaration
 from valuecanvas.core.targeting.bucketing import Allocation, load_allocation
 
 Keys = Iterable[str] | None
@@ -27,7 +27,7 @@ class ParsedVersion:
     """A parsed version: a template for each message, and the variables."""
 
     messages: tuple[tuple[str, Template], ...]
-    declared: tuple[VariableDeclaration, ...]
+    declared: tuple[Declaration, ...]
     parameters: Mapping[str, Any]
 
     @property
@@ -134,7 +134,7 @@ def read_words(
     known = {one.name: one for one in variables.load_variables(declared)}
     for _, words in parsed:
         for name in words.names:
-            known.setdefault(name, VariableDeclaration(name))
+            known.setdefault(name, Declaration(name))
     return ParsedVersion(parsed, tuple(known.values()), parameters)
 
 

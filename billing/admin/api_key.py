@@ -25,7 +25,7 @@ from valuecanvas.core.admin.bases import ExactSearchAdmin, action, display, fiel
 from valuecanvas.core.admin.filters import ConditionFilter
 
 KEY_LIMITS = minute_limits(
-    "They apply in addition to the customer's. Empty: no limit of its own."
+    "Added to the customer's limits. Empty: no limit of its own."
 )
 
 
@@ -180,9 +180,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         key = self.find_object(request, object_id)
         if beyond := scopes_beyond(request.user, key.scopes):
             # They would get its text.
-            text = (
-                f"This key has scopes that you have no right to: {', '.join(beyond)}."
-            )
+            text = f"This key has scopes beyond your rights: {', '.join(beyond)}."
             messages.error(request, f"{text} Ask somebody with these rights.")
             return redirect(self._change_url(key))
         form = RotateForm(request.POST or None)

@@ -124,10 +124,8 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
         else:
             self.log_addition(request, check, "Checked the ledger.")
             show = messages.success if check.ok else messages.error
-            show(
-                request,
-                "No drift." if check.ok else "The ledger does not balance: see below.",
-            )
+            bad = "The ledger does not balance: see below."
+            show(request, "No drift." if check.ok else bad)
         return redirect("admin:billing_ledger_health")
 
 

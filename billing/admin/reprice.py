@@ -54,9 +54,7 @@ class RepriceAdmin(Admin):
         text = f"Corrected {_count(result.requests)}, {_difference(result.delta)}."
         messages.success(request, text)
         if result.more:
-            messages.warning(
-                request, "There are more requests: repeat the action for the rest."
-            )
+            messages.warning(request, "There are more: repeat the action for the rest.")
 
 
 def _line(line: reprice.RepriceLine) -> str:

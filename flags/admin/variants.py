@@ -66,9 +66,7 @@ class VariantRow:
         except InvalidOperation:
             found = Decimal(-1)
         if not 0 <= found <= 100 or found != round(found, 2):
-            self.faults.append(
-                "Weight: enter a percentage from 0 to 100, such as 12.5."
-            )
+            self.faults.append("Weight: enter a percentage from 0 to 100, as in 12.5.")
             return 0
         return int(found * 100)
 
@@ -86,9 +84,7 @@ class VariantRow:
         try:
             return json.loads(text)
         except ValueError:
-            self.faults.append(
-                f"{title}: this is not JSON. Write for example 5 or {{“a”: 1}}."
-            )
+            self.faults.append(f"{title}: this is not JSON, as in 5 or {{“a”: 1}}.")
             return None
 
 

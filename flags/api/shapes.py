@@ -179,10 +179,8 @@ class ShownEvaluation(s.Serializer):
     variant = s.CharField(help_text="Empty: your own default applies.")
     reason = s.CharField()
     rule = s.CharField(allow_null=True)
-    bucket = s.IntegerField(
-        allow_null=True, help_text="Bucket of the percentage, 0 to 9,999."
-    )
-    variant_bucket = s.IntegerField(allow_null=True, help_text="Bucket of the weights.")
+    bucket = s.IntegerField(allow_null=True, help_text="Of the percentage, 0 to 9,999.")
+    variant_bucket = s.IntegerField(allow_null=True, help_text="Of the weights.")
     explanation = s.CharField()
 
 

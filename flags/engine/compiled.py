@@ -275,9 +275,7 @@ def _rules(facts: FlagFacts) -> tuple[_Rule, ...]:
         # The flag may be older than the limit, or restored.
         work += steps(rule.conditions)
         if work > MOST_STEPS_TOGETHER:
-            _log_ignored(
-                facts.name, rule, "The flag's patterns take too long together."
-            )
+            _log_skip(facts.name, rule, "The flag's patterns take too long together.")
         elif (one := _rule(facts.name, rule)) is not None:
             compiled.append(one)
     return tuple(compiled)
@@ -288,11 +286,11 @@ def _rule(flag: str, rule: RuleFacts) -> _Rule | None:
     try:
         tests = compile_conditions(rule.conditions)
     except BadCondition as error:
-        _log_ignored(flag, rule, str(error))
+        _log_skip(flag, rule, str(error))
         return None
     why = f"Rule '{rule.label}' matches."
     return _Rule(tests, rule.label, rule.variant, rule.share, why)
 
 
-def _log_ignored(flag: str, rule: RuleFacts, reason: str) -> None:
+def _log_skip(flag: str, rule: RuleFacts, reason: str) -> None:
     log.warning("flags.rule_ignored", flag=flag, rule=rule.label, reason=reason)

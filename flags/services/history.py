@@ -18,9 +18,7 @@ def revert(
     are cancelled.
     """
     if event.flag is None:
-        raise ValidationError(
-            {"name": f"The flag '{event.flag_name}' has been deleted."}
-        )
+        raise ValidationError({"name": f"The flag '{event.flag_name}' is deleted."})
     kept = {*document.EDITABLE, "allocation"}
     wanted = {name: value for name, value in event.after.items() if name in kept}
     with flag_change(

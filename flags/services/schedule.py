@@ -94,9 +94,7 @@ def ramp(
 def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
     """The percentages from `now` up or down to `goal`."""
     if not stride or goal == now:
-        raise ValidationError(
-            {"ramp": "A ramp needs another percentage to reach, and a step."}
-        )
+        raise ValidationError({"ramp": "A ramp needs another goal, and a step."})
     count = math.ceil(abs(goal - now) / stride)
     if count > limits.PENDING:
         raise ValidationError(
@@ -207,9 +205,7 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
         known = ", ".join(ChangeKind.values)
         raise ValidationError({"kind": f"The kind must be one of {known}."})
     if at.tzinfo is None or at <= timezone.now():
-        raise ValidationError(
-            {"at": "The time must be in the future, with a time zone."}
-        )
+        raise ValidationError({"at": "This must be in the future, with a time zone."})
     wanted = {"set_percent": {"percent"}, "set_weights": {"weights"}}.get(kind, set())
     if payload.keys() != wanted:
         text = (

@@ -6,7 +6,7 @@ from typing import Any
 from flags.models import ChangeKind, FlagEvent
 from flags.models.event import FlagAction
 
-_OPERATORS: dict[str, str] = {
+_VERBS: dict[str, str] = {
     "equals": "is",
     "not_equals": "is not",
     "in": "is one of",
@@ -30,11 +30,7 @@ _OPERATORS: dict[str, str] = {
 _AFTER = {"semver_gte": " or newer", "semver_lte": " or older"}
 # Operators to choose from.
 OPERATORS: tuple[tuple[str, str], ...] = (
-    *(
-        (name, text)
-        for name, text in _OPERATORS.items()
-        if not name.startswith("semver")
-    ),
+    *((name, text) for name, text in _VERBS.items() if not name.startswith("semver")),
     ("semver_eq", "is version …"),
     ("semver_gt", "is newer than version …"),
     ("semver_gte", "is version … or newer"),
@@ -88,7 +84,7 @@ def condition(one: Mapping[str, Any]) -> str:
     name, operator = one.get("attribute", ""), one.get("operator", "")
     if operator == "exists":
         return f"{name} is {'known' if one.get('value') else 'not known'}"
-    verb = _OPERATORS.get(operator, operator)
+    verb = _VERBS.get(operator, operator)
     operand = one.get("value")
     if operator.startswith("semver"):
         return f"{name} {verb} {operand}{_AFTER.get(operator, '')}"

@@ -56,9 +56,7 @@ class ProviderForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or {}
         if data.get("new_key") and data.get("forget_key"):
-            self.add_error(
-                "forget_key", "Enter a new key or delete the stored one, not both."
-            )
+            self.add_error("forget_key", "Enter a new key or delete the old, not both.")
         moved = "base_url" in data and self._is_other_origin(data["base_url"])
         if moved and data.get("api_key_env") and "api_key_env" not in self.changed_data:
             # Otherwise an edit of the URL would send that key to another host.

@@ -195,12 +195,9 @@ class RolloutPage(Page):
         args = self.admin, self.request, self.original
         live = self.original.rollouts.filter(state__in=LIVE).select_related("version")
         rollout = live.first()
-        page = (
-            RolloutControlPage(*args, rollout=rollout)
-            if rollout
-            else RolloutStartPage(*args)
-        )
-        return page.answer()
+        if rollout is None:
+            return RolloutStartPage(*args).answer()
+        return RolloutControlPage(*args, rollout=rollout).answer()
 
 
 def plan_of(rollout: Rollout) -> list[str]:

@@ -46,10 +46,7 @@ class GivenVersion(StrictSerializer):
         required=False, trim_whitespace=False, help_text="The text of a text prompt."
     )
     messages = GivenMessage(  # type: ignore[call-arg]
-        many=True,
-        required=False,
-        max_length=MOST,
-        help_text="The messages of a chat prompt.",
+        many=True, required=False, max_length=MOST, help_text="Of a chat prompt."
     )
     variables = GivenVariable(  # type: ignore[call-arg]
         many=True,
@@ -144,10 +141,7 @@ class GivenNewShare(GivenShare):
 class GivenRollout(GivenShare):
     version = Number()
     steps = GivenStep(  # type: ignore[call-arg]
-        many=True,
-        required=False,
-        max_length=MOST,
-        help_text="Steps that raise the share automatically.",
+        many=True, required=False, max_length=MOST, help_text="Applied automatically."
     )
 
 

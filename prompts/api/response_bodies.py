@@ -72,9 +72,7 @@ class ShownVersion(ShownVersionSummary):
     key = s.CharField(source="prompt.key")
     kind = s.ChoiceField(PromptKind.choices, source="prompt.kind")
     template = s.CharField(help_text="The text of a text prompt; '' for a chat.")
-    messages = ShownMessage(
-        many=True, help_text="The messages of a chat; [] for a text prompt."
-    )
+    messages = ShownMessage(many=True, help_text="Of a chat; [] for a text prompt.")
     variables = ShownVariable(many=True)
     parameters = s.DictField()
 
@@ -144,9 +142,7 @@ class ShownCompiled(s.Serializer):
     label = s.CharField(  # type: ignore[assignment]
         help_text="The label of the request; '' for a version."
     )
-    variant = s.CharField(
-        help_text="The arm of an experiment or rollout; '' without one."
-    )
+    variant = s.CharField(help_text="Of an experiment or rollout; '' without one.")
     text = s.CharField(allow_null=True, help_text="The text of a text prompt.")
     messages = ShownMessage(many=True)
     model = s.CharField(allow_null=True)

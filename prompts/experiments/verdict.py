@@ -18,7 +18,7 @@ class Measure:
 
     noun: str
     higher_is_better: bool
-    format_value: Callable[[float], str]
+    format: Callable[[float], str]
     format_change: Callable[[float], str]  # formats a difference without its sign
     rare: bool = False
 
@@ -95,17 +95,15 @@ def judge(
         winner = max(better, key=lambda name: _gain(measure, better[name]))
         headline = f"{winner} is better than {control}."
         if len(better) > 1:
-            sentences += (f"{_join_names(better)} were not compared with each other.",)
+            sentences += (f"{_join(better)} were not compared with each other.",)
         return ExperimentVerdict(metric, BETTER, winner, headline, sentences, compared)
     if significant and len(significant) == len(others):
-        headline = f"{control} is better than {_join_names(significant)}."
+        headline = f"{control} is better than {_join(significant)}."
         return ExperimentVerdict(metric, WORSE, control, headline, sentences, compared)
     if any(one.p is not None for one in compared.values()):
         headline = "No significant difference yet."
         if significant:
-            headline = (
-                f"{_join_names(significant)} can be dropped: {control} is better."
-            )
+            headline = f"{_join(significant)} can be dropped: {control} is better."
         return ExperimentVerdict(metric, NONE, "", headline, sentences, compared)
     missing = (_missing_data(measure, name, one, base) for name, one in others.items())
     return ExperimentVerdict(
@@ -125,7 +123,7 @@ def _gain(measure: Measure, one: Comparison) -> float:
     return one.difference if measure.higher_is_better else -one.difference
 
 
-def _join_names(names: Mapping[str, object]) -> str:
+def _join(names: Mapping[str, object]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 

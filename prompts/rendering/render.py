@@ -18,7 +18,7 @@ from prompts.experiments import targeting
 from prompts.rendering import variables as values
 from prompts.rendering.grammar import Reference, Template
 from prompts.rendering.label_names import LATEST, PRODUCTION
-from prompts.rendering.variables import VariableDeclaration
+from prompts.rendering.variables import Declaration
 from valuecanvas.core.errors import GatewayError, InvalidRequest, NotFound
 from valuecanvas.core.targeting.bucketing import bucket, owner
 
@@ -39,7 +39,7 @@ class Body:
     """
 
     messages: tuple[tuple[str, Template], ...]
-    declared: tuple[VariableDeclaration, ...]
+    declared: tuple[Declaration, ...]
     height: int = 0
 
 

@@ -14,7 +14,7 @@ MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
-class VariableDeclaration:
+class Declaration:
     """The declaration of a variable. Without a default (None) it is required."""
 
     name: str
@@ -41,12 +41,10 @@ class VariableDeclaration:
         return validator(self.schema) if self.schema else None
 
 
-def load_variables(
-    rows: Iterable[Mapping[str, Any]],
-) -> tuple[VariableDeclaration, ...]:
+def load_variables(rows: Iterable[Mapping[str, Any]]) -> tuple[Declaration, ...]:
     """Declarations from their stored rows."""
     return tuple(
-        VariableDeclaration(
+        Declaration(
             row["name"],
             row.get("description", ""),
             row.get("default"),
@@ -56,15 +54,13 @@ def load_variables(
     )
 
 
-def check(
-    declared: Iterable[VariableDeclaration], given: Mapping[str, object]
-) -> dict[str, str]:
+def check(rows: Iterable[Declaration], given: Mapping[str, object]) -> dict[str, str]:
     """The text of every declared variable, from `given` or its default.
 
     A value of None counts as missing. Raises InvalidRequest, which names all missing and
     unknown variables, or the first one that does not match its schema.
     """
-    known = {one.name: one for one in declared}
+    known = {one.name: one for one in rows}
     values = {name: value for name, value in given.items() if value is not None}
     missing = [n for n, one in known.items() if one.required and n not in values]
     unknown = [name for name in given if name not in known]

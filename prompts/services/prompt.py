@@ -109,13 +109,9 @@ def edit_prompt(
             if found.archived:
                 composition.check_archive(found)
         found.save(update_fields=list(changes))
-        changed = {name: [_plain(a), _plain(b)] for name, (a, b) in changes.items()}
+        diff = {name: [_plain(a), _plain(b)] for name, (a, b) in changes.items()}
         record(
-            found,
-            PromptAction.EDITED,
-            actor,
-            reason=reason,
-            details={"changed": changed},
+            found, PromptAction.EDITED, actor, reason=reason, details={"changed": diff}
         )
     return found
 

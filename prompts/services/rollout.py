@@ -102,7 +102,7 @@ def set_share(
             return _finish(found, actor, reason)
         left = [step for step in found.steps if step["share"] > share]
         running = found.state == RolloutState.RUNNING
-        return _change_share(found, share, left, actor, reason, due=running)
+        return _set_share(found, share, left, actor, reason, due=running)
 
 
 def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
@@ -161,9 +161,7 @@ def _apply_step(rollout: Rollout, now: datetime) -> bool:
             if step["share"] >= BUCKETS:
                 _finish(found, GATEWAY, "The last step of its plan.")
             else:
-                _change_share(
-                    found, step["share"], left, GATEWAY, "As planned.", due=True
-                )
+                _set_share(found, step["share"], left, GATEWAY, "As planned.", due=True)
     except (GatewayError, ValidationError) as error:
         # It stays due and is tried again; other rollouts must not wait for it.
         log.warning("rollout.step_refused", rollout=rollout.pk, error=str(error))
@@ -217,7 +215,7 @@ def _finish(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
     return rollout
 
 
-def _change_share(
+def _set_share(
     rollout: Rollout,
     share: int,
     left: list[dict[str, int]],

@@ -188,7 +188,7 @@ def _variable(row: object) -> dict[str, Any]:
 def _default(name: str, default: object, schema: Mapping[str, Any]) -> None:
     if default is None:
         return
-    if reason := variables.VariableDeclaration(name, schema=schema).find_error(default):
+    if reason := variables.Declaration(name, schema=schema).find_error(default):
         text = f"'{name}': the default does not match the schema: {reason}"
         raise _wrong("variables", text)
 

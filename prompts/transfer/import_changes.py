@@ -15,7 +15,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-class ImportRefused(Exception):
+class Refusal(Exception):
     """The files contradict the database; the text says where."""
 
 
@@ -47,7 +47,7 @@ class ImportChanges:
 
 
 def compare(files: Sequence[PromptFile]) -> list[ImportChanges]:
-    """The changes of each file against the database. Raises ImportRefused."""
+    """The changes of each file against the database. Raises Refusal."""
     known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
     people = User.objects.filter(username__in=names)
@@ -60,9 +60,7 @@ def _compare_prompt(
 ) -> ImportChanges:
     old = before or PromptFile(wanted.key, wanted.kind)
     if old.kind != wanted.kind:
-        raise ImportRefused(
-            f"'{wanted.key}' is of the kind '{old.kind}' in the database."
-        )
+        raise Refusal(f"'{wanted.key}' is of the kind '{old.kind}' in the database.")
     _refuse_other_words(wanted, old)
     details = {
         name: getattr(wanted, name)
@@ -89,13 +87,13 @@ def _refuse_other_words(wanted: PromptFile, old: PromptFile) -> None:
     for number, version in wanted.versions.items():
         known = old.versions.get(number)
         if known is not None and known.words.digest != version.words.digest:
-            raise ImportRefused(
+            raise Refusal(
                 f"Version {number} of '{wanted.key}' differs from the "
                 "database, where it can't be changed: give the file the next number."
             )
 
 
-def lock_prompts(keys: Sequence[str]) -> dict[str, Prompt]:
+def lock_rows(keys: Sequence[str]) -> dict[str, Prompt]:
     """Lock the prompts until the transaction ends, always in the same order."""
     rows = Prompt.objects.select_for_update(no_key=True).filter(key__in=keys)
     return {row.key: row for row in rows.order_by("pk")}

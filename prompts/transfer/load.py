@@ -15,12 +15,7 @@ from prompts.rendering.label_names import LATEST
 from prompts.services import PromptActor, composition
 from prompts.services.label import point
 from prompts.services.version import columns
-from prompts.transfer.import_changes import (
-    ImportChanges,
-    ImportRefused,
-    compare,
-    lock_prompts,
-)
+from prompts.transfer.import_changes import ImportChanges, Refusal, compare, lock_rows
 from prompts.transfer.prompt_files import PromptFile
 from valuecanvas.core.transfer.commands import REASON
 
@@ -38,19 +33,19 @@ def load(
 ) -> list[ImportChanges]:
     """Import the files, all or nothing; the changes that were made.
 
-    Labels and prompts that are not in the files stay. Raises ImportRefused.
+    Labels and prompts that are not in the files stay. Raises Refusal.
     """
     with transaction.atomic():
-        rows = lock_prompts([file.key for file in files])
+        rows = lock_rows([file.key for file in files])
         changes = [one for one in compare(files) if one]
         try:
             _write(changes, rows, Audit(actor, reason))
             composition.check_all(one.wanted.key for one in changes)
         except ValidationError as error:
-            raise ImportRefused(" ".join(error.messages)) from None
+            raise Refusal(" ".join(error.messages)) from None
         except IntegrityError:
             # Versions get numbers without a lock on each of thousands of prompts.
-            raise ImportRefused(
+            raise Refusal(
                 "Somebody else changed these prompts at the same time: nothing is "
                 "imported. Run it again."
             ) from None
@@ -109,7 +104,7 @@ def _clean(row: Prompt) -> None:
         row.full_clean()
     except ValidationError as error:
         errors = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
-        raise ImportRefused(f"'{row.key}': {errors}") from None
+        raise Refusal(f"'{row.key}': {errors}") from None
 
 
 def _versions(

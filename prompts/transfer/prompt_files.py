@@ -137,8 +137,8 @@ def _first(name: str) -> tuple[bool, str]:
 
 def _prompt(path: Path) -> PromptFile:
     row = _read_fields(path, _PROMPT_FIELDS)
-    key, kind = _field(path, row, "key", str), _field(path, row, "kind", str, "text")
-    labels = _field(path, row, "labels", dict, {})
+    key, kind = _get(path, row, "key", str), _get(path, row, "kind", str, "text")
+    labels = _get(path, row, "labels", dict, {})
     versions = {}
     for beside in sorted(path.parent.iterdir()):
         if match := _VERSION.match(beside.name):
@@ -152,13 +152,13 @@ def _prompt(path: Path) -> PromptFile:
     return PromptFile(
         key=key,
         kind=kind,
-        folder=_field(path, row, "folder", str, ""),
-        description=_field(path, row, "description", str, ""),
-        owner=_field(path, row, "owner", str, ""),
-        tags=_field(path, row, "tags", list, []),
-        archived=_field(path, row, "archived", bool, False),
-        cache_policy=_field(path, row, "cache_policy", str, "auto"),
-        cache_scope=_field(path, row, "cache_scope", str, ""),
+        folder=_get(path, row, "folder", str, ""),
+        description=_get(path, row, "description", str, ""),
+        owner=_get(path, row, "owner", str, ""),
+        tags=_get(path, row, "tags", list, []),
+        archived=_get(path, row, "archived", bool, False),
+        cache_policy=_get(path, row, "cache_policy", str, "auto"),
+        cache_scope=_get(path, row, "cache_scope", str, ""),
         labels=labels,
         versions=versions,
     )
@@ -166,7 +166,7 @@ def _prompt(path: Path) -> PromptFile:
 
 def _version(path: Path, number: int, kind: str) -> VersionFile:
     row = _read_fields(path, _VERSION_FIELDS)
-    note, tags = _field(path, row, "note", str, ""), _field(path, row, "tags", list, [])
+    note, tags = _get(path, row, "note", str, ""), _get(path, row, "tags", list, [])
     try:
         checked = words.check_words(
             kind,
@@ -180,14 +180,8 @@ def _version(path: Path, number: int, kind: str) -> VersionFile:
     except ValidationError as error:
         errors = "; ".join(f"{f}: {' '.join(m)}" for f, m in error.message_dict.items())
         raise BadFile(f"{path}: {errors}") from None
-    return VersionFile(
-        number,
-        checked,
-        note,
-        tags,
-        _field(path, row, "author", str, ""),
-        _time(path, row),
-    )
+    author = _get(path, row, "author", str, "")
+    return VersionFile(number, checked, note, tags, author, _time(path, row))
 
 
 def _read_fields(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
@@ -202,7 +196,7 @@ def _read_fields(path: Path, known: tuple[str, ...]) -> dict[str, Any]:
     return row
 
 
-def _field(
+def _get(
     path: Path, row: Mapping[str, Any], name: str, kind: type, default: Any = None
 ) -> Any:
     value = row.get(name, default)

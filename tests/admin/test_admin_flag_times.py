@@ -107,7 +107,7 @@ def test_ramp__five_points_a_day__on_the_timeline_until_cancelled(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"step": "0"}, "needs another percentage"),
+        ({"step": "0"}, "needs another goal"),
         ({"step": "0.01"}, "at most 500 steps"),
         ({"number": "0"}, "greater than or equal to 1"),
         ({"start": "2020-01-01T00:00"}, "must be in the future"),

@@ -79,7 +79,7 @@ def test_rotate__a_key_that_may_more_than_oneself__is_refused() -> None:
     url = reverse("admin:billing_apikey_changelist") + f"{key.pk}/rotate"
     client = entered(person(*ISSUE))
     answer = client.post(url, {"overlap": "0"}, follow=True)
-    assert "no right to: prompts:write" in answer.content.decode()
+    assert "beyond your rights: prompts:write" in answer.content.decode()
     assert not ApiKey.objects.filter(replaces=key).exists()
 
 

@@ -35,9 +35,7 @@ class Command(BaseCommand):
         what.add_argument("--create", action="store_true", help="Create it.")
         what.add_argument("--delete", action="store_true", help="Delete it for good.")
         what.add_argument("--show", action="store_true", help="All of it, as YAML.")
-        parser.add_argument(
-            "--expired", action="store_true", help="List only expired flags."
-        )
+        parser.add_argument("--expired", action="store_true", help="Only expired ones.")
         parser.add_argument("--kind", default=FlagKind.BOOLEAN, choices=FlagKind.values)
         parser.add_argument(
             "--set",
@@ -47,9 +45,7 @@ class Command(BaseCommand):
             help="Repeat it for each field; values as in YAML: percent=25, enabled=off, "
             f"'tiers=[pro]', killed=on. Fields: {fields}, {KILLED}.",
         )
-        parser.add_argument(
-            "--reason", default="", help="The reason, kept in the audit."
-        )
+        parser.add_argument("--reason", default="", help="Why; kept in the audit.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:

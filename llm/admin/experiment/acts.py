@@ -55,10 +55,8 @@ class ActPage(ConfirmPage):
     def why(self, form: Any) -> dict[str, Any]:
         """The arguments of a service: actor and reason."""
         self.reason = form.cleaned_data["reason"]
-        return {
-            "actor": PromptActor.from_user(self.request.user),
-            "reason": self.reason,
-        }
+        actor = PromptActor.from_user(self.request.user)
+        return {"actor": actor, "reason": self.reason}
 
     def log(self, message: str) -> str:
         return f"{self.label}. {self.reason}"

@@ -133,7 +133,7 @@ def _row(arm: Arm, found: Results, deciding: ExperimentVerdict) -> ArmRow:
         figures=one,
         share=f"{arm.weight / 100:g}\u00a0%",
         error_rate=f"{100 * one.error_rate:.2f}\u00a0%",
-        cost_each=MEASURES[Metric.COST].format_value(measured.mean)
+        cost_each=MEASURES[Metric.COST].format(measured.mean)
         if measured.count
         else "–",
         latency=f"{figures.duration(one.p50_ms)} / {figures.duration(one.p95_ms)}",

@@ -147,9 +147,8 @@ class DraftForm(ConsoleFields, forms.ModelForm):
         kept = [(key, key) for key in self.instance.tiers if key not in dict(tiers)]
         self.fields["for_tiers"].choices = [*tiers, *kept]
         self.initial.setdefault("for_tiers", self.instance.tiers)
-        self.initial.setdefault(
-            "who", condition_text.format_conditions(self.instance.conditions)
-        )
+        who = condition_text.format_conditions(self.instance.conditions)
+        self.initial.setdefault("who", who)
 
     def clean_who(self) -> list[dict[str, Any]]:
         return condition_text.parse_conditions(self.cleaned_data["who"])

@@ -21,9 +21,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--to", type=int, metavar="N", help="The version; by default the last one."
         )
-        parser.add_argument(
-            "--reason", required=True, help="The reason, kept in the audit."
-        )
+        parser.add_argument("--reason", required=True, help="Why; kept in the audit.")
 
     def handle(self, *args: Any, **options: Any) -> str:
         prompt = Prompt.objects.filter(key=options["key"]).first()

@@ -129,8 +129,8 @@ def test_ramp__downwards__to_the_goal(clock):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"to": 10}, "another percentage"),
-        ({"step": 0}, "another percentage"),
+        ({"to": 10}, "another goal"),
+        ({"step": 0}, "another goal"),
         ({"every": dt.timedelta(0)}, "needs time"),
         ({"every": 365_000 * DAY}, "after the year 9999"),
         ({"step": "0.01"}, "at most 500"),

@@ -92,7 +92,7 @@ def test_revert__to_an_earlier_event__all_of_that_state():
 def test_revert__flag_is_gone__says_so():
     flag = make_flag()
     services.delete_flag(flag, actor=ADA)
-    with pytest.raises(ValidationError, match="has been deleted"):
+    with pytest.raises(ValidationError, match="is deleted"):
         services.revert(FlagEvent.objects.last(), actor=ADA)
 
 

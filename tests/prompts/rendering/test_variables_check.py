@@ -3,12 +3,12 @@
 import pytest
 
 from prompts.rendering import variables
-from prompts.rendering.variables import VariableDeclaration, check
+from prompts.rendering.variables import Declaration, check
 from valuecanvas.core.errors import InvalidRequest
 
-NAME = VariableDeclaration("name")
-TONE = VariableDeclaration("tone", default="friendly")
-COUNT = VariableDeclaration("count", schema={"type": "integer", "minimum": 1})
+NAME = Declaration("name")
+TONE = Declaration("tone", default="friendly")
+COUNT = Declaration("count", schema={"type": "integer", "minimum": 1})
 
 
 def nest(depth) -> list:
@@ -78,7 +78,7 @@ def test_check__fitting_the_schema__passes():
 
 
 def test_check__a_long_value__is_not_told_whole():
-    short = VariableDeclaration("s", schema={"maxLength": 3})
+    short = Declaration("s", schema={"maxLength": 3})
 
     assert len(refused([short], {"s": "x" * 50_000}).message) < 500
 
@@ -107,24 +107,22 @@ def test_text__nested_too_deeply__is_refused():
 
 
 def test_schema__recursing_too_deeply__is_refused():
-    nested = VariableDeclaration("n", schema={"items": {"$ref": "#"}})
+    nested = Declaration("n", schema={"items": {"$ref": "#"}})
 
     assert "too deeply" in refused([nested], {"n": nest(900)}).message
 
 
 def test_schema__referring_to_nothing__is_told():
-    lost = VariableDeclaration("n", schema={"$ref": "#/$defs/none"})
+    lost = Declaration("n", schema={"$ref": "#/$defs/none"})
 
     assert "unknown" in refused([lost], {"n": 1}).message
 
 
 def test_check__patterns__are_searched_for_as_ever():
-    mail = [VariableDeclaration("x", schema={"pattern": r"^\S+@\S+\.\S+$"})]
-    plain = [VariableDeclaration("x", schema={"pattern": "^[^<>]*$"})]
+    mail = [Declaration("x", schema={"pattern": r"^\S+@\S+\.\S+$"})]
+    plain = [Declaration("x", schema={"pattern": "^[^<>]*$"})]
     named = [
-        VariableDeclaration(
-            "x", schema={"patternProperties": {"_id$": {"type": "integer"}}}
-        )
+        Declaration("x", schema={"patternProperties": {"_id$": {"type": "integer"}}})
     ]
 
     assert check(mail, {"x": "ann@example.com"}) == {"x": "ann@example.com"}
@@ -137,7 +135,7 @@ def test_check__patterns__are_searched_for_as_ever():
 
 
 def test_check__unique_items_of_many_kinds__are_told_apart_at_once():
-    tags = [VariableDeclaration("x", schema={"uniqueItems": True})]
+    tags = [Declaration("x", schema={"uniqueItems": True})]
     many = [item for at in range(25_000) for item in (at, f"{at}")]
 
     assert len(check(tags, {"x": many})["x"]) > 50_000
@@ -145,14 +143,12 @@ def test_check__unique_items_of_many_kinds__are_told_apart_at_once():
     assert check(tags, {"x": [1, True, "1", {"a": 1, "b": 2}]})
     assert "non-unique" in refused(tags, {"x": [{"a": 1, "b": 2}, {"b": 2, "a": 1}]}).message  # fmt: skip
     assert check(tags, {"x": "aa"}) == {"x": "aa"}
-    assert check(
-        [VariableDeclaration("x", schema={"uniqueItems": False})], {"x": [1, 1]}
-    )
+    assert check([Declaration("x", schema={"uniqueItems": False})], {"x": [1, 1]})
 
 
 def test_check__many_values__share_the_steps_of_one_request():
     half = {"items": {"type": "integer"}}
-    two = [VariableDeclaration("a", schema=half), VariableDeclaration("b", schema=half)]
+    two = [Declaration("a", schema=half), Declaration("b", schema=half)]
     value = [1] * 25_000
 
     assert check(two[:1], {"a": value})
@@ -163,7 +159,7 @@ def test_check__many_values__share_the_steps_of_one_request():
 
 
 def test_schema__with_local_references__works():
-    tags = VariableDeclaration("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
+    tags = Declaration("t", schema={"items": {"$ref": "#/$defs/t"}, "$defs": {"t": {"type": "string"}}})  # fmt: skip
 
     assert check([tags], {"t": ["a"]}) == {"t": '["a"]'}
     assert "is not of type" in refused([tags], {"t": [1]}).message
@@ -237,4 +233,4 @@ def test_read__stored_rows__become_declarations():
     first, second = variables.load_variables(rows)
 
     assert (first.required, second.required) == (True, False)
-    assert second == VariableDeclaration("b", "B", 1, {"type": "integer"})
+    assert second == Declaration("b", "B", 1, {"type": "integer"})
