@@ -373,7 +373,7 @@ def test_results__clear_winner__says_so_in_words(
     text = words(answer)
     assert "b is better than a." in text
     assert "feedback score is higher than a's by" in text
-    assert "95 % certainty" in text
+    assert "a certainty of 95 %" in text
     assert "version 1" in text
     assert "The other metrics" in text
     html = answer.content.decode()

@@ -114,7 +114,7 @@ def test_estimate__no_price_or_route__says_so(operator: Client, prompt: Prompt) 
     text = text_of(estimate(operator, prompt, model="unpriced"))
     assert "no price set" in text
     text = text_of(estimate(operator, prompt, model="alone"))
-    assert "“alone” has no route that is in use" in text
+    assert "“alone” has no enabled route" in text
 
 
 def test_estimate__silly_number__is_passed_over(

@@ -203,7 +203,7 @@ def test_form__fault_while_asking__is_not_sent_again(
             operator.post(form.url, form.fields)
         shown = operator.post(form.url, form.fields, follow=True)
         assert outside.asked() == 0
-        assert "what came of it is not known yet" in _body(shown)
+        assert "there is no result yet" in _body(shown)
         assert page is discover or WORDS in _body(shown)
 
 

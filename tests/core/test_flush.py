@@ -42,7 +42,7 @@ def test_flush__by_who_may_not_lift_the_guards_of_the_books__says_so() -> None:
         role = unique("plain").replace("-", "_")
         cursor.execute(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}; SET ROLE {role}")  # fmt: skip
         try:
-            with pytest.raises(CommandError, match="Only a superuser of it"):
+            with pytest.raises(CommandError, match="only a superuser of the database"):
                 flush()
         finally:
             cursor.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")

@@ -67,9 +67,9 @@ def test_readers__given_a_bomb__refuse_in_words(bomb: str, tmp_path: Path) -> No
     (tmp_path / "prompt.yaml").write_text(text)
     with pytest.raises(CommandError, match="not YAML"):
         call_command("import_prompts", str(tmp_path))
-    with pytest.raises(ValidationError, match="no YAML"):
+    with pytest.raises(ValidationError, match="not YAML"):
         yaml_files.parse_flags(text)
-    with pytest.raises(CommandError, match="is no value"):
+    with pytest.raises(CommandError, match="is not a value"):
         call_command("flag", "a-flag", "--create", "--set", f"note={text}")
 
 

@@ -253,7 +253,7 @@ def test_promote__version__production_moves_to_it(
     )
     assert promoted.details == {"experiment": done.key, "arm": "b"}
     assert promoted.actor_name == "olga"
-    with pytest.raises(Conflict, match="'b' was promoted"):
+    with pytest.raises(Conflict, match="'b' is promoted"):
         service.promote(done, "a", actor=actor, reason="No, this.")
 
 
