@@ -259,7 +259,7 @@ def test_rule__built_row_by_row__is_read_back_and_decides(
     row.locator("[name=when_type]").select_option("text")
     row.locator("[name=when_operator]").select_option("semver_lt")
     row.locator("[name=when_value]").fill("two")
-    said = page.locator(".vf-said")
+    said = page.locator(".vf-preview")
     expect(said).to_contain_text("the value is a version")
     row.locator("[name=when_value]").fill("2.0.0")
     page.click("text=Add a condition")
