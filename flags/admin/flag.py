@@ -159,8 +159,8 @@ class FlagAdmin(FlagWorkspaceAdmin):
         return answer
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        shown: tuple[str, ...] = self.list_display
-        return (*shown, "switch") if self.has_kill_permission(request) else shown
+        columns: tuple[str, ...] = self.list_display
+        return (*columns, "switch") if self.has_kill_permission(request) else columns
 
     def attach(self, rows: list[Any]) -> None:
         """Load what the columns show, with the same few queries for any number of flags."""

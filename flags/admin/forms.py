@@ -42,12 +42,12 @@ class PercentForm(Section):
     )
 
     @staticmethod
-    def seen(flag: Flag) -> dict[str, Any]:
+    def initial_values(flag: Flag) -> dict[str, Any]:
         return {"percent": f"{flag.share / 100:g}"}
 
     def apply(self, actor: FlagActor) -> str:
         percent = self.cleaned_data["percent"]
-        services.set_percent(self.flag, percent, **self.said(actor))
+        services.set_percent(self.flag, percent, **self.why(actor))
         return f"{self.flag.name} now goes to {percent:g} % of users."
 
 
@@ -112,7 +112,7 @@ class AudienceForm(Section):
     )
 
     @staticmethod
-    def seen(flag: Flag) -> dict[str, Any]:
+    def initial_values(flag: Flag) -> dict[str, Any]:
         return {
             **{name: getattr(flag, name) for name in AudienceForm._plain},
             "everyone": {None: "", True: "yes", False: "no"}[flag.everyone],
@@ -128,7 +128,7 @@ class AudienceForm(Section):
             "users": sorted(given["users"]),
             "groups": sorted(group.name for group in given["groups"]),
         }
-        services.edit_flag(self.flag, changes, **self.said(actor))
+        services.edit_flag(self.flag, changes, **self.why(actor))
         return "The targets are saved."
 
     def site_fields(self) -> list[forms.BoundField]:
@@ -165,7 +165,7 @@ class NeedsForm(Section):
         return list(rows.order_by("name").values_list("name", flat=True)[:500])
 
     def apply(self, actor: FlagActor) -> str:
-        services.set_prerequisites(self.flag, self.rows(), **self.said(actor))
+        services.set_prerequisites(self.flag, self.rows(), **self.why(actor))
         return "The prerequisites are saved."
 
 
@@ -216,7 +216,7 @@ class FlagDetailsForm(Section):
     _plain = ("note", "purpose", "in_gateway", "sticky", "testing", "tags")
 
     @staticmethod
-    def seen(flag: Flag) -> dict[str, Any]:
+    def initial_values(flag: Flag) -> dict[str, Any]:
         return {
             **{name: getattr(flag, name) for name in FlagDetailsForm._plain},
             "owner": flag.owner_id,
@@ -232,5 +232,5 @@ class FlagDetailsForm(Section):
             if given["expires_on"]
             else None,
         }
-        services.edit_flag(self.flag, changes, **self.said(actor))
+        services.edit_flag(self.flag, changes, **self.why(actor))
         return "The details are saved."

@@ -36,7 +36,7 @@ class RevertPage(FlagPage):
         )
 
     def act(self, form: Any) -> str:
-        services.revert(self.event, **form.said(self.actor))
+        services.revert(self.event, **form.why(self.actor))
         flag, number = self.original.name, self.event.revision
         return f"{flag} is reverted to change {number}."
 

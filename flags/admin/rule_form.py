@@ -107,7 +107,7 @@ class RuleForm(Section):
         self, flag: Flag, data: Any = None, *, rule: Rule | None = None
     ) -> None:
         self.rule = rule
-        super().__init__(flag, data, _seen(rule))
+        super().__init__(flag, data, _initial_values(rule))
         plain = flag.kind == FlagKind.BOOLEAN and not flag.allocation
         empty = "on" if plain else "By the weights"
         choices = variant_choices(flag, empty)
@@ -151,9 +151,9 @@ class RuleForm(Section):
 
     def apply(self, actor: FlagActor) -> str:
         if self.rule is None:
-            services.add_rule(self.flag, self.document(), **self.said(actor))
+            services.add_rule(self.flag, self.document(), **self.why(actor))
             return "The rule is added as the last one. Move it up if it should decide first."
-        services.edit_rule(self.flag, self.rule, self.document(), **self.said(actor))
+        services.edit_rule(self.flag, self.rule, self.document(), **self.why(actor))
         return "The rule is saved."
 
 
@@ -167,11 +167,11 @@ class OrderForm(Section):
         if not all(one.isdecimal() for one in given):
             raise ValidationError("Reload the page: a rule was removed.")
         order = [int(one) for one in given]
-        services.reorder_rules(self.flag, order, **self.said(actor))
+        services.reorder_rules(self.flag, order, **self.why(actor))
         return "The order is saved."
 
 
-def _seen(rule: Rule | None) -> dict[str, Any]:
+def _initial_values(rule: Rule | None) -> dict[str, Any]:
     if rule is None:
         return {"enabled": True}
     share = "" if rule.share is None else f"{rule.share / 100:g}"
@@ -195,7 +195,7 @@ def _row(one: Mapping[str, Any]) -> ConditionRow:
         row.faults.append(
             "Value: texts are mixed with other types. Saved here, all become text."
         )
-    texts = [_shown(each) for each in some]
+    texts = [_operand_text(each) for each in some]
     if isinstance(value, list) and any("," in text for text in texts):
         row.value = "".join(f"{text}\n" for text in texts)
     else:
@@ -209,7 +209,7 @@ def _kind(value: object) -> str:
     return NUMBER if isinstance(value, int | float) else TEXT
 
 
-def _shown(value: object) -> str:
+def _operand_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

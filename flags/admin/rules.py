@@ -84,7 +84,7 @@ class RemoveRulePage(FlagPage):
         self.text = rule_text(self.rule)
 
     def act(self, form: Any) -> str:
-        services.remove_rule(self.original, self.rule, **form.said(self.actor))
+        services.remove_rule(self.original, self.rule, **form.why(self.actor))
         return "The rule is removed. The rules after it moved up."
 
 

@@ -28,8 +28,8 @@ class CancelPage(FlagPage):
         self.title = self.verb = (
             "Cancel the ramp" if found.ramp else "Cancel the change"
         )
-        said = words.change(found.kind, found.payload)
-        self.text = f"{said}, on {found.at:%b %d, %H:%M} UTC."
+        text = words.change(found.kind, found.payload)
+        self.text = f"{text}, on {found.at:%b %d, %H:%M} UTC."
         if found.ramp:
             still = schedule.filter(ramp=found.ramp, state=ChangeState.PENDING).count()
             self.text = f"{still} steps are pending. The next is: {self.text}"

@@ -91,10 +91,10 @@ class ChangeForm(Section):
             given["kind"],
             at=given["at"],
             payload=given["payload"],
-            **self.said(actor),
+            **self.why(actor),
         )
-        said = words.change(made.kind, made.payload)
-        return f"Scheduled for {made.at:%b %d, %H:%M} UTC: {said}."
+        text = words.change(made.kind, made.payload)
+        return f"Scheduled for {made.at:%b %d, %H:%M} UTC: {text}."
 
 
 class RampForm(Section):
@@ -123,7 +123,7 @@ class RampForm(Section):
             step=given["step"],
             every=every,
             start=given["start"],
-            **self.said(actor),
+            **self.why(actor),
         )
         last = made[-1]
         return (

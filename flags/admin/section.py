@@ -30,12 +30,14 @@ class Section(ReasonForm):
     )
 
     def __init__(self, flag: Flag, data: Any = None, initial: Any = None) -> None:
-        seen = {"expected": flag.revision, **self.seen(flag), **(initial or {})}
-        super().__init__(data, initial=seen, auto_id=f"id_{self.key}_%s")
+        first = {"expected": flag.revision, **self.initial_values(flag)}
+        super().__init__(
+            data, initial=first | (initial or {}), auto_id=f"id_{self.key}_%s"
+        )
         self.flag = flag
 
     @staticmethod
-    def seen(flag: Flag) -> dict[str, Any]:
+    def initial_values(flag: Flag) -> dict[str, Any]:
         """The first values of the fields."""
         return {}
 
@@ -43,7 +45,7 @@ class Section(ReasonForm):
         """Save the form; what to tell the operator. Raises Conflict and ValidationError."""
         raise NotImplementedError
 
-    def said(self, actor: FlagActor) -> dict[str, Any]:
+    def why(self, actor: FlagActor) -> dict[str, Any]:
         """The arguments of every service: actor, reason, expected revision."""
         return {
             "actor": actor,
@@ -72,8 +74,8 @@ class FlagPage(ConfirmPage):
         return self.form_class(self.original, data)
 
     def act(self, form: Any) -> str:
-        said: str = form.apply(self.actor)
-        return said
+        message: str = form.apply(self.actor)
+        return message
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         return {"winner": winner(self.original) if conflict else None}

@@ -60,11 +60,11 @@ class SwitchPage(ConfirmPage):
     @classmethod
     def switch(cls, flag: Flag, form: ReasonForm, actor: FlagActor) -> None:
         """Switch one flag. Raises REFUSALS."""
-        said: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
+        arguments: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         seen = form.cleaned_data["expected"]
         if seen is not None and not cls.always:
-            said["expected"] = seen
-        cls.service(flag, actor=actor, **said)
+            arguments["expected"] = seen
+        cls.service(flag, actor=actor, **arguments)
 
     @classmethod
     def confirmation(cls, flags: list[Flag]) -> str:

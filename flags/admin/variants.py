@@ -113,7 +113,7 @@ class VariantsForm(Section):
             self.fields[name].choices = [*known, *extra]
 
     @staticmethod
-    def seen(flag: Flag) -> dict[str, Any]:
+    def initial_values(flag: Flag) -> dict[str, Any]:
         return {
             "default_variant": flag.default_variant,
             "off_variant": flag.off_variant,
@@ -156,24 +156,24 @@ class VariantsForm(Section):
     def apply(self, actor: FlagActor) -> str:
         given, before = self.cleaned_data, list(self.flag.variants.order_by("pk"))
         ends = {name: given[name] for name in ("default_variant", "off_variant")}
-        rows, said = given["variants"], self.said(actor)
+        rows, why = given["variants"], self.why(actor)
         if any(getattr(self.flag, name) != found for name, found in ends.items()):
-            services.edit_flag(self.flag, {"variants": rows, **ends}, **said)
+            services.edit_flag(self.flag, {"variants": rows, **ends}, **why)
         elif [_unweighted(row) for row in rows] == [_known(one) for one in before]:
             weights = {row["name"]: row["weight"] for row in rows}
-            services.set_weights(self.flag, weights, **said)
+            services.set_weights(self.flag, weights, **why)
         else:
-            services.set_variants(self.flag, rows, **said)
+            services.set_variants(self.flag, rows, **why)
         return "The variants are saved."
 
 
 def _row(one: Any) -> VariantRow:
     effect = one.effect
     given = effect.get("parameters")
-    shown = one.value if isinstance(one.value, str) else json.dumps(one.value)
+    value = one.value if isinstance(one.value, str) else json.dumps(one.value)
     return VariantRow(
         name=one.name,
-        value=shown,
+        value=value,
         weight=f"{one.weight / 100:g}",
         label=effect.get("prompt_label", ""),
         model=effect.get("model", ""),

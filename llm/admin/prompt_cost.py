@@ -124,5 +124,5 @@ def _lowered(longest: int) -> tuple[tuple[str, int], ...]:
 
 
 def _number(text: str | int | None) -> int | None:
-    shown = str(text or "")
-    return int(shown) if shown.isdecimal() and len(shown) < 10 else None
+    digits = str(text or "")
+    return int(digits) if digits.isdecimal() and len(digits) < 10 else None

@@ -105,8 +105,8 @@ class ProviderAdmin(Admin):
             request
         ):
             return self.fieldsets
-        shown = ("base_url", "api_key_env", "key_state")
-        return (self.fieldsets[0], ("Endpoint and key", {"fields": shown}))
+        fields = ("base_url", "api_key_env", "key_state")
+        return (self.fieldsets[0], ("Endpoint and key", {"fields": fields}))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -75,8 +75,8 @@ def parts(version: PromptVersion) -> dict[str, str]:
     words = {"Text": version.template} if version.template else {}
     for at, message in enumerate(version.messages, 1):
         content = message.get("content", "")
-        shown = content if isinstance(content, str) else _json(content)
-        words[f"Message {at}: {message.get('role', '')}"] = shown
+        text = content if isinstance(content, str) else _json(content)
+        words[f"Message {at}: {message.get('role', '')}"] = text
     return {
         **words,
         "Variables": "\n".join(_variable(one) for one in version.variables),

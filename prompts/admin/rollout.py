@@ -171,9 +171,9 @@ class RolloutControlPage(RolloutStartPage):
             )
             share = form.cleaned_data["share"]
             return f"Version {self.version.number} now goes to {share:g} %."
-        service, said = VERBS[self.request.POST["act"]]
+        service, message = VERBS[self.request.POST["act"]]
         service(self.rollout, **self.why(form))
-        return said.format(number=self.version.number)
+        return message.format(number=self.version.number)
 
     def context(self, conflict: Conflict | None) -> dict[str, Any]:
         return {

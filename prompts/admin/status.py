@@ -65,8 +65,8 @@ class PromptStatus:
 
 def status(prompt: Prompt, *, all_versions: bool = False) -> PromptStatus:
     """Load everything with a fixed number of queries."""
-    shown = prompt.versions.defer(*HEAVY).order_by("-number")
-    versions = list(shown if all_versions else shown[: VERSIONS + 1])
+    rows = prompt.versions.defer(*HEAVY).order_by("-number")
+    versions = list(rows if all_versions else rows[: VERSIONS + 1])
     newest = versions[0].number if versions else None
     labels = list(_labels(prompt))
     live = next((one for one in labels if one.name == PRODUCTION), None)
@@ -108,9 +108,9 @@ def _lines(
     ]
 
 
-def _older(versions: list[PromptVersion], shown: list[PromptVersion]) -> int:
+def _older(versions: list[PromptVersion], listed: list[PromptVersion]) -> int:
     """How many versions are left out: numbers have no gaps."""
-    return shown[-1].number - 1 if len(versions) > len(shown) else 0
+    return listed[-1].number - 1 if len(versions) > len(listed) else 0
 
 
 def _rollout(prompt: Prompt) -> Rollout | None:

@@ -99,13 +99,13 @@ def read_prompt_files(folder: Path) -> list[PromptFile]:
 
 def _row(version: VersionFile) -> dict[str, Any]:
     """The fields that are not empty, the text first."""
-    said = version.words
+    content = version.words
     row = {
-        "template": said.template,
-        "messages": said.messages,
-        "variables": said.variables,
-        "model": said.model,
-        "parameters": said.parameters,
+        "template": content.template,
+        "messages": content.messages,
+        "variables": content.variables,
+        "model": content.model,
+        "parameters": content.parameters,
         "note": version.note,
         "tags": version.tags,
         "author": version.author,

@@ -126,8 +126,8 @@ class PromotePage(ActPage):
         return super().fits(experiment) and not experiment.winner
 
     def act(self, form: Any) -> str:
-        arm, said = form.cleaned_data["arm"], self.why(form)
-        service.promote(self.original, arm, check_models=arms.check, **said)
+        arm, why = form.cleaned_data["arm"], self.why(form)
+        service.promote(self.original, arm, check_models=arms.check, **why)
         return f"Promoted {arm}: everybody gets it from now on."
 
 

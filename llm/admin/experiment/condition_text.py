@@ -61,12 +61,12 @@ def _value(text: str) -> Any:
 def _line(row: Mapping[str, Any]) -> str:
     value, operator = row.get("value"), row["operator"]
     if operator in _LISTS:
-        shown = ", ".join(_word(one) for one in value or [])
+        operand = ", ".join(_word(one) for one in value or [])
     elif operator == "exists" and value in (None, True):
-        shown = ""
+        operand = ""
     else:
-        shown = _word(value)
-    return f"{row['attribute']} {operator} {shown}".rstrip()
+        operand = _word(value)
+    return f"{row['attribute']} {operator} {operand}".rstrip()
 
 
 def _word(value: Any) -> str:
