@@ -40,4 +40,7 @@ async def tcp_server(handle: Handle) -> AsyncIterator[int]:
             task.cancel()
             writer.transport.abort()
         await asyncio.gather(*serving.values(), return_exceptions=True)
+        # An aborted transport lets its socket go in a later round.
+        ends = [writer.wait_closed() for writer in serving]
+        await asyncio.gather(*ends, return_exceptions=True)
         await closed
