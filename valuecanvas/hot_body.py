@@ -18,6 +18,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 # So much may be sent by anybody; whoever sends more must be known. Each further such
 # part has as much time as the first.
 PART_BYTES = 1_048_576
+# Set in the scope by a server that has the whole body: there is nothing to wait for.
+WHOLE = "valuecanvas.body_whole"
 
 
 class ClientGone(Exception):
@@ -30,9 +32,11 @@ async def read(scope: Scope, receive: Receive, seat: Seat) -> bytes:
     Raises BodyTooLarge, InvalidRequest, NotAuthenticated, Unavailable, ClientGone.
     """
     most = settings.LLM_MAX_BODY_BYTES
-    told = dict(scope["headers"]).get(b"content-length", b"0")
-    if told.isdigit() and int(told) > most:
-        raise _too_large(most)
+    for name, told in scope["headers"]:
+        if name == b"content-length" and told.isdigit() and int(told) > most:
+            raise _too_large(most)
+    if WHOLE in scope:
+        return await _parts(scope, receive, seat, None)
     try:
         async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S) as limit:
             return await _parts(scope, receive, seat, limit)
@@ -46,9 +50,10 @@ async def read(scope: Scope, receive: Receive, seat: Seat) -> bytes:
 
 
 async def _parts(
-    scope: Scope, receive: Receive, seat: Seat, limit: asyncio.Timeout
+    scope: Scope, receive: Receive, seat: Seat, limit: asyncio.Timeout | None
 ) -> bytes:
     parts: list[bytes] = []
+    most = settings.LLM_MAX_BODY_BYTES
     size, more, timed = 0, True, PART_BYTES
     while more:
         message = await receive()
@@ -56,13 +61,13 @@ async def _parts(
             raise ClientGone
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > settings.LLM_MAX_BODY_BYTES:
-            raise _too_large(settings.LLM_MAX_BODY_BYTES)
+        if size > most:
+            raise _too_large(most)
         if size > FREE_BYTES:
             seat.count(scope["valuecanvas.runtime"].room, size)
         if timed == PART_BYTES < size:
             await _known(scope)
-        while timed < size:
+        while limit is not None and timed < size:
             limit.reschedule((limit.when() or 0) + settings.LLM_HEADER_TIMEOUT_S)
             timed += PART_BYTES
         more = message.get("more_body", False)

@@ -19,6 +19,7 @@ from valuecanvas.core.errors import (
     InvalidRequest,
     RequestTooLate,
 )
+from valuecanvas.hot_body import WHOLE
 
 # Request line and headers of one request, as of uvicorn's other implementation (h11);
 # and what may come beside the data of a chunked body: long extensions, trailers.
@@ -78,11 +79,16 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._lines += len(url)
+        if self._lines > MOST_HEAD_BYTES:
+            raise _too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + LINE_BYTES)
+        # Written out, as it is called for each header of each request.
+        self._lines += len(name) + len(value) + LINE_BYTES
+        if self._lines > MOST_HEAD_BYTES:
+            raise _too_large()
         # What comes behind a body was seen by nobody who let the request through.
         if not self._in_body:
             super().on_header(name, value)
@@ -112,6 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._size, self._in_body = 0, False
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
         if self.cycle.response_complete:
             # It was answered before its body had come.
@@ -149,11 +156,6 @@ class HttpProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % one for one in self.headers if one[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
-
-    def _count(self, size: int) -> None:
-        self._lines += size
-        if self._lines > MOST_HEAD_BYTES:
-            raise _too_large()
 
     def _start(self) -> None:
         self._stop()
