@@ -13,7 +13,11 @@ class MinuteLimits:
 
     def __bool__(self) -> bool:
         """Whether there is any limit."""
-        return self != NO_LIMITS
+        return (
+            self.requests is not None
+            or self.tokens is not None
+            or self.concurrent is not None
+        )
 
     def fill_from(self, other: "MinuteLimits") -> "MinuteLimits":
         """These limits; where one is not set, that of `other`."""

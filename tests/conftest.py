@@ -19,6 +19,7 @@ pytest_plugins = [
 def pytest_configure() -> None:
     """What each test pays for must not cost a third of a second."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
+    # Django has no public name for what ends a test that commits; its stubs have none.
     TransactionTestCase._fixture_teardown = (  # type: ignore[attr-defined]
         lambda case: empty_tables()
     )

@@ -125,9 +125,8 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
     if request.body.count(b"[") + request.body.count(b"{") > _DEPTH:
         _refuse_too_deep(body)
     # What most SDKs send is compact: equal bytes cannot hide a name given twice.
-    if orjson.dumps(body) != request.body:
-        _refuse_repeated_names(request.body)
-        json_numbers.refuse_over_64_bits(request.body)
+    if (written := orjson.dumps(body)) != request.body:
+        _refuse_ambiguous(request.body, written)
     return body
 
 
@@ -147,6 +146,24 @@ def _refuse_too_many_values(raw: bytes) -> None:
 
 def _separators(raw: bytes) -> int:
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _refuse_ambiguous(raw: bytes, written: bytes) -> None:
+    """What programs read in two ways; `written` is `raw` as we read it.
+
+    Raises InvalidRequest.
+    """
+    if may_repeat_names(raw, written):
+        _refuse_repeated_names(raw)
+    json_numbers.refuse_over_64_bits(raw)
+
+
+def may_repeat_names(raw: bytes, written: bytes) -> bool:
+    """Whether `raw` has other colons than `written`, which has each name once.
+
+    A name given twice takes a colon more, unless a text has one written as an escape.
+    """
+    return raw.count(b":") != written.count(b":") or raw.find(b"\\u003") >= 0
 
 
 def _refuse_repeated_names(raw: bytes) -> None:

@@ -1,5 +1,6 @@
 """Two web processes with toxics before their engines, and the record of each case."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -111,6 +112,12 @@ def rig(
             _, key = made.new_customer(daily_requests=1000)
             for web in reversed(stage.webs):
                 stage.rest.update(rest.warmed(web, key, model))
+        # A case before this one may have taken the database away a moment ago.
+        deadline = time.monotonic() + 60
+        for web in stage.webs:
+            while web.alive and web.status("/health/ready") != 200:
+                assert time.monotonic() < deadline, "It is not ready again."
+                time.sleep(0.05)
         memory = [rest.held(web)["memory"] for web in stage.webs if web.alive]
         most = {**stage.rest, "memory": max(memory, default=stage.rest["memory"])}
         yield made

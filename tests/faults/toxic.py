@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.tcp import stop_accept
+
 T = TypeVar("T")
 CHUNK = 65_536
 
@@ -165,9 +167,7 @@ class Toxic:
         self._faults = faults
         if self._has(Down):
             self.injected["Down"] += 1
-            if self._listener is not None:
-                self._listener.close()
-                self._listener = None
+            await self._close()
             self._cut_all(hard=False)
         elif self._listener is None:
             await self._listen()
@@ -177,15 +177,17 @@ class Toxic:
 
     async def _end(self) -> None:
         self._faults = ()
-        if self._listener is not None:
-            self._listener.close()
-        # A connection that was accepted just now becomes a link in the next rounds.
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await self._close()
         self._cut_all(hard=False)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _close(self) -> None:
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            await stop_accept(listener)
+            listener.close()
 
     def _cut_all(self, *, hard: bool) -> None:
         for link in self._links:

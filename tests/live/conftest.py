@@ -15,6 +15,7 @@ from llm.metering import tokenizer
 from llm.runtime import Runtime
 from tests.demo_process import DemoProcess
 from tests.fixtures_billing import unique
+from tests.live.party import Party, gathering
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
 from tests.tables import empty_tables
@@ -102,3 +103,12 @@ async def gateway(
     started = await runtime.start()
     yield started
     await started.stop()
+
+
+@pytest.fixture
+async def party(
+    indoors: World, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Party]:
+    """Two gateways that share the calls of one customer."""
+    async with gathering(indoors, settings, tmp_path) as made:
+        yield made

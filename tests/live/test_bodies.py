@@ -31,6 +31,7 @@ RUBBISH = {
     "very deep": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "name given twice": b'{"model": "x", "model": "y"}',
     "name given twice deep inside": b'{"model": "x", "a": [{"b": 1, "b": 1}]}',
+    "name given twice and a colon escaped": b'{"model":"x","model":"\\u003a"}',
     "array": b"[]",
     "null": b"null",
     "number": b"12",

@@ -1,26 +1,15 @@
 """Which requests the cache answers: by what they ask for, the model and the key."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
-from tests.live.party import Party, gathering
+from tests.live.party import Party
 from tests.live.shared import how, offered
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 @pytest.mark.parametrize("variety", [{"temperature": 0.7}, {"n": 2}])

@@ -1,29 +1,18 @@
 """Identical requests at once: the followers, who get what another one gets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from billing.models import IdempotencyKey
 from tests.live.faucet import ROLE
 from tests.live.inside import DONE
-from tests.live.party import Party, gathering, rows
+from tests.live.party import Party, rows
 from tests.live.shared import how, said, usages
 from tests.live.wire import data_events
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 async def test_follower__streams_while_the_leader_does__and_gets_its_own_usage(

@@ -1,7 +1,6 @@
 """Identical requests at once: the leader, which calls the provider for all."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from pytest_django import Settings
 from billing.ledger.connection import connect
 from llm import runtime
 from tests.live.faucet import ROLE, open_faucet
-from tests.live.party import Party, gathering, leading, rows
+from tests.live.party import Party, leading, rows
 from tests.live.shared import how, offered, said
 from tests.live.world import World
 
@@ -18,14 +17,6 @@ pytestmark = pytest.mark.live
 
 MANY = 60
 LOCK = "LOCK TABLE billing_counter IN ACCESS EXCLUSIVE MODE"
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 async def test_twins__over_two_processes__one_call_and_one_bill(

@@ -1,29 +1,19 @@
 """Followers of a stream that broke off: they ask again, and go on where it ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from tests.live.faucet import ROLE
 from tests.live.inside import Exchange, chunk
-from tests.live.party import Party, gathering, rows
+from tests.live.party import Party, rows
 from tests.live.shared import said
 from tests.live.wire import content, data_events
 from tests.live.world import World
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 async def broken_off(

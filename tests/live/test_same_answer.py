@@ -1,16 +1,13 @@
 """What others get of an answer is the answer: hits, followers, repeated requests."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from pytest_django import Settings
 
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, event, upstream
-from tests.live.party import Party, gathering
+from tests.live.party import Party
 from tests.live.shared import how
 from tests.live.wire import data_events
 from tests.live.world import Answer, World, unique
@@ -25,14 +22,6 @@ KEPT = {name: [*chunks, END] for name, chunks in JOINED.items() if name not in E
 LOST = {
     name: [*chunks, END] for name, chunks in NOT_JOINED.items() if name not in ENDED
 }
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 def script(chunks: list[dict[str, Any]]) -> list[bytes]:

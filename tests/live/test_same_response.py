@@ -1,18 +1,15 @@
 """Responses are stored and shared in the form in which they came, byte for byte."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from pytest_django import Settings
 
 from llm.runtime import Runtime
 from tests.live.faucet import END, ROLE
 from tests.live.inside import DONE, Exchange, chunk, event, upstream
-from tests.live.party import Party, gathering, rows
+from tests.live.party import Party, rows
 from tests.live.shared import how
 from tests.live.wire import data_events
 from tests.live.world import Answer, World, unique
@@ -44,14 +41,6 @@ def native(final: dict[str, Any], kind: str = "response.completed") -> list[byte
         {"type": "response.output_text.delta", "delta": "Hello.", "odd": {"x": 1}},
         {"type": kind, "response": final},
     )
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 def exchange(

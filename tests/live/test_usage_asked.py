@@ -1,19 +1,16 @@
 """The usage of a streamed answer: told to whoever asked for it, once, and to nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from pytest_django import Settings
 
 from tests.live.faucet import END, ROLE, USAGE
 from tests.live.inside import DONE, chunk, event
-from tests.live.party import Party, gathering
+from tests.live.party import Party
 from tests.live.shared import how, said, usages
-from tests.live.world import Answer, World
+from tests.live.world import Answer
 
 pytestmark = pytest.mark.live
 
@@ -36,14 +33,6 @@ TOLD = {
     "as null": [with_usage(part, None) for part in (ROLE, *HELLO, END)],
     "never": [ROLE, *HELLO, END],
 }
-
-
-@pytest.fixture
-async def party(
-    indoors: World, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Party]:
-    async with gathering(indoors, settings, tmp_path) as made:
-        yield made
 
 
 def fields(asked: bool) -> dict[str, Any]:

@@ -79,6 +79,12 @@ def refuse_over_64_bits(raw: bytes, where: str = "") -> None:
         raise InvalidRequest(
             "The body is nested too deeply.", code="invalid_json"
         ) from error
+    except ValueError as error:
+        raise InvalidRequest(
+            "A number has too many digits. Send it as text.",
+            param=where or None,
+            code="invalid_value",
+        ) from error
     if place is not None:
         raise InvalidRequest(
             f"'{place}' is a whole number of more than 64 bits, which would be rounded "

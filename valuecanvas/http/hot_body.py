@@ -12,6 +12,7 @@ from billing.auth import key_check
 from llm.admission.load_shedding import FREE_BYTES, LoadSlot
 from llm.types import Call
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
+from valuecanvas.http.protocol.uvicorn_protocol import WHOLE_BODY
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -30,9 +31,11 @@ async def read_body(scope: Scope, receive: Receive, slot: LoadSlot) -> bytes:
     Raises BodyTooLarge, InvalidRequest, NotAuthenticated, Unavailable, ClientGone.
     """
     most = settings.LLM_MAX_BODY_BYTES
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    if announced.isdigit() and int(announced) > most:
-        raise _too_large(most)
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _too_large(most)
+    if WHOLE_BODY in scope:
+        return await _parts(scope, receive, slot, None)
     try:
         async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S) as limit:
             return await _parts(scope, receive, slot, limit)
@@ -46,9 +49,10 @@ async def read_body(scope: Scope, receive: Receive, slot: LoadSlot) -> bytes:
 
 
 async def _parts(
-    scope: Scope, receive: Receive, slot: LoadSlot, limit: asyncio.Timeout
+    scope: Scope, receive: Receive, slot: LoadSlot, limit: asyncio.Timeout | None
 ) -> bytes:
     parts: list[bytes] = []
+    most = settings.LLM_MAX_BODY_BYTES
     size, more, timed = 0, True, PART_BYTES
     while more:
         message = await receive()
@@ -56,13 +60,13 @@ async def _parts(
             raise ClientGone
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > settings.LLM_MAX_BODY_BYTES:
-            raise _too_large(settings.LLM_MAX_BODY_BYTES)
+        if size > most:
+            raise _too_large(most)
         if size > FREE_BYTES:
             slot.count(scope["valuecanvas.runtime"].load_limit, size)
         if timed == PART_BYTES < size:
             await _require_known_caller(scope)
-        while timed < size:
+        while limit is not None and timed < size:
             limit.reschedule((limit.when() or 0) + settings.LLM_HEADER_TIMEOUT_S)
             timed += PART_BYTES
         more = message.get("more_body", False)

@@ -14,6 +14,8 @@ API = re.compile(r"/+(?:v1|api|ofrep|health|metrics)(?:/|\Z)")
 _WITHOUT_V1 = re.compile(
     r"/+(?:chat/+completions|completions|embeddings|responses|models|feedback)(?:/|\Z)"
 )
+# Nothing to mend: one look at nearly all that programs ask.
+_USUAL = re.compile(r"/(?:v1|api|ofrep)(?:/(?!v1(?:/|\Z))[^/]+)+")
 _SLASHES = re.compile(r"/{2,}")
 _REPEATED_V1 = re.compile(r"(?:/v1){2,}(?=/|\Z)")
 _LONGEST = 200
@@ -21,6 +23,8 @@ _LONGEST = 200
 
 def canonical(path: str) -> str:
     """`path` without mistakes of base URLs: missing or repeated '/v1', extra slashes."""
+    if _USUAL.fullmatch(path):
+        return path
     if _WITHOUT_V1.match(path):
         path = f"/v1{path}"
     elif not API.match(path):

@@ -7,6 +7,8 @@ from valuecanvas.core.errors import InvalidRequest
 VERSIONS = ("1.0", "1.1")
 # If one is sent twice, a proxy and this server may use different ones.
 SINGLE = (b"host", b"authorization", b"x-api-key")
+# Of headers, what this module looks at.
+_TOLD = frozenset({*SINGLE, b"transfer-encoding"})
 _HOST = re.compile(rb"[A-Za-z0-9_.:%~\[\]-]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE)
 
@@ -15,6 +17,8 @@ Headers = list[tuple[bytes, bytes]]
 
 def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
     """Check a request head; header names are in lower case. Raises InvalidRequest."""
+    if _is_usual(method, version, target, headers):
+        return
     names = [name for name, _ in headers]
     host = _values(headers, b"host")
     for fault in (
@@ -25,6 +29,21 @@ def check(method: bytes, version: str, target: bytes, headers: Headers) -> None:
     ):
         if fault:
             raise InvalidRequest(fault, code="invalid_http")
+
+
+def _is_usual(method: bytes, version: str, target: bytes, headers: Headers) -> bool:
+    """Whether nothing of the head needs a closer look: that of nearly all requests."""
+    if version != "1.1" or method == b"CONNECT" or not target.startswith(b"/"):
+        return False
+    told: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _TOLD:
+            if name in told:
+                return False
+            told[name] = value
+    return b"transfer-encoding" not in told and (
+        _HOST.fullmatch(told.get(b"host", b"")) is not None
+    )
 
 
 def check_offer(method: bytes, headers: Headers) -> None:

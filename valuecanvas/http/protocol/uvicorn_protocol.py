@@ -29,6 +29,8 @@ LINE_BYTES = 4
 CHUNK_LINE_BYTES, SHARE_OF_DATA = 16, 2
 # Most pipelined requests.
 MOST_WAITING = 16
+# Set in the scope when the whole body has arrived: the application need not wait for it.
+WHOLE_BODY = "valuecanvas.whole_body"
 log = structlog.get_logger("http")
 
 
@@ -78,11 +80,16 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._lines += len(url)
+        if self._lines > MOST_HEAD_BYTES:
+            raise _too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + LINE_BYTES)
+        # Not in a method, as it is called for each header of each request.
+        self._lines += len(name) + len(value) + LINE_BYTES
+        if self._lines > MOST_HEAD_BYTES:
+            raise _too_large()
         # Trailers are dropped: no check has seen them.
         if not self._in_body:
             super().on_header(name, value)
@@ -112,6 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._size, self._in_body = 0, False
+        self.scope[WHOLE_BODY] = True  # type: ignore[literal-required]
         super().on_message_complete()
         if self.cycle.response_complete:
             # It was answered before its body had arrived.
@@ -149,11 +157,6 @@ class HttpProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % one for one in self.headers if one[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
-
-    def _count(self, size: int) -> None:
-        self._lines += size
-        if self._lines > MOST_HEAD_BYTES:
-            raise _too_large()
 
     def _start(self) -> None:
         self._stop()
