@@ -1,9 +1,9 @@
 """Export and import of flags as YAML files."""
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -14,14 +14,10 @@ from flags.documents.document import Document
 from flags.models import Flag
 from flags.wording.field_changes import change_lines
 from valuecanvas.core.models import ConfigQuerySet
-from valuecanvas.core.transfer import yaml_loader
+from valuecanvas.core.transfer import yaml_io
 from valuecanvas.core.transfer.commands import Exported, Imported, write
 
 FORMAT = 1
-
-
-class DryRun(Exception):
-    """Rolls back the transaction of a dry run."""
 
 
 def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exported:
@@ -40,8 +36,7 @@ def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exporte
 
 def _file(flag: Flag) -> tuple[str, str]:
     content = {"format": FORMAT, "flags": [document.export_document(flag)]}
-    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    return f"{flag.name}.yaml", text
+    return f"{flag.name}.yaml", yaml_io.dump(content)
 
 
 def read_flag_files(path: Path) -> list[Document]:
@@ -60,25 +55,14 @@ def read_flag_files(path: Path) -> list[Document]:
 
 
 def _read(file: Path) -> list[Document]:
-    try:
-        return parse_flags(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise ValidationError(f"{file}: This is not a text in UTF-8.") from None
-    except ValidationError as error:
-        raise ValidationError(f"{file}: {' '.join(error.messages)}") from None
-
-
-def parse_flags(text: str) -> list[Document]:
-    """The flags of a file. Raises ValidationError."""
-    try:
-        content = yaml_loader.load(text)
-    except yaml.YAMLError as error:
-        raise ValidationError(f"This is not YAML: {error}") from error
+    content = yaml_io.read_file(file)
     rows = content.get("flags") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValidationError("This is not a file of flags: it has no list 'flags'.")
+        raise ValidationError(
+            f"{file}: This is not a file of flags: it has no list 'flags'."
+        )
     if content.get("format") != FORMAT:
-        raise ValidationError(f"Only format {FORMAT} is supported.")
+        raise ValidationError(f"{file}: Only format {FORMAT} is supported.")
     return rows
 
 
@@ -89,28 +73,22 @@ def import_flags(
 
     Raises ValidationError, whose text names the flag.
     """
-    ordered = _in_order(list(rows))
     done: dict[str, list[str]] = {}
-    new: set[str] = set()
-    try:
-        with transaction.atomic():
-            for row in ordered:
-                name = str(row.get("name", ""))
-                before = _before(name)
-                flag = _one(row, name, actor=actor, reason=reason)
-                if before is None:
-                    new.add(name)
-                done[name] = _lines(before, flag)
-            if dry:
-                raise DryRun
-    except DryRun:
-        pass
-    changed = sum(map(bool, done.values())) - len(new)
+    created = 0
+    with transaction.atomic():
+        for name, row in _in_order(rows).items():
+            before = _before(name)
+            flag = _one(row, name, actor=actor, reason=reason)
+            created += before is None
+            done[name] = _lines(before, flag)
+        if dry:
+            transaction.set_rollback(True)
+    changed = sum(map(bool, done.values())) - created
     return Imported(
         [f"{name}: {line}" for name, lines in done.items() for line in lines],
-        len(new),
+        created,
         changed,
-        len(done) - len(new) - changed,
+        len(done) - created - changed,
     )
 
 
@@ -134,18 +112,14 @@ def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
         raise ValidationError(f"{name or 'A flag without a name'}: {texts}") from error
 
 
-def _in_order(rows: list[Document]) -> list[Document]:
-    """Sort flags after their prerequisites; cycles stay, and are refused later."""
-    names = {str(row.get("name")) for row in rows}
-    ordered: list[Document] = []
-    done: set[str] = set()
-    waiting = rows
-    while waiting:
-        ready = [row for row in waiting if not (_needs(row) & names) - done] or waiting
-        ordered += ready
-        done |= {str(row.get("name")) for row in ready}
-        waiting = [row for row in waiting if row not in ready]
-    return ordered
+def _in_order(rows: Iterable[Document]) -> dict[str, Document]:
+    """Flags by name, after their prerequisites; cycles stay, and are refused later."""
+    found = {str(row.get("name", "")): row for row in rows}
+    graph = {name: _needs(row) & found.keys() for name, row in found.items()}
+    try:
+        return {name: found[name] for name in TopologicalSorter(graph).static_order()}
+    except CycleError:
+        return found
 
 
 def _needs(row: Document) -> set[str]:

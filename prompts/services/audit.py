@@ -16,25 +16,23 @@ def lock(prompt: Prompt) -> Prompt:
     return Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
 
 
-def record(
-    prompt: Prompt,
-    action: PromptAction,
-    actor: PromptActor,
-    *,
-    label: str = "",
-    from_version: int | None = None,
-    to_version: int | None = None,
-    reason: str = "",
-    details: dict[str, Any] | None = None,
+def event(
+    prompt: Prompt, action: PromptAction, actor: PromptActor, **fields: Any
 ) -> PromptEvent:
-    return PromptEvent.objects.create(
+    """A row of the audit that is not saved yet; `fields` are further columns of it."""
+    return PromptEvent(
         prompt=prompt,
         actor=actor.user,
         actor_name=actor.name[:200],
         action=action,
-        label=label,
-        from_version=from_version,
-        to_version=to_version,
-        reason=reason,
-        details=details or {},
+        **fields,
     )
+
+
+def record(
+    prompt: Prompt, action: PromptAction, actor: PromptActor, **fields: Any
+) -> PromptEvent:
+    """Add a row to the audit; `fields` are further columns of it."""
+    row = event(prompt, action, actor, **fields)
+    row.save(force_insert=True)
+    return row

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 
 from prompts.models import Prompt
 from prompts.transfer.export import load_prompt_files
@@ -13,10 +14,6 @@ from prompts.transfer.prompt_files import PromptFile, VersionFile
 FIELDS = (
     "folder", "description", "tags", "archived", "cache_policy", "cache_scope",
 )  # fmt: skip
-
-
-class Refusal(Exception):
-    """The files contradict the database; the text says where."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class ImportChanges:
 
 
 def compare(files: Sequence[PromptFile]) -> list[ImportChanges]:
-    """The changes of each file against the database. Raises Refusal."""
+    """The changes of each file against the database. Raises ValidationError."""
     known = {one.key: one for one in load_prompt_files([file.key for file in files])}
     names = {file.owner for file in files if file.owner}
     people = User.objects.filter(username__in=names)
@@ -60,7 +57,9 @@ def _compare_prompt(
 ) -> ImportChanges:
     old = before or PromptFile(wanted.key, wanted.kind)
     if old.kind != wanted.kind:
-        raise Refusal(f"'{wanted.key}' is of the kind '{old.kind}' in the database.")
+        raise ValidationError(
+            f"'{wanted.key}' is of the kind '{old.kind}' in the database."
+        )
     _refuse_other_words(wanted, old)
     details = {
         name: getattr(wanted, name)
@@ -87,7 +86,7 @@ def _refuse_other_words(wanted: PromptFile, old: PromptFile) -> None:
     for number, version in wanted.versions.items():
         known = old.versions.get(number)
         if known is not None and known.words.digest != version.words.digest:
-            raise Refusal(
+            raise ValidationError(
                 f"Version {number} of '{wanted.key}' differs from the "
                 "database, where it can't be changed: give the file the next number."
             )

@@ -15,7 +15,8 @@ from flags.documents import document
 from flags.models import Flag, FlagKind
 from flags.wording import listing
 from flags.wording.field_changes import change_lines
-from valuecanvas.core.transfer import yaml_loader
+from valuecanvas.core.transfer import yaml_io
+from valuecanvas.core.transfer.commands import field_errors
 
 # --set takes this besides the fields of an edit.
 KILLED = "killed"
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         try:
             self._act(options, changes)
         except ValidationError as error:
-            raise CommandError(_error_text(error)) from error
+            raise CommandError(field_errors(error)) from error
 
     def _act(self, options: dict[str, Any], changes: dict[str, Any]) -> None:
         name, reason = options["name"], options["reason"]
@@ -86,9 +87,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{flag.name}: {line}")
             self.stdout.write(_line(flag, timezone.now().date()))
         if options["show"] or options["verbosity"] > 1:
-            found = document.state(flag)
-            text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
-            self.stdout.write(text, ending="")
+            self.stdout.write(yaml_io.dump(document.state(flag)), ending="")
 
     def _list(self, options: dict[str, Any]) -> None:
         today = timezone.now().date()
@@ -128,7 +127,7 @@ def _change(text: str) -> tuple[str, Any]:
     if not mark:
         raise CommandError(f"'{text}' is not FIELD=VALUE.")
     try:
-        read = yaml_loader.load(value)
+        read = yaml_io.load(value)
     except yaml.YAMLError as error:
         raise CommandError(f"'{value}' is not a value: {error}") from error
     return field, read.isoformat() if isinstance(read, dt.date) else read
@@ -149,14 +148,3 @@ def _changed(flag: Flag, changes: dict[str, Any], reason: str) -> Flag:
         act = services.kill if killed else services.revive
         flag = act(flag, actor=COMMAND, reason=reason)
     return flag
-
-
-def _error_text(error: ValidationError) -> str:
-    """The messages in one line, with the names of their fields."""
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    return " ".join(
-        f"{field}: {text}"
-        for field, texts in error.message_dict.items()
-        for text in texts
-    )

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from django.core.exceptions import ValidationError
-
 from flags.actor import COMMAND
 from flags.documents import yaml_files
 from valuecanvas.core.transfer.commands import ImportCommand, Imported
@@ -15,7 +13,6 @@ class Command(ImportCommand):
         "second run changes nothing. Other flags stay."
     )
     noun = "flags"
-    refusals = (ValidationError,)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
         rows = yaml_files.read_flag_files(folder)

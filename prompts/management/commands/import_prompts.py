@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from prompts.management.operator import operator
-from prompts.transfer.import_changes import Refusal, compare
+from prompts.transfer.import_changes import compare
 from prompts.transfer.load import load
-from prompts.transfer.prompt_files import BadFile, read_prompt_files
+from prompts.transfer.prompt_files import read_prompt_files
 from valuecanvas.core.transfer.commands import ImportCommand, Imported
 
 
@@ -16,7 +16,6 @@ class Command(ImportCommand):
         "stay."
     )
     noun = "prompts"
-    refusals = (BadFile, Refusal)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
         files = read_prompt_files(folder)

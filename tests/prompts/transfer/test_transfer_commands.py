@@ -242,7 +242,9 @@ def test_rollback__from_a_shell__moves_production_and_says_who():
     event = events(prompt)[-1]
     assert event.actor_name.endswith(" on the command line")
     assert (event.action, event.reason) == ("rolled_back", "Bad")
-    assert run("rollback_prompt", "p", "--to", "3", "--reason", "x").endswith("3 now.")
+    assert run("rollback_prompt", "p", "--to", "3", "--reason", "x").endswith(
+        "version 3."
+    )
 
 
 def test_rollback__what_can_not_be__is_refused():

@@ -4,10 +4,10 @@ import random
 from datetime import UTC, datetime
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from prompts.services import words
 from prompts.transfer.prompt_files import (
-    BadFile,
     PromptFile,
     VersionFile,
     read_prompt_files,
@@ -137,13 +137,13 @@ def test_read__times__may_be_left_out_or_name_their_zone(tmp_path):
         ("prompt.yaml", "- a", "no fields"),
         ("prompt.yaml", "", "no fields"),
         ("prompt.yaml", "kind: text", "'key' is missing"),
-        ("prompt.yaml", "key: 3", "'key' is missing"),
+        ("prompt.yaml", "key: 3", "'key' is not of"),
         ("prompt.yaml", "key: p\nfoo: 1", "unknown field 'foo'"),
         ("prompt.yaml", "key: p\narchived: 'no'", "'archived' is"),
         ("prompt.yaml", "key: p\nlabels: {production: 2}", "no version 2"),
         ("prompt.yaml", "key: p\nlabels: {3: 1}", "label '3'"),
         ("prompt.yaml", "key: !!python/object:os.system x", "not YAML"),
-        ("v0001.yaml", "template: yes", "template: Write some words"),
+        ("v0001.yaml", "template: yes", "template: Write some text"),
         ("v0001.yaml", "template: x\nvariables: [1]", "variables: A variable is"),
         ("v0001.yaml", "template: x\nnote: 3", "'note' is"),
         ("v0001.yaml", "template: x\ntags: [3]", "of at most 40"),
@@ -159,7 +159,7 @@ def test_read__wrong_files__are_named_with_the_reason(tmp_path, name, text, why)
     (tmp_path / "v0001.yaml").write_text("template: x\n")
     (tmp_path / name).write_text(text)
 
-    with pytest.raises(BadFile) as caught:
+    with pytest.raises(ValidationError) as caught:
         read_prompt_files(tmp_path)
 
     assert str(tmp_path) in str(caught.value)
@@ -169,15 +169,15 @@ def test_read__wrong_files__are_named_with_the_reason(tmp_path, name, text, why)
 def test_read__bytes_that_are_no_text__are_refused(tmp_path):
     (tmp_path / "prompt.yaml").write_bytes(b"key: \xff\xfe\xfa")
 
-    with pytest.raises(BadFile, match="not YAML"):
+    with pytest.raises(ValidationError, match="not YAML"):
         read_prompt_files(tmp_path)
 
 
 def test_read__nothing_or_twice_the_same__is_refused(tmp_path):
-    with pytest.raises(BadFile, match=r"no prompt\.yaml"):
+    with pytest.raises(ValidationError, match=r"no prompt\.yaml"):
         read_prompt_files(tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "prompt.yaml").write_text("key: p\n")
-    with pytest.raises(BadFile, match="there are two prompts 'p'"):
+    with pytest.raises(ValidationError, match="there are two prompts 'p'"):
         read_prompt_files(tmp_path)

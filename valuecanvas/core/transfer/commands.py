@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 DRY_RUN = "Only show what would be done."
@@ -68,8 +69,6 @@ class ImportCommand(BaseCommand):
     """`COMMAND FOLDER [--reason TEXT] [--dry-run]`."""
 
     noun: ClassVar[str]
-    # What an import raises for files that can't be used; their text says why.
-    refusals: ClassVar[tuple[type[Exception], ...]]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", type=Path)
@@ -79,7 +78,7 @@ class ImportCommand(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help=DRY_RUN)
 
     def load(self, folder: Path, *, reason: str, dry: bool) -> Imported:
-        """All of it or nothing. Raises one of `refusals`, or OSError."""
+        """All of it or nothing. Raises ValidationError, OSError."""
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> str:
@@ -88,8 +87,8 @@ class ImportCommand(BaseCommand):
             done = self.load(folder, reason=options["reason"], dry=dry)
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}.") from None
-        except self.refusals as error:
-            raise CommandError(_text(error)) from None
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
         for line in done.lines:
             self.stdout.write(line)
         verb = "Would import" if dry else "Imported"
@@ -110,6 +109,9 @@ def write(path: Path, data: bytes, *, dry: bool) -> bool:
     return True
 
 
-def _text(error: Exception) -> str:
-    messages: Sequence[str] = getattr(error, "messages", ())
-    return " ".join(messages) or str(error)
+def field_errors(error: ValidationError) -> str:
+    """The messages in one line, with the names of their fields."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    rows = error.message_dict.items()
+    return " ".join(f"{field}: {text}" for field, texts in rows for text in texts)

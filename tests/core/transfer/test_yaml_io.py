@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
 from flags.documents import yaml_files
-from valuecanvas.core.transfer import yaml_loader
+from valuecanvas.core.transfer import yaml_io
 
 ROOT = Path(__file__).resolve().parents[3]
 LAUGHS = "\n".join(
@@ -39,21 +39,21 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_load__a_bomb__is_refused_as_yaml(bomb: str) -> None:
     with pytest.raises(yaml.YAMLError):
-        yaml_loader.load(BOMBS[bomb])
+        yaml_io.load(BOMBS[bomb])
 
 
 def test_load__more_values_than_may_be__is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(yaml_loader, "MOST_NODES", 100)
-    assert len(yaml_loader.load("[" + "1," * 99 + "]")) == 99
+    monkeypatch.setattr(yaml_io, "MOST_NODES", 100)
+    assert len(yaml_io.load("[" + "1," * 99 + "]")) == 99
     with pytest.raises(yaml.YAMLError, match="more than 100 values"):
-        yaml_loader.load("[" + "1," * 100 + "]")
+        yaml_io.load("[" + "1," * 100 + "]")
 
 
 def test_load__anchors_of_an_ordinary_size__are_taken() -> None:
     text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]"
-    assert yaml_loader.load(text) == {
+    assert yaml_io.load(text) == {
         "a": {"x": 1},
         "b": {"x": 1, "y": 2},
         "c": [{"x": 1}, {"x": 1}],
@@ -64,11 +64,12 @@ def test_load__anchors_of_an_ordinary_size__are_taken() -> None:
 @pytest.mark.django_db
 def test_readers__given_a_bomb__refuse_in_words(bomb: str, tmp_path: Path) -> None:
     text = BOMBS[bomb]
-    (tmp_path / "prompt.yaml").write_text(text)
+    file = tmp_path / "prompt.yaml"
+    file.write_text(text)
     with pytest.raises(CommandError, match="not YAML"):
         call_command("import_prompts", str(tmp_path))
     with pytest.raises(ValidationError, match="not YAML"):
-        yaml_files.parse_flags(text)
+        yaml_files.read_flag_files(file)
     with pytest.raises(CommandError, match="is not a value"):
         call_command("flag", "a-flag", "--create", "--set", f"note={text}")
 
@@ -81,4 +82,4 @@ def test_code__that_reads_yaml__does_it_by_the_bounded_loader() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"yaml\.(safe_|full_|unsafe_)?load(_all)?\(", path.read_text())
     ]
-    assert reading == ["valuecanvas/core/transfer/yaml_loader.py"]
+    assert reading == ["valuecanvas/core/transfer/yaml_io.py"]

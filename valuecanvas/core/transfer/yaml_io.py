@@ -1,12 +1,20 @@
-"""Loads YAML with size limits: aliases cannot make a short text a huge value."""
+"""Loads YAML with size limits, and writes it.
 
+Aliases cannot make a short text a huge value.
+"""
+
+import re
+from pathlib import Path
 from typing import Any
 
 import yaml
+from django.core.exceptions import ValidationError
 
 # Most nodes with all aliases expanded, and most levels of nesting.
 MOST_NODES = 100_000
 MOST_DEPTH = 100
+# YAML treats these as line breaks or drops them, unless they are escaped.
+_FRAGILE = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -43,3 +51,33 @@ def load(text: str | bytes) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except (ValueError, OverflowError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from error
+
+
+def read_file(path: Path) -> Any:
+    """Load a file. Raises ValidationError, which names the file; OSError."""
+    try:
+        return load(path.read_bytes())
+    except yaml.YAMLError as error:
+        raise ValidationError(f"{path}: not YAML: {error}") from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    if _FRAGILE.search(text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(value: Any) -> str:
+    """`value` as YAML, in its order; a line of text stays one line."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20
+    )
+    return text
