@@ -28,7 +28,9 @@ from llm.upstream.stream import UpstreamStream
 from valuecanvas.core import failpoints
 
 # A probe succeeds after this many seconds of tokens, before its stream ends.
-HEALTHY_S = 5.0
+HEALTHY_S = settings.BREAKER_HEALTHY_S
+# A client that takes this long to read on was slow.
+SLOW_CLIENT_S = 5.0
 _NEVER = math.inf
 
 
@@ -200,7 +202,9 @@ class LiveStream:
             return self._stream.backlog
         now = time.monotonic()
         self._note_health(now)
-        self._client_was_slow = self._client_was_slow or now - self._read_at > HEALTHY_S
+        self._client_was_slow = (
+            self._client_was_slow or now - self._read_at > SLOW_CLIENT_S
+        )
         if self._stop_code:
             raise stream_error.stop_failure()
         due, deadline = now + self._between_s, self._attempts.deadline

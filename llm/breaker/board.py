@@ -4,12 +4,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from llm.breaker.figures import FIGURES, Figures
 from llm.breaker.machine import Machine
 from llm.breaker.types import (
     BreakerAnswer,
@@ -23,13 +24,19 @@ from llm.breaker.types import (
 )
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
-SCRIPT = Script.make(Path(__file__).with_name("script.lua").read_text())
 # A closed breaker is trusted this long before Redis is asked again, in seconds.
 BELIEVED_S = 0.2
 # Successes of a healthy breaker are reported together, after this at most, in seconds.
 REPORT_AFTER_S = 1.0
 
 OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
+
+
+def load_script(figures: Figures) -> Script:
+    return Script.load(Path(__file__).with_name("script.lua"), **asdict(figures))
+
+
+SCRIPT = load_script(FIGURES)
 
 
 @dataclass(slots=True)
@@ -126,7 +133,7 @@ class Board:
             successes=successes,
             wait_ms=int(wait_s * 1000),
             # Spreads probes over processes; nothing secret.
-            jitter=random.random() / 10,  # noqa: S311
+            jitter=random.random() * FIGURES.jitter,  # noqa: S311
         )
         if event is not Event.OK:
             view.fresh_until = 0.0

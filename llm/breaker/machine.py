@@ -2,14 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from llm.breaker.figures import FIGURES, Figures
 from llm.breaker.types import (
-    BILLING_MS,
-    BUCKET_MS,
-    BUCKETS,
-    CONSECUTIVE,
-    LEAST_COMPLETED,
-    MOST_THROTTLE_MS,
-    OPEN_MS,
     BreakerAnswer,
     BreakerReport,
     BreakerState,
@@ -30,8 +24,9 @@ class Machine:
     consecutive: int = 0
     lease: int = 0
     throttled: int = 0
-    # Slot number -> [successes, failures]; a slot is 3 seconds.
+    # Slot number -> [successes, failures].
     window: dict[int, list[int]] = field(default_factory=dict)
+    figures: Figures = FIGURES
 
     def acquire(self, now: int, lease_ms: int) -> Pass | Rejected:
         """Permission for one call, or how long to wait."""
@@ -53,7 +48,7 @@ class Machine:
         """Apply the result of a call."""
         before = self.state
         if report.event is Event.THROTTLED:
-            wait = min(max(report.wait_ms, 0), MOST_THROTTLE_MS)
+            wait = min(max(report.wait_ms, 0), self.figures.most_throttle_ms)
             self.throttled = max(self.throttled, now + wait)
         if report.generation == self.generation:
             self._current(now, report)
@@ -67,9 +62,9 @@ class Machine:
         )
 
     def counts(self, now: int) -> tuple[int, int]:
-        """(completed, failures) of the last 30 seconds."""
-        newest = now // BUCKET_MS
-        live = [n for slot, n in self.window.items() if slot > newest - BUCKETS]
+        """(completed, failures) of the window."""
+        oldest = now // self.figures.bucket_ms - self.figures.buckets
+        live = [n for slot, n in self.window.items() if slot > oldest]
         failures = sum(bucket[1] for bucket in live)
         return sum(bucket[0] for bucket in live) + failures, failures
 
@@ -91,8 +86,8 @@ class Machine:
             self._open(now, report, f"probe: {report.event}")
 
     def _counted(self, now: int, report: BreakerReport) -> None:
-        slot = now // BUCKET_MS
-        for old in [n for n in self.window if n <= slot - BUCKETS]:
+        slot = now // self.figures.bucket_ms
+        for old in [n for n in self.window if n <= slot - self.figures.buckets]:
             del self.window[old]
         bucket = self.window.setdefault(slot, [0, 0])
         if report.successes:
@@ -107,14 +102,18 @@ class Machine:
 
     def _judge(self, now: int, report: BreakerReport) -> None:
         completed, failures = self.counts(now)
-        if self.consecutive >= CONSECUTIVE:
+        least, share = self.figures.least_calls, self.figures.share
+        if self.consecutive >= self.figures.in_a_row:
             self._open(now, report, f"{self.consecutive} failures in a row")
-        elif completed >= LEAST_COMPLETED and failures * 2 > completed:
+        elif completed >= least and failures > completed * share:
             self._open(now, report, f"{failures} of {completed} calls failed")
 
     def _open(self, now: int, report: BreakerReport, reason: str) -> None:
-        length = BILLING_MS if report.event is Event.BILLING else OPEN_MS
+        figures, billing = self.figures, report.event is Event.BILLING
+        length = figures.billing_ms if billing else figures.open_ms
         self.state, self.reason = BreakerState.OPEN, reason
-        self.until = now + int(length * (1 - min(max(report.jitter, 0.0), 0.1)))
+        self.until = now + int(
+            length * (1 - min(max(report.jitter, 0.0), figures.jitter))
+        )
         self.generation += 1
         self.lease = 0

@@ -1,10 +1,9 @@
--- One breaker in one hash; the same logic as machine.py. Times are milliseconds by Redis' clock.
+-- One breaker in one hash; the same logic as machine.py, with the
+-- figures of figures.py in capitals. Times are milliseconds by Redis' clock.
 -- ARGV: 'acquire', lease_ms, the process that asks
 --   or  'free', a process that died
 --   or  'tell', event, generation, successes, wait_ms, jitter
 --   or  'look'
-local BUCKETS, BUCKET_MS, LEAST, ROW = 10, 3000, 10, 5
-local OPEN_MS, BILLING_MS, MOST_THROTTLE_MS = 60000, 300000, 60000
 local key = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -81,7 +80,7 @@ local function open(why)
   local length = OPEN_MS
   if event == 'billing' then length = BILLING_MS end
   state, reason = 'open', why
-  open_until = now + math.floor(length * (1 - math.min(math.max(jitter, 0), 0.1)))
+  open_until = now + math.floor(length * (1 - math.min(math.max(jitter, 0), JITTER)))
   gen = gen + 1
   lease = 0
 end
@@ -115,9 +114,9 @@ if told == gen then
     end
     if event == 'failure' then
       local completed, bads = counts()
-      if row >= ROW then
+      if row >= IN_A_ROW then
         open(row .. ' failures in a row')
-      elseif completed >= LEAST and bads * 2 > completed then
+      elseif completed >= LEAST_CALLS and bads > completed * SHARE then
         open(bads .. ' of ' .. completed .. ' calls failed')
       end
     elseif event == 'auth' or event == 'billing' then

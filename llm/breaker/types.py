@@ -3,14 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-BUCKETS = 10
-BUCKET_MS = 3_000
-LEAST_COMPLETED = 10
-CONSECUTIVE = 5
-OPEN_MS = 60_000
-BILLING_MS = 300_000
-MOST_THROTTLE_MS = 60_000
-
 
 class BreakerState(StrEnum):
     CLOSED = "closed"
@@ -59,7 +51,7 @@ class BreakerReport:
     generation: int
     successes: int = 0
     wait_ms: int = 0
-    # Up to 10% of the open time is taken off, so that processes do not probe at once.
+    # The share of the open time that is taken off.
     jitter: float = 0.0
 
 

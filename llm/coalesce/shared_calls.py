@@ -22,8 +22,8 @@ from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
-FIND_OR_LEAD = Script.make(Path(__file__).with_name("find_or_lead.lua").read_text())
-GIVE_UP = Script.make(Path(__file__).with_name("give_up.lua").read_text())
+FIND_OR_LEAD = Script.load(Path(__file__).with_name("find_or_lead.lua"))
+GIVE_UP = Script.load(Path(__file__).with_name("give_up.lua"))
 # Heartbeats of a leader in one lease: it may miss a few.
 BEATS = 6
 STOP_S = 1.0

@@ -10,13 +10,18 @@ import structlog
 from redis.exceptions import RedisError
 
 from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse, Subject
-from llm.limits.window import Reply, Windows, now_ms
+from llm.limits.window import BUCKET_MS, BUCKETS, BUSY_MS, Reply, Windows, now_ms
 from llm.metrics import LIMITS_ALONE
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 log = structlog.get_logger("llm.limits")
 
-SCRIPT = Script.make(Path(__file__).with_name("script.lua").read_text())
+SCRIPT = Script.load(
+    Path(__file__).with_name("script.lua"),
+    bucket_ms=BUCKET_MS,
+    buckets=BUCKETS,
+    busy_ms=BUSY_MS,
+)
 KINDS = LimitKind.REQUESTS, LimitKind.TOKENS, LimitKind.CONCURRENT
 # Most leases to free in Redis after their requests have ended; others just expire.
 OWED_MAX = 10_000

@@ -1,12 +1,12 @@
--- The minute limits of one subject; the same logic as window.py. Times are milliseconds by
--- Redis' clock. KEYS[1]: a hash, number of a bucket -> 'requests:tokens'. Beside it, in
--- the same cluster slot by its tag, a sorted set of the requests under way, by lease.
+-- The minute limits of one subject; the same logic as window.py, with its figures in
+-- capitals. Times are milliseconds by Redis' clock.
+-- KEYS[1]: a hash, number of a bucket -> 'requests:tokens'. Beside it, in the same
+-- cluster slot by its tag, a sorted set of the requests under way, by lease.
 -- ARGV: 'take', request id, tokens, lease_ms, most requests, tokens, at once (-1: any)
 --   or  'give', request id, bucket (0: none), change of its requests, of its tokens
 --   or  'free', what the ids of the requests of a dead process begin with
 -- Replies: {0, bucket, left of each (-1: any), ms until more is left, until all is}
 --       or {1 requests | 2 tokens | 3 at once, left of it, ms until it may fit}
-local BUCKET_MS, BUCKETS, BUSY_MS = 2000, 31, 1000
 local key, held, id = KEYS[1], KEYS[1] .. ':held', ARGV[2]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

@@ -1,7 +1,7 @@
 """The first rows of an installation: tiers, providers, models, routes and prices."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from valuecanvas.embedded import local_model
 
@@ -47,10 +47,8 @@ class ModelRow:
     kind: str = "chat"
     # As published; of a model that the price package knows, tests compare the two.
     context_tokens: int | None = None
-    first_token_s: int = 20
-    between_tokens_s: int = 15
-    total_stream_s: int = 300
-    total_s: int = 120
+    # Those that are not the model's defaults.
+    timeouts: Mapping[str, int] = field(default_factory=dict)
     # What it takes; empty: it does not say.
     takes: tuple[str, ...] = ()
 
@@ -123,10 +121,12 @@ MODELS = (
         ((OPENAI, "gpt-5-mini"), *_CHAT_STAND_INS),
         context_tokens=400_000,
         # It reasons before it answers.
-        first_token_s=120,
-        between_tokens_s=60,
-        total_stream_s=600,
-        total_s=600,
+        timeouts={
+            "first_token_s": 120,
+            "between_tokens_s": 60,
+            "total_stream_s": 600,
+            "total_s": 600,
+        },
     ),
     ModelRow(
         "text-embedding-3-small",
@@ -141,8 +141,7 @@ MODELS = (
         1024,
         ((LOCAL, LOCAL_MODEL),),
         context_tokens=local_model.CONTEXT_TOKENS,
-        first_token_s=60,
-        total_s=300,
+        timeouts={"first_token_s": 60, "total_s": 300},
         # llama.cpp holds it to a schema, but its template has no place for tools.
         takes=("text", "schema"),
     ),

@@ -99,6 +99,7 @@ def _models() -> None:
     for row in catalogue.MODELS:
         values = asdict(row)
         name, routes = values.pop("name"), values.pop("routes")
+        values |= values.pop("timeouts")
         model, created = Model.objects.get_or_create(name=name, defaults=values)
         if created:
             _routes(model, routes)

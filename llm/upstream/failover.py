@@ -130,7 +130,7 @@ class Failover:
             return None
         if candidate.forced == "forced_closed":
             return Pass(-1)
-        lease = attempts.deadline - time.monotonic() + 5
+        lease = attempts.deadline - time.monotonic() + settings.BREAKER_LEASE_SLACK_S
         answer = await self._board.acquire(name_of(candidate), lease)
         if isinstance(answer, Rejected):
             attempts.note_retry(answer.retry_ms)

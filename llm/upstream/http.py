@@ -23,7 +23,7 @@ from valuecanvas.core import failpoints
 PIECE_BYTES = 65_536
 MOST_ERROR_BYTES = 65_536
 ERROR_WITHIN_S = 5.0
-MOST_RETRY_AFTER_S = 60.0
+MOST_RETRY_AFTER_S = float(settings.LLM_MAX_RETRY_AFTER_S)
 DEFAULT_RETRY_AFTER_S = 1.0
 # The statuses that gRPC's numbers stand for: some send these under 200.
 _GRPC = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500,
@@ -247,7 +247,7 @@ async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def retry_after(value: str | None) -> float:
-    """Seconds that Retry-After asks for: 0 to 60; 1 where it makes no sense."""
+    """Seconds that Retry-After asks for: 0 to MOST_RETRY_AFTER_S; 1 where it makes no sense."""
     if not value:
         return DEFAULT_RETRY_AFTER_S
     try:

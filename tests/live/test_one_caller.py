@@ -122,7 +122,7 @@ async def test_client__that_reads_too_slowly_for_the_provider__is_no_failure(
     indoors: World, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The provider gives up on a stream that nobody takes."""
-    monkeypatch.setattr(live_stream, "HEALTHY_S", 0.0)
+    monkeypatch.setattr(live_stream, "SLOW_CLIENT_S", 0.0)
     async with upstream(ROLE, HELLO, 0.05, HELLO) as url:
         served = indoors.serve_at((url, "m"))
         got = await ask(indoors, gateway, served.model, stream=True)

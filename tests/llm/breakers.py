@@ -4,7 +4,8 @@ import dataclasses
 
 import redis
 
-from llm.breaker.board import SCRIPT, parse_view
+from llm.breaker.board import load_script, parse_view
+from llm.breaker.figures import FIGURES, Figures
 from llm.breaker.machine import Machine
 from llm.breaker.types import (
     BreakerAnswer,
@@ -19,19 +20,23 @@ from llm.breaker.types import (
 CLOCK = """local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 """
-# The script on a clock that the test sets: its last argument.
-TIMED = SCRIPT.source.replace(CLOCK, "local now = tonumber(ARGV[#ARGV])\n")
+# A clock that the test sets: the last argument.
+TEST_CLOCK = "local now = tonumber(ARGV[#ARGV])\n"
 START = 1_800_000_000_000
 
 
 class Twins:
     """Asks and tells both, and insists on the same answer."""
 
-    def __init__(self, server: "redis.Redis", key: str) -> None:
-        assert SCRIPT.source != TIMED
+    def __init__(
+        self, server: "redis.Redis", key: str, figures: Figures = FIGURES
+    ) -> None:
+        source = load_script(figures).source
+        assert source.count(CLOCK) == 1
+        self._script = source.replace(CLOCK, TEST_CLOCK)
         self._server = server
         self._key = key
-        self.machine = Machine()
+        self.machine = Machine(figures=figures)
         self.now = START
 
     def wait(self, seconds: float) -> None:
@@ -99,6 +104,6 @@ class Twins:
 
     def _run(self, *arguments: object) -> list[bytes]:
         reply: list[bytes] = self._server.eval(
-            TIMED, 1, self._key, *arguments, self.now
+            self._script, 1, self._key, *arguments, self.now
         )
         return reply

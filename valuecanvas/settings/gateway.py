@@ -134,6 +134,17 @@ JOURNAL_DIR = Path(
 LLM_MAX_ATTEMPTS = env.integer(
     "LLM_MAX_ATTEMPTS", "Most upstream calls for one request.", 3, low=1, high=10
 )
+LLM_MAX_RETRY_AFTER_S = env.integer("LLM_MAX_RETRY_AFTER_S", "Longest time that a provider may ask to be left alone, in seconds.", 60, low=1, high=3000)  # fmt: skip
+# The state of a breaker is kept for an hour, so no figure is longer.
+BREAKER_WINDOW_S = env.integer("BREAKER_WINDOW_S", "A provider's breaker judges the calls of the last seconds, so many.", 30, low=1, high=3000)  # fmt: skip
+BREAKER_LEAST_CALLS = env.integer("BREAKER_LEAST_CALLS", "Fewest completed calls by whose share of failures a breaker opens.", 10, low=1, high=100_000)  # fmt: skip
+BREAKER_FAILURE_SHARE = env.number("BREAKER_FAILURE_SHARE", "A breaker opens if more than this share of the calls failed.", 0.5, low=0, high=1)  # fmt: skip
+BREAKER_FAILURES_IN_A_ROW = env.integer("BREAKER_FAILURES_IN_A_ROW", "Failures in a row that open a breaker.", 5, low=1, high=100_000)  # fmt: skip
+BREAKER_OPEN_S = env.integer("BREAKER_OPEN_S", "How long a breaker stays open before a probe, in seconds.", 60, low=1, high=3000)  # fmt: skip
+BREAKER_BILLING_OPEN_S = env.integer("BREAKER_BILLING_OPEN_S", "The same where the provider says that our account is used up, in seconds.", 300, low=1, high=3000)  # fmt: skip
+BREAKER_JITTER = env.number("BREAKER_JITTER", "Largest share of the open time taken off by chance.", 0.1, low=0, high=0.9)  # fmt: skip
+BREAKER_HEALTHY_S = env.number("BREAKER_HEALTHY_S", "A probe that streams has succeeded after this long, in seconds.", 5.0, low=0, high=600)  # fmt: skip
+BREAKER_LEASE_SLACK_S = env.number("BREAKER_LEASE_SLACK_S", "A probe unheard of this long after its time limit is given up, in seconds.", 5.0, low=0, high=600)  # fmt: skip
 LLM_ADMIT_TIMEOUT_S = env.number(
     "LLM_ADMIT_TIMEOUT_S",
     "Longest wait for the ledger to admit a request, in seconds.",
@@ -179,6 +190,7 @@ BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", "Most bytes of kept answers in 
 BATCH_QUEUE_MAX = env.integer("BATCH_QUEUE_MAX", "Longest queue for the ledger before 503.", 5000, low=10, high=1_000_000)  # fmt: skip
 BATCH_QUEUE_MAX_BYTES = env.integer("BATCH_QUEUE_MAX_BYTES", "Most bytes of kept answers that wait for the ledger; past it answers are not kept.", 268_435_456, low=1_048_576, high=17_179_869_184)  # fmt: skip
 REDIS_TIMEOUT_MS = env.integer("REDIS_TIMEOUT_MS", "Longest wait for Redis on the hot path, in milliseconds.", 100, low=5, high=5000)  # fmt: skip
+REDIS_SLOW_ROUNDS = env.integer("REDIS_SLOW_ROUNDS", "Slow or failed Redis calls in a row after which it is bypassed until it answers.", 5, low=1, high=1000)  # fmt: skip
 PAGE_MAX_BODY_BYTES = env.integer("PAGE_MAX_BODY_BYTES", "Largest body of a page's form or a management call, in bytes.", 1_048_576, low=1024, high=67_108_864)  # fmt: skip
 # Else Django's own limit would apply.
 DATA_UPLOAD_MAX_MEMORY_SIZE = PAGE_MAX_BODY_BYTES

@@ -5,6 +5,7 @@ import random
 import pytest
 import redis
 
+from llm.breaker.figures import Figures
 from llm.breaker.types import BreakerAnswer, BreakerState, Event, Pass, Rejected
 from tests.llm.breakers import Twins
 
@@ -269,6 +270,38 @@ def test_breaker__bad_key_or_no_credit__opens_at_once_with_its_reason(
     assert twins.acquire() == Rejected(BreakerState.OPEN, str(event), open_s * 1000)
     twins.wait(open_s)
     assert twins.acquire() == Pass(2, probe=True)
+
+
+def test_breaker__other_figures__hold_for_both(
+    server: "redis.Redis", prefix: str
+) -> None:
+    figures = Figures(
+        buckets=5,
+        bucket_ms=2_000,
+        least_calls=4,
+        share=0.25,
+        in_a_row=3,
+        open_ms=8_000,
+        billing_ms=90_000,
+        most_throttle_ms=3_000,
+        jitter=0.5,
+    )
+    twins = Twins(server, f"{prefix}:other", figures)
+    twins.ok(2)
+    twins.wait(9)
+    assert twins.look().completed == 2
+    twins.wait(1)
+    assert twins.look().completed == 0
+    twins.ok(3)
+    assert twins.fail().state is BreakerState.CLOSED
+    assert twins.tell(Event.FAILURE, jitter=1).reason == "2 of 5 calls failed"
+    assert twins.look().retry_ms == 4_000
+    twins.wait(4)
+    twins.acquire()
+    twins.ok()
+    assert twins.fail(3).reason == "3 failures in a row"
+    twins.tell(Event.THROTTLED, wait_ms=10_000)
+    assert twins.look().throttled_ms == 3_000
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -24,7 +25,7 @@ from valuecanvas.core.metrics import STORE_SLOW, STORE_UP
 log = structlog.get_logger("core.store")
 
 # After this many failed or slow round trips in a row Redis is bypassed until it answers.
-SLOW_ROUNDS = 5
+SLOW_ROUNDS = settings.REDIS_SLOW_ROUNDS
 PROBE_EVERY_S = 1.0
 # Commands that nobody waits for are delayed this long to share a round trip, in seconds.
 LINGER_S = 0.005
@@ -46,6 +47,12 @@ class Script:
         # Redis itself names scripts by SHA-1; nothing is protected by it.
         digest = hashlib.sha1(source.encode(), usedforsecurity=False)
         return cls(source, digest.hexdigest())
+
+    @classmethod
+    def load(cls, path: Path, **constants: float) -> "Script":
+        """The script in a file; it sees `constants` as locals, in capitals."""
+        lines = [f"local {name.upper()} = {constants[name]}\n" for name in constants]
+        return cls.make("".join(lines) + path.read_text())
 
 
 @dataclass(slots=True)
