@@ -12,7 +12,9 @@ class ShownFigures(s.Serializer):
     error_rate = s.FloatField(help_text="Without those whose client went away.")
     cached = s.IntegerField(help_text="Answered from stored answers.")
     cost_usd = s.DecimalField(max_digits=18, decimal_places=6)
-    cost_per_request_usd = s.DecimalField(max_digits=18, decimal_places=6)
+    cost_per_request_usd = s.DecimalField(
+        source="cost_each", max_digits=18, decimal_places=6
+    )
     prompt_tokens = s.IntegerField()
     completion_tokens = s.IntegerField()
     p50_ms = s.IntegerField(allow_null=True)
@@ -22,7 +24,7 @@ class ShownFigures(s.Serializer):
 
 
 class VersionFigures(ShownFigures):
-    version = s.IntegerField()
+    version = s.IntegerField(source="name")
 
 
 class ShownPoint(s.Serializer):
@@ -35,7 +37,7 @@ class ShownPoint(s.Serializer):
 
 
 class VersionPoint(ShownPoint):
-    version = s.IntegerField()
+    version = s.IntegerField(source="name")
 
 
 class ShownMetrics(s.Serializer):
@@ -50,7 +52,9 @@ class ShownMetrics(s.Serializer):
 class ShownArm(s.Serializer):
     name = s.CharField()
     version = s.IntegerField(
-        allow_null=True, help_text="null: what 'production' points at."
+        source="version.number",
+        allow_null=True,
+        help_text="null: what 'production' points at.",
     )
     model = s.CharField(allow_blank=True, help_text="'': the version's.")
     weight = s.IntegerField(help_text="Hundredths of a percent.")
@@ -58,7 +62,7 @@ class ShownArm(s.Serializer):
 
 
 class ArmFigures(ShownFigures):
-    arm = s.CharField()
+    arm = s.CharField(source="name")
 
 
 class ShownComparison(s.Serializer):
@@ -89,7 +93,7 @@ class ShownResults(s.Serializer):
 
 class ShownExperiment(s.Serializer):
     key = s.CharField()
-    prompt = s.CharField()
+    prompt = s.CharField(source="prompt.key")
     state = s.ChoiceField(["draft", "running", "stopped"])
     hypothesis = s.CharField(allow_blank=True)
     metric = s.CharField(help_text="The metric that decides.")
