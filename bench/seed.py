@@ -9,6 +9,7 @@ from django.db import transaction
 
 from bench.plan import FLAG_RULES, FLAGS, PROMPT, PROMPT_TEXT, VARIANT
 from billing.auth import keys
+from billing.budget_scopes import BudgetScope
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from flags.models import Flag, Rule
 from llm.models import Model, Provider, Route
@@ -53,10 +54,10 @@ def _callers(customers: int) -> list[str]:
         Team.objects.create(key=f"bench-{number}", name=f"Bench {number}")
         for number in range(TEAMS)
     ]
-    scope, period = Budget.ScopeKind, Budget.Period
-    _budget(scope.GLOBAL, period.MONTH)
+    period = Budget.Period
+    _budget(BudgetScope.GLOBAL, period.MONTH)
     for team in teams:
-        _budget(scope.TEAM, period.MONTH, team=team)
+        _budget(BudgetScope.TEAM, period.MONTH, team=team)
     texts = []
     for number in range(customers):
         customer = Customer.objects.create(
@@ -64,8 +65,8 @@ def _callers(customers: int) -> list[str]:
         )
         scopes = ["llm", "prompts:read", "flags:evaluate"]
         key, text = keys.issue(customer=customer, name="bench", scopes=scopes)
-        _budget(scope.CUSTOMER, period.DAY, customer=customer)
-        _budget(scope.KEY, period.DAY, api_key=key)
+        _budget(BudgetScope.CUSTOMER, period.DAY, customer=customer)
+        _budget(BudgetScope.KEY, period.DAY, api_key=key)
         texts.append(text)
     return texts
 
@@ -101,7 +102,7 @@ def _flags() -> None:
 
 
 def _budget(
-    scope: Budget.ScopeKind,
+    scope: BudgetScope,
     period: Budget.Period,
     *,
     team: Team | None = None,
@@ -109,7 +110,7 @@ def _budget(
     api_key: ApiKey | None = None,
 ) -> None:
     Budget.objects.create(
-        scope=scope,
+        scope=scope.kind,
         period=period,
         limit_usd=LIMIT_USD,
         team=team,

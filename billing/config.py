@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from billing.budget_scopes import BY_KIND
 from billing.ledger.types import Limit
 from billing.minute_limits import NO_LIMITS, MinuteLimits
 from billing.models import Budget, Price, Tier
@@ -85,10 +86,9 @@ def load_budgets(keys: Keys = None) -> dict[str, Limit]:
     rows = Budget.objects.filter(enabled=True)
     if keys is not None:
         rows = rows.filter(pk__in=keys)
-    letters = {"global": "g", "team": "t", "customer": "c", "key": "k"}
     return {
         str(row.pk): Limit(
-            f"{letters[row.scope]}:{row.scope_id}",
+            f"{BY_KIND[row.scope].letter}:{row.scope_id}",
             row.period,
             money.to_micros(row.limit_usd),
         )

@@ -11,6 +11,7 @@ import structlog
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from billing.budget_scopes import CUSTOMER, KEY
 from billing.ledger import Admitted, Charge, Claim, Party, Settle, commit_now
 from billing.ledger.sanitize import sanitize_item
 from billing.ledger.sql import CHOSEN
@@ -111,8 +112,8 @@ def settle_journal(journal: str, progress: ProgressById) -> AbandonedCall:
     """
     rows = list(Reservation.objects.filter(facts__journal=journal).order_by("id"))
     items = [_settlement(row, _progress(row, progress)) for row in rows]
-    customers = {f"c:{row.customer_id}" for row in rows}
-    keys = {f"k:{row.key}" for row in rows if row.key}
+    customers = {f"{CUSTOMER}{row.customer_id}" for row in rows}
+    keys = {f"{KEY}{row.key}" for row in rows if row.key}
     routes = {(one[0], one[1]) for row in rows for one in row.facts.get("routes", ())}
     return AbandonedCall(journal, _commit(items), customers | keys, routes)
 

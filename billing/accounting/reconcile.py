@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from billing.accounting.invariants import INVARIANTS, OVERDUE_S, Invariant
+from billing.budget_scopes import BudgetScope
 from billing.models import LedgerCheck
 
 log = structlog.get_logger("billing.ledger")
@@ -21,7 +22,11 @@ TIMEOUT_S = 900
 
 # One pass over the ledger of the span, summed before it is spread over the scopes.
 # Past the retention, counters without money are purged: their absence is no drift.
-COUNTERS = """
+_SCOPES = ", ".join(
+    f"('{one.letter}', coalesce({one.column or 'NULL'}::text, ''))"
+    for one in BudgetScope
+)
+COUNTERS = f"""
 WITH parts AS (
     SELECT customer_id, team, key, day,
            count(*) FILTER (WHERE status <> 'correction'
@@ -37,10 +42,8 @@ WITH parts AS (
 ), wanted AS (
     SELECT s.scope, s.scope_id, day,
            sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
-    FROM parts, LATERAL (VALUES
-        ('g', ''), ('t', team), ('c', customer_id::text), ('k', key)
-    ) AS s (scope, scope_id)
-    WHERE s.scope = 'g' OR s.scope_id <> ''
+    FROM parts, LATERAL (VALUES {_SCOPES}) AS s (scope, scope_id)
+    WHERE s.scope = '{BudgetScope.GLOBAL.letter}' OR s.scope_id <> ''
     GROUP BY 1, 2, 3
 ), books AS MATERIALIZED (
     SELECT scope, scope_id, day,
@@ -68,7 +71,7 @@ WITH parts AS (
 SELECT name, drifted, scope, scope_id, day, expected, found, '' FROM drifting
 WHERE place <= %(most)s
 UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM books
-"""
+"""  # noqa: S608 - letters and columns of an enum
 # The other invariants: a query for the number of rows checked, one for drifting rows.
 RESERVATIONS = "SELECT count(*) FROM billing_reservation"
 ENDED_TWICE = """

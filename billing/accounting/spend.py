@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from django.db import connection
 from django.utils import timezone
 
+from billing.budget_scopes import BY_KIND, CUSTOMER, BudgetScope
 from billing.models import Budget, Counter
 from valuecanvas.core import money
-
-# Budget.scope -> Counter.scope
-SCOPES = {"global": "g", "team": "t", "customer": "c", "key": "k"}
 
 # Day counters are summed, each scope by its own probe of the index.
 SUMS = """
@@ -94,16 +92,16 @@ def load_progress(names: Iterable[Name]) -> dict[Name, QuotaProgress]:
         }
 
 
-def progress_today(scope: str, ids: Iterable[str]) -> dict[str, QuotaProgress]:
-    """Today's progress (UTC) of each id of one scope letter, by id."""
-    found = load_progress((scope, one, "day") for one in ids)
+def progress_today(scope: BudgetScope, ids: Iterable[str]) -> dict[str, QuotaProgress]:
+    """Today's progress (UTC) of each id of one scope, by id."""
+    found = load_progress((scope.letter, one, "day") for one in ids)
     return {scope_id: progress for (_, scope_id, _), progress in found.items()}
 
 
 def load_used_today(customers: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """The quota units that each customer used today (UTC), without the ledger's queue."""
     day = timezone.now().date()
-    keys = {f"c:{one}:{day}": one for one in customers}
+    keys = {f"{CUSTOMER}{one}:{day}": one for one in customers}
     rows = Counter.objects.filter(pk__in=keys).values_list("pk", "used")
     found = {keys[key]: used for key, used in rows}
     return {one: found.get(one, 0) for one in customers}
@@ -123,4 +121,4 @@ def budget_progress(budgets: Iterable[Budget]) -> dict[int, BudgetProgress]:
 
 
 def _name(budget: Budget) -> Name:
-    return SCOPES[budget.scope], budget.scope_id, budget.period
+    return BY_KIND[budget.scope].letter, budget.scope_id, budget.period

@@ -8,12 +8,13 @@ from django.template.loader import render_to_string
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from billing.accounting import spend
+from billing.budget_scopes import BudgetScope
 from billing.models import Budget
 from valuecanvas.core.admin.bases import Admin, display, fieldset
 from valuecanvas.core.admin.columns import column
 from valuecanvas.core.templatetags import figures
 
-TARGETS = {"team": "team", "customer": "customer", "api_key": "key"}
+TARGETS = {one.field: one.kind for one in BudgetScope if one.field}
 
 
 @admin.register(Budget)

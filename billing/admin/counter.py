@@ -7,6 +7,7 @@ from django.db.models import Q
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from billing.admin.customer_name import names_of
+from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.models import Counter
 from valuecanvas.core.admin.bases import (
     ExactSearchAdmin,
@@ -18,8 +19,7 @@ from valuecanvas.core.admin.columns import column, link
 from valuecanvas.core.admin.filters import NamesFilter
 from valuecanvas.core.templatetags import figures
 
-PAGES = {"t": "team", "c": "customer", "k": "apikey"}
-SCOPES = {"g": "everyone", "t": "team", "c": "customer", "k": "key"}
+CUSTOMER = BudgetScope.CUSTOMER.letter
 
 
 class ScopeFilter(NamesFilter):
@@ -27,7 +27,7 @@ class ScopeFilter(NamesFilter):
     parameter_name = "scope"
 
     def names(self) -> list[tuple[str, str]]:
-        return [(letter, name.capitalize()) for letter, name in SCOPES.items()]
+        return [(one.letter, one.label) for one in BudgetScope]
 
 
 @admin.register(Counter)
@@ -42,26 +42,27 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     )
 
     def condition(self, term: str) -> Q:
-        return Q(scope__in=("t", "c", "k"), scope_id=term)
+        return Q(scope__in=list(BY_LETTER), scope_id=term)
 
     def attach(self, rows: list[Any]) -> None:
-        named = names_of([one.scope_id for one in rows if one.scope == "c"])
+        named = names_of([one.scope_id for one in rows if one.scope == CUSTOMER])
         for counter in rows:
             counter.called = named.get(counter.scope_id, "")
 
     @display(description="Scope")
     def scope_text(self, counter: Counter) -> str:
-        return SCOPES.get(counter.scope, counter.scope)
+        return BY_LETTER[counter.scope].label
 
     @display(description="Name")
     def name(self, counter: Any) -> str:
         """A link to the owner; the page of one counter looks the name up itself."""
         known = getattr(counter, "called", None)
-        if known is None and counter.scope == "c":
+        if known is None and counter.scope == CUSTOMER:
             known = names_of([counter.scope_id]).get(counter.scope_id)
-        page = PAGES.get(counter.scope)
-        if page is None:
-            return "everyone"
+        scope = BY_LETTER[counter.scope]
+        if not scope.field:
+            return scope.whose
+        page = scope.field.replace("_", "")
         return link(f"billing_{page}", counter.scope_id, known or counter.scope_id)
 
     requests = column("Requests", "used", figures.commas)

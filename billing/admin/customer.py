@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import (
 
 from billing.accounting import spend
 from billing.admin.minute_limits import minute_limits
+from billing.budget_scopes import BudgetScope
 from billing.models import Customer
 from valuecanvas.core.admin.bases import (
     ExactSearchAdmin,
@@ -66,7 +67,8 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
     )
 
     def attach(self, rows: list[Any]) -> None:
-        found = spend.progress_today("c", [str(customer.pk) for customer in rows])
+        ids = [str(customer.pk) for customer in rows]
+        found = spend.progress_today(BudgetScope.CUSTOMER, ids)
         for customer in rows:
             customer.standing = found.get(str(customer.pk), spend.QuotaProgress())
 

@@ -16,8 +16,9 @@ from django.views.decorators.http import require_http_methods
 
 from billing.accounting import reconcile
 from billing.accounting.reconcile import Drift, Finding
-from billing.admin.counter import SCOPES
+from billing.admin.counter import CUSTOMER
 from billing.admin.customer_name import names_of
+from billing.budget_scopes import BY_LETTER
 from billing.models import LedgerCheck
 from valuecanvas.core import money
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
@@ -152,15 +153,15 @@ def render_findings(check: LedgerCheck | None) -> list[dict[str, Any]]:
 
 
 def _names(findings: list[Finding]) -> dict[str, str]:
-    ids = {row.scope_id for one in findings for row in one.rows if row.scope == "c"}
-    return names_of(ids)
+    rows = (row for one in findings for row in one.rows)
+    return names_of({row.scope_id for row in rows if row.scope == CUSTOMER})
 
 
 def _row(finding: Finding, drift: Drift, names: dict[str, str]) -> dict[str, Any]:
     unit = finding.invariant.unit
     return {
         "drift": drift,
-        "kind": SCOPES.get(drift.scope, drift.scope),
+        "kind": BY_LETTER[drift.scope].label,
         "whose": names.get(drift.scope_id, drift.scope_id),
         "expected": _amount(drift.expected, unit),
         "found": _amount(drift.found, unit),
@@ -191,7 +192,7 @@ def _links(name: str, drift: Drift) -> list[tuple[str, str]]:
             "ended_once": [("Request", requests), ("Reservation", held)],
             "overdue": [("Reservation", held)],
         }.get(name, [("Correction", requests)])
-    column = {"t": "team", "c": "customer_id", "k": "key"}.get(drift.scope)
+    column = BY_LETTER[drift.scope].column
     of_scope = {column: drift.scope_id} if column else {}
     query = urlencode({**of_scope, "day": drift.day})
     counter = urlencode({"key": f"{drift.scope}:{drift.scope_id}:{drift.day}"})

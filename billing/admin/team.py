@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 
 from billing.accounting import spend
+from billing.budget_scopes import BudgetScope
 from billing.models import Team
 from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.admin.columns import column
@@ -20,7 +21,7 @@ class TeamAdmin(Admin):
     empty_text = "A team groups customers under one budget. Teams are optional."
 
     def attach(self, rows: list[Any]) -> None:
-        found = spend.progress_today("t", [team.key for team in rows])
+        found = spend.progress_today(BudgetScope.TEAM, [team.key for team in rows])
         for team in rows:
             team.standing = found.get(team.key, spend.QuotaProgress())
 

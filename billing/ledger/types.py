@@ -5,6 +5,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing.budget_scopes import CUSTOMER, GLOBAL, KEY, TEAM
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -29,11 +31,11 @@ class Party:
     @property
     def scopes(self) -> tuple[str, ...]:
         """The scope names; the customer's, which carries the quota, comes first."""
-        names = [f"c:{self.customer_id}", "g:"]
+        names = [f"{CUSTOMER}{self.customer_id}", GLOBAL]
         if self.team:
-            names.append(f"t:{self.team}")
+            names.append(f"{TEAM}{self.team}")
         if self.key:
-            names.append(f"k:{self.key}")
+            names.append(f"{KEY}{self.key}")
         return tuple(names)
 
 

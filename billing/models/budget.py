@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from billing.budget_scopes import BY_KIND, BudgetScope
 from billing.models.api_key import ApiKey
 from billing.models.customer import Customer
 from billing.models.team import Team
@@ -15,18 +16,14 @@ class Budget(ConfigModel):
 
     config_kind = "budget"
 
-    class ScopeKind(models.TextChoices):
-        GLOBAL = "global", "Everyone"
-        TEAM = "team", "A team"
-        CUSTOMER = "customer", "A customer"
-        KEY = "key", "An API key"
-
     class Period(models.TextChoices):
         DAY = "day", "UTC day"
         MONTH = "month", "UTC calendar month"
         TOTAL = "total", "For ever"
 
-    scope = models.CharField(max_length=10, choices=ScopeKind.choices)
+    scope = models.CharField(
+        max_length=10, choices=[(one.kind, one.label) for one in BudgetScope]
+    )
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE)
     customer = models.ForeignKey(
         Customer, null=True, blank=True, on_delete=models.CASCADE
@@ -50,17 +47,12 @@ class Budget(ConfigModel):
         constraints = [
             # One for each scope, not one with nulls_distinct: that needs PostgreSQL 15.
             models.UniqueConstraint(
-                fields=[*owner, "period"],
-                condition=models.Q(scope=scope),
-                name=f"billing_budget_once_{scope}",
+                fields=[*filter(None, [one.field]), "period"],
+                condition=models.Q(scope=one.kind),
+                name=f"billing_budget_once_{one.kind}",
                 violation_error_message="There is a budget for this scope and period.",
             )
-            for scope, owner in {
-                "global": (),
-                "team": ("team",),
-                "customer": ("customer",),
-                "key": ("api_key",),
-            }.items()
+            for one in BudgetScope
         ]
 
     def __str__(self) -> str:
@@ -69,26 +61,24 @@ class Budget(ConfigModel):
     @property
     def target(self) -> str:
         """Whom the budget limits, for people."""
-        owner = {"team": self.team, "customer": self.customer, "key": self.api_key}
-        return str(owner.get(self.scope) or "Everyone")
+        return str(getattr(self, self._field, None) or BudgetScope.GLOBAL.label)
 
     @property
     def scope_id(self) -> str:
         """The name of the scope in counters: '', a team key, a UUID or a key prefix."""
-        ids = {
-            "team": self.team_id,
-            "customer": self.customer_id,
-            "key": self.api_key_id,
-        }
-        return str(ids.get(self.scope) or "")
+        return str(getattr(self, f"{self._field}_id", None) or "")
+
+    @property
+    def _field(self) -> str:
+        """The field of the row that the budget limits; '' for everyone."""
+        return BY_KIND[self.scope].field if self.scope in BY_KIND else ""
 
     def clean(self) -> None:
-        wanted = {"team": "team", "customer": "customer", "key": "api_key"}
-        for scope, field in wanted.items():
+        for field in filter(None, (one.field for one in BudgetScope)):
             value = getattr(self, f"{field}_id")
-            if scope == self.scope and not value:
+            if field == self._field and not value:
                 raise ValidationError({field: "Choose whom this budget limits."})
-            if scope != self.scope and value:
+            if field != self._field and value:
                 raise ValidationError(
                     {field: f"Leave this empty for the scope '{self.scope}'."}
                 )

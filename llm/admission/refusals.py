@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from billing.budget_scopes import BY_LETTER
 from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from billing.ledger.claims import Unkept
 from llm.replies import headers
@@ -65,7 +66,7 @@ def _too_dear(answer: BudgetRefused, plan: Plan) -> str:
     """The message: how much is left, and what would fit now or ever."""
     limit = answer.limit
     left = max(0, limit.micros - answer.spent - answer.reserved)
-    budget = f"The {limit.period} budget of {_whose(limit.scope)}"
+    budget = f"The {limit.period} budget of {BY_LETTER[limit.scope[0]].whose}"
     message = (
         f"{budget} has ${money.text(left)} left, and this request may cost "
         f"${money.text(plan.estimate)}."
@@ -79,11 +80,6 @@ def _too_dear(answer: BudgetRefused, plan: Plan) -> str:
             "a larger budget."
         )
     return f"{message} Its prompt alone may cost that much: send a shorter prompt."
-
-
-def _whose(scope: str) -> str:
-    names = {"g": "everyone", "t": "your team", "c": "this user", "k": "this API key"}
-    return names[scope[0]]
 
 
 def _upgrade(plan: Plan) -> dict[str, object] | None:

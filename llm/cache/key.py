@@ -5,6 +5,7 @@ import hmac
 
 import orjson
 
+from billing.budget_scopes import CUSTOMER, GLOBAL, TEAM
 from llm.cache.secret import secret
 from llm.types import Plan
 
@@ -19,10 +20,10 @@ def tenant(plan: Plan) -> str:
     principal = plan.principal
     scope = plan.chosen.cache_scope or plan.model.cache_scope
     if scope == "global":
-        return "g:"
+        return GLOBAL
     if scope == "team" and principal.team:
-        return f"t:{principal.team}"
-    return f"c:{principal.customer_id}"
+        return f"{TEAM}{principal.team}"
+    return f"{CUSTOMER}{principal.customer_id}"
 
 
 def digest(endpoint: str, plan: Plan) -> str:

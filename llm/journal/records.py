@@ -4,6 +4,8 @@ import struct
 import uuid
 from dataclasses import dataclass
 
+from billing.budget_scopes import CUSTOMER, KEY
+
 SUFFIX = ".journal"
 # Reservation, number of the route in its facts, tokens passed on so far.
 RECORD = struct.Struct(">16sBI")
@@ -36,11 +38,11 @@ def pack_call(request_id: uuid.UUID, progress: CallProgress) -> bytes:
 
 def pack_subject(subject: str) -> bytes:
     """The record of a subject of minute limits; b'' where it does not fit into one."""
-    kind, _, name = subject.partition(":")
-    if kind == "c":
+    kind, name = subject[:2], subject[2:]
+    if kind == CUSTOMER:
         return RECORD.pack(uuid.UUID(name).bytes, SUBJECT, _CUSTOMER)
     raw = name.encode()
-    if kind != "k" or len(raw) > _SIZE:
+    if kind != KEY or len(raw) > _SIZE:
         return b""
     return RECORD.pack(raw.ljust(_SIZE, b"\0"), SUBJECT, _KEY)
 
@@ -48,5 +50,5 @@ def pack_subject(subject: str) -> bytes:
 def unpack_subject(raw: bytes, kind: int) -> str:
     """The subject in a record of `pack_subject`."""
     if kind == _CUSTOMER:
-        return f"c:{uuid.UUID(bytes=raw)}"
-    return f"k:{raw.rstrip(bytes(1)).decode('utf-8', 'replace')}"
+        return f"{CUSTOMER}{uuid.UUID(bytes=raw)}"
+    return f"{KEY}{raw.rstrip(bytes(1)).decode('utf-8', 'replace')}"

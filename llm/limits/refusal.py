@@ -2,11 +2,12 @@
 
 import math
 
+from billing.budget_scopes import BudgetScope
 from llm.limits.types import LimitKind, LimitRefused
 from llm.replies.limit_headers import headers
 from valuecanvas.core.errors import TooManyRequests
 
-WHOSE = {"c": "this user", "k": "this API key", "f": "ratings"}
+WHOSE = {one.letter: one.whose for one in BudgetScope} | {"f": "ratings"}
 
 
 def error(

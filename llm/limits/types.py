@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from billing.auth.principal import Principal
+from billing.budget_scopes import CUSTOMER, KEY
 from billing.config import TierFacts
 from billing.minute_limits import MinuteLimits
 
@@ -101,7 +102,7 @@ def subjects(principal: Principal, tier: TierFacts) -> tuple[Subject, ...]:
         customer = principal.own_limits.fill_from(customer)
     found = []
     if customer:
-        found.append(Subject(f"c:{principal.customer_id}", customer))
+        found.append(Subject(f"{CUSTOMER}{principal.customer_id}", customer))
     if principal.key and principal.key_limits:
-        found.append(Subject(f"k:{principal.key}", principal.key_limits))
+        found.append(Subject(f"{KEY}{principal.key}", principal.key_limits))
     return tuple(found)

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from billing.auth.principal import Principal
+from billing.budget_scopes import ORDER
 from billing.config import Rate, TierFacts
 from billing.ledger import Limit, Party
 from llm.configuration.model_facts import ModelFacts, RouteFacts
@@ -270,8 +271,7 @@ def _stated_rate(route: RouteFacts, now: dt.datetime) -> Rate:
 def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
     if not snapshot.limits:
         return ()
-    # In one order everywhere: everyone, team, customer, key.
-    scopes = sorted(party(principal).scopes, key=lambda scope: "gtck".index(scope[0]))
+    scopes = sorted(party(principal).scopes, key=lambda scope: ORDER.index(scope[0]))
     return tuple(limit for scope in scopes for limit in snapshot.limits.get(scope, ()))
 
 

@@ -12,6 +12,7 @@ from rest_framework import serializers as s
 
 from billing.auth import key_check
 from billing.auth.principal import Principal
+from billing.budget_scopes import CUSTOMER, KEY
 from billing.minute_limits import MinuteLimits
 from llm.limits.refusal import error as limit_error
 from llm.limits.types import LimitRefused, Subject
@@ -137,7 +138,9 @@ async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
     most = settings.FEEDBACK_PER_MINUTE
     if not most:
         return
-    name = f"k:{principal.key}" if principal.key else f"c:{principal.customer_id}"
+    name = (
+        KEY + principal.key if principal.key else f"{CUSTOMER}{principal.customer_id}"
+    )
     # Nothing is given back: each try counts.
     taken = await gateway.limiter.take(
         [Subject(f"f:{name}", MinuteLimits(requests=most))],

@@ -231,4 +231,4 @@ def test_price__unknown_provider__refused(operator: Client) -> None:
 def test_price__of_a_provider_that_is_gone__can_still_be_opened(boss: Client) -> None:
     price = make_price("vanished", "its-model", source=Price.Source.PACKAGE)
     page = reverse("admin:billing_price_change", args=[price.pk])
-    assert "vanished (gone)" in boss.get(page).content.decode()
+    assert "vanished (deleted)" in boss.get(page).content.decode()
