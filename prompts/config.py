@@ -143,22 +143,18 @@ def load_prompts(keys: Keys = None) -> dict[str, PromptFacts]:
     versions = _versions(_some(PromptVersion.objects, keys, "prompt_id"))
     labels = _labels(_some(Label.objects, keys, "prompt_id"))
     rollouts = _rollouts(_some(Rollout.objects, keys, "prompt_id"))
-    rows = _some(Prompt.objects, keys, "id").values_list(
+    rows = _some(Prompt.objects, keys, "id").values(
         "id", "key", "kind", "archived", "cache_policy", "cache_scope"
     )
     return {
-        str(pk): PromptFacts(
+        str(pk := row.pop("id")): PromptFacts(
             str(pk),
-            key,
-            kind,
-            archived,
-            cache_policy,
-            cache_scope,
-            versions.get(pk, {}),
-            labels.get(pk, {}),
-            rollouts.get(pk),
+            **row,
+            versions=versions.get(pk, {}),
+            labels=labels.get(pk, {}),
+            rollout=rollouts.get(pk),
         )
-        for pk, key, kind, archived, cache_policy, cache_scope in rows
+        for row in rows
     }
 
 
@@ -207,19 +203,18 @@ def _some(rows: Any, keys: Keys, name: str) -> QuerySet:
 
 def _versions(rows: QuerySet) -> dict[int, dict[int, VersionFacts]]:
     # JSON as text: parsing it for 40,000 rows takes longer than fetching it.
-    texts = {
-        f"{name}_json": Cast(name, TextField())
-        for name in ("messages", "variables", "parameters")
-    }
+    messages, declared, parameters = (
+        Cast(name, TextField()) for name in ("messages", "variables", "parameters")
+    )
     found: dict[int, dict[int, VersionFacts]] = {}
     columns = rows.values_list(
         F("prompt_id"),
         "number",
         "template",
-        texts["messages_json"],
-        texts["variables_json"],
+        messages,
+        declared,
         "model",
-        texts["parameters_json"],
+        parameters,
         "digest",
     )
     for prompt, *facts in columns.iterator(chunk_size=2000):

@@ -1,7 +1,7 @@
 """Prompts and running experiments in the disk snapshot."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -38,31 +38,13 @@ def restore_experiments(section: Mapping[str, Any]) -> dict[str, ExperimentFacts
     return {key: _experiment_facts(row) for key, row in section.items()}
 
 
+def _row(facts: PromptFacts | ExperimentFacts, **changed: Any) -> dict[str, Any]:
+    """The fields by name. orjson writes the dataclasses in them, without `_words`."""
+    return {one.name: getattr(facts, one.name) for one in fields(facts)} | changed
+
+
 def _prompt(facts: PromptFacts) -> bytes:
-    row = {
-        "id": facts.id,
-        "key": facts.key,
-        "kind": facts.kind,
-        "archived": facts.archived,
-        "cache_policy": facts.cache_policy,
-        "cache_scope": facts.cache_scope,
-        "versions": [_version(one) for one in facts.versions.values()],
-        "labels": facts.labels,
-        "rollout": asdict(facts.rollout) if facts.rollout else None,
-    }
-    return orjson.dumps(row)
-
-
-def _version(facts: VersionFacts) -> dict[str, Any]:
-    return {
-        "number": facts.number,
-        "template": facts.template,
-        "messages_json": facts.messages_json,
-        "variables_json": facts.variables_json,
-        "model": facts.model,
-        "parameters_json": facts.parameters_json,
-        "digest": facts.digest,
-    }
+    return orjson.dumps(_row(facts, versions=list(facts.versions.values())))
 
 
 def _prompt_facts(row: Mapping[str, Any]) -> PromptFacts:
@@ -78,16 +60,13 @@ def _prompt_facts(row: Mapping[str, Any]) -> PromptFacts:
 
 
 def _experiment(facts: ExperimentFacts) -> dict[str, Any]:
-    return {
-        "id": facts.id,
-        "key": facts.key,
-        "prompt": facts.prompt,
-        "salt": facts.salt,
-        "tiers": sorted(facts.tiers),
-        "conditions": [one.row for one in facts.conditions],
-        "allocation": bucketing.dump_allocation(facts.allocation),
-        "arms": [asdict(one) for one in facts.arms.values()],
-    }
+    return _row(
+        facts,
+        tiers=sorted(facts.tiers),
+        conditions=[one.row for one in facts.conditions],
+        allocation=bucketing.dump_allocation(facts.allocation),
+        arms=list(facts.arms.values()),
+    )
 
 
 def _experiment_facts(row: Mapping[str, Any]) -> ExperimentFacts:

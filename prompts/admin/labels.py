@@ -11,9 +11,9 @@ from prompts.admin.compare import version_of
 from prompts.admin.included import newly_needed
 from prompts.admin.publish_page import PublishPage
 from prompts.admin.status import status
-from prompts.models import Label, PromptVersion
-from prompts.models.label import NAME
-from prompts.rendering.label_names import LATEST, PRODUCTION, STAGING
+from prompts.models import PromptVersion
+from prompts.rendering.label_names import PRODUCTION, STAGING
+from prompts.services.label import check_name, find_label
 from valuecanvas.core.admin.pages import renew
 from valuecanvas.core.errors import Conflict
 
@@ -27,8 +27,7 @@ class LabelPage(PublishPage):
 
     def current(self) -> PromptVersion | None:
         """The version that the label points at now."""
-        rows = self.original.labels.select_related("version")
-        label: Label | None = rows.filter(name=self.label).first()
+        label = find_label(self.original, self.label)
         return label.version if label else None
 
     def expected_version(self) -> int | None:
@@ -127,11 +126,9 @@ def _name(text: str) -> str:
     """The name of a label that can be moved. Raises Http404."""
     name = text.strip()
     try:
-        NAME(name)
+        check_name(name)
     except ValidationError as error:
-        raise Http404(str(error.messages[0])) from error
-    if name == LATEST or len(name) > 40:
-        raise Http404("“latest” is always the newest version.")
+        raise Http404(error.messages[0]) from error
     return name
 
 

@@ -6,7 +6,7 @@ from django.http import Http404
 
 from prompts import services
 from prompts.admin.publish_page import PublishPage
-from prompts.models import Label
+from prompts.services.label import find_label
 
 
 class RemoveLabelPage(PublishPage):
@@ -26,8 +26,7 @@ class RemoveLabelPage(PublishPage):
         )
 
     def expected_version(self) -> int | None:
-        rows = self.original.labels.select_related("version")
-        label: Label | None = rows.filter(name=self.label).first()
+        label = find_label(self.original, self.label)
         return label.version.number if label else None
 
     def act(self, form: Any) -> str:

@@ -5,18 +5,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from prompts import services
 from prompts.admin import diff, preview
+from prompts.admin.compare import version_of
 from prompts.admin.rights import PUBLISH
 from prompts.admin.status import status
 from prompts.admin.value_rules import KINDS
 from prompts.admin.version_form import MUST, ROLES, VersionForm
-from prompts.models import Prompt, PromptVersion
+from prompts.models import Prompt
 from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.admin.pages import Page, refuse
 from valuecanvas.core.errors import Conflict
@@ -52,7 +53,8 @@ class PromptWorkspaceAdmin(Admin):
             return self._save(request, prompt)
         prompt = self.find_object(request, object_id, "view")
         now = status(prompt, all_versions="all" in request.GET)
-        source = _source(prompt, request.GET.get("version"), now.newest)
+        number = request.GET.get("version") or now.newest
+        source = None if number is None else version_of(prompt, number)
         form = VersionForm(prompt, source=source, newest=now.newest)
         return self._show(request, now, form, source=source)
 
@@ -150,20 +152,3 @@ def _example(form: VersionForm) -> str:
     model = form["model"].value()
     body = {"prompt": prompt} if model else {"model": "…", "prompt": prompt}
     return json.dumps(body, indent=2, ensure_ascii=False)
-
-
-def _source(
-    prompt: Prompt, asked: str | None, newest: int | None
-) -> PromptVersion | None:
-    """The version that the editor starts with. Raises Http404."""
-    number = asked or newest
-    if number is None:
-        return None
-    found = (
-        prompt.versions.filter(number=number).first()
-        if str(number).isdecimal() and int(number) < 2**31
-        else None
-    )
-    if found is None:
-        raise Http404(f"{prompt.key} has no version {number}.")
-    return found

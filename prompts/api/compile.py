@@ -4,9 +4,8 @@ from typing import Any
 
 from prompts.api import request_bodies, response_bodies
 from prompts.api.access import READ, PromptEndpoint, prompt_operation
-from prompts.config import ExperimentFacts, experiments_by_prompt, load_experiments
-from prompts.models import Experiment, Prompt
-from prompts.models.experiment import ExperimentState
+from prompts.config import experiments_by_prompt, load_experiments
+from prompts.models import Prompt
 from prompts.rendering import render
 from prompts.rendering.label_names import PRODUCTION
 from prompts.rendering.render import ChosenVersion, PromptLibrary
@@ -16,13 +15,8 @@ from valuecanvas.core.errors import GatewayError
 
 def library_for(prompt: Prompt) -> PromptLibrary:
     """The committed prompts, each loaded on first use."""
-    return PromptLibrary(StoredPrompts(), _running(prompt))
-
-
-def _running(prompt: Prompt) -> dict[str, ExperimentFacts]:
-    rows = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
-    ids = [str(pk) for pk in rows.values_list("pk", flat=True)]
-    return experiments_by_prompt(load_experiments(ids))
+    ids = map(str, prompt.experiments.values_list("pk", flat=True))
+    return PromptLibrary(StoredPrompts(), experiments_by_prompt(load_experiments(ids)))
 
 
 class Compile(PromptEndpoint):

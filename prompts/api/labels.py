@@ -14,6 +14,7 @@ from prompts.api.access import (
 from prompts.api.prompts import detail
 from prompts.api.versions import number
 from prompts.models import Label
+from prompts.services.label import find_label
 from valuecanvas.core.errors import NotFound
 
 
@@ -38,8 +39,7 @@ class LabelDetail(PromptEndpoint):
     def label(self) -> Label:
         """The current label. Raises NotFound."""
         name = self.kwargs["name"]
-        rows = self.prompt.labels.select_related("version")
-        found: Label | None = rows.filter(name=name).first()
+        found = find_label(self.prompt, name)
         if found is None:
             raise NotFound(
                 f"'{self.prompt.key}' has no label '{name[:40]}'.",

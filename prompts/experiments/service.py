@@ -9,15 +9,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from prompts.experiments.drafts import ArmSpec, check_arms, check_weights
-from prompts.models import Arm, Experiment, Prompt, PromptEvent, PromptVersion, Rollout
+from prompts.models import Arm, Experiment, Prompt, PromptEvent, PromptVersion
 from prompts.models.event import PromptAction
 from prompts.models.experiment import ExperimentState
-from prompts.models.rollout import LIVE
 from prompts.rendering.label_names import PRODUCTION
 from prompts.services import PromptActor, add_version, move_label
 from prompts.services.actor import require_move
 from prompts.services.audit import lock, record
 from prompts.services.composition import check_use
+from prompts.services.prompt import refuse_second_split
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.targeting.bucketing import (
     allocate,
@@ -46,7 +46,7 @@ def start(
     require_move(actor, PRODUCTION)
     with transaction.atomic():
         prompt, found = _locked(experiment, ExperimentState.DRAFT)
-        _refuse_concurrent(prompt, found)
+        refuse_second_split(prompt)
         specs = [_spec(arm) for arm in found.arms.select_related("version")]
         for version in check_arms(prompt, specs).values():
             check_use(prompt, version.number)
@@ -187,17 +187,6 @@ def _locked(
         text = f"The experiment '{found.key}' is {found.get_state_display().lower()}."
         raise Conflict(text)
     return prompt, found
-
-
-def _refuse_concurrent(prompt: Prompt, found: Experiment) -> None:
-    """Refuse a second experiment or rollout: their effects could not be told apart."""
-    if prompt.archived:
-        raise Conflict(f"The prompt '{prompt.key}' is archived.")
-    other = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
-    if key := other.values_list("key", flat=True).first():
-        raise Conflict(f"The experiment '{key}' is running on this prompt.")
-    if Rollout.objects.filter(prompt=prompt, state__in=LIVE).exists():
-        raise Conflict("A gradual rollout of this prompt is under way: end it first.")
 
 
 def _mark_stopped(found: Experiment, reason: str) -> None:

@@ -41,9 +41,8 @@ def move_label(
     with transaction.atomic():
         found = lock(prompt)
         version = version_of(found, to_version)
-        label = _label(found, name)
-        if (label.version.number if label else None) != expected:
-            raise conflict(found, name, label)
+        label = find_label(found, name)
+        _refuse_moved(found, name, label, expected)
         return point(
             found,
             name,
@@ -73,9 +72,9 @@ def rollback(
         raise ValidationError({"reason": "Give a reason: it is kept in the history."})
     with transaction.atomic():
         found = lock(prompt)
-        label = _label(found, PRODUCTION)
-        if expected is not None and (not label or label.version.number != expected):
-            raise conflict(found, PRODUCTION, label)
+        label = find_label(found, PRODUCTION)
+        if expected is not None:
+            _refuse_moved(found, PRODUCTION, label, expected)
         target = to if to is not None else rollback_target(found)
         if target is None:
             raise ValidationError(
@@ -108,11 +107,11 @@ def remove_label(
     require_move(actor, name)
     with transaction.atomic():
         found = lock(prompt)
-        label = _label(found, name)
+        label = find_label(found, name)
         if label is None:
             raise ValidationError({"label": f"There is no label '{name[:40]}'."})
-        if expected is not None and label.version.number != expected:
-            raise conflict(found, name, label)
+        if expected is not None:
+            _refuse_moved(found, name, label, expected)
         composition.check_removal(found, name)
         if name == PRODUCTION:
             _end_rollout(found, None, actor, reason)
@@ -181,14 +180,14 @@ def point(
 
     Without `check` the caller checks inclusions.
     """
-    before = label.version.number if label else None
+    before = _number(label)
     ends_rollout = name == PRODUCTION and action != PromptAction.ROLLOUT_FINISHED
     if label is not None and before == version.number:
         if ends_rollout:
             _end_rollout(prompt, version, actor, reason)
         return label
     if label is None:
-        _check_name(name)
+        check_name(name)
         label = Label(prompt=prompt, name=name)
     if check:
         composition.check_use(prompt, version.number, name)
@@ -208,30 +207,13 @@ def point(
     return label
 
 
-def conflict(prompt: Prompt, name: str, label: Label | None) -> Conflict:
-    """The error that says who moved the label, and where it is now."""
-    moves = PromptEvent.objects.filter(prompt=prompt, label=name)
-    last = moves.order_by("-id").first()
-    where = f"points at version {label.version.number}" if label else "does not exist"
-    who = f": {last.actor_name} moved it" if last else ""
-    return Conflict(
-        f"The label '{name[:40]}' {where} now{who}.",
-        code="label_conflict",
-        extra={
-            "label": name,
-            "current_version": label.version.number if label else None,
-            "moved_by": last.actor_name if last else None,
-            "moved_at": last.at.isoformat() if last else None,
-            "reason": last.reason if last else None,
-        },
-    )
-
-
-def _label(prompt: Prompt, name: str) -> Label | None:
+def find_label(prompt: Prompt, name: str) -> Label | None:
+    """The label with its version; None: there is none."""
     return prompt.labels.select_related("version").filter(name=name).first()
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Check the name of a label that can be moved. Raises ValidationError for 'label'."""
     if name == LATEST:
         text = "'latest' is always the newest version; it can't be moved."
         raise ValidationError({"label": text})
@@ -241,6 +223,33 @@ def _check_name(name: str) -> None:
         raise ValidationError({"label": error.messages}) from None
     if len(name) > 40:
         raise ValidationError({"label": "A label has at most 40 characters."})
+
+
+def _number(label: Label | None) -> int | None:
+    return label.version.number if label else None
+
+
+def _refuse_moved(
+    prompt: Prompt, name: str, label: Label | None, expected: int | None
+) -> None:
+    """Raises Conflict, which says who moved the label, and where it is now."""
+    if _number(label) == expected:
+        return
+    moves = PromptEvent.objects.filter(prompt=prompt, label=name)
+    last = moves.order_by("-id").first()
+    where = f"points at version {label.version.number}" if label else "does not exist"
+    who = f": {last.actor_name} moved it" if last else ""
+    raise Conflict(
+        f"The label '{name[:40]}' {where} now{who}.",
+        code="label_conflict",
+        extra={
+            "label": name,
+            "current_version": _number(label),
+            "moved_by": last.actor_name if last else None,
+            "moved_at": last.at.isoformat() if last else None,
+            "reason": last.reason if last else None,
+        },
+    )
 
 
 def _pop_to(stack: list[int], number: int) -> list[int]:

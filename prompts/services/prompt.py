@@ -1,29 +1,33 @@
 """Create prompts, edit their details, archive and restore them."""
 
-import enum
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from prompts.models import Prompt
+from prompts.models import Experiment, Prompt, Rollout
 from prompts.models.event import PromptAction
+from prompts.models.experiment import ExperimentState
 from prompts.models.prompt import CacheScope
+from prompts.models.rollout import LIVE
 from prompts.services import composition
 from prompts.services.actor import PromptActor, require_move, require_share
 from prompts.services.audit import lock, record
-from valuecanvas.core.cache_policy import CachePolicy
+from valuecanvas.core.errors import Conflict
 
 
-class Unset(enum.Enum):
-    """The value of a field that does not change."""
+class PromptDetails(TypedDict, total=False):
+    """The details of a prompt that may change."""
 
-    KEEP = "keep"
-
-
-KEEP = Unset.KEEP
+    folder: str
+    description: str
+    owner: User | None
+    tags: Sequence[str]
+    archived: bool
+    cache_policy: str
+    cache_scope: str
 
 
 def create_prompt(
@@ -31,27 +35,13 @@ def create_prompt(
     key: str,
     actor: PromptActor,
     kind: str = "text",
-    folder: str = "",
-    description: str = "",
-    owner: User | None = None,
-    tags: Sequence[str] = (),
-    cache_policy: str = CachePolicy.AUTO.value,
-    cache_scope: str = "",
     reason: str = "",
+    **details: Unpack[PromptDetails],
 ) -> Prompt:
     """Create a prompt without versions. Raises ValidationError by field."""
-    prompt = Prompt(
-        key=key,
-        kind=kind,
-        folder=folder,
-        description=description,
-        owner=owner,
-        tags=list(tags),
-        cache_policy=cache_policy,
-        cache_scope=cache_scope,
-    )
+    prompt = Prompt(key=key, kind=kind, **_stored(details))
     prompt.full_clean()
-    require_share(actor, CacheScope.MODEL, cache_scope)
+    require_share(actor, CacheScope.MODEL, prompt.cache_scope)
     try:
         with transaction.atomic():
             prompt.save(force_insert=True)
@@ -66,35 +56,20 @@ def edit_prompt(
     prompt: Prompt,
     *,
     actor: PromptActor,
-    folder: str | Unset = KEEP,
-    description: str | Unset = KEEP,
-    owner: User | None | Unset = KEEP,
-    tags: Sequence[str] | Unset = KEEP,
-    archived: bool | Unset = KEEP,
-    cache_policy: str | Unset = KEEP,
-    cache_scope: str | Unset = KEEP,
     reason: str = "",
+    **details: Unpack[PromptDetails],
 ) -> Prompt:
     """Edit details of the prompt; without a change there is no audit row.
 
     Raises ValidationError by field; for `archived` if other prompts include it, and
     NotPermitted if one of its labels is protected: archiving affects all of them.
     """
-    wanted = {
-        "folder": folder,
-        "description": description,
-        "owner": owner,
-        "tags": tags if isinstance(tags, Unset) else list(tags),
-        "archived": archived,
-        "cache_policy": cache_policy,
-        "cache_scope": cache_scope,
-    }
     with transaction.atomic():
         found = lock(prompt)
         changes = {
             name: (getattr(found, name), value)
-            for name, value in wanted.items()
-            if value is not KEEP and getattr(found, name) != value
+            for name, value in _stored(details).items()
+            if getattr(found, name) != value
         }
         if not changes:
             return found
@@ -114,6 +89,26 @@ def edit_prompt(
             found, PromptAction.EDITED, actor, reason=reason, details={"changed": diff}
         )
     return found
+
+
+def refuse_second_split(prompt: Prompt) -> None:
+    """Check that nothing else splits the prompt's callers. Raises Conflict.
+
+    The effects of two experiments or rollouts could not be told apart.
+    """
+    if prompt.archived:
+        raise Conflict(f"The prompt '{prompt.key}' is archived.")
+    if Rollout.objects.filter(prompt=prompt, state__in=LIVE).exists():
+        raise Conflict("A gradual rollout of this prompt is under way: end it first.")
+    running = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
+    if key := running.values_list("key", flat=True).first():
+        raise Conflict(f"The experiment '{key}' is running on this prompt.")
+
+
+def _stored(details: PromptDetails) -> dict[str, Any]:
+    """The details as the row has them: its tags are a list."""
+    tags = {"tags": list(details["tags"])} if "tags" in details else {}
+    return {**details, **tags}
 
 
 def _plain(value: object) -> Any:

@@ -17,16 +17,16 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from prompts.models import Experiment, Label, Prompt, PromptVersion, Rollout
+from prompts.models import Label, Prompt, PromptVersion, Rollout
 from prompts.models.event import PromptAction
-from prompts.models.experiment import ExperimentState
 from prompts.models.rollout import LIVE, RolloutState
 from prompts.rendering.label_names import PRODUCTION
 from prompts.services import composition, plan
 from prompts.services.actor import GATEWAY, PromptActor, require_move
-from prompts.services.audit import lock, record
-from prompts.services.endings import close, end
+from prompts.services.audit import lock
+from prompts.services.endings import close, end, note
 from prompts.services.label import point, version_of
+from prompts.services.prompt import refuse_second_split
 from valuecanvas.core.errors import Conflict, GatewayError
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
@@ -69,7 +69,7 @@ def start_rollout(
             started_by=actor.user,
             reason=reason,
         )
-        _note(rollout, PromptAction.ROLLOUT_STARTED, actor, reason, steps=planned)
+        note(rollout, PromptAction.ROLLOUT_STARTED, actor, reason, steps=planned)
     return rollout
 
 
@@ -101,8 +101,7 @@ def set_share(
         if share == BUCKETS:
             return _finish(found, actor, reason)
         left = [step for step in found.steps if step["share"] > share]
-        running = found.state == RolloutState.RUNNING
-        return _set_share(found, share, left, actor, reason, due=running)
+        return _set_share(found, share, left, actor, reason)
 
 
 def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
@@ -112,7 +111,7 @@ def pause(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout:
         found = _live(rollout, RolloutState.RUNNING)
         found.state, found.next_at = RolloutState.PAUSED, None
         found.save()
-        _note(found, PromptAction.ROLLOUT_PAUSED, actor, reason)
+        note(found, PromptAction.ROLLOUT_PAUSED, actor, reason)
     return found
 
 
@@ -123,7 +122,7 @@ def resume(rollout: Rollout, *, actor: PromptActor, reason: str = "") -> Rollout
         found = _live(rollout, RolloutState.PAUSED)
         found.state, found.next_at = RolloutState.RUNNING, _due(found.steps)
         found.save()
-        _note(found, PromptAction.ROLLOUT_RESUMED, actor, reason)
+        note(found, PromptAction.ROLLOUT_RESUMED, actor, reason)
     return found
 
 
@@ -161,7 +160,7 @@ def _apply_step(rollout: Rollout, now: datetime) -> bool:
             if step["share"] >= BUCKETS:
                 _finish(found, GATEWAY, "The last step of its plan.")
             else:
-                _set_share(found, step["share"], left, GATEWAY, "As planned.", due=True)
+                _set_share(found, step["share"], left, GATEWAY, "As planned.")
     except (GatewayError, ValidationError) as error:
         # It stays due and is tried again; other rollouts must not wait for it.
         log.warning("rollout.step_refused", rollout=rollout.pk, error=str(error))
@@ -170,13 +169,7 @@ def _apply_step(rollout: Rollout, now: datetime) -> bool:
 
 
 def _refuse_start(prompt: Prompt, version: PromptVersion) -> None:
-    if prompt.archived:
-        raise Conflict(f"The prompt '{prompt.key}' is archived.")
-    if Rollout.objects.filter(prompt=prompt, state__in=LIVE).exists():
-        raise Conflict("A gradual rollout of this prompt is under way: end it first.")
-    running = Experiment.objects.filter(prompt=prompt, state=ExperimentState.RUNNING)
-    if key := running.values_list("key", flat=True).first():
-        raise Conflict(f"The experiment '{key}' is running on this prompt.")
+    refuse_second_split(prompt)
     production = Label.objects.filter(prompt=prompt, name=PRODUCTION).first()
     if production is None:
         text = "Nothing is in production yet: publish a version first."
@@ -221,14 +214,12 @@ def _set_share(
     left: list[dict[str, int]],
     actor: PromptActor,
     reason: str,
-    *,
-    due: bool,
 ) -> Rollout:
     before = rollout.share
     rollout.share, rollout.steps = share, left
-    rollout.next_at = _due(left) if due else None
+    rollout.next_at = _due(left) if rollout.state == RolloutState.RUNNING else None
     rollout.save()
-    _note(rollout, PromptAction.ROLLOUT_SHARE, actor, reason, before=before)
+    note(rollout, PromptAction.ROLLOUT_SHARE, actor, reason, before=before)
     return rollout
 
 
@@ -237,20 +228,3 @@ def _due(steps: Sequence[Mapping[str, int]]) -> datetime | None:
     if not steps:
         return None
     return timezone.now() + timedelta(minutes=steps[0]["after_minutes"])
-
-
-def _note(
-    rollout: Rollout,
-    action: PromptAction,
-    actor: PromptActor,
-    reason: str,
-    **details: Any,
-) -> None:
-    record(
-        rollout.prompt,
-        action,
-        actor,
-        to_version=rollout.version.number,
-        reason=reason,
-        details={"rollout": rollout.pk, "share": rollout.share, **details},
-    )

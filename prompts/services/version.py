@@ -1,6 +1,7 @@
 """New versions of prompts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -71,16 +72,9 @@ def add_version(
 
 def columns(prompt: Prompt, number: int, checked: words.PromptTexts) -> dict[str, Any]:
     """The fields of a new version."""
-    return {
-        "prompt": prompt,
-        "number": number,
-        "template": checked.template,
-        "messages": checked.messages,
-        "variables": checked.variables,
-        "model": checked.model,
-        "parameters": checked.parameters,
-        "digest": checked.digest,
-    }
+    content = {one.name: getattr(checked, one.name) for one in fields(checked)}
+    del content["kind"]
+    return {"prompt": prompt, "number": number, "digest": checked.digest, **content}
 
 
 def check_remarks(note: str, tags: Sequence[str]) -> None:

@@ -11,10 +11,8 @@ from django.utils import timezone
 
 from prompts.models import Label, Prompt, PromptEvent, PromptVersion
 from prompts.models.event import PromptAction
-from prompts.models.label import NAME
-from prompts.rendering.label_names import LATEST
 from prompts.services import PromptActor, audit, composition
-from prompts.services.label import point
+from prompts.services.label import check_name, point
 from prompts.services.version import columns
 from prompts.transfer.import_changes import ImportChanges, compare, lock_rows
 from prompts.transfer.prompt_files import PromptFile
@@ -119,7 +117,7 @@ class _Import:
                         action=PromptAction.MOVED, actor=self.actor, reason=self.reason, check=False,
                     )  # fmt: skip
                     continue
-                _check_name(name)
+                check_name(name)
                 new.append(Label(prompt=row, name=name, version=version))
                 moved = self._event(
                     row, PromptAction.MOVED, label=name, to_version=number
@@ -139,9 +137,3 @@ def _clean(row: Prompt) -> None:
         row.full_clean()
     except ValidationError as error:
         raise ValidationError(f"'{row.key}': {field_errors(error)}") from None
-
-
-def _check_name(name: str) -> None:
-    NAME(name)
-    if name == LATEST or len(name) > 40:
-        raise ValidationError(f"'{name[:60]}' can't be a label of a version.")

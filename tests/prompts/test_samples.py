@@ -5,6 +5,7 @@ import pytest
 from prompts import config, samples, services
 from prompts.models import Prompt
 from prompts.rendering.render import PromptLibrary, choose, render
+from prompts.transfer.prompt_files import read_prompt_files
 from tests.prompts.rows import ANN, pointed_at
 
 pytestmark = pytest.mark.django_db
@@ -19,9 +20,9 @@ def said(key: str, variables: dict[str, str], version: int | None = None) -> str
 
 
 def test_samples__added__are_in_production_with_their_newest_version():
-    assert samples.add() == ["style.plain", "canvas.generate", "support.answer"]
+    assert samples.add() == ["canvas.generate", "style.plain", "support.answer"]
 
-    for sample in samples.SAMPLES:
+    for sample in read_prompt_files(samples.FOLDER):
         prompt = Prompt.objects.get(key=sample.key)
         assert pointed_at(prompt) == len(sample.versions) == prompt.versions.count()
 

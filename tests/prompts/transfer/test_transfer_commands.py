@@ -190,7 +190,7 @@ def test_import__another_kind__is_refused(tmp_path):
         ("key: P", "'P': key:"),
         ("key: p\nkind: poem", "'p': kind:"),
         ("key: p\nfolder: /x", "'p': folder:"),
-        ("key: p\nlabels: {latest: 1}", "'latest' can't be"),
+        ("key: p\nlabels: {latest: 1}", "'latest' is always the newest version"),
         ("key: p\nlabels: {Prod: 1}", "small letters"),
     ],
 )
