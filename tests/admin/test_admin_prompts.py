@@ -35,7 +35,13 @@ def test_list__prompt_with_everything__tells_it_all(boss: Client) -> None:
     prompt = make_prompt("canvas.generate", versions=3, live=2, folder="canvas")
     services.start_rollout(prompt, 3, share=2550, actor=NOBODY, reason="careful")
     text = boss.get(LIST).content.decode()
-    for word in ("canvas.generate", "v2", "v3", "25.5", "Began to roll version 3 out"):
+    for word in (
+        "canvas.generate",
+        "v2",
+        "v3",
+        "25.5",
+        "Started the rollout of version 3",
+    ):
         assert word in text
 
 
