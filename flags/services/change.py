@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -17,6 +17,15 @@ from flags.models import ChangeState, Flag, FlagEvent
 from flags.models.event import FlagAction
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.json_numbers import differ
+
+
+class ChangedBy(TypedDict):
+    """The keywords of every service: who changes a flag, why, and what they saw."""
+
+    actor: FlagActor
+    reason: NotRequired[str]
+    # The revision that the caller saw; None: whatever it is.
+    expected: NotRequired[int | None]
 
 
 @dataclass
@@ -58,9 +67,7 @@ def flag_change(
     `checked` False: for changes that must not fail because of older errors in the flag.
     """
     with transaction.atomic():
-        locked = lock(flag)
-        if expected is not None and locked.revision != expected:
-            raise conflict(locked)
+        locked = lock(flag, expected)
         change = FlagChange(locked, document.state(locked))
         yield change
         if checked:
@@ -98,7 +105,7 @@ def record(
     )
 
 
-def conflict(flag: Flag) -> Conflict:
+def _conflict(flag: Flag) -> Conflict:
     """The error that says who changed the flag last, and how."""
     last = FlagEvent.objects.filter(flag=flag).first()
     if last is None:
@@ -116,12 +123,14 @@ def conflict(flag: Flag) -> Conflict:
     )
 
 
-def lock(flag: Flag) -> Flag:
+def lock(flag: Flag, expected: int | None) -> Flag:
     """Lock the row of the flag until the transaction ends; the current flag.
 
-    Raises ValidationError if it was deleted.
+    Raises ValidationError if it was deleted, Conflict unless it has the revision `expected`.
     """
     found: Flag | None = Flag.objects.select_for_update().filter(pk=flag.pk).first()
     if found is None:
         raise ValidationError({"name": f"The flag '{flag.name}' has been deleted."})
+    if expected is not None and found.revision != expected:
+        raise _conflict(found)
     return found

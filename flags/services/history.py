@@ -1,17 +1,16 @@
 """Revert of a flag to an earlier state."""
 
+from typing import Unpack
+
 from django.core.exceptions import ValidationError
 
-from flags.actor import FlagActor
 from flags.documents import document
 from flags.models import Flag, FlagEvent
 from flags.models.event import FlagAction
-from flags.services.change import flag_change
+from flags.services.change import ChangedBy, flag_change
 
 
-def revert(
-    event: FlagEvent, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def revert(event: FlagEvent, **by: Unpack[ChangedBy]) -> Flag:
     """Revert the flag to its state right after `event`.
 
     A killed or archived flag stays so: `revive` and `restore` undo that. Pending changes
@@ -21,9 +20,7 @@ def revert(
         raise ValidationError({"name": f"The flag '{event.flag_name}' is deleted."})
     kept = {*document.EDITABLE, "allocation"}
     wanted = {name: value for name, value in event.after.items() if name in kept}
-    with flag_change(
-        event.flag, FlagAction.REVERTED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(event.flag, FlagAction.REVERTED, **by) as change:
         change.apply(wanted)
         change.cancel_pending()
         change.details["to_event"] = event.pk

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -12,7 +12,7 @@ from flags.actor import FlagActor
 from flags.documents import document, integrity, limits
 from flags.models import Flag, FlagKind
 from flags.models.event import FlagAction
-from flags.services.change import FlagChange, conflict, flag_change, lock, record
+from flags.services.change import ChangedBy, FlagChange, flag_change, lock, record
 
 
 def create_flag(
@@ -64,19 +64,15 @@ def edit_flag(
     flag: Flag,
     changes: Mapping[str, Any],
     *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
     action: FlagAction = FlagAction.EDITED,
+    **by: Unpack[ChangedBy],
 ) -> Flag:
     """Apply `changes`, a part of a document like `document.state`'s.
 
     `variants`, `rules` and `prerequisites` are replaced as a whole.
     """
     document.check_names(changes, also=("allocation",))
-    with flag_change(
-        flag, action, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, action, **by) as change:
         change.apply(dict(changes))
         if change.flag.percent != flag_percent(change.before):
             change.cancel_pending("set_percent")
@@ -105,31 +101,18 @@ def import_flag(
     )
 
 
-def archive(
-    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def archive(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     """Archive the flag: callers get their default; pending changes are cancelled."""
-    with flag_change(
-        flag,
-        FlagAction.ARCHIVED,
-        actor=actor,
-        reason=reason,
-        expected=expected,
-        checked=False,
-    ) as change:
+    with flag_change(flag, FlagAction.ARCHIVED, **by, checked=False) as change:
         _refuse_needed(change.flag, "archived")
         change.flag.archived = True
         change.cancel_pending()
     return change.flag
 
 
-def restore(
-    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def restore(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     """Restore an archived flag."""
-    with flag_change(
-        flag, FlagAction.RESTORED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.RESTORED, **by) as change:
         change.flag.archived = False
     return change.flag
 
@@ -139,9 +122,7 @@ def delete_flag(
 ) -> None:
     """Delete the flag; its events stay."""
     with transaction.atomic():
-        locked = lock(flag)
-        if expected is not None and locked.revision != expected:
-            raise conflict(locked)
+        locked = lock(flag, expected)
         _refuse_needed(locked, "deleted")
         change = FlagChange(locked, document.state(locked))
         locked.revision += 1

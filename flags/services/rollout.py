@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -12,16 +12,12 @@ from flags.documents import document_parts
 from flags.documents.document import percent as checked_percent
 from flags.models import Flag
 from flags.models.event import FlagAction
-from flags.services.change import FlagChange, flag_change
+from flags.services.change import ChangedBy, FlagChange, flag_change
 
 
-def enable(
-    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def enable(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     """Turn the flag on: its rules and percentage apply."""
-    with flag_change(
-        flag, FlagAction.ENABLED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.ENABLED, **by) as change:
         change.flag.enabled = True
         # Waffle's "off for everyone" would still switch it off.
         if change.flag.everyone is False:
@@ -29,18 +25,9 @@ def enable(
     return change.flag
 
 
-def disable(
-    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def disable(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     """Turn the flag off: everyone gets the off variant."""
-    with flag_change(
-        flag,
-        FlagAction.DISABLED,
-        actor=actor,
-        reason=reason,
-        expected=expected,
-        checked=False,
-    ) as change:
+    with flag_change(flag, FlagAction.DISABLED, **by, checked=False) as change:
         change.flag.enabled = False
     return change.flag
 
@@ -61,70 +48,45 @@ def kill(flag: Flag, *, actor: FlagActor, reason: str = "") -> Flag:
     return change.flag
 
 
-def revive(
-    flag: Flag, *, actor: FlagActor, reason: str = "", expected: int | None = None
-) -> Flag:
+def revive(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     """Undo `kill`: the flag works as before."""
-    with flag_change(
-        flag, FlagAction.REVIVED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.REVIVED, **by) as change:
         change.flag.killed_at = None
         change.flag.killed_by = change.flag.killed_reason = ""
     return change.flag
 
 
 def set_percent(
-    flag: Flag,
-    percent: Decimal | float | str | None,
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    flag: Flag, percent: Decimal | float | str | None, **by: Unpack[ChangedBy]
 ) -> Flag:
     """Give the flag to `percent` of the users; with a larger one nobody loses it.
 
     Scheduled percentages are cancelled.
     """
-    with flag_change(
-        flag, FlagAction.PERCENT, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.PERCENT, **by) as change:
         put_percent(change, percent)
         change.cancel_pending("set_percent")
     return change.flag
 
 
 def set_weights(
-    flag: Flag,
-    weights: Mapping[str, int],
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    flag: Flag, weights: Mapping[str, int], **by: Unpack[ChangedBy]
 ) -> Flag:
     """Set weights in hundredths of a percent by variant; missing variants get 0.
 
     As few users as possible change variants. Scheduled weights are cancelled.
     """
-    with flag_change(
-        flag, FlagAction.WEIGHTS, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.WEIGHTS, **by) as change:
         put_weights(change, weights)
         change.cancel_pending("set_weights")
     return change.flag
 
 
 def set_variants(
-    flag: Flag,
-    variants: Sequence[Mapping[str, Any]],
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    flag: Flag, variants: Sequence[Mapping[str, Any]], **by: Unpack[ChangedBy]
 ) -> Flag:
     """Replace the variants: name, value, weight, effect, description of each."""
-    with flag_change(
-        flag, FlagAction.VARIANTS, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.VARIANTS, **by) as change:
         change.apply({"variants": list(variants)})
     return change.flag
 

@@ -1,14 +1,13 @@
 """Add, edit, remove and reorder rules; set prerequisites."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from django.core.exceptions import ValidationError
 
-from flags.actor import FlagActor
 from flags.models import Flag, Rule
 from flags.models.event import FlagAction
-from flags.services.change import FlagChange, flag_change
+from flags.services.change import ChangedBy, FlagChange, flag_change
 
 
 def add_rule(
@@ -16,16 +15,12 @@ def add_rule(
     rule: Mapping[str, Any],
     *,
     at: int | None = None,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    **by: Unpack[ChangedBy],
 ) -> Flag:
     """Insert `rule` (name, conditions, variant, share, enabled) at position `at`, 0 first;
     by default at the end.
     """
-    with flag_change(
-        flag, FlagAction.RULE_ADDED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.RULE_ADDED, **by) as change:
         rules = list(change.before["rules"])
         rules.insert(len(rules) if at is None else at, dict(rule))
         change.apply({"rules": rules})
@@ -33,18 +28,10 @@ def add_rule(
 
 
 def edit_rule(
-    flag: Flag,
-    rule: Rule,
-    changes: Mapping[str, Any],
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    flag: Flag, rule: Rule, changes: Mapping[str, Any], **by: Unpack[ChangedBy]
 ) -> Flag:
     """Apply `changes` to the rule."""
-    with flag_change(
-        flag, FlagAction.RULE_EDITED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.RULE_EDITED, **by) as change:
         rules = list(change.before["rules"])
         place = _place(change, rule)
         rules[place] = {**rules[place], **changes}
@@ -52,36 +39,18 @@ def edit_rule(
     return change.flag
 
 
-def remove_rule(
-    flag: Flag,
-    rule: Rule,
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
-) -> Flag:
+def remove_rule(flag: Flag, rule: Rule, **by: Unpack[ChangedBy]) -> Flag:
     """Remove the rule; the rules after it move up."""
-    with flag_change(
-        flag, FlagAction.RULE_REMOVED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.RULE_REMOVED, **by) as change:
         _place(change, rule)
         change.flag.rules.filter(pk=rule.pk).delete()
         _number(list(change.flag.rules.order_by("order")))
     return change.flag
 
 
-def reorder_rules(
-    flag: Flag,
-    order: Sequence[int],
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
-) -> Flag:
+def reorder_rules(flag: Flag, order: Sequence[int], **by: Unpack[ChangedBy]) -> Flag:
     """Reorder the rules: `order` has the ids of all of them."""
-    with flag_change(
-        flag, FlagAction.RULES_ORDERED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.RULES_ORDERED, **by) as change:
         known = {rule.pk: rule for rule in change.flag.rules.all()}
         if sorted(known) != sorted(order):
             raise ValidationError({"rules": "Name each rule of the flag once."})
@@ -90,17 +59,10 @@ def reorder_rules(
 
 
 def set_prerequisites(
-    flag: Flag,
-    prerequisites: Sequence[Mapping[str, Any]],
-    *,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    flag: Flag, prerequisites: Sequence[Mapping[str, Any]], **by: Unpack[ChangedBy]
 ) -> Flag:
     """Replace the prerequisites: `flag` is a name, `variant` what it must give."""
-    with flag_change(
-        flag, FlagAction.PREREQUISITES, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.PREREQUISITES, **by) as change:
         change.apply({"prerequisites": list(prerequisites)})
     return change.flag
 

@@ -4,7 +4,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -17,7 +17,7 @@ from flags.documents import document, limits
 from flags.documents.integrity import variants
 from flags.models import ChangeKind, ChangeState, Flag, ScheduledChange
 from flags.models.event import FlagAction
-from flags.services.change import FlagChange, flag_change
+from flags.services.change import ChangedBy, FlagChange, flag_change
 from flags.services.rollout import check_weights, put_percent, put_weights
 from valuecanvas.core.db import locks
 from valuecanvas.core.errors import Conflict
@@ -45,15 +45,11 @@ def schedule(
     *,
     at: dt.datetime,
     payload: Mapping[str, Any] | None = None,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    **by: Unpack[ChangedBy],
 ) -> ScheduledChange:
     """Schedule a change of `kind` at the future time `at`."""
     steps: Steps = [(at, kind, payload or {})]
-    [made] = _create(
-        flag, lambda _: steps, actor=actor, reason=reason, expected=expected
-    )
+    [made] = _create(flag, lambda _: steps, **by)
     return made
 
 
@@ -64,9 +60,7 @@ def ramp(
     step: Decimal | float | str,
     every: dt.timedelta,
     start: dt.datetime,
-    actor: FlagActor,
-    reason: str = "",
-    expected: int | None = None,
+    **by: Unpack[ChangedBy],
 ) -> list[ScheduledChange]:
     """Move the percentage to `to` by `step` points at `start`, then at each `every`."""
     goal, stride = document.percent(to, "to"), document.percent(step, "step")
@@ -86,9 +80,7 @@ def ramp(
 
     if every <= dt.timedelta(0):
         raise ValidationError({"ramp": "A ramp needs time between its steps."})
-    return _create(
-        flag, steps, ramp=str(uuid7()), actor=actor, reason=reason, expected=expected
-    )
+    return _create(flag, steps, ramp=str(uuid7()), **by)
 
 
 def _shares(now: Decimal, goal: Decimal, stride: Decimal) -> list[Decimal]:
@@ -135,13 +127,10 @@ def _create(
     steps: Callable[[Flag], Steps],
     *,
     ramp: str = "",
-    actor: FlagActor,
-    reason: str,
-    expected: int | None,
+    **by: Unpack[ChangedBy],
 ) -> list[ScheduledChange]:
-    with flag_change(
-        flag, FlagAction.SCHEDULED, actor=actor, reason=reason, expected=expected
-    ) as change:
+    with flag_change(flag, FlagAction.SCHEDULED, **by) as change:
+        actor = by["actor"]
         _refuse_inactive(change.flag)
         if ramp and change.flag.schedule.filter(
             state=ChangeState.PENDING, kind=ChangeKind.SET_PERCENT
@@ -158,7 +147,7 @@ def _create(
                     payload=dict(payload),
                     ramp=ramp,
                     step=number if ramp else 0,
-                    reason=reason,
+                    reason=by.get("reason", ""),
                     created_by=actor.user,
                     created_by_name=actor.name,
                 )
