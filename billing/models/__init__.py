@@ -11,18 +11,3 @@ from billing.models.reservation import Reservation
 from billing.models.team import Team
 from billing.models.tier import Tier
 from billing.models.usage import Usage
-
-__all__ = [
-    "ApiKey",
-    "Budget",
-    "Counter",
-    "Customer",
-    "IdempotencyKey",
-    "LedgerCheck",
-    "Price",
-    "Reservation",
-    "Scope",
-    "Team",
-    "Tier",
-    "Usage",
-]

@@ -6,17 +6,3 @@ from flags.models.flag import Flag, FlagKind, Purpose
 from flags.models.rule import Prerequisite, Rule
 from flags.models.schedule import ChangeKind, ChangeState, ScheduledChange
 from flags.models.variant import Variant
-
-__all__ = [
-    "Exposure",
-    "ChangeKind",
-    "ChangeState",
-    "Flag",
-    "FlagEvent",
-    "FlagKind",
-    "Prerequisite",
-    "Purpose",
-    "Rule",
-    "ScheduledChange",
-    "Variant",
-]

@@ -31,30 +31,3 @@ from flags.services.rules import (
     set_prerequisites,
 )
 from flags.services.schedule import apply_due, cancel, cancel_ramp, ramp, schedule
-
-__all__ = [
-    "add_rule",
-    "apply_due",
-    "archive",
-    "cancel",
-    "cancel_ramp",
-    "create_flag",
-    "delete_flag",
-    "disable",
-    "edit_flag",
-    "edit_rule",
-    "enable",
-    "import_flag",
-    "kill",
-    "ramp",
-    "remove_rule",
-    "reorder_rules",
-    "restore",
-    "revert",
-    "revive",
-    "schedule",
-    "set_percent",
-    "set_prerequisites",
-    "set_variants",
-    "set_weights",
-]

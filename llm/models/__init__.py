@@ -7,15 +7,3 @@ from llm.models.feedback import Feedback
 from llm.models.provider import Provider
 from llm.models.route import Model, Route
 from llm.models.seeded import Seeded
-
-__all__ = [
-    "Attempt",
-    "BreakerEvent",
-    "BreakerOverride",
-    "CacheEpoch",
-    "Feedback",
-    "Model",
-    "Provider",
-    "Route",
-    "Seeded",
-]

@@ -6,14 +6,3 @@ from prompts.models.label import Label, ProtectedLabel
 from prompts.models.prompt import Prompt
 from prompts.models.rollout import Rollout
 from prompts.models.version import PromptVersion
-
-__all__ = [
-    "Arm",
-    "Experiment",
-    "Label",
-    "Prompt",
-    "PromptEvent",
-    "PromptVersion",
-    "ProtectedLabel",
-    "Rollout",
-]

@@ -13,23 +13,3 @@ from prompts.services.rollout import (
     start_rollout,
 )
 from prompts.services.version import add_version
-
-__all__ = [
-    "GATEWAY",
-    "PromptActor",
-    "add_version",
-    "apply_due_steps",
-    "create_prompt",
-    "edit_prompt",
-    "finish",
-    "may_move",
-    "move_label",
-    "pause",
-    "remove_label",
-    "resume",
-    "roll_back_rollout",
-    "rollback",
-    "rollback_target",
-    "set_share",
-    "start_rollout",
-]
