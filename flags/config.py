@@ -29,6 +29,11 @@ from valuecanvas.core.targeting.bucketing import BUCKETS
 __all__ = ["FlagSet", "dump_flags", "flag_set", "load_flags", "restore_flags"]
 
 Keys = Iterable[str] | None
+# Fields that the plain values have as the rows have them.
+_SAME = (
+    "name", "kind", "enabled", "everyone", "share", "sticky", "default_variant",
+    "off_variant", "target_variant", "in_gateway", "testing",
+)  # fmt: skip
 KIND = Flag.config_kind
 
 
@@ -120,18 +125,8 @@ def _facts(row: Flag, parts: _Parts) -> FlagFacts:
     languages = [one.strip() for one in row.languages.split(",")]
     return FlagFacts(
         pk=row.pk,
-        name=row.name,
-        kind=row.kind,
-        enabled=row.enabled,
+        **{name: getattr(row, name) for name in _SAME},
         kill=row.killed_reason if row.killed else None,
-        everyone=row.everyone,
-        share=row.share,
-        sticky=row.sticky,
-        default_variant=row.default_variant,
-        off_variant=row.off_variant,
-        target_variant=row.target_variant,
-        in_gateway=row.in_gateway,
-        testing=row.testing,
         user_ids=tuple(row.user_ids),
         tiers=tuple(row.tiers),
         visitors=VisitorFacts(

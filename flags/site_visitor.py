@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group
 from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from waffle.utils import get_setting
@@ -33,13 +33,8 @@ def context_of(user: Any, *, language: str = "") -> dict[str, object]:
 
 def context_of_request(request: HttpRequest | None) -> dict[str, object]:
     """The attributes of the user of `request`; an anonymous one has a session key."""
-    user = getattr(request, "user", None)
-    language = getattr(request, "LANGUAGE_CODE", "")
-    if user is not None:
-        context = context_of(user, language=language)
-    else:
-        nobody = Visitor(None, False, False, False, language, frozenset)
-        context = {VISITOR: nobody}
+    user = getattr(request, "user", None) or AnonymousUser()
+    context = context_of(user, language=getattr(request, "LANGUAGE_CODE", ""))
     session = getattr(getattr(request, "session", None), "session_key", None)
     if "targetingKey" not in context and session:
         context["targetingKey"] = f"session:{session}"

@@ -11,6 +11,7 @@ Then a principal is never older than the epoch that its request is admitted unde
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from billing.auth import key_check, key_facts
 from billing.auth.act_as import may_act_for
@@ -30,6 +31,8 @@ from valuecanvas.core.errors import (
 )
 from valuecanvas.core.storage.lru import Lru
 
+K = TypeVar("K")
+V = TypeVar("V")
 SIZE = 20_000
 # A caller refused from the cache never reaches admission, so this process would not
 # notice a new epoch: refusals are cached this long only.
@@ -152,11 +155,7 @@ class Callers:
         until = self._unknown.get(prefix)
         if until is not None and time.monotonic() < until:
             return None
-        while True:
-            drops = self._drops
-            found = await self._key_lookups.get(prefix)
-            if drops == self._drops:
-                break
+        found = await self._look_up(self._key_lookups, prefix)
         if found is None:
             self._keys.drop(prefix)
             self._unknown.put(prefix, time.monotonic() + UNKNOWN_S)
@@ -195,15 +194,18 @@ class Callers:
         found = self._customers.get(user)
         if found and not (found.suspended and _older(found.loaded_at, REFUSED_S)):
             return found
-        while True:
-            drops = self._drops
-            found = await self._customer_lookups.get(user)
-            if drops == self._drops:
-                break
+        found = await self._look_up(self._customer_lookups, user)
         if found is None:
             raise Unavailable("New users cannot be added now: no tier is set for them.")
         self._customers.put(user, found)
         return found
+
+    async def _look_up(self, lookups: Lookups[K, V], key: K) -> V | None:
+        while True:
+            drops = self._drops
+            found = await lookups.get(key)
+            if drops == self._drops:
+                return found
 
 
 def _check_user_id(user_id: str, param: str = "user") -> str:

@@ -46,7 +46,7 @@ class Lookups(Generic[K, V]):
             async with asyncio.timeout(WAIT_S):
                 return await asyncio.shield(future)
         except TimeoutError as error:
-            raise _unavailable() from error
+            raise unavailable() from error
 
     def forget(self) -> None:
         """Let no later `get` share a query that has begun before now."""
@@ -54,7 +54,7 @@ class Lookups(Generic[K, V]):
 
     def _enqueue(self, key: K) -> "asyncio.Future[V | None]":
         if len(self._waiting) >= WAITING_MAX:
-            raise _unavailable()
+            raise unavailable()
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._pending[key] = future
         self._waiting.append((key, future))
@@ -91,10 +91,11 @@ def _load(load: Callable[[list[K]], dict[K, V]], keys: list[K]) -> dict[K, V]:
     try:
         return load(keys)
     except Error as error:
-        raise _unavailable() from error
+        raise unavailable() from error
 
 
-def _unavailable() -> Unavailable:
+def unavailable() -> Unavailable:
+    """The error while the database cannot tell who calls."""
     return Unavailable(
         "Callers cannot be looked up now. Please try again.",
         headers={"Retry-After": "1"},

@@ -13,9 +13,9 @@ from typing import Any
 from billing.auth import key_check
 from billing.auth.act_as import user_to_bill
 from billing.auth.key_facts import KeyFacts
+from billing.auth.lookups import unavailable
 from billing.auth.principal import Principal
 from billing.models import Scope
-from valuecanvas.core.errors import Unavailable
 
 MOST = 1000
 # A key may have been revoked since: an older file is not used.
@@ -46,11 +46,11 @@ class SeenKeys:
         if text.startswith("vc-") and time.time() - self._saved_at < MAX_AGE_S:
             found = self._keys.get(key_check.prefix(text))
         if found is None:
-            raise _unknown()
+            raise unavailable()
         who = key_check.prove(text, found)
         billed = user_to_bill(who.scopes, on_behalf, user)
         if billed not in (None, who.user_id) and _ACT_AS in who.scopes:
-            raise _unknown()
+            raise unavailable()
         return who
 
 
@@ -93,10 +93,3 @@ def _facts(digest: str, customer_id: str, **row: Any) -> KeyFacts:
     )
     who = replace(who, scopes=frozenset(who.scopes))
     return KeyFacts(digest, revoked=False, principal=who)
-
-
-def _unknown() -> Unavailable:
-    return Unavailable(
-        "Callers cannot be looked up now. Please try again.",
-        headers={"Retry-After": "1"},
-    )

@@ -86,17 +86,7 @@ def _unhit(item: Unhit, _: Books, writes: Writes) -> None:
     if hit.claim is not None:
         claim = {"id": hit.claim.id, "request_id": request_id, "done": True}
         writes.freed.append(claim)
-    for scope in hit.party.scopes:
-        writes.moves.append(
-            {
-                "reservation": request_id,
-                "scope": scope,
-                "day": item.day,
-                "used": -1,
-                "spent": 0,
-                "reserved": 0,
-            }
-        )
+    writes.move(hit.party, item.day, used=-1, reservation=request_id)
 
 
 def _note(item: Note, _: Books, writes: Writes) -> None:
@@ -196,15 +186,7 @@ def _take(
         row = books.row(scope, books.today)
         row.used += units
         row.reserved += estimate
-        writes.moves.append(
-            {
-                "scope": scope,
-                "day": books.today,
-                "used": units,
-                "spent": 0,
-                "reserved": estimate,
-            }
-        )
+    writes.move(item.party, books.today, used=units, reserved=estimate)
     return Admitted(
         id=item.id,
         party=item.party,
@@ -230,17 +212,14 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
     refunded = charge is None or charge.refund
     reservation = str(admitted.id)
     writes.ended.append(reservation)
-    for scope in admitted.party.scopes:
-        writes.moves.append(
-            {
-                "reservation": reservation,
-                "scope": scope,
-                "day": admitted.day,
-                "used": -1 if refunded else 0,
-                "spent": cost,
-                "reserved": -admitted.estimate,
-            }
-        )
+    writes.move(
+        admitted.party,
+        admitted.day,
+        used=-1 if refunded else 0,
+        spent=cost,
+        reserved=-admitted.estimate,
+        reservation=reservation,
+    )
     if charge is not None:
         row = _usage_row(admitted, item.facts, item.epoch, charge, cost)
         writes.billed.append(row)

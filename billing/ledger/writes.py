@@ -1,8 +1,9 @@
 """The rows that one batch of the group commit writes."""
 
+import datetime as dt
 from typing import Any
 
-from billing.ledger.types import Claimed
+from billing.ledger.types import Claimed, Party
 
 
 class Writes:
@@ -21,16 +22,30 @@ class Writes:
         self.taken: dict[str, Claimed] = {}
 
     def document(self) -> dict[str, list[Any]]:
-        return {
-            "held": self.held,
-            "ended": self.ended,
-            "billed": self.billed,
-            "moves": self.moves,
-            "claimed": self.claimed,
-            "kept": self.kept,
-            "freed": self.freed,
-            "undone": self.undone,
-        }
+        return {name: rows for name, rows in vars(self).items() if name != "taken"}
+
+    def move(
+        self,
+        party: Party,
+        day: dt.date,
+        *,
+        used: int = 0,
+        spent: int = 0,
+        reserved: int = 0,
+        reservation: str | None = None,
+    ) -> None:
+        """Add to the counters of `party`; with `reservation`, only if that ends now."""
+        self.moves += [
+            {
+                "reservation": reservation,
+                "scope": scope,
+                "day": day,
+                "used": used,
+                "spent": spent,
+                "reserved": reserved,
+            }
+            for scope in party.scopes
+        ]
 
     def __bool__(self) -> bool:
         return bool(self.moves or self.billed)

@@ -70,13 +70,11 @@ class Price(ConfigModel):
     @property
     def cached_usd(self) -> Decimal:
         """USD per million cached input tokens."""
-        if self.cached_input_usd is None:
-            return self.input_usd
-        return self.cached_input_usd
+        found = self.cached_input_usd
+        return self.input_usd if found is None else found
 
     @property
     def written_usd(self) -> Decimal:
         """USD per million input tokens that are written to a cache."""
-        if self.cache_write_usd is None:
-            return self.input_usd
-        return self.cache_write_usd
+        found = self.cache_write_usd
+        return self.input_usd if found is None else found

@@ -32,11 +32,10 @@ def package_price(provider_id: str, model: str) -> PackagePrice | None:
     Where a price depends on the size of the request, this is the base price, of small
     requests: enter the larger one as a price of your own if you send very long prompts.
     """
-    try:
-        found = calc_price(Usage(), model, provider_id=provider_id).model_price
-    except LookupError:
+    found = _lookup(provider_id, model)
+    if found is None:
         return None
-    paid = {name: _base(value) for name, value in vars(found).items()}
+    paid = {name: _base(value) for name, value in vars(found.model_price).items()}
     into, out = paid.get("input_mtok"), paid.get("output_mtok")
     # Priced by the hour or the picture: not something that tokens can be billed by.
     if into is None:
@@ -51,11 +50,16 @@ def package_price(provider_id: str, model: str) -> PackagePrice | None:
 
 def package_context(provider_id: str, model: str) -> int | None:
     """The package's context window of `model` in tokens; None: not known."""
+    found = _lookup(provider_id, model)
+    return found.model.context_window if found else None
+
+
+def _lookup(provider_id: str, model: str) -> Any:
+    """The package's entry of `model`; None: it has none."""
     try:
-        found = calc_price(Usage(), model, provider_id=provider_id).model
+        return calc_price(Usage(), model, provider_id=provider_id)
     except LookupError:
         return None
-    return found.context_window
 
 
 def seed_prices(pairs: Iterable[Pair]) -> int:

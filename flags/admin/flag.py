@@ -19,7 +19,6 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from flags import exposure, services
 from flags.admin import rights
 from flags.admin.filters import FlagStateFilter, StaleFilter, stale_names
-from flags.admin.flag_state import badge
 from flags.admin.history import ExposuresFragment, RevertPage
 from flags.admin.rights import request_actor
 from flags.admin.rules import (
@@ -42,7 +41,7 @@ from flags.admin.switches import (
 from flags.admin.tester import TesterFragment
 from flags.admin.workspace import FlagDetailsPage, FlagWorkspaceAdmin
 from flags.models import ChangeState, Flag, FlagKind, Rule, ScheduledChange
-from flags.wording.listing import is_expired
+from flags.wording.listing import badge, is_expired
 from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.templatetags.figures import ago
 

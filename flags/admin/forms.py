@@ -41,8 +41,8 @@ class PercentForm(Section):
         },
     )
 
-    @staticmethod
-    def initial_values(flag: Flag) -> dict[str, Any]:
+    @classmethod
+    def initial_values(cls, flag: Flag) -> dict[str, Any]:
         return {"percent": f"{flag.share / 100:g}"}
 
     def apply(self, actor: FlagActor) -> str:
@@ -101,7 +101,7 @@ class AudienceForm(Section):
         choices = variant_choices(flag, "By the weights")
         self.fields["target_variant"].choices = choices
 
-    _plain = (
+    plain = (
         "target_variant",
         "superusers",
         "staff",
@@ -111,10 +111,10 @@ class AudienceForm(Section):
         "tiers",
     )
 
-    @staticmethod
-    def initial_values(flag: Flag) -> dict[str, Any]:
+    @classmethod
+    def initial_values(cls, flag: Flag) -> dict[str, Any]:
         return {
-            **{name: getattr(flag, name) for name in AudienceForm._plain},
+            **super().initial_values(flag),
             "everyone": {None: "", True: "yes", False: "no"}[flag.everyone],
             "users": sorted(one.get_username() for one in flag.users.all()),
             "groups": [group.pk for group in flag.groups.all()],
@@ -123,7 +123,7 @@ class AudienceForm(Section):
     def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         changes = {
-            **{name: given[name] for name in self._plain},
+            **self.plain_values(),
             "everyone": _EVERYONE[given["everyone"]],
             "users": sorted(given["users"]),
             "groups": sorted(group.name for group in given["groups"]),
@@ -213,12 +213,12 @@ class FlagDetailsForm(Section):
         required=False,
         help_text="On pages of this site, by adding dwft_NAME=1 to the address.",
     )
-    _plain = ("note", "purpose", "in_gateway", "sticky", "testing", "tags")
+    plain = ("note", "purpose", "in_gateway", "sticky", "testing", "tags")
 
-    @staticmethod
-    def initial_values(flag: Flag) -> dict[str, Any]:
+    @classmethod
+    def initial_values(cls, flag: Flag) -> dict[str, Any]:
         return {
-            **{name: getattr(flag, name) for name in FlagDetailsForm._plain},
+            **super().initial_values(flag),
             "owner": flag.owner_id,
             "expires_on": flag.expires_on,
         }
@@ -226,7 +226,7 @@ class FlagDetailsForm(Section):
     def apply(self, actor: FlagActor) -> str:
         given = self.cleaned_data
         changes = {
-            **{name: given[name] for name in self._plain},
+            **self.plain_values(),
             "owner": given["owner"].get_username() if given["owner"] else None,
             "expires_on": given["expires_on"].isoformat()
             if given["expires_on"]

@@ -20,6 +20,8 @@ class Section(ReasonForm):
     key: ClassVar[str] = "decide"
     # The section of the page to return to; empty: `key`.
     anchor: ClassVar[str] = ""
+    # The fields that the flag has under the same name, as they are.
+    plain: ClassVar[tuple[str, ...]] = ()
     data: Any
 
     reason = forms.CharField(
@@ -36,10 +38,14 @@ class Section(ReasonForm):
         )
         self.flag = flag
 
-    @staticmethod
-    def initial_values(flag: Flag) -> dict[str, Any]:
+    @classmethod
+    def initial_values(cls, flag: Flag) -> dict[str, Any]:
         """The first values of the fields."""
-        return {}
+        return {name: getattr(flag, name) for name in cls.plain}
+
+    def plain_values(self) -> dict[str, Any]:
+        """What was entered in the fields `plain`."""
+        return {name: self.cleaned_data[name] for name in self.plain}
 
     def apply(self, actor: FlagActor) -> str:
         """Save the form; what to tell the operator. Raises Conflict and ValidationError."""

@@ -92,6 +92,7 @@ class VariantsForm(Section):
     """All variants at once: their weights must add up to 100 %."""
 
     key = "variants"
+    plain = ("default_variant", "off_variant")
 
     default_variant = forms.ChoiceField(
         label="Default variant (users outside rules and percentage)",
@@ -109,15 +110,8 @@ class VariantsForm(Section):
         known = variant_choices(flag, empty)
         names = {name for name, _ in known}
         extra = [(row.name, row.name) for row in self.rows if row.name not in names]
-        for name in ("default_variant", "off_variant"):
+        for name in self.plain:
             self.fields[name].choices = [*known, *extra]
-
-    @staticmethod
-    def initial_values(flag: Flag) -> dict[str, Any]:
-        return {
-            "default_variant": flag.default_variant,
-            "off_variant": flag.off_variant,
-        }
 
     def _rows(self) -> Iterator[VariantRow]:
         if not self.is_bound:
@@ -154,9 +148,8 @@ class VariantsForm(Section):
         return self.cleaned_data
 
     def apply(self, actor: FlagActor) -> str:
-        given, before = self.cleaned_data, list(self.flag.variants.order_by("pk"))
-        ends = {name: given[name] for name in ("default_variant", "off_variant")}
-        rows, why = given["variants"], self.why(actor)
+        before, ends = list(self.flag.variants.order_by("pk")), self.plain_values()
+        rows, why = self.cleaned_data["variants"], self.why(actor)
         if any(getattr(self.flag, name) != found for name, found in ends.items()):
             services.edit_flag(self.flag, {"variants": rows, **ends}, **why)
         elif [_unweighted(row) for row in rows] == [_known(one) for one in before]:

@@ -5,7 +5,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from flags.admin import rights
-from flags.admin.flag_state import badge
 from flags.admin.forms import AudienceForm, FlagDetailsForm, NeedsForm, PercentForm
 from flags.admin.rule_form import OrderForm
 from flags.admin.schedule_forms import ChangeForm, RampForm
@@ -14,6 +13,7 @@ from flags.admin.status import status, winner
 from flags.admin.tester import TesterForm
 from flags.admin.variants import VariantsForm
 from flags.models import Flag
+from flags.wording.listing import badge
 from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.errors import Conflict
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 
 from flags.documents import document_parts, limits
 from flags.models import Flag
@@ -131,25 +132,22 @@ def _set_users(flag: Flag, value: Any) -> None:
 
 
 def _set_groups(flag: Flag, value: Any) -> None:
-    names = _names("groups", value)
-    found = list(Group.objects.filter(name__in=names))
-    if missing := set(names) - {group.name for group in found}:
-        raise ValidationError({"groups": f"There is no group '{min(missing)}'."})
-    flag.groups.set(found)
+    flag.groups.set(_rows(Group, "name", value, "groups"))
 
 
-def _users(value: Any, field: str = "owner") -> list[User]:
-    names = _names(field, value)
-    found = list(User.objects.filter(username__in=names))
-    if missing := set(names) - {user.get_username() for user in found}:
-        raise ValidationError({field: f"There is no user '{min(missing)}'."})
-    return found
+def _users(value: Any, field: str = "owner") -> list[Any]:
+    return _rows(User, "username", value, field)
 
 
-def _names(field: str, value: Any) -> list[str]:
+def _rows(model: type[Model], column: str, value: Any, field: str) -> list[Any]:
+    """The rows that `value` names. Raises ValidationError for `field`."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise ValidationError({field: "This is a list of names."})
-    return value
+    found = list(model._default_manager.filter(**{f"{column}__in": value}))
+    if missing := set(value) - {getattr(row, column) for row in found}:
+        noun = model._meta.verbose_name
+        raise ValidationError({field: f"There is no {noun} '{min(missing)}'."})
+    return found
 
 
 _SETTERS: dict[str, Callable[[Flag, Any], None]] = {

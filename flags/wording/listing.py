@@ -26,3 +26,11 @@ def _state(flag: Flag) -> str:
 def is_expired(flag: Flag, today: dt.date) -> bool:
     """Whether the expiry date has passed."""
     return flag.expires_on is not None and flag.expires_on < today
+
+
+def badge(flag: Flag) -> dict[str, str]:
+    """The state as a label of the admin: its `text` and its `type`."""
+    words = _state(flag)
+    types = {"archived": "", "killed": "danger", "off": "warning"}
+    found = types.get(words, "success")
+    return {"text": words if words in types else "on", "type": found}

@@ -6,6 +6,7 @@ from typing import Any
 from flags.models import ChangeKind, FlagEvent
 from flags.models.event import FlagAction
 
+# Operators to choose from, with their words: the value is at “…”, or follows.
 _VERBS: dict[str, str] = {
     "equals": "is",
     "not_equals": "is not",
@@ -20,23 +21,14 @@ _VERBS: dict[str, str] = {
     "starts_with": "starts with",
     "ends_with": "ends with",
     "matches": "matches the pattern",
-    "semver_eq": "is version",
-    "semver_gt": "is newer than version",
-    "semver_gte": "is version",
-    "semver_lt": "is older than version",
-    "semver_lte": "is version",
     "exists": "is known",
+    "semver_eq": "is version …",
+    "semver_gt": "is newer than version …",
+    "semver_gte": "is version … or newer",
+    "semver_lt": "is older than version …",
+    "semver_lte": "is version … or older",
 }
-_AFTER = {"semver_gte": " or newer", "semver_lte": " or older"}
-# Operators to choose from.
-OPERATORS: tuple[tuple[str, str], ...] = (
-    *((name, text) for name, text in _VERBS.items() if not name.startswith("semver")),
-    ("semver_eq", "is version …"),
-    ("semver_gt", "is newer than version …"),
-    ("semver_gte", "is version … or newer"),
-    ("semver_lt", "is older than version …"),
-    ("semver_lte", "is version … or older"),
-)
+OPERATORS = tuple(_VERBS.items())
 _EVENTS: dict[str, str] = {
     FlagAction.CREATED: "created the flag",
     FlagAction.EDITED: "edited it",
@@ -84,10 +76,9 @@ def condition(one: Mapping[str, Any]) -> str:
     name, operator = one.get("attribute", ""), one.get("operator", "")
     if operator == "exists":
         return f"{name} is {'known' if one.get('value') else 'not known'}"
-    verb = _VERBS.get(operator, operator)
-    operand = one.get("value")
-    if operator.startswith("semver"):
-        return f"{name} {verb} {operand}{_AFTER.get(operator, '')}"
+    verb, operand = _VERBS.get(operator, operator), one.get("value")
+    if "…" in verb:
+        return f"{name} {verb.replace('…', str(operand))}"
     return f"{name} {verb} {value(operand)}"
 
 

@@ -108,7 +108,7 @@ def test_store__database_away__from_memory_and_its_age_is_told(monkeypatch):
             assert flags.current().get("a-flag").share == 10_000
     assert LOADED._value.get() == known
     assert AGE._value.get() >= 0
-    monkeypatch.setattr(flags, "_away_until", 0.0)
+    monkeypatch.setattr(flags, "_database_down_until", 0.0)
     services.kill(Flag.objects.get(), actor=ADA)
     assert flags.current().get("a-flag").kill == ""
 
@@ -172,7 +172,7 @@ def test_store__files_not_understood__no_flags_until_the_database_is_back(monkey
         flags = FlagStore()
         with connection.execute_wrapper(away):
             assert len(flags.current()) == 0
-    monkeypatch.setattr(flags, "_away_until", 0.0)
+    monkeypatch.setattr(flags, "_database_down_until", 0.0)
     assert flags.current().get("a-flag").share == 10_000
 
 
