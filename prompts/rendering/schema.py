@@ -17,8 +17,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from prompts.rendering import patterns
-from prompts.rendering.patterns import BadPattern, Pattern
+from prompts.rendering.patterns import BadPattern, Pattern, compile_pattern
 
 # Steps of one request, about 2 microseconds each: enough for 10,000 small objects.
 MOST_STEPS = 100_000
@@ -35,6 +34,8 @@ _REGISTRY: Registry = Registry()
 
 Errors = Iterator[ValidationError]
 Keyword = Callable[[Any, Any, Any, Mapping[str, Any]], Errors]
+# Further steps for the value of a keyword and the instance.
+Cost = Callable[[Any, Any], int]
 
 
 class TooManySteps(Exception):
@@ -103,17 +104,23 @@ def mismatch(validator: Any, value: object, steps: Steps) -> str | None:
     return None if error is None else str(error.message)
 
 
-def _counted(keyword: Keyword) -> Keyword:
+def _counted(keyword: Keyword, cost: Cost) -> Keyword:
+    """`keyword` with its steps counted, and unusable patterns reported."""
+
     def counted(
         validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
     ) -> Errors:
         steps = _STEPS.get()
         steps.take(1 + _breadth(value) // 4 + _breadth(instance))
+        steps.take(cost(value, instance))
         with steps.nest():
-            for error in keyword(validator, value, instance, schema):
-                # The error quotes the value, and passes through all outer keywords.
-                steps.take(1 + len(error.message) // 100)
-                yield error
+            try:
+                for error in keyword(validator, value, instance, schema):
+                    # The error quotes the value, and passes through all outer keywords.
+                    steps.take(1 + len(error.message) // 100)
+                    yield error
+            except BadPattern as bad:
+                yield ValidationError(str(bad))
 
     return counted
 
@@ -128,28 +135,17 @@ def _nodes(value: object) -> int:
     return 1 + sum(map(_nodes, value)) if isinstance(value, list) else 1
 
 
-def _compared(keyword: Keyword) -> Keyword:
-    """Count steps for keywords that compare with all of their schema value."""
-
-    def compared(
-        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
-    ) -> Errors:
-        if isinstance(instance, list | dict):
-            _STEPS.get().take(_nodes(value) // 2)
-        yield from keyword(validator, value, instance, schema)
-
-    return compared
+def _no_cost(value: object, instance: object) -> int:
+    return 0
 
 
-def _reference(keyword: Keyword) -> Keyword:
-    def followed(
-        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
-    ) -> Errors:
-        plain = value == "#" or value.startswith("#/")
-        _STEPS.get().take(_REFERENCE if plain else _NAMED_REFERENCE)
-        yield from keyword(validator, value, instance, schema)
+def _cost_of_comparison(value: object, instance: object) -> int:
+    """Of keywords that compare with all of their schema value."""
+    return _nodes(value) // 2 if isinstance(instance, list | dict) else 0
 
-    return followed
+
+def _cost_of_reference(to: Any, instance: object) -> int:
+    return _REFERENCE if to == "#" or to.startswith("#/") else _NAMED_REFERENCE
 
 
 def _unsupported(name: str) -> Keyword:
@@ -166,14 +162,7 @@ def _unsupported(name: str) -> Keyword:
 def _pattern(
     validator: Any, value: str, instance: Any, schema: Mapping[str, Any]
 ) -> Errors:
-    if not isinstance(instance, str):
-        return
-    try:
-        found = _found(patterns.compile_pattern(value), instance)
-    except BadPattern as error:
-        yield _bad(value, error)
-        return
-    if not found:
+    if isinstance(instance, str) and not _found(_compile(value), instance):
         yield ValidationError(f"{instance!r} does not match {value!r}")
 
 
@@ -183,11 +172,7 @@ def _pattern_properties(
     if not isinstance(instance, dict):
         return
     for text, inner in value.items():
-        try:
-            pattern = patterns.compile_pattern(text)
-        except BadPattern as error:
-            yield _bad(text, error)
-            continue
+        pattern = _compile(text)
         for key, one in instance.items():
             if _found(pattern, key):
                 yield from validator.descend(one, inner, path=key, schema_path=text)
@@ -199,14 +184,12 @@ def _additional_properties(
     if not isinstance(instance, dict):
         return
     named = schema.get("properties", {})
-    try:
-        known = [
-            patterns.compile_pattern(one) for one in schema.get("patternProperties", ())
-        ]
-    except BadPattern:
-        # `patternProperties` reports it.
-        return
-    extra = [key for key in instance if key not in named and not _any(known, key)]
+    patterns = [_compile(one) for one in schema.get("patternProperties", ())]
+    extra = [
+        key
+        for key in instance
+        if key not in named and not any(_found(one, key) for one in patterns)
+    ]
     if isinstance(value, dict):
         for key in extra:
             yield from validator.descend(instance[key], value, path=key)
@@ -215,17 +198,16 @@ def _additional_properties(
         yield ValidationError(f"Additional properties are not allowed: {listed}")
 
 
-def _any(known: list[Pattern], key: str) -> bool:
-    return any(_found(pattern, key) for pattern in known)
+def _compile(pattern: str) -> Pattern:
+    try:
+        return compile_pattern(pattern)
+    except BadPattern as error:
+        raise BadPattern(f"The pattern {pattern!r} can't be used: {error}") from None
 
 
 def _found(pattern: Pattern, text: str) -> bool:
     _STEPS.get().take(pattern.steps(text))
     return pattern.matches(text)
-
-
-def _bad(pattern: str, error: BadPattern) -> ValidationError:
-    return ValidationError(f"The pattern {pattern!r} can't be used: {error}")
 
 
 def _unique_items(
@@ -239,18 +221,22 @@ def _unique_items(
 
 
 UNSUPPORTED = ("unevaluatedItems", "unevaluatedProperties")
-_USUAL = Draft202012Validator.VALIDATORS
-_OWN: dict[str, Keyword] = {
-    **{name: _compared(_USUAL[name]) for name in ("const", "enum")},
-    **{name: _reference(_USUAL[name]) for name in ("$ref", "$dynamicRef")},
+_KEYWORDS: dict[str, Keyword] = {
+    **Draft202012Validator.VALIDATORS,
     **{name: _unsupported(name) for name in UNSUPPORTED},
-    "dependentRequired": _compared(_USUAL["dependentRequired"]),
     "additionalProperties": _additional_properties,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "uniqueItems": _unique_items,
 }
+_COSTS: dict[str, Cost] = {
+    **dict.fromkeys(("const", "dependentRequired", "enum"), _cost_of_comparison),
+    **dict.fromkeys(("$ref", "$dynamicRef"), _cost_of_reference),
+}
 Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {name: _counted(keyword) for name, keyword in {**_USUAL, **_OWN}.items()},
+    {
+        name: _counted(keyword, _COSTS.get(name, _no_cost))
+        for name, keyword in _KEYWORDS.items()
+    },
 )
