@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -119,14 +119,7 @@ def _save(experiment: Experiment, draft: Draft) -> Experiment:
     experiment.save()
     experiment.arms.all().delete()
     Arm.objects.bulk_create(
-        Arm(
-            experiment=experiment,
-            name=arm.name,
-            version=versions.get(arm.name),
-            model=arm.model,
-            weight=arm.weight,
-            control=arm.control,
-        )
+        Arm(experiment=experiment, **asdict(arm) | {"version": versions.get(arm.name)})
         for arm in draft.arms
     )
     return experiment

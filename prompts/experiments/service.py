@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -156,8 +157,10 @@ def promote(
             PromptAction.EXPERIMENT_PROMOTED,
             actor,
             reason,
-            from_version=before.number if before else None,
-            to_version=version.number if version else None,
+            {
+                "from_version": before.number if before else None,
+                "to_version": version.number if version else None,
+            },
             arm=arm.name,
         )
     return found
@@ -243,17 +246,9 @@ def _note(
     action: PromptAction,
     actor: PromptActor,
     reason: str,
-    *,
-    from_version: int | None = None,
-    to_version: int | None = None,
+    versions: Mapping[str, int | None] = MappingProxyType({}),
     **details: Any,
 ) -> None:
-    record(
-        experiment.prompt,
-        action,
-        actor,
-        from_version=from_version,
-        to_version=to_version,
-        reason=reason,
-        details={"experiment": experiment.key, **details},
-    )
+    """Add a row to the audit; `versions` are its columns of versions."""
+    details = {"experiment": experiment.key, **details}
+    record(experiment.prompt, action, actor, reason=reason, details=details, **versions)

@@ -20,7 +20,8 @@ The check of the split is the sequential multinomial test of Lindon, Malek
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 # The fewest users of each arm for a conclusion.
 MIN_UNITS = 50
@@ -60,15 +61,7 @@ class ArmSample:
         return self.total / self.count if self.count else 0.0
 
     def __add__(self, other: "ArmSample") -> "ArmSample":
-        return ArmSample(
-            self.units + other.units,
-            self.count + other.count,
-            self.total + other.total,
-            self.squares + other.squares,
-            self.unit_squares + other.unit_squares,
-            self.unit_cross + other.unit_cross,
-            self.unit_counts + other.unit_counts,
-        )
+        return ArmSample(*map(add, astuple(self), astuple(other)))
 
     def spread(self) -> float:
         """The variance of single requests."""

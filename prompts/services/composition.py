@@ -66,12 +66,14 @@ def check_use(prompt: Prompt, number: int, label: str = "") -> None:
 
     Raises ValidationError for 'version'.
     """
-
-    def moved(facts: PromptFacts) -> PromptFacts:
-        return replace(facts, labels={**facts.labels, label: number})
-
+    moved = {label: number} if label else {}
     if _including().filter(prompt=prompt, number=number).exists():
-        _check(prompt, moved if label else _same, "version", number)
+        _check(
+            prompt,
+            lambda facts: replace(facts, labels={**facts.labels, **moved}),
+            "version",
+            number,
+        )
 
 
 def check_removal(prompt: Prompt, label: str) -> None:
@@ -86,11 +88,7 @@ def check_removal(prompt: Prompt, label: str) -> None:
 
 def check_archive(prompt: Prompt) -> None:
     """Check the archiving of `prompt`. Raises ValidationError for 'archived'."""
-
-    def archived(facts: PromptFacts) -> PromptFacts:
-        return replace(facts, archived=True)
-
-    _check(prompt, archived, "archived")
+    _check(prompt, lambda facts: replace(facts, archived=True), "archived")
 
 
 def check_all(keys: Iterable[str]) -> None:
@@ -100,10 +98,6 @@ def check_all(keys: Iterable[str]) -> None:
     places = [place for place in _inclusions() if place[0] in wanted]
     if problems := _broken(PromptLibrary(StoredPrompts()), places):
         raise ValidationError(list(problems.values()))
-
-
-def _same(facts: PromptFacts) -> PromptFacts:
-    return facts
 
 
 def _check(

@@ -43,15 +43,7 @@ def move_label(
         version = version_of(found, to_version)
         label = find_label(found, name)
         _refuse_moved(found, name, label, expected)
-        return point(
-            found,
-            name,
-            label,
-            version,
-            action=PromptAction.MOVED,
-            actor=actor,
-            reason=reason,
-        )
+        return point(found, name, label, version, PromptAction.MOVED, actor, reason)
 
 
 def rollback(
@@ -80,15 +72,8 @@ def rollback(
             raise ValidationError(
                 {"version": "There is no earlier version in production to go back to."}
             )
-        return point(
-            found,
-            PRODUCTION,
-            label,
-            version_of(found, target),
-            action=PromptAction.ROLLED_BACK,
-            actor=actor,
-            reason=reason,
-        )
+        version, action = version_of(found, target), PromptAction.ROLLED_BACK
+        return point(found, PRODUCTION, label, version, action, actor, reason)
 
 
 def remove_label(
@@ -170,10 +155,10 @@ def point(
     name: str,
     label: Label | None,
     version: PromptVersion,
-    *,
     action: PromptAction,
     actor: PromptActor,
     reason: str,
+    *,
     check: bool = True,
 ) -> Label:
     """Save the move with an audit row, in the transaction that locked the prompt.

@@ -196,15 +196,9 @@ def _finish(rollout: Rollout, actor: PromptActor, reason: str) -> Rollout:
     label = rollout.prompt.labels.select_related("version").get(name=PRODUCTION)
     rollout.share, rollout.steps = BUCKETS, []
     close(rollout, RolloutState.FINISHED, reason)
-    point(
-        rollout.prompt,
-        PRODUCTION,
-        label,
-        rollout.version,
-        action=PromptAction.ROLLOUT_FINISHED,
-        actor=actor,
-        reason=reason,
-    )
+    prompt, version = rollout.prompt, rollout.version
+    finished = PromptAction.ROLLOUT_FINISHED
+    point(prompt, PRODUCTION, label, version, finished, actor, reason)
     return rollout
 
 

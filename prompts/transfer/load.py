@@ -114,7 +114,7 @@ class _Import:
                     # One at a time: a move of `production` ends a rollout.
                     point(
                         row, name, old[name], version,
-                        action=PromptAction.MOVED, actor=self.actor, reason=self.reason, check=False,
+                        PromptAction.MOVED, self.actor, self.reason, check=False,
                     )  # fmt: skip
                     continue
                 check_name(name)
