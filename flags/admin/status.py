@@ -1,7 +1,7 @@
 """The data of a flag's page: its state, schedule and history."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -70,7 +70,6 @@ def status(flag: Flag, *, all_events: bool = False) -> FlagStatus:
     """Load everything with a fixed number of queries."""
     now = timezone.now()
     changes = flag.schedule.order_by("at", "pk")
-    pending = list(changes.filter(state=ChangeState.PENDING))
     past = changes.exclude(state=ChangeState.PENDING).order_by("-applied_at", "-pk")
     events = flag.events.order_by("-id")
     some = events[:200] if all_events else events[:EVENTS]
@@ -79,8 +78,8 @@ def status(flag: Flag, *, all_events: bool = False) -> FlagStatus:
         rules=tuple(
             RuleLine(one, rule_text(one)) for one in flag.rules.order_by("order")
         ),
-        coming=tuple(_steps(pending)),
-        past=tuple(_ended(list(past[:MOST_PAST]))),
+        coming=_steps(changes.filter(state=ChangeState.PENDING)),
+        past=_steps(past[:MOST_PAST])[:PAST],
         events=tuple(describe_event(one) for one in some),
         seen_at=exposure.last_seen([flag.name]).get(flag.name),
         expired=is_expired(flag, now.date()),
@@ -113,30 +112,13 @@ def rule_text(rule: Rule) -> str:
     return words.rule({name: getattr(rule, name) for name in names})
 
 
-def _change(one: ScheduledChange) -> str:
-    return words.change(one.kind, one.payload)
-
-
-def _step(some: Sequence[tuple[ScheduledChange, str]]) -> Step:
-    (first, text), *rest = some
-    return Step(first, text, tuple(rest))
-
-
-def _ended(past: Sequence[ScheduledChange]) -> list[Step]:
-    """The newest first; steps of a ramp that ended in the same state are one."""
+def _steps(changes: Iterable[ScheduledChange]) -> tuple[Step, ...]:
+    """One step for each single change, and one for a ramp's changes in the same state."""
     alike: dict[tuple[str, str], list[tuple[ScheduledChange, str]]] = {}
-    for one in past:
+    for one in changes:
         key = (one.ramp or f"alone-{one.pk}", one.state)
-        alike.setdefault(key, []).append((one, _change(one)))
-    return [_step(some) for some in alike.values()][:PAST]
-
-
-def _steps(pending: Sequence[ScheduledChange]) -> list[Step]:
-    """One step for each single change, and one for each ramp."""
-    ramps: dict[str, list[tuple[ScheduledChange, str]]] = {}
-    for one in pending:
-        ramps.setdefault(one.ramp or f"alone-{one.pk}", []).append((one, _change(one)))
-    return [_step(some) for some in ramps.values()]
+        alike.setdefault(key, []).append((one, words.change(one.kind, one.payload)))
+    return tuple(Step(*some[0], tuple(some[1:])) for some in alike.values())
 
 
 def winner(flag: Flag) -> FlagNote | None:

@@ -10,8 +10,9 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from flags.admin.schedule_forms import moment
+from flags.engine.answer import Evaluation
 from flags.engine.compiled import TARGETING_KEY
-from flags.engine.evaluation import Evaluation, evaluate
+from flags.engine.evaluation import evaluate
 from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.admin.pages import Page
 

@@ -6,7 +6,8 @@ from django.apps import apps
 
 from flags.api import shapes
 from flags.api.access import READ, FlagEndpoint, flag_operation
-from flags.engine.evaluation import Evaluation, evaluate
+from flags.engine.answer import Evaluation
+from flags.engine.evaluation import evaluate
 
 
 class Explain(FlagEndpoint):

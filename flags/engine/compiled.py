@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import structlog
 
+from flags.engine.answer import (
+    DEFAULT,
+    DISABLED,
+    ERROR,
+    SPLIT,
+    STATIC,
+    TARGETING_KEY_MISSING,
+    TARGETING_MATCH,
+    Evaluation,
+)
 from flags.engine.visitor import VISITOR, Visitor
 from valuecanvas.core.targeting.bucketing import BUCKETS, bucket, owner
 from valuecanvas.core.targeting.conditions import (
@@ -34,19 +44,6 @@ class FlagSource(Protocol):
     """The flags by name, to look prerequisites up."""
 
     def get(self, name: str) -> FlagFacts | None: ...
-
-
-class FlagAnswer(NamedTuple):
-    """A variant and the reason for it. No `variant`: the caller's default."""
-
-    variant: str
-    value: Any
-    reason: str
-    why: str
-    rule: str | None = None
-    bucket: int | None = None
-    variant_bucket: int | None = None
-    error: str = ""
 
 
 class _Rule(NamedTuple):
@@ -110,19 +107,19 @@ class FlagPlan:
         *,
         now: float | None = None,
         depth: int = 0,
-    ) -> FlagAnswer:
+    ) -> Evaluation:
         """Decide what the caller of `context` gets. Never raises."""
         if self._off_reason is not None:
-            return self._serve(self._off, default, "DISABLED", self._off_reason)
+            return self._serve(self._off, default, DISABLED, self._off_reason)
         if self._prerequisites:
             unmet = self._unmet_prerequisite(flags, context, now, depth)
             if unmet:
-                return self._serve(self._off, default, "DISABLED", unmet)
+                return self._serve(self._off, default, DISABLED, unmet)
         if self._everyone:
-            return self._include(context, default, "STATIC", "On for everyone.")
+            return self._include(context, default, STATIC, "On for everyone.")
         if reason := self._target_reason(context):
             return self._include(
-                context, default, "TARGETING_MATCH", reason, variant=self._target
+                context, default, TARGETING_MATCH, reason, variant=self._target
             )
         return self._by_rules(context, default) or self._by_share(context, default)
 
@@ -157,7 +154,7 @@ class FlagPlan:
             return visitor.target_reason(self._visitors)
         return ""
 
-    def _by_rules(self, context: Context, default: Any) -> FlagAnswer | None:
+    def _by_rules(self, context: Context, default: Any) -> Evaluation | None:
         for rule in self.rules:
             for test in rule.tests:
                 if not test(context):
@@ -170,7 +167,7 @@ class FlagPlan:
 
     def _by_rule(
         self, rule: _Rule, context: Context, default: Any
-    ) -> FlagAnswer | None:
+    ) -> Evaluation | None:
         """The answer of a rule; None: the caller is outside its share."""
         at = None
         if rule.share < BUCKETS:
@@ -180,24 +177,24 @@ class FlagPlan:
             at = bucket(self._salt, subject)
             if at >= rule.share:
                 return None
-        reason = "TARGETING_MATCH" if at is None else "SPLIT"
+        reason = TARGETING_MATCH if at is None else SPLIT
         return self._include(
             context, default, reason, rule.why, variant=rule.variant, rule=rule.label, at=at
         )  # fmt: skip
 
-    def _by_share(self, context: Context, default: Any) -> FlagAnswer:
+    def _by_share(self, context: Context, default: Any) -> Evaluation:
         if self._share == 0:
-            return self._serve(self._default, default, "DEFAULT", "Nothing matched.")
+            return self._serve(self._default, default, DEFAULT, "Nothing matched.")
         if self._share == BUCKETS:
-            return self._include(context, default, "STATIC", "On for 100 %.")
+            return self._include(context, default, STATIC, "On for 100 %.")
         subject = self._subject(context)
         if subject is None:
             return self._without_subject(default)
         at = bucket(self._salt, subject)
         if at < self._share:
-            return self._include(context, default, "SPLIT", "Inside the percentage.", at=at)  # fmt: skip
+            return self._include(context, default, SPLIT, "Inside the percentage.", at=at)  # fmt: skip
         return self._serve(
-            self._default, default, "DEFAULT", "Outside the percentage.", bucket=at
+            self._default, default, DEFAULT, "Outside the percentage.", bucket=at
         )
 
     def _include(
@@ -210,7 +207,7 @@ class FlagPlan:
         variant: str = "",
         rule: str | None = None,
         at: int | None = None,
-    ) -> FlagAnswer:
+    ) -> Evaluation:
         """Serve `variant`, or without one a variant by the weights."""
         if variant or not self._allocation:
             return self._serve(
@@ -223,7 +220,7 @@ class FlagPlan:
         return self._serve(
             owner(self._allocation, found) or self._default,
             default,
-            "SPLIT" if reason == "STATIC" else reason,
+            SPLIT if reason == STATIC else reason,
             why,
             rule=rule,
             bucket=at,
@@ -232,14 +229,18 @@ class FlagPlan:
 
     def _serve(
         self, variant: str, default: Any, reason: str, why: str, **found: Any
-    ) -> FlagAnswer:
+    ) -> Evaluation:
         if variant in self._values:
-            return FlagAnswer(variant, self._values[variant], reason, why, **found)
-        return FlagAnswer("", default, reason, why, **found)
+            default = self._values[variant]
+        else:
+            variant = ""
+        return Evaluation(self._name, default, variant, reason, why=why, **found)
 
-    def _without_subject(self, default: Any) -> FlagAnswer:
+    def _without_subject(self, default: Any) -> Evaluation:
         why = f"The caller has no attribute '{self._sticky}' to bucket by."
-        return FlagAnswer("", default, "ERROR", why, error="TARGETING_KEY_MISSING")
+        return Evaluation(
+            self._name, default, "", ERROR, why=why, error=TARGETING_KEY_MISSING
+        )
 
     def _subject(self, context: Context) -> str | None:
         found = context.get(self._sticky)

@@ -7,57 +7,15 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
+from flags.engine.answer import ERROR, FLAG_NOT_FOUND, Evaluation
 from flags.engine.flag_facts import FlagFacts
 
 Context = Mapping[str, object]
 
-# Reasons and error codes of OpenFeature.
-STATIC = "STATIC"
-TARGETING_MATCH = "TARGETING_MATCH"
-SPLIT = "SPLIT"
-DISABLED = "DISABLED"
-DEFAULT = "DEFAULT"
-ERROR = "ERROR"
 # The prefix of the gateway's own flags.
 OWN = "gateway."
-FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
-TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
-
-
-class Evaluation(NamedTuple):
-    """The result of an evaluation.
-
-    An empty `variant`: `value` is the caller's own default. `bucket` (of shares) and
-    `variant_bucket` (of weights) are 0 to 9,999, None where not used. `error`
-    is an error code of OpenFeature, or empty.
-    """
-
-    key: str
-    value: Any
-    variant: str
-    reason: str
-    rule: str | None
-    bucket: int | None
-    variant_bucket: int | None
-    why: str
-    error: str
-
-    @property
-    def is_included(self) -> bool:
-        """Whether a setting gave the caller the variant; False for defaults."""
-        return self.reason in (STATIC, TARGETING_MATCH, SPLIT) and self.variant != ""
-
-    @property
-    def explanation(self) -> str:
-        """The reason in words."""
-        parts = [self.why]
-        if self.bucket is not None:
-            parts.append(f"Bucket {self.bucket} of 10,000.")
-        if self.variant_bucket is not None:
-            parts.append(f"Bucket {self.variant_bucket} of the weights.")
-        return " ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -118,11 +76,9 @@ def evaluate(
     facts = flags.flags.get(key)
     if facts is None:
         return Evaluation(
-            key, default, "", ERROR, None, None, None, "No such flag.", FLAG_NOT_FOUND
+            key, default, "", ERROR, why="No such flag.", error=FLAG_NOT_FOUND
         )
-    answer = facts.timeline.at(now).decide(flags, context, default, now=now)
-    variant, value, reason, why, rule, at, variant_at, error = answer
-    return Evaluation(key, value, variant, reason, rule, at, variant_at, why, error)
+    return facts.timeline.at(now).decide(flags, context, default, now=now)
 
 
 def evaluate_all(

@@ -1,9 +1,9 @@
 """The audit of flags: who did what, when and why. Append-only."""
 
-from django.conf import settings
 from django.db import models
 
 from flags.models.flag import Flag
+from valuecanvas.core.models import user_field
 
 
 class FlagAction(models.TextChoices):
@@ -48,13 +48,7 @@ class FlagEvent(models.Model):
         max_length=100, help_text="Kept after the flag is deleted."
     )
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    actor = user_field()
     actor_name = models.CharField(
         max_length=200, help_text="A user's name, 'key vc-…' or the gateway itself."
     )

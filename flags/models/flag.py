@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import (
@@ -17,10 +16,11 @@ from django.utils import timezone
 from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
-from flags.engine.evaluation import Evaluation, evaluate
+from flags.engine.answer import Evaluation
+from flags.engine.evaluation import evaluate
 from flags.site_visitor import context_of, context_of_request, waffle_override
 from valuecanvas.core.db import epoch
-from valuecanvas.core.models import ConfigModel, ConfigQuerySet
+from valuecanvas.core.models import ConfigModel, ConfigQuerySet, user_field
 
 NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -141,14 +141,7 @@ class Flag(ConfigModel, AbstractUserFlag):
         help_text="For each LLM request, and recorded with its usage.",
     )
     purpose = models.CharField(max_length=11, choices=purposes, default=Purpose.RELEASE)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="flags",
-        help_text="Whom to ask about it.",
-    )
+    owner = user_field(related_name="flags", help_text="Whom to ask about it.")
     expires_on = models.DateField(
         null=True,
         blank=True,

@@ -1,10 +1,9 @@
 """Scheduled changes of flags."""
 
-from django.conf import settings
 from django.db import models
 
 from flags.models.flag import Flag
-from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.models import ConfigModel, user_field
 
 
 class ChangeKind(models.TextChoices):
@@ -50,13 +49,7 @@ class ScheduledChange(ConfigModel):
     step = models.PositiveSmallIntegerField(default=0, help_text="1, 2 ... of a ramp.")
     state = models.CharField(max_length=9, choices=change_states, default="pending")
     reason = models.TextField(blank=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    created_by = user_field()
     created_by_name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     applied_at = models.DateTimeField(

@@ -17,8 +17,9 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from billing.auth import key_check
 from billing.auth.principal import Principal
 from billing.models import Scope
-from flags.engine import evaluation
-from flags.engine.evaluation import Evaluation, FlagSet, evaluate, evaluate_all
+from flags.engine import answer
+from flags.engine.answer import Evaluation
+from flags.engine.evaluation import FlagSet, evaluate, evaluate_all
 from llm.replies.http_responses import json_response
 from llm.types import Call
 from llm.views import ofrep_schemas as schemas
@@ -36,7 +37,7 @@ TARGETING_KEY = "targetingKey"
 MOST_BYTES = 65_536
 # The protocol's reasons; our other reasons are in the metadata.
 REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
-STATUS = {evaluation.FLAG_NOT_FOUND: 404, evaluation.TARGETING_KEY_MISSING: 400}
+STATUS = {answer.FLAG_NOT_FOUND: 404, answer.TARGETING_KEY_MISSING: 400}
 
 
 class OfrepView(HotView):

@@ -1,9 +1,9 @@
 """The audit of prompts: who did what, when and why. Append-only."""
 
-from django.conf import settings
 from django.db import models
 
 from prompts.models.prompt import Prompt
+from valuecanvas.core.models import user_field
 
 
 class PromptAction(models.TextChoices):
@@ -37,13 +37,7 @@ class PromptEvent(models.Model):
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    actor = user_field()
     actor_name = models.CharField(
         max_length=200, help_text="A user's name, 'key vc-…' or the gateway itself."
     )

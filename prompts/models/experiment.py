@@ -1,12 +1,11 @@
 """Experiments: which of several versions or models is better."""
 
-from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from prompts.models.prompt import KEY, Prompt
 from prompts.models.version import PromptVersion
-from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.models import ConfigModel, user_field
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 
@@ -70,13 +69,7 @@ class Experiment(ConfigModel):
         validators=[MinValueValidator(0.001), MaxValueValidator(0.5)],
         help_text="Accepted risk of claiming a difference that does not exist.",
     )
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    owner = user_field()
     winner = models.CharField(max_length=40, blank=True)
     reason = models.TextField(blank=True, help_text="Why it was stopped.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,12 +1,11 @@
 """Prompts: names that clients request; the texts are in the versions."""
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 
 from valuecanvas.core.cache_policy import policy_field
-from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.models import ConfigModel, user_field
 
 KEY = RegexValidator(
     r"\A[a-z0-9](?:[a-z0-9_-]|\.(?=[a-z0-9]))*\Z",
@@ -63,14 +62,7 @@ class Prompt(ConfigModel):
         help_text="Where people find it, e.g. 'canvas/drafts'.",
     )
     description = models.TextField(blank=True, help_text="What it is for.")
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="prompts",
-        help_text="Whom to ask about it.",
-    )
+    owner = user_field(related_name="prompts", help_text="Whom to ask about it.")
     tags = ArrayField(
         models.CharField(max_length=40),
         default=list,

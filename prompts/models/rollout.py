@@ -1,12 +1,11 @@
 """A gradual rollout: a new version takes a growing share of `production`."""
 
-from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from prompts.models.prompt import Prompt
 from prompts.models.version import PromptVersion
-from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.models import ConfigModel, user_field
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 
@@ -59,13 +58,7 @@ class Rollout(ConfigModel):
         '{"metric", "worse_by", "minimum_requests"}.',
     )
     state = models.CharField(max_length=12, choices=rollout_states, default="running")
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    started_by = user_field()
     reason = models.TextField(blank=True, help_text="Why it was started, or ended.")
     started_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
 from prompts.models.prompt import Prompt
-from valuecanvas.core.models import ConfigModel
+from valuecanvas.core.models import ConfigModel, user_field
 
 
 class Immutable(Exception):
@@ -46,13 +45,7 @@ class PromptVersion(ConfigModel):
     parameters = models.JSONField(
         default=dict, blank=True, help_text="Sent upstream, e.g. temperature."
     )
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    author = user_field()
     author_name = models.CharField(
         max_length=200, help_text="Who wrote it; kept after the account is deleted."
     )

@@ -5,7 +5,8 @@ from typing import Any
 from flags import services
 from flags.actor import FlagActor
 from flags.config import load_flags
-from flags.engine.evaluation import Evaluation, FlagSet, evaluate, flag_set
+from flags.engine.answer import Evaluation
+from flags.engine.evaluation import FlagSet, evaluate, flag_set
 from flags.models import Flag
 from tests.fixtures_billing import unique
 from valuecanvas.core.db import epoch
