@@ -1,6 +1,7 @@
 """Folders of prompts: navigation and filters."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -57,23 +58,23 @@ def names() -> list[str]:
 
 def tree(folders: list[str]) -> list[str]:
     """`folders` with their parent folders, sorted."""
-    found: set[str] = set()
-    for folder in folders:
-        parts = folder.split("/")
-        found.update("/".join(parts[:at]) for at in range(1, len(parts) + 1))
-    return sorted(found)
+    return sorted({name for folder in folders for name in _path(folder)})
 
 
 def places(here: str) -> list[Place]:
     """The path to the folder `here`, and its direct subfolders."""
-    up = here.split("/") if here else []
-    trail = ["/".join(up[:at]) for at in range(1, len(up) + 1)]
+    trail = _path(here) if here else []
     below = [name for name in tree(names()) if _parent(name) == here]
     return [
         Place("All prompts", "?", here == ""),
         *(_place(name, here=name == here) for name in trail),
         *(_place(name) for name in below),
     ]
+
+
+def _path(folder: str) -> list[str]:
+    """The parent folders, outermost first, and the folder itself."""
+    return list(accumulate(folder.split("/"), "{}/{}".format))
 
 
 def _parent(folder: str) -> str:

@@ -38,7 +38,7 @@ def included_variables(
 def variables_of(version: PromptVersion) -> dict[str, dict[str, Any]]:
     """Every variable that a request for `version` may give, by name."""
     own = {one["name"]: one for one in version.variables}
-    return {**own, **{k: v for k, v in included_variables(texts_of(version)).items() if k not in own}}  # fmt: skip
+    return {**own, **included_variables(texts_of(version)), **own}
 
 
 def newly_needed(old: PromptVersion | None, new: PromptVersion) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -21,17 +21,10 @@ from prompts.admin.removal import PromptArchivePage, RemoveLabelPage
 from prompts.admin.rollout import RolloutPage
 from prompts.admin.words import sentence
 from prompts.admin.workspace import PreviewFragment, PromptWorkspaceAdmin
-from prompts.models import (
-    Experiment,
-    Label,
-    Prompt,
-    PromptEvent,
-    PromptVersion,
-    Rollout,
-)
+from prompts.models import Experiment, Prompt, PromptEvent, Rollout
 from prompts.models.experiment import ExperimentState
+from prompts.models.label import with_versions
 from prompts.models.rollout import LIVE
-from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.admin.bases import Admin, display, fieldset
 from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.templatetags.figures import ago
@@ -136,22 +129,13 @@ class PromptAdmin(PromptWorkspaceAdmin):
     def attach(self, rows: list[Any]) -> None:
         """Load what is live and what happened last, with one query each for all rows."""
         ids = [row.pk for row in rows]
-        newest = dict(
-            PromptVersion.objects.filter(prompt__in=ids)
-            .order_by()
-            .values_list("prompt")
-            .annotate(Max("number"))
-        )
-        live = dict(
-            Label.objects.filter(prompt__in=ids, name=PRODUCTION).values_list(
-                "prompt", "version__number"
-            )
-        )
+        found: Any = with_versions(Prompt.objects.filter(pk__in=ids)).order_by()
+        columns = found.values_list("pk", "production", "latest")
+        numbers = {pk: (live, newest) for pk, live, newest in columns}
         running = _running(ids)
         events = {one.prompt_id: one for one in _last_events(ids)}
         for row in rows:
-            row.newest_number = newest.get(row.pk)
-            row.live_number = live.get(row.pk)
+            row.live_number, row.newest_number = numbers.get(row.pk, (None, None))
             row.running_text = running.get(row.pk, "")
             row.last_event = events.get(row.pk)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from rest_framework import serializers as s
 
 from prompts import services
@@ -16,9 +16,9 @@ from prompts.api.access import (
     prompt_operation,
 )
 from prompts.api.response_bodies import ShownPromptDetail
-from prompts.models import Label, Prompt, PromptEvent, PromptVersion
+from prompts.models import Prompt, PromptEvent
+from prompts.models.label import with_versions
 from prompts.models.rollout import LIVE
-from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 
@@ -34,19 +34,10 @@ class PromptFilters(ListQuery):
     )
 
 
-def with_versions(rows: "QuerySet[Prompt]") -> "QuerySet[Prompt]":
-    """`rows` with the live and the newest version, in the same query."""
-    live = Label.objects.filter(prompt=OuterRef("pk"), name=PRODUCTION)
-    newest = PromptVersion.objects.filter(prompt=OuterRef("pk")).order_by("-number")
-    return rows.select_related("owner").annotate(
-        production=Subquery(live.values("version__number")),
-        latest=Subquery(newest.values("number")[:1]),
-    )
-
-
 def detail(prompt: Prompt) -> dict[str, Any]:
     """The current prompt with its labels and its rollout."""
-    row = with_versions(Prompt.objects.filter(pk=prompt.pk)).get()
+    rows = Prompt.objects.filter(pk=prompt.pk).select_related("owner")
+    row = with_versions(rows).get()
     labels = row.labels.select_related("version").order_by("name")
     live = row.rollouts.filter(state__in=LIVE).select_related("version").first()
     return {
@@ -70,7 +61,7 @@ class Prompts(PromptEndpoint):
     )
     def get(self, asked: dict[str, Any]) -> "QuerySet[Prompt]":
         rows: QuerySet[Prompt] = narrow(
-            Prompt.objects.all(), asked, ("key", "description")
+            Prompt.objects.select_related("owner"), asked, ("key", "description")
         )
         if folder := asked.get("folder"):
             rows = rows.filter(Q(folder=folder) | Q(folder__startswith=f"{folder}/"))

@@ -3,9 +3,11 @@
 from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from prompts.models.prompt import Prompt
 from prompts.models.version import PromptVersion
+from prompts.rendering.label_names import PRODUCTION
 from valuecanvas.core.models import ConfigModel
 
 # Digits alone would be read as the number of a version.
@@ -37,6 +39,16 @@ class Label(ConfigModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+def with_versions(rows: QuerySet[Prompt]) -> QuerySet[Prompt]:
+    """`rows` with the numbers of the live and the newest version, in the same query."""
+    live = Label.objects.filter(prompt=OuterRef("pk"), name=PRODUCTION)
+    newest = PromptVersion.objects.filter(prompt=OuterRef("pk")).order_by("-number")
+    return rows.annotate(
+        production=Subquery(live.values("version__number")),
+        latest=Subquery(newest.values("number")[:1]),
+    )
 
 
 class ProtectedLabel(models.Model):

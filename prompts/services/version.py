@@ -1,7 +1,6 @@
 """New versions of prompts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -53,7 +52,10 @@ def add_version(
         number = newest.number + 1 if newest else 1
         composition.check_version(found, checked.facts(number))
         made = PromptVersion.objects.create(
-            **columns(found, number, checked),
+            prompt=found,
+            number=number,
+            digest=checked.digest,
+            **checked.columns,
             author=actor.user,
             author_name=actor.name[:200],
             note=note,
@@ -68,13 +70,6 @@ def add_version(
             reason=note,
         )
     return made
-
-
-def columns(prompt: Prompt, number: int, checked: words.PromptTexts) -> dict[str, Any]:
-    """The fields of a new version."""
-    content = {one.name: getattr(checked, one.name) for one in fields(checked)}
-    del content["kind"]
-    return {"prompt": prompt, "number": number, "digest": checked.digest, **content}
 
 
 def check_remarks(note: str, tags: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -32,6 +32,13 @@ class PromptTexts:
     variables: list[dict[str, Any]]
     model: str
     parameters: dict[str, Any]
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of a version with this content, but its digest."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        del found["kind"]
+        return found
 
     @property
     def digest(self) -> str:

@@ -13,7 +13,6 @@ from prompts.models import Label, Prompt, PromptEvent, PromptVersion
 from prompts.models.event import PromptAction
 from prompts.services import PromptActor, audit, composition
 from prompts.services.label import check_name, point
-from prompts.services.version import columns
 from prompts.transfer.import_changes import ImportChanges, compare, lock_rows
 from prompts.transfer.prompt_files import PromptFile
 from valuecanvas.core.transfer.commands import REASON, field_errors
@@ -87,7 +86,10 @@ class _Import:
         """Create all versions at once: thousands of bumps of the epoch would be slow."""
         made = [
             PromptVersion(
-                **columns(self.rows[one.wanted.key], version.number, version.words),
+                prompt=self.rows[one.wanted.key],
+                number=version.number,
+                digest=version.words.digest,
+                **version.words.columns,
                 author=self.users.get(version.author),
                 author_name=version.author or self.actor.name[:200],
                 note=version.note,

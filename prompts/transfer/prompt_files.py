@@ -82,13 +82,8 @@ def read_prompt_files(folder: Path) -> list[PromptFile]:
 
 def _row(version: VersionFile) -> dict[str, Any]:
     """The fields that are not empty, the text first."""
-    content = version.words
     row = {
-        "template": content.template,
-        "messages": content.messages,
-        "variables": content.variables,
-        "model": content.model,
-        "parameters": content.parameters,
+        **version.words.columns,
         "note": version.note,
         "tags": version.tags,
         "author": version.author,
