@@ -1,6 +1,6 @@
 """Prompts and experiments as sections of the configuration snapshot."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,6 @@ from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from prompts.experiments import targeting
-from prompts.experiments.targeting import Condition
 from prompts.models import Arm, Experiment, Label, Prompt, PromptVersion, Rollout
 from prompts.models.experiment import ExperimentState
 from prompts.models.prompt import PromptKind
@@ -18,6 +17,7 @@ from prompts.rendering import grammar, variables
 from prompts.rendering.grammar import Template
 from prompts.rendering.variables import Declaration
 from valuecanvas.core.targeting.bucketing import Allocation, load_allocation
+from valuecanvas.core.targeting.conditions import Test
 
 Keys = Iterable[str] | None
 
@@ -114,9 +114,14 @@ class ExperimentFacts:
     prompt: str
     salt: str
     tiers: frozenset[str]
-    conditions: tuple[Condition, ...]
+    conditions: Sequence[Mapping[str, Any]]
     allocation: Allocation
     arms: Mapping[str, ArmFacts]
+    tests: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tests = targeting.load_conditions(self.conditions)
+        object.__setattr__(self, "tests", tests)
 
 
 def read_words(
@@ -176,7 +181,7 @@ def load_experiments(keys: Keys = None) -> dict[str, ExperimentFacts]:
             row.prompt.key,
             f"experiment:{row.key}",
             frozenset(row.tiers),
-            targeting.load_conditions(row.conditions),
+            row.conditions,
             load_allocation(row.allocation),
             arms.get(row.pk, {}),
         )

@@ -13,7 +13,6 @@ from prompts.config import (
     RolloutFacts,
     VersionFacts,
 )
-from prompts.experiments import targeting
 from valuecanvas.core.targeting import bucketing
 
 
@@ -40,7 +39,8 @@ def restore_experiments(section: Mapping[str, Any]) -> dict[str, ExperimentFacts
 
 def _row(facts: PromptFacts | ExperimentFacts, **changed: Any) -> dict[str, Any]:
     """The fields by name. orjson writes the dataclasses in them, without `_words`."""
-    return {one.name: getattr(facts, one.name) for one in fields(facts)} | changed
+    found = {one.name: getattr(facts, one.name) for one in fields(facts) if one.init}
+    return found | changed
 
 
 def _prompt(facts: PromptFacts) -> bytes:
@@ -63,7 +63,6 @@ def _experiment(facts: ExperimentFacts) -> dict[str, Any]:
     return _row(
         facts,
         tiers=sorted(facts.tiers),
-        conditions=[one.row for one in facts.conditions],
         allocation=bucketing.dump_allocation(facts.allocation),
         arms=list(facts.arms.values()),
     )
@@ -75,7 +74,6 @@ def _experiment_facts(row: Mapping[str, Any]) -> ExperimentFacts:
         **{
             **row,
             "tiers": frozenset(row["tiers"]),
-            "conditions": targeting.load_conditions(row["conditions"]),
             "allocation": bucketing.load_allocation(row["allocation"]),
             "arms": {one.name: one for one in arms},
         }

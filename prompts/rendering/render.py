@@ -264,7 +264,7 @@ def _arm(
     experiment: ExperimentFacts, subject: str, context: Mapping[str, object]
 ) -> ArmFacts | None:
     """The arm of this caller; None: the experiment does not apply."""
-    if not targeting.takes_part(experiment.tiers, experiment.conditions, context):
+    if not targeting.takes_part(experiment.tiers, experiment.tests, context):
         return None
     name = owner(experiment.allocation, bucket(experiment.salt, subject))
     return experiment.arms.get(name or "")

@@ -12,7 +12,6 @@ from prompts.config import (
     RolloutFacts,
     VersionFacts,
 )
-from prompts.experiments.targeting import Condition
 from prompts.rendering.render import PromptLibrary
 from valuecanvas.core.targeting.bucketing import allocate
 
@@ -68,7 +67,7 @@ def experiment(
     weights: Mapping[str, int],
     *,
     tiers: Sequence[str] = (),
-    conditions: Sequence[Condition] = (),
+    conditions: Sequence[Mapping[str, Any]] = (),
 ) -> ExperimentFacts:
     return ExperimentFacts(
         key,

@@ -7,13 +7,13 @@ from django.db import connection
 
 from prompts import config, services
 from prompts.config import ArmFacts, RolloutFacts
-from prompts.experiments.targeting import Condition
 from prompts.models import Experiment, Prompt, PromptVersion
 from tests.prompts.rows import ANN, make_prompt, move
 from valuecanvas.core.targeting.bucketing import allocate, dump_allocation
 
 pytestmark = pytest.mark.django_db
 MANY, EACH = 2000, 20
+SWEDES = {"attribute": "country", "operator": "equals", "value": "SE"}
 
 
 def test_prompts__with_all_that_belongs_to_them__are_facts():
@@ -93,7 +93,7 @@ def run(key: str, prompt: Prompt, state: str) -> Experiment:
         prompt=prompt,
         state=state,
         tiers=["pro"],
-        conditions=[{"attribute": "country", "operator": "equals", "value": "SE"}],
+        conditions=[SWEDES],
         allocation=dump_allocation(allocate({"a": 5000, "b": 5000})),
     )
     made.arms.create(name="a", weight=5000, control=True)
@@ -115,7 +115,7 @@ def test_experiments__running_ones__are_facts_by_prompt():
     assert list(found) == [str(made.pk)]
     assert (facts.key, facts.prompt, facts.salt) == ("exp", "p", "experiment:exp")
     assert facts.tiers == {"pro"}
-    assert facts.conditions == (Condition("country", "equals", "SE"),)
+    assert facts.conditions == [SWEDES]
     assert facts.arms == {"a": ArmFacts("a", None, ""), "b": ArmFacts("b", 1, "m")}
     assert facts.allocation == allocate({"a": 5000, "b": 5000})
     assert config.experiments_by_prompt(found) == {"p": facts}

@@ -8,7 +8,6 @@ from django.core.exceptions import ValidationError
 from llm.admin.experiment import condition_text as lines
 from prompts.experiments.targeting import (
     MOST_CONDITIONS,
-    Condition,
     check,
     load_conditions,
     takes_part,
@@ -28,11 +27,17 @@ def test_condition__of_a_caller__holds_as_it_does_for_flags(
 
 
 def test_takes_part__tiers_and_conditions__all_must_hold() -> None:
-    adult, german = Condition("age", "gte", 18), Condition("country", "equals", "DE")
+    adult, german, old = load_conditions(
+        [
+            {"attribute": "age", "operator": "gte", "value": 18},
+            {"attribute": "country", "operator": "equals", "value": "DE"},
+            {"attribute": "age", "operator": "gt", "value": 90},
+        ]
+    )
     assert takes_part([], [], {})
     assert takes_part(["pro", "free"], [adult, german], CALLER)
     assert not takes_part(["free"], [adult], CALLER)
-    assert not takes_part(["pro"], [adult, Condition("age", "gt", 90)], CALLER)
+    assert not takes_part(["pro"], [adult, old], CALLER)
     assert not takes_part(["pro"], [], {})
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from prompts.config import ArmFacts, RolloutFacts
-from prompts.experiments.targeting import Condition
 from prompts.rendering.render import PromptLibrary, choose, find, version_of_label
 from tests.prompts.shelf import experiment, library, prompt, version
 from valuecanvas.core.errors import InvalidRequest, NotFound
@@ -153,7 +152,8 @@ def test_experiment__explicit_label_or_version__is_left_alone():
 
 
 def test_experiment__not_about_this_caller__gives_production():
-    shelf = under_test(tiers=["pro"], conditions=[Condition("country", "equals", "SE")])
+    swedes = {"attribute": "country", "operator": "equals", "value": "SE"}
+    shelf = under_test(tiers=["pro"], conditions=[swedes])
     swede = {"tier": "pro", "country": "SE"}
 
     assert chosen(shelf, context={"tier": "free", "country": "SE"}).variant == ""
