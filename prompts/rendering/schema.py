@@ -104,15 +104,15 @@ def mismatch(validator: Any, value: object, steps: Steps) -> str | None:
     return None if error is None else str(error.message)
 
 
-def _counted(keyword: Keyword, cost: Cost) -> Keyword:
+def _counted(keyword: Keyword, cost: Cost | None) -> Keyword:
     """`keyword` with its steps counted, and unusable patterns reported."""
 
     def counted(
         validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
     ) -> Errors:
         steps = _STEPS.get()
-        steps.take(1 + _breadth(value) // 4 + _breadth(instance))
-        steps.take(cost(value, instance))
+        further = cost(value, instance) if cost else 0
+        steps.take(1 + _breadth(value) // 4 + _breadth(instance) + further)
         with steps.nest():
             try:
                 for error in keyword(validator, value, instance, schema):
@@ -133,10 +133,6 @@ def _nodes(value: object) -> int:
     if isinstance(value, dict):
         return 1 + sum(map(_nodes, value.values()))
     return 1 + sum(map(_nodes, value)) if isinstance(value, list) else 1
-
-
-def _no_cost(value: object, instance: object) -> int:
-    return 0
 
 
 def _cost_of_comparison(value: object, instance: object) -> int:
@@ -235,8 +231,5 @@ _COSTS: dict[str, Cost] = {
 }
 Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {
-        name: _counted(keyword, _COSTS.get(name, _no_cost))
-        for name, keyword in _KEYWORDS.items()
-    },
+    {name: _counted(keyword, _COSTS.get(name)) for name, keyword in _KEYWORDS.items()},
 )
