@@ -10,6 +10,7 @@ from django.db import models, transaction
 from billing.models.customer import Customer
 from billing.models.minute_limited import MinuteLimited
 from valuecanvas.core.cache_policy import policy_field
+from valuecanvas.core.fields import names_field
 
 
 class Scope(models.TextChoices):
@@ -71,12 +72,7 @@ class ApiKey(MinuteLimited):
     scopes = ArrayField(
         models.CharField(max_length=20, choices=scope_choices), default=default_scopes
     )
-    allowed_models = ArrayField(
-        models.CharField(max_length=200),
-        default=list,
-        blank=True,
-        help_text="Model names, with commas. Empty: every model.",
-    )
+    allowed_models = names_field(200, "Model names, with commas. Empty: every model.")
     cache_policy = policy_field("Of answers to this key.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, editable=False)

@@ -1,12 +1,23 @@
 """Prices: what a provider charges for a model from a date on."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
 from valuecanvas.core.models import ConfigModel
+
+
+def _usd(title: str, **options: Any) -> "models.DecimalField[Decimal, Any]":
+    return models.DecimalField(
+        title,
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(0)],
+        **options,
+    )
 
 
 class Price(ConfigModel):
@@ -21,30 +32,14 @@ class Price(ConfigModel):
     # Names, not foreign keys: billing knows nothing of the gateway's tables.
     provider = models.SlugField(max_length=60)
     upstream_model = models.CharField(max_length=200)
-    input_usd = models.DecimalField(
-        "input", max_digits=12, decimal_places=6, validators=[MinValueValidator(0)]
+    input_usd = _usd("input")
+    cached_input_usd = _usd(
+        "cache read", null=True, blank=True, help_text="Empty: the input price."
     )
-    cached_input_usd = models.DecimalField(
-        "cache read",
-        max_digits=12,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text="Empty: the input price.",
+    cache_write_usd = _usd(
+        "cache write", null=True, blank=True, help_text="Empty: the input price."
     )
-    cache_write_usd = models.DecimalField(
-        "cache write",
-        max_digits=12,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text="Empty: the input price.",
-    )
-    output_usd = models.DecimalField(
-        "output", max_digits=12, decimal_places=6, validators=[MinValueValidator(0)]
-    )
+    output_usd = _usd("output")
     effective_from = models.DateTimeField(default=timezone.now, db_index=True)
     source = models.CharField(
         max_length=10, choices=Source.choices, default=Source.OPERATOR, editable=False
@@ -70,11 +65,11 @@ class Price(ConfigModel):
     @property
     def cached_usd(self) -> Decimal:
         """USD per million cached input tokens."""
-        found = self.cached_input_usd
-        return self.input_usd if found is None else found
+        found: Decimal | None = self.cached_input_usd
+        return found if found is not None else self.input_usd
 
     @property
     def written_usd(self) -> Decimal:
         """USD per million input tokens that are written to a cache."""
-        found = self.cache_write_usd
-        return self.input_usd if found is None else found
+        found: Decimal | None = self.cache_write_usd
+        return found if found is not None else self.input_usd

@@ -3,7 +3,7 @@
 from django.db import models
 
 from flags.models.flag import Flag
-from valuecanvas.core.models import user_field
+from valuecanvas.core.fields import user_field
 
 
 class FlagAction(models.TextChoices):

@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.postgres.fields import ArrayField
 from django.core.validators import (
     MaxValueValidator,
     MinValueValidator,
@@ -20,7 +19,8 @@ from flags.engine.answer import Evaluation
 from flags.engine.evaluation import evaluate
 from flags.site_visitor import context_of, context_of_request, waffle_override
 from valuecanvas.core.db import epoch
-from valuecanvas.core.models import ConfigModel, ConfigQuerySet, user_field
+from valuecanvas.core.fields import names_field, user_field
+from valuecanvas.core.models import ConfigModel, ConfigQuerySet
 
 NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
@@ -104,17 +104,12 @@ class Flag(ConfigModel, AbstractUserFlag):
         help_text="What everyone gets while it is off or killed. Empty: 'off', or the "
         "default of the program.",
     )
-    user_ids = ArrayField(
-        models.CharField(max_length=255),
-        default=list,
-        blank=True,
-        help_text="Ids of target users, who get it whatever the rules say; with commas.",
+    user_ids = names_field(
+        255, "Ids of target users, who get it whatever the rules say; with commas."
     )
-    tiers = ArrayField(
-        models.CharField(max_length=60),
-        default=list,
-        blank=True,
-        help_text="Keys of target tiers, whose users get it whatever the rules say; with commas.",
+    tiers = names_field(
+        60,
+        "Keys of target tiers, whose users get it whatever the rules say; with commas.",
     )
     target_variant = models.CharField(
         max_length=60,
@@ -147,12 +142,7 @@ class Flag(ConfigModel, AbstractUserFlag):
         blank=True,
         help_text="When the flag and the code that uses it should be removed.",
     )
-    tags = ArrayField(
-        models.CharField(max_length=40),
-        default=list,
-        blank=True,
-        help_text="Words to find it by, with commas.",
-    )
+    tags = names_field(40, "Words to find it by, with commas.")
     protected = models.BooleanField(
         default=False,
         editable=False,

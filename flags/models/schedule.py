@@ -3,7 +3,8 @@
 from django.db import models
 
 from flags.models.flag import Flag
-from valuecanvas.core.models import ConfigModel, user_field
+from valuecanvas.core.fields import user_field
+from valuecanvas.core.models import ConfigModel
 
 
 class ChangeKind(models.TextChoices):

@@ -3,7 +3,7 @@
 from django.db import models
 
 from prompts.models.prompt import Prompt
-from valuecanvas.core.models import user_field
+from valuecanvas.core.fields import user_field
 
 
 class PromptAction(models.TextChoices):

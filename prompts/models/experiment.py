@@ -5,7 +5,8 @@ from django.db import models
 
 from prompts.models.prompt import KEY, Prompt
 from prompts.models.version import PromptVersion
-from valuecanvas.core.models import ConfigModel, user_field
+from valuecanvas.core.fields import user_field
+from valuecanvas.core.models import ConfigModel
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 

@@ -1,11 +1,11 @@
 """Prompts: names that clients request; the texts are in the versions."""
 
-from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 
 from valuecanvas.core.cache_policy import policy_field
-from valuecanvas.core.models import ConfigModel, user_field
+from valuecanvas.core.fields import names_field, user_field
+from valuecanvas.core.models import ConfigModel
 
 KEY = RegexValidator(
     r"\A[a-z0-9](?:[a-z0-9_-]|\.(?=[a-z0-9]))*\Z",
@@ -63,12 +63,7 @@ class Prompt(ConfigModel):
     )
     description = models.TextField(blank=True, help_text="What it is for.")
     owner = user_field(related_name="prompts", help_text="Whom to ask about it.")
-    tags = ArrayField(
-        models.CharField(max_length=40),
-        default=list,
-        blank=True,
-        help_text="Words to find it by, separated by commas.",
-    )
+    tags = names_field(40, "Words to find it by, separated by commas.")
     archived = models.BooleanField(
         default=False,
         help_text="Answered with an error that says so, and left out of lists.",

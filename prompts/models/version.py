@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
 from prompts.models.prompt import Prompt
-from valuecanvas.core.models import ConfigModel, user_field
+from valuecanvas.core.fields import names_field, user_field
+from valuecanvas.core.models import ConfigModel
 
 
 class Immutable(Exception):
@@ -50,7 +50,7 @@ class PromptVersion(ConfigModel):
         max_length=200, help_text="Who wrote it; kept after the account is deleted."
     )
     note = models.TextField(blank=True, help_text="What changed, and why.")
-    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    tags = names_field(40)
     digest = models.CharField(
         max_length=64, help_text="SHA-256 of all that is sent: equal means the same."
     )

@@ -4,23 +4,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
 
 from valuecanvas.core.db import epoch
-
-
-def user_field(*, related_name: str = "+", **options: Any) -> Any:
-    """The field for an account; the row stays when the account is deleted."""
-    return models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name=related_name,
-        **options,
-    )
 
 
 class Epoch(models.Model):
