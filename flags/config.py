@@ -1,7 +1,8 @@
 """Flags as a section of the configuration snapshot."""
 
+import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db.models import Q
@@ -67,58 +68,46 @@ class _Parts:
 
     def __init__(self, chosen: Q) -> None:
         self.variants = _grouped(
-            (flag, VariantFacts(*rest))
-            for flag, *rest in Variant.objects.filter(chosen)
-            .order_by("pk")
-            .values_list("flag_id", "name", "value", "effect")
-        )
-        self.rules = _grouped(_rule(row) for row in _rules(chosen))
+            Variant.objects.filter(chosen).order_by("pk"),
+            VariantFacts, "name", "value", "effect",
+        )  # fmt: skip
+        self.rules = _grouped(
+            Rule.objects.filter(chosen, enabled=True).order_by("flag_id", "order"),
+            _rule, "order", "name", "conditions", "variant", "share",
+        )  # fmt: skip
         self.prerequisites = _grouped(
-            (flag, (on, variant))
-            for flag, on, variant in Prerequisite.objects.filter(chosen)
-            .order_by("pk")
-            .values_list("flag_id", "on__name", "variant")
-        )
+            Prerequisite.objects.filter(chosen).order_by("pk"),
+            lambda *found: found, "on__name", "variant",
+        )  # fmt: skip
+        pending = ScheduledChange.objects.filter(chosen, state=ChangeState.PENDING)
         self.schedule = _grouped(
-            (flag, ChangeFacts(at.timestamp(), kind, payload))
-            for flag, at, kind, payload in ScheduledChange.objects.filter(
-                chosen, state=ChangeState.PENDING
-            )
-            .order_by("at", "pk")
-            .values_list("flag_id", "at", "kind", "payload")
+            pending.order_by("at", "pk"), _change, "at", "kind", "payload"
         )
-        self.users = _grouped(_members(Flag.users.through, "user_id", chosen))
-        self.groups = _grouped(_members(Flag.groups.through, "group_id", chosen))
+        users, groups = Flag.users.through.objects, Flag.groups.through.objects
+        self.users = _grouped(users.filter(chosen).order_by("pk"), int, "user_id")
+        self.groups = _grouped(groups.filter(chosen).order_by("pk"), int, "group_id")
 
 
-def _grouped(pairs: Iterable[tuple[int, Any]]) -> Mapping[int, tuple[Any, ...]]:
+def _grouped(
+    rows: Any, make: Callable[..., Any], *columns: str
+) -> Mapping[int, tuple[Any, ...]]:
+    """What `make` makes of the columns of each row, by flag."""
     lists: defaultdict[int, list[Any]] = defaultdict(list)
-    for flag, part in pairs:
-        lists[flag].append(part)
+    for flag, *values in rows.values_list("flag_id", *columns):
+        lists[flag].append(make(*values))
     found = {flag: tuple(some) for flag, some in lists.items()}
     return defaultdict(tuple, found)
 
 
-def _rules(chosen: Q) -> Iterable[tuple[Any, ...]]:
-    return (
-        Rule.objects.filter(chosen, enabled=True)
-        .order_by("flag_id", "order")
-        .values_list("flag_id", "order", "name", "conditions", "variant", "share")
-    )
-
-
-def _rule(row: tuple[Any, ...]) -> tuple[int, RuleFacts]:
-    flag, order, name, conditions, variant, share = row
+def _rule(
+    order: int, name: str, conditions: list[Any], variant: str, share: int | None
+) -> RuleFacts:
     share = BUCKETS if share is None else share
-    label = name or f"{order + 1}"
-    return flag, RuleFacts(label, tuple(conditions), variant, share)
+    return RuleFacts(name or f"{order + 1}", tuple(conditions), variant, share)
 
 
-def _members(through: Any, column: str, chosen: Q) -> Iterable[tuple[int, int]]:
-    found: Iterable[tuple[int, int]] = (
-        through.objects.filter(chosen).order_by("pk").values_list("flag_id", column)
-    )
-    return found
+def _change(at: dt.datetime, kind: str, payload: Mapping[str, Any]) -> ChangeFacts:
+    return ChangeFacts(at.timestamp(), kind, payload)
 
 
 def _facts(row: Flag, parts: _Parts) -> FlagFacts:

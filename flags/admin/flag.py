@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from flags import exposure, services
 from flags.admin import rights
 from flags.admin.filters import FlagStateFilter, StaleFilter, stale_names
+from flags.admin.forms import owner_and_expiry
 from flags.admin.history import ExposuresFragment, RevertPage
 from flags.admin.rights import request_actor
 from flags.admin.rules import (
@@ -229,11 +230,7 @@ class FlagAdmin(FlagWorkspaceAdmin):
     ) -> None:
         given = form.cleaned_data
         plain = ("name", "kind", "note", "purpose", "tags", "in_gateway")
-        wanted = {name: given[name] for name in plain}
-        if given["owner"]:
-            wanted["owner"] = given["owner"].get_username()
-        if given["expires_on"]:
-            wanted["expires_on"] = given["expires_on"].isoformat()
+        wanted = {name: given[name] for name in plain} | owner_and_expiry(given)
         if given["percent"] is not None:
             wanted["percent"] = str(given["percent"])
         actor = request_actor(request)

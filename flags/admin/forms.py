@@ -26,6 +26,15 @@ def names_of(flag: Flag) -> list[str]:
     return sorted(integrity.variants(flag), reverse=flag.kind == "boolean")
 
 
+def owner_and_expiry(given: dict[str, Any]) -> dict[str, str | None]:
+    """These fields of a form as a flag's document has them."""
+    owner, end = given["owner"], given["expires_on"]
+    return {
+        "owner": owner.get_username() if owner else None,
+        "expires_on": end.isoformat() if end else None,
+    }
+
+
 def variant_choices(flag: Flag, empty: str) -> list[tuple[str, str]]:
     return [("", empty), *((name, name) for name in names_of(flag))]
 
@@ -224,13 +233,6 @@ class FlagDetailsForm(Section):
         }
 
     def apply(self, actor: FlagActor) -> str:
-        given = self.cleaned_data
-        changes = {
-            **self.plain_values(),
-            "owner": given["owner"].get_username() if given["owner"] else None,
-            "expires_on": given["expires_on"].isoformat()
-            if given["expires_on"]
-            else None,
-        }
+        changes = self.plain_values() | owner_and_expiry(self.cleaned_data)
         services.edit_flag(self.flag, changes, **self.why(actor))
         return "The details are saved."

@@ -61,14 +61,11 @@ class TesterForm(ConsoleForm):
 
     def context(self) -> dict[str, Any]:
         given = self.cleaned_data
-        known: dict[str, Any] = {
-            name: given[name].strip() for name in ("user", "tier", "team")
-        }
-        found = {name: text for name, text in known.items() if text}
-        if "user" in found:
-            found[TARGETING_KEY] = found["user"]
-        found |= given["more"]
-        return found
+        named = {"user": "user", TARGETING_KEY: "user", "tier": "tier", "team": "team"}
+        known = {name: given[field].strip() for name, field in named.items()}
+        return {name: text for name, text in known.items() if text} | dict(
+            given["more"]
+        )
 
 
 class TesterFragment(Page):

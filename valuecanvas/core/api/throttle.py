@@ -38,12 +38,13 @@ def count(request: Request) -> None:
     """Count one more request of the caller. Raises TooManyRequests."""
     most = settings.API_REQUESTS_PER_MINUTE
     if most and minutes().count(f"api:{_who(request)}") > most:
-        wait = seconds_to_next_minute()
-        raise TooManyRequests(
-            f"More than {most} requests a minute to the management API. "
-            f"Try again in {wait} s.",
-            headers={"Retry-After": str(wait)},
-        )
+        raise _refusal(f"More than {most} requests a minute to the management API.")
+
+
+def _refusal(message: str, code: str | None = None) -> TooManyRequests:
+    wait = seconds_to_next_minute()
+    text, headers = f"{message} Try again in {wait} s.", {"Retry-After": str(wait)}
+    return TooManyRequests(text, code=code, headers=headers)
 
 
 class WrongKeyThrottle:
@@ -61,12 +62,8 @@ class WrongKeyThrottle:
         """Refuse before anything is looked up. Raises TooManyRequests."""
         most = settings.AUTH_FAILURES_PER_MINUTE
         if most and max(minutes().read(self._address, self._key)) >= most:
-            wait = seconds_to_next_minute()
-            raise TooManyRequests(
-                f"Too many wrong API keys came from your address. Try again in {wait} s.",
-                code="too_many_failures",
-                headers={"Retry-After": str(wait)},
-            )
+            text = "Too many wrong API keys came from your address."
+            raise _refusal(text, "too_many_failures")
 
     def count_failure(self, error: NotAuthenticated) -> NotAuthenticated:
         """Count a wrong key. Returns `error`."""
