@@ -20,6 +20,7 @@ from prompts.rendering.label_names import LATEST, PRODUCTION
 VERSIONS, EVENTS = 20, 12
 # Fields that the list of versions does not need.
 HEAVY = ("template", "messages", "variables", "parameters", "digest")
+_HEAVY_OF_VERSION = tuple(f"version__{name}" for name in HEAVY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,7 @@ def status(prompt: Prompt, *, all_versions: bool = False) -> PromptStatus:
 
 
 def _labels(prompt: Prompt) -> Any:
-    heavy = (f"version__{name}" for name in HEAVY)
-    return prompt.labels.select_related("version").defer(*heavy)
+    return prompt.labels.select_related("version").defer(*_HEAVY_OF_VERSION)
 
 
 def _lines(
@@ -114,9 +114,8 @@ def _older(versions: list[PromptVersion], listed: list[PromptVersion]) -> int:
 
 
 def _rollout(prompt: Prompt) -> Rollout | None:
-    heavy = (f"version__{name}" for name in HEAVY)
-    live = prompt.rollouts.filter(state__in=LIVE)
-    return live.select_related("version").defer(*heavy).first()
+    live = prompt.rollouts.filter(state__in=LIVE).select_related("version")
+    return live.defer(*_HEAVY_OF_VERSION).first()
 
 
 def _experiment(prompt: Prompt) -> Experiment | None:

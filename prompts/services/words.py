@@ -75,7 +75,9 @@ def check_words(
     Raises ValidationError by field.
     """
     chat = kind == PromptKind.CHAT
-    rows = _messages(messages) if chat else _none(messages, "messages")
+    if messages and not chat:
+        raise _wrong("messages", "A text prompt has a template, not messages.")
+    rows = _messages(messages) if chat else []
     texts = [row["content"] for row in rows] if chat else [_text(template)]
     if chat and template:
         raise _wrong("template", "A chat prompt has messages, not a template.")
@@ -116,12 +118,6 @@ def _text(template: str, field: str = "template") -> str:
         raise _wrong(field, f"At most {LONGEST:,} characters.")
     check_storable(field, template)
     return template
-
-
-def _none(rows: Sequence[Mapping[str, Any]], field: str) -> list[dict[str, str]]:
-    if rows:
-        raise _wrong(field, "A text prompt has a template, not messages.")
-    return []
 
 
 def _messages(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
