@@ -60,11 +60,9 @@ class SwitchPage(ConfirmPage):
     @classmethod
     def switch(cls, flag: Flag, form: ReasonForm, actor: FlagActor) -> None:
         """Switch one flag. Raises REFUSALS."""
-        arguments: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
-        seen = form.cleaned_data["expected"]
-        if seen is not None and not cls.always:
-            arguments["expected"] = seen
-        cls.service(flag, actor=actor, **arguments)
+        given = form.cleaned_data
+        expected = None if cls.always else given["expected"]
+        cls.service(flag, actor=actor, reason=given["reason"], expected=expected)
 
     @classmethod
     def confirmation(cls, flags: list[Flag]) -> str:

@@ -23,10 +23,6 @@ def post_verb(
     return post
 
 
-def _kill(flag: Flag, *, actor: Any, reason: str, expected: int | None = None) -> Flag:
-    return services.kill(flag, actor=actor, reason=reason)
-
-
 class Enable(FlagEndpoint):
     """Turns the flag on: its rules and percentage apply."""
 
@@ -60,7 +56,7 @@ class RestoreFlag(FlagEndpoint):
 class Kill(FlagEndpoint):
     """Kills the flag: everyone gets the off variant at once, whatever the revision."""
 
-    post = post_verb("kill", "Kill a flag", _kill, access.KILL)
+    post = post_verb("kill", "Kill a flag", services.kill, access.KILL)
 
 
 class Revert(FlagEndpoint):

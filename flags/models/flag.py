@@ -230,6 +230,16 @@ class Flag(ConfigModel, AbstractUserFlag):
         return _active(evaluate(flags, self.name, context, default=False))
 
 
+class FlagPart(ConfigModel):
+    """The base of rows that belong to a flag, by their field `flag`."""
+
+    config_kind = "flag"
+    config_key = "flag_id"
+
+    class Meta:
+        abstract = True
+
+
 def _store() -> Any:
     """The process's FlagStore, whose module needs the models first."""
     config: Any = apps.get_app_config("flags")

@@ -4,17 +4,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 
-from flags.models.flag import Flag
-from valuecanvas.core.models import ConfigModel
+from flags.models.flag import Flag, FlagPart
 from valuecanvas.core.targeting.bucketing import BUCKETS
 from valuecanvas.core.targeting.conditions import check_conditions
 
 
-class Rule(ConfigModel):
+class Rule(FlagPart):
     """Gives a variant to users who match all conditions; the first such rule decides."""
-
-    config_kind = "flag"
-    config_key = "flag_id"
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="rules")
     order = models.PositiveSmallIntegerField(help_text="0, 1, 2 ... within the flag.")
@@ -56,11 +52,8 @@ class Rule(ConfigModel):
             raise ValidationError({"conditions": fault})
 
 
-class Prerequisite(ConfigModel):
+class Prerequisite(FlagPart):
     """Another flag that must give a certain variant; otherwise this flag is off."""
-
-    config_kind = "flag"
-    config_key = "flag_id"
 
     flag = models.ForeignKey(
         Flag, on_delete=models.CASCADE, related_name="prerequisites"

@@ -2,9 +2,8 @@
 
 from django.db import models
 
-from flags.models.flag import Flag
+from flags.models.flag import Flag, FlagPart
 from valuecanvas.core.fields import user_field
-from valuecanvas.core.models import ConfigModel
 
 
 class ChangeKind(models.TextChoices):
@@ -30,11 +29,8 @@ def change_states() -> list[tuple[str, str]]:
     return ChangeState.choices
 
 
-class ScheduledChange(ConfigModel):
+class ScheduledChange(FlagPart):
     """Applies from the time `at` on; the worker later writes it into the flag."""
-
-    config_kind = "flag"
-    config_key = "flag_id"
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="schedule")
     at = models.DateTimeField()

@@ -5,8 +5,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
 from flags.documents.validation import check_effect, check_value
-from flags.models.flag import Flag
-from valuecanvas.core.models import ConfigModel
+from flags.models.flag import Flag, FlagPart
 from valuecanvas.core.targeting.bucketing import BUCKETS
 
 NAME = RegexValidator(
@@ -15,14 +14,11 @@ NAME = RegexValidator(
 )
 
 
-class Variant(ConfigModel):
+class Variant(FlagPart):
     """One value of a flag, with its share of the included users.
 
     A boolean flag has 'on' and 'off' without rows.
     """
-
-    config_kind = "flag"
-    config_key = "flag_id"
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="variants")
     name = models.CharField(max_length=60, validators=[NAME])

@@ -7,7 +7,6 @@ from typing import Any, Unpack
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from flags.actor import FlagActor
 from flags.documents import document_parts
 from flags.documents.document import percent as checked_percent
 from flags.models import Flag
@@ -32,18 +31,17 @@ def disable(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
     return change.flag
 
 
-def kill(flag: Flag, *, actor: FlagActor, reason: str = "") -> Flag:
-    """Kill the flag: everyone gets the off variant until it is revived.
+def kill(flag: Flag, **by: Unpack[ChangedBy]) -> Flag:
+    """Kill the flag, whatever its revision: everyone gets the off variant.
 
-    Its scheduled changes are cancelled. A killed flag does not change.
+    Its scheduled changes are cancelled. Until it is revived, it does not change.
     """
-    with flag_change(
-        flag, FlagAction.KILLED, actor=actor, reason=reason, checked=False
-    ) as change:
+    by["expected"] = None
+    with flag_change(flag, FlagAction.KILLED, checked=False, **by) as change:
         if not change.flag.killed:
             change.flag.killed_at = timezone.now()
-            change.flag.killed_by = actor.name
-            change.flag.killed_reason = reason
+            change.flag.killed_by = by["actor"].name
+            change.flag.killed_reason = by.get("reason", "")
             change.cancel_pending()
     return change.flag
 
