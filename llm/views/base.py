@@ -70,12 +70,7 @@ class PaidView(HotView):
 
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
         # Until the body is parsed, the user is that of the key.
-        call = Call(
-            id=request_id(request),
-            endpoint="",
-            body={},
-            authorization=key_check.authorization(request.META),
-        )
+        call = bare_call(request, "")
         try:
             if len(request.body) > LARGE_BYTES:
                 call = await asyncio.to_thread(self.call, request)
@@ -104,6 +99,12 @@ def runtime(request: ASGIRequest) -> Runtime:
 def request_id(request: ASGIRequest) -> uuid.UUID:
     found: uuid.UUID = request.scope["valuecanvas.request_id"]
     return found
+
+
+def bare_call(request: ASGIRequest, endpoint: str) -> Call:
+    """The call that only says who asks."""
+    authorization = key_check.authorization(request.META)
+    return Call(request_id(request), endpoint, {}, authorization=authorization)
 
 
 def json_body(request: ASGIRequest) -> dict[str, Any]:

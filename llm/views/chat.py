@@ -3,11 +3,11 @@
 from typing import Any, ClassVar
 
 from django.core.handlers.asgi import ASGIRequest
-from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import PaidView, call_of, json_body
+from llm.views.schemas import documented
 
 
 def label(body: dict[str, Any]) -> str:
@@ -26,14 +26,11 @@ class ProviderView(PaidView):
         return call_of(request, self.endpoint, body, user=label(body))
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="createChatCompletion",
-        summary="Chat completion",
-        request=schemas.ChatRequestSerializer,
-        responses=schemas.answers(schemas.ChatCompletion),
-        tags=["OpenAI-compatible"],
-    )
+@documented(
+    "createChatCompletion",
+    "Chat completion",
+    schemas.ChatRequestSerializer,
+    schemas.ChatCompletion,
 )
 class ChatCompletions(ProviderView):
     """Streamed or not; tools, structured outputs, images and unknown fields pass through."""
@@ -41,14 +38,8 @@ class ChatCompletions(ProviderView):
     endpoint = "chat"
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="createEmbedding",
-        summary="Embeddings",
-        request=schemas.EmbeddingRequest,
-        responses=schemas.answers(schemas.EmbeddingList),
-        tags=["OpenAI-compatible"],
-    )
+@documented(
+    "createEmbedding", "Embeddings", schemas.EmbeddingRequest, schemas.EmbeddingList
 )
 class EmbeddingsView(ProviderView):
     """Vectors for one text or several."""
@@ -56,14 +47,8 @@ class EmbeddingsView(ProviderView):
     endpoint = "embeddings"
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="createResponse",
-        summary="Response",
-        request=schemas.ResponseRequest,
-        responses=schemas.answers(schemas.ResponseObject),
-        tags=["OpenAI-compatible"],
-    )
+@documented(
+    "createResponse", "Response", schemas.ResponseRequest, schemas.ResponseObject
 )
 class ResponsesView(ProviderView):
     """OpenAI's Responses; translated to chat for providers that lack it."""

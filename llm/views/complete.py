@@ -5,7 +5,6 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from llm.replies.completion import Completion, read_completion
 from llm.replies.http_responses import json_response
@@ -98,14 +97,12 @@ def render_completion(completion: Completion) -> dict[str, Any]:
     }
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="complete",
-        summary="Complete a prompt",
-        request=schemas.CompleteRequest,
-        responses=schemas.answers(schemas.CompleteResponse),
-        tags=["Gateway"],
-    )
+@schemas.documented(
+    "complete",
+    "Complete a prompt",
+    schemas.CompleteRequest,
+    schemas.CompleteResponse,
+    tag="Gateway",
 )
 class Complete(PaidView):
     """One prompt for one user, with failover; answers with the text and its cost."""

@@ -7,10 +7,9 @@ import orjson
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as s
 
-from billing.auth import key_check
 from billing.auth.principal import Principal
 from billing.budget_scopes import CUSTOMER, KEY
 from billing.minute_limits import MinuteLimits
@@ -21,12 +20,19 @@ from llm.prompting import feedback
 from llm.prompting.feedback import Rating
 from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
-from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, json_body, request_id, runtime
+from llm.views.base import HotView, bare_call, json_body, runtime
 from valuecanvas.core.errors import InvalidRequest
 
 _KNOWN = ("request_id", "score", "comment")
+_REFUSALS = {
+    400: "Something is wrong.",
+    401: "Unknown key.",
+    404: "Unknown request.",
+    409: "Still under way.",
+    429: "Too many ratings.",
+    503: "Try again.",
+}
 
 
 class FeedbackRequest(s.Serializer):
@@ -88,41 +94,25 @@ def _comment(body: dict[str, Any]) -> str:
     return text
 
 
-@extend_schema_view(
-    post=extend_schema(
+class FeedbackView(HotView):
+    """Rates an answer, by the id of its request."""
+
+    @extend_schema(
         operation_id="sendFeedback",
         summary="Rate an answer",
         description="One rating for a request; sent again, it replaces the first.",
         request=FeedbackRequest,
-        responses={
-            200: FeedbackShown,
-            400: OpenApiResponse(schemas.ErrorBody, description="Something is wrong."),
-            401: OpenApiResponse(schemas.ErrorBody, description="Unknown key."),
-            404: OpenApiResponse(schemas.ErrorBody, description="Unknown request."),
-            409: OpenApiResponse(schemas.ErrorBody, description="Still under way."),
-            429: OpenApiResponse(schemas.ErrorBody, description="Too many ratings."),
-            503: OpenApiResponse(schemas.ErrorBody, description="Try again."),
-        },
+        responses=schemas.responses(FeedbackShown, _REFUSALS),
         tags=["Gateway"],
     )
-)
-class FeedbackView(HotView):
-    """Rates an answer, by the id of its request."""
-
     async def post(self, request: ASGIRequest) -> HttpResponseBase:
         rating = parse_feedback(json_body(request))
         gateway = runtime(request)
         # First, as a key that was revoked is dropped with the change of the snapshot.
         await gateway.committed.latest()
-        principal = await gateway.authentication.identify(
-            Call(
-                id=request_id(request),
-                endpoint="feedback",
-                body={},
-                authorization=key_check.authorization(request.META),
-            )
-        )
-        await _count(gateway, principal, str(request_id(request)))
+        call = bare_call(request, "feedback")
+        principal = await gateway.authentication.identify(call)
+        await _count(gateway, principal, str(call.id))
         saved = await gateway.db.run(feedback.save, principal, rating)
         body = {
             "object": "feedback",

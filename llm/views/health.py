@@ -7,16 +7,14 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 
-from billing.auth import key_check
 from llm.breaker.types import BreakerState, Name
 from llm.configuration.snapshot import Snapshot
 from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
-from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, request_id, runtime
+from llm.views.base import HotView, bare_call, runtime
 from valuecanvas.core.access import monitor_access
 
 MOST_AGE_S = 1.0
@@ -62,12 +60,9 @@ async def _may_see(request: ASGIRequest) -> bool:
     """Raises NotAuthenticated, NotPermitted for a wrong key."""
     if monitor_access.is_allowed(request):
         return True
-    authorization = key_check.authorization(request.META)
-    if not authorization:
+    call = bare_call(request, "health")
+    if not call.authorization:
         return False
-    call = Call(
-        id=request_id(request), endpoint="health", body={}, authorization=authorization
-    )
     principal = await runtime(request).authentication.identify(call)
     return bool(principal.key)
 
@@ -88,20 +83,18 @@ def _status(of: Runtime, providers: list[dict[str, Any]]) -> str:
     return "degraded" if shut or not of.store.up else "ok"
 
 
-@extend_schema_view(
-    get=extend_schema(
-        operation_id="gatewayHealth",
-        summary="Gateway health",
-        responses=schemas.HealthSerializer,
-        tags=["Gateway"],
-    )
-)
 class HealthView(HotView):
     """Breakers, providers, ledger queue and Redis, for people and dashboards.
 
     A caller with neither a key nor the right to see the metrics gets only the status.
     """
 
+    @extend_schema(
+        operation_id="gatewayHealth",
+        summary="Gateway health",
+        responses=schemas.HealthSerializer,
+        tags=["Gateway"],
+    )
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         of = runtime(request)
         snapshot = await of.committed.latest()

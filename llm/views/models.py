@@ -5,16 +5,14 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 
-from billing.auth import key_check
 from llm.configuration.model_facts import ModelFacts
 from llm.configuration.snapshot import Snapshot
 from llm.replies.http_responses import json_response
 from llm.resolve.plan import may_use
-from llm.types import Call
 from llm.views import schemas
-from llm.views.base import HotView, request_id, runtime
+from llm.views.base import HotView, bare_call, runtime
 from valuecanvas.core.errors import NotFound
 
 
@@ -32,13 +30,7 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
     """Enabled models with a route that the caller may use, by name."""
     gateway = runtime(request)
     snapshot = await gateway.committed.latest()
-    call = Call(
-        id=request_id(request),
-        endpoint="models",
-        body={},
-        authorization=key_check.authorization(request.META),
-    )
-    principal = await gateway.authentication.identify(call)
+    principal = await gateway.authentication.identify(bare_call(request, "models"))
     return [
         _shown(model, snapshot)
         for name, model in sorted(snapshot.models.items())
@@ -46,24 +38,24 @@ async def _usable(request: ASGIRequest) -> list[dict[str, Any]]:
     ]
 
 
-@extend_schema_view(
-    get=extend_schema(
+class ModelList(HotView):
+    """The models that this key may use."""
+
+    @extend_schema(
         operation_id="listModels",
         summary="Models",
         responses={200: schemas.ModelListSerializer, 401: schemas.ErrorBody},
         tags=["OpenAI-compatible"],
     )
-)
-class ModelList(HotView):
-    """The models that this key may use."""
-
     async def get(self, request: ASGIRequest) -> HttpResponseBase:
         models = await _usable(request)
         return json_response(orjson.dumps({"object": "list", "data": models}))
 
 
-@extend_schema_view(
-    get=extend_schema(
+class ModelDetail(HotView):
+    """One model, if this key may use it."""
+
+    @extend_schema(
         operation_id="retrieveModel",
         summary="One model",
         responses={
@@ -73,10 +65,6 @@ class ModelList(HotView):
         },
         tags=["OpenAI-compatible"],
     )
-)
-class ModelDetail(HotView):
-    """One model, if this key may use it."""
-
     async def get(self, request: ASGIRequest, name: str) -> HttpResponseBase:
         for model in await _usable(request):
             if model["id"] == name:

@@ -14,16 +14,14 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
-from billing.auth import key_check
 from billing.auth.principal import Principal
 from billing.models import Scope
 from flags.engine import answer
 from flags.engine.answer import Evaluation
 from flags.engine.evaluation import FlagSet, evaluate, evaluate_all
 from llm.replies.http_responses import json_response
-from llm.types import Call
 from llm.views import ofrep_schemas as schemas
-from llm.views.base import HotView, json_body, request_id, runtime
+from llm.views.base import HotView, bare_call, json_body, runtime
 from valuecanvas.core.errors import (
     GatewayError,
     InvalidRequest,
@@ -38,6 +36,19 @@ MOST_BYTES = 65_536
 # The protocol's reasons; our other reasons are in the metadata.
 REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
 STATUS = {answer.FLAG_NOT_FOUND: 404, answer.TARGETING_KEY_MISSING: 400}
+
+
+def _documented(operation_id: str, summary: str, answers: dict[int, Any]) -> Any:
+    refusals = {400: schemas.OfrepFailure, 401: schemas.OfrepProblem}
+    return extend_schema_view(
+        post=extend_schema(
+            operation_id=operation_id,
+            summary=summary,
+            request=schemas.OfrepRequest,
+            responses={**answers, **refusals, 403: schemas.OfrepProblem},
+            tags=["Flags"],
+        )
+    )
 
 
 class OfrepView(HotView):
@@ -70,20 +81,10 @@ class OfrepView(HotView):
         raise NotImplementedError
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="evaluateFlag",
-        summary="Evaluate a flag (OFREP)",
-        request=schemas.OfrepRequest,
-        responses={
-            200: schemas.OfrepSuccess,
-            400: schemas.OfrepFailure,
-            401: schemas.OfrepProblem,
-            403: schemas.OfrepProblem,
-            404: schemas.OfrepFailure,
-        },
-        tags=["Flags"],
-    )
+@_documented(
+    "evaluateFlag",
+    "Evaluate a flag (OFREP)",
+    {200: schemas.OfrepSuccess, 404: schemas.OfrepFailure},
 )
 class EvaluateFlag(OfrepView):
     """The value of one flag for `context`, with its variant and reason."""
@@ -101,20 +102,8 @@ class EvaluateFlag(OfrepView):
         return json_response(orjson.dumps(render_evaluation(found)), status=status)
 
 
-@extend_schema_view(
-    post=extend_schema(
-        operation_id="evaluateFlags",
-        summary="Evaluate all flags (OFREP)",
-        request=schemas.OfrepRequest,
-        responses={
-            200: schemas.OfrepBulk,
-            304: None,
-            400: schemas.OfrepFailure,
-            401: schemas.OfrepProblem,
-            403: schemas.OfrepProblem,
-        },
-        tags=["Flags"],
-    )
+@_documented(
+    "evaluateFlags", "Evaluate all flags (OFREP)", {200: schemas.OfrepBulk, 304: None}
 )
 class EvaluateFlags(OfrepView):
     """All flags for `context`. Send the ETag back in If-None-Match to spare yourself
@@ -165,8 +154,7 @@ def render_evaluation(found: Evaluation) -> dict[str, Any]:
 
 async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     """The flags, committed or last known, and the caller. Raises GatewayError."""
-    header = key_check.authorization(request.META)
-    call = Call(request_id(request), "flags", {}, authorization=header)
+    call = bare_call(request, "flags")
     snapshot, principal = await runtime(request).free_reads.open(call)
     if Scope.FLAGS_EVALUATE.value not in principal.scopes:
         raise NotPermitted(

@@ -16,7 +16,6 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from drf_spectacular.utils import extend_schema_view as described
 from rest_framework import serializers as s
 
 from billing.auth.principal import Principal
@@ -82,8 +81,10 @@ class FetchedPrompt(s.Serializer):
     parameters = s.DictField()
 
 
-@described(
-    get=extend_schema(
+class FetchPrompt(HotView):
+    """The words with other prompts put in and `{{name}}` left; cache it by its ETag."""
+
+    @extend_schema(
         operation_id="fetchPrompt",
         summary="Fetch a prompt to render it yourself",
         parameters=_PARAMETERS,
@@ -93,10 +94,6 @@ class FetchedPrompt(s.Serializer):
         },
         tags=["Prompts"],
     )
-)
-class FetchPrompt(HotView):
-    """The words with other prompts put in and `{{name}}` left; cache it by its ETag."""
-
     async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
         asked = _asked(request.GET.dict())
         call = call_of(request, "prompts", {}, user=asked.get("user", ""))

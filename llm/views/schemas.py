@@ -1,8 +1,9 @@
 """Shapes for the OpenAPI document only: the hot path validates by hand."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers as s
 
 from valuecanvas.core.api.openapi_schema import ErrorBody as ErrorBody
@@ -152,12 +153,30 @@ _REFUSALS = {
 }
 
 
-def answers(success: Any) -> dict[int, Any]:
-    """The documented responses of an endpoint that costs money."""
-    return {
-        200: success,
-        **{
-            status: OpenApiResponse(ErrorBody, description=text)
-            for status, text in _REFUSALS.items()
-        },
+def responses(success: Any, refusals: Mapping[int, str] = _REFUSALS) -> dict[int, Any]:
+    """The documented responses of an endpoint, by default of one that costs money."""
+    documented = {
+        status: OpenApiResponse(ErrorBody, description=text)
+        for status, text in refusals.items()
     }
+    return {200: success, **documented}
+
+
+def documented(
+    operation_id: str,
+    summary: str,
+    request: type[s.Serializer],
+    answer: type[s.Serializer],
+    *,
+    tag: str = "OpenAI-compatible",
+) -> Any:
+    """Document the POST of a view that costs money."""
+    return extend_schema_view(
+        post=extend_schema(
+            operation_id=operation_id,
+            summary=summary,
+            request=request,
+            responses=responses(answer),
+            tags=[tag],
+        )
+    )
