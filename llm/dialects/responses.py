@@ -7,6 +7,7 @@ from llm.dialects.chat import FILTERED, is_error_event, parse, text_size
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.replies.stored import DONE
+from llm.translate.chat import object_in
 from llm.translate.tools import with_mode
 from llm.types import AdmittedCall, Candidate
 from llm.upstream.http import Failed
@@ -54,10 +55,10 @@ class NativeStream(StreamReader):
             return Piece(Sort.ERROR, error=self._error)
         raw = self._in_order(event, raw, payload)
         if not self._response:
-            self._response = _object(event, "response")
+            self._response = object_in(event, "response")
         if kind == _FAILED:
             self._failure = raw
-            self.usage = _object(event, "response").get("usage")
+            self.usage = object_in(event, "response").get("usage")
             return Piece(Sort.ERROR, error=_error(event))
         if kind.endswith(".delta"):
             self.size += text_size(event.get("delta"))
@@ -108,19 +109,14 @@ class NativeStream(StreamReader):
         return out
 
 
-def _object(source: dict[str, Any], name: str) -> dict[str, Any]:
-    found = source.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _error(event: dict[str, Any]) -> dict[str, Any]:
-    found = _object(event, "response").get("error") or event.get("error") or event
+    found = object_in(event, "response").get("error") or event.get("error") or event
     return found if isinstance(found, dict) else {"message": str(found)}
 
 
 def _filtered(response: dict[str, Any]) -> bool:
     """Whether a content filter cut the answer."""
-    return _object(response, "incomplete_details").get("reason") == FILTERED
+    return object_in(response, "incomplete_details").get("reason") == FILTERED
 
 
 def output_texts(output: Any) -> tuple[str, ...]:

@@ -1,6 +1,12 @@
 """The content parts of a Responses message as the content of a chat message."""
 
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
+from llm.translate.fields import (
+    Json,
+    a_list_of_objects,
+    a_string,
+    an_object,
+    unsupported_field,
+)
 
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 # Parts in the form of a chat are passed on as they are.
@@ -13,7 +19,7 @@ def chat_content(content: object, param: str) -> str | list[Json]:
     """
     if isinstance(content, str):
         return content
-    parts = [_part(part, where) for part, where in _listed(content, param)]
+    parts = [_part(part, where) for part, where in a_list_of_objects(content, param)]
     if len(parts) == 1 and parts[0]["type"] == "text":
         text: str = parts[0]["text"]
         return text
@@ -28,15 +34,8 @@ def assistant_text(content: object, param: str) -> str:
         a_string(part.get("refusal"), f"{where}.refusal")
         if part.get("type") == "refusal"
         else _text(part, where)
-        for part, where in _listed(content, param)
+        for part, where in a_list_of_objects(content, param)
     )
-
-
-def _listed(content: object, param: str) -> list[tuple[Json, str]]:
-    return [
-        (an_object(part, f"{param}[{index}]"), f"{param}[{index}]")
-        for index, part in enumerate(a_list(content, param))
-    ]
 
 
 def _part(part: Json, param: str) -> Json:

@@ -1,34 +1,33 @@
 """Typed reads of a request body; a wrong type is refused with the field's name."""
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 from valuecanvas.core.errors import InvalidRequest
 
 Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 
-def a_string(value: object, param: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong_type(param, value, "a string")
-    return value
+def _reader(kind: type[T], wanted: str) -> Callable[[object, str], T]:
+    def read(value: object, param: str) -> T:
+        if not isinstance(value, kind):
+            raise _wrong_type(param, value, wanted)
+        return value
+
+    return read
 
 
-def an_object(value: object, param: str) -> Json:
-    if not isinstance(value, dict):
-        raise _wrong_type(param, value, "an object")
-    return value
+a_string = _reader(str, "a string")
+an_object: Callable[[object, str], Json] = _reader(dict, "an object")
+a_list: Callable[[object, str], list[Any]] = _reader(list, "a list")
+a_boolean = _reader(bool, "true or false")
 
 
-def a_list(value: object, param: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise _wrong_type(param, value, "a list")
-    return value
-
-
-def a_boolean(value: object, param: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong_type(param, value, "true or false")
-    return value
+def a_list_of_objects(value: object, param: str) -> list[tuple[Json, str]]:
+    """Each object of the list at `param`, with its own name."""
+    names = ((one, f"{param}[{at}]") for at, one in enumerate(a_list(value, param)))
+    return [(an_object(one, name), name) for one, name in names]
 
 
 def unsupported_field(param: str, what: str, remedy: str) -> InvalidRequest:

@@ -1,7 +1,7 @@
 """The input items of a Responses request as the messages of a chat."""
 
 from llm.translate.content_parts import assistant_text, chat_content
-from llm.translate.fields import Json, a_list, a_string, an_object, unsupported_field
+from llm.translate.fields import Json, a_list_of_objects, a_string, unsupported_field
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
 from valuecanvas.core.errors import InvalidRequest
 
@@ -23,8 +23,8 @@ def chat_messages(source: object, instructions: object) -> list[Json]:
     if isinstance(source, str):
         messages.append({"role": "user", "content": source})
         return messages
-    for index, item in enumerate(a_list(source, "input")):
-        _add(messages, an_object(item, f"input[{index}]"), f"input[{index}]")
+    for item, param in a_list_of_objects(source, "input"):
+        _add(messages, item, param)
     if not messages:
         raise InvalidRequest(
             "'input' is empty. Send a string or at least one message.",

@@ -36,27 +36,48 @@ class Part:
         return refusal_part(text) if self.kind == "refusal" else summary_part(text)
 
 
-class TextItem:
+class GrowingItem:
+    """An output item that is open until it is closed."""
+
+    def __init__(self, index: int, item_id: str) -> None:
+        self.status: Status = "in_progress"
+        self._id = item_id
+        self._index = index
+
+    def item(self) -> Json:
+        """The item as it is now."""
+        raise NotImplementedError
+
+    def open(self, writer: EventWriter) -> bytes:
+        return self._event(writer, "added")
+
+    def close(self, writer: EventWriter, status: Status) -> list[bytes]:
+        """The events of what ends with the item, and of its own end."""
+        events = self._end(writer, status)
+        return [*events, self._event(writer, "done")]
+
+    def _end(self, writer: EventWriter, status: Status) -> list[bytes]:
+        raise NotImplementedError
+
+    def _event(self, writer: EventWriter, what: str) -> bytes:
+        fields = {"output_index": self._index, "item": self.item()}
+        return writer.event(f"response.output_item.{what}", fields)
+
+
+class TextItem(GrowingItem):
     """A message, or the reasoning before it."""
 
     def __init__(self, index: int, item_id: str, *, reasoning: bool) -> None:
-        self.status: Status = "in_progress"
+        super().__init__(index, item_id)
         self.reasoning = reasoning
-        self._id = item_id
-        self._index = index
         self._closed: list[Json] = []
         self._part: Part | None = None
         self._part_name = "reasoning_summary_part" if reasoning else "content_part"
 
     def item(self) -> Json:
-        """The item as it is now."""
         content = self._closed + ([self._part.content()] if self._part else [])
         build = reasoning_item if self.reasoning else message_item
         return build(self._id, content, self.status)
-
-    def open(self, writer: EventWriter) -> bytes:
-        added = {"output_index": self._index, "item": self.item()}
-        return writer.event("response.output_item.added", added)
 
     def write(
         self, writer: EventWriter, kind: str, text: str, logprobs: list[Json]
@@ -78,11 +99,9 @@ class TextItem:
         events.append(writer.splice(part.opening, middle))
         return events
 
-    def close(self, writer: EventWriter, status: Status) -> list[bytes]:
+    def _end(self, writer: EventWriter, status: Status) -> list[bytes]:
         events = self._close_part(writer)
         self.status = status
-        done = {"output_index": self._index, "item": self.item()}
-        events.append(writer.event("response.output_item.done", done))
         return events
 
     def _open_part(self, kind: str) -> Part:
@@ -110,16 +129,14 @@ class TextItem:
         ]
 
 
-class CallItem:
+class CallItem(GrowingItem):
     """A call of a function or a custom tool."""
 
     def __init__(
         self, kind: CallKind, index: int, item_id: str, *, call_id: str, name: str
     ) -> None:
-        self.status: Status = "in_progress"
+        super().__init__(index, item_id)
         self._kind = kind
-        self._id = item_id
-        self._index = index
         self._call_id = call_id
         self._name = name
         self._where: Json = {"item_id": item_id, "output_index": index}
@@ -127,7 +144,6 @@ class CallItem:
         self._opening = before(f"{kind.event}.delta", "delta", self._where)
 
     def item(self) -> Json:
-        """The item as it is now."""
         return call_item(
             self._kind,
             self._id,
@@ -136,10 +152,6 @@ class CallItem:
             text="".join(self._pieces),
             status=self.status,
         )
-
-    def open(self, writer: EventWriter) -> bytes:
-        added = {"output_index": self._index, "item": self.item()}
-        return writer.event("response.output_item.added", added)
 
     def write(self, writer: EventWriter, text: str) -> bytes:
         self._pieces.append(text)
@@ -157,16 +169,11 @@ class CallItem:
             return False
         return isinstance(found, dict) and bool(found)
 
-    def close(self, writer: EventWriter, status: Status) -> list[bytes]:
+    def _end(self, writer: EventWriter, status: Status) -> list[bytes]:
         self.status = status
-        item = self.item()
-        name = self._kind.text
-        ended = {**self._where, "name": self._name, name: item[name]}
-        done = {"output_index": self._index, "item": item}
-        return [
-            writer.event(f"{self._kind.event}.done", ended),
-            writer.event("response.output_item.done", done),
-        ]
+        text = {self._kind.text: "".join(self._pieces)}
+        ended = {**self._where, "name": self._name, **text}
+        return [writer.event(f"{self._kind.event}.done", ended)]
 
 
 def done_fields(content: Json) -> Json:

@@ -6,7 +6,7 @@ from typing import Any
 from llm.translate.fields import (
     Json,
     a_boolean,
-    a_list,
+    a_list_of_objects,
     a_string,
     an_object,
     unsupported_field,
@@ -32,10 +32,8 @@ def chat_tools(body: Json) -> Json:
 
     Raises InvalidRequest for a built-in tool and for a choice of a missing one.
     """
-    tools = [
-        _tool(an_object(tool, f"tools[{index}]"), f"tools[{index}]")
-        for index, tool in enumerate(a_list(body.get("tools") or [], "tools"))
-    ]
+    listed = a_list_of_objects(body.get("tools") or [], "tools")
+    tools = [_tool(tool, param) for tool, param in listed]
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
         tools, choice = _allowed(tools, choice)
@@ -79,14 +77,8 @@ def _choice(choice: object) -> object:
 
 def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], object]:
     """Offer only the allowed tools, as few providers know the wrapper."""
-    listed = a_list(choice.get("tools"), "tool_choice.tools")
-    names = {
-        _named(
-            an_object(tool, f"tool_choice.tools[{index}]"),
-            f"tool_choice.tools[{index}]",
-        )
-        for index, tool in enumerate(listed)
-    }
+    listed = a_list_of_objects(choice.get("tools"), "tool_choice.tools")
+    names = {_named(tool, param) for tool, param in listed}
     allowed = [
         tool for tool in tools if (tool["type"], tool[tool["type"]]["name"]) in names
     ]
