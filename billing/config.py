@@ -66,7 +66,7 @@ class Rate:
 
 def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
     """Tiers by key; with `keys`, only those of them that exist."""
-    rows = Tier.objects.all() if keys is None else Tier.objects.filter(pk__in=keys)
+    rows = Tier.objects.among(keys)
     return {
         row.key: TierFacts(
             row.key,
@@ -83,9 +83,7 @@ def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
 
 def load_budgets(keys: Keys = None) -> dict[str, Limit]:
     """Enabled budgets by id."""
-    rows = Budget.objects.filter(enabled=True)
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
+    rows = Budget.objects.among(keys).filter(enabled=True)
     return {
         str(row.pk): Limit(
             f"{BY_KIND[row.scope].letter}:{row.scope_id}",
@@ -98,7 +96,7 @@ def load_budgets(keys: Keys = None) -> dict[str, Limit]:
 
 def load_prices(keys: Keys = None) -> dict[str, Rate]:
     """Prices by id, past and future ones too."""
-    rows = Price.objects.all() if keys is None else Price.objects.filter(pk__in=keys)
+    rows = Price.objects.among(keys)
     return {
         str(row.pk): Rate(
             row.provider,

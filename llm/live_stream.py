@@ -1,23 +1,20 @@
 """Sends a stream to its client, watches how it ends, and settles it once."""
 
-import asyncio
-import math
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Protocol
 
 from django.conf import settings
 
-from billing.ledger import Stored
 from llm.breaker.types import Event
 from llm.cache.recording import Recording
 from llm.coalesce.sharing import AnswerSharing
 from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
-from llm.replies.stored import EVENTS, usage_of, with_cost
+from llm.replies.stored import SentParts, usage_of, with_cost
 from llm.settlement.outcome import RequestOutcome, cost_of
+from llm.settlement.settlement import Settlement
 from llm.settlement.token_count import count_tokens
 from llm.types import Summary
 from llm.upstream import http, stream_error
@@ -26,28 +23,15 @@ from llm.upstream.http import Failed
 from llm.upstream.outcomes import BreakerReports
 from llm.upstream.stream import UpstreamStream
 from valuecanvas.core import failpoints
+from valuecanvas.core.wait_timer import NEVER, WaitTimer
 
 # A probe succeeds after this many seconds of tokens, before its stream ends.
 HEALTHY_S = settings.BREAKER_HEALTHY_S
 # A client that takes this long to read on was slow.
 SLOW_CLIENT_S = 5.0
-_NEVER = math.inf
 
 
-class SettleFunction(Protocol):
-    """Ends a reservation, as Settlement.settle does."""
-
-    def __call__(
-        self,
-        attempts: Attempts,
-        outcome: RequestOutcome,
-        answer: Stored | None = None,
-        *,
-        wait: bool = True,
-    ) -> Awaitable[Summary]: ...
-
-
-class LiveStream:
+class LiveStream(WaitTimer):
     """The parts of a streamed answer. `aclose` before the end: the client left."""
 
     def __init__(
@@ -56,7 +40,7 @@ class LiveStream:
         journal: Journal,
         outcomes: BreakerReports,
         sharing: AnswerSharing,
-        settle: SettleFunction,
+        settlement: Settlement,
         attempts: Attempts,
         stream: UpstreamStream,
         headers: dict[str, str],
@@ -64,13 +48,12 @@ class LiveStream:
         self._journal = journal
         self._outcomes = outcomes
         self._sharing = sharing
-        self._settle_with = settle
+        self._settlement = settlement
         self._attempts = attempts
         self._stream = stream
         self._headers = headers
         # All that was sent, for a request with an idempotency key.
-        self._sent: list[bytes] | None = [] if attempts.held.claim else None
-        self._sent_bytes = 0
+        self._sent = SentParts() if attempts.held.claim else None
         self._recording = Recording(attempts.held, stream.reader)
         self._started_at = time.monotonic()
         self._ttft_ms = int((self._started_at - attempts.held.call.started) * 1000)
@@ -87,10 +70,6 @@ class LiveStream:
         self._client_was_slow = False
         # The error code if the stream is to end now.
         self._stop_code = ""
-        # When the current wait for the provider times out; _NEVER: no wait is on. One
-        # timer serves all the waits of a stream: it is seldom moved.
-        self._due = _NEVER
-        self._timer: asyncio.TimerHandle | None = None
         self._between_s = attempts.held.plan.model.between_tokens_s
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -120,7 +99,7 @@ class LiveStream:
     def interrupt(self, code: str) -> None:
         """End the stream soon, with an in-band error of this code."""
         self._stop_code = code
-        if self._due != _NEVER:
+        if self._due != NEVER:
             self._stream.stop(stream_error.stop_failure())
 
     async def aclose(self) -> None:
@@ -160,7 +139,8 @@ class LiveStream:
         for piece in pieces:
             if piece.sort is Sort.DONE or piece.sort is Sort.ERROR:
                 self._last = piece.sort
-                self._note_error(piece)
+                if piece.sort is Sort.ERROR:
+                    self._failure = http.in_band(self._stream.candidate, piece.error)
                 break
             if piece.sort is not Sort.DROP:
                 passed.append(piece)
@@ -169,20 +149,11 @@ class LiveStream:
         self._sharing.add(self._attempts.held, [event for event in shared if event])
         return b"".join([piece.out for piece in passed])
 
-    def _note_error(self, piece: Piece) -> None:
-        if piece.sort is Sort.ERROR:
-            self._failure = http.in_band(self._stream.candidate, piece.error)
-
     def _log_sent(self, out: bytes) -> bytes:
         """Record what is about to be sent."""
         self._record()
-        if (
-            self._sent is not None
-            and self._sent_bytes <= settings.LLM_IDEMPOTENCY_MAX_BYTES
-        ):
-            # Past that it is not kept: see Settlement.
-            self._sent.append(out)
-            self._sent_bytes += len(out)
+        if self._sent is not None:
+            self._sent.add(out)
         self._recording.add(out)
         return out
 
@@ -218,23 +189,14 @@ class LiveStream:
         try:
             return await self._stream.more()
         finally:
-            self._due = _NEVER
+            self._due = NEVER
             self._read_at = time.monotonic()
 
-    def _start_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._due - time.monotonic(), self._check_timer)
-
-    def _check_timer(self) -> None:
-        """Stop the stream if the current wait has timed out."""
-        self._timer = None
-        if self._due <= time.monotonic():
-            if self._due >= self._attempts.deadline:
-                # Tokens came, but the whole answer took too long.
-                self._stop_code = "stream_interrupted"
-            self._stream.stop(stream_error.stall_failure())
-        elif self._due != _NEVER:
-            self._start_timer()
+    def _handle_late(self) -> None:
+        if self._due >= self._attempts.deadline:
+            # Tokens came, but the whole answer took too long.
+            self._stop_code = "stream_interrupted"
+        self._stream.stop(stream_error.stall_failure())
 
     def _note_health(self, now: float) -> None:
         if self._probing and now - self._started_at > HEALTHY_S:
@@ -289,9 +251,7 @@ class LiveStream:
 
     async def _close(self) -> None:
         """Close the stream, and settle it if the client left early."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         if not self._settled:
             self._sharing.fail(self._attempts.held)
             if self._probing:
@@ -299,7 +259,8 @@ class LiveStream:
                     self._stream.candidate, self._stream.permit, Event.RELEASED
                 )
             gone = self._outcome("client_gone", "client_gone")
-            rest = self._stream.reader.error_event(self._error()) if self._sent else b""
+            begun = self._sent is not None and self._sent.size > 0
+            rest = self._stream.reader.error_event(self._error()) if begun else b""
             await self._settle(gone, rest, wait=False)
         self._stream.close()
 
@@ -319,7 +280,5 @@ class LiveStream:
         self._settled = True
         answer = None
         if self._sent is not None:
-            body = b"".join(self._sent) + ending
-            # If nothing was sent, the key is free for another try.
-            answer = Stored(200, {**EVENTS, **self._headers}, body) if body else None
-        return await self._settle_with(self._attempts, outcome, answer, wait=wait)
+            answer = self._sent.answer(self._headers, ending)
+        return await self._settlement.settle(self._attempts, outcome, answer, wait=wait)

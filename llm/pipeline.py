@@ -22,15 +22,20 @@ from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
 from llm.configuration.snapshot import Snapshot
 from llm.journal.journal import Journal
-from llm.live_stream import LiveStream, SettleFunction
+from llm.live_stream import LiveStream
 from llm.replies import headers, stored
 from llm.resolve.resolver import Resolver, read_request
-from llm.settlement.outcome import RequestOutcome, cost_of, entry_of, refund_outcome
+from llm.settlement.outcome import (
+    RequestOutcome,
+    abandoned_outcome,
+    cost_of,
+    entry_of,
+    refund_outcome,
+)
 from llm.settlement.request_log import observe_hit
 from llm.settlement.settlement import Settlement
 from llm.settlement.token_count import count_tokens
 from llm.types import (
-    CLIENT_GONE,
     AdmittedCall,
     CacheHit,
     Call,
@@ -38,11 +43,11 @@ from llm.types import (
     ReplayedCall,
     Reply,
     StreamReply,
-    Summary,
     TokenUse,
 )
 from llm.upstream.attempts import Attempts
-from llm.upstream.failover import Delivery, Failover
+from llm.upstream.failover import Failover
+from llm.upstream.provider_calls import Delivery
 from llm.upstream.stream import UpstreamStream
 from prompts.rendering.render import BrokenPrompt
 from valuecanvas.core import failpoints, money
@@ -129,7 +134,10 @@ class Pipeline:
                 await self._lookup.flush()
                 await self._config.refresh(admitted.epoch)
             else:
-                raise _changing_too_fast()
+                raise Unavailable(
+                    "The configuration is changing too fast; try again shortly.",
+                    headers={"Retry-After": "1"},
+                )
         if not isinstance(admitted, AdmittedCall):
             return await self._answer_without_provider(admitted)
         attempts = Attempts(admitted)
@@ -191,7 +199,7 @@ class Pipeline:
         self, attempts: Attempts, delivered: Delivery | UpstreamStream
     ) -> Answer:
         if isinstance(delivered, UpstreamStream):
-            return self._stream(attempts, delivered, settle=self._settle)
+            return self._stream(attempts, delivered)
         return await self._settle_whole(attempts, delivered)
 
     async def _settle_whole(self, attempts: Attempts, delivery: Delivery) -> Reply:
@@ -210,23 +218,22 @@ class Pipeline:
         sent["Content-Type"] = stored.JSON
         sent["x-valuecanvas-cost-usd"] = money.text(cost_of(outcome))
         answer = Stored(200, sent, whole.body) if held.claim else None
-        summary = await asyncio.shield(self._settle(attempts, outcome, answer))
+        settled = self._settlement.settle(attempts, outcome, answer)
+        summary = await asyncio.shield(settled)
         if held.place is not None:
             entry = entry_of(whole.body, outcome, whole.form)
             self._sharing.complete(held, entry, store=whole.natural)
         sent["x-valuecanvas-cost-usd"] = money.text(summary.cost)
         return Reply(200, sent, whole.body, summary)
 
-    def _stream(
-        self, attempts: Attempts, upstream: UpstreamStream, *, settle: SettleFunction
-    ) -> StreamReply:
-        """Start a streamed answer; `settle` is called once, at its end or break."""
+    def _stream(self, attempts: Attempts, upstream: UpstreamStream) -> StreamReply:
+        """Start a streamed answer, which is settled once, at its end or break."""
         sent = headers.reply_headers(attempts.held, upstream.candidate.provider.key)
         parts = LiveStream(
             journal=self._journal,
             outcomes=self._failover.outcomes,
             sharing=self._sharing,
-            settle=settle,
+            settlement=self._settlement,
             attempts=attempts,
             stream=upstream,
             headers=sent,
@@ -234,28 +241,17 @@ class Pipeline:
         self._live.add(parts)
         return StreamReply(sent, parts)
 
-    async def _settle(
-        self,
-        attempts: Attempts,
-        outcome: RequestOutcome,
-        answer: Stored | None = None,
-        *,
-        wait: bool = True,
-    ) -> Summary:
-        return await self._settlement.settle(
-            attempts, outcome, answer=answer, wait=wait
-        )
-
     async def _settle_failure(self, attempts: Attempts, error: BaseException) -> None:
         """Settle a request of which nothing was delivered."""
         held = attempts.held
         if isinstance(error, GatewayError):
             self._sharing.fail(held, error)
             error.headers = {**headers.reply_headers(held, ""), **error.headers}
-            await self._settle(attempts, refund_outcome(error))
+            await self._settlement.settle(attempts, refund_outcome(error))
         else:
             self._sharing.fail(held)
-            await self._settle(attempts, _abandoned(attempts, error), wait=False)
+            outcome = abandoned_outcome(attempts, error)
+            await self._settlement.settle(attempts, outcome, wait=False)
 
     async def _follow(self, following: FollowingCall) -> Answer:
         """Answer with what another request fetches; start again if that one is lost."""
@@ -300,32 +296,3 @@ class Pipeline:
             outcome = replace(refund_outcome(error), tokens=tokens)
             self._settlement.add_row(held, outcome)
             raise
-
-
-def _changing_too_fast() -> Unavailable:
-    return Unavailable(
-        "The configuration is changing too fast; try again shortly.",
-        headers={"Retry-After": "1"},
-    )
-
-
-def _abandoned(attempts: Attempts, error: BaseException) -> RequestOutcome:
-    """The outcome of a request that was cancelled before anything was delivered.
-
-    If the client left after it was sent upstream, the unit and the prompt are billed,
-    for that was asked for; if we gave up, both are refunded.
-    """
-    held = attempts.held
-    if attempts.sent and CLIENT_GONE in error.args:
-        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
-    else:
-        outcome = refund_outcome(
-            Unavailable("The request was abandoned.", code="abandoned")
-        )
-    if not attempts.sending:
-        return outcome
-    return replace(
-        outcome,
-        candidate=held.plan.candidates[attempts.route],
-        tokens=count_tokens(held, None, 0),
-    )

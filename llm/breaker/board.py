@@ -10,8 +10,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from llm.breaker.figures import FIGURES, Figures
 from llm.breaker.machine import Machine
+from llm.breaker.thresholds import THRESHOLDS, Thresholds
 from llm.breaker.types import (
     BreakerAnswer,
     BreakerReport,
@@ -32,11 +32,11 @@ REPORT_AFTER_S = 1.0
 OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
 
 
-def load_script(figures: Figures) -> Script:
-    return Script.load(Path(__file__).with_name("script.lua"), **asdict(figures))
+def load_script(thresholds: Thresholds) -> Script:
+    return Script.load(Path(__file__).with_name("script.lua"), **asdict(thresholds))
 
 
-SCRIPT = load_script(FIGURES)
+SCRIPT = load_script(THRESHOLDS)
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ class Board:
             successes=successes,
             wait_ms=int(wait_s * 1000),
             # Spreads probes over processes; nothing secret.
-            jitter=random.random() * FIGURES.jitter,  # noqa: S311
+            jitter=random.random() * THRESHOLDS.jitter,  # noqa: S311
         )
         if event is not Event.OK:
             view.fresh_until = 0.0

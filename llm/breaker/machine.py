@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from llm.breaker.figures import FIGURES, Figures
+from llm.breaker.thresholds import THRESHOLDS, Thresholds
 from llm.breaker.types import (
     BreakerAnswer,
     BreakerReport,
@@ -26,7 +26,7 @@ class Machine:
     throttled: int = 0
     # Slot number -> [successes, failures].
     window: dict[int, list[int]] = field(default_factory=dict)
-    figures: Figures = FIGURES
+    thresholds: Thresholds = THRESHOLDS
 
     def acquire(self, now: int, lease_ms: int) -> Pass | Rejected:
         """Permission for one call, or how long to wait."""
@@ -48,7 +48,7 @@ class Machine:
         """Apply the result of a call."""
         before = self.state
         if report.event is Event.THROTTLED:
-            wait = min(max(report.wait_ms, 0), self.figures.most_throttle_ms)
+            wait = min(max(report.wait_ms, 0), self.thresholds.most_throttle_ms)
             self.throttled = max(self.throttled, now + wait)
         if report.generation == self.generation:
             self._current(now, report)
@@ -63,7 +63,7 @@ class Machine:
 
     def counts(self, now: int) -> tuple[int, int]:
         """(completed, failures) of the window."""
-        oldest = now // self.figures.bucket_ms - self.figures.buckets
+        oldest = now // self.thresholds.bucket_ms - self.thresholds.buckets
         live = [n for slot, n in self.window.items() if slot > oldest]
         failures = sum(bucket[1] for bucket in live)
         return sum(bucket[0] for bucket in live) + failures, failures
@@ -86,8 +86,8 @@ class Machine:
             self._open(now, report, f"probe: {report.event}")
 
     def _counted(self, now: int, report: BreakerReport) -> None:
-        slot = now // self.figures.bucket_ms
-        for old in [n for n in self.window if n <= slot - self.figures.buckets]:
+        slot = now // self.thresholds.bucket_ms
+        for old in [n for n in self.window if n <= slot - self.thresholds.buckets]:
             del self.window[old]
         bucket = self.window.setdefault(slot, [0, 0])
         if report.successes:
@@ -102,18 +102,18 @@ class Machine:
 
     def _judge(self, now: int, report: BreakerReport) -> None:
         completed, failures = self.counts(now)
-        least, share = self.figures.least_calls, self.figures.share
-        if self.consecutive >= self.figures.in_a_row:
+        least, share = self.thresholds.least_calls, self.thresholds.share
+        if self.consecutive >= self.thresholds.in_a_row:
             self._open(now, report, f"{self.consecutive} failures in a row")
         elif completed >= least and failures > completed * share:
             self._open(now, report, f"{failures} of {completed} calls failed")
 
     def _open(self, now: int, report: BreakerReport, reason: str) -> None:
-        figures, billing = self.figures, report.event is Event.BILLING
-        length = figures.billing_ms if billing else figures.open_ms
+        thresholds, billing = self.thresholds, report.event is Event.BILLING
+        length = thresholds.billing_ms if billing else thresholds.open_ms
         self.state, self.reason = BreakerState.OPEN, reason
         self.until = now + int(
-            length * (1 - min(max(report.jitter, 0.0), figures.jitter))
+            length * (1 - min(max(report.jitter, 0.0), thresholds.jitter))
         )
         self.generation += 1
         self.lease = 0

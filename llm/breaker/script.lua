@@ -1,5 +1,5 @@
 -- One breaker in one hash; the same logic as machine.py, with the
--- figures of figures.py in capitals. Times are milliseconds by Redis' clock.
+-- thresholds of thresholds.py in capitals. Times are milliseconds by Redis' clock.
 -- ARGV: 'acquire', lease_ms, the process that asks
 --   or  'free', a process that died
 --   or  'tell', event, generation, successes, wait_ms, jitter

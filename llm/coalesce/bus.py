@@ -15,7 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from llm.cache.secret import secret
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.storage.store import Store, StoreDown
 
 log = structlog.get_logger("llm.coalesce")
@@ -30,7 +30,7 @@ _LOST = {"t": "news", "s": "lost"}
 Handler = Callable[[dict[str, Any]], None]
 
 
-class Bus:
+class Bus(Background):
     """This process's channel. `me` is its name, unique among all processes."""
 
     def __init__(self, url: str, store: Store, me: str, handler: Handler) -> None:
@@ -38,16 +38,11 @@ class Bus:
         self._url = url
         self._store = store
         self._handler = handler
-        self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._waiting_bytes = 0
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._listen())
-
     async def stop(self) -> None:
-        if self._task is not None:
-            await end(self._task)
+        await super().stop()
         if self._sending:
             _, late = await asyncio.wait(self._sending, timeout=STOP_S)
             for task in late:
@@ -98,7 +93,7 @@ class Bus:
     def _channel(self, name: str) -> str:
         return f"{self._store.prefix}:flights:{name}"
 
-    async def _listen(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await self._listen_once()

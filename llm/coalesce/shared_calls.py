@@ -17,7 +17,7 @@ from llm.coalesce.sides import FollowedCall, LedCall
 from llm.coalesce.watch import LeaderWatch
 from llm.shared_call import SharedCall, SharedCallState, SharedFailure
 from llm.types import CachePlace
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.errors import GatewayError
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
@@ -34,7 +34,7 @@ def lease_ms() -> int:
     return int(settings.COALESCE_LEASE_S * 1000)
 
 
-class SharedCalls:
+class SharedCalls(Background):
     """The calls under way. One per process, on one event loop."""
 
     def __init__(self, store: Store, cache: Cache, bus_url: str, me: str) -> None:
@@ -44,17 +44,15 @@ class SharedCalls:
         self._watch = LeaderWatch(self._bus, self._leaders, self._drop_dead)
         self._led: dict[str, LedCall] = {}
         self._followed: dict[str, FollowedCall] = {}
-        self._task: asyncio.Task[None] | None = None
         self._giving_up: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         self._bus.start()
         self._watch.start()
-        self._task = asyncio.create_task(self._beat())
+        super().start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            await end(self._task)
+        await super().stop()
         await self._watch.stop()
         for led in list(self._led.values()):
             self.fail(led.call, None)
@@ -92,7 +90,7 @@ class SharedCalls:
         entry = self._cache.open(place, wanted, value) if value else None
         if entry is not None:
             led.call.complete(entry)
-            self._drop_led(led)
+            self._led.pop(led.place.key, None)
             return entry, None, False
         if value or leader.decode() == self._bus.me:
             # A stored answer that may not be used (too old, planted) is replaced.
@@ -168,16 +166,13 @@ class SharedCalls:
     def _forget(self, call: SharedCall) -> None:
         led = self._led.get(call.key)
         if led is not None and led.call is call:
-            self._drop_led(led)
+            self._led.pop(led.place.key, None)
             self._give_up(call.key)
 
     def _give_up(self, key: str) -> None:
         task = asyncio.create_task(self._give_up_lead(key, self._bus.me))
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)
-
-    def _drop_led(self, led: LedCall) -> None:
-        self._led.pop(led.place.key, None)
 
     async def _give_up_lead(self, key: str, leader: str) -> None:
         if leader == self._bus.me and key in self._led:
@@ -204,7 +199,7 @@ class SharedCalls:
         message = led.next_message(process, events)
         self._bus.send(process, message, last="s" in message)
 
-    async def _beat(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(settings.COALESCE_LEASE_S / BEATS)
             for led in list(self._led.values()):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import RedisError
 
 from llm.coalesce.bus import Bus
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.storage.store import StoreDown
 
 # More than a process that lost its connection needs to listen again.
@@ -15,7 +15,7 @@ Leaders = Callable[[], set[str]]
 OnDeath = Callable[[str], Awaitable[None]]
 
 
-class LeaderWatch:
+class LeaderWatch(Background):
     """Checks whether `leaders` still listen; calls `on_death` for one that does not.
 
     A process that merely hangs keeps its connection: its lease decides.
@@ -25,14 +25,6 @@ class LeaderWatch:
         self._bus = bus
         self._leaders = leaders
         self._on_death = on_death
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            await end(self._task)
 
     async def _run(self) -> None:
         missed: set[str] = set()

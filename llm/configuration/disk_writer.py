@@ -14,7 +14,7 @@ from billing.auth.principal import Principal
 from llm.configuration import last_known
 from llm.configuration.live import LiveConfig
 from llm.configuration.snapshot import Snapshot
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.storage.lru import Lru
 
@@ -28,7 +28,7 @@ SAVE_EVERY_S = 300.0
 AWAY_S = 30.0
 
 
-class DiskWriter:
+class DiskWriter(Background):
     """Writes what a start without the database needs. One per process.
 
     Processes of one machine write the same files. Each time the keys on disk are merged
@@ -44,14 +44,6 @@ class DiskWriter:
         # What this process wrote to the files.
         self._sections: Mapping[str, Any] = {}
         self._keys_epoch = 0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._work())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            await end(self._task)
 
     def note(self, principal: Principal) -> None:
         """Remember the key of a caller that reads flags or prompts, if it has one."""
@@ -104,7 +96,7 @@ class DiskWriter:
             await asyncio.to_thread(last_known.save_keys, epoch, found, prefixes)
         self._keys_epoch = epoch
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         pause = CHECK_EVERY_S
         while True:
             await asyncio.sleep(pause)

@@ -72,9 +72,7 @@ def _open_key(row: Provider) -> str:
 
 
 def load_providers(keys: Keys = None) -> dict[str, ProviderFacts]:
-    rows = Provider.objects.all()
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
+    rows = Provider.objects.among(keys)
     return {
         row.key: ProviderFacts(
             row.key, KINDS[row.kind], row.base_url.rstrip("/"), _open_key(row), row.enabled
@@ -84,7 +82,7 @@ def load_providers(keys: Keys = None) -> dict[str, ProviderFacts]:
 
 
 def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
-    rows = Model.objects.all() if keys is None else Model.objects.filter(pk__in=keys)
+    rows = Model.objects.among(keys)
     return {
         row.name: ModelFacts(
             row.name,
@@ -106,9 +104,7 @@ def load_models(keys: Keys = None) -> dict[str, ModelFacts]:
 
 
 def load_routes(keys: Keys = None) -> dict[str, RouteFacts]:
-    rows = Route.objects.filter(enabled=True)
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
+    rows = Route.objects.among(keys).filter(enabled=True)
     return {
         str(row.pk): RouteFacts(
             str(row.pk), row.model_id, row.provider_id, row.upstream_model,
@@ -119,9 +115,7 @@ def load_routes(keys: Keys = None) -> dict[str, RouteFacts]:
 
 
 def load_overrides(keys: Keys = None) -> dict[str, OverrideFacts]:
-    rows = BreakerOverride.objects.order_by("created_at")
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
+    rows = BreakerOverride.objects.among(keys).order_by("created_at")
     return {
         str(row.pk): OverrideFacts(
             row.provider_id, row.upstream_model, row.state, row.reason, row.expires_at
@@ -131,10 +125,7 @@ def load_overrides(keys: Keys = None) -> dict[str, OverrideFacts]:
 
 
 def load_cache_epochs(keys: Keys = None) -> dict[str, int]:
-    rows = CacheEpoch.objects.all()
-    if keys is not None:
-        rows = rows.filter(pk__in=keys)
-    return dict(rows.values_list("target", "value"))
+    return dict(CacheEpoch.objects.among(keys).values_list("target", "value"))
 
 
 def routes_by_model(

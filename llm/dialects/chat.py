@@ -17,6 +17,12 @@ from llm.dialects.base import (
     WholeReply,
 )
 from llm.dialects.chunk_pattern import ChunkPattern
+from llm.dialects.generated_text import (
+    CONTENT,
+    generated_in,
+    generated_texts,
+    text_size,
+)
 from llm.dialects.reasoning import is_reasoning, reasoning_text
 from llm.metering import usage_forms
 from llm.providers.error_body import is_error
@@ -24,10 +30,6 @@ from llm.types import AdmittedCall, Candidate
 from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers
 
-# Content besides reasoning, which has many names.
-_CONTENT = frozenset(
-    {"content", "tool_calls", "refusal", "function_call", "audio", "images"}
-)
 _NOTHING: dict[str, Any] = {}
 # What each chunk repeats.
 _HEAD = ("id", "object", "created", "model")
@@ -51,56 +53,6 @@ def adapt_body(
         options = body.get("stream_options") or {}
         sent["stream_options"] = {**options, "include_usage": True}
     return sent
-
-
-def text_size(value: Any) -> int:
-    """UTF-8 bytes of a generated text; of anything else, as JSON."""
-    if isinstance(value, str):
-        if value.isascii():
-            return len(value)
-        return len(value.encode("utf-8", "replace"))
-    return len(orjson.dumps(value)) if value else 0
-
-
-def generated_texts(message: dict[str, Any]) -> tuple[str, ...]:
-    """The texts that a model wrote into a message."""
-    texts: list[str] = []
-    reasoning = False
-    for name, value in message.items():
-        if not value or name == "role":
-            continue
-        if name in _CONTENT:
-            texts += _generated(name, value)
-        elif is_reasoning(name):
-            reasoning = True
-    if reasoning and (thoughts := reasoning_text(message)):
-        texts.append(thoughts)
-    return tuple(texts)
-
-
-def _generated(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    if name == "tool_calls":
-        return tuple(text for call in value for text in _called(call))
-    if name == "function_call":
-        return _called({"function": value})
-    if name == "audio" and isinstance(value, dict):
-        # Sound has more tokens than its words, and far fewer than bytes.
-        transcript = value.get("transcript")
-        return (transcript,) if isinstance(transcript, str) else ()
-    if name == "images":
-        return ()
-    return (orjson.dumps(value).decode(),)
-
-
-def _called(call: Any) -> tuple[str, ...]:
-    """The name and arguments of a tool call: only these are generated."""
-    if not isinstance(call, dict):
-        return (orjson.dumps(call).decode(),)
-    made = call.get("function") or call.get("custom") or _NOTHING
-    found = (made.get(name) for name in ("name", "arguments", "input"))
-    return tuple(text for text in found if isinstance(text, str))
 
 
 class ChatStream(StreamReader):
@@ -190,12 +142,12 @@ class ChatStream(StreamReader):
         for name, value in delta.items():
             if not value or name == "role":
                 continue
-            if name in _CONTENT:
+            if name in CONTENT:
                 content = True
                 if isinstance(value, str):
                     self.size += text_size(value)
                 else:
-                    self.size += sum(map(text_size, _generated(name, value)))
+                    self.size += sum(map(text_size, generated_in(name, value)))
             elif is_reasoning(name):
                 reasoning = True
         if reasoning:

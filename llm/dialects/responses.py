@@ -3,7 +3,8 @@
 from typing import Any
 
 from llm.dialects.base import Dialect, Malformed, Piece, Sort, StreamReader, WholeReply
-from llm.dialects.chat import FILTERED, is_error_event, parse, text_size
+from llm.dialects.chat import FILTERED, is_error_event, parse
+from llm.dialects.generated_text import text_size
 from llm.providers.base import Verdict
 from llm.providers.error_body import is_error
 from llm.replies.stored import DONE

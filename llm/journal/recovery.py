@@ -24,7 +24,7 @@ from llm.journal.dead_journals import (
 )
 from llm.journal.records import CallProgress
 from llm.limits import limiter
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.storage.store import Store, StoreDown, open_store
 
@@ -33,7 +33,7 @@ EVERY_S = 10.0
 _TEMPORARY = (StoreDown, RedisError)
 
 
-class JournalRecovery:
+class JournalRecovery(Background):
     """One per process. Every process checks; a lock decides which one settles."""
 
     def __init__(self, db: DbThread, store: Store, folder: Path) -> None:
@@ -42,15 +42,6 @@ class JournalRecovery:
         self._folder = folder
         # What dead processes still hold in Redis.
         self._unfreed: list[AbandonedCall] = []
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Check now, and every ten seconds from now on."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            await end(self._task)
 
     async def settle_dead(self) -> int:
         """Settle the calls of dead processes; how many reservations ended."""

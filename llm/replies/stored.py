@@ -2,6 +2,8 @@
 
 import time
 
+from django.conf import settings
+
 from billing.ledger import Stored
 from billing.models import Usage
 from llm.cache import replay
@@ -31,6 +33,25 @@ def with_cost(ending: bytes, micros: int) -> bytes:
     before, gap, last = ending.removesuffix(b"\n\n").rpartition(b"\n\n")
     comment = f": {COST}={money.text(micros)}\n".encode()
     return b"%b%b%b%b\n\n" % (before, gap, comment, last)
+
+
+class SentParts:
+    """What was sent of a stream, to keep it for an idempotency key."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        # Past the limit it is not kept: see Settlement.
+        if self.size <= settings.LLM_IDEMPOTENCY_MAX_BYTES:
+            self._parts.append(part)
+            self.size += len(part)
+
+    def answer(self, headers: dict[str, str], ending: bytes) -> Stored | None:
+        """The whole answer; None if nothing was sent: the key is free for another try."""
+        body = b"".join(self._parts) + ending
+        return Stored(200, {**EVENTS, **headers}, body) if body else None
 
 
 def from_entry(call: Call, plan: Plan, entry: Entry) -> Stored:

@@ -11,7 +11,7 @@ from django.db import Error as DatabaseError
 
 from flags import exposure
 from flags.exposure import ExposureKey
-from valuecanvas.core.cancel import end
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 
 log = structlog.get_logger("llm.exposures")
@@ -20,7 +20,7 @@ EVERY_S = 10.0
 MOST_WAITING = 50_000
 
 
-class ExposureCounts:
+class ExposureCounts(Background):
     """The counts of one process. A killed process loses some: they are only for
     charts, and experiments count the ledger's rows.
     """
@@ -28,15 +28,11 @@ class ExposureCounts:
     def __init__(self, db: DbThread) -> None:
         self._db = db
         self._waiting: Counter[ExposureKey] = Counter()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._write())
 
     async def stop(self) -> None:
         """Write the counts that wait, if the database takes them."""
         if self._task is not None:
-            await end(self._task)
+            await super().stop()
             await self._flush()
 
     def note(self, flag: str, variant: str) -> None:
@@ -50,7 +46,7 @@ class ExposureCounts:
             if isinstance(variant, str):
                 self.note(flag, variant)
 
-    async def _write(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
             await self._flush()

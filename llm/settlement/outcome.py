@@ -1,11 +1,13 @@
 """How a request ended, and what that costs."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm.cache.entry import Entry, Form
-from llm.types import Candidate, TokenUse
-from valuecanvas.core.errors import GatewayError
+from llm.settlement.token_count import count_tokens
+from llm.types import CLIENT_GONE, Candidate, TokenUse
+from llm.upstream.attempts import Attempts
+from valuecanvas.core.errors import GatewayError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,28 @@ class RequestOutcome:
 def refund_outcome(error: GatewayError) -> RequestOutcome:
     """The outcome of a request that no provider answered: quota and money go back."""
     return RequestOutcome("error", error_code=error.code or error.type, refund=True)
+
+
+def abandoned_outcome(attempts: Attempts, error: BaseException) -> RequestOutcome:
+    """The outcome of a request that was cancelled before anything was delivered.
+
+    If the client left after it was sent upstream, the unit and the prompt are billed,
+    for that was asked for; if we gave up, both are refunded.
+    """
+    held = attempts.held
+    if attempts.sent and CLIENT_GONE in error.args:
+        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
+    else:
+        outcome = refund_outcome(
+            Unavailable("The request was abandoned.", code="abandoned")
+        )
+    if not attempts.sending:
+        return outcome
+    return replace(
+        outcome,
+        candidate=held.plan.candidates[attempts.route],
+        tokens=count_tokens(held, None, 0),
+    )
 
 
 def cost_of(outcome: RequestOutcome) -> int:

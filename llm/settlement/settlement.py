@@ -60,8 +60,8 @@ class Settlement:
         self,
         attempts: Attempts,
         outcome: RequestOutcome,
-        *,
         answer: Stored | None = None,
+        *,
         wait: bool = True,
     ) -> Summary:
         """End the reservation of a request, billed or refunded. Never raises.

@@ -9,25 +9,20 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
-import orjson
 from django.conf import settings
 
-from llm import dialects
 from llm.breaker.board import Board
 from llm.breaker.types import Event, Pass, Rejected
-from llm.cache.assembly import Assembly
-from llm.dialects.base import Dialect, Malformed, ProviderError, WholeReply
-from llm.journal.journal import Journal, JournalFull
+from llm.journal.journal import Journal
 from llm.metrics import ATTEMPTS
 from llm.providers.base import Verdict
-from llm.types import AdmittedCall, Candidate, Failure
-from llm.upstream import http
+from llm.types import Candidate, Failure
 from llm.upstream.attempts import Attempts
 from llm.upstream.client_errors import passed_through, words
 from llm.upstream.http import Failed
 from llm.upstream.outcomes import BreakerReports, name_of
+from llm.upstream.provider_calls import Delivery, ProviderCalls
 from llm.upstream.stream import UpstreamStream
-from valuecanvas.core.threads import run_aside
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
@@ -48,14 +43,6 @@ class RetryLimit:
         return self.running < max(3, self.active // 5)
 
 
-@dataclass(slots=True)
-class Delivery:
-    """A whole answer and the route that delivered it."""
-
-    candidate: Candidate
-    whole: WholeReply
-
-
 class Failover:
     """Sends admitted requests upstream."""
 
@@ -66,7 +53,7 @@ class Failover:
         outcomes: BreakerReports,
         journal: Journal,
     ) -> None:
-        self._pool = pool
+        self._calls = ProviderCalls(pool, journal)
         self._board = board
         self.outcomes = outcomes
         self._journal = journal
@@ -84,7 +71,7 @@ class Failover:
         """The first whole answer that a route gives. Raises GatewayError."""
 
         async def once(candidate: Candidate, permit: Pass) -> Delivery:
-            delivery = await self._whole_once(attempts, candidate)
+            delivery = await self._calls.whole(attempts, candidate)
             await self.outcomes.report_answer(
                 candidate, permit, filtered=delivery.whole.filtered
             )
@@ -96,7 +83,7 @@ class Failover:
         """The first stream that reaches content. Raises GatewayError."""
 
         async def once(candidate: Candidate, permit: Pass) -> UpstreamStream:
-            return await self._stream_once(attempts, candidate, permit)
+            return await self._calls.stream(attempts, candidate, permit)
 
         return await self._first(attempts, once)
 
@@ -196,108 +183,6 @@ class Failover:
                     self.outcomes.report(candidate, permit, Event.RELEASED)
                 )
             raise
-
-    async def _whole_once(self, attempts: Attempts, candidate: Candidate) -> Delivery:
-        held = attempts.held
-        dialect = dialects.choose(held.call.endpoint, candidate)
-        left = attempts.deadline - time.monotonic()
-        try:
-            async with asyncio.timeout(left):
-                response = await self._post(attempts, candidate, dialect)
-                try:
-                    raw = await http.read_whole(response, settings.LLM_MAX_REPLY_BYTES)
-                finally:
-                    http.release(response)
-        except TimeoutError as error:
-            raise Failed(
-                Verdict.FAILURE, "The provider's reply took too long.", timeout=True
-            ) from error
-        large = len(raw) > dialect.most_on_loop
-        whole = await run_aside(large, _read, dialect, held, candidate, raw)
-        return Delivery(candidate, whole)
-
-    async def _stream_once(
-        self, attempts: Attempts, candidate: Candidate, permit: Pass
-    ) -> UpstreamStream:
-        """Open a stream and read up to its first content."""
-        held = attempts.held
-        dialect = dialects.choose(held.call.endpoint, candidate)
-        left = attempts.deadline - time.monotonic()
-        within = min(held.plan.model.first_token_s, left)
-        stream: UpstreamStream | None = None
-        try:
-            async with asyncio.timeout(within):
-                response = await self._post(attempts, candidate, dialect)
-                stream = UpstreamStream(
-                    candidate, dialect.reader(held), permit, response
-                )
-                if held.place is not None and held.call.endpoint == "chat":
-                    stream.reader.assembly = Assembly()
-                await stream.begin()
-        except BaseException as error:
-            if stream is not None:
-                stream.close()
-            if isinstance(error, TimeoutError):
-                what = "sent no token" if stream is not None else "did not answer"
-                raise Failed(
-                    Verdict.FAILURE, f"The provider {what} in time.", timeout=True
-                ) from error
-            raise
-        return stream
-
-    async def _post(
-        self, attempts: Attempts, candidate: Candidate, dialect: Dialect
-    ) -> aiohttp.ClientResponse:
-        try:
-            return await self._send(attempts, candidate, dialect)
-        except Failed as failure:
-            if not dialect.can_omit(attempts.held, candidate, failure):
-                raise
-        return await self._send(attempts, candidate, dialect)
-
-    async def _send(
-        self, attempts: Attempts, candidate: Candidate, dialect: Dialect
-    ) -> aiohttp.ClientResponse:
-        held = attempts.held
-        large = held.call.size > dialect.most_on_loop
-        body = await run_aside(large, dialect.encode, held, candidate)
-        try:
-            return await http.post(
-                self._pool,
-                candidate,
-                dialect.path,
-                http.RequestBody(body, lambda: self._record_sending(attempts)),
-                attempt_id=f"{held.call.id}.{attempts.count}",
-            )
-        except Failed:
-            if attempts.unrecorded is not None:
-                raise attempts.unrecorded from None
-            raise
-
-    def _record_sending(self, attempts: Attempts) -> None:
-        """Record that the provider may bill from here on. Raises JournalFull."""
-        try:
-            self._journal.record(attempts.held.call.id, attempts.route, 0)
-        except JournalFull as error:
-            # The pool wraps it in an error of its own.
-            attempts.unrecorded = error
-            raise
-        attempts.note_sending()
-
-
-def _read(
-    dialect: Dialect, held: AdmittedCall, candidate: Candidate, raw: bytes
-) -> WholeReply:
-    try:
-        return dialect.whole(held, orjson.loads(raw), raw)
-    except orjson.JSONDecodeError as error:
-        raise Failed(
-            Verdict.FAILURE, "The provider's reply is not JSON.", 200
-        ) from error
-    except ProviderError as error:
-        raise http.in_band(candidate, error.body) from error
-    except Malformed as error:
-        raise Failed(error.verdict, str(error), 200) from error
 
 
 def _failure(candidate: Candidate, failure: Failed, started_at: float) -> Failure:

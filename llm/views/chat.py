@@ -7,7 +7,7 @@ from django.core.handlers.asgi import ASGIRequest
 from llm.types import Call
 from llm.views import schemas
 from llm.views.base import PaidView, call_of, json_body
-from llm.views.schemas import documented
+from llm.views.schemas import document_post
 
 
 def label(body: dict[str, Any]) -> str:
@@ -26,7 +26,7 @@ class ProviderView(PaidView):
         return call_of(request, self.endpoint, body, user=label(body))
 
 
-@documented(
+@document_post(
     "createChatCompletion",
     "Chat completion",
     schemas.ChatRequestSerializer,
@@ -38,7 +38,7 @@ class ChatCompletions(ProviderView):
     endpoint = "chat"
 
 
-@documented(
+@document_post(
     "createEmbedding", "Embeddings", schemas.EmbeddingRequest, schemas.EmbeddingList
 )
 class EmbeddingsView(ProviderView):
@@ -47,7 +47,7 @@ class EmbeddingsView(ProviderView):
     endpoint = "embeddings"
 
 
-@documented(
+@document_post(
     "createResponse", "Response", schemas.ResponseRequest, schemas.ResponseObject
 )
 class ResponsesView(ProviderView):

@@ -97,7 +97,7 @@ def render_completion(completion: Completion) -> dict[str, Any]:
     }
 
 
-@schemas.documented(
+@schemas.document_post(
     "complete",
     "Complete a prompt",
     schemas.CompleteRequest,

@@ -38,7 +38,7 @@ REASONS = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
 STATUS = {answer.FLAG_NOT_FOUND: 404, answer.TARGETING_KEY_MISSING: 400}
 
 
-def _documented(operation_id: str, summary: str, answers: dict[int, Any]) -> Any:
+def _document_post(operation_id: str, summary: str, answers: dict[int, Any]) -> Any:
     refusals = {400: schemas.OfrepFailure, 401: schemas.OfrepProblem}
     return extend_schema_view(
         post=extend_schema(
@@ -81,7 +81,7 @@ class OfrepView(HotView):
         raise NotImplementedError
 
 
-@_documented(
+@_document_post(
     "evaluateFlag",
     "Evaluate a flag (OFREP)",
     {200: schemas.OfrepSuccess, 404: schemas.OfrepFailure},
@@ -102,7 +102,7 @@ class EvaluateFlag(OfrepView):
         return json_response(orjson.dumps(render_evaluation(found)), status=status)
 
 
-@_documented(
+@_document_post(
     "evaluateFlags", "Evaluate all flags (OFREP)", {200: schemas.OfrepBulk, 304: None}
 )
 class EvaluateFlags(OfrepView):

@@ -162,7 +162,7 @@ def responses(success: Any, refusals: Mapping[int, str] = _REFUSALS) -> dict[int
     return {200: success, **documented}
 
 
-def documented(
+def document_post(
     operation_id: str,
     summary: str,
     request: type[s.Serializer],

@@ -13,9 +13,8 @@ import pytest
 from pytest_django import Settings
 
 from llm import runtime
-from llm.admission import admission
 from llm.admission.load_shedding import FREE_BYTES, LoadLimit, LoadSlot
-from llm.resolve import plan_checks
+from llm.resolve import plan_checks, resolver
 from llm.runtime import Runtime
 from llm.views import base
 from tests.live.faucet import open_faucet
@@ -161,8 +160,10 @@ async def test_slow_body__each_megabyte__has_the_time_of_the_first() -> None:
     async def identify(call: object) -> None:
         """Everybody is known."""
 
-    admission = SimpleNamespace(identify=identify)
-    known: Any = SimpleNamespace(room=LoadLimit(1, 10**9), admission=admission)
+    known: Any = SimpleNamespace(
+        load_limit=LoadLimit(1, 10**9),
+        authentication=SimpleNamespace(identify=identify),
+    )
     exchange = Exchange(known, CHAT)
     exchange.scope["valuecanvas.request_id"] = None
     body = await hot_body._parts(exchange.scope, receive, LoadSlot(), limit)
@@ -203,7 +204,7 @@ async def test_objects__many__are_looked_through_beside_the_event_loop(
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(admission, "resolve")
+    watch(resolver, "resolve")
     watch(plan_checks, "check")
     async with upstream(honest(300)) as url:
         served = indoors.serve_at((url, "m"))

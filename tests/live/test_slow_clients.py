@@ -94,7 +94,7 @@ async def test_stream__time_went_by_while_the_client_read__provider_is_not_blame
         assert isinstance(reply, StreamReply)
         parts: Any = reply.parts
         assert b"Hello." in await anext(parts)
-        parts._journey.deadline = time.monotonic()
+        parts._attempts.deadline = time.monotonic()
         assert b"took longer than it may" in await anext(parts)
         assert parts.over
         await parts.aclose()

@@ -5,8 +5,8 @@ import dataclasses
 import redis
 
 from llm.breaker.board import load_script, parse_view
-from llm.breaker.figures import FIGURES, Figures
 from llm.breaker.machine import Machine
+from llm.breaker.thresholds import THRESHOLDS, Thresholds
 from llm.breaker.types import (
     BreakerAnswer,
     BreakerReport,
@@ -29,14 +29,14 @@ class Twins:
     """Asks and tells both, and insists on the same answer."""
 
     def __init__(
-        self, server: "redis.Redis", key: str, figures: Figures = FIGURES
+        self, server: "redis.Redis", key: str, thresholds: Thresholds = THRESHOLDS
     ) -> None:
-        source = load_script(figures).source
+        source = load_script(thresholds).source
         assert source.count(CLOCK) == 1
         self._script = source.replace(CLOCK, TEST_CLOCK)
         self._server = server
         self._key = key
-        self.machine = Machine(figures=figures)
+        self.machine = Machine(thresholds=thresholds)
         self.now = START
 
     def wait(self, seconds: float) -> None:

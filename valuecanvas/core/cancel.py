@@ -1,4 +1,4 @@
-"""Cancels a background task and waits until it has ended."""
+"""Background tasks, and how to end them."""
 
 import asyncio
 from typing import Any
@@ -15,3 +15,20 @@ async def end(task: "asyncio.Task[Any]") -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=AGAIN_S)
+
+
+class Background:
+    """An object with a background task, from `start` to `stop`."""
+
+    _task: "asyncio.Task[None] | None" = None
+
+    async def _run(self) -> None:
+        """The task's work; it is cancelled at the end."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            await end(self._task)

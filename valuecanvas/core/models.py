@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
@@ -98,6 +98,10 @@ class FormResult(models.Model):
 
 class ConfigQuerySet(models.QuerySet):
     """A queryset whose bulk writes bump the epoch as single saves do."""
+
+    def among(self, keys: Iterable[Any] | None) -> Self:
+        """The rows with these primary keys; None: all."""
+        return self if keys is None else self.filter(pk__in=keys)
 
     def _bump(self, keys: Iterable[object]) -> None:
         kind: str = getattr(self.model, "config_kind")  # noqa: B009

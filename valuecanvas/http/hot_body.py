@@ -8,9 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
-from billing.auth import key_check
 from llm.admission.load_shedding import FREE_BYTES, LoadSlot
-from llm.types import Call
+from llm.views.base import bare_call
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 from valuecanvas.http.protocol.uvicorn_protocol import WHOLE_BODY
 
@@ -75,13 +74,7 @@ async def _parts(
 
 async def _require_known_caller(scope: Scope) -> None:
     """Raises the authentication error of an unknown caller."""
-    sent = ASGIRequest(scope, BytesIO()).META
-    call = Call(
-        id=scope["valuecanvas.request_id"],
-        endpoint="",
-        body={},
-        authorization=key_check.authorization(sent),
-    )
+    call = bare_call(ASGIRequest(scope, BytesIO()), "")
     await scope["valuecanvas.runtime"].authentication.identify(call)
 
 

@@ -99,7 +99,7 @@ async def test_admission__times_out_for_locks__has_nothing_to_undo(
     with sessions.locked_counters():
         with pytest.raises(BatchUnavailable):
             await ledger.put(desk.admit())
-        assert ledger._batch._undos == []
+        assert ledger._batch._queue.undos == []
         assert len(ledger._batch._answers) == 0
     assert failed == ["55P03"]
 

@@ -92,7 +92,7 @@ async def test_state__any_class__refuses_callers_and_settles_in_full_afterwards(
         with pytest.raises(BatchUnavailable):
             await ledger.put(item)
     batch = ledger._batch
-    await until(lambda: len(batch._retries) > 0)
+    await until(lambda: len(batch._queue.retries) > 0)
     assert not settled.done()
     failing.error = None
     assert await settled == Settled(first=True, cost=40)

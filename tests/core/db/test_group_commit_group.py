@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connections
 
-from valuecanvas.core.db import commit_retries, group_commit
+from valuecanvas.core.db import commit_queue, commit_retries
 from valuecanvas.core.db.group_commit import BatchUnavailable, GroupCommit, Policy
 
 Work = Callable[[psycopg.Connection, Sequence[str]], Sequence[object]]
@@ -110,8 +110,8 @@ async def test_submit__others_while_one_is_committed__go_together(
 async def test_submit__after_a_large_batch__waits_a_moment_for_company(
     desk: Desk, group: "GroupCommit[str]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "BUSY", 2)
-    monkeypatch.setattr(group_commit, "LINGER_S", 2.0)
+    monkeypatch.setattr(commit_queue, "BUSY", 2)
+    monkeypatch.setattr(commit_queue, "LINGER_S", 2.0)
     desk.go.clear()
     first = group.submit("a")
     await until_busy(desk)

@@ -9,6 +9,7 @@ import structlog
 
 from tests.core.broken_desk import BrokenDesk, Thing, outcomes, serving
 from valuecanvas.core.db import commit_retries
+from valuecanvas.core.db.commit_queue import CommitQueue
 from valuecanvas.core.db.group_commit import BatchUnavailable, GroupCommit
 from valuecanvas.core.metrics import BATCH_GIVEN_UP, BATCH_THREADS
 
@@ -53,7 +54,7 @@ async def test_thread__dies_in_mid_commit__is_replaced_and_loses_nothing(
     assert line["error"].startswith(error.__name__)
 
 
-@pytest.mark.parametrize("place", ["_take", "_commit", "_handle_failure", "observe"])
+@pytest.mark.parametrize("place", ["take", "_commit", "_handle_failure", "observe"])
 async def test_thread__dies_anywhere__goes_on_with_all_that_waits(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -71,7 +72,8 @@ async def test_thread__dies_anywhere__goes_on_with_all_that_waits(
     desk = BrokenDesk()
     fields = {"observe": deadly(lambda *args: None)} if place == "observe" else {}
     if place != "observe":
-        monkeypatch.setattr(GroupCommit, place, deadly(getattr(GroupCommit, place)))
+        owner = CommitQueue if place == "take" else GroupCommit
+        monkeypatch.setattr(owner, place, deadly(getattr(owner, place)))
     async with serving(desk, **fields) as group:
         lost = Thing("a", error=psycopg.errors.DiskFull, times=1)
         assert await outcomes(group, lost, Thing("b")) == ["a", "b"]

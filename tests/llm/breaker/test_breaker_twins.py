@@ -5,7 +5,7 @@ import random
 import pytest
 import redis
 
-from llm.breaker.figures import Figures
+from llm.breaker.thresholds import Thresholds
 from llm.breaker.types import BreakerAnswer, BreakerState, Event, Pass, Rejected
 from tests.llm.breakers import Twins
 
@@ -275,7 +275,7 @@ def test_breaker__bad_key_or_no_credit__opens_at_once_with_its_reason(
 def test_breaker__other_figures__hold_for_both(
     server: "redis.Redis", prefix: str
 ) -> None:
-    figures = Figures(
+    thresholds = Thresholds(
         buckets=5,
         bucket_ms=2_000,
         least_calls=4,
@@ -286,7 +286,7 @@ def test_breaker__other_figures__hold_for_both(
         most_throttle_ms=3_000,
         jitter=0.5,
     )
-    twins = Twins(server, f"{prefix}:other", figures)
+    twins = Twins(server, f"{prefix}:other", thresholds)
     twins.ok(2)
     twins.wait(9)
     assert twins.look().completed == 2

@@ -6,7 +6,6 @@ write falls as load rises, and a process needs one connection only.
 
 import asyncio
 import math
-import queue
 import threading
 import time
 from contextlib import suppress
@@ -18,7 +17,8 @@ from valuecanvas.core.db import sqlstate
 from valuecanvas.core.db.commit_answers import Answers
 from valuecanvas.core.db.commit_connection import CommitConnection, Unreached
 from valuecanvas.core.db.commit_policy import BatchUnavailable, Policy
-from valuecanvas.core.db.commit_retries import CommitRetries, Waiting, backoff
+from valuecanvas.core.db.commit_queue import CommitQueue
+from valuecanvas.core.db.commit_retries import Waiting, backoff
 from valuecanvas.core.db.row_reduction import Reduction
 from valuecanvas.core.metrics import BATCH_FAILED, BATCH_REDUCED, BATCH_THREADS
 
@@ -27,10 +27,6 @@ __all__ = ["BatchUnavailable", "GroupCommit", "Policy"]
 Item = TypeVar("Item")
 log = structlog.get_logger("core.batch")
 
-# After a batch of so many items the next batch waits a moment to grow: a transaction for
-# a few items costs nearly as much as one for many. A lone item is committed at once.
-BUSY = 4
-LINGER_S = 0.001
 # An item that failed so often alone, while the database accepts writes, is itself at fault.
 MAX_ALONE = 2
 
@@ -40,18 +36,10 @@ class GroupCommit(Generic[Item]):
 
     def __init__(self, policy: Policy[Item]) -> None:
         self._policy = policy
-        self._queue: queue.SimpleQueue[Waiting[Item] | None] = queue.SimpleQueue()
-        # Taken from the queue, and too heavy for the batch that was being filled.
-        self._next: Waiting[Item] | None = None
         # All items without an answer; it outlives the thread.
         self._answers: Answers[Item] = Answers(self._undo_abandoned)
         self._reduction = Reduction(policy)
-        # Halves of a batch that one of its items broke.
-        self._halves: list[list[Waiting[Item]]] = []
-        # Committed first: a refused caller may try again at once.
-        self._undos: list[Waiting[Item]] = []
-        self._retries = CommitRetries(policy.size, policy.max_bytes, policy.weigh)
-        self._retried = False
+        self._queue = CommitQueue(policy, self._answers)
         self._closing = False
         self._give_up_at = math.inf
         self._failures = 0
@@ -69,7 +57,7 @@ class GroupCommit(Generic[Item]):
         items that must be committed: those are always queued.
         """
         if not self._policy.must_commit(item) and (
-            self._closing or self._queue.qsize() >= self._policy.capacity
+            self._closing or self._queue.size >= self._policy.capacity
         ):
             raise BatchUnavailable("The ledger's queue is full.")
         future = asyncio.get_running_loop().create_future()
@@ -109,7 +97,7 @@ class GroupCommit(Generic[Item]):
     @property
     def depth(self) -> int:
         """Items waiting, about."""
-        return self._queue.qsize() + len(self._retries)
+        return self._queue.size + len(self._queue.retries)
 
     @property
     def healthy(self) -> bool:
@@ -119,7 +107,9 @@ class GroupCommit(Generic[Item]):
     @property
     def writable(self) -> bool:
         """False while items that must be committed cannot be."""
-        return self._thread.is_alive() and not (self._refusing and len(self._retries))
+        return self._thread.is_alive() and not (
+            self._refusing and len(self._queue.retries)
+        )
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Commit what is queued, then end the thread; waits about `timeout_s` at most."""
@@ -150,12 +140,8 @@ class GroupCommit(Generic[Item]):
         self._failures += 1
         with suppress(Exception):
             self._connection.close()
-        with suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
-        batch, self._batch, self._halves, self._next = self._batch, [], [], None
-        self._undos = []
-        self._retries.clear()
+        self._queue.clear()
+        batch, self._batch = self._batch, []
         for one in batch:
             one.max_batch = max(1, len(batch) // 2)
         for one in self._answers.all():
@@ -164,65 +150,26 @@ class GroupCommit(Generic[Item]):
                 self._reject(one, error)
             else:
                 self._keep_or_refuse(one, error)
-        self._retries.record_failure(0, again=self._retried)
+        self._queue.retries.record_failure(0, again=self._queue.retried)
         self._start()
 
     def _serve(self) -> None:
         while not self._has_ended():
-            self._batch = self._take()
+            self._batch = self._queue.take(len(self._batch), self._rest_s)
             if self._batch:
                 self._commit(self._batch)
         failure = BatchUnavailable("The process ended before the database took it.")
         self._answers.give([(waiting, failure) for waiting in self._answers.all()])
         self._connection.close()
 
+    def _rest_s(self) -> float:
+        """How long the database is left alone before the next batch."""
+        return 0.0 if self._closing else backoff(self._failures)
+
     def _has_ended(self) -> bool:
         if not self._closing:
             return False
         return not self._answers or time.monotonic() >= self._give_up_at
-
-    # What is committed next
-
-    def _take(self) -> list[Waiting[Item]]:
-        """The next items to commit; waits until there are some."""
-        if self._undos:
-            undos, self._undos = self._undos, []
-            return undos
-        if self._halves:
-            return self._halves.pop()
-        # Retries and new items take turns: many retries must not delay new items.
-        again = [] if self._retried else self._retries.take()
-        self._retried = bool(again)
-        return again or self._next_batch()
-
-    def _next_batch(self) -> list[Waiting[Item]]:
-        """The queued items, as many as fit into a batch."""
-        busy = len(self._batch) >= BUSY
-        wait_s = self._retries.wait_s
-        first = self._next_item(wait_s)
-        if first is None:
-            return []
-        if busy:
-            time.sleep(LINGER_S)
-        if not self._closing:
-            time.sleep(backoff(self._failures))
-        batch, left = [first], self._policy.max_bytes - self._policy.weigh(first.item)
-        while len(batch) < self._policy.size and (one := self._next_item(0)):
-            left -= self._policy.weigh(one.item)
-            if left < 0:
-                self._next = one
-                break
-            batch.append(one)
-        return batch
-
-    def _next_item(self, wait_s: float | None) -> Waiting[Item] | None:
-        """The next item of the queue; None: there is none, or the wait is over."""
-        one, self._next = self._next, None
-        if one is None:
-            with suppress(queue.Empty):
-                one = self._queue.get(timeout=wait_s)
-        # An item of a dead thread may already be among the retries, or answered.
-        return one if one is not None and one in self._answers else None
 
     # The result of a batch
 
@@ -236,9 +183,9 @@ class GroupCommit(Generic[Item]):
             self._handle_failure(batch, error, time.monotonic() - began)
             return
         self._failures = 0
-        if self._retried:
+        if self._queue.retried:
             self._refusing = False
-            self._retries.record_success()
+            self._queue.retries.record_success()
         self._answers.give(zip(batch, answers, strict=True))
 
     def _handle_failure(
@@ -251,14 +198,14 @@ class GroupCommit(Generic[Item]):
         else:
             # One bad item must not fail the others: commit the halves apart.
             half = len(batch) // 2
-            self._halves += [batch[half:], batch[:half]]
+            self._queue.halves += [batch[half:], batch[:half]]
 
     def _on_outage(
         self, batch: list[Waiting[Item]], error: Exception, took_s: float
     ) -> None:
         """The database is down, slow or locked: refuse, but retry what must be committed."""
         unreached = isinstance(error, Unreached)
-        if unreached or not self._retried:
+        if unreached or not self._queue.retried:
             self._failures += 1
         kind = "unreached" if unreached else sqlstate.sqlstate_of(error)[:2] or "lost"
         BATCH_FAILED.labels(kind).inc()
@@ -271,12 +218,12 @@ class GroupCommit(Generic[Item]):
             self._keep_or_refuse(waiting, error)
         self._refusing = sqlstate.refuses_writes(error)
         rest_s = 0 if self._closing else took_s
-        self._retries.record_failure(rest_s, again=self._retried)
+        self._queue.retries.record_failure(rest_s, again=self._queue.retried)
 
     def _keep_or_refuse(self, waiting: Waiting[Item], error: BaseException) -> None:
         """Retry an item that must be committed; refuse others, and undo them if needed."""
         if self._policy.must_commit(waiting.item):
-            self._retries.add(waiting)
+            self._queue.retries.add(waiting)
             return
         self._answers.give(
             [(waiting, BatchUnavailable("The database did not answer."))]
@@ -289,7 +236,7 @@ class GroupCommit(Generic[Item]):
             return
         undo = self._policy.undo(waiting.item)
         if undo is not None:
-            self._undos.append(self._answers.expect(undo, waiting.future))
+            self._queue.undos.append(self._answers.expect(undo, waiting.future))
 
     def _is_at_fault(self, waiting: Waiting[Item], error: Exception) -> bool:
         """Whether it fails repeatedly, alone, while the database accepts other writes."""
@@ -304,7 +251,7 @@ class GroupCommit(Generic[Item]):
     def _reject(self, waiting: Waiting[Item], error: BaseException) -> None:
         """The item is at fault: refuse it, or retry it in a reduced form if it must be committed."""
         if self._reduction.simplify(waiting, error):
-            self._halves.append([waiting])
+            self._queue.halves.append([waiting])
             return
         self._answers.give([(waiting, error)])
         self._undo_uncertain(waiting, error)

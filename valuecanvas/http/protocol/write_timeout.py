@@ -1,21 +1,19 @@
 """Write timeout: gives up on clients that do not read their answer."""
 
-import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from valuecanvas.core.wait_timer import NEVER, WaitTimer
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_NEVER = math.inf
 
-
-class TimedSender:
+class TimedSender(WaitTimer):
     """Sends the messages of one answer with a timeout for each.
 
     Servers accept a message at once unless the client reads slowly. So one timer for
-    all messages of an answer is enough, and it is seldom restarted.
+    all messages of an answer is enough.
     """
 
     def __init__(self, send: Send, most_s: float, on_late: Callable[[], None]) -> None:
@@ -24,9 +22,7 @@ class TimedSender:
         self._most_s = most_s
         self._on_late = on_late
         # By the monotonic clock.
-        self.deadline = _NEVER
-        self._due = _NEVER
-        self._timer: asyncio.TimerHandle | None = None
+        self.deadline = NEVER
 
     async def send(self, message: dict[str, Any]) -> None:
         """Pass `message` to the server; waits until the server accepts it."""
@@ -38,33 +34,21 @@ class TimedSender:
         try:
             await self._send(message)
         finally:
-            self._due = _NEVER
+            self._due = NEVER
 
     def close(self) -> None:
         """Stop the timer: no more messages follow."""
-        if self._timer is not None:
-            self._timer.cancel()
-        # Breaks a reference cycle.
-        self._timer = None
-        self._due = _NEVER
+        self._stop_timer()
+        self._due = NEVER
 
-    def _start_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._due - time.monotonic(), self._check)
-
-    def _check(self) -> None:
-        """Check the current message, which may be a later one than when the timer started."""
-        self._timer = None
-        if self._due <= time.monotonic():
-            self._on_late()
-        elif self._due != _NEVER:
-            self._start_timer()
+    def _handle_late(self) -> None:
+        self._on_late()
 
 
 def cut(send: Send) -> bool:
     """Abort the connection behind `send`, with its unread data; False: there is none.
 
-        A server closes a connection only after all was read. uvicorn's `send` has the
+    A server closes a connection only after all was read. uvicorn's `send` has the
     transport.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)

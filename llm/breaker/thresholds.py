@@ -1,4 +1,4 @@
-"""The breaker's figures, for machine.py and script.lua alike. Times are milliseconds."""
+"""The breaker's thresholds, for machine.py and script.lua alike. Times are milliseconds."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ BUCKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Thresholds:
     """When a breaker opens, and for how long; script.lua has them in capitals."""
 
     buckets: int
@@ -25,7 +25,7 @@ class Figures:
     jitter: float
 
 
-FIGURES = Figures(
+THRESHOLDS = Thresholds(
     buckets=BUCKETS,
     bucket_ms=settings.BREAKER_WINDOW_S * 1000 // BUCKETS,
     least_calls=settings.BREAKER_LEAST_CALLS,
