@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
 from unfold.enums import ActionVariant
 
@@ -86,13 +85,6 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         # People paste whole keys; the secret half is ignored.
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
         return Q(name__icontains=term) | Q(pk=prefix) | Q(customer__user_id=term)
-
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
-    ) -> type[ApiKeyForm]:
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.user = request.user
-        return form  # type: ignore[no-any-return]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Unfold passes an id, Django the object.
@@ -182,7 +174,7 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
             # They would get its text.
             text = f"This key has scopes beyond your rights: {', '.join(beyond)}."
             messages.error(request, f"{text} Ask somebody with these rights.")
-            return redirect(self._change_url(key))
+            return redirect(self.change_url(key))
         form = RotateForm(request.POST or None)
         if request.method != "POST" or not form.is_valid():
             return self.page(
@@ -194,14 +186,14 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
                 text="A new key with the same rights replaces this one. "
                 "Its text is shown once, on the next page.",
                 verb="Issue the new key",
-                back=self._change_url(key),
+                back=self.change_url(key),
             )
         overlap = timedelta(hours=form.cleaned_data["overlap"])
         try:
             new, text = keys.rotate(key, overlap, issuer=request.user.get_username())
         except ValidationError as error:
             messages.error(request, error.messages[0])
-            return redirect(self._change_url(key))
+            return redirect(self.change_url(key))
         self.record(request, [key], f"Rotated: replaced by {self.masked_key(new)}.")
         self.log_addition(request, new, f"Issued in place of {self.masked_key(key)}.")
         return self.show_once(request, new, text)
@@ -225,12 +217,12 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
                 "This cannot be undone.",
                 verb="Revoke the key",
                 danger=True,
-                back=self._change_url(key),
+                back=self.change_url(key),
             )
         keys.revoke(key)
         self.record(request, [key], "Revoked.")
         messages.success(request, f"{key} is revoked.")
-        return redirect(self._change_url(key))
+        return redirect(self.change_url(key))
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke_selected(
@@ -257,6 +249,3 @@ class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
         return None
 
     actions = ("revoke_selected",)
-
-    def _change_url(self, key: ApiKey) -> str:
-        return reverse("admin:billing_apikey_change", args=[key.pk])

@@ -104,13 +104,6 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         "or add one here with its routes."
     )
 
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
-    ) -> type[ModelForm]:
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.user = request.user
-        return form  # type: ignore[no-any-return]
-
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         usable = Q(routes__enabled=True, routes__provider__enabled=True)
         price = Price.objects.filter(

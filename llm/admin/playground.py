@@ -1,5 +1,6 @@
 """The playground: sends one real request from the admin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +55,42 @@ SAMPLES = (
 )
 
 
-class PlaygroundForm(forms.Form):
-    """One chat request."""
+class BilledForm(forms.Form):
+    """A form that sends requests at a customer's cost, with a model to choose."""
 
     customer = forms.ModelChoiceField(
         Customer.objects.all(), help_text="The customer who is billed."
     )
+
+    def __init__(self, admin_site: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: Mapping[str, Any] = self.fields
+        fields["model"].queryset = self.usable()
+        # The widget needs some relation to a customer.
+        widget = AutocompleteSelect(ApiKey._meta.get_field("customer"), admin_site)
+        widget.choices = fields["customer"].choices
+        fields["customer"].widget = widget
+
+    @staticmethod
+    def usable() -> QuerySet[Model]:
+        """Chat models with an enabled route."""
+        return Model.objects.filter(
+            enabled=True,
+            kind=Model.Kind.CHAT,
+            routes__enabled=True,
+            routes__provider__enabled=True,
+        ).distinct()
+
+    @staticmethod
+    def first_customer(request: HttpRequest) -> Customer | None:
+        """The user's own customer, if there is one; else the first."""
+        own = Customer.objects.filter(user_id=request.user.get_username())
+        return own.first() or Customer.objects.order_by("id").first()
+
+
+class PlaygroundForm(BilledForm):
+    """One chat request."""
+
     model = forms.ModelChoiceField(Model.objects.none(), widget=UnfoldAdminSelectWidget)
     system = forms.CharField(
         label="System message",
@@ -84,24 +115,6 @@ class PlaygroundForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Empty: the tier's cap.",
     )
-
-    def __init__(self, admin_site: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["model"].queryset = self.usable()  # type: ignore[attr-defined]
-        # The widget needs some relation to a customer.
-        widget = AutocompleteSelect(ApiKey._meta.get_field("customer"), admin_site)
-        widget.choices = self.fields["customer"].choices  # type: ignore[attr-defined]
-        self.fields["customer"].widget = widget
-
-    @staticmethod
-    def usable() -> QuerySet[Model]:
-        """Chat models with an enabled route."""
-        return Model.objects.filter(
-            enabled=True,
-            kind=Model.Kind.CHAT,
-            routes__enabled=True,
-            routes__provider__enabled=True,
-        ).distinct()
 
     def messages(self) -> list[dict[str, Any]]:
         system, text = self.cleaned_data["system"], self.cleaned_data["message"]
@@ -155,8 +168,7 @@ class PlaygroundMixin:
 
 
 def _first(request: HttpRequest) -> dict[str, Any]:
-    own = Customer.objects.filter(user_id=request.user.get_username())
-    customer = own.first() or Customer.objects.order_by("id").first()
+    customer = PlaygroundForm.first_customer(request)
     model = PlaygroundForm.usable().first()
     return {"customer": customer, "model": model, "system": SYSTEM, "max_tokens": 300}
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
@@ -13,10 +12,9 @@ from django.shortcuts import get_object_or_404
 from django.utils.text import Truncator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from billing.models import ApiKey, Customer
 from llm import gateway
 from llm.admin.answer import REMEDIES, ProviderAnswer, ask, read_answer
-from llm.admin.playground import RIGHT, PlaygroundForm
+from llm.admin.playground import RIGHT, BilledForm
 from llm.models import Model
 from prompts.admin.included import variables_of
 from prompts.admin.status import HEAVY
@@ -37,15 +35,12 @@ PROMPT_REMEDIES = {
 }
 
 
-class TryForm(forms.Form):
+class TryForm(BilledForm):
     """Customer, versions, and values of the variables."""
 
     left = forms.ChoiceField(label="Version", widget=UnfoldAdminSelectWidget)
     right = forms.ChoiceField(
         label="Compare with", required=False, widget=UnfoldAdminSelectWidget
-    )
-    customer = forms.ModelChoiceField(
-        Customer.objects.all(), help_text="The customer who is billed."
     )
     model = forms.ModelChoiceField(
         Model.objects.none(),
@@ -55,20 +50,12 @@ class TryForm(forms.Form):
     )
 
     def __init__(
-        self,
-        admin_site: Any,
-        choices: Sequence[tuple[int, str]],
-        *args: Any,
-        **kwargs: Any,
+        self, *args: Any, choices: Sequence[tuple[int, str]], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         fields: Mapping[str, Any] = self.fields
         fields["left"].choices = choices
         fields["right"].choices = [("", "– none –"), *choices]
-        fields["model"].queryset = PlaygroundForm.usable()
-        widget = AutocompleteSelect(ApiKey._meta.get_field("customer"), admin_site)
-        widget.choices = fields["customer"].choices
-        fields["customer"].widget = widget
 
     def add_variables(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
         """Add a field for each variable; with a default it may be empty."""
@@ -124,7 +111,7 @@ class TryMixin:
         sent = None if posted else form_results.outcome_of(request)
         typed = request.POST if posted else sent and sent.typed
         first = _first(request, prompt, [one.number for one in versions])
-        form = TryForm(self.admin_site, choices, typed, initial=first)
+        form = TryForm(self.admin_site, typed, initial=first, choices=choices)
         declared = _declared(prompt, typed or first)
         form.add_variables(_merged(declared))
         if posted and form.is_valid() and _has_models(form, versions):
@@ -211,12 +198,11 @@ def _first(request: HttpRequest, prompt: Prompt, numbers: list[int]) -> dict[str
     newest = numbers[0] if numbers else None
     label = prompt.labels.filter(name=PRODUCTION).select_related("version").first()
     live = label.version.number if label else None
-    own = Customer.objects.filter(user_id=request.user.get_username())
     return {
         "left": request.GET.get("left")
         or (live if live != newest else newest)
         or newest,
         "right": request.GET.get("right")
         or (newest if live and live != newest else ""),
-        "customer": own.first() or Customer.objects.order_by("id").first(),
+        "customer": TryForm.first_customer(request),
     }

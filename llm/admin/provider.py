@@ -158,7 +158,7 @@ class ProviderAdmin(Admin):
         text = f"{provider}: {result.message} ({figures.duration(result.latency_ms)})"
         self.record(request, [provider], f"Tested the connection: {result.message}")
         (messages.success if result.ok else messages.error)(request, text)
-        return redirect(self._change_url(provider))
+        return redirect(self.change_url(provider))
 
     def discover_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST lists the provider's models, and redirects to the page that shows them."""
@@ -167,11 +167,11 @@ class ProviderAdmin(Admin):
             return form_results.once(request, lambda: _list_models(provider))
         sent = form_results.outcome_of(request)
         if sent is None:
-            return redirect(self._change_url(provider))
+            return redirect(self.change_url(provider))
         value = sent.value or {"names": [], "problem": ""}
         if value["problem"]:
             messages.error(request, f"{provider}: {value['problem']}")
-            return redirect(self._change_url(provider))
+            return redirect(self.change_url(provider))
         routed = already_routed(provider)
         return self.page(
             request,
@@ -182,7 +182,7 @@ class ProviderAdmin(Admin):
             found=[(name, name in routed) for name in value["names"]],
             note=sent.note,
             may_add=request.user.has_perms(ADDING_RIGHTS),
-            back=self._change_url(provider),
+            back=self.change_url(provider),
         )
 
     def add_models_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -203,9 +203,6 @@ class ProviderAdmin(Admin):
             )
         url = reverse("admin:llm_route_changelist")
         return redirect(f"{url}?provider__key__exact={provider.pk}")
-
-    def _change_url(self, provider: Provider) -> str:
-        return reverse("admin:llm_provider_change", args=[provider.pk])
 
 
 def _list_models(provider: Provider) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from billing.accounting import spend, traffic
 from billing.models import Budget
 from llm.breaker import report
 from llm.models import Provider
+from valuecanvas.core.admin import charts
 from valuecanvas.core.templatetags import figures
 
 MOST_BUDGETS = 6
@@ -20,7 +21,6 @@ MOST_BREAKERS = 8
 # Figures that took longer than this, in seconds, are cached for a while.
 SLOW_S = 0.3
 KEPT = "dashboard.traffic"
-GREY = "#9ca3af"  # reads on white and on black
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -124,34 +124,14 @@ def _chart(day: traffic.LastDay) -> str:
     )
 
 
-_TICKS = {"color": GREY, "maxTicksLimit": 5}
-CHART_OPTIONS = json.dumps(
-    {
-        "responsive": True,
-        "maintainAspectRatio": False,
-        "animation": False,
-        "interaction": {"mode": "index", "intersect": False},
-        "plugins": {
-            "legend": {
-                "position": "top",
-                "align": "end",
-                "labels": {"boxWidth": 10, "color": GREY},
-            }
-        },
-        "scales": {
-            "x": {
-                "grid": {"display": False},
-                "ticks": {"color": GREY, "maxRotation": 0, "autoSkipPadding": 16},
-            },
-            "y": {"beginAtZero": True, "ticks": {**_TICKS, "precision": 0}},
-            "spend": {
-                "position": "right",
-                "beginAtZero": True,
-                "grid": {"display": False},
-                "ticks": _TICKS,
-            },
-        },
-    }
+CHART_OPTIONS = charts.line_options(
+    y={"beginAtZero": True, "ticks": {**charts.TICKS, "precision": 0}},
+    spend={
+        "position": "right",
+        "beginAtZero": True,
+        "grid": {"display": False},
+        "ticks": charts.TICKS,
+    },
 )
 
 

@@ -1,6 +1,6 @@
 """The built-in groups, with the least rights for their work."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
@@ -11,83 +11,51 @@ from valuecanvas.core.models import GivenRight
 OPERATORS = "Operators"
 AUDITORS = "Auditors"
 
-# Both groups may view these. Users, groups and kinds of schedules are for superusers.
-VIEWED = (
-    "admin.logentry",
-    "billing.apikey",
-    "billing.budget",
-    "billing.counter",
-    "billing.customer",
-    "billing.ledgercheck",
-    "billing.price",
-    "billing.reservation",
-    "billing.team",
-    "billing.tier",
-    "billing.usage",
-    "django_celery_beat.periodictask",
-    "flags.flag",
-    "flags.flagevent",
-    "llm.attempt",
-    "llm.breakerevent",
-    "llm.breakeroverride",
-    "llm.cacheepoch",
-    "llm.feedback",
-    "llm.model",
-    "llm.provider",
-    "llm.route",
-    "prompts.experiment",
-    "prompts.prompt",
-    "prompts.promptevent",
-    "prompts.protectedlabel",
-    "waffle.sample",
-    "waffle.switch",
-)
-# The daily work. Missing on purpose: adding providers and setting their endpoints
-# (that sends keys to a host), deleting customers, teams and tiers, users and groups,
-# and who may move protected labels.
+# Both groups may view these; the verbs are the daily work, of operators. Missing on
+# purpose: adding providers and setting their endpoints (that sends keys to a host),
+# deleting customers, teams and tiers, users and groups, kinds of schedules, and who may
+# move protected labels.
+VERBS = {
+    "admin.logentry": "",
+    "billing.apikey": "add change",
+    "billing.budget": "add change delete",
+    "billing.counter": "",
+    "billing.customer": "add change",
+    "billing.ledgercheck": "run",
+    "billing.price": "add change",
+    "billing.reservation": "",
+    "billing.team": "add change",
+    "billing.tier": "add change",
+    "billing.usage": "",
+    "django_celery_beat.periodictask": "change",
+    "flags.flag": "add change delete kill",
+    "flags.flagevent": "",
+    "llm.attempt": "",
+    "llm.breakerevent": "",
+    "llm.breakeroverride": "add change delete",
+    "llm.cacheepoch": "add",
+    "llm.feedback": "",
+    "llm.model": "add change",
+    "llm.provider": "change",
+    "llm.route": "add change delete",
+    "prompts.experiment": "add change delete",
+    "prompts.prompt": "add change publish",
+    "prompts.promptevent": "",
+    "prompts.protectedlabel": "",
+    "waffle.sample": "add change delete",
+    "waffle.switch": "add change delete",
+}
+
+
+def _right(name: str, verb: str) -> str:
+    app, model = name.split(".")
+    return f"{app}.{verb}_{model}"
+
+
+VIEWED = tuple(_right(name, "view") for name in VERBS)
 OPERATED = (
-    "billing.add_apikey",
-    "billing.change_apikey",
-    "billing.add_budget",
-    "billing.change_budget",
-    "billing.delete_budget",
-    "billing.add_customer",
-    "billing.change_customer",
-    "billing.add_price",
-    "billing.change_price",
-    "billing.add_team",
-    "billing.change_team",
-    "billing.add_tier",
-    "billing.change_tier",
-    "billing.run_ledgercheck",
-    "django_celery_beat.change_periodictask",
-    "flags.add_flag",
-    "flags.change_flag",
-    "flags.delete_flag",
-    "flags.kill_flag",
-    "llm.add_breakeroverride",
-    "llm.change_breakeroverride",
-    "llm.delete_breakeroverride",
-    "llm.add_cacheepoch",
-    "llm.add_model",
-    "llm.change_model",
-    "llm.change_provider",
-    "llm.add_route",
-    "llm.change_route",
-    "llm.delete_route",
     "llm.use_playground",
-    "prompts.add_experiment",
-    "prompts.change_experiment",
-    "prompts.delete_experiment",
-    "prompts.add_prompt",
-    "prompts.change_prompt",
-    "prompts.publish_prompt",
-    "waffle.add_sample",
-    "waffle.change_sample",
-    "waffle.delete_sample",
-    "waffle.add_switch",
-    "waffle.change_switch",
-    "waffle.delete_switch",
+    *(_right(name, verb) for name, verbs in VERBS.items() for verb in verbs.split()),
 )
 
 
@@ -97,12 +65,11 @@ def ensure_groups() -> list[str]:
     A right is granted once: changes by superusers stay. A right that this version no
     longer grants is removed.
     """
-    viewed = [f"{app}.view_{model}" for app, model in _split(VIEWED)]
-    wanted = {AUDITORS: viewed, OPERATORS: [*viewed, *OPERATED]}
+    wanted = {AUDITORS: VIEWED, OPERATORS: (*VIEWED, *OPERATED)}
     return [name for name, rights in wanted.items() if _ensure(name, rights)]
 
 
-def _ensure(name: str, rights: list[str]) -> bool:
+def _ensure(name: str, rights: Sequence[str]) -> bool:
     wanted = _permissions(rights)
     with transaction.atomic():
         group, new = Group.objects.select_for_update().get_or_create(name=name)
@@ -135,11 +102,7 @@ def _rights_before_records(group: Group, wanted: dict[str, Permission]) -> set[s
     return {right for right, one in wanted.items() if one.pk <= youngest}
 
 
-def _split(names: tuple[str, ...]) -> list[list[str]]:
-    return [name.split(".") for name in names]
-
-
-def _permissions(rights: list[str]) -> dict[str, Permission]:
+def _permissions(rights: Sequence[str]) -> dict[str, Permission]:
     """The permissions by 'app.codename'. Raises LookupError where one is unknown."""
     found = _find_permissions(rights)
     if missing := set(rights) - set(found):

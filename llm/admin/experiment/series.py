@@ -8,8 +8,8 @@ from typing import Any
 
 from llm.prompting.metrics import Point
 from prompts.models.experiment import Metric
+from valuecanvas.core.admin import charts
 
-GREY = "#9ca3af"  # readable on white and on black
 # Distinct also for colour-blind readers (Okabe, Ito).
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9",
@@ -68,29 +68,9 @@ def _value(which: str, one: Point) -> float | None:
 
 
 def _options(*, stacked: bool) -> str:
-    ticks: dict[str, Any] = {"color": GREY, "maxTicksLimit": 5}
-    return json.dumps(
-        {
-            "responsive": True,
-            "maintainAspectRatio": False,
-            "animation": False,
-            "interaction": {"mode": "index", "intersect": False},
-            "plugins": {
-                "legend": {
-                    "position": "top",
-                    "align": "end",
-                    "labels": {"boxWidth": 10, "color": GREY},
-                }
-            },
-            "scales": {
-                "x": {
-                    "stacked": stacked,
-                    "grid": {"display": False},
-                    "ticks": {"color": GREY, "maxRotation": 0, "autoSkipPadding": 16},
-                },
-                "y": {"stacked": stacked, "beginAtZero": stacked, "ticks": ticks},
-            },
-        }
+    return charts.line_options(
+        x={"stacked": stacked},
+        y={"stacked": stacked, "beginAtZero": stacked, "ticks": charts.TICKS},
     )
 
 

@@ -133,6 +133,12 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         found: URLPattern = path(url, self.admin_site.admin_view(view), name=name)
         return found
 
+    def change_url(self, row: Model) -> str:
+        """The row's own page."""
+        opts = self.opts
+        url = f"admin:{opts.app_label}_{opts.model_name}_change"
+        return reverse(url, args=[row.pk])
+
     def find_object(
         self, request: HttpRequest, object_id: str, right: str = "change"
     ) -> Any:

@@ -1,9 +1,11 @@
-"""Draws counts over time as stacked columns of an SVG chart."""
+"""Draws counts over time as stacked columns of an SVG chart; options of other charts."""
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # Title and duration.
 SPANS = {
@@ -16,6 +18,8 @@ CHOICES = tuple((name, title) for name, (title, _) in SPANS.items())
 # Each of these has its own colour; the rest are drawn together.
 MOST_SERIES = 4
 HEIGHT, WIDTH, GAP = 120.0, 720.0, 2.0
+GREY = "#9ca3af"  # readable on white and on black
+TICKS = {"color": GREY, "maxTicksLimit": 5}
 
 Columns = Mapping[dt.datetime, Counter[str]]
 
@@ -106,3 +110,27 @@ def _blocks(
                 series=series,
                 title=f"{at:%b %d, %H:%M} UTC, {words}",
             )
+
+
+def line_options(x: Mapping[str, Any] = {}, **scales: Mapping[str, Any]) -> str:
+    """The options of unfold's line and bar charts, with these scales beside time."""
+    legend = {
+        "position": "top",
+        "align": "end",
+        "labels": {"boxWidth": 10, "color": GREY},
+    }
+    time = {
+        **x,
+        "grid": {"display": False},
+        "ticks": {"color": GREY, "maxRotation": 0, "autoSkipPadding": 16},
+    }
+    return json.dumps(
+        {
+            "responsive": True,
+            "maintainAspectRatio": False,
+            "animation": False,
+            "interaction": {"mode": "index", "intersect": False},
+            "plugins": {"legend": legend},
+            "scales": {"x": time, **scales},
+        }
+    )

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern
 from django.views.decorators.http import require_POST
 
 from valuecanvas.core.admin.forms import ConsoleForm
@@ -153,10 +153,8 @@ class Page:
 
     def back_url(self) -> str:
         """The object's own page."""
-        opts = self.admin.opts
-        return reverse(
-            f"admin:{opts.app_label}_{opts.model_name}_change", args=[self.original.pk]
-        )
+        found: str = self.admin.change_url(self.original)
+        return found
 
 
 class ConfirmPage(Page):

@@ -48,6 +48,8 @@ class RefusalsMixin:
         form: type[ModelForm] = super().get_form(  # type: ignore[misc]
             request, obj, change=change, **kwargs
         )
+        # For forms that look at the user's rights.
+        form.user = request.user  # type: ignore[attr-defined]
         refused: Exception | None = vars(request).get("refused")
         return form if refused is None else _with_error(form, refused)
 
