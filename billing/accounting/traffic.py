@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
-
 from billing.models import Customer
+from valuecanvas.core.db.statement_timeout import limited_cursor
 
 # A ledger too busy to be summed in time shows no figures rather than wait.
 TIMEOUT_MS = 5000
@@ -93,15 +92,13 @@ class LastDay:
 
 def last_day(spenders: int = 6) -> LastDay:
     """Sum up the last 24 hours. Raises DatabaseError where it takes too long."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+    with limited_cursor(TIMEOUT_MS) as cursor:
         cursor.execute(SUMS, [spenders])
         rows = cursor.fetchall()
         cursor.execute(P95, [LATENCIES])
         p95 = cursor.fetchone()[0]
         cursor.execute("SELECT now() AT TIME ZONE 'utc'")
         now = cursor.fetchone()[0]
-        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
     by_hour = {hour: TrafficFigures(*rest) for hour, _, *rest in rows if hour}
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return LastDay(

@@ -1,12 +1,11 @@
 """Builds the ledger items that admit a request."""
 
-import time
-
-from billing.ledger import Admit, Charge, Claim, Hit
+from billing.ledger import Admit, Claim, Hit
 from llm.cache.entry import Entry
 from llm.replies import stored
 from llm.resolve.plan import party
 from llm.settlement import settlement
+from llm.settlement.charge import entry_charge
 from llm.settlement.token_count import count_prompt
 from llm.types import Call, Plan
 
@@ -39,18 +38,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
         quota=plan.tier.daily_requests,
         epoch=plan.epoch,
         facts=settlement.usage_facts(call, plan),
-        charge=Charge(
-            saved=entry.cost,
-            cached=True,
-            prompt_tokens=entry.prompt_tokens,
-            completion_tokens=entry.completion_tokens,
-            cached_tokens=entry.cached_tokens,
-            provider=entry.provider,
-            upstream_model=entry.upstream_model,
-            latency_ms=int((time.monotonic() - call.started) * 1000),
-            source="cache",
-            refund=not plan.tier.hits_take_quota,
-        ),
+        charge=entry_charge(call, entry, refund=not plan.tier.hits_take_quota),
         claim=claim,
         answer=settlement.limit_answer(
             stored.from_entry(call, plan, entry) if claim else None

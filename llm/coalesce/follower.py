@@ -8,7 +8,7 @@ from billing.ledger import Stored
 from llm.cache.entry import Entry, Form
 from llm.coalesce.resume import CannotResume, StreamResumption, error_event
 from llm.replies import headers, stored
-from llm.settlement.outcome import RequestOutcome, refund_outcome
+from llm.settlement.outcome import RequestOutcome, cancelled_outcome, refund_outcome
 from llm.settlement.settlement import Settlement
 from llm.shared_call import SharedCall, SharedCallState
 from llm.types import (
@@ -20,7 +20,6 @@ from llm.types import (
     StreamReply,
 )
 from llm.upstream.attempts import Attempts
-from valuecanvas.core.errors import Unavailable
 
 Answer = Reply | StreamReply
 # A request that lost so many leaders calls a provider itself: if a budget refuses one
@@ -71,7 +70,7 @@ class FollowedStream:
             return
         self._ended = True
         self.shared_call.leave()
-        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
+        outcome = cancelled_outcome(client_left=True)
         await self._settlement.settle(Attempts(self.held), outcome, wait=False)
 
     async def resume_with(self, reply: Answer) -> AsyncGenerator[bytes, None]:
@@ -169,11 +168,7 @@ class Followers:
 
     async def _settle_cancelled(self, held: AdmittedCall, error: BaseException) -> None:
         """Settle a request that was cancelled before anything was delivered."""
-        outcome = refund_outcome(
-            Unavailable("The request was abandoned.", code="abandoned")
-        )
-        if CLIENT_GONE in error.args:
-            outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
+        outcome = cancelled_outcome(client_left=CLIENT_GONE in error.args)
         await self._settlement.settle(Attempts(held), outcome, wait=False)
 
 

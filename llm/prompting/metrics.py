@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
-
 from llm.prompting import queries
 from prompts.experiments.statistics import ArmSample
 from prompts.models.experiment import Metric
+from valuecanvas.core.db.statement_timeout import limited_cursor
 
 # A ledger too busy to be summed in time shows no figures rather than wait.
 TIMEOUT_MS = 10_000
@@ -145,9 +144,7 @@ def _rows(statement: Mapping[bool, str], window: Window) -> list[Any]:
         "step": window.step,
         "prefix": f"{window.experiment}:",
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+    with limited_cursor(TIMEOUT_MS) as cursor:
         cursor.execute(statement[bool(window.experiment)], values)
         rows: list[Any] = cursor.fetchall()
-        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
     return rows

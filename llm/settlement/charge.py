@@ -1,17 +1,25 @@
 """The ledger's charge for a request, and its summary for the caller."""
 
 import time
+from typing import Any
 
 from billing.ledger import Charge
 from llm.cache.entry import Entry
 from llm.settlement.outcome import RequestOutcome, cost_of
-from llm.types import AdmittedCall, Summary
+from llm.types import Call, Summary
 from llm.upstream.attempts import Attempts
 
 
 def charge_of(attempts: Attempts, outcome: RequestOutcome) -> Charge:
     if outcome.shared is not None:
-        return _shared_charge(attempts, outcome, outcome.shared)
+        return entry_charge(
+            attempts.held.call,
+            outcome.shared,
+            status=outcome.status,
+            error_code=outcome.error_code,
+            ttft_ms=outcome.ttft_ms,
+            marks=("coalesced",),
+        )
     used, candidate = outcome.tokens, outcome.candidate
     cost = cost_of(outcome)
     marks = used.marks
@@ -28,7 +36,7 @@ def charge_of(attempts: Attempts, outcome: RequestOutcome) -> Charge:
         upstream_model=candidate.upstream_model if candidate else "",
         status=outcome.status,
         error_code=outcome.error_code[:80],
-        latency_ms=_elapsed_ms(attempts.held),
+        latency_ms=_elapsed_ms(attempts.held.call),
         ttft_ms=outcome.ttft_ms,
         attempts=attempts.count,
         source=used.source,
@@ -37,21 +45,19 @@ def charge_of(attempts: Attempts, outcome: RequestOutcome) -> Charge:
     )
 
 
-def _shared_charge(attempts: Attempts, outcome: RequestOutcome, entry: Entry) -> Charge:
+def entry_charge(call: Call, entry: Entry, **more: Any) -> Charge:
+    """The charge for a stored or shared answer: it costs nothing, and saved its price."""
     return Charge(
         prompt_tokens=entry.prompt_tokens,
         completion_tokens=entry.completion_tokens,
         cached_tokens=entry.cached_tokens,
         provider=entry.provider,
         upstream_model=entry.upstream_model,
-        status=outcome.status,
-        error_code=outcome.error_code,
-        latency_ms=_elapsed_ms(attempts.held),
-        ttft_ms=outcome.ttft_ms,
+        latency_ms=_elapsed_ms(call),
         source="cache",
-        marks=("coalesced",),
         cached=True,
         saved=entry.cost,
+        **more,
     )
 
 
@@ -63,8 +69,8 @@ def _provider_cost(outcome: RequestOutcome) -> int:
     return candidate.rate.cost(*claimed)
 
 
-def _elapsed_ms(held: AdmittedCall) -> int:
-    return int((time.monotonic() - held.call.started) * 1000)
+def _elapsed_ms(call: Call) -> int:
+    return int((time.monotonic() - call.started) * 1000)
 
 
 def summary_of(

@@ -52,21 +52,17 @@ class EventRows:
         self, name: Name, before: BreakerState, after: BreakerState, reason: str
     ) -> None:
         """Log a breaker's change of state, and add its row."""
-        log.warning(
-            "breaker.transition",
-            provider=name.provider,
-            upstream_model=name.model,
-            from_state=before.value,
-            to_state=after.value,
-            reason=reason,
-        )
+        fields = {
+            "provider": name.provider,
+            "upstream_model": name.model,
+            "from_state": before.value,
+            "to_state": after.value,
+        }
+        log.warning("breaker.transition", **fields, reason=reason)
         BREAKER.labels(name.provider, name.model).set(_LEVEL.get(after, 0))
         self._add(
             BreakerEvent(
-                provider=name.provider,
-                upstream_model=name.model,
-                from_state=before.value,
-                to_state=after.value,
+                **fields,
                 reason=reason[:200],
                 created_at=dt.datetime.now(dt.UTC),
             )

@@ -29,6 +29,13 @@ def refund_outcome(error: GatewayError) -> RequestOutcome:
     return RequestOutcome("error", error_code=error.code or error.type, refund=True)
 
 
+def cancelled_outcome(*, client_left: bool) -> RequestOutcome:
+    """The outcome of a cancelled request: of its client, or of ours."""
+    if client_left:
+        return RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
+    return refund_outcome(Unavailable("The request was abandoned.", code="abandoned"))
+
+
 def abandoned_outcome(attempts: Attempts, error: BaseException) -> RequestOutcome:
     """The outcome of a request that was cancelled before anything was delivered.
 
@@ -36,12 +43,8 @@ def abandoned_outcome(attempts: Attempts, error: BaseException) -> RequestOutcom
     for that was asked for; if we gave up, both are refunded.
     """
     held = attempts.held
-    if attempts.sent and CLIENT_GONE in error.args:
-        outcome = RequestOutcome(CLIENT_GONE, error_code=CLIENT_GONE)
-    else:
-        outcome = refund_outcome(
-            Unavailable("The request was abandoned.", code="abandoned")
-        )
+    client_left = attempts.sent and CLIENT_GONE in error.args
+    outcome = cancelled_outcome(client_left=client_left)
     if not attempts.sending:
         return outcome
     return replace(

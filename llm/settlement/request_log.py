@@ -1,6 +1,5 @@
 """Writes metrics and the log line of an answered request, never its content."""
 
-import time
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.conf import settings
 
 from billing.ledger import Charge
 from llm import metrics
+from llm.settlement.charge import entry_charge
 from llm.types import CacheHit, Call, Plan
 
 log = structlog.get_logger("llm.request")
@@ -56,17 +56,7 @@ def _log_passed_over(named_by: str, model: str, prompt: str, epoch: int) -> None
 
 def observe_hit(hit: CacheHit) -> None:
     """Count and log a request that was answered from the cache."""
-    entry = hit.entry
-    charge = Charge(
-        provider=entry.provider,
-        upstream_model=entry.upstream_model,
-        prompt_tokens=entry.prompt_tokens,
-        completion_tokens=entry.completion_tokens,
-        latency_ms=int((time.monotonic() - hit.call.started) * 1000),
-        cached=True,
-        saved=entry.cost,
-    )
-    observe(hit.call, hit.plan, charge, 0)
+    observe(hit.call, hit.plan, entry_charge(hit.call, hit.entry), 0)
 
 
 def _log(call: Call, plan: Plan, charge: Charge, cost: int) -> None:

@@ -71,7 +71,8 @@ def stack(
     {name} and {count}.
     """
     points = list(points)
-    totals: Counter[str] = Counter()
+    # Of equally busy names the first ones of `order` are drawn.
+    totals: Counter[str] = Counter(dict.fromkeys(order, 0))
     for _, name, count in points:
         totals[name] += count
     busiest = [name for name, _ in totals.most_common(MOST_SERIES)]

@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
+
+from valuecanvas.core.db.statement_timeout import limited_cursor
 
 # Pages end at this many rows, since OFFSET reads all rows that it skips: use filters.
 MOST_ROWS = 10_000
@@ -28,13 +30,10 @@ def estimate(table: str) -> int:
 def bounded_count(rows: QuerySet) -> int | None:
     """The number of `rows`, at most MOST_ROWS + 1; None if counting takes too long."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {COUNT_TIMEOUT_MS}")
-            count: int = rows.order_by()[: MOST_ROWS + 1].count()
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+        with limited_cursor(COUNT_TIMEOUT_MS):
+            return rows.order_by()[: MOST_ROWS + 1].count()
     except DatabaseError:
         return None
-    return count
 
 
 class EstimatedPaginator(Paginator):

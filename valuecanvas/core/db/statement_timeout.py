@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
 # Seconds for one statement; None: as long as it takes.
 _seconds: ContextVar[float | None] = ContextVar("statement_timeout", default=None)
 # The client waits this much longer, since the server cancels the statement itself.
@@ -13,6 +16,19 @@ GRACE_S = 1.0
 def seconds() -> float | None:
     """The statement timeout in this context, in seconds; None: no limit."""
     return _seconds.get()
+
+
+@contextmanager
+def limited_cursor(longest_ms: int) -> Iterator[CursorWrapper]:
+    """A cursor of a transaction of its own, whose statements are limited.
+
+    Raises OperationalError, within the `with`.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {longest_ms:d}")
+        yield cursor
+        # It may be inside another transaction, which goes on.
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
 
 @contextmanager
