@@ -100,8 +100,7 @@ async def complete(
     named: {"id", "version" or "label", "variables"}. Raises GatewayError.
     """
     body = _body(messages, model, parameters, prompt)
-    work = _complete(body, _who(customer))
-    return await asyncio.wrap_future(gateway_thread().submit(work))
+    return await asyncio.wrap_future(_submit(body, customer))
 
 
 def complete_sync(
@@ -114,12 +113,14 @@ def complete_sync(
 ) -> Completion:
     """`complete` for code that is not a coroutine. Raises GatewayError."""
     body = _body(messages, model, parameters, prompt)
-    work = _complete(body, _who(customer))
-    return gateway_thread().submit(work).result()
+    return _submit(body, customer).result()
 
 
-def _who(customer: Customer) -> tuple[str, str]:
-    return customer.team_id or "", customer.user_id
+def _submit(
+    body: dict[str, Any], customer: Customer
+) -> "concurrent.futures.Future[Completion]":
+    work = _complete(body, customer.user_id, team=customer.team_id or "")
+    return gateway_thread().submit(work)
 
 
 def _body(
@@ -136,11 +137,10 @@ def _body(
     return body if prompt is None else {**body, "prompt": dict(prompt)}
 
 
-async def _complete(body: dict[str, Any], who: tuple[str, str]) -> Completion:
+async def _complete(body: dict[str, Any], user_id: str, *, team: str) -> Completion:
     if body.get("stream"):
         raise InvalidRequest("Streaming is not supported here.", param="stream")
     gateway = await gateway_thread().runtime()
-    team, user_id = who
     call = Call(
         id=uuid7(),
         endpoint="chat",

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from llm.admission.ledger_items import LEASE_SLACK_S
 from llm.admission.limit_check import LimitCheck
 from llm.admission.quota_denials import QuotaDenials
-from llm.admission.refusals import refusal
+from llm.admission.refusals import limit_error, refusal
 from llm.cache.cache import Cache
 from llm.cache.entry import Entry
 from llm.coalesce.shared_calls import SharedCalls
 from llm.limits.limiter import Limiter
-from llm.limits.refusal import error as limit_error
 from llm.limits.types import LimitRefused, MinuteUse, Subject, subjects
 from llm.shared_call import SharedCall
 from llm.types import CachePlace, Call, Plan

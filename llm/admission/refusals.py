@@ -1,11 +1,14 @@
-"""The errors that a caller gets when the ledger refuses."""
+"""The errors that a caller gets when the ledger or a minute limit refuses."""
+
+import math
 
 from django.conf import settings
 
-from billing.budget_scopes import BY_LETTER
+from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from billing.ledger.claims import Unkept
-from llm.replies import headers
+from llm.limits.types import LimitKind, LimitRefused
+from llm.replies import headers, limit_headers
 from llm.resolve.plan import output_within
 from llm.types import Plan
 from valuecanvas.core import money
@@ -14,8 +17,11 @@ from valuecanvas.core.errors import (
     Conflict,
     GatewayError,
     QuotaExceeded,
+    TooManyRequests,
     Unprocessable,
 )
+
+WHOSE = {one.letter: one.whose for one in BudgetScope} | {"f": "ratings"}
 
 
 def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
@@ -93,3 +99,40 @@ def _upgrade(plan: Plan) -> dict[str, object] | None:
         "max_output_tokens": plan.upgrade.max_output_tokens,
         "url": settings.UPGRADE_URL,
     }
+
+
+def limit_error(
+    refused: LimitRefused, prompt_tokens: int = 0, choices: int = 1
+) -> TooManyRequests:
+    """The 429 of a minute limit, for a request of such a prompt."""
+    message = _limit_message(refused)
+    if refused.retry_after_s is None:
+        message = _never_fits(refused, (refused.limit - prompt_tokens) // choices)
+    return TooManyRequests(message, headers=limit_headers.headers(refused))
+
+
+def _never_fits(refused: LimitRefused, cap: int) -> str:
+    """The message if waiting cannot help. `cap` tokens of output would fit."""
+    message = (
+        f"This request can never pass: it may need more than all of the {refused.limit} "
+        f"tokens a minute of {WHOSE[refused.subject.name[0]]}."
+    )
+    if cap > 0:
+        return f"{message} A max_tokens of at most {cap} fits."
+    return (
+        f"{message} Its prompt alone counts for that many: send less of it at once (text, "
+        "pictures, sound or files), or ask for a higher limit."
+    )
+
+
+def _limit_message(refused: LimitRefused) -> str:
+    whose, limit = WHOSE[refused.subject.name[0]], refused.limit
+    wait = f"Try again in {max(1, math.ceil(refused.retry_after_s or 0))} s."
+    if refused.kind is LimitKind.CONCURRENT:
+        return f"The limit of {whose}, {limit} requests at once, is reached. {wait}"
+    if whose == WHOSE["f"]:
+        return f"At most {limit} {whose} a minute. {wait}"
+    used = f"The {limit} {refused.kind} a minute of {whose} are used up"
+    if refused.left:
+        used = f"Too few of the {limit} tokens a minute of {whose} are left"
+    return f"{used}. {wait}"

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm.translate.fields import refuse_unknown
 from valuecanvas.core.errors import InvalidRequest
 
-_FIELDS = frozenset({"id", "version", "label", "variables"})
+_FIELDS = ("id", "label", "variables", "version")
 _EXAMPLE = (
     "'prompt' must be an object such as "
     '{"id": "canvas.generate", "variables": {"industry": "retail"}}.'
@@ -34,12 +35,7 @@ def parse(endpoint: str, body: Mapping[str, Any]) -> PromptField | None:
         return None
     if not isinstance(given, dict):
         raise InvalidRequest(_EXAMPLE, param="prompt")
-    unknown = sorted(given.keys() - _FIELDS)
-    if unknown:
-        raise InvalidRequest(
-            f"Unknown field 'prompt.{unknown[0]}'. Known: {', '.join(sorted(_FIELDS))}.",
-            param=f"prompt.{unknown[0]}",
-        )
+    refuse_unknown(given, _FIELDS, within="prompt.")
     key = given.get("id")
     if not isinstance(key, str) or not key:
         raise InvalidRequest(

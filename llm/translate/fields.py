@@ -1,6 +1,6 @@
 """Typed reads of a request body; a wrong type is refused with the field's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from valuecanvas.core.errors import InvalidRequest
@@ -28,6 +28,18 @@ def a_list_of_objects(value: object, param: str) -> list[tuple[Json, str]]:
     """Each object of the list at `param`, with its own name."""
     names = ((one, f"{param}[{at}]") for at, one in enumerate(a_list(value, param)))
     return [(an_object(one, name), name) for one, name in names]
+
+
+def refuse_unknown(
+    given: Mapping[str, Any], known: Collection[str], *, within: str = ""
+) -> None:
+    """Raises InvalidRequest for a field that is not `known`, in the object `within`."""
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        name = f"{within}{unknown[0]}"
+        raise InvalidRequest(
+            f"Unknown field '{name}'. Known: {', '.join(known)}.", param=name
+        )
 
 
 def unsupported_field(param: str, what: str, remedy: str) -> InvalidRequest:

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
 from billing.auth import act_as, key_check
+from billing.auth.principal import Principal
 from llm.cache import directives
 from llm.replies.http_responses import EventStream, json_response
 from llm.request import idempotency
@@ -24,6 +25,7 @@ from valuecanvas.core.errors import (
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
+    NotPermitted,
     UnsupportedMedia,
 )
 from valuecanvas.core.threads import LARGE_BYTES
@@ -105,6 +107,12 @@ def bare_call(request: ASGIRequest, endpoint: str) -> Call:
     """The call that only says who asks."""
     authorization = key_check.authorization(request.META)
     return Call(request_id(request), endpoint, {}, authorization=authorization)
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raises NotPermitted."""
+    if scope not in principal.scopes:
+        raise NotPermitted(f"This key lacks the scope '{scope}'.", code="missing_scope")
 
 
 def json_body(request: ASGIRequest) -> dict[str, Any]:

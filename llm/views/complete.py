@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 
 from llm.replies.completion import Completion, read_completion
 from llm.replies.http_responses import json_response
+from llm.translate.fields import refuse_unknown
 from llm.types import Call, Reply
 from llm.views import schemas
 from llm.views.base import PaidView, call_of, json_body, runtime
@@ -28,17 +29,12 @@ _STORED = {
     "promptLabel": "label",
     "promptVariables": "variables",
 }
-_KNOWN = {"prompt", "model", "userId", "metadata", *_PARAMETERS, *_STORED}
+_KNOWN = sorted(("prompt", "model", "userId", "metadata", *_PARAMETERS, *_STORED))
 
 
 def chat_body(given: dict[str, Any]) -> dict[str, Any]:
     """The chat request that `given` means. Raises InvalidRequest."""
-    unknown = sorted(given.keys() - _KNOWN)
-    if unknown:
-        raise InvalidRequest(
-            f"Unknown field '{unknown[0]}'. Known: {', '.join(sorted(_KNOWN))}.",
-            param=unknown[0],
-        )
+    refuse_unknown(given, _KNOWN)
     user = given.get("userId")
     if user is not None and not isinstance(user, str):
         raise InvalidRequest("'userId' must be a text.", param="userId")

@@ -13,13 +13,14 @@ from rest_framework import serializers as s
 from billing.auth.principal import Principal
 from billing.budget_scopes import CUSTOMER, KEY
 from billing.minute_limits import MinuteLimits
-from llm.limits.refusal import error as limit_error
+from llm.admission.refusals import limit_error
 from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Rating
 from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
+from llm.translate.fields import refuse_unknown
 from llm.views import schemas
 from llm.views.base import HotView, bare_call, json_body, runtime
 from valuecanvas.core.errors import InvalidRequest
@@ -52,12 +53,7 @@ class FeedbackShown(s.Serializer):
 
 def parse_feedback(body: dict[str, Any]) -> Rating:
     """The rating in a request's body. Raises InvalidRequest."""
-    unknown = sorted(body.keys() - set(_KNOWN))
-    if unknown:
-        raise InvalidRequest(
-            f"Unknown field '{unknown[0]}'. Known: {', '.join(_KNOWN)}.",
-            param=unknown[0],
-        )
+    refuse_unknown(body, _KNOWN)
     return Rating(_request_id(body), _score(body), _comment(body))
 
 

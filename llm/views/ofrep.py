@@ -21,11 +21,10 @@ from flags.engine.answer import Evaluation
 from flags.engine.evaluation import FlagSet, evaluate, evaluate_all
 from llm.replies.http_responses import json_response
 from llm.views import ofrep_schemas as schemas
-from llm.views.base import HotView, bare_call, json_body, runtime
+from llm.views.base import HotView, bare_call, json_body, require_scope, runtime
 from valuecanvas.core.errors import (
     GatewayError,
     InvalidRequest,
-    NotPermitted,
     UnsupportedMedia,
 )
 from valuecanvas.core.targeting.conditions import Attributes
@@ -156,11 +155,7 @@ async def _caller(request: ASGIRequest) -> tuple[FlagSet, Principal]:
     """The flags, committed or last known, and the caller. Raises GatewayError."""
     call = bare_call(request, "flags")
     snapshot, principal = await runtime(request).free_reads.open(call)
-    if Scope.FLAGS_EVALUATE.value not in principal.scopes:
-        raise NotPermitted(
-            f"This key lacks the scope '{Scope.FLAGS_EVALUATE.value}'.",
-            code="missing_scope",
-        )
+    require_scope(principal, Scope.FLAGS_EVALUATE.value)
     return snapshot.flags, principal
 
 

@@ -27,12 +27,12 @@ from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_body import merge_parameters
 from llm.resolve.prompt_field import PromptField
 from llm.resolve.prompt_version import pick
-from llm.views.base import HotView, call_of, runtime
+from llm.views.base import HotView, call_of, require_scope, runtime
 from prompts.models.prompt import PromptKind
 from prompts.rendering.grammar import Template, Variable
 from prompts.rendering.render import ChosenVersion, PromptLibrary
 from valuecanvas.core.api.openapi_schema import answers
-from valuecanvas.core.errors import InvalidRequest, NotPermitted
+from valuecanvas.core.errors import InvalidRequest
 
 SCOPE = "prompts:read"
 # A client may use its copy while it revalidates, and while it cannot reach us.
@@ -98,10 +98,7 @@ class FetchPrompt(HotView):
         asked = _asked(request.GET.dict())
         call = call_of(request, "prompts", {}, user=asked.get("user", ""))
         snapshot, principal = await runtime(request).free_reads.open(call)
-        if SCOPE not in principal.scopes:
-            raise NotPermitted(
-                f"This key lacks the scope '{SCOPE}'.", code="missing_scope"
-            )
+        require_scope(principal, SCOPE)
         known = context.build(principal, {"user": asked.get("user")}, call.context)
         found = flag_effects.evaluate_flags(snapshot.flags, known, time.time())
         chosen = pick(snapshot.prompt_library, _named(key, asked), known, found)

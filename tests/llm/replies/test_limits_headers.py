@@ -3,7 +3,7 @@
 import pytest
 
 from billing.minute_limits import MinuteLimits
-from llm.limits.refusal import error
+from llm.admission.refusals import limit_error as error
 from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse, Subject
 from llm.replies.headers import quota
 from llm.replies.limit_headers import headers, merge
