@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm.translate.fields import refuse_unknown
+from llm.translate.typed_fields import refuse_unknown
 from valuecanvas.core.errors import InvalidRequest
 
 _FIELDS = ("id", "label", "variables", "version")

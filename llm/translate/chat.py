@@ -3,8 +3,8 @@
 from typing import Any
 
 from llm.dialects.reasoning import reasoning_text
-from llm.translate.fields import Json
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
+from llm.translate.typed_fields import Json
 from valuecanvas.core import json_numbers
 
 # Members that may have the text of a content part.

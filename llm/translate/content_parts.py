@@ -1,6 +1,6 @@
 """The content parts of a Responses message as the content of a chat message."""
 
-from llm.translate.fields import (
+from llm.translate.typed_fields import (
     Json,
     a_list_of_objects,
     a_string,

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from llm.metering import usage_forms
-from llm.translate.fields import Json
 from llm.translate.items import Status
 from llm.translate.tools import with_mode
+from llm.translate.typed_fields import Json
 
 # How a chat ended -> why its Response is incomplete. All other ends are complete.
 CUT_SHORT: Final[Mapping[str, str]] = MappingProxyType(

@@ -2,7 +2,7 @@
 
 import orjson
 
-from llm.translate.fields import Json
+from llm.translate.typed_fields import Json
 
 
 class EventWriter:

@@ -1,8 +1,13 @@
 """The input items of a Responses request as the messages of a chat."""
 
 from llm.translate.content_parts import assistant_text, chat_content
-from llm.translate.fields import Json, a_list_of_objects, a_string, unsupported_field
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
+from llm.translate.typed_fields import (
+    Json,
+    a_list_of_objects,
+    a_string,
+    unsupported_field,
+)
 from valuecanvas.core.errors import InvalidRequest
 
 # Chat providers other than OpenAI know no "developer"; all of them know "system".

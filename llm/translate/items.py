@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from llm.translate.fields import Json
+from llm.translate.typed_fields import Json
 
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 

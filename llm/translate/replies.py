@@ -11,7 +11,6 @@ from llm.translate.chat import (
     thoughts_in,
 )
 from llm.translate.envelope import echo, head, outcome, usage_of
-from llm.translate.fields import Json
 from llm.translate.items import (
     Names,
     Status,
@@ -22,6 +21,7 @@ from llm.translate.items import (
     summary_part,
     text_part,
 )
+from llm.translate.typed_fields import Json
 from valuecanvas.core.errors import UpstreamError
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from llm.translate.fields import (
+from llm.translate.inputs import chat_messages
+from llm.translate.tools import chat_tools
+from llm.translate.typed_fields import (
     Json,
     a_boolean,
     a_list,
@@ -12,8 +14,6 @@ from llm.translate.fields import (
     an_object,
     unsupported_field,
 )
-from llm.translate.inputs import chat_messages
-from llm.translate.tools import chat_tools
 from valuecanvas.core.errors import InvalidRequest
 
 # Refused with a remedy: without them the answer would change silently.

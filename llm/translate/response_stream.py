@@ -15,9 +15,9 @@ from llm.translate.chat import (
 )
 from llm.translate.envelope import TranslationStatus, echo, head, outcome, usage_of
 from llm.translate.events import EventWriter, before
-from llm.translate.fields import Json
 from llm.translate.items import Names
 from llm.translate.stream_output import Output
+from llm.translate.typed_fields import Json
 from valuecanvas.core.errors import UpstreamError
 
 IN_PROGRESS: Final = TranslationStatus("in_progress")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import orjson
 
 from llm.translate.events import EventWriter, before
-from llm.translate.fields import Json
 from llm.translate.items import (
     FUNCTION,
     CallKind,
@@ -17,6 +16,7 @@ from llm.translate.items import (
     summary_part,
     text_part,
 )
+from llm.translate.typed_fields import Json
 
 
 @dataclass(slots=True)

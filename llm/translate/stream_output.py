@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from llm.translate.chat import call_in, text_in
 from llm.translate.events import EventWriter
-from llm.translate.fields import Json
 from llm.translate.items import FUNCTION, CallKind, Names, Status
 from llm.translate.stream_items import CallItem, TextItem
+from llm.translate.typed_fields import Json
 
 # Arguments of a call whose name has not come yet.
 MOST_HELD = 1_048_576

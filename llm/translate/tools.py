@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llm.translate.fields import (
+from llm.translate.typed_fields import (
     Json,
     a_boolean,
     a_list_of_objects,

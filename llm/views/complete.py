@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from llm.replies.completion import Completion, read_completion
 from llm.replies.http_responses import json_response
-from llm.translate.fields import refuse_unknown
+from llm.translate.typed_fields import refuse_unknown
 from llm.types import Call, Reply
 from llm.views import schemas
 from llm.views.base import PaidView, call_of, json_body, runtime

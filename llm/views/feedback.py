@@ -20,7 +20,7 @@ from llm.prompting import feedback
 from llm.prompting.feedback import Rating
 from llm.replies.http_responses import json_response
 from llm.runtime import Runtime
-from llm.translate.fields import refuse_unknown
+from llm.translate.typed_fields import refuse_unknown
 from llm.views import schemas
 from llm.views.base import HotView, bare_call, json_body, runtime
 from valuecanvas.core.errors import InvalidRequest

@@ -55,7 +55,7 @@ def test_operator__list_that_would_take_long__fits_nothing(operator):
         ([{"attribute": "a", "operator": "starts_with", "value": ""}], "a text"),
         (
             [{"attribute": "a", "operator": "matches", "value": "(a"}],
-            "no pattern: missing )",
+            "not valid: missing )",
         ),
     ],
 )
