@@ -86,7 +86,16 @@ def _unhit(item: Unhit, _: Books, writes: Writes) -> None:
     if hit.claim is not None:
         claim = {"id": hit.claim.id, "request_id": request_id, "done": True}
         writes.freed.append(claim)
-    writes.move(hit.party, item.day, used=-1, reservation=request_id)
+    writes.moves.append(
+        {
+            "reservation": request_id,
+            "scopes": hit.party.scopes,
+            "day": item.day,
+            "used": -1,
+            "spent": 0,
+            "reserved": 0,
+        }
+    )
 
 
 def _note(item: Note, _: Books, writes: Writes) -> None:
@@ -186,7 +195,15 @@ def _take(
         row = books.row(scope, books.today)
         row.used += units
         row.reserved += estimate
-    writes.move(item.party, books.today, used=units, reserved=estimate)
+    writes.moves.append(
+        {
+            "scopes": item.party.scopes,
+            "day": books.today,
+            "used": units,
+            "spent": 0,
+            "reserved": estimate,
+        }
+    )
     return Admitted(
         id=item.id,
         party=item.party,
@@ -212,13 +229,15 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
     refunded = charge is None or charge.refund
     reservation = str(admitted.id)
     writes.ended.append(reservation)
-    writes.move(
-        admitted.party,
-        admitted.day,
-        used=-1 if refunded else 0,
-        spent=cost,
-        reserved=-admitted.estimate,
-        reservation=reservation,
+    writes.moves.append(
+        {
+            "reservation": reservation,
+            "scopes": admitted.party.scopes,
+            "day": admitted.day,
+            "used": -1 if refunded else 0,
+            "spent": cost,
+            "reserved": -admitted.estimate,
+        }
     )
     if charge is not None:
         row = _usage_row(admitted, item.facts, item.epoch, charge, cost)

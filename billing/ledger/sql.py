@@ -187,8 +187,9 @@ WITH gone AS (
         SELECT scope || ':' || to_char(coalesce(ended.day, m.day), 'YYYY-MM-DD') AS key,
                sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
         FROM json_to_recordset($1->'moves') AS m (
-            reservation uuid, scope text, day date,
+            reservation uuid, scopes text[], day date,
             used bigint, spent bigint, reserved bigint)
+        CROSS JOIN unnest(m.scopes) AS scope
         LEFT JOIN ended ON ended.id = m.reservation
         WHERE m.reservation IS NULL OR ended.id IS NOT NULL
         GROUP BY 1

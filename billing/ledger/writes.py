@@ -1,9 +1,8 @@
 """The rows that one batch of the group commit writes."""
 
-import datetime as dt
 from typing import Any
 
-from billing.ledger.types import Claimed, Party
+from billing.ledger.types import Claimed
 
 
 class Writes:
@@ -13,6 +12,7 @@ class Writes:
         self.held: list[dict[str, Any]] = []
         self.ended: list[str] = []
         self.billed: list[dict[str, Any]] = []
+        # Of the counters of `scopes`; with a `reservation`, only if that ends now.
         self.moves: list[dict[str, Any]] = []
         self.claimed: list[dict[str, Any]] = []
         self.kept: list[dict[str, Any]] = []
@@ -23,29 +23,6 @@ class Writes:
 
     def document(self) -> dict[str, list[Any]]:
         return {name: rows for name, rows in vars(self).items() if name != "taken"}
-
-    def move(
-        self,
-        party: Party,
-        day: dt.date,
-        *,
-        used: int = 0,
-        spent: int = 0,
-        reserved: int = 0,
-        reservation: str | None = None,
-    ) -> None:
-        """Add to the counters of `party`; with `reservation`, only if that ends now."""
-        self.moves += [
-            {
-                "reservation": reservation,
-                "scope": scope,
-                "day": day,
-                "used": used,
-                "spent": spent,
-                "reserved": reserved,
-            }
-            for scope in party.scopes
-        ]
 
     def __bool__(self) -> bool:
         return bool(self.moves or self.billed)
