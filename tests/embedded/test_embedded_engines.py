@@ -17,7 +17,7 @@ from valuecanvas.embedded.state_files import read_json
 USER = """
 import sys, pathlib
 from valuecanvas.embedded import engines
-with engines.running(pathlib.Path(sys.argv[1]), engines.ALL, lambda line: None):
+with engines.run_engines(pathlib.Path(sys.argv[1]), engines.ALL, lambda line: None):
     print("up", flush=True)
     input()
 """

@@ -42,13 +42,13 @@ model("flags", "Flag").objects.create(name="old", percent=30)
 """
 READ = """
 import json
-from celery import current_app
 from django_celery_beat.models import PeriodicTask
 from billing.models import Customer
 from flags.models import Flag
 from llm.models import Route
 from prompts.models import Prompt
-current_app.loader.import_default_modules()
+from valuecanvas.celery import app
+app.loader.import_default_modules()
 customer, route = Customer.objects.get(), Route.objects.get()
 flag = Flag.objects.get(name="old")
 print(json.dumps({
@@ -57,7 +57,7 @@ print(json.dumps({
     "prompt": Prompt.objects.get().key,
     "flag": [flag.name, int(flag.percent)],
     "unknown tasks": sorted(
-        set(PeriodicTask.objects.values_list("task", flat=True)) - set(current_app.tasks)
+        set(PeriodicTask.objects.values_list("task", flat=True)) - set(app.tasks)
     ),
 }))
 """
