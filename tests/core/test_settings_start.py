@@ -71,7 +71,7 @@ REFUSED = [
     ({"FIELD_KEY": base64.b64encode(bytes(range(32))).decode()}, "FIELD_KEY counts"),
     (
         {"JWT_SECRET": "super-secret-jwt-token-with-at-least-32-characters-long", "JWT_ISSUER": "i"},
-        "JWT_SECRET is an example",
+        "JWT_SECRET contains a word from an example",
     ),
     ({"JWT_JWKS_URL": "http://a.example/jwks", "JWT_ISSUER": "i"}, "JWT_JWKS_URL must be a URL that begins with https"),
     ({"UPGRADE_URL": "http://a.example"}, "UPGRADE_URL must be a URL that begins with https"),
