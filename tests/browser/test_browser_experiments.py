@@ -76,7 +76,7 @@ def test_experiment__from_draft_to_winner__without_leaving_the_admin(
     page.click("a:has-text('Promote a winner')")
     page.select_option("#id_arm", "shorter")
     page.fill("#id_reason", "Everybody here likes it more.")
-    page.click("text=Promote it")
+    page.click("button:has-text('Promote the winner')")
     expect(page.locator("body")).to_contain_text("Promoted shorter")
     assert Label.objects.get(prompt=prompt).version.number == 2
     assert site.complaints == []

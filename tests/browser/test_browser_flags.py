@@ -237,7 +237,7 @@ def test_tester__a_user_of_a_rule__is_told_what_and_why(
     page.fill("#tester #id_more", "country = SE\nappVersion = 2.3.0")
     page.click("#tester button[type=submit]")
     tried = page.locator("#tried")
-    for text in ("green", "Rule 'Nordic customers' fits.", "TARGETING_MATCH"):
+    for text in ("green", "Rule 'Nordic customers' matches.", "TARGETING_MATCH"):
         expect(tried).to_contain_text(text)
     shoot("flags-tester", "#tester")
     page.fill("#tester #id_more", "country")
@@ -290,7 +290,7 @@ def test_ramp__five_points_a_day__is_on_the_timeline(
 ) -> None:
     services.set_percent(flag, 10, actor=anna, reason="Slower")
     page = site.open(url_of(flag))
-    page.click("text=Grow by itself")
+    page.click("text=Ramp: change the percentage step by step")
     start = timezone.now() + timedelta(days=1)
     page.fill("#id_ramp_start", f"{start:%Y-%m-%dT09:00}")
     page.fill("#id_ramp_reason", "Five points a day")
@@ -300,7 +300,7 @@ def test_ramp__five_points_a_day__is_on_the_timeline(
     expect(page.locator(".vf-steps li")).to_have_count(17)
     shoot("flags-ramp", "#schedule")
     page.click("text=Cancel the ramp")
-    page.fill("#id_cancel_reason", "Wait for the holidays")
+    page.fill("#id_decide_reason", "Wait for the holidays")
     page.click("button:has-text('Cancel the ramp')")
     expect(page.locator("body")).to_contain_text("The rest of the ramp is cancelled")
     assert not flag.schedule.filter(state="pending").exists()
