@@ -28,17 +28,15 @@ def error_body(
     status: int,
     *,
     message: str | None = None,
-    code: str | None = None,
     param: str | None = None,
 ) -> bytes:
     """The JSON error body for `status`; arguments replace the usual parts."""
-    kind, usual_code, text = _ERRORS.get(status, _SERVER if status >= 500 else _CLIENT)
+    kind, code, text = _ERRORS.get(status, _SERVER if status >= 500 else _CLIENT)
     error = {
         "message": message or f"{text} (demo provider)",
-        # Only for billing OpenAI's `type` depends on the code.
-        "type": code if code == "insufficient_quota" else kind,
+        "type": kind,
         "param": param,
-        "code": code or usual_code,
+        "code": code,
     }
     return orjson.dumps({"error": error})
 

@@ -1,4 +1,4 @@
-"""The demo provider's behaviours by model name: a table and its parser."""
+"""The fault provider's behaviours by model name: a table and its parser."""
 
 import random
 import re
@@ -157,7 +157,7 @@ def parse(model: str) -> Behaviour:
         if changes is not None:
             behaviour = replace(behaviour, **changes)
         elif _BEHAVIOUR_LIKE.match(model) or not model:
-            message = f"The demo provider has no behaviour {part!r}."
+            message = f"The fault provider has no behaviour {part!r}."
             raise RequestRefused(message, status=404, param="model")
     return behaviour
 
@@ -213,6 +213,6 @@ class Overrides:
         self._calls[model] += 1
         if place == 0:
             # Tests need the same pattern each time, not secrecy.
-            shuffler = random.Random(f"7:{model}:{hundred}")  # noqa: S311
+            shuffler = random.Random(f"7:{model}:{hundred}")
             self._unlucky[model] = shuffler.sample(range(100), 100)
         return self._unlucky[model][place] < percent
