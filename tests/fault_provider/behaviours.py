@@ -13,6 +13,12 @@ from valuecanvas.embedded.demo_provider.errors import RequestRefused
 CutKind = Literal["reset", "stall", "truncated", "error_event", "malformed"]
 
 
+class NotServed(RequestRefused):
+    """There is no such behaviour, or no such endpoint for it."""
+
+    status = 404
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """The behaviour that a model name asks for; the defaults are a normal answer."""
@@ -158,7 +164,7 @@ def parse(model: str) -> Behaviour:
             behaviour = replace(behaviour, **changes)
         elif _BEHAVIOUR_LIKE.match(model) or not model:
             message = f"The fault provider has no behaviour {part!r}."
-            raise RequestRefused(message, status=404, param="model")
+            raise NotServed(message, param="model")
     return behaviour
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from tests.fault_provider import answers, payload
-from tests.fault_provider.behaviours import Overrides
+from tests.fault_provider.behaviours import NotServed, Overrides
 from valuecanvas.embedded.demo_provider import token_text
 from valuecanvas.embedded.demo_provider.answers import Answer
 from valuecanvas.embedded.demo_provider.chat import CREATED
@@ -55,7 +55,7 @@ def answer_responses(raw: bytes, overrides: Overrides) -> payload.FaultReply:
     behaviour = overrides.behaviour(request.model)
     if not behaviour.responses:
         message = "Unknown request URL: POST /v1/responses."
-        raise RequestRefused(message, status=404)
+        raise NotServed(message)
     answer = answers.compose(request, behaviour)
     content = _stream(answer) if request.stream else _whole(answer)
     return payload.FaultReply(request.model, request.prompt_tokens, behaviour, content)

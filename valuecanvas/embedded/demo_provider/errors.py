@@ -44,9 +44,8 @@ def error_body(
 class RequestRefused(ValueError):
     """The demo provider refuses a request; rendered as the OpenAI error body."""
 
-    def __init__(
-        self, message: str, *, status: int = 400, param: str | None = None
-    ) -> None:
+    status = 400
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
-        self.body = error_body(status, message=message, param=param)
+        self.body = error_body(self.status, message=message, param=param)
