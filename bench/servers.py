@@ -177,11 +177,11 @@ def floor(upstream: str) -> Program:
 
 
 def upstream() -> Program:
-    """The fake upstream: answers at once and always the same, by model name."""
+    """The fake upstream: answers always the same, at once or as the model's name says."""
     command = [
         sys.executable,
         "-m",
-        "valuecanvas.embedded.demo_provider",
+        "tests.fault_provider",
         "--port",
         "{port}",
     ]

@@ -40,11 +40,6 @@ _SAMPLES: tuple[dict[str, Any], ...] = (
 )
 
 
-def provider_flag(key: str) -> str:
-    """The name of the optional flag that switches off the provider `key`."""
-    return f"gateway.provider.{key}"
-
-
 def ensure_built_in() -> list[str]:
     """Create the gateway's missing flags; the names of the new ones."""
     known = set(Flag.objects.filter(name__in=_BUILT_IN).values_list("name", flat=True))

@@ -1,4 +1,4 @@
-"""The demo provider as a child process, and what its send log says."""
+"""The fault provider as a child process, and what its send log says."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def read_attempts(folder: Path | str) -> list[Attempt]:
 
 
 class DemoProcess:
-    """A running demo provider under control; `url` ends in `/v1`."""
+    """A running fault provider under control; `url` ends in `/v1`."""
 
     def __init__(
         self, process: subprocess.Popen[str], url: str, send_log: Path | None
@@ -122,11 +122,11 @@ class DemoProcess:
 def demo_process(
     *, send_log: Path | None = None, port: int = 0, control: bool = True
 ) -> Iterator[DemoProcess]:
-    """Starts a demo provider, yields it once it listens, and stops it.
+    """Starts a fault provider, yields it once it listens, and stops it.
 
     Should this process die, the provider notices its standard input ending and goes.
     """
-    command = [sys.executable, "-m", "valuecanvas.embedded.demo_provider"]
+    command = [sys.executable, "-m", "tests.fault_provider"]
     command += ["--exit-with-stdin", "--port", str(port)]
     command += ["--control"] if control else []
     command += ["--send-log", str(send_log)] if send_log else []

@@ -1,23 +1,26 @@
-"""The demo provider as fixtures: a process for the session, a server in the loop."""
+"""The demo and the fault provider as fixtures: a process, servers in the loop."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.demo_process import Attempt, DemoProcess, demo_process, read_attempts
-from valuecanvas.embedded.demo_provider.server import Options, start
+from tests.fault_provider.server import FaultProvider
+from valuecanvas.embedded.demo_provider.server import DemoProvider
 
 
 @pytest.fixture(scope="session")
 def demo_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A demo provider with control and a send log.
+    """A fault provider with control and a send log.
 
     It is shared: choose behaviours by model name, and override only models of your
     own naming, by `with demo_provider.behaving(model, behaviour)`.
@@ -28,7 +31,7 @@ def demo_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProc
 
 @dataclass
 class DemoServer:
-    """A demo provider in the test's own event loop, with a client for it."""
+    """A provider in the test's own event loop, with a client for it."""
 
     url: str
     send_log: Path
@@ -73,11 +76,44 @@ def content_of(events: list[Any]) -> list[str]:
     return [c["delta"]["content"] for c in choices if c["delta"].get("content")]
 
 
-@pytest.fixture
-async def demo_server(tmp_path: Path) -> AsyncIterator[DemoServer]:
-    """A demo provider in this loop, with control and a send log."""
-    folder = tmp_path / "send_log"
-    runner, port = await start(Options(send_log=folder, control=True))
+async def start(provider: DemoProvider) -> tuple[web.AppRunner, int]:
+    """Starts a provider in the running loop, as `serve` does; and returns its port.
+
+    Stop it by `await runner.cleanup()`.
+    """
+    runner = web.AppRunner(
+        provider.application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=1.0,
+    )
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    return runner, runner.addresses[0][1]
+
+
+@asynccontextmanager
+async def serving(provider: DemoProvider, send_log: Path) -> AsyncIterator[DemoServer]:
+    """A provider in this loop while the block runs."""
+    runner, port = await start(provider)
     async with aiohttp.ClientSession() as client:
-        yield DemoServer(f"http://127.0.0.1:{port}", folder, client)
+        yield DemoServer(f"http://127.0.0.1:{port}", send_log, client)
     await runner.cleanup()
+
+
+@pytest.fixture(params=["demo", "fault"])
+async def demo_server(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[DemoServer]:
+    """The product's demo provider; then the one with faults, which answers alike."""
+    providers = {"demo": DemoProvider, "fault": FaultProvider}
+    async with serving(providers[request.param](), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def fault_server(tmp_path: Path) -> AsyncIterator[DemoServer]:
+    """A fault provider in this loop, with control and a send log."""
+    folder = tmp_path / "send_log"
+    async with serving(FaultProvider(folder, control=True), folder) as server:
+        yield server

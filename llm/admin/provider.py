@@ -20,8 +20,7 @@ from valuecanvas.core.admin.bases import Admin, display
 from valuecanvas.core.admin.pages import post_only
 from valuecanvas.core.templatetags import figures
 
-# These decide where keys are sent, so they need a right of their own.
-ENDPOINT = ("base_url", "api_key_env", "new_key", "forget_key")
+# Where keys are sent needs a right of its own.
 ENDPOINT_RIGHT = "llm.set_provider_endpoint"
 ADDING_RIGHTS = ("llm.add_model", "llm.add_route")
 

@@ -12,7 +12,6 @@ from llm.cache.merge import merge, put_once
 from valuecanvas.core import json_numbers
 
 TEXTS = frozenset({"content", "refusal", "reasoning_content", "reasoning", "thinking"})
-_NOTHING: dict[str, Any] = {}
 # Members of a chunk that are not the answer's: its form, and random padding.
 _LEFT_OUT = frozenset({"choices", "usage", "object", "obfuscation"})
 # Some providers change these from chunk to chunk: the first ones are kept.

@@ -20,7 +20,6 @@ class Directives:
 
 
 DEFAULT = Directives()
-OFF = Directives(read=False, write=False)
 
 
 def parse(headers: Mapping[str, str]) -> Directives:

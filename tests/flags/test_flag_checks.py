@@ -11,7 +11,7 @@ from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, connection
 
 from flags import services
-from flags.builtin_flags import add_samples, ensure_built_in, provider_flag
+from flags.builtin_flags import add_samples, ensure_built_in
 from flags.models import Flag
 from tests.flags.rows import ADA, ask, make_flag
 
@@ -79,4 +79,3 @@ def test_samples__added_once__work():
     assert 15 < share < 35
     wording = Flag.objects.get(name="canvas_wording")
     assert ask(wording, user="u").value.startswith("Write ")
-    assert provider_flag("openai") == "gateway.provider.openai"

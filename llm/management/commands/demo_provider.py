@@ -7,27 +7,31 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from valuecanvas.embedded.demo_provider.__main__ import (
-    add_arguments,
-    announce,
-    read_options,
-)
-from valuecanvas.embedded.demo_provider.server import serve
+from valuecanvas.embedded.demo_provider.server import DemoProvider, serve
 
 
 class Command(BaseCommand):
     """Serves until SIGINT or SIGTERM."""
 
-    help = "Run the demo provider: an OpenAI-compatible server on loopback."
+    help = (
+        "Run the demo provider: an OpenAI-compatible server on loopback. The model's "
+        "name says how it answers: slow@2s waits first, drip@50ms pauses between "
+        "chunks, status-503 fails; all others answer at once."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declares the options."""
-        add_arguments(parser)
+        parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serves; the first line of output is the URL."""
         try:
-            serve(read_options(options), announce)
+            serve(DemoProvider(), options["port"], self.announce)
         except OSError as error:
             raise CommandError(str(error)) from error
+
+    def announce(self, line: str) -> None:
+        """Prints a line without buffering, since a parent may wait for it."""
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tests.buckets import weights_of
 from valuecanvas.core.targeting import bucketing
 from valuecanvas.core.targeting.bucketing import BUCKETS, Allocation, Span
 
@@ -60,9 +61,7 @@ def test_allocate__weights_change__only_moves_into_who_grows(seed: int) -> None:
         before, old = holders(allocation), weights
         weights = drawn(chance, names)
         allocation = bucketing.allocate(weights, allocation)
-        assert {k: v for k, v in weights.items() if v} == bucketing.weights_of(
-            allocation
-        )
+        assert {k: v for k, v in weights.items() if v} == weights_of(allocation)
         now = holders(allocation)
         moved = [(a, b) for a, b in zip(before, now, strict=True) if a != b]
         for left, joined in moved:

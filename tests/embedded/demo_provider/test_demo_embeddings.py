@@ -63,14 +63,3 @@ async def test_embeddings__bad_input__is_refused(demo_server, fields, param):
     async with demo_server.post("embeddings", model="demo", **fields) as response:
         assert response.status == 400
         assert (await response.json())["error"]["param"] == param
-
-
-async def test_embeddings__faults__apply_too(demo_server):
-    async with demo_server.post(
-        "embeddings", model="status-503", input="a"
-    ) as response:
-        assert response.status == 503
-    async with demo_server.post(
-        "embeddings", model="lie_usage-absent", input="a"
-    ) as response:
-        assert "usage" not in await response.json()

@@ -15,7 +15,7 @@ from llm.cache import entry as entries
 from llm.cache import key
 from llm.cache.assembly import Assembly
 from llm.cache.cache import Cache
-from llm.cache.directives import DEFAULT, OFF, Directives
+from llm.cache.directives import DEFAULT, Directives
 from llm.types import NOTHING, CachePlace, Call, Selection
 from tests.llm.sharing_processes import make_entry, make_place
 from valuecanvas.core.storage.store import Store
@@ -168,7 +168,8 @@ def test_place__what_may_not_be_cached__has_none(
     assert place_of(cache, make_call(), make_plan()) is not None
     assert place_of(cache, make_call(endpoint="embeddings"), make_plan()) is not None
     assert place_of(cache, make_call(endpoint="responses"), make_plan()) is not None
-    assert place_of(cache, make_call(wanted=OFF), make_plan()) is None
+    off = Directives(read=False, write=False)
+    assert place_of(cache, make_call(wanted=off), make_plan()) is None
     for chosen in (
         Selection(cache_policy="never"),
         Selection(off=frozenset({"cache"})),

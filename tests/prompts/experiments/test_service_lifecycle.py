@@ -17,6 +17,7 @@ from prompts.experiments.drafts import (
 )
 from prompts.models import Experiment, Label, ProtectedLabel, Rollout
 from prompts.services import PromptActor
+from tests.buckets import weights_of
 from tests.prompts.experiments.rows import (
     HALVES,
     make_actor,
@@ -31,7 +32,6 @@ from valuecanvas.core.targeting.bucketing import (
     bucket,
     load_allocation,
     owner,
-    weights_of,
 )
 
 pytestmark = pytest.mark.django_db

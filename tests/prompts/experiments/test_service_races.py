@@ -12,9 +12,10 @@ from django.db import connection
 from prompts.experiments import service
 from prompts.models import Experiment, Label
 from prompts.services import PromptActor, move_label
+from tests.buckets import weights_of
 from tests.prompts.experiments.rows import make_actor, make_draft, make_prompt
 from valuecanvas.core.errors import Conflict
-from valuecanvas.core.targeting.bucketing import load_allocation, weights_of
+from valuecanvas.core.targeting.bucketing import load_allocation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 20

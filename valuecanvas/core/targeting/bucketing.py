@@ -63,14 +63,6 @@ def allocate(weights: Mapping[str, int], before: Allocation = ()) -> Allocation:
     return _merge([*kept, *_fill(_gaps(kept), lacking)])
 
 
-def weights_of(allocation: Allocation) -> dict[str, int]:
-    """How many buckets each owner has."""
-    found: dict[str, int] = {}
-    for span in allocation:
-        found[span.owner] = found.get(span.owner, 0) + span.end - span.start
-    return found
-
-
 def dump_allocation(allocation: Allocation) -> list[list[str | int]]:
     """The allocation as JSON."""
     return [[span.owner, span.start, span.end] for span in allocation]

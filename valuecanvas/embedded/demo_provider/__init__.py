@@ -1,1 +1,1 @@
-"""A deterministic OpenAI-compatible provider for demos, tests, load and drills."""
+"""A deterministic OpenAI-compatible provider, so that a demo needs no account."""

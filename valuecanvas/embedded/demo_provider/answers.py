@@ -1,21 +1,16 @@
-"""Makes the answer's tokens from a request and a behaviour."""
+"""Makes the answer's tokens from a request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import cycle, islice
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from valuecanvas.embedded.demo_provider import answer_schema, canvas, token_text
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
 from valuecanvas.embedded.demo_provider.chat_request import DemoChatRequest, as_dict
 
-_NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
+NOTICE = "\n\n_This is a demo answer, not the work of a real model._"
 _SYSTEM_ROLES = ("system", "developer")
-_FILTERED_TOKENS = 8
-# Tokens of an answer after the point where it is cut.
-_MARGIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,6 @@ class Answer:
     """
 
     request: DemoChatRequest
-    behaviour: Behaviour
     pieces: list[str]
     finish: str
     tool: Mapping[str, Any] | None
@@ -39,11 +33,9 @@ class Answer:
 
     @property
     def usage(self) -> token_text.Usage | None:
-        """The chat usage object, or what the behaviour makes of it."""
+        """The chat usage object; None reports none."""
         prompt_tokens = self.request.prompt_tokens
-        return token_text.usage_report(
-            prompt_tokens, self.completion_tokens, self.behaviour
-        )
+        return token_text.usage_report(prompt_tokens, self.completion_tokens)
 
     @property
     def text(self) -> str:
@@ -51,54 +43,34 @@ class Answer:
         return "".join(self.pieces[1:] if self.tool else self.pieces)
 
 
-def compose(request: DemoChatRequest, behaviour: Behaviour) -> Answer:
-    """The answer: a pure function of the request and the behaviour."""
-    tool = None if behaviour.echo else request.tool
-    finish = "tool_calls" if tool else "stop"
-    pieces = _pieces(request, behaviour, tool)
-    if behaviour.ignore_limit:
-        pieces = _sized(pieces, max(len(pieces), 2 * (request.limit or 0) + 50))
-    elif request.limit is not None and len(pieces) > request.limit:
-        pieces, finish = pieces[: request.limit], "length"
-    if behaviour.filtered:
-        pieces, finish = pieces[:_FILTERED_TOKENS], "content_filter"
-    return Answer(request, behaviour, pieces, finish, tool)
+def compose(request: DemoChatRequest) -> Answer:
+    """The answer: a pure function of the request."""
+    return limit(draft(request))
 
 
-def _pieces(
-    request: DemoChatRequest, behaviour: Behaviour, tool: Mapping[str, Any] | None
-) -> list[str]:
-    if behaviour.echo:
-        return token_text.split(request.last_user_text)
-    if tool:
-        parameters = as_dict(tool.get("parameters"))
+def draft(request: DemoChatRequest) -> Answer:
+    """The answer of whatever length."""
+    finish = "tool_calls" if request.tool else "stop"
+    return Answer(request, _pieces(request), finish, request.tool)
+
+
+def limit(answer: Answer) -> Answer:
+    """The answer cut to the requested length."""
+    most = answer.request.limit
+    if most is None or len(answer.pieces) <= most:
+        return answer
+    return replace(answer, pieces=answer.pieces[:most], finish="length")
+
+
+def _pieces(request: DemoChatRequest) -> list[str]:
+    if request.tool:
+        parameters = as_dict(request.tool.get("parameters"))
         arguments = answer_schema.example({"type": "object", **parameters})
-        return [tool["name"], *token_text.split(orjson.dumps(arguments).decode())]
+        name: str = request.tool["name"]
+        return [name, *token_text.split(orjson.dumps(arguments).decode())]
     if request.json:
         return token_text.split(orjson.dumps(_json(request)).decode())
-    pieces = token_text.split(_text(request) + _NOTICE)
-    size = _size(request, behaviour, len(pieces))
-    return _sized(pieces, size) if size else pieces
-
-
-def _size(request: DemoChatRequest, behaviour: Behaviour, usual: int) -> int | None:
-    """The number of tokens that the behaviour wants, if it differs from the usual one."""
-    if behaviour.chunks is not None:
-        usage_chunk = request.stream and request.include_usage
-        return max(1, (behaviour.chunks - usage_chunk) // request.n - 2)
-    if behaviour.tokens is not None:
-        return behaviour.tokens
-    least = behaviour.after + _MARGIN if behaviour.after else 0
-    return least if least > usual else None
-
-
-def _sized(pieces: list[str], size: int) -> list[str]:
-    """`pieces` shortened or repeated to `size`, with the notice at the end."""
-    notice = token_text.split(_NOTICE)
-    if size <= len(notice):
-        return pieces[:size]
-    body = pieces[: len(pieces) - len(notice)] or pieces
-    return [*islice(cycle(body), size - len(notice)), *notice]
+    return token_text.split(_text(request) + NOTICE)
 
 
 def _text(request: DemoChatRequest) -> str:

@@ -5,30 +5,24 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import (
-    answers,
-    chat_request,
-    payload,
-    token_text,
-)
-from valuecanvas.embedded.demo_provider.answers import Answer
-from valuecanvas.embedded.demo_provider.behaviours import Overrides
-from valuecanvas.embedded.demo_provider.errors import error_body
+from valuecanvas.embedded.demo_provider.answers import Answer, compose
+from valuecanvas.embedded.demo_provider.chat_request import load_body, read_chat
+from valuecanvas.embedded.demo_provider.reply import DemoReply, sse
 
 # Fixed, so that equal requests get equal bytes.
 CREATED = 1_735_689_600
 
 
-def answer_chat(raw: bytes, overrides: Overrides) -> payload.DemoReply:
+def answer_chat(raw: bytes) -> DemoReply:
     """Reads a chat request and makes its answer. Raises RequestRefused."""
-    request = chat_request.read_chat(chat_request.load_body(raw), raw)
-    behaviour = overrides.behaviour(request.model)
-    answer = answers.compose(request, behaviour)
-    content = _stream(answer) if request.stream else _whole(answer)
-    return payload.DemoReply(request.model, request.prompt_tokens, behaviour, content)
+    request = read_chat(load_body(raw), raw)
+    answer = compose(request)
+    if request.stream:
+        return DemoReply(request.model, events=events(answer))
+    return DemoReply(request.model, orjson.dumps(completion(answer)))
 
 
-def _whole(answer: Answer) -> payload.Whole:
+def completion(answer: Answer) -> dict[str, Any]:
     """The answer as a `chat.completion` object."""
     choices = [
         {
@@ -40,10 +34,7 @@ def _whole(answer: Answer) -> payload.Whole:
         for index in range(answer.request.n)
     ]
     body = _object(answer, "chat.completion", choices)
-    usage = answer.usage
-    if usage is not None:
-        body["usage"] = usage
-    return payload.Whole(orjson.dumps(body), answer.completion_tokens, usage)
+    return body if answer.usage is None else {**body, "usage": answer.usage}
 
 
 def _object(answer: Answer, kind: str, choices: list[Any]) -> dict[str, Any]:
@@ -70,62 +61,43 @@ def _call(answer: Answer, index: int, arguments: str) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
-def _stream(answer: Answer) -> payload.Stream:
-    """The answer as `chat.completion.chunk` events, one for each token."""
-    n, usage = answer.request.n, answer.usage
-    return payload.Stream(
-        frames=_frames(answer, usage),
-        lead=n,
-        content=n * len(answer.pieces),
-        half=payload.sse(_chunk(answer, 0, {"content": ""})[:-40]),
-        error=payload.sse(error_body(500)),
-        usage=usage if answer.request.include_usage else None,
-    )
-
-
-def _chunk(
+def chunk(
     answer: Answer, index: int, delta: dict[str, Any], finish: str | None = None
 ) -> bytes:
+    """The event that adds `delta` to a choice."""
     choice = {
         "index": index,
         "delta": delta,
         "logprobs": None,
         "finish_reason": finish,
     }
-    chunk = _object(answer, "chat.completion.chunk", [choice])
+    body = _object(answer, "chat.completion.chunk", [choice])
     if answer.request.include_usage:
-        chunk["usage"] = None  # OpenAI sends this once usage was asked for
-    return orjson.dumps(chunk)
+        body["usage"] = None  # OpenAI sends this once usage was asked for
+    return sse(orjson.dumps(body))
 
 
-def _frames(answer: Answer, usage: token_text.Usage | None) -> Iterator[payload.Frame]:
+def events(answer: Answer) -> Iterator[bytes]:
+    """The answer as `chat.completion.chunk` events, one for each token and choice."""
     indexes = range(answer.request.n)
     first = {"role": "assistant", "content": None if answer.tool else ""}
     for index in indexes:
-        yield payload.sse(_chunk(answer, index, first)), 0
-    yield from _content(answer)
-    for index in indexes:
-        yield payload.sse(_chunk(answer, index, {}, answer.finish)), 0
-    if answer.request.include_usage and usage is not None:
-        last = _object(answer, "chat.completion.chunk", []) | {"usage": usage}
-        yield payload.sse(orjson.dumps(last)), 0
-
-
-def _content(answer: Answer) -> Iterator[payload.Frame]:
-    """One frame for each token and choice, the choices taking turns."""
-    pieces, indexes = answer.pieces, range(answer.request.n)
-    delta: dict[str, Any] = {"content": "\0"}
-    if answer.tool and pieces:
+        yield chunk(answer, index, first)
+    for number in range(len(answer.pieces)):  # the choices take turns
         for index in indexes:
-            call = {"index": 0, **_call(answer, index, "")}
-            yield payload.sse(_chunk(answer, index, {"tool_calls": [call]})), 1
-        pieces = pieces[1:]
-        delta = {"tool_calls": [{"index": 0, "function": {"arguments": "\0"}}]}
-    # Only the token differs between chunks, so they are concatenated.
-    parts = [_chunk(answer, i, delta).rpartition(rb'"\u0000"') for i in indexes]
-    ends = [(b"data: " + head, tail + b"\n\n") for head, _, tail in parts]
-    for piece in pieces:
-        token = orjson.dumps(piece)
-        for head, tail in ends:
-            size = len(head) + len(token) + len(tail)
-            yield b"%x\r\n%b%b%b\r\n" % (size, head, token, tail), 1
+            yield chunk(answer, index, _delta(answer, index, number))
+    for index in indexes:
+        yield chunk(answer, index, {}, answer.finish)
+    if answer.request.include_usage and answer.usage is not None:
+        last = _object(answer, "chat.completion.chunk", [])
+        yield sse(orjson.dumps(last | {"usage": answer.usage}))
+
+
+def _delta(answer: Answer, index: int, number: int) -> dict[str, Any]:
+    """What the answer's piece of that number adds."""
+    piece = answer.pieces[number]
+    if not answer.tool:
+        return {"content": piece}
+    if number == 0:
+        return {"tool_calls": [{"index": 0, **_call(answer, index, "")}]}
+    return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}

@@ -4,48 +4,47 @@ import base64
 import hashlib
 import math
 from array import array
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from valuecanvas.embedded.demo_provider import token_text
-from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat_request import (
     load_body,
     model_name,
     positive_number,
 )
 from valuecanvas.embedded.demo_provider.errors import RequestRefused
-from valuecanvas.embedded.demo_provider.payload import DemoReply, Whole
+from valuecanvas.embedded.demo_provider.reply import DemoReply
 
 _USUAL_DIMENSIONS = 384
 _MOST_DIMENSIONS = 4096
 _CENTRE = 2**31
 
 
-def answer_embeddings(raw: bytes, overrides: Overrides) -> DemoReply:
+def answer_embeddings(raw: bytes) -> DemoReply:
     """Reads an embeddings request and answers it. Raises RequestRefused."""
     body = load_body(raw)
-    model = model_name(body)
-    behaviour = overrides.behaviour(model)
+    return DemoReply(model_name(body), orjson.dumps(embed(body)))
+
+
+def embed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to the request in `body`. Raises RequestRefused."""
     inputs = _inputs(body.get("input"))
     size = positive_number(body.get("dimensions"), "dimensions", most=_MOST_DIMENSIONS)
     vectors = [_vector(item, size or _USUAL_DIMENSIONS) for item in inputs]
     encode = _base64 if body.get("encoding_format") == "base64" else array.tolist
-    prompt = sum(token_text.count(i) if isinstance(i, str) else len(i) for i in inputs)
-    answer: dict[str, Any] = {
+    tokens = sum(token_text.count(i) if isinstance(i, str) else len(i) for i in inputs)
+    return {
         "object": "list",
         "data": [
             {"object": "embedding", "index": index, "embedding": encode(vector)}
             for index, vector in enumerate(vectors)
         ],
-        "model": model,
+        "model": model_name(body),
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    usage = token_text.usage_report(prompt, 0, behaviour)
-    if usage is not None:
-        usage = {key: usage[key] for key in ("prompt_tokens", "total_tokens")}
-        answer["usage"] = usage
-    return DemoReply(model, prompt, behaviour, Whole(orjson.dumps(answer), 0, usage))
 
 
 def _vector(item: str | list[int], size: int) -> "array[float]":

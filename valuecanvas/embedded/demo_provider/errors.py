@@ -28,17 +28,15 @@ def error_body(
     status: int,
     *,
     message: str | None = None,
-    code: str | None = None,
     param: str | None = None,
 ) -> bytes:
     """The JSON error body for `status`; arguments replace the usual parts."""
-    kind, usual_code, text = _ERRORS.get(status, _SERVER if status >= 500 else _CLIENT)
+    kind, code, text = _ERRORS.get(status, _SERVER if status >= 500 else _CLIENT)
     error = {
         "message": message or f"{text} (demo provider)",
-        # Only for billing OpenAI's `type` depends on the code.
-        "type": code if code == "insufficient_quota" else kind,
+        "type": kind,
         "param": param,
-        "code": code or usual_code,
+        "code": code,
     }
     return orjson.dumps({"error": error})
 
@@ -46,9 +44,8 @@ def error_body(
 class RequestRefused(ValueError):
     """The demo provider refuses a request; rendered as the OpenAI error body."""
 
-    def __init__(
-        self, message: str, *, status: int = 400, param: str | None = None
-    ) -> None:
+    status = 400
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
-        self.body = error_body(status, message=message, param=param)
+        self.body = error_body(self.status, message=message, param=param)

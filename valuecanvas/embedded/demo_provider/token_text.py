@@ -1,20 +1,11 @@
 """The demo provider's tokenizer, and the usage that it reports."""
 
 import re
-from collections.abc import Callable
 from typing import Any
-
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
 
 # A word has one leading blank, as in the usual BPE vocabularies; very long words are
 # several tokens.
 _PIECE = re.compile(r"\s?[^\W_]{1,12}|\s?\S|\s+(?!\S)|\s")
-_LIES: dict[str | None, Callable[[int], Any]] = {
-    "negative": lambda count: -count,
-    "huge": lambda _count: 10**12,
-    "string": str,
-    "low": lambda count: max(1, count // 1000),
-}
 
 Usage = dict[str, Any]
 
@@ -29,21 +20,13 @@ def count(text: str) -> int:
     return len(_PIECE.findall(text))
 
 
-def usage_report(prompt: int, completion: int, behaviour: Behaviour) -> Usage | None:
-    """The chat usage object, wrong if the behaviour says so; None: no usage."""
-    if behaviour.lie == "absent":
-        return None
-    falsify = _LIES.get(behaviour.lie, int)
-    first, second = falsify(prompt), falsify(completion)
-    total = first + second if behaviour.lie != "string" else str(prompt + completion)
+def usage_report(prompt: int, completion: int) -> Usage:
+    """The chat usage object."""
     return {
-        "prompt_tokens": first,
-        "completion_tokens": second,
-        "total_tokens": total,
-        "prompt_tokens_details": {
-            "cached_tokens": min(behaviour.cached, prompt),
-            "audio_tokens": 0,
-        },
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,

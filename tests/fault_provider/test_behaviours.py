@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from valuecanvas.embedded.demo_provider.behaviours import (
+from tests.fault_provider.behaviours import (
     TABLE,
     Behaviour,
     Overrides,

@@ -1,4 +1,4 @@
-"""The demo provider as a process: both commands, control from outside, its end."""
+"""The fault provider as a process: its options, control from outside, its end."""
 
 import os
 import signal
@@ -7,14 +7,11 @@ import sys
 from http.client import HTTPConnection
 
 import pytest
-from django.core.management import CommandError, call_command
 from openai import APIStatusError, OpenAI
 
-from llm.management.commands import demo_provider as command
 from tests import demo_process as process
 from tests.demo_process import demo_process
-from valuecanvas.embedded.demo_provider import __main__ as entry
-from valuecanvas.embedded.demo_provider.server import Options
+from tests.fault_provider import __main__ as entry
 
 
 def models_status(port):
@@ -70,7 +67,7 @@ def test_process__port_taken__says_that_it_did_not_start(demo_provider, capfd):
     taken = demo_process(port=demo_provider.port)
     with pytest.raises(RuntimeError, match="did not start"):
         taken.__enter__()
-    assert "address already in use" in capfd.readouterr().err
+    assert "Address already in use" in capfd.readouterr().err
 
 
 def test_process__that_does_not_heed_sigterm__is_killed(monkeypatch):
@@ -88,7 +85,7 @@ def test_main__told_to_stop__exits_cleanly(end):
         [
             sys.executable,
             "-m",
-            "valuecanvas.embedded.demo_provider",
+            "tests.fault_provider",
             *options,
         ],
         stdin=subprocess.PIPE,
@@ -115,28 +112,23 @@ def test_main__port_taken__is_a_usage_error(demo_provider, capsys):
     with pytest.raises(SystemExit) as caught:
         entry.main(["--port", str(demo_provider.port)])
     assert caught.value.code == 2
-    assert "address already in use" in capsys.readouterr().err
+    assert "Address already in use" in capsys.readouterr().err
+
+
+def test_main__options__reach_the_server(monkeypatch, tmp_path, capsys):
+    served = []
+
+    def serve(provider, port, announce):
+        served.append((provider.send_log, provider.control, port))
+        announce("demo provider listening on http://127.0.0.1:1/v1")
+
+    monkeypatch.setattr(entry, "serve", serve)
+    entry.main([f"--send-log={tmp_path}", "--port=1", "--control"])
+    assert served == [(tmp_path, True, 1)]
+    assert capsys.readouterr().out.endswith("127.0.0.1:1/v1\n")
 
 
 def test_main__help__lists_the_behaviours(capsys):
     with pytest.raises(SystemExit):
         entry.main(["--help"])
     assert "drip@PAUSE[:TOKENS]" in capsys.readouterr().out
-
-
-def test_command__arguments__reach_the_server(monkeypatch, tmp_path, capsys):
-    served = []
-
-    def serve(options, announce):
-        served.append(options)
-        announce("demo provider listening on http://127.0.0.1:1/v1")
-
-    monkeypatch.setattr(command, "serve", serve)
-    call_command(command.Command(), f"--send-log={tmp_path}", "--port=1", "--control")
-    assert served == [Options(port=1, send_log=tmp_path, control=True)]
-    assert capsys.readouterr().out.endswith("127.0.0.1:1/v1\n")
-
-
-def test_command__port_taken__is_a_command_error(demo_provider):
-    with pytest.raises(CommandError, match="address already in use"):
-        call_command(command.Command(), f"--port={demo_provider.port}")

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
+from tests.fault_provider.behaviours import Behaviour
 
-JSON = {"Content-Type": "application/json"}
 # One event, ready for the socket, and the completion tokens it carries.
 Frame = tuple[bytes, int]
 
@@ -36,7 +35,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class DemoReply:
+class FaultReply:
     """The answer to a request, with the values that the server counts."""
 
     model: str

@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 
-from valuecanvas.embedded.demo_provider import answers, payload, token_text
+from tests.fault_provider import answers, payload
+from tests.fault_provider.behaviours import NotServed, Overrides
+from valuecanvas.embedded.demo_provider import token_text
 from valuecanvas.embedded.demo_provider.answers import Answer
-from valuecanvas.embedded.demo_provider.behaviours import Overrides
 from valuecanvas.embedded.demo_provider.chat import CREATED
 from valuecanvas.embedded.demo_provider.chat_request import (
     as_dict,
@@ -44,7 +45,7 @@ _SETTINGS: dict[str, Any] = {
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def answer_responses(raw: bytes, overrides: Overrides) -> payload.DemoReply:
+def answer_responses(raw: bytes, overrides: Overrides) -> payload.FaultReply:
     """Reads a responses request and answers it. Raises RequestRefused.
 
     Only models with the behaviour `responses` have this endpoint: most providers lack
@@ -54,10 +55,10 @@ def answer_responses(raw: bytes, overrides: Overrides) -> payload.DemoReply:
     behaviour = overrides.behaviour(request.model)
     if not behaviour.responses:
         message = "Unknown request URL: POST /v1/responses."
-        raise RequestRefused(message, status=404)
+        raise NotServed(message)
     answer = answers.compose(request, behaviour)
     content = _stream(answer) if request.stream else _whole(answer)
-    return payload.DemoReply(request.model, request.prompt_tokens, behaviour, content)
+    return payload.FaultReply(request.model, request.prompt_tokens, behaviour, content)
 
 
 def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:

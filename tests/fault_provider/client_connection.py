@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from valuecanvas.embedded.demo_provider.send_log import LoggedCall
+from tests.fault_provider.send_log import LoggedCall
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds
 _READING_SECONDS = 0.05

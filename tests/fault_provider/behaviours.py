@@ -1,4 +1,4 @@
-"""The demo provider's behaviours by model name: a table and its parser."""
+"""The fault provider's behaviours by model name: a table and its parser."""
 
 import random
 import re
@@ -11,6 +11,12 @@ from typing import Any, Literal, NamedTuple, Self
 from valuecanvas.embedded.demo_provider.errors import RequestRefused
 
 CutKind = Literal["reset", "stall", "truncated", "error_event", "malformed"]
+
+
+class NotServed(RequestRefused):
+    """There is no such behaviour, or no such endpoint for it."""
+
+    status = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +163,8 @@ def parse(model: str) -> Behaviour:
         if changes is not None:
             behaviour = replace(behaviour, **changes)
         elif _BEHAVIOUR_LIKE.match(model) or not model:
-            message = f"The demo provider has no behaviour {part!r}."
-            raise RequestRefused(message, status=404, param="model")
+            message = f"The fault provider has no behaviour {part!r}."
+            raise NotServed(message, param="model")
     return behaviour
 
 
@@ -213,6 +219,6 @@ class Overrides:
         self._calls[model] += 1
         if place == 0:
             # Tests need the same pattern each time, not secrecy.
-            shuffler = random.Random(f"7:{model}:{hundred}")  # noqa: S311
+            shuffler = random.Random(f"7:{model}:{hundred}")
             self._unlucky[model] = shuffler.sample(range(100), 100)
         return self._unlucky[model][place] < percent

@@ -1,13 +1,15 @@
-"""`python -m valuecanvas.embedded.demo_provider`: the demo provider without Django."""
+"""`python -m tests.fault_provider`: the demo provider with faults by model name."""
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from threading import Thread
 
-from valuecanvas.embedded.demo_provider.behaviours import describe
-from valuecanvas.embedded.demo_provider.server import Options, serve
+from tests.fault_provider.behaviours import describe
+from tests.fault_provider.server import FaultProvider
+from valuecanvas.embedded.demo_provider.server import serve
 
 _SWITCHES = {
     "--control": "offer /_control and /_stats, with which tests control the server",
@@ -25,25 +27,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, action="store_true", help=text)
 
 
-def read_options(values: Mapping[str, Any]) -> Options:
-    """The options among the parsed values; others are ignored."""
-    return Options(**{name: values[name] for name in Options.__dataclass_fields__})
-
-
 def announce(line: str) -> None:
     """Prints a line without buffering, since the parent waits for it."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
+def stop_with_stdin() -> None:
+    """Stops the server when its parent has ended, in any way."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Parses the arguments and serves until stopped."""
     parser = argparse.ArgumentParser(
-        prog="python -m valuecanvas.embedded.demo_provider", description=__doc__
+        prog="python -m tests.fault_provider", description=__doc__
     )
     add_arguments(parser)
+    options = parser.parse_args(arguments)
+    if options.exit_with_stdin:
+        Thread(target=stop_with_stdin, daemon=True).start()
     try:
-        serve(read_options(vars(parser.parse_args(arguments))), announce)
+        provider = FaultProvider(options.send_log, control=options.control)
+        serve(provider, options.port, announce)
     except OSError as error:
         parser.error(str(error))
 

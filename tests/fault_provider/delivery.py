@@ -8,10 +8,11 @@ from time import time
 
 import orjson
 
-from valuecanvas.embedded.demo_provider.behaviours import Behaviour
-from valuecanvas.embedded.demo_provider.client_connection import Connection
+from tests.fault_provider.behaviours import Behaviour
+from tests.fault_provider.client_connection import Connection
+from tests.fault_provider.payload import DONE, Stream, Whole
 from valuecanvas.embedded.demo_provider.errors import error_body
-from valuecanvas.embedded.demo_provider.payload import DONE, JSON, Stream, Whole
+from valuecanvas.embedded.demo_provider.reply import JSON
 
 _EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 _HTML = {"Content-Type": "text/html"}
@@ -58,8 +59,8 @@ def _substitute(
 ) -> tuple[str, int, bytes, dict[str, str]] | None:
     """The response in place of the answer: its name, status, body and headers."""
     if status := behaviour.status:
-        body = error_body(status, code=behaviour.code)
-        return f"status-{status}", status, body, _error_headers(behaviour)
+        body, headers = _error_body(status, behaviour.code), _error_headers(behaviour)
+        return f"status-{status}", status, body, headers
     if status := behaviour.html:
         return "html", status, _PAGE % (status, status), _HTML
     if behaviour.redirect:
@@ -69,6 +70,16 @@ def _substitute(
         body = packer.compress(_huge_answer(behaviour.bomb).body) + packer.flush()
         return "done", 200, body, _DEFLATED
     return None
+
+
+def _error_body(status: int, code: str | None) -> bytes:
+    body = error_body(status)
+    if code is None:
+        return body
+    error = orjson.loads(body)["error"] | {"code": code}
+    # Only for billing OpenAI's `type` depends on the code.
+    billing = {"type": code} if code == "insufficient_quota" else {}
+    return orjson.dumps({"error": error | billing})
 
 
 def _error_headers(behaviour: Behaviour) -> dict[str, str]:
