@@ -34,7 +34,6 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 # orjson writes 254 levels; a translated request may be a few deeper than it came.
 _MARGIN = 10
-_DEPTH = 254 - _MARGIN
 MOST_VALUES = 1_000_000
 _TEXT = re.compile(rb'"[^"]*"?')
 
@@ -131,10 +130,8 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
         ) from error
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
-    if request.body.count(b"[") + request.body.count(b"{") > _DEPTH:
-        _refuse_too_deep(body)
     # What most SDKs send is compact: equal bytes cannot hide a name given twice.
-    if (written := orjson.dumps(body)) != request.body:
+    if (written := _write(body)) != request.body:
         _refuse_ambiguous(request.body, written)
     return body
 
@@ -193,13 +190,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_too_deep(body: dict[str, Any]) -> None:
-    """Refuse a body too deep to be sent on: orjson reads deeper than it writes."""
+def _write(body: dict[str, Any]) -> bytes:
+    """`body` as JSON. Raises InvalidRequest for one too deep to be sent on.
+
+    orjson reads deeper than it writes.
+    """
     wrapped: Any = body
     for _ in range(_MARGIN):
         wrapped = [wrapped]
     try:
-        orjson.dumps(wrapped)
+        return orjson.dumps(wrapped)[_MARGIN:-_MARGIN]
     except orjson.JSONEncodeError as error:
         raise InvalidRequest(
             "The body is nested too deeply.", code="invalid_json"
