@@ -84,6 +84,7 @@ class GatewayThread:
 
 def gateway_thread() -> GatewayThread:
     """The process's gateway thread; the app's configuration owns it."""
+    # Typed as any app's configuration, which has no thread.
     found: GatewayThread = apps.get_app_config("llm").gateway_thread  # type: ignore[attr-defined]
     return found
 

@@ -11,4 +11,5 @@ DELETE = "flags.delete_flag"
 
 def request_actor(request: HttpRequest) -> FlagActor:
     """The signed-in user, as the audit names them."""
+    # Django's type allows for nobody, whom no page of the admin lets in.
     return user_actor(request.user)  # type: ignore[arg-type]

@@ -57,6 +57,7 @@ class GrowingItem:
         return [*events, self._event(writer, "done")]
 
     def _end(self, writer: EventWriter, status: Status) -> list[bytes]:
+        """Set the status; the events of what ends with the item."""
         raise NotImplementedError
 
     def _event(self, writer: EventWriter, what: str) -> bytes:

@@ -75,7 +75,7 @@ def stack(
     totals: Counter[str] = Counter(dict.fromkeys(order, 0))
     for _, name, count in points:
         totals[name] += count
-    busiest = sorted(order or totals, key=lambda name: -totals[name])[:MOST_SERIES]
+    busiest = [name for name, _ in totals.most_common(MOST_SERIES)]
     kept = [name for name in order if name in busiest] or busiest
     columns: dict[dt.datetime, Counter[str]] = {at: Counter() for at in steps}
     for at, name, count in points:
