@@ -51,8 +51,8 @@ def _admit(item: Admit, books: Books, writes: Writes) -> Admission:
     _claim(item, None, writes)
     writes.held.append(
         {
-            "id": str(item.id),
-            "customer_id": str(item.party.customer_id),
+            "id": item.id,
+            "customer_id": item.party.customer_id,
             "team": item.party.team,
             "key": item.party.key,
             "day": books.today,
@@ -166,7 +166,7 @@ def _claim(item: Admit | Hit, answer: Stored | None, writes: Writes) -> None:
     writes.taken[claim.id] = Claimed(claim.fingerprint, request_id, done)
     row = {
         "id": claim.id,
-        "customer_id": str(item.party.customer_id),
+        "customer_id": item.party.customer_id,
         "fingerprint": claim.fingerprint,
         "request_id": request_id,
         "done": done,
@@ -282,8 +282,8 @@ def _usage_row(
         marks.append("refunded")
     return {
         **facts,
-        "id": str(admitted.id),
-        "customer_id": str(admitted.party.customer_id),
+        "id": admitted.id,
+        "customer_id": admitted.party.customer_id,
         "team": admitted.party.team,
         "key": admitted.party.key,
         "day": admitted.day,

@@ -28,15 +28,16 @@ class Party:
     team: str = ""
     key: str = ""
 
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scope names; the customer's, which carries the quota, comes first."""
+    # The scope names; the customer's, which carries the quota, comes first.
+    scopes: tuple[str, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
         names = [f"{CUSTOMER}{self.customer_id}", GLOBAL]
         if self.team:
             names.append(f"{TEAM}{self.team}")
         if self.key:
             names.append(f"{KEY}{self.key}")
-        return tuple(names)
+        object.__setattr__(self, "scopes", tuple(names))
 
 
 @dataclass(frozen=True, slots=True)

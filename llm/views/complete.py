@@ -4,10 +4,9 @@ from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 
 from llm.replies.completion import Completion, read_completion
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.translate.typed_fields import refuse_unknown
 from llm.types import Call, Reply
 from llm.views import schemas
@@ -113,7 +112,7 @@ class Complete(PaidView):
             channel="complete",
         )
 
-    async def respond(self, request: ASGIRequest, call: Call) -> HttpResponseBase:
+    async def respond(self, request: ASGIRequest, call: Call) -> HotResponse:
         try:
             reply = await runtime(request).pipeline.run(call)
         except GatewayError as error:

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as s
 
@@ -18,7 +17,7 @@ from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Rating
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.runtime import Runtime
 from llm.translate.typed_fields import refuse_unknown
 from llm.views import schemas
@@ -101,7 +100,7 @@ class FeedbackView(HotView):
         responses=schemas.responses(FeedbackShown, _REFUSALS),
         tags=["Gateway"],
     )
-    async def post(self, request: ASGIRequest) -> HttpResponseBase:
+    async def post(self, request: ASGIRequest) -> HotResponse:
         rating = parse_feedback(json_body(request))
         gateway = runtime(request)
         # First, as a key that was revoked is dropped with the change of the snapshot.

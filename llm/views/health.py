@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
 from llm.breaker.types import BreakerState, Name
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.runtime import Runtime
 from llm.views import schemas
 from llm.views.base import HotView, bare_call, runtime
@@ -95,7 +94,7 @@ class HealthView(HotView):
         responses=schemas.HealthSerializer,
         tags=["Gateway"],
     )
-    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest) -> HotResponse:
         of = runtime(request)
         snapshot = await of.committed.latest()
         if not await _may_see(request):

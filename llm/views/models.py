@@ -4,12 +4,11 @@ from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 
 from llm.configuration.model_facts import ModelFacts
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.resolve.plan import may_use
 from llm.views import schemas
 from llm.views.base import HotView, bare_call, runtime
@@ -47,7 +46,7 @@ class ModelList(HotView):
         responses={200: schemas.ModelListSerializer, 401: schemas.ErrorBody},
         tags=["OpenAI-compatible"],
     )
-    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest) -> HotResponse:
         models = await _usable(request)
         return json_response(orjson.dumps({"object": "list", "data": models}))
 
@@ -65,7 +64,7 @@ class ModelDetail(HotView):
         },
         tags=["OpenAI-compatible"],
     )
-    async def get(self, request: ASGIRequest, name: str) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest, name: str) -> HotResponse:
         for model in await _usable(request):
             if model["id"] == name:
                 return json_response(orjson.dumps(model))

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
-from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
@@ -19,7 +18,7 @@ from billing.models import Scope
 from flags.engine import answer
 from flags.engine.answer import Evaluation
 from flags.engine.evaluation import FlagSet, evaluate, evaluate_all
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.views import ofrep_schemas as schemas
 from llm.views.base import HotView, bare_call, json_body, require_scope, runtime
 from valuecanvas.core.errors import (
@@ -53,9 +52,7 @@ def _document_post(operation_id: str, summary: str, answers: dict[int, Any]) -> 
 class OfrepView(HotView):
     """Authenticates, and answers errors in the protocol's own form."""
 
-    async def post(
-        self, request: ASGIRequest, key: str | None = None
-    ) -> HttpResponseBase:
+    async def post(self, request: ASGIRequest, key: str | None = None) -> HotResponse:
         named = {} if key is None else {"key": key}
         try:
             flags, principal = await _caller(request)
@@ -75,7 +72,7 @@ class OfrepView(HotView):
         flags: FlagSet,
         context: Mapping[str, Any],
         key: str | None,
-    ) -> HttpResponseBase:
+    ) -> HotResponse:
         """The answer of each endpoint for `context`."""
         raise NotImplementedError
 
@@ -94,7 +91,7 @@ class EvaluateFlag(OfrepView):
         flags: FlagSet,
         context: Mapping[str, Any],
         key: str | None,
-    ) -> HttpResponseBase:
+    ) -> HotResponse:
         found = evaluate(flags, key or "", context)
         runtime(request).exposures.note(found.key, found.variant)
         status = STATUS.get(found.error, 400) if found.error else 200
@@ -115,7 +112,7 @@ class EvaluateFlags(OfrepView):
         flags: FlagSet,
         context: Mapping[str, Any],
         key: str | None,
-    ) -> HttpResponseBase:
+    ) -> HotResponse:
         now = time.time()
         etag = _etag(flags, context, now)
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}

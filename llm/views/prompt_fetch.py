@@ -11,8 +11,6 @@ from typing import Any
 
 import orjson
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -21,7 +19,7 @@ from rest_framework import serializers as s
 from billing.auth.principal import Principal
 from llm.admission.free_reads import Readable
 from llm.configuration.snapshot import Snapshot
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.resolve import context, flag_effects, usable_models
 from llm.resolve.flag_effects import Effects
 from llm.resolve.prompt_body import merge_parameters
@@ -94,7 +92,7 @@ class FetchPrompt(HotView):
         },
         tags=["Prompts"],
     )
-    async def get(self, request: ASGIRequest, key: str) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest, key: str) -> HotResponse:
         asked = _asked(request.GET.dict())
         call = call_of(request, "prompts", {}, user=asked.get("user", ""))
         snapshot, principal = await runtime(request).free_reads.open(call)
@@ -105,7 +103,7 @@ class FetchPrompt(HotView):
         body = render_prompt(snapshot.prompt_library, chosen, found)
         body["model"] = _model(chosen, found, principal, snapshot)
         response = _conditional(request, orjson.dumps(body), snapshot.epoch)
-        if response.status_code == 200:
+        if response.status == 200:
             runtime(request).exposures.note_all(found.values)
         return response
 
@@ -186,7 +184,7 @@ def _source(words: Template) -> str:
     )
 
 
-def _conditional(request: ASGIRequest, body: bytes, epoch: int) -> HttpResponseBase:
+def _conditional(request: ASGIRequest, body: bytes, epoch: int) -> HotResponse:
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,
@@ -194,6 +192,7 @@ def _conditional(request: ASGIRequest, body: bytes, epoch: int) -> HttpResponseB
         "Vary": f"Authorization, {context.HEADER}",
         "x-valuecanvas-epoch": str(epoch),
     }
-    response: HttpResponse = json_response(body, headers)
-    found = get_conditional_response(request, etag=etag, response=response)
-    return found if found is not None else response
+    refused = get_conditional_response(request, etag=etag)
+    if refused is not None:
+        return HotResponse(b"", headers, refused.status_code)
+    return json_response(body, headers)

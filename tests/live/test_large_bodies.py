@@ -221,20 +221,30 @@ VALUES = {
     "numbers": b'{"a":[' + b"1," * 1_100_000 + b"1]}",
     "texts": b'{"a":[' + b'"",' * 1_100_000 + b'""]}',
     "pairs": b"{" + b",".join(b'"%d":1' % n for n in range(1_100_000)) + b"}",
-    "no end of a text": b'{"a":"' + b'\\",' * 1_100_000,
+    "many texts": b'{"a":[' + b'"",' * 3_000_000 + b'""]}',
+    "objects": b'{"a":[' + b"{}," * 95_000 + b"1]}",
+    "messages": b'{"a":[' + b'{"role":"user","content":""},' * 100_000 + b"1]}",
 }
+NO_END = b'{"a":"' + b'\\",' * 1_100_000
 
 
-@pytest.mark.parametrize("name", list(VALUES)[:4])
+@pytest.mark.parametrize("name", VALUES)
 def test_values__too_many__are_refused_before_they_are_read(name: str) -> None:
     with pytest.raises(BodyTooLarge):
         base._refuse_too_many_values(VALUES[name])
 
 
 def test_values__commas_in_a_text__are_none() -> None:
-    base._refuse_too_many_values(VALUES["no end of a text"])
+    base._refuse_too_many_values(NO_END)
     rows = orjson.dumps({"a": '1,2,[3],{"x"},\\\n' * 300_000})
     base._refuse_too_many_values(rows)
+
+
+@pytest.mark.parametrize(
+    "value", [b"1," * 999_000, b"{}," * 90_000, b'{"a":"b","c":""},' * 83_000]
+)
+def test_values__as_many_as_allowed__pass(value: bytes) -> None:
+    base._refuse_too_many_values(b'{"a":[' + value + b"1]}")
 
 
 @pytest.mark.parametrize("name", SOUNDS)

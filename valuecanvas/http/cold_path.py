@@ -13,11 +13,10 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.http import HttpResponse
 from django.template.loader import render_to_string
 from prometheus_client import Counter
 
-from llm.replies.http_responses import error_response
+from llm.replies.http_responses import HotResponse, error_response
 from valuecanvas.core.errors import (
     BodyTooLarge,
     GatewayError,
@@ -210,22 +209,21 @@ def _busy() -> Unavailable:
     )
 
 
-def _refusal(scope: Scope, error: GatewayError) -> HttpResponse:
+def _refusal(scope: Scope, error: GatewayError) -> HotResponse:
     """The refusal as JSON for programs, or as a page for people."""
-    response: HttpResponse
     if paths.API.match(scope["path"]):
         response = error_response(error, uuid7())
     else:
-        page = _page(error.message)
-        response = HttpResponse(page, status=error.status, headers=error.headers)
+        headers = {"Content-Type": "text/html; charset=utf-8", **error.headers}
+        response = HotResponse(_page(error.message), headers, error.status)
     hot.allow_origin(scope, response)
     return response
 
 
 @lru_cache(maxsize=16)
-def _page(message: str) -> str:
+def _page(message: str) -> bytes:
     """The refusal page, cached: rendering it many times would slow down the hot path."""
-    return render_to_string("refused.html", {"message": message})
+    return render_to_string("refused.html", {"message": message}).encode()
 
 
 def _cut(send: Send) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.utils.cache import patch_vary_headers
 
 from valuecanvas.http.paths import API
 
@@ -28,26 +26,26 @@ class CorsOptions:
         return self._get_response(request)
 
 
-def allow(origin: str, response: HttpResponseBase, *, asked: str | None) -> None:
-    """Allow pages of `origin` to read `response`, if the settings list that origin.
+def allow(origin: str, headers: dict[str, str], *, asked: str | None) -> None:
+    """Let pages of `origin` read a response with `headers`, if settings list it.
 
     `asked` is the header Access-Control-Request-Headers; None: this is no preflight.
     """
     if origin not in settings.CORS_ALLOWED_ORIGINS:
         return
-    response["Access-Control-Allow-Origin"] = origin
-    # Keeps what the header Vary lists already.
-    patch_vary_headers(response, ("Origin",))
-    response["Access-Control-Expose-Headers"] = ", ".join(_exposed_headers(response))
+    headers["Access-Control-Allow-Origin"] = origin
+    varies = headers.get("Vary")
+    headers["Vary"] = f"{varies}, Origin" if varies else "Origin"
+    headers["Access-Control-Expose-Headers"] = ", ".join(_exposed_headers(headers))
     if asked is not None:
-        response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        response["Access-Control-Allow-Headers"] = ", ".join(_allowed_headers(asked))
-        response["Access-Control-Max-Age"] = "600"
+        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        headers["Access-Control-Allow-Headers"] = ", ".join(_allowed_headers(asked))
+        headers["Access-Control-Max-Age"] = "600"
 
 
-def _exposed_headers(response: HttpResponseBase) -> list[str]:
+def _exposed_headers(headers: dict[str, str]) -> list[str]:
     """The documented headers, and all other `x-` headers of this response."""
-    own = (name.lower() for name in response.headers if name.lower().startswith("x-"))
+    own = (name.lower() for name in headers if name.lower().startswith("x-"))
     return list(dict.fromkeys((*settings.CORS_EXPOSE_HEADERS, *own)))
 
 

@@ -5,11 +5,10 @@ import asyncio
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error as DatabaseError
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from billing.ledger import Probe
-from llm.replies.http_responses import json_response
+from llm.replies.http_responses import HotResponse, json_response
 from llm.views.base import HotView, runtime
 from valuecanvas.core.db.group_commit import BatchUnavailable
 
@@ -20,7 +19,7 @@ READY_WITHIN_S = 1.5
 class Live(HotView):
     """Liveness: this process runs. It checks no database, Redis or provider."""
 
-    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest) -> HotResponse:
         return json_response(b'{"status":"ok"}')
 
 
@@ -28,7 +27,7 @@ class Live(HotView):
 class Ready(HotView):
     """Readiness: the ledger can be written and the configuration is loaded."""
 
-    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest) -> HotResponse:
         of = runtime(request)
         if request.scope.get("valuecanvas.draining"):
             return json_response(b'{"status":"draining"}', status=503)

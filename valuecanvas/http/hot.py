@@ -6,8 +6,10 @@ the URL, awaits the view and sends its response.
 
 import asyncio
 import math
+import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from email.header import Header
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -15,12 +17,10 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from llm.admission.load_shedding import LoadSlot
-from llm.replies.http_responses import EventStream, error_response
+from llm.replies.http_responses import EventStream, HotResponse, error_response
 from llm.types import CLIENT_GONE
 from valuecanvas.core.errors import (
     GatewayError,
@@ -107,7 +107,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         del scope["valuecanvas.watch_client"]
 
 
-async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpResponseBase:
+async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotResponse:
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
@@ -119,9 +119,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpRespon
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
         match = _resolve(request.path_info)
-        response: HttpResponseBase = await match.func(
-            request, *match.args, **match.kwargs
-        )
+        response: HotResponse = await match.func(request, *match.args, **match.kwargs)
     except Resolver404:
         response = _unknown(scope, request_id)
     except GatewayError as error:
@@ -134,24 +132,24 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HttpRespon
         crash = GatewayError(f"Internal error: quote the request id {request_id}.")
         crash.__cause__ = error
         response = error_response(crash, request_id)
-    if response.status_code == 401:
+    if response.status == 401:
         await scope["valuecanvas.runtime"].auth_throttle.note(scope)
-    response["x-request-id"] = str(request_id)
+    response.headers["x-request-id"] = str(request_id)
     allow_origin(scope, response)
     return response
 
 
-def _unknown(scope: Scope, request_id: uuid.UUID) -> HttpResponseBase:
+def _unknown(scope: Scope, request_id: uuid.UUID) -> HotResponse:
     """404; but a preflight is answered, so that a page can read the 404."""
     if scope["method"] == "OPTIONS":
-        return HttpResponse(status=204)
+        return HotResponse(b"", {}, 204)
     return error_response(paths.unknown(scope["path"]), request_id)
 
 
-def allow_origin(scope: Scope, response: HttpResponseBase) -> None:
+def allow_origin(scope: Scope, response: HotResponse) -> None:
     if settings.CORS_ALLOWED_ORIGINS:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
-        cors.allow(origin, response, asked=_headers_asked_for(scope))
+        cors.allow(origin, response.headers, asked=_headers_asked_for(scope))
 
 
 def _headers_asked_for(scope: Scope) -> str | None:
@@ -168,22 +166,29 @@ def _resolve(path: str) -> ResolverMatch:
     return get_resolver(URLCONF).resolve(path)
 
 
-def _start(response: HttpResponseBase) -> dict[str, Any]:
+def _start(response: HotResponse) -> dict[str, Any]:
     return {
         "type": "http.response.start",
-        "status": response.status_code,
-        "headers": _encode(response.items()),
+        "status": response.status,
+        "headers": [
+            (name.encode("ascii"), _encode(value))
+            for name, value in response.headers.items()
+        ],
     }
 
 
-def _encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
+def _encode(value: str) -> bytes:
+    """What is not Latin-1 is sent as MIME words, as Django does."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return Header(value, "utf-8", maxlinelen=sys.maxsize).encode().encode("ascii")
 
 
-async def send_whole(response: HttpResponseBase, sender: TimedSender) -> None:
-    body = response.content if isinstance(response, HttpResponse) else b""
-    if response.status_code not in BODILESS:
-        response["Content-Length"] = str(len(body))
+async def send_whole(response: HotResponse, sender: TimedSender) -> None:
+    body = response.body
+    if response.status not in BODILESS:
+        response.headers["Content-Length"] = str(len(body))
     await sender.send(_start(response))
     at, end = 0, len(body) - PIECE_BYTES
     while at < end:

@@ -7,10 +7,10 @@ import time
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from llm.replies.http_responses import HotResponse
 from llm.views.base import HotView
 from valuecanvas.core.access import monitor_access
 from valuecanvas.core.db.statement_timeout import limit_statements
@@ -57,12 +57,12 @@ TEXT = MetricsText()
 class Metrics(HotView):
     """The endpoint for Prometheus. It needs no slot of the cold path."""
 
-    async def get(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get(self, request: ASGIRequest) -> HotResponse:
         monitor_access.require(request)
         text = TEXT.fresh()
         if text is None:
             text = await asyncio.to_thread(TEXT.read_in_thread)
-        return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
+        return HotResponse(text, {"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def page(request: HttpRequest) -> HttpResponse:
