@@ -3,7 +3,11 @@
 import base64
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from pyrage import x25519
 
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.state_files import private_folder, read_json, write_json
@@ -19,13 +23,9 @@ def load(var: Path) -> dict[str, str]:
     be lost silently.
     """
     path = private_folder(var) / "secrets.json"
-    lock = os.open(var / "secrets.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(var):
         if not path.exists():
             write_json(path, _fresh())
-    finally:
-        os.close(lock)
     found = read_json(path)
     if missing := [name for name in NAMES if not found.get(name)]:
         raise EngineError(
@@ -33,6 +33,25 @@ def load(var: Path) -> dict[str, str]:
             "move the data folder away to begin anew."
         )
     return {name: str(found[name]) for name in NAMES}
+
+
+def load_backup_key(var: Path) -> str:
+    """The key of the backups, in a file of its own: a copy of it belongs elsewhere."""
+    path = private_folder(var) / "backup-key.json"
+    with _locked(var):
+        if not path.exists():
+            write_json(path, {"BACKUP_KEY": str(x25519.Identity.generate())})
+    return str(read_json(path).get("BACKUP_KEY", ""))
+
+
+@contextmanager
+def _locked(var: Path) -> Iterator[None]:
+    lock = os.open(var / "secrets.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _fresh() -> dict[str, str]:

@@ -5,6 +5,7 @@
 from valuecanvas.settings.base import *
 from valuecanvas.settings.database import *
 from valuecanvas.settings.security import *
+from valuecanvas.settings.backups import *
 from valuecanvas.settings.api import *
 from valuecanvas.settings.admin import *
 from valuecanvas.settings.celery import *

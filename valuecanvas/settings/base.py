@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "csp",
     "waffle",
     "valuecanvas.core",
+    "valuecanvas.backups",
     "billing",
     "flags",
     "prompts",

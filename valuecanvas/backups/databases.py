@@ -1,0 +1,135 @@
+"""Copies of a backed-up database on the server, beside the one in use."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+from django.conf import settings
+from psycopg import sql
+
+from valuecanvas.backups import encryption, tables, tools
+from valuecanvas.backups.errors import BackupError, DamagedBackup
+from valuecanvas.backups.repository import CONTENTS, DUMP, BackupRepository
+from valuecanvas.backups.types import Contents, Progress, Summary
+
+MARK = "_restored_"
+# Database names have at most 63 bytes.
+MOST_NAME = 63 - len(MARK) - 8
+MOST_DIFFERENCES = 5
+
+
+def url(parameters: dict[str, Any]) -> str:
+    """The parameters as a URL, for DATABASE_URL of another process."""
+    rest = dict(parameters)
+    user, password = rest.pop("user", ""), rest.pop("password", "")
+    host, port, name = rest.pop("host", ""), rest.pop("port", ""), rest.pop("dbname")
+    who = f"{quote(user, '')}:{quote(password, '')}@" if user else ""
+    where = f"{quote(host, '')}{f':{port}' if port else ''}"
+    more = f"?{urlencode(rest)}" if rest else ""
+    return f"postgresql://{who}{where}/{quote(name, '')}{more}"
+
+
+@contextmanager
+def maintenance(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
+    """A connection on which databases can be created, renamed and dropped."""
+    parameters = {**server, "dbname": "postgres"}
+    with tools.connect(parameters, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def scratch_database(server: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An empty database, dropped after the block unless it was renamed."""
+    base = str(server["dbname"])[:MOST_NAME] + MARK
+    with maintenance(server) as connection:
+        # Of killed processes: only the holder of the lock of backups comes here.
+        for name in _names(connection, base):
+            drop(connection, name)
+        name = f"{base}{secrets.token_hex(4)}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0")
+        try:
+            connection.execute(statement.format(sql.Identifier(name)))
+        except psycopg.Error as error:
+            raise BackupError(
+                f"No database can be created for the copy: {_first_line(error)} The role "
+                "needs the right CREATEDB."
+            ) from None
+        try:
+            yield {**server, "dbname": name}
+        finally:
+            drop(connection, name)
+
+
+def drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database and end its sessions; nothing happens if there is none."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    connection.execute(statement.format(sql.Identifier(name)))
+
+
+def load(
+    repository: BackupRepository,
+    summary: Summary,
+    target: dict[str, Any],
+    folder: Path,
+    progress: Progress,
+) -> Contents:
+    """Restore a backup into the empty database `target`.
+
+    Raises DamagedBackup if a file was changed, BackupError if the restore fails.
+    """
+    for done, part in enumerate(summary.files):
+        progress("Read and compare checksums", done, len(summary.files))
+        repository.fetch(summary, part, folder / part)
+    contents = _contents(folder / CONTENTS)
+    plain = folder / "database.dump"
+    progress("Decrypt", 0, 0)
+    with (folder / DUMP).open("rb") as source, plain.open("wb") as file:
+        encryption.decrypt(source, file)
+    (folder / DUMP).unlink()
+    progress("Restore", 0, 0)
+    with tools.connect(target) as connection:
+        version = connection.info.server_version
+    arguments = [
+        *(tools.find("pg_restore", version), "--exit-on-error", "--no-owner"),
+        *("--no-privileges", "--no-password", f"--jobs={settings.BACKUP_JOBS}"),
+        *(f"--dbname={target['dbname']}", str(plain)),
+    ]
+    with tools.run(arguments, target, folder):
+        pass
+    plain.unlink()
+    return contents
+
+
+def compare(contents: Contents, target: dict[str, Any], progress: Progress) -> None:
+    """Compare every table with the backup's snapshot. Raises DamagedBackup."""
+    with tools.connect(target) as connection:
+        tables.prepare(connection)
+        found = tables.digests(connection, progress)
+    if lines := tables.differences(contents.tables, found):
+        more = f" and {len(lines) - MOST_DIFFERENCES} more" * (
+            len(lines) > MOST_DIFFERENCES
+        )
+        raise DamagedBackup(
+            f"The copy differs: {'; '.join(lines[:MOST_DIFFERENCES])}{more}."
+        )
+
+
+def _contents(path: Path) -> Contents:
+    with path.open("rb") as source, path.with_suffix(".plain").open("w+b") as plain:
+        encryption.decrypt(source, plain)
+        plain.seek(0)
+        return Contents.read(json.load(plain))
+
+
+def _names(connection: psycopg.Connection, base: str) -> list[str]:
+    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+    return [str(name) for (name,) in connection.execute(query, [base]).fetchall()]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].strip()
