@@ -5,7 +5,7 @@ So a failure at any point leaves the database in use as it was.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,21 @@ MOST_NAME = 63 - len(KEPT) - len("20261129T211500")
 class Restored:
     """`kept` is the name of the former database, '' if there was none.
 
-    `changed_keys` are settings that must be set to the backup's values before a start.
+    `keys` are the settings without which the copy's secrets cannot be read.
     """
 
     summary: Summary
     kept: str
-    changed_keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
+
+    @property
+    def changed_keys(self) -> list[str]:
+        """Those that this installation has otherwise."""
+        return [
+            name
+            for name, value in self.keys.items()
+            if value != getattr(settings, name)
+        ]
 
 
 def is_empty(server: dict[str, Any]) -> bool:
@@ -64,7 +73,8 @@ def restore(
     """
     server = tools.server()
     summary = repository.summary(name)
-    if not replace and not is_empty(server):
+    empty = is_empty(server)
+    if not empty and not replace:
         raise BackupError(
             f"The database {server['dbname']} has tables. Add --replace: it is then kept "
             "under another name."
@@ -78,12 +88,10 @@ def restore(
         keys = _fill(repository, summary, copy, folder, progress)
         progress("Replace the database", 0, 0)
         kept = _swap(connection, server["dbname"], copy["dbname"])
-    changed = {
-        key: value
-        for key, value in keys.items()
-        if value != str(getattr(settings, key))
-    }
-    return Restored(summary, kept, changed)
+        if kept and empty:
+            databases.drop(connection, kept)
+            kept = ""
+    return Restored(summary, kept, keys)
 
 
 def _fill(

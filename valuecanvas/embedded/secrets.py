@@ -3,7 +3,8 @@
 import base64
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def load(var: Path) -> dict[str, str]:
             "move the data folder away to begin anew."
         )
     return {name: str(found[name]) for name in NAMES}
+
+
+def replace(var: Path, secrets: Mapping[str, str]) -> None:
+    """Take over the secrets of another installation; a copy of the old ones stays."""
+    path = private_folder(var) / "secrets.json"
+    with _locked(var):
+        if path.exists():
+            path.replace(path.with_suffix(f".{time.time_ns()}.json"))
+        write_json(path, {name: secrets[name] for name in NAMES})
 
 
 def load_backup_key(var: Path) -> str:

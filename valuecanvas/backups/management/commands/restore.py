@@ -2,7 +2,6 @@
 
 import os
 from argparse import ArgumentParser
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,9 @@ from django.conf import settings
 
 from valuecanvas.backups.command import LATEST, BackupCommand, resolve_name
 from valuecanvas.backups.repository import BackupRepository
-from valuecanvas.backups.restoration import restore
+from valuecanvas.backups.restoration import Restored, restore
+from valuecanvas.embedded import secrets
+from valuecanvas.embedded.secrets import NAMES
 
 KEYS_FILE = "restored-keys.env"
 
@@ -40,18 +41,23 @@ class Command(BackupCommand):
         if done.kept:
             self.stdout.write(f"The former database is kept as {done.kept}.")
         if done.changed_keys:
-            path = _write_keys(done.changed_keys)
-            self.warn(
-                f"The backup has other keys: {path} holds "
-                f"{', '.join(done.changed_keys)}. Set them before you start the server, "
-                "then delete the file."
-            )
+            self._take_over(done)
         return f"{name}: restored, {done.summary.rows} rows"
 
-
-def _write_keys(keys: Mapping[str, str]) -> Path:
-    path = Path(settings.VAR_DIR) / KEYS_FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in keys.items())
-    return path
+    def _take_over(self, done: Restored) -> None:
+        """Make the backup's keys those of this installation, as far as possible."""
+        folder = Path(settings.VAR_DIR)
+        if not any(
+            f"{name}{end}" in os.environ for name in NAMES for end in ("", "_FILE")
+        ):
+            secrets.replace(folder, done.keys)
+            self.stdout.write(f"The keys in {folder} are now those of the backup.")
+            return
+        path = folder / KEYS_FILE
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.writelines(f"{name}={done.keys[name]}\n" for name in done.changed_keys)
+        self.warn(
+            f"The backup has other keys: set {', '.join(done.changed_keys)} to the values "
+            f"in {path} before you start the server, then delete that file."
+        )
