@@ -1,9 +1,8 @@
 """Makes a backup: one snapshot of the database, dumped, hashed and encrypted."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
-from valuecanvas.backups import encryption, tables, tools
+from valuecanvas.backups import databases, encryption, tables, tools
 from valuecanvas.backups.encryption import HashingFile
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.repository import (
@@ -26,20 +25,6 @@ from valuecanvas.backups.types import Contents, Progress, StoredFile, Summary, T
 
 # The settings without which a restored database is of little use.
 KEY_SETTINGS = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
-LOCK = "valuecanvas backups"
-
-
-@contextmanager
-def lock(connection: psycopg.Connection) -> Iterator[None]:
-    """One backup or rehearsal at a time. Raises BackupError if one is under way."""
-    query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-    row: Any = connection.execute(query, [LOCK]).fetchone()
-    connection.commit()
-    if not row[0]:
-        raise BackupError(
-            "Another backup or rehearsal is under way; wait until it has ended."
-        )
-    yield
 
 
 def create(
@@ -51,10 +36,12 @@ def create(
     recipient = encryption.recipient()
     server = tools.server()
     try:
-        with work_folder() as folder, tools.connect(server) as connection:
-            with lock(connection):
-                files, found = _dump(connection, server, folder, progress)
-                version = connection.info.server_version
+        with (
+            databases.exclusive(server),
+            work_folder() as folder,
+            tools.connect(server) as connection,
+        ):
+            files, found = _dump(connection, server, folder, progress)
             summary = Summary(
                 name=name,
                 made_at=datetime.now(UTC),
@@ -62,7 +49,7 @@ def create(
                 files=files,
                 tables=len(found),
                 rows=sum(one.rows for one in found.values()),
-                server_version=version,
+                server_version=connection.info.server_version,
                 version=str(settings.SPECTACULAR_SETTINGS["VERSION"]),
                 has_keys=settings.BACKUP_WITH_KEYS,
                 fingerprints={
@@ -73,8 +60,8 @@ def create(
             progress("Store", 0, 0)
             for part in files:
                 repository.put(name, part, folder / part)
-        # Last: without it this is no backup.
-        repository.put_document(name, SUMMARY, summary.document())
+            # Last: without it this is no backup.
+            repository.put_document(name, SUMMARY, summary.document())
     except OSError as error:
         _undo(repository, name)
         raise BackupError(f"The backup cannot be written: {error}") from error

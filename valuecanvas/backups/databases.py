@@ -21,6 +21,7 @@ MARK = "_restored_"
 # Database names have at most 63 bytes.
 MOST_NAME = 63 - len(MARK) - 8
 MOST_DIFFERENCES = 5
+_TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
 
 def url(parameters: dict[str, Any]) -> str:
@@ -43,26 +44,58 @@ def maintenance(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
 
 
 @contextmanager
-def scratch_database(server: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """An empty database, dropped after the block unless it was renamed."""
-    base = str(server["dbname"])[:MOST_NAME] + MARK
+def exclusive(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
+    """Hold the lock of backups, on a maintenance connection.
+
+    Raises BackupError if another process makes, verifies or restores one.
+    """
     with maintenance(server) as connection:
-        # Of killed processes: only the holder of the lock of backups comes here.
-        for name in _names(connection, base):
-            drop(connection, name)
-        name = f"{base}{secrets.token_hex(4)}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0")
-        try:
-            connection.execute(statement.format(sql.Identifier(name)))
-        except psycopg.Error as error:
+        row: Any = connection.execute(_TRY_LOCK, [_lock_name(server)]).fetchone()
+        if not row[0]:
             raise BackupError(
-                f"No database can be created for the copy: {_first_line(error)} The role "
-                "needs the right CREATEDB."
-            ) from None
-        try:
-            yield {**server, "dbname": name}
-        finally:
-            drop(connection, name)
+                "Another backup, or a restore, is under way; wait until it has ended."
+            )
+        yield connection
+
+
+def is_locked(server: dict[str, Any]) -> bool:
+    """Whether a process makes, verifies or restores a backup now."""
+    try:
+        with exclusive(server):
+            return False
+    except BackupError:
+        return True
+
+
+def _lock_name(server: dict[str, Any]) -> str:
+    return f"valuecanvas backups of {server['dbname']}"
+
+
+@contextmanager
+def scratch_database(
+    connection: psycopg.Connection, server: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """An empty database, dropped after the block unless it was renamed.
+
+    `connection` holds the lock of backups: what else has such a name is a rest of a
+    killed process.
+    """
+    base = str(server["dbname"])[:MOST_NAME] + MARK
+    for name in _names(connection, base):
+        drop(connection, name)
+    name = f"{base}{secrets.token_hex(4)}"
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0")
+    try:
+        connection.execute(statement.format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        raise BackupError(
+            f"No database can be created for the copy: {_first_line(error)} The role "
+            "needs the right CREATEDB."
+        ) from None
+    try:
+        yield {**server, "dbname": name}
+    finally:
+        drop(connection, name)
 
 
 def drop(connection: psycopg.Connection, name: str) -> None:

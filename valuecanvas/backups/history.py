@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from valuecanvas.backups import databases, tools
 from valuecanvas.backups.models import Backup, BackupState
 
 # A daily backup may take two hours.
 OVERDUE = timedelta(hours=26)
+DEAD = "The process that made it has ended before it was done."
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,24 @@ class BackupStatus:
 
     ok: bool
     text: str
+
+
+def running() -> Backup | None:
+    """The backup under way. One whose process has died is marked as failed first."""
+    row = Backup.objects.filter(state=BackupState.RUNNING).first()
+    if row is None or not _is_dead(row):
+        return row
+    row.state, row.error, row.step = BackupState.FAILED, DEAD, ""
+    row.finished_at = timezone.now()
+    row.save()
+    return running()
+
+
+def _is_dead(row: Backup) -> bool:
+    """Whether it was begun, but nobody holds the lock; or no worker ever took it."""
+    if row.step:
+        return not databases.is_locked(tools.server())
+    return timezone.now() - row.started_at > OVERDUE
 
 
 def last() -> Backup | None:

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from valuecanvas.backups import databases, encryption, tools
-from valuecanvas.backups.creation import KEY_SETTINGS, lock
+from valuecanvas.backups.creation import KEY_SETTINGS
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.repository import REHEARSAL, BackupRepository, work_folder
 from valuecanvas.backups.types import Contents, Progress, Rehearsal, Step, Summary
@@ -61,10 +61,9 @@ def rehearse(
         with steps.step("Read the summary", "its seal is right"):
             summary = repository.summary(name)
         with (
-            tools.connect(server) as connection,
-            lock(connection),
+            databases.exclusive(server) as connection,
             work_folder() as folder,
-            databases.scratch_database(server) as copy,
+            databases.scratch_database(connection, server) as copy,
         ):
             _check(repository, summary, copy, folder, steps)
     except BackupError:

@@ -15,7 +15,6 @@ from django.conf import settings
 from psycopg import sql
 
 from valuecanvas.backups import databases, tools
-from valuecanvas.backups.creation import lock
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.rehearsal import application_keys, run_manage
 from valuecanvas.backups.repository import BackupRepository, work_folder
@@ -80,10 +79,9 @@ def restore(
             "under another name."
         )
     with (
-        databases.maintenance(server) as connection,
-        lock(connection),
+        databases.exclusive(server) as connection,
         work_folder() as folder,
-        databases.scratch_database(server) as copy,
+        databases.scratch_database(connection, server) as copy,
     ):
         keys = _fill(repository, summary, copy, folder, progress)
         progress("Replace the database", 0, 0)

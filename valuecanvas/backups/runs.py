@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from django.utils import timezone
 
-from valuecanvas.backups import creation, retention
+from valuecanvas.backups import creation, history, retention
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.rehearsal import rehearse
@@ -78,10 +78,10 @@ def delete_expired(repository: BackupRepository, *, dry: bool = False) -> list[s
 
 
 def made_lately() -> bool:
-    """Whether a backup was made, or begun, within FRESH."""
+    """Whether a backup is under way, or was made within FRESH."""
     since = timezone.now() - FRESH
-    fine = Backup.objects.filter(state__in=[BackupState.STORED, BackupState.RUNNING])
-    return fine.exclude(verified=False).filter(started_at__gte=since).exists()
+    stored = Backup.objects.filter(state=BackupState.STORED, started_at__gte=since)
+    return stored.exclude(verified=False).exists() or history.running() is not None
 
 
 def row_of(repository: BackupRepository, name: str, *, by: str) -> Backup:
@@ -131,18 +131,27 @@ def _failure_recorded(
 
 
 def _compare_history(entries: list[Entry]) -> None:
-    """Mark rows whose backup is gone, add those of unknown ones, and log damage."""
+    """Mark rows whose backup is gone, add those of unknown ones, and log damage.
+
+    A restored database has no rows of later backups, and its own is still under way.
+    """
     stored = {one.name: one for one in entries if not one.unfinished}
-    gone = Backup.objects.filter(state=BackupState.STORED).exclude(name__in=stored)
-    gone.update(state=BackupState.DELETED)
-    known = set(Backup.objects.filter(name__in=stored).values_list("name", flat=True))
+    rows = Backup.objects.filter(state=BackupState.STORED)
+    rows.exclude(name__in=stored).update(state=BackupState.DELETED)
+    known = set(rows.filter(name__in=stored).values_list("name", flat=True))
     for name, entry in stored.items():
         if entry.problem:
             log.error("backup.damaged", backup=name, reason=entry.problem)
-            Backup.objects.filter(name=name).update(verified=False, error=entry.problem)
+            rows.filter(name=name).update(verified=False, error=entry.problem)
         elif name not in known and entry.summary is not None:
-            row = Backup(name=name, started_at=entry.summary.made_at, by="storage")
-            if entry.rehearsal is not None:
-                row.rehearsed_at, row.verified = entry.rehearsal.at, entry.rehearsal.ok
-                row.steps = entry.rehearsal.document()["steps"]
-            _record(row, entry.summary)
+            _record_found(entry, entry.summary)
+
+
+def _record_found(entry: Entry, summary: Summary) -> None:
+    row = Backup.objects.filter(name=entry.name).first() or Backup(
+        name=entry.name, started_at=summary.made_at, by="storage"
+    )
+    if entry.rehearsal is not None:
+        row.rehearsed_at, row.verified = entry.rehearsal.at, entry.rehearsal.ok
+        row.steps = entry.rehearsal.document()["steps"]
+    _record(row, summary)

@@ -13,6 +13,7 @@ from billing.accounting import spend, traffic
 from billing.models import Budget
 from llm.breaker import report
 from llm.models import Provider
+from valuecanvas.backups import history
 from valuecanvas.core.admin import charts
 from valuecanvas.core.templatetags import figures
 
@@ -31,6 +32,8 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     )
     if user.has_perm("billing.view_usage"):
         context.update(_traffic())
+    if user.has_perm("backups.view_backup"):
+        context["backups"] = history.status()
     if user.has_perm("billing.view_budget"):
         context["budgets"] = _budgets()
     if user.has_perm("llm.view_breakerevent"):

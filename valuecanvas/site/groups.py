@@ -17,6 +17,7 @@ AUDITORS = "Auditors"
 # move protected labels.
 VERBS = {
     "admin.logentry": "",
+    "backups.backup": "make",
     "billing.apikey": "add change",
     "billing.budget": "add change delete",
     "billing.counter": "",

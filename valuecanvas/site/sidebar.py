@@ -116,6 +116,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "billing.view_ledgercheck",
                 ("billing_ledgercheck_",),
             ),
+            listing("Backups", "backup", "backups.backup", "backups_"),
             listing("Cache purges", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
