@@ -17,13 +17,15 @@ MAY_IMPORT = {
     "valuecanvas.embedded": {"valuecanvas.env"},
     "valuecanvas.env": set(),
     "valuecanvas.settings": {"valuecanvas.env", "valuecanvas.embedded"},
+    "valuecanvas.backups": {"valuecanvas.core", "valuecanvas.embedded"},
     "billing": {"valuecanvas.core"},
     "flags": {"valuecanvas.core"},
     "prompts": {"valuecanvas.core"},
     "llm": {"valuecanvas.core", "valuecanvas.embedded", "billing", "flags", "prompts"},
     "valuecanvas": {
         "valuecanvas.core", "valuecanvas.embedded", "valuecanvas.env",
-        "valuecanvas.settings", "billing", "flags", "prompts", "llm",
+        "valuecanvas.settings", "valuecanvas.backups", "billing", "flags", "prompts",
+        "llm",
     },
 }  # fmt: skip
 # Inside llm: what each may not know of. Doors know the pipeline, never the reverse.

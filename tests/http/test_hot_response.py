@@ -42,7 +42,9 @@ def test_header__with_a_line_break__is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "length"), [(200, b"2"), (204, None), (304, None)])
-def test_length__is_sent_with_a_body_only(status: int, length: bytes | None) -> None:
+def test_length__of_a_body__is_sent_where_one_may_be(
+    status: int, length: bytes | None
+) -> None:
     start = sent(HotResponse(b"ok", {}, status))[0]
     assert start["status"] == status
     assert dict(start["headers"]).get(b"content-length".title()) == length

@@ -22,7 +22,7 @@ from valuecanvas.backups.repository import (
     SUMMARY,
     BackupRepository,
 )
-from valuecanvas.backups.types import Summary
+from valuecanvas.backups.types import BackupSummary
 from valuecanvas.core.admin.bases import NO_STORE, ReadOnlyAdmin, display
 from valuecanvas.core.admin.pages import Page, post_only, refuse_unless
 from valuecanvas.core.templatetags import figures
@@ -104,7 +104,7 @@ class BackupAdmin(ReadOnlyAdmin):
         context = {
             **(extra_context or {}),
             "status": history.status(),
-            "running": history.running(),
+            "running": history.find_running(),
             "may_make": request.user.has_perm(MAKE),
         }
         return super().changelist_view(request, context)
@@ -185,7 +185,9 @@ def _enqueue(request: HttpRequest, call: Callable[[], object], begun: str) -> bo
     return True
 
 
-async def _tar(repository: BackupRepository, summary: Summary) -> AsyncIterator[bytes]:
+async def _tar(
+    repository: BackupRepository, summary: BackupSummary
+) -> AsyncIterator[bytes]:
     """The files of a backup as a tar, in pieces; it is never in memory as a whole."""
     small = [
         part for part in (SUMMARY, REHEARSAL) if repository.exists(summary.name, part)

@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
-from valuecanvas.backups import databases, encryption, tables, tools
+from valuecanvas.backups import encryption
 from valuecanvas.backups.encryption import HashingFile
 from valuecanvas.backups.errors import BackupError
+from valuecanvas.backups.postgresql import client_programs, databases, table_digests
 from valuecanvas.backups.repository import (
     CONTENTS,
     DUMP,
@@ -21,7 +22,13 @@ from valuecanvas.backups.repository import (
     BackupRepository,
     work_folder,
 )
-from valuecanvas.backups.types import Contents, Progress, StoredFile, Summary, Table
+from valuecanvas.backups.types import (
+    BackupSummary,
+    Contents,
+    Progress,
+    StoredFile,
+    Table,
+)
 
 # The settings without which a restored database is of little use.
 KEY_SETTINGS = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
@@ -31,18 +38,18 @@ def create(
     repository: BackupRepository,
     name: str,
     progress: Progress = lambda step, done, of: None,
-) -> Summary:
+) -> BackupSummary:
     """Make the backup `name`. Raises BackupError; then nothing of it is left."""
     recipient = encryption.recipient()
-    server = tools.server()
+    server = client_programs.server()
     try:
         with (
             databases.exclusive(server),
             work_folder() as folder,
-            tools.connect(server) as connection,
+            client_programs.connect(server) as connection,
         ):
             files, found = _dump(connection, server, folder, progress)
-            summary = Summary(
+            summary = BackupSummary(
                 name=name,
                 made_at=datetime.now(UTC),
                 recipient=recipient,
@@ -86,7 +93,7 @@ def _dump(
     progress: Progress,
 ) -> tuple[dict[str, StoredFile], dict[str, Table]]:
     """Dump and hash one snapshot, both at once."""
-    program = tools.find("pg_dump", connection.info.server_version)
+    program = client_programs.find("pg_dump", connection.info.server_version)
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     row: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
     arguments = [
@@ -96,7 +103,7 @@ def _dump(
 
     def dump() -> StoredFile:
         def copy(target: HashingFile) -> None:
-            with tools.run(arguments, server, folder) as output:
+            with client_programs.run(arguments, server, folder) as output:
                 encryption.encrypt(output, target)
 
         return _write(folder / DUMP, copy, lambda size: progress("Dump", size, 0))
@@ -104,8 +111,8 @@ def _dump(
     with ThreadPoolExecutor(1) as threads:
         dumped = threads.submit(dump)
         try:
-            tables.prepare(connection)
-            found = tables.digests(connection, progress)
+            table_digests.prepare(connection)
+            found = table_digests.digests(connection, progress)
         finally:
             # The snapshot must outlive the dump.
             files = {DUMP: dumped.result()}

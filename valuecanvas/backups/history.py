@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from valuecanvas.backups import databases, tools
 from valuecanvas.backups.models import Backup, BackupState
+from valuecanvas.backups.postgresql import client_programs, databases
 
 # A daily backup may take two hours.
 OVERDUE = timedelta(hours=26)
@@ -22,7 +22,7 @@ class BackupStatus:
     text: str
 
 
-def running() -> Backup | None:
+def find_running() -> Backup | None:
     """The backup under way. One whose process has died is marked as failed first."""
     row = Backup.objects.filter(state=BackupState.RUNNING).first()
     if row is None or not _is_dead(row):
@@ -30,13 +30,13 @@ def running() -> Backup | None:
     row.state, row.error, row.step = BackupState.FAILED, DEAD, ""
     row.finished_at = timezone.now()
     row.save()
-    return running()
+    return find_running()
 
 
 def _is_dead(row: Backup) -> bool:
     """Whether it was begun, but nobody holds the lock; or no worker ever took it."""
     if row.step:
-        return not databases.is_locked(tools.server())
+        return not databases.is_locked(client_programs.server())
     return timezone.now() - row.started_at > OVERDUE
 
 

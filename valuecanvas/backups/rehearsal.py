@@ -14,11 +14,18 @@ from typing import Any
 
 from django.conf import settings
 
-from valuecanvas.backups import databases, encryption, tools
+from valuecanvas.backups import encryption
 from valuecanvas.backups.creation import KEY_SETTINGS
 from valuecanvas.backups.errors import BackupError
+from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.repository import REHEARSAL, BackupRepository, work_folder
-from valuecanvas.backups.types import Contents, Progress, Rehearsal, Step, Summary
+from valuecanvas.backups.types import (
+    BackupSummary,
+    Contents,
+    Progress,
+    Rehearsal,
+    RehearsalStep,
+)
 
 # The command of the copy's checks; each line of its output is a step.
 COMMAND = "check_restored"
@@ -27,7 +34,7 @@ COMMAND = "check_restored"
 @dataclass
 class _Steps:
     progress: Progress
-    done: list[Step] = field(default_factory=list)
+    done: list[RehearsalStep] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str, detail: str) -> Iterator[None]:
@@ -43,7 +50,7 @@ class _Steps:
 
     def _add(self, name: str, detail: str, started: float, *, ok: bool) -> None:
         seconds = round(time.monotonic() - started, 1)
-        self.done.append(Step(name, ok, detail, seconds))
+        self.done.append(RehearsalStep(name, ok, detail, seconds))
 
 
 def rehearse(
@@ -56,7 +63,7 @@ def rehearse(
     Raises BackupError only if the result cannot be had or stored; else see its steps.
     """
     steps = _Steps(progress)
-    server = tools.server()
+    server = client_programs.server()
     try:
         with steps.step("Read the summary", "its seal is right"):
             summary = repository.summary(name)
@@ -78,7 +85,7 @@ def rehearse(
 
 def _check(
     repository: BackupRepository,
-    summary: Summary,
+    summary: BackupSummary,
     copy: dict[str, Any],
     folder: Path,
     steps: _Steps,
@@ -102,10 +109,10 @@ def _check(
     }
     run_manage("migrate", environment, folder)
     for line in run_manage(COMMAND, environment, folder):
-        steps.done.append(Step(**json.loads(line)))
+        steps.done.append(RehearsalStep(**json.loads(line)))
 
 
-def application_keys(summary: Summary, contents: Contents) -> dict[str, str]:
+def application_keys(summary: BackupSummary, contents: Contents) -> dict[str, str]:
     """The settings with which the copy can be used. Raises BackupError."""
     if contents.keys:
         return contents.keys
@@ -145,5 +152,5 @@ def run_manage(command: str, environment: dict[str, str], folder: Path) -> list[
             check=False,
         )
         if done.returncode != 0:
-            raise BackupError(f"{command} failed: {tools.end_of(messages)}")
+            raise BackupError(f"{command} failed: {client_programs.end_of(messages)}")
     return done.stdout.decode().splitlines()

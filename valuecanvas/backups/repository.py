@@ -19,7 +19,7 @@ from django.core.files.storage import Storage, storages
 from valuecanvas.backups import encryption
 from valuecanvas.backups.encryption import HashingFile
 from valuecanvas.backups.errors import BackupError, DamagedBackup
-from valuecanvas.backups.types import Rehearsal, StoredFile, Summary
+from valuecanvas.backups.types import BackupSummary, Rehearsal, StoredFile
 
 DUMP = "database.dump.age"
 CONTENTS = "contents.json.age"
@@ -44,11 +44,11 @@ class LocalFile(File):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredBackup:
     """One backup in the storage; `problem` says why it cannot be used, if so."""
 
     name: str
-    summary: Summary | None = None
+    summary: BackupSummary | None = None
     rehearsal: Rehearsal | None = None
     problem: str = ""
     unfinished: bool = False
@@ -69,7 +69,7 @@ class BackupRepository:
     def __init__(self, storage: Storage | None = None) -> None:
         self._storage = storage or storages["backups"]
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[StoredBackup]:
         """All backups, the oldest first; names begin with the time."""
         with _storage_errors():
             try:
@@ -79,10 +79,10 @@ class BackupRepository:
             ours = sorted(name for name in folders if _NAME.fullmatch(name))
             return [self._entry(name) for name in ours]
 
-    def summary(self, name: str) -> Summary:
+    def summary(self, name: str) -> BackupSummary:
         """Raises DamagedBackup."""
         try:
-            return Summary.read(encryption.unseal(self._read(name, SUMMARY)))
+            return BackupSummary.read(encryption.unseal(self._read(name, SUMMARY)))
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedBackup(
                 f"Its {SUMMARY} is of another version: {error}."
@@ -99,7 +99,7 @@ class BackupRepository:
             text = ContentFile(encryption.seal(document))
             self._storage.save(f"{name}/{part}", text)
 
-    def fetch(self, summary: Summary, part: str, target: Path) -> None:
+    def fetch(self, summary: BackupSummary, part: str, target: Path) -> None:
         """Copy a part to `target` and compare size and SHA-256. Raises DamagedBackup."""
         with target.open("wb") as file:
             written = HashingFile(file)
@@ -128,17 +128,17 @@ class BackupRepository:
         with _storage_errors():
             return self._storage.exists(f"{name}/{part}")
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> StoredBackup:
         if not self.exists(name):
-            return Entry(name, problem="It was not finished.", unfinished=True)
+            return StoredBackup(name, problem="It was not finished.", unfinished=True)
         try:
             summary = self.summary(name)
             rehearsal = self._rehearsal(name)
         except DamagedBackup as error:
-            return Entry(name, problem=str(error))
+            return StoredBackup(name, problem=str(error))
         missing = [one for one in summary.files if not self.exists(name, one)]
         problem = f"{missing[0]} is missing." if missing else ""
-        return Entry(name, summary, rehearsal, problem)
+        return StoredBackup(name, summary, rehearsal, problem)
 
     def _rehearsal(self, name: str) -> Rehearsal | None:
         if not self.exists(name, REHEARSAL):

@@ -14,11 +14,11 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from valuecanvas.backups import databases, tools
 from valuecanvas.backups.errors import BackupError
+from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.rehearsal import application_keys, run_manage
 from valuecanvas.backups.repository import BackupRepository, work_folder
-from valuecanvas.backups.types import Progress, Summary
+from valuecanvas.backups.types import BackupSummary, Progress
 from valuecanvas.core.models import Epoch
 
 # What makes of the database in use: it is kept under this name.
@@ -33,7 +33,7 @@ class Restored:
     `keys` are the settings without which the copy's secrets cannot be read.
     """
 
-    summary: Summary
+    summary: BackupSummary
     kept: str
     keys: Mapping[str, str] = field(repr=False)
 
@@ -53,7 +53,7 @@ def is_empty(server: dict[str, Any]) -> bool:
         query = "SELECT 1 FROM pg_database WHERE datname = %s"
         if connection.execute(query, [server["dbname"]]).fetchone() is None:
             return True
-    with tools.connect(server) as connection:
+    with client_programs.connect(server) as connection:
         query = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1"
         return connection.execute(query).fetchone() is None
 
@@ -70,7 +70,7 @@ def restore(
     `replace`: also if that has tables; it is kept under another name. Raises BackupError,
     and then nothing was changed.
     """
-    server = tools.server()
+    server = client_programs.server()
     summary = repository.summary(name)
     empty = is_empty(server)
     if not empty and not replace:
@@ -94,7 +94,7 @@ def restore(
 
 def _fill(
     repository: BackupRepository,
-    summary: Summary,
+    summary: BackupSummary,
     copy: dict[str, Any],
     folder: Path,
     progress: Progress,
@@ -106,7 +106,7 @@ def _fill(
     progress("Migrate", 0, 0)
     environment = {**os.environ, **keys, "DATABASE_URL": databases.url(copy)}
     run_manage("migrate", environment, folder)
-    with tools.connect(copy) as connection:
+    with client_programs.connect(copy) as connection:
         # A process that knew the former database must notice that it is behind.
         connection.execute(
             sql.SQL(

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from valuecanvas.backups.repository import BackupRepository, Entry
+from valuecanvas.backups.repository import BackupRepository, StoredBackup
 
 # A folder without a summary may belong to a backup under way.
 UNFINISHED = timedelta(days=1)
 
 
-def expired(entries: list[Entry], now: datetime) -> list[str]:
+def list_expired(entries: list[StoredBackup], now: datetime) -> list[str]:
     """The names of those to delete. The newest verified one always stays.
 
     While none is verified, all that may be of use stay.
@@ -32,7 +32,7 @@ def expired(entries: list[Entry], now: datetime) -> list[str]:
 
 def prune(repository: BackupRepository, *, dry: bool = False) -> list[str]:
     """Delete what is expired; returns the names. Raises BackupError."""
-    found = expired(repository.entries(), datetime.now(UTC))
+    found = list_expired(repository.entries(), datetime.now(UTC))
     for name in () if dry else found:
         repository.delete(name)
     return found

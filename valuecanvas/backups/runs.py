@@ -11,8 +11,8 @@ from valuecanvas.backups import creation, history, retention
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.rehearsal import rehearse
-from valuecanvas.backups.repository import BackupRepository, Entry, new_name
-from valuecanvas.backups.types import Progress, Rehearsal, Summary
+from valuecanvas.backups.repository import BackupRepository, StoredBackup, new_name
+from valuecanvas.backups.types import BackupSummary, Progress, Rehearsal
 
 log = structlog.get_logger("backups")
 
@@ -81,7 +81,7 @@ def made_lately() -> bool:
     """Whether a backup is under way, or was made within FRESH."""
     since = timezone.now() - FRESH
     stored = Backup.objects.filter(state=BackupState.STORED, started_at__gte=since)
-    return stored.exclude(verified=False).exists() or history.running() is not None
+    return stored.exclude(verified=False).exists() or history.find_running() is not None
 
 
 def row_of(repository: BackupRepository, name: str, *, by: str) -> Backup:
@@ -95,7 +95,7 @@ def row_of(repository: BackupRepository, name: str, *, by: str) -> Backup:
     return row
 
 
-def _record(backup: Backup, summary: Summary) -> None:
+def _record(backup: Backup, summary: BackupSummary) -> None:
     backup.state, backup.step, backup.error = BackupState.STORED, "", ""
     backup.size, backup.tables, backup.rows = summary.size, summary.tables, summary.rows
     backup.finished_at = summary.made_at
@@ -130,7 +130,7 @@ def _failure_recorded(
         raise
 
 
-def _compare_history(entries: list[Entry]) -> None:
+def _compare_history(entries: list[StoredBackup]) -> None:
     """Mark rows whose backup is gone, add those of unknown ones, and log damage.
 
     A restored database has no rows of later backups, and its own is still under way.
@@ -147,7 +147,7 @@ def _compare_history(entries: list[Entry]) -> None:
             _record_found(entry, entry.summary)
 
 
-def _record_found(entry: Entry, summary: Summary) -> None:
+def _record_found(entry: StoredBackup, summary: BackupSummary) -> None:
     row = Backup.objects.filter(name=entry.name).first() or Backup(
         name=entry.name, started_at=summary.made_at, by="storage"
     )

@@ -40,7 +40,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class BackupSummary:
     """What is known of a backup without decrypting it.
 
     `recipient` names its key; `fingerprints` are of the settings that it needs;
@@ -67,14 +67,14 @@ class Summary:
         return {**asdict(self), "made_at": self.made_at.isoformat()}
 
     @classmethod
-    def read(cls, document: dict[str, Any]) -> "Summary":
+    def read(cls, document: dict[str, Any]) -> "BackupSummary":
         files = {name: StoredFile(**one) for name, one in document["files"].items()}
         made_at = datetime.fromisoformat(document["made_at"])
         return cls(**{**document, "files": files, "made_at": made_at})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RehearsalStep:
     """One check of a rehearsal. `seconds` is how long it took."""
 
     name: str
@@ -90,7 +90,7 @@ class Rehearsal:
     name: str
     at: datetime
     recipient: str
-    steps: tuple[Step, ...]
+    steps: tuple[RehearsalStep, ...]
 
     @property
     def ok(self) -> bool:
@@ -107,6 +107,6 @@ class Rehearsal:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Rehearsal":
-        steps = tuple(Step(**one) for one in document["steps"])
+        steps = tuple(RehearsalStep(**one) for one in document["steps"])
         at = datetime.fromisoformat(document["at"])
         return cls(document["name"], at, document["recipient"], steps)

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from valuecanvas import restore_check
-from valuecanvas.backups.databases import MARK
 from valuecanvas.backups.errors import BackupError
-from valuecanvas.backups.types import Step
+from valuecanvas.backups.postgresql.databases import MARK
+from valuecanvas.backups.types import RehearsalStep
 
 CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("Add up the ledger", restore_check.check_ledger),
@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 detail, ok = check(), True
             except BackupError as error:
                 detail, ok = str(error), False
-            step = Step(name, ok, detail, round(time.monotonic() - started, 1))
+            step = RehearsalStep(name, ok, detail, round(time.monotonic() - started, 1))
             self.stdout.write(json.dumps(asdict(step)))
             if not ok:
                 return

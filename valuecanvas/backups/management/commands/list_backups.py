@@ -5,7 +5,7 @@ from typing import Any
 
 from valuecanvas.backups.command import BackupCommand
 from valuecanvas.backups.errors import BackupError
-from valuecanvas.backups.repository import BackupRepository, Entry
+from valuecanvas.backups.repository import BackupRepository, StoredBackup
 
 
 class Command(BackupCommand):
@@ -24,7 +24,7 @@ class Command(BackupCommand):
         return "" if options["quiet"] else f"{len(entries)} backups"
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: StoredBackup) -> str:
     if entry.summary is None or entry.problem:
         return f"{entry.name}  {entry.problem}"
     state = "verified" if entry.verified else "not verified"

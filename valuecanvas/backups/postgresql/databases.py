@@ -12,10 +12,11 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from valuecanvas.backups import encryption, tables, tools
+from valuecanvas.backups import encryption
 from valuecanvas.backups.errors import BackupError, DamagedBackup
+from valuecanvas.backups.postgresql import client_programs, table_digests
 from valuecanvas.backups.repository import CONTENTS, DUMP, BackupRepository
-from valuecanvas.backups.types import Contents, Progress, Summary
+from valuecanvas.backups.types import BackupSummary, Contents, Progress
 
 MARK = "_restored_"
 # Database names have at most 63 bytes.
@@ -39,7 +40,7 @@ def url(parameters: dict[str, Any]) -> str:
 def maintenance(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
     """A connection on which databases can be created, renamed and dropped."""
     parameters = {**server, "dbname": "postgres"}
-    with tools.connect(parameters, autocommit=True) as connection:
+    with client_programs.connect(parameters, autocommit=True) as connection:
         yield connection
 
 
@@ -106,7 +107,7 @@ def drop(connection: psycopg.Connection, name: str) -> None:
 
 def load(
     repository: BackupRepository,
-    summary: Summary,
+    summary: BackupSummary,
     target: dict[str, Any],
     folder: Path,
     progress: Progress,
@@ -125,14 +126,14 @@ def load(
         encryption.decrypt(source, file)
     (folder / DUMP).unlink()
     progress("Restore", 0, 0)
-    with tools.connect(target) as connection:
+    with client_programs.connect(target) as connection:
         version = connection.info.server_version
     arguments = [
-        *(tools.find("pg_restore", version), "--exit-on-error", "--no-owner"),
+        *(client_programs.find("pg_restore", version), "--exit-on-error", "--no-owner"),
         *("--no-privileges", "--no-password", f"--jobs={settings.BACKUP_JOBS}"),
         *(f"--dbname={target['dbname']}", str(plain)),
     ]
-    with tools.run(arguments, target, folder):
+    with client_programs.run(arguments, target, folder):
         pass
     plain.unlink()
     return contents
@@ -140,10 +141,10 @@ def load(
 
 def compare(contents: Contents, target: dict[str, Any], progress: Progress) -> None:
     """Compare every table with the backup's snapshot. Raises DamagedBackup."""
-    with tools.connect(target) as connection:
-        tables.prepare(connection)
-        found = tables.digests(connection, progress)
-    if lines := tables.differences(contents.tables, found):
+    with client_programs.connect(target) as connection:
+        table_digests.prepare(connection)
+        found = table_digests.digests(connection, progress)
+    if lines := table_digests.differences(contents.tables, found):
         more = f" and {len(lines) - MOST_DIFFERENCES} more" * (
             len(lines) > MOST_DIFFERENCES
         )

@@ -1,0 +1,1 @@
+"""The server of the backed-up database: its programs, databases and tables."""
