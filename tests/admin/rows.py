@@ -35,6 +35,7 @@ from tests.fixtures_billing import (
 )
 from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
+from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.core.ids import uuid7
 
 
@@ -167,6 +168,27 @@ def make_task(**fields: Any) -> PeriodicTask:
     )
 
 
+def make_backup(**fields: Any) -> Backup:
+    now = timezone.now()
+    values = {
+        "name": f"20261129T020000Z-{uuid7().hex[-6:]}",
+        "state": BackupState.STORED,
+        "started_at": now,
+        "finished_at": now + timedelta(seconds=9),
+        "by": "schedule",
+        "size": 2_345_678,
+        "tables": 65,
+        "rows": 1234,
+        "rehearsed_at": now,
+        "verified": True,
+        "steps": [
+            {"name": "Serve a request", "ok": True, "detail": "fine", "seconds": 4.8}
+        ],
+        **fields,
+    }
+    return Backup.objects.create(**values)
+
+
 def _price() -> object:
     return make_price(make_provider().key, unique("upstream"))
 
@@ -181,6 +203,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "admin.logentry": _log_entry,
     "auth.group": lambda: Group.objects.create(name=unique("group")),
     "auth.user": lambda: User.objects.create_user(unique("user")),
+    "backups.backup": make_backup,
     "billing.apikey": lambda: make_api_key()[0],
     "billing.budget": lambda: make_budget(make_customer()),
     "billing.counter": lambda: make_counter(

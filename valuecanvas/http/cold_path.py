@@ -32,6 +32,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Bytes of bodies, and of answers that clients have not read yet, in one process.
 MOST_HELD_BYTES = 67_108_864
+# A larger streamed answer is sent while it is made.
+MOST_KEPT_BYTES = 4_194_304
 RETRY_AFTER_S = 1
 # The interpreter's switch interval while Django works, in seconds: with Python's default
 # of 5 ms, requests of the hot path would wait ten times as long.
@@ -59,8 +61,10 @@ class ColdPath:
         held = _HeldBytes(self)
         sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
         try:
-            for message in await self._answer(scope, receive, held):
-                await sender.send(message)
+            messages = _Messages(sender, held)
+            await self._answer(scope, receive, messages, held)
+            # A client that reads slowly holds no slot meanwhile.
+            await messages.send()
         except GatewayError as error:
             await hot.send_whole(_refusal(scope, error), sender)
         except ClientGone:
@@ -70,21 +74,18 @@ class ColdPath:
             held.free()
 
     async def _answer(
-        self, scope: Scope, receive: Receive, held: "_HeldBytes"
-    ) -> list[dict[str, Any]]:
-        """Django's messages. Raises GatewayError, ClientGone."""
+        self,
+        scope: Scope,
+        receive: Receive,
+        messages: "_Messages",
+        held: "_HeldBytes",
+    ) -> None:
+        """Fill `messages` with Django's. Raises GatewayError, ClientGone."""
+        # A client that sends slowly holds no slot meanwhile.
         body = await _body(scope, receive, held)
         scope = {**scope, "headers": _headers(scope, len(body))}
-        messages: list[dict[str, Any]] = []
-
-        async def keep(message: dict[str, Any]) -> None:
-            held.add(len(message.get("body", b"")))
-            messages.append(message)
-
-        # A client that sends or reads slowly holds no slot meanwhile.
         async with self._slot():
-            await self._application(scope, _replay(body), keep)
-        return messages
+            await self._application(scope, _replay(body), messages.add)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -137,6 +138,35 @@ class _HeldBytes:
         """Raises Unavailable if all requests together hold too much."""
         if self._path.full:
             raise _busy()
+
+
+class _Messages:
+    """Django's messages of one answer, kept until it is whole.
+
+    A download is too large for that: it is sent while it is read, and holds its slot.
+    """
+
+    def __init__(self, sender: TimedSender, held: _HeldBytes) -> None:
+        self._sender = sender
+        self._held = held
+        self._kept: list[dict[str, Any]] = []
+        self._size = 0
+
+    async def add(self, message: dict[str, Any]) -> None:
+        size = len(message.get("body", b""))
+        self._kept.append(message)
+        self._size += size
+        self._held.add(size)
+        if self._size > MOST_KEPT_BYTES and message.get("more_body"):
+            await self.send()
+
+    async def send(self) -> None:
+        """Send what is kept."""
+        for message in self._kept:
+            await self._sender.send(message)
+        self._kept.clear()
+        self._held.add(-self._size)
+        self._size = 0
 
 
 async def _body(scope: Scope, receive: Receive, held: _HeldBytes) -> bytes:
