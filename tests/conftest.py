@@ -10,6 +10,7 @@ from tests.tables import empty_tables
 SLOW = {"browser", "faults", "races", "test_crash_recovery.py"}
 pytest_plugins = [
     "tests.fixtures_billing",
+    "tests.fixtures_backups",
     "tests.fixtures_demo",
     "tests.fixtures_ledger",
     "tests.fixtures_store",

@@ -12,7 +12,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from billing.accounting import reconcile
-from billing.models import Customer, Price, Tier, Usage
+from billing.models import Budget, Customer, Price, Tier, Usage
 from llm.gateway import complete_sync
 from llm.models import Model, Provider, Route
 from llm.setup.catalogue import DEMO_MODEL
@@ -76,13 +76,20 @@ def _demo_provider() -> Iterator[str]:
         try:
             line = process.stdout.readline() if process.stdout else ""
             # "... listening on <URL>"
-            yield line.rpartition(" ")[2].strip()
+            url = line.rpartition(" ")[2].strip()
+            if not url:
+                raise BackupError("The demo provider did not start.")
+            yield url
         finally:
             process.terminate()
 
 
 def _add_rows(url: str) -> Customer:
-    """A model that only the demo provider serves, and a customer with quota."""
+    """A model that only the demo provider serves, and a customer with quota.
+
+    A budget that is used up refuses the request, and says nothing of the backup.
+    """
+    Budget.objects.update(enabled=False)
     provider = Provider.objects.create(
         key=NAME, name=NAME, kind="compatible", base_url=url, enabled=True
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from valuecanvas.backups import runs
 from valuecanvas.backups.errors import BackupError
@@ -21,6 +22,7 @@ class BackupCommand(BaseCommand):
     """A subclass has `run`; its text is the last line. An error exits with 1."""
 
     requires_system_checks: list[str] = []
+    _shown, _shown_at = "", 0.0
 
     def run(self, **options: Any) -> str:
         """Raises BackupError."""
@@ -31,6 +33,8 @@ class BackupCommand(BaseCommand):
             return self.run(**options)
         except BackupError as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"The history of backups: {error}") from error
 
     def warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(text))
@@ -41,13 +45,15 @@ class BackupCommand(BaseCommand):
         if not sys.stderr.isatty():
             yield runs.quiet
             return
-        yield self._show
-        sys.stderr.write("\r" + " " * WIDTH + "\r")
+        try:
+            yield self._show
+        finally:
+            sys.stderr.write("\r" + " " * WIDTH + "\r")
 
     def _show(self, step: str, done: int, of: int) -> None:
         now = time.monotonic()
-        if of or now - getattr(self, "_shown_at", 0) > 0.1:
-            self._shown_at = now
+        if of or step != self._shown or now - self._shown_at > 0.1:
+            self._shown, self._shown_at = step, now
             if of:
                 filled = 20 * done // of
                 amount = f"[{'#' * filled}{'.' * (20 - filled)}] {done}/{of}"

@@ -14,7 +14,7 @@ from django.conf import settings
 from valuecanvas.backups import encryption
 from valuecanvas.backups.encryption import HashingFile
 from valuecanvas.backups.errors import BackupError
-from valuecanvas.backups.postgresql import client_programs, databases, table_digests
+from valuecanvas.backups.postgresql import client_programs, table_digests
 from valuecanvas.backups.repository import (
     CONTENTS,
     DUMP,
@@ -32,6 +32,7 @@ from valuecanvas.backups.types import (
 
 # The settings without which a restored database is of little use.
 KEY_SETTINGS = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
+DUMPING = "Dump and hash"
 
 
 def create(
@@ -39,15 +40,14 @@ def create(
     name: str,
     progress: Progress = lambda step, done, of: None,
 ) -> BackupSummary:
-    """Make the backup `name`. Raises BackupError; then nothing of it is left."""
+    """Make the backup `name`. Raises BackupError; then nothing of it is left.
+
+    The caller holds the lock of backups.
+    """
     recipient = encryption.recipient()
     server = client_programs.server()
     try:
-        with (
-            databases.exclusive(server),
-            work_folder() as folder,
-            client_programs.connect(server) as connection,
-        ):
+        with work_folder() as folder, client_programs.connect(server) as connection:
             files, found = _dump(connection, server, folder, progress)
             summary = BackupSummary(
                 name=name,
@@ -69,9 +69,6 @@ def create(
                 repository.put(name, part, folder / part)
             # Last: without it this is no backup.
             repository.put_document(name, SUMMARY, summary.document())
-    except OSError as error:
-        _undo(repository, name)
-        raise BackupError(f"The backup cannot be written: {error}") from error
     except BaseException:
         _undo(repository, name)
         raise
@@ -106,13 +103,15 @@ def _dump(
             with client_programs.run(arguments, server, folder) as output:
                 encryption.encrypt(output, target)
 
-        return _write(folder / DUMP, copy, lambda size: progress("Dump", size, 0))
+        return _write(folder / DUMP, copy, lambda size: progress(DUMPING, size, 0))
 
+    # The thread only repeats this step: a new one is written into the database.
+    progress(DUMPING, 0, 0)
     with ThreadPoolExecutor(1) as threads:
         dumped = threads.submit(dump)
         try:
             table_digests.prepare(connection)
-            found = table_digests.digests(connection, progress)
+            found = table_digests.digests(connection)
         finally:
             # The snapshot must outlive the dump.
             files = {DUMP: dumped.result()}

@@ -74,19 +74,24 @@ def recipient() -> str:
 
 
 def encrypt(source: IO[bytes], target: HashingFile) -> None:
-    """Encrypt `source` into `target`, in pieces. Raises BackupError."""
+    """Encrypt `source` into `target`, in pieces. Raises OSError."""
     try:
         pyrage.encrypt_io(source, target, [load_key().to_public()])
-    except (pyrage.EncryptError, OSError) as error:
-        raise BackupError(f"The backup cannot be written: {error}") from None
+    except pyrage.EncryptError as error:
+        # What `write` raised, as text.
+        raise OSError(str(error).removeprefix("OSError: ")) from None
 
 
 def decrypt(source: IO[bytes], target: IO[bytes]) -> None:
-    """Decrypt `source` into `target`, in pieces. Raises BackupError."""
+    """Decrypt `source` into `target`, in pieces. Raises DamagedBackup, OSError."""
     try:
         pyrage.decrypt_io(source, target, [load_key()])
     except (pyrage.DecryptError, OSError) as error:
-        raise BackupError(f"It cannot be decrypted with BACKUP_KEY: {error}") from None
+        if getattr(error, "errno", None):
+            raise
+        raise DamagedBackup(
+            f"It cannot be decrypted with BACKUP_KEY: {error}"
+        ) from None
 
 
 def seal(document: dict[str, Any]) -> bytes:
@@ -102,7 +107,7 @@ def unseal(raw: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, AttributeError, TypeError):
         raise DamagedBackup("It is not a document of a backup.") from None
     made_for, ours = document.get("recipient"), recipient()
-    if made_for != ours:
+    if made_for and made_for != ours:
         raise DamagedBackup(
             f"It was made with another key: that of {made_for}; BACKUP_KEY is that of "
             f"{ours}."

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.postgresql import client_programs, databases
 
@@ -36,22 +37,30 @@ def find_running() -> Backup | None:
 def _is_dead(row: Backup) -> bool:
     """Whether it was begun, but nobody holds the lock; or no worker ever took it."""
     if row.step:
-        return not databases.is_locked(client_programs.server())
+        try:
+            return not databases.is_locked(client_programs.server())
+        except BackupError:
+            # Nobody knows.
+            return False
     return timezone.now() - row.started_at > OVERDUE
 
 
 def last() -> Backup | None:
-    """The newest backup that has ended."""
-    return Backup.objects.exclude(state=BackupState.RUNNING).first()
+    """The backup that ended last: one that was refused began after the one it met."""
+    ended = Backup.objects.exclude(state=BackupState.RUNNING)
+    return ended.order_by("-finished_at").first()
 
 
 def last_verified() -> Backup | None:
     """The newest backup in the storage whose restore for trial passed."""
-    return Backup.objects.filter(state=BackupState.STORED, verified=True).first()
+    # Not by id: the row of a backup found in the storage is younger than the backup.
+    verified = Backup.objects.filter(state=BackupState.STORED, verified=True)
+    return verified.order_by("-started_at").first()
 
 
 def has_failed(backup: Backup) -> bool:
-    return backup.state == BackupState.FAILED or backup.verified is False
+    """Whether it was not made, or not verified for any reason."""
+    return bool(backup.error) or backup.verified is False
 
 
 def status(now: datetime | None = None) -> BackupStatus:

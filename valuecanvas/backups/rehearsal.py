@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 
 from valuecanvas.backups import encryption
@@ -56,21 +57,21 @@ class _Steps:
 def rehearse(
     repository: BackupRepository,
     name: str,
+    connection: psycopg.Connection,
     progress: Progress = lambda step, done, of: None,
 ) -> Rehearsal:
     """Restore `name` into a database of its own, check it, and store the result.
 
-    Raises BackupError only if the result cannot be had or stored; else see its steps.
+    `connection` holds the lock of backups. Raises DamagedBackup if the summary cannot be
+    read: with another key nothing is found out. Raises BackupError if the result cannot be
+    had or stored; else see its steps.
     """
+    summary = repository.summary(name)
     steps = _Steps(progress)
-    server = client_programs.server()
     try:
-        with steps.step("Read the summary", "its seal is right"):
-            summary = repository.summary(name)
         with (
-            databases.exclusive(server) as connection,
             work_folder() as folder,
-            databases.scratch_database(connection, server) as copy,
+            databases.scratch_database(connection, client_programs.server()) as copy,
         ):
             _check(repository, summary, copy, folder, steps)
     except BackupError:
@@ -101,15 +102,18 @@ def _check(
     environment |= {
         "DATABASE_URL": databases.url(copy),
         "REDIS_URL": settings.REDIS_URL,
-        # Apart from the state of the gateway in use.
+        # Apart from the state of the gateway in use: its snapshot on disk, too.
         "REDIS_PREFIX": f"{settings.REDIS_PREFIX}-rehearsal",
+        "VALUECANVAS_VAR": str(folder / "var"),
         "JOURNAL_DIR": str(folder / "journal"),
         "LLM_ALLOW_HTTP_PROVIDERS": "on",
         "LOG_LEVEL": "error",
     }
-    run_manage("migrate", environment, folder)
-    for line in run_manage(COMMAND, environment, folder):
-        steps.done.append(RehearsalStep(**json.loads(line)))
+    with steps.step("Bring it to this version", "migrated"):
+        run_manage("migrate", environment, folder)
+    with steps.step("Use it in a process of its own", "it started"):
+        lines = run_manage(COMMAND, environment, folder)
+    steps.done += [RehearsalStep(**json.loads(line)) for line in lines]
 
 
 def application_keys(summary: BackupSummary, contents: Contents) -> dict[str, str]:

@@ -4,14 +4,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage, storages
@@ -29,6 +30,7 @@ PIECE = 1 << 20
 _PREFIX = "valuecanvas-backup-"
 # Other folders of the storage are left alone.
 _NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+T = TypeVar("T", BackupSummary, Rehearsal)
 
 
 def new_name() -> str:
@@ -59,8 +61,13 @@ class StoredBackup:
         return datetime.strptime(self.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
     @property
+    def passed(self) -> bool | None:
+        """What its last rehearsal said; None if there was none."""
+        return None if self.rehearsal is None else self.rehearsal.ok
+
+    @property
     def verified(self) -> bool:
-        return self.rehearsal is not None and self.rehearsal.ok and not self.problem
+        return bool(self.passed) and not self.problem
 
 
 class BackupRepository:
@@ -81,12 +88,9 @@ class BackupRepository:
 
     def summary(self, name: str) -> BackupSummary:
         """Raises DamagedBackup."""
-        try:
-            return BackupSummary.read(encryption.unseal(self._read(name, SUMMARY)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DamagedBackup(
-                f"Its {SUMMARY} is of another version: {error}."
-            ) from None
+        if not _NAME.fullmatch(name):
+            raise BackupError(f"{name} is no backup: list_backups shows their names.")
+        return self._document(name, SUMMARY, BackupSummary.read)
 
     def put(self, name: str, part: str, file: Path) -> None:
         """Store the local `file`; it is gone after that."""
@@ -117,9 +121,9 @@ class BackupRepository:
                 yield piece
 
     def delete(self, name: str) -> None:
-        """Delete a backup: the summary first, so that a rest is no backup."""
+        """Delete a backup: what makes it a verified one, and one at all, first."""
         with _storage_errors():
-            for part in (SUMMARY, REHEARSAL, CONTENTS, DUMP):
+            for part in (REHEARSAL, SUMMARY, CONTENTS, DUMP):
                 self._storage.delete(f"{name}/{part}")
             # A folder of the local disk; S3 has none.
             self._storage.delete(name)
@@ -130,20 +134,42 @@ class BackupRepository:
 
     def _entry(self, name: str) -> StoredBackup:
         if not self.exists(name):
+            if self.exists(name, REHEARSAL):
+                # It was finished once: no rest to delete.
+                return StoredBackup(name, problem=f"{SUMMARY} is missing.")
             return StoredBackup(name, problem="It was not finished.", unfinished=True)
         try:
             summary = self.summary(name)
             rehearsal = self._rehearsal(name)
         except DamagedBackup as error:
             return StoredBackup(name, problem=str(error))
-        missing = [one for one in summary.files if not self.exists(name, one)]
-        problem = f"{missing[0]} is missing." if missing else ""
-        return StoredBackup(name, summary, rehearsal, problem)
+        problems = [self._problem(summary, part) for part in summary.files]
+        return StoredBackup(name, summary, rehearsal, next(filter(None, problems), ""))
+
+    def _problem(self, summary: BackupSummary, part: str) -> str:
+        try:
+            size = self._storage.size(f"{summary.name}/{part}")
+        except FileNotFoundError:
+            return f"{part} is missing."
+        wanted = summary.files[part].size
+        return "" if size == wanted else f"{part} has {size} bytes, not {wanted}."
 
     def _rehearsal(self, name: str) -> Rehearsal | None:
         if not self.exists(name, REHEARSAL):
             return None
-        return Rehearsal.read(encryption.unseal(self._read(name, REHEARSAL)))
+        return self._document(name, REHEARSAL, Rehearsal.read)
+
+    def _document(self, name: str, part: str, read: Callable[[dict[str, Any]], T]) -> T:
+        raw = self._read(name, part)
+        try:
+            found = read(encryption.unseal(raw))
+        except DamagedBackup as error:
+            raise DamagedBackup(f"{part}: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedBackup(f"{part} is of another version: {error}.") from None
+        if found.name != name:
+            raise DamagedBackup(f"{part} is that of {found.name}.")
+        return found
 
     def _read(self, name: str, part: str) -> bytes:
         with _storage_errors(), self._open(name, part) as file:
@@ -163,25 +189,28 @@ class BackupRepository:
 def _storage_errors() -> Iterator[None]:
     try:
         yield
-    except (BackupError, DamagedBackup):
-        raise
-    except OSError as error:
-        raise BackupError(
-            f"The storage of backups: {error.strerror or error}"
-        ) from error
+    except (OSError, BotoCoreError, ClientError) as error:
+        raise BackupError(f"The storage of backups failed: {error}") from error
 
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
     """A private folder for plain data, gone after the block.
 
-    Those of killed processes are deleted first.
+    Those of killed processes are deleted first. Raises BackupError for an OSError of the
+    block: the disk is full, mostly.
     """
     base = Path(settings.BACKUP_WORK_DIR)
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in base.glob(f"{_PREFIX}*"):
-        if not Path(f"/proc/{old.name.split('-')[2]}").exists():
-            shutil.rmtree(old, ignore_errors=True)
-    prefix = f"{_PREFIX}{os.getpid()}-"
-    with TemporaryDirectory(prefix=prefix, dir=base) as folder:
-        yield Path(folder)
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in base.glob(f"{_PREFIX}*"):
+            if not Path(f"/proc/{old.name.split('-')[2]}").exists():
+                shutil.rmtree(old, ignore_errors=True)
+        prefix = f"{_PREFIX}{os.getpid()}-"
+        with TemporaryDirectory(prefix=prefix, dir=base) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise BackupError(
+            f"{error}. BACKUP_WORK_DIR ({base}) must be writable, with space for twice "
+            "the size of a backup."
+        ) from error

@@ -4,10 +4,13 @@ So a failure at any point leaves the database in use as it was.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -23,6 +26,9 @@ from valuecanvas.core.models import Epoch
 
 # What makes of the database in use: it is kept under this name.
 KEPT = "_before_"
+_END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+)
 MOST_NAME = 63 - len(KEPT) - len("20261129T211500")
 
 
@@ -72,8 +78,7 @@ def restore(
     """
     server = client_programs.server()
     summary = repository.summary(name)
-    empty = is_empty(server)
-    if not empty and not replace:
+    if not replace and not is_empty(server):
         raise BackupError(
             f"The database {server['dbname']} has tables. Add --replace: it is then kept "
             "under another name."
@@ -85,8 +90,9 @@ def restore(
     ):
         keys = _fill(repository, summary, copy, folder, progress)
         progress("Replace the database", 0, 0)
-        kept = _swap(connection, server["dbname"], copy["dbname"])
-        if kept and empty:
+        kept = _swap(connection, server, copy["dbname"])
+        # Asked again: somebody may have used it since.
+        if kept and is_empty({**server, "dbname": kept}):
             databases.drop(connection, kept)
             kept = ""
     return Restored(summary, kept, keys)
@@ -116,32 +122,45 @@ def _fill(
     return keys
 
 
-def _swap(connection: psycopg.Connection, name: str, copy: str) -> str:
-    """Put `copy` in place of `name`; the name under which that is kept."""
+def _swap(connection: psycopg.Connection, server: dict[str, Any], copy: str) -> str:
+    """Put `copy` in place of the database; the name under which that is kept.
+
+    In one transaction: a process that dies in it changes nothing.
+    """
+    name = server["dbname"]
     query = "SELECT 1 FROM pg_database WHERE datname = %s"
     found = connection.execute(query, [name]).fetchone()
     kept = f"{name[:MOST_NAME]}{KEPT}{datetime.now(UTC):%Y%m%dT%H%M%S}" if found else ""
     try:
-        if kept:
-            _allow(connection, name, allow=False)
-            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            connection.execute(end, [name])
-        with connection.transaction():
-            for old, new in ((name, kept), (copy, name)):
-                if new:
-                    _rename(connection, old, new)
+        with _sessions_ended(server), connection.transaction():
+            if kept:
+                _rename(connection, name, kept)
+            _rename(connection, copy, name)
     except psycopg.Error as error:
-        if kept:
-            _allow(connection, name, allow=True)
         raise BackupError(f"The database could not be replaced: {error}") from None
-    if kept:
-        _allow(connection, kept, allow=True)
     return kept
 
 
-def _allow(connection: psycopg.Connection, name: str, *, allow: bool) -> None:
-    statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-    connection.execute(statement.format(sql.Identifier(name), sql.Literal(allow)))
+@contextmanager
+def _sessions_ended(server: dict[str, Any]) -> Iterator[None]:
+    """End the sessions of the database during the block, also those that come again.
+
+    To rename it, PostgreSQL locks out new ones, and waits 5 s for the others.
+    """
+    done = Event()
+
+    def end() -> None:
+        with databases.maintenance(server) as connection:
+            connection.execute(_END_SESSIONS, [server["dbname"]])
+            while not done.wait(0.1):
+                connection.execute(_END_SESSIONS, [server["dbname"]])
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(end)
+        try:
+            yield
+        finally:
+            done.set()
 
 
 def _rename(connection: psycopg.Connection, old: str, new: str) -> None:

@@ -1,15 +1,18 @@
 """Makes, verifies and deletes backups, and writes their history."""
 
-import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 
+import psycopg
 import structlog
+from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from valuecanvas.backups import creation, history, retention
-from valuecanvas.backups.errors import BackupError
+from valuecanvas.backups.errors import BackupError, DamagedBackup
 from valuecanvas.backups.models import Backup, BackupState
+from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.rehearsal import rehearse
 from valuecanvas.backups.repository import BackupRepository, StoredBackup, new_name
 from valuecanvas.backups.types import BackupSummary, Progress, Rehearsal
@@ -34,17 +37,21 @@ def make(backup: Backup, *, verify: bool = True, progress: Progress = quiet) -> 
 
     Raises BackupError if it could not be made or verified; the row says why too.
     """
-    repository = BackupRepository()
-    report = _recorder(backup, progress)
-    with _failure_recorded(backup):
+    repository, found = BackupRepository(), None
+    with _failure_recorded(backup), _exclusive() as connection:
+        report = _recorder(backup, progress)
         summary = creation.create(repository, backup.name, report)
-    _record(backup, summary)
-    log.info("backup.made", backup=backup.name, bytes=summary.size, rows=summary.rows)
-    if not summary.has_keys:
-        log.warning("backup.without_keys", backup=backup.name)
-    if verify:
-        verify_one(repository, backup.name, by=backup.by, progress=progress)
-    delete_expired(repository)
+        _record(backup, summary)
+        log.info(
+            "backup.made", backup=backup.name, bytes=summary.size, rows=summary.rows
+        )
+        if not summary.has_keys:
+            log.warning("backup.without_keys", backup=backup.name)
+        if verify:
+            found = _verify(repository, backup, connection, progress)
+        if found is None or found.ok:
+            _delete_expired(repository)
+    _require_usable(found)
     backup.refresh_from_db()
     return backup
 
@@ -53,28 +60,24 @@ def verify_one(
     repository: BackupRepository, name: str, *, by: str, progress: Progress = quiet
 ) -> Rehearsal:
     """Restore a backup for trial. Raises BackupError if a check failed."""
-    row = row_of(repository, name, by=by)
-    report = _recorder(row, progress)
-    with _failure_recorded(row, BackupState(row.state)):
-        found = rehearse(repository, name, report)
-    row.rehearsed_at, row.verified = found.at, found.ok
-    row.steps = found.document()["steps"]
-    row.error, row.step = found.failure, ""
-    row.save()
-    if not found.ok:
-        log.error("backup.unusable", backup=name, reason=found.failure)
-        raise BackupError(f"{name} is not usable. {found.failure}")
-    log.info("backup.verified", backup=name)
+    # The lock first: a row that is not stored then belongs to a dead process.
+    with _exclusive() as connection:
+        row = row_of(repository, name, by=by)
+        with _failure_recorded(row):
+            found = _verify(repository, row, connection, progress)
+    _require_usable(found)
     return found
 
 
 def delete_expired(repository: BackupRepository, *, dry: bool = False) -> list[str]:
-    """Delete expired backups, and compare the history with the storage."""
-    found = retention.prune(repository, dry=dry)
-    if found and not dry:
-        log.info("backup.deleted", backups=found)
-    _compare_history(repository.entries())
-    return found
+    """Delete expired backups, and compare the history with the storage.
+
+    `dry`: only name them. Raises BackupError.
+    """
+    if dry:
+        return retention.prune(repository, dry=True)
+    with _exclusive():
+        return _delete_expired(repository)
 
 
 def made_lately() -> bool:
@@ -85,20 +88,58 @@ def made_lately() -> bool:
 
 
 def row_of(repository: BackupRepository, name: str, *, by: str) -> Backup:
-    """The row of a stored backup; a restored database may lack it."""
+    """The row of a stored backup; a restored database may lack it. Raises BackupError."""
     row = Backup.objects.filter(name=name).first()
-    if row is not None:
-        return row
-    summary = repository.summary(name)
-    row = Backup(name=name, started_at=summary.made_at, by=by)
-    _record(row, summary)
+    if row is None or row.state != BackupState.STORED:
+        summary = repository.summary(name)
+        row = row or Backup(name=name, started_at=summary.made_at, by=by)
+        _record(row, summary)
     return row
+
+
+def _exclusive() -> AbstractContextManager[psycopg.Connection]:
+    return databases.exclusive(client_programs.server())
+
+
+def _verify(
+    repository: BackupRepository,
+    row: Backup,
+    connection: psycopg.Connection,
+    progress: Progress,
+) -> Rehearsal:
+    found = rehearse(repository, row.name, connection, _recorder(row, progress))
+    _record_rehearsal(row, found)
+    return found
+
+
+def _require_usable(found: Rehearsal | None) -> None:
+    if found is None:
+        return
+    if not found.ok:
+        log.error("backup.unusable", backup=found.name, reason=found.failure)
+        raise BackupError(f"{found.name} is not usable. {found.failure}")
+    log.info("backup.verified", backup=found.name)
+
+
+def _delete_expired(repository: BackupRepository) -> list[str]:
+    found = retention.prune(repository)
+    if found:
+        log.info("backup.deleted", backups=found)
+    _compare_history(repository.entries())
+    return found
 
 
 def _record(backup: Backup, summary: BackupSummary) -> None:
     backup.state, backup.step, backup.error = BackupState.STORED, "", ""
     backup.size, backup.tables, backup.rows = summary.size, summary.tables, summary.rows
     backup.finished_at = summary.made_at
+    backup.save()
+
+
+def _record_rehearsal(backup: Backup, found: Rehearsal) -> None:
+    backup.rehearsed_at, backup.verified = found.at, found.ok
+    backup.steps = found.document()["steps"]
+    backup.error, backup.step = found.failure, ""
     backup.save()
 
 
@@ -114,19 +155,26 @@ def _recorder(backup: Backup, progress: Progress) -> Progress:
     return report
 
 
-@contextlib.contextmanager
-def _failure_recorded(
-    backup: Backup, state: BackupState = BackupState.FAILED
-) -> Iterator[None]:
-    """Log and record an error of the block; the backup is then in `state`."""
+@contextmanager
+def _failure_recorded(backup: Backup) -> Iterator[None]:
+    """Log and record an error of the block; a backup that is not stored has failed."""
     try:
         yield
     except BaseException as error:
         text = str(error) or type(error).__name__
-        log.error("backup.failed", backup=backup.name, reason=text)
-        backup.state, backup.error, backup.step = state, text, ""
-        backup.finished_at = timezone.now()
-        backup.save()
+        damaged = isinstance(error, DamagedBackup)
+        event = "backup.damaged" if damaged else "backup.failed"
+        log.error(event, backup=backup.name, reason=text)
+        backup.error, backup.step = text, ""
+        if damaged:
+            backup.verified = False
+        if backup.state == BackupState.RUNNING:
+            backup.state, backup.finished_at = BackupState.FAILED, timezone.now()
+        # Its connection may be one that the server has ended.
+        close_old_connections()
+        # Without a database it is marked as dead later.
+        with suppress(DatabaseError):
+            backup.save()
         raise
 
 
@@ -138,20 +186,22 @@ def _compare_history(entries: list[StoredBackup]) -> None:
     stored = {one.name: one for one in entries if not one.unfinished}
     rows = Backup.objects.filter(state=BackupState.STORED)
     rows.exclude(name__in=stored).update(state=BackupState.DELETED)
-    known = set(rows.filter(name__in=stored).values_list("name", flat=True))
+    known = dict(rows.filter(name__in=stored).values_list("name", "verified"))
     for name, entry in stored.items():
         if entry.problem:
             log.error("backup.damaged", backup=name, reason=entry.problem)
             rows.filter(name=name).update(verified=False, error=entry.problem)
-        elif name not in known and entry.summary is not None:
-            _record_found(entry, entry.summary)
+        elif name not in known or known[name] != entry.passed:
+            _record_found(entry)
 
 
-def _record_found(entry: StoredBackup, summary: BackupSummary) -> None:
+def _record_found(entry: StoredBackup) -> None:
+    if entry.summary is None:
+        return
     row = Backup.objects.filter(name=entry.name).first() or Backup(
-        name=entry.name, started_at=summary.made_at, by="storage"
+        name=entry.name, started_at=entry.summary.made_at, by="storage"
     )
+    row.verified = None
+    _record(row, entry.summary)
     if entry.rehearsal is not None:
-        row.rehearsed_at, row.verified = entry.rehearsal.at, entry.rehearsal.ok
-        row.steps = entry.rehearsal.document()["steps"]
-    _record(row, summary)
+        _record_rehearsal(row, entry.rehearsal)

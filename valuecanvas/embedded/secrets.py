@@ -41,7 +41,8 @@ def replace(var: Path, secrets: Mapping[str, str]) -> None:
     path = private_folder(var) / "secrets.json"
     with _locked(var):
         if path.exists():
-            path.replace(path.with_suffix(f".{time.time_ns()}.json"))
+            # Linked, not renamed: without the file new secrets would be generated.
+            path.with_suffix(f".{time.time_ns()}.json").hardlink_to(path)
         write_json(path, {name: secrets[name] for name in NAMES})
 
 

@@ -38,7 +38,8 @@ BACKUP_DATABASE_URL = env.url(
     schemes=("postgresql", "postgres"),
 )
 BACKUP_PG_BIN = env.text(
-    "BACKUP_PG_BIN", "Folder of pg_dump and pg_restore. Unset: the newest found."
+    "BACKUP_PG_BIN",
+    "Folder of pg_dump and pg_restore. Unset: those that fit the server best.",
 )
 BACKUP_WORK_DIR = env.text(
     "BACKUP_WORK_DIR",
@@ -68,6 +69,8 @@ _BUCKET: dict[str, Any] = {
         "location": BACKUP_S3_PREFIX,
         "endpoint_url": BACKUP_S3_ENDPOINT or None,
         "default_acl": None,
+        # Larger ones go to a temporary file instead of memory when they are read.
+        "max_memory_size": 16 << 20,
         "object_parameters": {"ChecksumAlgorithm": "SHA256"},
     },
 }

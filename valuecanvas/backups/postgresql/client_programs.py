@@ -20,12 +20,22 @@ from valuecanvas.embedded import binaries
 from valuecanvas.embedded.errors import EngineError
 
 DEBIAN = Path("/usr/lib/postgresql")
-# libpq's variables: a password on the command line could be read by every user.
+# libpq's parameters and their variables, if they have one: a password on the command line
+# could be read by every user.
 _VARIABLES = {
-    one.keyword.decode(): one.envvar.decode()
+    one.keyword.decode(): one.envvar.decode() if one.envvar else ""
     for one in pq.Conninfo.get_defaults()
-    if one.envvar
 }
+# Hashes and indexes of large tables take longer than a page may wait, and the holder of the
+# lock of backups waits for them. An older server lacks some.
+_NO_TIMEOUTS = """
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (
+    'statement_timeout', 'lock_timeout', 'transaction_timeout',
+    'idle_session_timeout', 'idle_in_transaction_session_timeout'
+)
+"""
+# Since then pg_restore sets a parameter that older servers lack (transaction_timeout).
+NEW_PARAMETER = 17
 # The last lines of an error say what failed.
 MOST_ERROR = 2000
 
@@ -34,46 +44,69 @@ def server() -> dict[str, Any]:
     """The connection parameters of the database that is backed up.
 
     BACKUP_DATABASE_URL leads past a connection pooler, which cannot keep a snapshot.
+    Raises BackupError if it is of no use.
     """
     if settings.BACKUP_DATABASE_URL:
-        return dict(conninfo_to_dict(settings.BACKUP_DATABASE_URL))
+        try:
+            given = conninfo_to_dict(settings.BACKUP_DATABASE_URL)
+        except psycopg.Error:
+            # Without the reason, which quotes the password.
+            given = {}
+        if not given.get("dbname"):
+            raise BackupError("BACKUP_DATABASE_URL is not a URL that names a database.")
+        return dict(given)
     found = connections["default"].get_connection_params()
     return {name: value for name, value in found.items() if name in _VARIABLES}
 
 
+@contextmanager
 def connect(
     parameters: dict[str, Any], *, autocommit: bool = False
-) -> psycopg.Connection:
-    """Raises BackupError, without the password."""
+) -> Iterator[psycopg.Connection]:
+    """A connection, closed after the block.
+
+    Raises BackupError, without the password, if the database fails.
+    """
     try:
-        found = psycopg.connect(
-            **parameters, autocommit=autocommit, application_name="valuecanvas backup"
-        )
-    except psycopg.OperationalError as error:
-        raise BackupError(f"The database cannot be reached: {error}") from None
-    # Hashes and indexes of large tables take longer than a page may wait.
-    found.execute("SET statement_timeout = 0")
-    found.commit()
-    return found
+        with psycopg.connect(
+            autocommit=autocommit,
+            **{**parameters, "application_name": "valuecanvas backup"},
+        ) as connection:
+            connection.execute(_NO_TIMEOUTS)
+            if not autocommit:
+                connection.commit()
+            yield connection
+    except psycopg.Error as error:
+        text = " ".join(str(error).split())
+        raise BackupError(f"The database {parameters['dbname']}: {text}") from None
 
 
 def find(name: str, server_version: int) -> str:
-    """The newest installed `name` (pg_dump, pg_restore), not older than the server.
+    """The installed `name` (pg_dump, pg_restore) that is closest to the server.
 
-    `server_version` is libpq's number, as 160004. Raises BackupError.
+    It is not older. `server_version` is libpq's number, as 160004. Raises BackupError.
     """
-    found = {path: _major(path) for path in _candidates(name)}
-    newest = max(found, key=lambda path: found[path], default=None)
     wanted = server_version // 10_000
-    remedy = f"Install postgresql-client-{wanted} or newer, or set BACKUP_PG_BIN to its folder."
-    if newest is None or not found[newest]:
-        raise BackupError(f"There is no {name} on this machine. {remedy}")
-    if found[newest] < wanted:
-        raise BackupError(
-            f"{newest} is of PostgreSQL {found[newest]}, older than the server's "
-            f"{wanted}. {remedy}"
-        )
-    return str(newest)
+    found = {path: _major(path) for path in _candidates(name)}
+    fitting = [path for path in found if _fits(name, found[path], wanted)]
+    if fitting:
+        return str(min(fitting, key=lambda path: found[path]))
+    remedy = f"Install postgresql-client-{wanted}, or set BACKUP_PG_BIN to its folder."
+    others = {path: major for path, major in found.items() if major}
+    if not others:
+        where = f"in {settings.BACKUP_PG_BIN}" if settings.BACKUP_PG_BIN else "here"
+        raise BackupError(f"There is no {name} {where}. {remedy}")
+    path, major = max(others.items(), key=lambda one: one[1])
+    age = "older than" if major < wanted else "too new for"
+    raise BackupError(
+        f"{path} is of PostgreSQL {major}, {age} the server's {wanted}. {remedy}"
+    )
+
+
+def _fits(name: str, major: int, wanted: int) -> bool:
+    if name == "pg_restore" and wanted < NEW_PARAMETER <= major:
+        return False
+    return major >= wanted
 
 
 def _candidates(name: str) -> Iterator[Path]:
@@ -83,9 +116,10 @@ def _candidates(name: str) -> Iterator[Path]:
         if path.is_file():
             yield path
         return
+    # Before those on the PATH, which on Debian are a script that chooses one of these.
+    yield from DEBIAN.glob(f"*/bin/{name}")
     if on_path := shutil.which(name):
         yield Path(on_path)
-    yield from DEBIAN.glob(f"*/bin/{name}")
     try:
         in_wheel = Path(binaries.postgres().tool(name))
     except EngineError:
@@ -137,7 +171,7 @@ def _environment(parameters: dict[str, Any]) -> dict[str, str]:
     return {
         _VARIABLES[name]: str(value)
         for name, value in parameters.items()
-        if name in _VARIABLES and value is not None
+        if _VARIABLES.get(name) and value is not None
     }
 
 

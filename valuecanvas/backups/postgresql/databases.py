@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -23,6 +24,14 @@ MARK = "_restored_"
 MOST_NAME = 63 - len(MARK) - 8
 MOST_DIFFERENCES = 5
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+# Without taking it: that would turn away who comes for it in this moment.
+_IS_LOCKED = """
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = hashtextextended(%s, 0)
+)
+"""
 
 
 def url(parameters: dict[str, Any]) -> str:
@@ -60,12 +69,10 @@ def exclusive(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
 
 
 def is_locked(server: dict[str, Any]) -> bool:
-    """Whether a process makes, verifies or restores a backup now."""
-    try:
-        with exclusive(server):
-            return False
-    except BackupError:
-        return True
+    """Whether a process makes, verifies or restores a backup now. Raises BackupError."""
+    with maintenance(server) as connection:
+        row: Any = connection.execute(_IS_LOCKED, [_lock_name(server)]).fetchone()
+    return bool(row[0])
 
 
 def _lock_name(server: dict[str, Any]) -> str:
@@ -85,13 +92,13 @@ def scratch_database(
     for name in _names(connection, base):
         drop(connection, name)
     name = f"{base}{secrets.token_hex(4)}"
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0")
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
     try:
         connection.execute(statement.format(sql.Identifier(name)))
     except psycopg.Error as error:
         raise BackupError(
-            f"No database can be created for the copy: {_first_line(error)} The role "
-            "needs the right CREATEDB."
+            f"No database can be created for the copy: {_first_line(error)}. The role "
+            "needs the right CREATEDB, and the server space for it."
         ) from None
     try:
         yield {**server, "dbname": name}
@@ -114,7 +121,8 @@ def load(
 ) -> Contents:
     """Restore a backup into the empty database `target`.
 
-    Raises DamagedBackup if a file was changed, BackupError if the restore fails.
+    Raises DamagedBackup if a file was changed, BackupError if the restore fails, OSError
+    if `folder` is full.
     """
     for done, part in enumerate(summary.files):
         progress("Read and compare checksums", done, len(summary.files))
@@ -154,10 +162,11 @@ def compare(contents: Contents, target: dict[str, Any], progress: Progress) -> N
 
 
 def _contents(path: Path) -> Contents:
-    with path.open("rb") as source, path.with_suffix(".plain").open("w+b") as plain:
+    # In memory: it holds the keys.
+    plain = BytesIO()
+    with path.open("rb") as source:
         encryption.decrypt(source, plain)
-        plain.seek(0)
-        return Contents.read(json.load(plain))
+    return Contents.read(json.loads(plain.getvalue()))
 
 
 def _names(connection: psycopg.Connection, base: str) -> list[str]:

@@ -22,11 +22,11 @@ WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname <> 'information_s
 AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2
 """
 # The sum of the rows' SHA-256, so their order does not matter: in two halves of the first
-# 128 bits.
+# 128 bits. Not t::text: of a table with a column t that would be the column.
 _DIGEST = """
 SELECT count(*), coalesce(sum(('x' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0),
 coalesce(sum(('x' || substr(h, 17, 16))::bit(64)::bigint::numeric), 0)
-FROM (SELECT encode(sha256(convert_to(t::text, 'UTF8')), 'hex') AS h FROM {} t) AS hashes
+FROM (SELECT encode(sha256(convert_to((t.*)::text, 'UTF8')), 'hex') AS h FROM {} t) AS hashes
 """
 
 

@@ -8,10 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from valuecanvas.backups.command import LATEST, BackupCommand, resolve_name
+from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.repository import BackupRepository
 from valuecanvas.backups.restoration import Restored, restore
 from valuecanvas.embedded import secrets
+from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.secrets import NAMES
+from valuecanvas.embedded.state_files import private_folder
 
 KEYS_FILE = "restored-keys.env"
 
@@ -47,14 +50,25 @@ class Command(BackupCommand):
     def _take_over(self, done: Restored) -> None:
         """Make the backup's keys those of this installation, as far as possible."""
         folder = Path(settings.VAR_DIR)
+        try:
+            self._write_keys(done, folder)
+        except (OSError, EngineError) as error:
+            raise BackupError(
+                f"The database is restored, but its keys could not be written: {error}. "
+                "Correct that, and restore once more with --replace."
+            ) from error
+
+    def _write_keys(self, done: Restored, folder: Path) -> None:
         if not any(
             f"{name}{end}" in os.environ for name in NAMES for end in ("", "_FILE")
         ):
             secrets.replace(folder, done.keys)
             self.stdout.write(f"The keys in {folder} are now those of the backup.")
             return
-        path = folder / KEYS_FILE
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        path = private_folder(folder) / KEYS_FILE
+        # A new file: an old one may be readable by others.
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.writelines(f"{name}={done.keys[name]}\n" for name in done.changed_keys)
         self.warn(
