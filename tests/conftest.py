@@ -7,7 +7,9 @@ from django.test import TransactionTestCase
 from tests.tables import empty_tables
 
 # Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
-SLOW = {"browser", "faults", "races", "test_crash_recovery.py"}
+SLOW = {
+    "browser", "faults", "races", "test_crash_recovery.py", "test_statistics_peeking.py",
+}  # fmt: skip
 pytest_plugins = [
     "tests.fixtures_billing",
     "tests.fixtures_backups",
