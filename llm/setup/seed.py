@@ -33,23 +33,36 @@ class FirstRun:
 
 
 def first_run() -> FirstRun:
-    """Fill an empty database, once; on later starts, follow the environment's URLs.
+    """Fill an empty database, and create an admin account and an API key, once.
 
+    On later starts, follow the environment's URLs.
+    """
+    with transaction.atomic():
+        created = fill()
+        admin = _superuser()
+        if not created:
+            return FirstRun(admin.get_username() if admin else "")
+        name, password = (admin.get_username(), None) if admin else _new_login()
+        return FirstRun(name, password, None if ApiKey.objects.exists() else _new_key())
+
+
+def fill() -> bool:
+    """Create the first rows of an empty database, once; True if this call did.
+
+    Later calls follow the environment's URLs and add the built-in flags of an upgrade.
     Existing rows are left as they are, and rows that an operator deleted stay deleted.
     Safe when several processes start at once: one does it, the others wait.
     """
     with transaction.atomic():
         locks.hold("llm.seed")
-        admin = _superuser()
         # Also after an upgrade that brings new ones; nobody can delete them.
         flags_seed.ensure_built_in()
         if Seeded.objects.filter(pk=_DONE).exists():
             env_sync.follow()
-            return FirstRun(admin.get_username() if admin else "")
+            return False
         _rows()
         Seeded.objects.create(name=_DONE, value="1")
-        name, password = (admin.get_username(), None) if admin else _new_login()
-        return FirstRun(name, password, None if ApiKey.objects.exists() else _new_key())
+        return True
 
 
 def new_credentials() -> FirstRun:

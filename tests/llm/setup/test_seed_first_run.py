@@ -203,6 +203,19 @@ def test_credentials__the_command__prints_both(capsys):
     assert keys.parse(key.removeprefix("API key: "))
 
 
+def test_seed__the_command__creates_the_rows_once_and_no_login(capsys):
+    call_command("seed")
+    assert capsys.readouterr().out == "Created the first rows.\n"
+    assert Tier.objects.count() == 3
+    assert Model.objects.exists()
+    assert not User.objects.exists()
+    assert not ApiKey.objects.exists()
+    Tier.objects.get(key="free").delete()
+    call_command("seed")
+    assert capsys.readouterr().out == "Nothing to create.\n"
+    assert Tier.objects.count() == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_first_run__four_at_once__one_does_it():
     def run(_: int) -> seed.FirstRun:
