@@ -7,12 +7,6 @@ RUN := $(VENV)/bin/python
 PIP = $(PYTHON) -m pip --python $(RUN) install -qq --require-hashes --no-deps
 LOCK = $(RUN) -m uv pip compile --quiet --no-strip-extras --generate-hashes --python-version 3.11 \
 	--no-header $(LOCK_ARGS)
-# Enough for Django's own deployment checks; nothing connects anywhere.
-DUMMY_PRODUCTION = VALUECANVAS_ENV=production DEBUG=off ALLOWED_HOSTS=llm.example.com \
-	DATABASE_URL=postgresql://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 \
-	SECRET_KEY=no_use-kW7vR2mXq9LzT4bYcN8sHdJ3fGpA6uE1xQwZr5oV_MtKy0iBnDhS \
-	KEY_PEPPER=no_use-pZ4cK9wYtB7nQ2xLrV6mJ8sDfH3gTaE5uWkX1oRyN0iCqMbGhPzS \
-	FIELD_KEY=7Q2kVx9mZp4RwLc8TnYb3HsJd6GfAu5EoXqWv1iKz0M=
 # Arguments for pytest or the bench, e.g. make test ARGS="tests/billing -x".
 ARGS ?=
 
@@ -21,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run credentials test faults check lock bench bench-memory soak clean
+.PHONY: help run credentials test faults check lock bench bench-memory soak rehearse clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -40,7 +34,7 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy .
 	$(RUN) manage.py makemigrations --check --dry-run
-	@$(DUMMY_PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
 	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py)
 
@@ -62,6 +56,9 @@ bench-memory: $(VENV)/.dev ## Measure the memory of one web process under 100,00
 
 soak: $(VENV)/.dev ## Load one web process for 10 minutes and see whether anything grows.
 	$(RUN) -m bench.soak $(ARGS)
+
+rehearse: $(VENV)/.dev ## Build deploy/Dockerfile on a bare Debian and serve from it; needs root, debootstrap, buildah.
+	$(RUN) -m tests.deploy.rehearse $(ARGS)
 
 clean: ## Delete what was built; the data in var/ stay.
 	rm -rf $(VENV) build staticfiles htmlcov .coverage .coverage.* \

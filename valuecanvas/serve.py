@@ -15,6 +15,8 @@ ARGUMENTS = (
     "--no-access-log",
     # X-Forwarded-For is used only with TRUST_PROXY.
     "--no-proxy-headers",
+    # Longer than proxies keep idle connections (60 s mostly): else a request may meet the end.
+    *("--timeout-keep-alive", "75"),
     # A process ends within 35 s of SIGTERM.
     *("--timeout-graceful-shutdown", "32"),
 )

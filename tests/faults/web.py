@@ -57,7 +57,9 @@ class Web:
     def spawn(self, **env: str) -> None:
         """Start it, without waiting until it answers."""
         address = ("--host", "127.0.0.1", "--port", str(self.port))
-        command = serve.command(*address, application=self.application)
+        # Idle connections end before I8 is looked at.
+        idle = ("--timeout-keep-alive", "5")
+        command = serve.command(*address, *idle, application=self.application)
         with (self.folder / f"web-{self.port}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -11,6 +11,8 @@ from valuecanvas import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "python -m valuecanvas.serve"
+# deploy/ has a test of its own: tests/deploy/test_dockerfile.py.
+PAGES = ("Procfile", "README.md", "docs/OPERATIONS.md")
 
 
 def test_command__for_anybody__believes_no_header_and_bounds_heads() -> None:
@@ -22,7 +24,7 @@ def test_command__for_anybody__believes_no_header_and_bounds_heads() -> None:
     assert command[-2:] == ["--workers", "2"]
 
 
-@pytest.mark.parametrize("page", ["Procfile", "README.md", "docs/OPERATIONS.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_pages__that_start_the_server__do_it_by_this_module(page: str) -> None:
     text = (ROOT / page).read_text()
     assert START in text
