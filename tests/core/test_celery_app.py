@@ -17,6 +17,8 @@ def test_app__settings__are_djangos() -> None:
     assert app.conf.broker_url == settings.CELERY_BROKER_URL
     assert app.conf.task_acks_late is True
     assert app.conf.accept_content == ["json"]
+    # So that no start of a worker needs arguments.
+    assert (app.conf.worker_pool, app.conf.worker_concurrency) == ("threads", 4)
 
 
 def test_app__tasks__are_found() -> None:

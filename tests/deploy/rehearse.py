@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 
 from tests.deploy.image import (
     IMAGE,
@@ -35,6 +34,7 @@ from tests.deploy.image import (
     say,
     timed,
 )
+from tests.deploy.tools import SERVICES
 from valuecanvas.embedded import binaries, postgres, valkey
 from valuecanvas.embedded.binaries import Binaries
 from valuecanvas.embedded.processes import free_port
@@ -119,8 +119,7 @@ def serve(it: Rehearsal, port: int, demo_port: int) -> None:
     it = replace(it, env={**it.env, "BACKUP_KEY": backup_key})
     web = [x.replace("8000", str(port)) for x in it.image.config["Cmd"]]
     demo = ["python", "manage.py", "demo_provider", "--port", str(demo_port)]
-    compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())
-    jobs = {name: compose["services"][name]["command"] for name in ("worker", "beat")}
+    jobs = {name: SERVICES[name]["command"] for name in ("worker", "beat")}
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         for name, command in {"web": web, "demo": demo, **jobs}.items():

@@ -6,23 +6,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-import yaml
 from django.conf import settings
 
 from llm.models import Model
-from tests.deploy.tools import DEPLOY, check_settings, make_secrets, read_env
+from tests.deploy.tools import (
+    COMPOSE,
+    DEPLOY,
+    SERVICES,
+    check_settings,
+    make_secrets,
+    read_env,
+)
 from valuecanvas import env
 from valuecanvas.embedded import binaries, postgres
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
-COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("migrate", "web", "worker", "beat")
 NGINX = (FOLDER / "nginx.conf").read_text()
 

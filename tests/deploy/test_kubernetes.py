@@ -6,6 +6,7 @@ import re
 import kubernetes_validate
 import pytest
 from django.conf import settings
+from django.core.management import get_commands
 from django.urls import resolve
 from prometheus_client import REGISTRY
 
@@ -13,6 +14,7 @@ from llm.models import Model
 from tests.deploy.tools import (
     DEPLOY,
     ROOT,
+    SERVICES,
     Manifest,
     check_settings,
     containers,
@@ -63,6 +65,25 @@ def test_names__of_settings_and_secrets__exist() -> None:
                     assert f"create secret generic {name} " in CHECKLIST
     (tls,) = manifests("Ingress")["web"]["spec"]["tls"]
     assert f"create secret tls {tls['secretName']} " in CHECKLIST
+
+
+def commands() -> dict[str, list[str]]:
+    """What each container runs; empty for the image's own."""
+    return {
+        name: one.get("command") or one.get("args", [])
+        for pod_name, pod in pods().items()
+        for one in containers(pod)
+        for name in [pod_name if one["name"] == "app" else one["name"]]
+    }
+
+
+def test_commands__of_all_manifests__exist_and_are_those_of_compose() -> None:
+    found = commands()
+    for name in ("web", "worker", "beat", "migrate"):
+        assert found[name] == SERVICES[name].get("command", [])
+    named = re.findall(r"manage.py (\w+)", " ".join(map(" ".join, found.values())))
+    assert {"migrate", "groups", "backup"} == set(named)
+    assert set(named) <= get_commands().keys()
 
 
 def test_volumes__that_are_mounted__exist() -> None:

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PRODUCTION = DEPLOY / "k8s/overlays/production"
 Manifest = dict[str, Any]
+COMPOSE: Manifest = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())
+SERVICES: dict[str, Manifest] = COMPOSE["services"]
 
 
 def find_program(name: str) -> str:
