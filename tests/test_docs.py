@@ -48,6 +48,30 @@ def test_commands__every_one_of_ours__is_documented():
     assert not missing
 
 
+def test_troubleshooting__codes_that_it_names__are_sent() -> None:
+    text = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text()
+    source = "".join(
+        path.read_text() for app in OURS for path in (ROOT / app).rglob("*.py")
+    )
+    refused = text.partition("## Refused requests")[2].partition("\n## ")[0]
+    codes = {
+        *re.findall(r"`([a-z]+(?:_[a-z]+)+)`", refused),
+        *re.findall(r"\b[45]\d\d `([a-z_]+)`", text),
+    }
+    assert len(codes) > 10
+    assert {code for code in codes if f'"{code}"' not in source} == set()
+
+
+def test_troubleshooting__metrics_that_it_names__exist() -> None:
+    text = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text()
+    source = "".join(
+        path.read_text() for app in OURS for path in (ROOT / app).rglob("*.py")
+    )
+    names = set(re.findall(r"`(valuecanvas_\w+)`", text))
+    assert names
+    assert {name for name in names if name not in source} == set()
+
+
 def test_readme__the_two_commands__are_there():
     text = (ROOT / "README.md").read_text()
     assert "make run" in text
