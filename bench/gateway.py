@@ -89,6 +89,15 @@ def run_gateway(
             yield Started(server, (database, store), database.url, store.url, env)
 
 
+def run_on_engines(cores: Cores, folder: Path, code: str) -> str:
+    """Run Python `code` on engines of its own, migrated; the last line that it prints."""
+    with _engines(cores.around, folder) as (database, store):
+        env = _environment(database.url, store.url, folder)
+        _manage("migrate", "--verbosity", "0", env=env)
+        printed = _manage("shell", "--no-imports", "--command", code, env=env)
+    return printed.splitlines()[-1]
+
+
 @contextlib.contextmanager
 def _engines(where: frozenset[int], folder: Path) -> Iterator[tuple[Server, Server]]:
     home = folder / "postgres"

@@ -36,6 +36,7 @@ _MARGIN = 10
 MOST_VALUES = 1_000_000
 # An object takes the memory of so many numbers.
 _OBJECT = 10
+_BEGINNING = 3 * 1024 * 1024
 _NEITHER_QUOTE_NOR_SEPARATOR = bytes(set(range(256)) - set(b'",[{'))
 
 
@@ -144,16 +145,23 @@ def _refuse_too_many_values(raw: bytes) -> None:
     """
     if _count_values(raw) <= MOST_VALUES:
         return
-    # Not those in texts. Escapes go first: then a text ends at the next quote.
-    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    bare = bare.translate(None, _NEITHER_QUOTE_NOR_SEPARATOR)
-    # So many texts are too many values too, and would take memory to split.
-    many = bare.count(b'"') > 4 * MOST_VALUES
-    if many or _count_values(b"".join(bare.split(b'"')[::2])) > MOST_VALUES:
+    # The beginning has no more than the whole: most such bodies are told by it.
+    if _has_too_many(raw[:_BEGINNING]) or _has_too_many(raw):
         raise BodyTooLarge(
             f"The body may hold at most {MOST_VALUES} values; an object counts as"
             f" {_OBJECT}."
         )
+
+
+def _has_too_many(raw: bytes) -> bool:
+    """Whether JSON, of which the end may be cut off, has too many values beside texts."""
+    # Escapes go first: then a text ends at the next quote.
+    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    bare = bare.translate(None, _NEITHER_QUOTE_NOR_SEPARATOR)
+    # So many texts are too many values too, and would take memory to split.
+    if bare.count(b'"') > 4 * MOST_VALUES:
+        return True
+    return _count_values(b"".join(bare.split(b'"')[::2])) > MOST_VALUES
 
 
 def _count_values(raw: bytes) -> int:
