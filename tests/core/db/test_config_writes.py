@@ -241,6 +241,30 @@ def test_bump__in_a_transaction__keeps_the_others_waiting_in_order() -> None:
     assert {(one.kind, one.key) for one in changes} == {("tier", "a"), ("tier", "7")}
 
 
+def test_single_bump__around_many_changes__bumps_once_for_all() -> None:
+    before = epoch.current()
+    with transaction.atomic(), epoch.single_bump():
+        make_tier("a").save()
+        epoch.bump("team", ["t"])
+        assert epoch.current() == before
+    assert epoch.changes_since(before) == (
+        before + 1,
+        [ConfigChange("tier", "a"), ConfigChange("team", "t")],
+    )
+    make_tier("b")
+    assert epoch.changes_since(before + 1) == (before + 2, tiers("b"))
+
+
+def test_single_bump__without_changes_or_with_a_failure__bumps_nothing() -> None:
+    before = epoch.current()
+    with epoch.single_bump():
+        pass
+    with pytest.raises(ZeroDivisionError), epoch.single_bump():
+        epoch.bump("tier", ["a"])
+        raise ZeroDivisionError
+    assert epoch.current() == before
+
+
 def test_changes_since__rows_purged__says_that_they_are_forgotten() -> None:
     before = epoch.current()
     make_tier("a")

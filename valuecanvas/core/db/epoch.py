@@ -5,7 +5,9 @@ committed cannot run on the old configuration, in any process, without polling.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import structlog
@@ -21,9 +23,12 @@ WITH bumped AS (
     UPDATE core_epoch SET value = value + 1 WHERE id = 1 RETURNING value
 )
 INSERT INTO core_change (epoch, kind, key, created_at)
-SELECT bumped.value, %s, changed, now()
-FROM bumped, unnest(%s::text[]) AS changed
+SELECT bumped.value, changed.kind, changed.key, now()
+FROM bumped, unnest(%s::text[], %s::text[]) AS changed (kind, key)
 """
+Changed = dict[tuple[str, str], None]
+# What `single_bump` collects in this context; None: each change bumps at once.
+_collected: ContextVar[Changed | None] = ContextVar("core.epoch", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,37 @@ class ChangesPurged(Exception):
 
 def bump(kind: str, keys: Iterable[object]) -> None:
     """Record that the objects `keys` of `kind` changed; call inside their transaction."""
-    names = [str(key) for key in keys]
-    if not names:
+    changed = dict.fromkeys((kind, str(key)) for key in keys)
+    collected = _collected.get()
+    if collected is None:
+        _bump(changed)
+    else:
+        collected |= changed
+
+
+@contextmanager
+def single_bump() -> Iterator[None]:
+    """Bump once, at the end of the block, for all of its changes.
+
+    Call it inside their transaction. Whoever bumps makes other writers wait until it
+    commits: with many changes that is best done last.
+    """
+    collected: Changed = {}
+    token = _collected.set(collected)
+    try:
+        yield
+    finally:
+        _collected.reset(token)
+    _bump(collected)
+
+
+def _bump(changed: Changed) -> None:
+    if not changed:
         return
     with connection.cursor() as cursor:
-        cursor.execute(BUMP, [kind, names])
+        cursor.execute(
+            BUMP, [[kind for kind, _ in changed], [key for _, key in changed]]
+        )
     transaction.on_commit(_hint)
 
 
