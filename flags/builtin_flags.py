@@ -42,6 +42,7 @@ _SAMPLES: tuple[dict[str, Any], ...] = (
 
 def ensure_built_in() -> list[str]:
     """Create the gateway's missing flags; the names of the new ones."""
+    protect_built_in()
     known = set(Flag.objects.filter(name__in=_BUILT_IN).values_list("name", flat=True))
     missing = [name for name in _BUILT_IN if name not in known]
     for name in missing:
@@ -58,6 +59,11 @@ def ensure_built_in() -> list[str]:
             protected=True,
         )
     return missing
+
+
+def protect_built_in() -> None:
+    """Protect those of the gateway's flags that came from a file, which doesn't say it."""
+    Flag.objects.filter(name__in=_BUILT_IN, protected=False).update(protected=True)
 
 
 def add_samples() -> None:

@@ -13,11 +13,14 @@ from flags.documents import document
 from flags.documents.document import Document
 from flags.models import Flag
 from flags.wording.field_changes import change_lines
+from valuecanvas.core.json_numbers import differ
 from valuecanvas.core.models import ConfigQuerySet
 from valuecanvas.core.transfer import yaml_io
 from valuecanvas.core.transfer.commands import Exported, Imported, write
 
 FORMAT = 1
+# A file may kill a flag, never revive it: that is up to people.
+KILLED = "killed"
 
 
 def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exported:
@@ -35,8 +38,8 @@ def export(folder: Path, flags: ConfigQuerySet, *, dry: bool = False) -> Exporte
 
 
 def _file(flag: Flag) -> tuple[str, str]:
-    content = {"format": FORMAT, "flags": [document.export_document(flag)]}
-    return f"{flag.name}.yaml", yaml_io.dump(content)
+    row = document.export_document(flag) | ({KILLED: True} if flag.killed else {})
+    return f"{flag.name}.yaml", yaml_io.dump({"format": FORMAT, "flags": [row]})
 
 
 def read_flag_files(path: Path) -> list[Document]:
@@ -98,7 +101,12 @@ def _before(name: str) -> Document | None:
 
 
 def _lines(before: Document | None, flag: Flag) -> list[str]:
-    return ["new"] if before is None else change_lines(before, document.state(flag))
+    if before is None:
+        return ["new"]
+    after = document.state(flag)
+    other = differ(before["allocation"], after["allocation"])
+    # With the same weights others may get them.
+    return change_lines(before, after) or ["allocation changed"] * other
 
 
 def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
@@ -106,7 +114,14 @@ def _one(row: Document, name: str, *, actor: FlagActor, reason: str) -> Flag:
         # YAML reads 2026-12-31 as a date.
         if row.get("expires_on"):
             row = {**row, "expires_on": str(row["expires_on"])}
-        return services.import_flag(row, actor=actor, reason=reason)
+        rest = {field: value for field, value in row.items() if field != KILLED}
+        killed = row.get(KILLED, False)
+        if not isinstance(killed, bool):
+            raise ValidationError({KILLED: "This is true or false."})
+        flag = services.import_flag(rest, actor=actor, reason=reason)
+        if killed and not flag.killed:
+            flag = services.kill(flag, actor=actor, reason=reason)
+        return flag
     except ValidationError as error:
         texts = " ".join(error.messages)
         raise ValidationError(f"{name or 'A flag without a name'}: {texts}") from error

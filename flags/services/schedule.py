@@ -195,8 +195,13 @@ def _check(flag: Flag, at: dt.datetime, kind: str, payload: Mapping[str, Any]) -
         raise ValidationError({"kind": f"The kind must be one of {known}."})
     if at.tzinfo is None or at <= timezone.now():
         raise ValidationError({"at": "This must be in the future, with a time zone."})
+    check_payload(flag, kind, payload)
+
+
+def check_payload(flag: Flag, kind: str, payload: Any) -> None:
+    """Check what a change of a known `kind` sets. Raises ValidationError by field."""
     wanted = {"set_percent": {"percent"}, "set_weights": {"weights"}}.get(kind, set())
-    if payload.keys() != wanted:
+    if not isinstance(payload, Mapping) or payload.keys() != wanted:
         text = (
             f"It has to hold {', '.join(wanted)}." if wanted else "It has to be empty."
         )

@@ -79,8 +79,7 @@ class ProviderForm(forms.ModelForm):
         if self.cleaned_data.get("forget_key"):
             provider.set_key("")
             return "The stored key is deleted."
-        if self._is_other_origin(provider.base_url):
-            provider.set_key("")
+        if provider.drop_foreign_key(self.saved_url):
             return (
                 "The scheme, host or port has changed, so the stored key is deleted: "
                 "enter the key again."

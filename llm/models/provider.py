@@ -69,6 +69,17 @@ class Provider(ConfigModel):
         """Seal the provider's key; it can be used but never shown again."""
         self.api_key_sealed = crypto.seal(key, self._bound_to()) if key else None
 
+    def drop_foreign_key(self, url: str) -> bool:
+        """Drop the sealed key if `url`, before or after a change, has another origin.
+
+        Whether it was dropped. Nothing is saved.
+        """
+        moved = address_guard.origin(url) != address_guard.origin(self.base_url)
+        dropped = self.has_key and moved
+        if dropped:
+            self.set_key("")
+        return dropped
+
     def open_key(self) -> str:
         """The key: the sealed one, else the environment's, else ''.
 

@@ -61,8 +61,13 @@ def fill() -> bool:
             env_sync.follow()
             return False
         _rows()
-        Seeded.objects.create(name=_DONE, value="1")
+        mark_first_run()
         return True
+
+
+def mark_first_run() -> None:
+    """Have the next start add no default rows: all configuration is there."""
+    Seeded.objects.get_or_create(name=_DONE, defaults={"value": "1"})
 
 
 def new_credentials() -> FirstRun:

@@ -82,7 +82,7 @@ def _ensure(name: str, rights: Sequence[str]) -> bool:
         added = {right: one for right, one in wanted.items() if right not in granted}
         gone = granted - set(wanted)
         group.permissions.add(*added.values())
-        group.permissions.remove(*_find_permissions(gone).values())
+        group.permissions.remove(*find_permissions(gone).values())
         GivenRight.objects.filter(group=group, right__in=gone).delete()
         GivenRight.objects.bulk_create(
             [GivenRight(group=group, right=right) for right in wanted],
@@ -105,14 +105,14 @@ def _rights_before_records(group: Group, wanted: dict[str, Permission]) -> set[s
 
 def _permissions(rights: Sequence[str]) -> dict[str, Permission]:
     """The permissions by 'app.codename'. Raises LookupError where one is unknown."""
-    found = _find_permissions(rights)
+    found = find_permissions(rights)
     if missing := set(rights) - set(found):
         raise LookupError(f"No such rights: {', '.join(sorted(missing))}")
     return found
 
 
-def _find_permissions(rights: Collection[str]) -> dict[str, Permission]:
-    """Those of the rights that exist."""
+def find_permissions(rights: Collection[str]) -> dict[str, Permission]:
+    """Those of the rights, each 'app.codename', that exist."""
     codenames = {right.partition(".")[2] for right in rights}
     rows = Permission.objects.filter(codename__in=codenames)
     named = {

@@ -51,6 +51,18 @@ def test_load__more_values_than_may_be__is_refused(
         yaml_io.load("[" + "1," * 100 + "]")
 
 
+def test_read_file__of_many_values__takes_as_many_as_it_has_bytes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(yaml_io, "MOST_NODES", 100)
+    file = tmp_path / "a.yaml"
+    file.write_text("[" + "1," * 200 + "]")
+    assert len(yaml_io.read_file(file)) == 200
+    file.write_text("a: &a [" + "1," * 30 + "]\nb: [" + "*a," * 30 + "]")
+    with pytest.raises(ValidationError, match="more than 1"):
+        yaml_io.read_file(file)
+
+
 def test_load__anchors_of_an_ordinary_size__are_taken() -> None:
     text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]"
     assert yaml_io.load(text) == {
@@ -70,6 +82,9 @@ def test_readers__given_a_bomb__refuse_in_words(bomb: str, tmp_path: Path) -> No
         call_command("import_prompts", str(tmp_path))
     with pytest.raises(ValidationError, match="not YAML"):
         yaml_files.read_flag_files(file)
+    (tmp_path / "tiers.yaml").write_text(text)
+    with pytest.raises(CommandError, match="not YAML"):
+        call_command("import_config", str(tmp_path))
     with pytest.raises(CommandError, match="is not a value"):
         call_command("flag", "a-flag", "--create", "--set", f"note={text}")
 

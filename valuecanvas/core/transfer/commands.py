@@ -22,12 +22,27 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, or would do: one line per change, and counts of rows."""
+    """What an import did, or would do: one line per change, and counts of rows.
+
+    `notes` say what differs and stays.
+    """
 
     lines: Sequence[str]
     created: int
     changed: int
     same: int
+    deleted: int = 0
+    notes: Sequence[str] = ()
+
+    def __add__(self, other: "Imported") -> "Imported":
+        return Imported(
+            [*self.lines, *other.lines],
+            self.created + other.created,
+            self.changed + other.changed,
+            self.same + other.same,
+            self.deleted + other.deleted,
+            [*self.notes, *other.notes],
+        )
 
 
 class ExportCommand(BaseCommand):
@@ -88,14 +103,15 @@ class ImportCommand(BaseCommand):
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}.") from None
         except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
-        for line in done.lines:
+            raise CommandError("\n".join(error.messages)) from None
+        for line in (*done.lines, *done.notes):
             self.stdout.write(line)
         verb = "Would import" if dry else "Imported"
         rows = done.created + done.changed + done.same
+        deleted = f", {done.deleted} deleted" if done.deleted else ""
         return (
             f"{verb} {rows} {self.noun}: {done.created} created, {done.changed} "
-            f"changed, {done.same} as they were."
+            f"changed, {done.same} as they were{deleted}."
         )
 
 

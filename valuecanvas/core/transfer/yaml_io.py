@@ -4,6 +4,7 @@ Aliases cannot make a short text a huge value.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ _FRAGILE = re.compile("[\x85\u2028\u2029\ufeff]")
 class _Loader(yaml.SafeLoader):
     """Counts an alias as all nodes that it stands for."""
 
-    def __init__(self, stream: str | bytes) -> None:
+    def __init__(self, stream: str | bytes, most: int) -> None:
         super().__init__(stream)
+        self._most = most
         self._nodes = self._depth = 0
         self._sizes: dict[str, int] = {}
 
@@ -34,9 +36,9 @@ class _Loader(yaml.SafeLoader):
             self._nodes += self._sizes[event.anchor]
         self._nodes += 1
         self._depth += 1
-        if self._nodes > MOST_NODES or self._depth > MOST_DEPTH:
+        if self._nodes > self._most or self._depth > MOST_DEPTH:
             raise yaml.YAMLError(
-                f"It has more than {MOST_NODES} values, or more than {MOST_DEPTH} levels."
+                f"It has more than {self._most} values, or more than {MOST_DEPTH} levels."
             )
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
@@ -45,18 +47,26 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def load(text: str | bytes) -> Any:
-    """Load YAML. Raises yaml.YAMLError, also for invalid numbers and dates."""
+def load(text: str | bytes, most: int | None = None) -> Any:
+    """Load YAML of at most `most` values; None: MOST_NODES.
+
+    Raises yaml.YAMLError, also for invalid numbers and dates.
+    """
+    loader: Any = partial(_Loader, most=most or MOST_NODES)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+        return yaml.load(text, Loader=loader)  # noqa: S506 - it is a SafeLoader
     except (ValueError, OverflowError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from error
 
 
 def read_file(path: Path) -> Any:
-    """Load a file. Raises ValidationError, which names the file; OSError."""
+    """Load a file, with as many values as it has bytes if that is more than MOST_NODES.
+
+    Raises ValidationError, which names the file; OSError.
+    """
+    data = path.read_bytes()
     try:
-        return load(path.read_bytes())
+        return load(data, max(MOST_NODES, len(data)))
     except yaml.YAMLError as error:
         raise ValidationError(f"{path}: not YAML: {error}") from None
 
