@@ -28,7 +28,7 @@ for _model in (
 
 
 # Prefixes of our own tasks.
-OURS = ("billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
+OURS = ("backups.", "billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
 FIXED = ("name", "regtask", "task")
 
 
