@@ -49,7 +49,7 @@ def check_secrets() -> str:
         raise BackupError(
             f"The key of the provider {row.key} cannot be decrypted with FIELD_KEY."
         ) from None
-    return f"{len(sealed)} stored provider keys decrypted"
+    return f"stored provider keys decrypted: {len(sealed)}"
 
 
 def check_request() -> str:

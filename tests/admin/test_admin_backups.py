@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from valuecanvas.backups.admin import NO_WORKER
 from valuecanvas.backups.history import DEAD
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.repository import BackupRepository, new_name
+from valuecanvas.celery import app
 
 LIST = "/admin/backups/backup/"
 MAKE = "/admin/backups/backup/make/"
@@ -112,6 +114,16 @@ def test_make__operator__begins_one_and_it_is_in_the_audit_log(
     assert "A backup is under way" in text
     assert "Back up now" not in text
     assert LogEntry.objects.filter(object_id=str(row.pk)).exists()
+
+
+def test_make__sent_to_the_workers__is_in_the_queue_of_this_installation() -> None:
+    connection: Any = app.connection_for_write()
+    with connection, connection.channel() as channel:
+        channel.queue_purge(app.conf.task_default_queue)
+        # As a page is served: by a thread that knows no app of its own.
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(tasks.make_backup.delay, "some-backup").result()
+        assert channel.queue_purge(app.conf.task_default_queue) == 1
 
 
 def test_make__no_broker__is_told_and_leaves_no_row(

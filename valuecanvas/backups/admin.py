@@ -89,7 +89,7 @@ class BackupAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fields = (
         ("name", "result"), ("started_at", "took"), ("amount", "row_count"),
-        ("trial", "rehearsed_at"), "by", "error",
+        ("trial", "rehearsed_at"), "by",
     )  # fmt: skip
     pages = (VerifyPage, DownloadPage)
     empty_text = "A worker makes a backup every night. There is none so far."
@@ -125,6 +125,10 @@ class BackupAdmin(ReadOnlyAdmin):
             "may_download": stored and request.user.has_perm(DOWNLOAD),
         }
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        found = super().get_fields(request, obj)
+        return [*found, "error"] if obj is not None and obj.error else found
 
     def make_view(self, request: HttpRequest) -> HttpResponse:
         refuse_unless(request, MAKE)

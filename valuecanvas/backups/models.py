@@ -23,7 +23,7 @@ class Backup(models.Model):
     step = models.CharField(max_length=200, blank=True, help_text="What is under way.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
-    by = models.CharField(max_length=150, help_text="A user, or what made it.")
+    by = models.CharField(max_length=150)
     size = models.BigIntegerField(null=True, help_text="Bytes, encrypted.")
     tables = models.IntegerField(null=True)
     rows = models.BigIntegerField(null=True)

@@ -31,6 +31,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 if CELERY_BROKER_URL.startswith(("redis", "rediss", "unix")):
     # kombu restores lost messages only every interval x throttle seconds.
     CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # A page that sends a task must not wait for a silent broker.
+        "socket_connect_timeout": 5,
         "visibility_timeout": 900,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('step', models.CharField(blank=True, help_text='What is under way.', max_length=200)),
                 ('started_at', models.DateTimeField()),
                 ('finished_at', models.DateTimeField(null=True)),
-                ('by', models.CharField(help_text='A user, or what made it.', max_length=150)),
+                ('by', models.CharField(max_length=150)),
                 ('size', models.BigIntegerField(help_text='Bytes, encrypted.', null=True)),
                 ('tables', models.IntegerField(null=True)),
                 ('rows', models.BigIntegerField(null=True)),
