@@ -155,11 +155,18 @@ class BackupAdmin(ReadOnlyAdmin):
 
     @display(
         description="Restored for trial",
-        label={"verified": "success", "not usable": "danger", "not yet": "warning"},
+        label={
+            "verified": "success",
+            "not usable": "danger",
+            "not yet": "warning",
+            "under way": "info",
+        },
     )
     def trial(self, row: Backup) -> str:
         if row.state in (BackupState.FAILED, BackupState.RUNNING):
             return "–"
+        if row.step:
+            return "under way"
         return {True: "verified", False: "not usable", None: "not yet"}[row.verified]
 
     @display(description="Size")

@@ -68,7 +68,8 @@ def status(now: datetime | None = None) -> BackupStatus:
     found = last_verified()
     if found is None:
         return BackupStatus(ok=False, text="no verified backup")
-    now = now or timezone.now()
-    age = timesince(found.started_at, now, depth=1).replace("\xa0", " ")
-    ok = now - found.started_at <= OVERDUE
-    return BackupStatus(ok, f"last verified backup {age} ago")
+    age = (now or timezone.now()) - found.started_at
+    ago = "just now"
+    if age >= timedelta(minutes=1):
+        ago = f"{timesince(found.started_at, now, depth=1)} ago".replace("\xa0", " ")
+    return BackupStatus(age <= OVERDUE, f"last verified backup {ago}")
