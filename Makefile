@@ -36,7 +36,7 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	$(RUN) manage.py makemigrations --check --dry-run
 	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
-	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py)
+	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py tests/test_migrations.py)
 
 lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.
 	$(LOCK) requirements.in -o requirements.txt

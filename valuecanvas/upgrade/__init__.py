@@ -1,0 +1,1 @@
+"""Brings a running installation's database to this version without stopping it."""
