@@ -111,8 +111,8 @@ def environment(folder: Path, demo_port: int) -> dict[str, str]:
 
 def serve(it: Rehearsal, port: int, demo_port: int) -> None:
     """Set up the database, start all processes, and have a request answered."""
-    with timed("migrate, groups, seed"):
-        for command in ("migrate --noinput", "groups", "seed"):
+    with timed("upgrade, seed"):
+        for command in ("upgrade --no-backup", "seed"):
             it.once("python", "manage.py", *command.split())
     key = it.once("python", "manage.py", "credentials").split("API key: ")[1]
     backup_key = it.once("python", "manage.py", "backup", "--new-key")

@@ -82,7 +82,7 @@ def test_commands__of_all_manifests__exist_and_are_those_of_compose() -> None:
     for name in ("web", "worker", "beat", "migrate"):
         assert found[name] == SERVICES[name].get("command", [])
     named = re.findall(r"manage.py (\w+)", " ".join(map(" ".join, found.values())))
-    assert {"migrate", "groups", "backup"} == set(named)
+    assert {"upgrade", "migrate", "backup"} == set(named)
     assert set(named) <= get_commands().keys()
 
 

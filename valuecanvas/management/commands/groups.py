@@ -10,7 +10,7 @@ from valuecanvas.site.groups import ensure_groups
 class Command(BaseCommand):
     help = (
         "Make the groups Operators and Auditors, or give them the rights that are new "
-        "in this version. What was changed by hand stays. Run it after each migrate."
+        "in this version. What was changed by hand stays. `upgrade` does it too."
     )
 
     def handle(self, **options: Any) -> None:
