@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
@@ -82,25 +81,27 @@ class BackupPlace:
             },
         )
 
-    def program(self, name: str, script: str) -> Path:
+    def program(self, name: str, script: str, *, version: str = "") -> str:
         """A folder for BACKUP_PG_BIN in which the program `name` is a shell script.
 
-        In it, `real` is the program itself.
+        In it, `$real` is the program itself, and `$folder` the test's folder. `version`
+        is what the script says of itself; else it says the program's own.
         """
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
         with databases.maintenance(client_programs.server()) as connection:
-            version = connection.info.server_version
+            of_server = connection.info.server_version
         for one in ("pg_dump", "pg_restore"):
-            real = client_programs.find(one, version)
-            text = script if one == name else 'exec "$real" "$@"'
+            real = client_programs.find(one, of_server)
+            says = f"echo '{version}'" if version else '"$real" --version'
+            text = f'[ "$1" = --version ] && {{ {says}; exit; }}\n{script}\n'
             path = folder / one
-            path.write_text(f"#!/bin/sh\nreal='{real}'\n{_VERSION}\n{text}\n")
-            path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return folder
-
-
-_VERSION = 'if [ "$1" = --version ] && [ -z "$says" ]; then exec "$real" "$@"; fi'
+            path.write_text(
+                f"#!/bin/sh\nreal='{real}'\nfolder='{self.folder}'\n"
+                + (text if one == name else 'exec "$real" "$@"\n')
+            )
+            path.chmod(0o700)
+        return str(folder)
 
 
 @dataclass(frozen=True)

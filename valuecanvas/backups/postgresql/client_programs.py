@@ -164,7 +164,9 @@ def run(
                 process.terminate()
                 raise
         if process.returncode != 0:
-            raise BackupError(f"{name} failed: {end_of(messages)}")
+            raise BackupError(
+                f"{name} failed, exit status {process.returncode}: {end_of(messages)}"
+            )
 
 
 def _environment(parameters: dict[str, Any]) -> dict[str, str]:
