@@ -1,6 +1,7 @@
 """A verified backup that all tests share, and a place of the test's own for backups."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,28 @@ def stored_backup(verified_backup: VerifiedBackup, backup_place: BackupPlace) ->
     return Path(shutil.copytree(source, backup_place.storage / source.name))
 
 
+@pytest.fixture
+def own_database(backup_place: BackupPlace, settings: Any) -> Iterator[dict[str, Any]]:
+    """The parameters of a database that is not there yet, for backups to work on.
+
+    A restore replaces it: never that of the test run.
+    """
+    server = client_programs.server()
+    own = {**server, "dbname": f"own_{secrets.token_hex(4)}"}
+    settings.BACKUP_DATABASE_URL = databases.url(own)
+    yield client_programs.server()
+    with databases.maintenance(server) as connection:
+        for name in databases_like(own["dbname"]):
+            databases.drop(connection, name)
+
+
+def databases_like(begin: str) -> list[str]:
+    """The names of the databases whose name begins so."""
+    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1"
+    with databases.maintenance(client_programs.server()) as connection:
+        return [name for (name,) in connection.execute(query, [begin]).fetchall()]
+
+
 def copy_backup(source: Path, *, days: int) -> Path:
     """A copy beside it, as if made that many days before."""
     summary = encryption.unseal((source / SUMMARY).read_bytes())
@@ -176,12 +199,8 @@ def copy_backup(source: Path, *, days: int) -> Path:
 
 
 def scratch_databases() -> list[str]:
-    """Those of the test's database."""
-    server = client_programs.server()
-    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
-    with databases.maintenance(server) as connection:
-        rows = connection.execute(query, [server["dbname"] + databases.MARK])
-        return [name for (name,) in rows.fetchall()]
+    """Those of the database that backups work on."""
+    return databases_like(client_programs.server()["dbname"] + databases.MARK)
 
 
 def wait_until(state: Callable[[], object], seconds: float = 120) -> None:
