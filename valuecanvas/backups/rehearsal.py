@@ -108,6 +108,9 @@ def _check(
         "JOURNAL_DIR": str(folder / "journal"),
         "LLM_ALLOW_HTTP_PROVIDERS": "on",
         "LOG_LEVEL": "error",
+        # The copy is cold, and the machine may be busy.
+        **dict.fromkeys(("DB_LOCK_TIMEOUT_MS", "DB_STATEMENT_TIMEOUT_MS"), "60000"),
+        "LLM_ADMIT_TIMEOUT_S": "60",
     }
     with steps.step("Bring it to this version", "migrated"):
         run_manage("migrate", environment, folder)
