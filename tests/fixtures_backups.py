@@ -62,13 +62,17 @@ class BackupPlace:
         return list(self.work.glob("*"))
 
     def start(
-        self, *arguments: str, prepare: Callable[[], None] | None = None, **env: str
+        self,
+        *arguments: str,
+        prepare: Callable[[], None] | None = None,
+        errors: int = subprocess.PIPE,
+        **env: str,
     ) -> "subprocess.Popen[str]":
         """A command of manage.py in a process of its own, on the test's database."""
         return subprocess.Popen(
             [sys.executable, str(of_django.BASE_DIR / "manage.py"), *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             stdin=subprocess.DEVNULL,
             text=True,
             preexec_fn=prepare,

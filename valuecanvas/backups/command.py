@@ -59,7 +59,8 @@ class BackupCommand(BaseCommand):
                 amount = f"[{'#' * filled}{'.' * (20 - filled)}] {done}/{of}"
             else:
                 amount = f"{done / 1e6:.1f} MB" if done else ""
-            sys.stderr.write(f"\r{f'{step} {amount}':<{WIDTH}}")
+            # A log line then begins where this one does.
+            sys.stderr.write(f"\r{f'{step} {amount}':<{WIDTH}}\r")
             sys.stderr.flush()
 
 
