@@ -149,11 +149,14 @@ def test_list__no_storage_so_far__is_empty(
 
 
 def test_verify__latest__is_the_newest_without_a_problem(
-    stored_backup: Path, capsys: Any
+    stored_backup: Path, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = copy_backup(stored_backup, days=1)
     (stored_backup / DUMP).unlink()
+    monkeypatch.setenv("VALUECANVAS_VAR", str(tmp_path / "var"))
     call_command("verify_backup")
+    # The copy's configuration is not saved where a gateway in use would read it.
+    assert not (tmp_path / "var").exists()
     told = capsys.readouterr().out.splitlines()
     assert told[-1] == f"{older.name}: verified"
     assert all(re.fullmatch(r"ok  .+: .+ \(\d+\.\d s\)", line) for line in told[:-1])

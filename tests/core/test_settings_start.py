@@ -97,6 +97,9 @@ REFUSED = [
         {"LLM_MAX_IN_FLIGHT_BYTES": "1048576"},
         "LLM_MAX_IN_FLIGHT_BYTES must be at least LLM_MAX_BODY_BYTES",
     ),
+    ({"BACKUP_S3_BUCKET": "ab"}, "BACKUP_S3_BUCKET must have at least 3 characters"),
+    ({"BACKUP_S3_ENDPOINT": "http://a.example"}, "BACKUP_S3_ENDPOINT must be a URL that begins with https"),
+    ({"BACKUP_DATABASE_URL": "mysql://db"}, "BACKUP_DATABASE_URL must be a URL"),
     ({"BATCH_MAX": "0"}, "BATCH_MAX must be a whole number from 1 to 5000"),
 ]  # fmt: skip
 
