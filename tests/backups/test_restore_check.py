@@ -50,11 +50,11 @@ def test_ledger__drifts__is_said_by_its_title() -> None:
 
 
 def test_secrets__another_key__names_the_provider(settings: Any) -> None:
-    assert restore_check.check_secrets() == "0 stored provider keys decrypted"
+    assert restore_check.check_secrets() == "stored provider keys decrypted: 0"
     make_provider(api_key="sk-one")
     provider = make_provider("z-last", api_key="sk-two")
     make_provider()
-    assert restore_check.check_secrets() == "2 stored provider keys decrypted"
+    assert restore_check.check_secrets() == "stored provider keys decrypted: 2"
     provider.api_key_sealed = bytes(40)
     provider.save()
     with pytest.raises(BackupError, match="of the provider z-last cannot be decrypted"):

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from tests.faults.counts import FULL
 from tests.faults.report import Case
-from tests.fixtures_backups import BackupPlace, scratch_databases
+from tests.fixtures_backups import BackupPlace, copy_backup, scratch_databases
 from valuecanvas.backups import metrics
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.postgresql import client_programs
@@ -156,6 +156,31 @@ def test_pg_dump__runs__has_no_password_in_its_arguments(
     seen = (backup_place.folder / "seen").read_text()
     assert "--snapshot=" in seen
     assert client_programs.server()["password"] not in seen
+
+
+@pytest.mark.parametrize(
+    ("script", "version", "says"),
+    [
+        ("echo no >&2; exit 1", "", "pg_restore failed, exit status 1: no"),
+        ("exit 0", "pg_restore (PostgreSQL) 9.6.1", "older than the server's"),
+        ("exit 0", "", "The copy differs: public"),
+    ],
+)
+def test_pg_restore__fails__the_backup_is_not_usable_and_none_is_deleted(
+    case: Case, stored_backup: Path, backup_place: BackupPlace, settings: Any,
+    script: str, version: str, says: str,
+) -> None:  # fmt: skip
+    expired = copy_backup(stored_backup, days=100)
+    settings.BACKUP_PG_BIN = backup_place.program("pg_restore", script, version=version)
+    with capture_logs() as lines, pytest.raises(CommandError) as error:
+        call_command("backup")
+    case.inject("failing pg_restore")
+    row = Backup.objects.get()
+    assert says in row.error
+    assert str(error.value) == f"{row.name} is not usable. {row.error}"
+    assert (row.state, row.verified) == (BackupState.STORED, False)
+    assert "backup.unusable" in {one["event"] for one in lines}
+    assert expired.exists()
 
 
 @pytest.mark.parametrize("which", ["storage", "work"])

@@ -19,7 +19,7 @@ MAKE_KEY = "Make one with: python manage.py backup --new-key"
 
 
 class HashingFile:
-    """Passes on what is written or read, and knows its size and SHA-256."""
+    """Passes on what is written, and knows its size and SHA-256."""
 
     def __init__(
         self, file: IO[bytes], report: Callable[[int], None] = lambda size: None
@@ -34,21 +34,10 @@ class HashingFile:
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> int:
-        self._note(data)
-        return self._file.write(data)
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._note(data)
-        return data
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def _note(self, data: bytes) -> None:
         self._hash.update(data)
         self.size += len(data)
         self._report(self.size)
+        return self._file.write(data)
 
 
 def new_key() -> str:

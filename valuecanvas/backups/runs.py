@@ -191,17 +191,15 @@ def _compare_history(entries: list[StoredBackup]) -> None:
         if entry.problem:
             log.error("backup.damaged", backup=name, reason=entry.problem)
             rows.filter(name=name).update(verified=False, error=entry.problem)
-        elif name not in known or known[name] != entry.passed:
-            _record_found(entry)
+        elif entry.summary and (name not in known or known[name] != entry.passed):
+            _record_found(entry, entry.summary)
 
 
-def _record_found(entry: StoredBackup) -> None:
-    if entry.summary is None:
-        return
+def _record_found(entry: StoredBackup, summary: BackupSummary) -> None:
     row = Backup.objects.filter(name=entry.name).first() or Backup(
-        name=entry.name, started_at=entry.summary.made_at, by="storage"
+        name=entry.name, started_at=summary.made_at, by="storage"
     )
     row.verified = None
-    _record(row, entry.summary)
+    _record(row, summary)
     if entry.rehearsal is not None:
         _record_rehearsal(row, entry.rehearsal)
