@@ -15,9 +15,10 @@ from tests.admin.rows import make_backup
 from tests.fixtures_backups import BackupPlace, copy_backup
 from valuecanvas.backups import history, runs, tasks
 from valuecanvas.backups.encryption import seal, unseal
+from valuecanvas.backups.errors import DamagedBackup
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.postgresql import client_programs, databases
-from valuecanvas.backups.repository import REHEARSAL
+from valuecanvas.backups.repository import REHEARSAL, BackupRepository
 
 FAILED = "valuecanvas_backup_failed"
 VERIFIED = "valuecanvas_backup_verified_timestamp_seconds"
@@ -133,7 +134,7 @@ def test_task__to_verify_what_is_damaged__fails_and_the_row_says_why(
 ) -> None:
     (stored_backup / "summary.json").write_bytes(b"[]")
     row = make_backup(name=stored_backup.name)
-    with pytest.raises(runs.DamagedBackup, match="It is not a document of a backup"):
+    with pytest.raises(DamagedBackup, match="It is not a document of a backup"):
         tasks.verify_backup(stored_backup.name, "olga")
     row.refresh_from_db()
     assert row.verified is False
@@ -195,7 +196,7 @@ def test_row__of_a_backup_that_is_stored__becomes_that(
     stored_backup: Path, state: BackupState
 ) -> None:
     make_backup(name=stored_backup.name, state=state, step="Store", error="killed")
-    row = runs.row_of(runs.BackupRepository(), stored_backup.name, by="a test")
+    row = runs.row_of(BackupRepository(), stored_backup.name, by="a test")
     assert (row.state, row.step, row.error) == (BackupState.STORED, "", "")
     assert Backup.objects.count() == 1
 

@@ -17,8 +17,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) ->
     """A machine without PostgreSQL; `install` adds a version to it."""
     settings.BACKUP_PG_BIN = ""
     monkeypatch.setattr(client_programs, "DEBIAN", tmp_path)
-    monkeypatch.setenv("PATH", "/bin:/usr/bin")
-    monkeypatch.setattr(client_programs.shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
 
     def none() -> None:
         raise EngineError("none")
@@ -93,7 +92,7 @@ def test_find__on_the_path_and_in_the_wheel__are_taken_too(
     install(installed / "wheel", 18)
     path = installed / "elsewhere" / "15" / "bin" / "pg_dump"
     wheel = installed / "wheel" / "18" / "bin"
-    monkeypatch.setattr(client_programs.shutil, "which", lambda name: str(path))
+    monkeypatch.setenv("PATH", str(path.parent))
     monkeypatch.setattr(binaries, "postgres", lambda: binaries.Binaries(wheel))
     assert client_programs.find("pg_dump", 150004) == str(path)
     assert client_programs.find("pg_dump", 180004) == str(wheel / "pg_dump")
@@ -152,11 +151,12 @@ def test_connect__timeouts_of_the_role__do_not_apply(db: None) -> None:
 def test_url__of_odd_parameters__is_read_back_the_same(
     parameters: dict[str, Any],
 ) -> None:
-    found = dj_database_url.parse(databases.url(parameters))
+    found = dict(dj_database_url.parse(databases.url(parameters)))
     names = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}  # fmt: skip
     read = {ours: found[its] for its, ours in names.items() if found[its]}
     wanted = {name: value for name, value in parameters.items() if value}
-    assert {**read, **found.get("OPTIONS", {})} == wanted
+    options: Any = found.get("OPTIONS", {})
+    assert {**read, **options} == wanted
 
 
 @pytest.mark.django_db(transaction=True)
