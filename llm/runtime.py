@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 
 from billing.auth.callers import Callers
 from billing.ledger import Ledger
+from billing.ledger.connection import check_pooling
 from llm import metrics
 from llm.admission.admission import Admission
 from llm.admission.auth_throttle import AuthThrottle
@@ -103,6 +104,7 @@ async def start() -> Runtime:
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     db = DbThread()
     store = open_store()
+    await store.refuse_cluster()
     ledger = Ledger()
     callers = Callers(db)
     event_rows = EventRows(db)
@@ -156,6 +158,7 @@ async def start() -> Runtime:
     recovery.start()
     try:
         await config.refresh()
+        await db.run(check_pooling)
     except DatabaseError as error:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)

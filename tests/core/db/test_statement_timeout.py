@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import RequestFactory
 
 from valuecanvas.core.db import statement_timeout
-from valuecanvas.core.db.statement_timeout import limit_statements
+from valuecanvas.core.db.statement_timeout import limit_statements, limited_cursor
 from valuecanvas.core.postgresql.base import DatabaseWrapper
 from valuecanvas.http.database_down import handle_server_error
 
@@ -44,6 +44,15 @@ def test_connection__of_a_page__is_bounded_in_the_server_too(
     with limit_statements(7), another(OPTIONS=options) as made:
         assert limit(made) == "7s"
     assert statement_timeout.seconds() is None
+
+
+def test_limited_cursor__within_a_page_s_transaction__leaves_its_bound(
+    transactional_db: None,
+) -> None:
+    with limit_statements(7), transaction.atomic():
+        with limited_cursor(50):
+            pass
+        assert limit(connection) == "7s"
 
 
 def test_statement__slower_than_the_patience__is_given_up_and_the_connection(

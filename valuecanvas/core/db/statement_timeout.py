@@ -28,7 +28,9 @@ def limited_cursor(longest_ms: int) -> Iterator[CursorWrapper]:
         cursor.execute(f"SET LOCAL statement_timeout = {longest_ms:d}")
         yield cursor
         # It may be inside another transaction, which goes on.
-        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+        bound = seconds()
+        again = "DEFAULT" if bound is None else f"{round(bound * 1000):d}"
+        cursor.execute(f"SET LOCAL statement_timeout TO {again}")
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """The backend itself: Django looks for this module by its name."""
 
-from typing import Any
-
 from django.db.backends.postgresql import base
 
 from valuecanvas.core.db import statement_timeout
@@ -13,11 +11,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Database = driver
 
-    def get_connection_params(self) -> dict[str, Any]:
-        found: dict[str, Any] = super().get_connection_params()
+    def init_connection_state(self) -> None:
+        super().init_connection_state()
         bound = statement_timeout.seconds()
         if bound is not None:
-            options = found.get("options", "")
-            limit = f"-c statement_timeout={round(bound * 1000)}"
-            found["options"] = f"{options} {limit}".strip()
-        return found
+            # Not as a parameter of the connection, which PgBouncer does not pass on.
+            self.connection.execute(f"SET statement_timeout = {round(bound * 1000):d}")

@@ -6,6 +6,7 @@ at once and continue with process-local state.
 
 import asyncio
 import hashlib
+import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,9 +17,10 @@ from typing import Any
 import redis.asyncio as redis
 import structlog
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
 from valuecanvas.core.metrics import STORE_SLOW, STORE_UP
 
@@ -123,6 +125,20 @@ class Store:
         command = ("EVALSHA", script.sha, len(keys), *keys, *args)
         return await self._ask(command, script)
 
+    async def refuse_cluster(self) -> None:
+        """Raises ImproperlyConfigured at a node that has only a part of all keys."""
+        try:
+            answer = await self.command("CLUSTER", "INFO")
+        except (StoreDown, RedisError):
+            # It is away, or no cluster.
+            return
+        size = re.search(rb"cluster_size:(\d+)", answer)
+        if size and int(size[1]) > 1:
+            raise ImproperlyConfigured(
+                f"REDIS_URL names one of {int(size[1])} parts of a Redis Cluster, of which "
+                "this client would see a part only. Name a single primary, or a proxy."
+            )
+
     def post(self, *command: Any) -> None:
         """Send a command whose reply nobody waits for; lost if Redis is down."""
         if self.up:
@@ -204,6 +220,11 @@ class Store:
             for call in calls:
                 pipe.execute_command(*call.command)
             replies: list[Any] = await pipe.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, ReadOnlyError):
+                # It was the primary until a failover: new connections find the new one.
+                await self._client.connection_pool.disconnect()
+                raise reply
         return replies
 
     def _deliver(self, calls: Sequence[_Call], replies: Sequence[Any]) -> None:
