@@ -1,9 +1,10 @@
-"""The store at a node of a cluster, and at a primary that a failover demotes."""
+"""The store at a node of a cluster, and at a primary that a failover replaces."""
 
+import asyncio
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ WRITE = Script.make("return redis.call('SET', KEYS[1], ARGV[1])")
 def node(folder: Path, *arguments: str) -> Iterator["redis.Redis"]:
     """A Valkey of its own with these arguments."""
     folder.mkdir()
+    # Sentinel writes into it.
+    (folder / "own.conf").touch()
     port = free_port()
     own = ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with subprocess.Popen(
-        [binaries.valkey(), *own, *arguments],
+        [binaries.valkey(), "own.conf", *own, *arguments],
         cwd=folder,
         stdout=subprocess.DEVNULL,
     ) as process:
@@ -121,6 +124,64 @@ async def test_primary__demoted__is_left_by_all_connections(own_valkey: Engine) 
         assert await store.run(WRITE, "key", "3") == b"OK"
         assert not before & names(direct)
     await store.close()
+
+
+@asynccontextmanager
+async def following(sentinel: "redis.Redis") -> AsyncIterator[int]:
+    """The port of a proxy that leads each new connection to Sentinel's primary."""
+    open_now: set[asyncio.StreamWriter] = set()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        primary: Any = sentinel.sentinel_get_master_addr_by_name("it")
+        with suppress(OSError):
+            there, onward = await asyncio.open_connection(*primary)
+            open_now.update((writer, onward))
+            await asyncio.wait(
+                [
+                    asyncio.create_task(pump(*two))
+                    for two in ((reader, onward), (there, writer))
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            onward.close()
+        writer.close()
+
+    async with await asyncio.start_server(lead, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        for one in open_now:
+            one.close()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+
+
+async def test_primary__dead__sentinel_s_next_one_is_used_at_the_same_address(
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as stack:
+        first = stack.enter_context(node(tmp_path / "first"))
+        second = stack.enter_context(node(tmp_path / "second"))
+        second.replicaof("127.0.0.1", port_of(first))
+        until(lambda: second.info("replication")["master_link_status"] == "up")
+        sentinel = stack.enter_context(node(tmp_path / "sentinel", "--sentinel"))
+        sentinel.sentinel_monitor("it", "127.0.0.1", port_of(first), 1)
+        sentinel.sentinel_set("it", "down-after-milliseconds", 500)
+        until(lambda: sentinel.sentinel_slaves("it"))
+        async with following(sentinel) as port:
+            store = Store(f"redis://127.0.0.1:{port}/0", timeout_s=2, prefix="t")
+            assert await store.run(WRITE, "key", "1") == b"OK"
+            first.shutdown(nosave=True)
+            deadline = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline:
+                with suppress(StoreDown):
+                    await store.run(WRITE, "key", "2")
+                    break
+                await asyncio.sleep(0.1)
+            assert second.get("key") == b"2"
+            await store.close()
 
 
 def names(direct: "redis.Redis") -> set[str]:
