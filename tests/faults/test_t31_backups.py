@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from billing.ledger import Ledger, Party
 from billing.models import Usage
 from tests.faults.counts import either
 from tests.faults.report import Case
-from tests.fixtures_backups import BackupPlace, copy_backup
+from tests.fixtures_backups import BackupPlace, copy_backup, wait_until
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from valuecanvas.backups import encryption, history, runs
 from valuecanvas.backups.encryption import HashingFile
@@ -98,6 +99,7 @@ def test_backup__made_under_writes__restores_to_its_snapshot(
     case: Case, backup_place: BackupPlace, desk: Desk
 ) -> None:
     with writes(desk) as load:
+        wait_until(lambda: load.written >= WRITES_PER_S)
         started = time.monotonic()
         for _ in range(BACKUPS):
             before = load.written
@@ -112,6 +114,8 @@ def test_backup__made_under_writes__restores_to_its_snapshot(
             found = tables_of(backup_place.storage / row.name)
             assert 0 < found["public.llm_usage"].rows < Usage.objects.count()
             held = found["public.billing_reservation"].rows
+            # The load did not end before the backup.
+            assert load.written > before
         rate = case.total / (time.monotonic() - started)
     case.runs = f"{BACKUPS} backups at {WRITES_PER_S} writes/s"
     case.figure("written", f"{rate:.0f}/s")
@@ -184,25 +188,22 @@ def test_backup__one_byte_flipped__is_detected(case: Case, store: Store) -> None
     case.runs = f"{FLIPS} places"
 
 
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("share", [0, 0.5])
-def test_backup__a_file_cut_short__is_detected(
-    case: Case, store: Store, part: str, share: float
-) -> None:
-    path = store.folder / part
-    raw = path.read_bytes()
-    path.write_bytes(raw[: int(share * len(raw))])
-    assert part in store.alert()
-    case.inject("cut file")
+def test_backup__a_file_cut_short__is_detected(case: Case, store: Store) -> None:
+    for part, share in product(PARTS, (0, 0.5)):
+        path = store.folder / part
+        raw = path.read_bytes()
+        path.write_bytes(raw[: int(share * len(raw))])
+        assert part in store.alert()
+        case.inject("cut file")
+        store.renew()
 
 
-@pytest.mark.parametrize("part", [DUMP, CONTENTS, SUMMARY])
-def test_backup__a_file_deleted__is_detected(
-    case: Case, store: Store, part: str
-) -> None:
-    (store.folder / part).unlink()
-    assert store.alert() == f"{part} is missing."
-    case.inject("deleted file")
+def test_backup__a_file_deleted__is_detected(case: Case, store: Store) -> None:
+    for part in (DUMP, CONTENTS, SUMMARY):
+        (store.folder / part).unlink()
+        assert store.alert() == f"{part} is missing."
+        case.inject("deleted file")
+        store.renew()
 
 
 def test_backup__its_result_deleted__is_not_verified_any_more(
@@ -215,19 +216,18 @@ def test_backup__its_result_deleted__is_not_verified_any_more(
     case.inject("deleted file")
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_backup__the_file_of_another__is_detected(
-    case: Case, store: Store, part: str
-) -> None:
-    path = store.folder / part
-    if path.suffix == ".age":
-        # Encrypted with the right key, of the right size.
-        with path.open("r+b") as file:
-            encryption.encrypt(BytesIO(b"another"), HashingFile(file))
-    else:
-        shutil.copy(store.good / part, path)
-    assert part in store.alert()
-    case.inject("file of another")
+def test_backup__the_file_of_another__is_detected(case: Case, store: Store) -> None:
+    for part in PARTS:
+        path = store.folder / part
+        if path.suffix == ".age":
+            # Encrypted with the right key, of the right size.
+            with path.open("r+b") as file:
+                encryption.encrypt(BytesIO(b"another"), HashingFile(file))
+        else:
+            shutil.copy(store.good / part, path)
+        assert part in store.alert()
+        case.inject("file of another")
+        store.renew()
 
 
 def test_backup__another_key__is_detected_and_changes_nothing(

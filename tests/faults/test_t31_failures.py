@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from tests.faults.counts import FULL
 from tests.faults.report import Case
-from tests.fixtures_backups import BackupPlace, copy_backup, scratch_databases
+from tests.fixtures_backups import BackupPlace, copy_backup
 from valuecanvas.backups import metrics
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.postgresql import client_programs
@@ -90,6 +90,7 @@ def test_disk__full_by_a_limit__ends_with_1_and_leaves_nothing(
     ("tmpfs", "remedy"),
     [("work", "BACKUP_WORK_DIR"), ("storage", "The storage of backups failed")],
     indirect=["tmpfs"],
+    ids=["work folder", "storage"],
 )
 def test_disk__full__fails_and_leaves_nothing(
     case: Case, backup_place: BackupPlace, three_mib: None, tmpfs: Path, remedy: str
@@ -100,7 +101,7 @@ def test_disk__full__fails_and_leaves_nothing(
     assert remedy in text
 
 
-@pytest.mark.parametrize("tmpfs", ["work"], indirect=True)
+@pytest.mark.parametrize("tmpfs", ["work"], indirect=True, ids=["work folder"])
 def test_disk__full_in_a_restore_for_trial__says_nothing_of_the_backup(
     case: Case, backup_place: BackupPlace, three_mib: None, tmpfs: Path, settings: Any
 ) -> None:
@@ -125,6 +126,7 @@ def test_disk__full_in_a_restore_for_trial__says_nothing_of_the_backup(
         ("exit 0", "pg_dump (PostgreSQL) 9.6.1", "is of PostgreSQL 9, older than the server's"),
         ("exit 0", "no version", "There is no pg_dump in"),
     ],
+    ids=["half-way", "killed", "older", "of no version"],
 )  # fmt: skip
 def test_pg_dump__fails_or_is_too_old__is_said_with_the_remedy(
     case: Case, backup_place: BackupPlace, settings: Any, script: str, version: str, says: str
@@ -165,6 +167,7 @@ def test_pg_dump__runs__has_no_password_in_its_arguments(
         ("exit 0", "pg_restore (PostgreSQL) 9.6.1", "older than the server's"),
         ("exit 0", "", "The copy differs: public"),
     ],
+    ids=["at once", "older", "does nothing"],
 )
 def test_pg_restore__fails__the_backup_is_not_usable_and_none_is_deleted(
     case: Case, stored_backup: Path, backup_place: BackupPlace, settings: Any,
@@ -218,16 +221,34 @@ def test_server__gone_in_the_middle__fails(
         postgres.stop(engine, tmp_path / "own")
 
 
+def end_sessions(place: BackupPlace, which: str) -> str:
+    """A pg_dump that first ends sessions of the database."""
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"  # noqa: S608
+    )
+    psql = f'"$(dirname "$real")/psql" -qAtc "{end}" > "$folder/ended"'
+    return place.program("pg_dump", f'{psql}; exec "$real" "$@"')
+
+
 def test_sessions__all_ended_in_the_middle__fails_and_the_history_says_so(
     case: Case, backup_place: BackupPlace, settings: Any
 ) -> None:
-    end = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE usename = current_user AND pid <> pg_backend_pid() "
-        "AND datname IN (current_database(), 'postgres')"
-    )
-    script = f'"$(dirname "$real")/psql" -qAtc "{end}" > /dev/null; exec "$real" "$@"'
-    settings.BACKUP_PG_BIN = backup_place.program("pg_dump", script)
+    settings.BACKUP_PG_BIN = end_sessions(backup_place, "true")
     failure(backup_place)
-    case.inject("ended session", 3)
-    assert scratch_databases() == []
+    case.inject("ended session", ended_by(backup_place))
+
+
+def test_session__of_the_history_ended__does_no_harm(
+    case: Case, backup_place: BackupPlace, settings: Any
+) -> None:
+    """It is idle while a large database is dumped."""
+    its = "application_name <> 'valuecanvas backup'"
+    settings.BACKUP_PG_BIN = end_sessions(backup_place, its)
+    call_command("backup", "--no-verify")
+    assert Backup.objects.get().state == BackupState.STORED
+    case.inject("ended session", ended_by(backup_place))
+
+
+def ended_by(place: BackupPlace) -> int:
+    return len((place.folder / "ended").read_text().split())

@@ -133,13 +133,19 @@ def _record(backup: Backup, summary: BackupSummary) -> None:
     backup.state, backup.step, backup.error = BackupState.STORED, "", ""
     backup.size, backup.tables, backup.rows = summary.size, summary.tables, summary.rows
     backup.finished_at = summary.made_at
-    backup.save()
+    _save(backup)
 
 
 def _record_rehearsal(backup: Backup, found: Rehearsal) -> None:
     backup.rehearsed_at, backup.verified = found.at, found.ok
     backup.steps = found.document()["steps"]
     backup.error, backup.step = found.failure, ""
+    _save(backup)
+
+
+def _save(backup: Backup) -> None:
+    """Save on a new connection: the last one may have been idle for hours."""
+    close_old_connections()
     backup.save()
 
 
@@ -150,6 +156,7 @@ def _recorder(backup: Backup, progress: Progress) -> Progress:
         progress(step, done, of)
         if step != backup.step:
             backup.step = step
+            close_old_connections()
             Backup.objects.filter(pk=backup.pk).update(step=step)
 
     return report
@@ -170,11 +177,9 @@ def _failure_recorded(backup: Backup) -> Iterator[None]:
             backup.verified = False
         if backup.state == BackupState.RUNNING:
             backup.state, backup.finished_at = BackupState.FAILED, timezone.now()
-        # Its connection may be one that the server has ended.
-        close_old_connections()
         # Without a database it is marked as dead later.
         with suppress(DatabaseError):
-            backup.save()
+            _save(backup)
         raise
 
 
