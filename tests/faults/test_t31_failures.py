@@ -224,8 +224,8 @@ def test_server__gone_in_the_middle__fails(
 def end_sessions(place: BackupPlace, which: str) -> str:
     """A pg_dump that first ends sessions of the database."""
     end = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"  # noqa: S608
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608
+        f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
     )
     psql = f'"$(dirname "$real")/psql" -qAtc "{end}" > "$folder/ended"'
     return place.program("pg_dump", f'{psql}; exec "$real" "$@"')
