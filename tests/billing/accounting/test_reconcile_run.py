@@ -10,7 +10,6 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
-from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from prometheus_client import REGISTRY
@@ -20,6 +19,7 @@ from billing.accounting import invariants, purge, reconcile
 from billing.ledger import commit_now
 from billing.models import Counter, LedgerCheck
 from tests.fixtures_ledger import Desk, make_settle
+from valuecanvas.http.metrics_view import MetricsText
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DRIFT = "valuecanvas_ledger_drift"
@@ -151,9 +151,9 @@ def test_metrics__never_checked__absent() -> None:
     assert REGISTRY.get_sample_value(CHECKED) is None
 
 
-def test_metrics__last_check__shown_by_any_process(drift: None, client: Client) -> None:
+def test_metrics__last_check__shown_by_any_process(drift: None) -> None:
     kept = reconcile.run("schedule")
-    text = client.get("/metrics").content.decode()
+    text = MetricsText().read().decode()
     assert f'{DRIFT}{{invariant="spent"}} 1.0' in text
     assert f'{DRIFT}{{invariant="used"}} 0.0' in text
     assert REGISTRY.get_sample_value(CHECKED) == kept.finished_at.timestamp()
