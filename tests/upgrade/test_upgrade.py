@@ -130,7 +130,7 @@ def test_upgrade__without_a_fresh_backup__makes_and_verifies_one_first(
         said, error = process.communicate()
     assert process.returncode == 0, error
     assert "Backup: no verified backup; making one ..." in said
-    assert said.index("last verified backup 0") < said.index("applied in")
+    assert said.index("Backup: last verified backup") < said.index("applied in")
     found = Backup.objects.get()
     assert (found.by, found.verified) == ("upgrade", True)
 
