@@ -146,7 +146,8 @@ def _refuse_too_many_values(raw: bytes) -> None:
     if _count_values(raw) <= MOST_VALUES:
         return
     # The beginning has no more than the whole: most such bodies are told by it.
-    if _has_too_many(raw[:_BEGINNING]) or _has_too_many(raw):
+    ends = sorted({min(_BEGINNING, len(raw)), len(raw)})
+    if any(_has_too_many(raw[:end]) for end in ends):
         raise BodyTooLarge(
             f"The body may hold at most {MOST_VALUES} values; an object counts as"
             f" {_OBJECT}."

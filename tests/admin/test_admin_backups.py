@@ -17,6 +17,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from tests.admin.rows import make_backup
+from tests.fixtures_backups import BackupPlace
 from valuecanvas.backups import creation, encryption, tasks
 from valuecanvas.backups.admin import NO_WORKER
 from valuecanvas.backups.history import DEAD
@@ -190,25 +191,16 @@ def test_page__of_a_stored_one__says_how_to_restore_it(auditor: Client) -> None:
 
 
 def test_download__of_one_that_is_gone__leads_back_with_the_reason(
-    boss: Client, settings: Any, tmp_path: Path
+    boss: Client, backup_place: BackupPlace
 ) -> None:
-    settings.STORAGES = stored_in(settings, tmp_path)
     row = make_backup()
     answer = boss.get(f"{LIST}{row.pk}/download/", follow=True)
     assert "There is no summary.json" in answer.content.decode()
 
 
-def stored_in(settings: Any, folder: Path) -> dict[str, Any]:
-    backups = settings.STORAGES["backups"]
-    options = {**backups["OPTIONS"], "location": str(folder)}
-    return {**settings.STORAGES, "backups": {**backups, "OPTIONS": options}}
-
-
-@pytest.mark.django_db(transaction=True)
 async def test_download__with_the_right__is_a_tar_that_holds_the_backup(
-    settings: Any, tmp_path: Path
+    backup_place: BackupPlace, tmp_path: Path
 ) -> None:
-    settings.STORAGES = stored_in(settings, tmp_path)
     repository, name = BackupRepository(), new_name()
     summary = await sync_to_async(creation.create)(repository, name)
     client, row = await sync_to_async(_downloader)(name)
@@ -226,7 +218,9 @@ async def test_download__with_the_right__is_a_tar_that_holds_the_backup(
         tar.extractall(tmp_path / "unpacked", filter="data")
     for part in (*summary.files, "summary.json"):
         unpacked = tmp_path / "unpacked" / name / part
-        assert unpacked.read_bytes() == (tmp_path / name / part).read_bytes()
+        assert (
+            unpacked.read_bytes() == (backup_place.storage / name / part).read_bytes()
+        )
     raw_summary = (tmp_path / "unpacked" / name / "summary.json").read_bytes()
     assert encryption.unseal(raw_summary)["name"] == name
 

@@ -183,8 +183,3 @@ def test_command__history_cannot_be_read__is_one_line(
         CommandError, match="The history of backups: connection refused"
     ):
         call_command("backup")
-
-
-def test_command__base__has_nothing_to_run() -> None:
-    with pytest.raises(NotImplementedError):
-        BackupCommand().run()

@@ -16,7 +16,7 @@ from tests.fixtures_backups import BackupPlace, databases_like, wait_until
 from valuecanvas.backups import creation
 from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.repository import DUMP, BackupRepository, new_name, work_folder
-from valuecanvas.backups.runs import quiet
+from valuecanvas.backups.types import quiet
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.epoch import ChangesPurged
 

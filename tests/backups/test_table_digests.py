@@ -17,8 +17,7 @@ from valuecanvas.backups import creation
 from valuecanvas.backups.errors import DamagedBackup
 from valuecanvas.backups.postgresql import client_programs, databases, table_digests
 from valuecanvas.backups.repository import BackupRepository, new_name, work_folder
-from valuecanvas.backups.runs import quiet
-from valuecanvas.backups.types import Table
+from valuecanvas.backups.types import Table, quiet
 
 COLUMNS = """
     t text, j jsonb, b bytea, a text[], n numeric, f float8, r real, i bigint,

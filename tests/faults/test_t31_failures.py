@@ -224,7 +224,7 @@ def test_server__gone_in_the_middle__fails(
 def end_sessions(place: BackupPlace, which: str) -> str:
     """A pg_dump that first ends sessions of the database."""
     end = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608 - of this file
         f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
     )
     psql = f'"$(dirname "$real")/psql" -qAtc "{end}" > "$folder/ended"'

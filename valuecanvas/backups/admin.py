@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
@@ -60,7 +61,7 @@ class DownloadPage(Page):
     needs = "view"
     right = DOWNLOAD
 
-    def answer(self) -> HttpResponse:
+    def answer(self) -> HttpResponseBase:
         repository, name = BackupRepository(), self.original.name
         try:
             summary = repository.summary(name)
@@ -68,7 +69,7 @@ class DownloadPage(Page):
             messages.error(self.request, str(error))
             return redirect(self.back_url())
         self.admin.record(self.request, [self.original], "Downloaded.")
-        return StreamingHttpResponse(  # type: ignore[return-value]
+        return StreamingHttpResponse(
             _tar(repository, summary),
             content_type="application/x-tar",
             headers={
@@ -124,7 +125,10 @@ class BackupAdmin(ReadOnlyAdmin):
             "may_verify": stored and request.user.has_perm(MAKE),
             "may_download": stored and request.user.has_perm(DOWNLOAD),
         }
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+        answer: HttpResponse = super().change_view(
+            request, object_id, form_url, context
+        )
+        return answer
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         found = super().get_fields(request, obj)

@@ -9,10 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from valuecanvas.backups import runs
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.repository import BackupRepository
-from valuecanvas.backups.types import Progress
+from valuecanvas.backups.types import Progress, quiet
 
 LATEST = "latest"
 WIDTH = 60
@@ -43,7 +42,7 @@ class BackupCommand(BaseCommand):
     def progress(self) -> Iterator[Progress]:
         """A line on the terminal that shows the step; nothing elsewhere."""
         if not sys.stderr.isatty():
-            yield runs.quiet
+            yield quiet
             return
         try:
             yield self._show

@@ -28,6 +28,7 @@ from valuecanvas.backups.types import (
     Progress,
     StoredFile,
     Table,
+    quiet,
 )
 
 # The settings without which a restored database is of little use.
@@ -38,7 +39,7 @@ DUMPING = "Dump and hash"
 def create(
     repository: BackupRepository,
     name: str,
-    progress: Progress = lambda step, done, of: None,
+    progress: Progress = quiet,
 ) -> BackupSummary:
     """Make the backup `name`. Raises BackupError; then nothing of it is left.
 

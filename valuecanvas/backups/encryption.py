@@ -91,7 +91,7 @@ def seal(document: dict[str, Any]) -> bytes:
 def unseal(raw: bytes) -> dict[str, Any]:
     """The document that `seal` wrote. Raises DamagedBackup if it was changed."""
     try:
-        document = json.loads(raw)
+        document: dict[str, Any] = json.loads(raw)
         written = document.pop("seal")
     except (ValueError, KeyError, AttributeError, TypeError):
         raise DamagedBackup("It is not a document of a backup.") from None
@@ -103,7 +103,7 @@ def unseal(raw: bytes) -> dict[str, Any]:
         )
     if not hmac.compare_digest(str(written), _hmac(document)):
         raise DamagedBackup("It was changed after it was written.")
-    return document  # type: ignore[no-any-return]
+    return document
 
 
 def fingerprint(secret: str) -> str:

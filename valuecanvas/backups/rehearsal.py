@@ -26,6 +26,7 @@ from valuecanvas.backups.types import (
     Progress,
     Rehearsal,
     RehearsalStep,
+    quiet,
 )
 
 # The command of the copy's checks; each line of its output is a step.
@@ -58,7 +59,7 @@ def rehearse(
     repository: BackupRepository,
     name: str,
     connection: psycopg.Connection,
-    progress: Progress = lambda step, done, of: None,
+    progress: Progress = quiet,
 ) -> Rehearsal:
     """Restore `name` into a database of its own, check it, and store the result.
 

@@ -21,10 +21,10 @@ from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.rehearsal import application_keys, run_manage
 from valuecanvas.backups.repository import BackupRepository, work_folder
-from valuecanvas.backups.types import BackupSummary, Progress
+from valuecanvas.backups.types import BackupSummary, Progress, quiet
 from valuecanvas.core.models import Epoch
 
-# What makes of the database in use: it is kept under this name.
+# The former database is kept under its name with this and the time.
 KEPT = "_before_"
 _END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
@@ -69,7 +69,7 @@ def restore(
     name: str,
     *,
     replace: bool,
-    progress: Progress = lambda step, done, of: None,
+    progress: Progress = quiet,
 ) -> Restored:
     """Restore `name` in place of the database of the settings.
 

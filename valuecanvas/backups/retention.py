@@ -30,9 +30,9 @@ def list_expired(entries: list[StoredBackup], now: datetime) -> list[str]:
     return found
 
 
-def prune(repository: BackupRepository, *, dry: bool = False) -> list[str]:
-    """Delete what is expired; returns the names. Raises BackupError."""
-    found = list_expired(repository.entries(), datetime.now(UTC))
-    for name in () if dry else found:
+def prune(repository: BackupRepository, entries: list[StoredBackup]) -> list[str]:
+    """Delete those of `entries` that are expired; their names. Raises BackupError."""
+    found = list_expired(entries, datetime.now(UTC))
+    for name in found:
         repository.delete(name)
     return found

@@ -15,16 +15,12 @@ from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.backups.postgresql import client_programs, databases
 from valuecanvas.backups.rehearsal import rehearse
 from valuecanvas.backups.repository import BackupRepository, StoredBackup, new_name
-from valuecanvas.backups.types import BackupSummary, Progress, Rehearsal
+from valuecanvas.backups.types import BackupSummary, Progress, Rehearsal, quiet
 
 log = structlog.get_logger("backups")
 
 # A scheduled backup is left out if one was made since; several schedules may run.
 FRESH = timedelta(hours=20)
-
-
-def quiet(step: str, done: int, of: int) -> None:
-    """Report no progress."""
 
 
 def begin(by: str) -> Backup:
@@ -75,7 +71,7 @@ def delete_expired(repository: BackupRepository, *, dry: bool = False) -> list[s
     `dry`: only name them. Raises BackupError.
     """
     if dry:
-        return retention.prune(repository, dry=True)
+        return retention.list_expired(repository.entries(), timezone.now())
     with _exclusive():
         return _delete_expired(repository)
 
@@ -122,10 +118,11 @@ def _require_usable(found: Rehearsal | None) -> None:
 
 
 def _delete_expired(repository: BackupRepository) -> list[str]:
-    found = retention.prune(repository)
+    entries = repository.entries()
+    found = retention.prune(repository, entries)
     if found:
         log.info("backup.deleted", backups=found)
-    _compare_history(repository.entries())
+    _compare_history([one for one in entries if one.name not in found])
     return found
 
 

@@ -11,6 +11,10 @@ Progress = Callable[[str, int, int], None]
 FORMAT = 1
 
 
+def quiet(step: str, done: int, of: int) -> None:
+    """Report no progress."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     rows: int

@@ -14,8 +14,7 @@ from django.db.models import CharField, DateTimeField, DecimalField, Model
 from prompts.services.words import check_storable
 from valuecanvas.site.groups import find_permissions
 
-# The fields by which files name a row. One is written as its value, several as a mapping.
-# First parts of the tasks that use them, which are made where they are missing.
+# Parts of the tasks that use them, which are made where they are missing.
 SCHEDULES: dict[str, tuple[str, ...]] = {
     "django_celery_beat.clockedschedule": ("clocked_time",),
     "django_celery_beat.crontabschedule": (
@@ -24,6 +23,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
     "django_celery_beat.intervalschedule": ("every", "period"),
     "django_celery_beat.solarschedule": ("event", "latitude", "longitude"),
 }  # fmt: skip
+# The fields by which files name a row. One is written as its value, several as a mapping.
 KEYS = {
     **SCHEDULES,
     "auth.group": ("name",),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from valuecanvas.embedded import postgres, valkey
 from valuecanvas.embedded.processes import Engine
-from valuecanvas.embedded.state_files import private_folder, write_json
+from valuecanvas.embedded.state_files import exclusive_lock, private_folder, write_json
 
 DATABASE = "database"
 STORE = "redis"
@@ -73,12 +73,12 @@ def run_engines(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines
     engines = Engines(private_folder(var), say)
     users = _open(var / "engines.users")
     try:
-        with _exclusive_lock(var):
+        with exclusive_lock(var / "engines.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
             engines.ensure(wanted)
         yield engines
     finally:
-        with _exclusive_lock(var):
+        with exclusive_lock(var / "engines.lock"):
             if _is_last(users):
                 engines.stop()
             else:
@@ -88,17 +88,6 @@ def run_engines(var: Path, wanted: frozenset[str], say: Say) -> Iterator[Engines
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-
-@contextmanager
-def _exclusive_lock(var: Path) -> Iterator[None]:
-    """Hold the lock under which engines of this folder are started and stopped."""
-    lock = _open(var / "engines.lock")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _is_last(users: int) -> bool:

@@ -1,18 +1,22 @@
 """Secrets of the embedded mode, generated once and saved in the data folder."""
 
 import base64
-import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyrage import x25519
 
 from valuecanvas.embedded.errors import EngineError
-from valuecanvas.embedded.state_files import private_folder, read_json, write_json
+from valuecanvas.embedded.state_files import (
+    exclusive_lock,
+    private_folder,
+    read_json,
+    write_json,
+)
 
+LOCK = "secrets.lock"
 NAMES = ("SECRET_KEY", "KEY_PEPPER", "FIELD_KEY")
 
 
@@ -24,7 +28,7 @@ def load(var: Path) -> dict[str, str]:
     be lost silently.
     """
     path = private_folder(var) / "secrets.json"
-    with _locked(var):
+    with exclusive_lock(var / LOCK):
         if not path.exists():
             write_json(path, _fresh())
     found = read_json(path)
@@ -39,7 +43,7 @@ def load(var: Path) -> dict[str, str]:
 def replace(var: Path, secrets: Mapping[str, str]) -> None:
     """Take over the secrets of another installation; a copy of the old ones stays."""
     path = private_folder(var) / "secrets.json"
-    with _locked(var):
+    with exclusive_lock(var / LOCK):
         if path.exists():
             # Linked, not renamed: without the file new secrets would be generated.
             path.with_suffix(f".{time.time_ns()}.json").hardlink_to(path)
@@ -49,20 +53,10 @@ def replace(var: Path, secrets: Mapping[str, str]) -> None:
 def load_backup_key(var: Path) -> str:
     """The key of the backups, in a file of its own: a copy of it belongs elsewhere."""
     path = private_folder(var) / "backup-key.json"
-    with _locked(var):
+    with exclusive_lock(var / LOCK):
         if not path.exists():
             write_json(path, {"BACKUP_KEY": str(x25519.Identity.generate())})
     return str(read_json(path).get("BACKUP_KEY", ""))
-
-
-@contextmanager
-def _locked(var: Path) -> Iterator[None]:
-    lock = os.open(var / "secrets.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _fresh() -> dict[str, str]:

@@ -1,8 +1,11 @@
 """Private folders and small state files, readable by their owner only."""
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,17 @@ def _unusable(folder: Path, reason: str) -> EngineError:
         f"The data folder {folder} cannot be used: {reason}. Run this as the account "
         "that made it, or set VALUECANVAS_VAR to another folder."
     )
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; the kernel releases the lock of a killed process."""
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from valuecanvas.backups.types import Progress, Table
+from valuecanvas.backups.types import Progress, Table, quiet
 
 # A row's text must not depend on the session.
 _SESSION = (
@@ -37,7 +37,7 @@ def prepare(connection: psycopg.Connection) -> None:
 
 
 def digests(
-    connection: psycopg.Connection, progress: Progress = lambda step, done, of: None
+    connection: psycopg.Connection, progress: Progress = quiet
 ) -> dict[str, Table]:
     """Rows and hash by `schema.table`, from the connection's transaction."""
     names = connection.execute(_NAMES).fetchall()

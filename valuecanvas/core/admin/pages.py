@@ -18,7 +18,7 @@ from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.errors import Conflict, GatewayError
 
 
-def post_only(view: Callable[..., HttpResponse], page: str) -> Callable[..., Any]:
+def post_only(view: Callable[..., HttpResponseBase], page: str) -> Callable[..., Any]:
     """Allow only POST; a GET, after a log-in or by an old link, is redirected to `page`.
 
     `page` is named, and takes the first argument of the view's URL.
@@ -121,7 +121,9 @@ class Page:
         """Its URL, below that of the object."""
         model = f"{admin.opts.app_label}_{admin.opts.model_name}"
 
-        def view(request: HttpRequest, object_id: str, **found: Any) -> HttpResponse:
+        def view(
+            request: HttpRequest, object_id: str, **found: Any
+        ) -> HttpResponseBase:
             if cls.right:
                 refuse_unless(request, cls.right)
             original = admin.find_object(request, object_id, cls.needs)
@@ -135,7 +137,8 @@ class Page:
         )
         return found
 
-    def answer(self) -> HttpResponse:
+    def answer(self) -> HttpResponseBase:
+        """Answer the request."""
         raise NotImplementedError
 
     def show(self, template: str, **context: Any) -> HttpResponse:
