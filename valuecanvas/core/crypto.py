@@ -20,14 +20,23 @@ def _cipher() -> AESGCM:
 
 def seal(secret: str, owner: str) -> bytes:
     """Encrypt `secret` so that only `owner` (a stable name) can unseal it."""
-    nonce = os.urandom(_NONCE)
-    return nonce + _cipher().encrypt(nonce, secret.encode(), owner.encode())
+    return seal_bytes(secret.encode(), owner)
 
 
 def unseal(sealed: bytes, owner: str) -> str:
     """Decrypt what `seal` made. Raises UnreadableSecret."""
+    return unseal_bytes(sealed, owner).decode()
+
+
+def seal_bytes(plain: bytes, owner: str) -> bytes:
+    """The same as `seal` for bytes."""
+    nonce = os.urandom(_NONCE)
+    return nonce + _cipher().encrypt(nonce, plain, owner.encode())
+
+
+def unseal_bytes(sealed: bytes, owner: str) -> bytes:
+    """Decrypt what `seal_bytes` made. Raises UnreadableSecret."""
     try:
-        plain = _cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode())
+        return _cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode())
     except InvalidTag as error:
         raise UnreadableSecret(owner) from error
-    return plain.decode()

@@ -10,4 +10,5 @@ from valuecanvas.settings.api import *
 from valuecanvas.settings.admin import *
 from valuecanvas.settings.celery import *
 from valuecanvas.settings.gateway import *
+from valuecanvas.settings.jobs import *
 from valuecanvas.settings.observability import *
