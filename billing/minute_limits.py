@@ -27,5 +27,15 @@ class MinuteLimits:
             other.concurrent if self.concurrent is None else self.concurrent,
         )
 
+    def shared(self, share: float) -> "MinuteLimits":
+        """The part of these limits that is `share` of 1; at least 1 of each."""
+
+        def part(limit: int | None) -> int | None:
+            return None if limit is None else min(limit, max(1, int(limit * share)))
+
+        return MinuteLimits(
+            part(self.requests), part(self.tokens), part(self.concurrent)
+        )
+
 
 NO_LIMITS = MinuteLimits()

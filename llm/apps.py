@@ -14,3 +14,8 @@ class LlmConfig(AppConfig):
     def gateway_thread(self) -> object:
         """The process's gateway thread; its module needs the models first."""
         return import_string("llm.gateway.GatewayThread")()
+
+    @cached_property
+    def process_worker(self) -> object:
+        """The process's worker of jobs."""
+        return import_string("llm.jobs.worker.worker_process.ProcessWorker")()

@@ -56,6 +56,8 @@ class Runtime:
     """The process's share of the gateway. Make it with `start`, end it with `stop`."""
 
     db: DbThread
+    # Of jobs, batches and files: their queries do not hold up callers.
+    jobs_db: DbThread
     store: Store
     ledger: Ledger
     callers: Callers
@@ -95,6 +97,7 @@ class Runtime:
         self.ledger.close()
         self.journal.close()
         self.db.close()
+        self.jobs_db.close()
         self.tokenizer.close()
 
 
@@ -167,6 +170,7 @@ async def start() -> Runtime:
     disk_writer.start()
     return Runtime(
         db=db,
+        jobs_db=DbThread(),
         store=store,
         ledger=ledger,
         callers=callers,

@@ -1,9 +1,12 @@
-"""The gateway's periodic task; a migration of billing adds its schedule."""
+"""The gateway's tasks; those of jobs only say that there is work."""
 
 import structlog
 from celery import shared_task
 from django.conf import settings
 
+from llm.jobs import batches
+from llm.jobs.worker import sweep
+from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
 
 log = structlog.get_logger("llm.tasks")
@@ -16,3 +19,29 @@ def reap() -> int:
     if ended:
         log.warning("reservations.reaped", count=ended)
     return ended
+
+
+@shared_task(name="llm.jobs.ring")
+def ring_jobs() -> None:
+    """Have this process's worker look for work."""
+    process_worker().ring()
+
+
+@shared_task(name="llm.jobs.expand_batch")
+def expand_batch(pk: str) -> None:
+    """Make the jobs of a batch."""
+    batches.expand_by_id(pk)
+
+
+@shared_task(name="llm.jobs.sweep")
+def sweep_jobs() -> dict[str, int]:
+    """Free the jobs of lost workers, end those past their deadline, finish batches."""
+    found = sweep.sweep()
+    process_worker().ring()
+    return found
+
+
+@shared_task(name="llm.jobs.purge")
+def purge_jobs() -> dict[str, int]:
+    """Delete old jobs, results and files."""
+    return sweep.purge()

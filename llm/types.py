@@ -66,6 +66,10 @@ class Call:
     # The API that was called, if an endpoint has several: each has its own idempotency keys.
     channel: str = ""
     trace_id: str = ""
+    # The job that makes it. If its worker dies, the job is run again, and pays once.
+    job: str = ""
+    # The most that it takes of its caller's minute limits, as a share of 1.
+    share: float = 1.0
     # Bytes of the body as received.
     size: int = 0
     # How many calls that it followed broke off.

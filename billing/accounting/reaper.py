@@ -181,19 +181,22 @@ def _charge(row: Reservation, known: KnownProgress) -> Charge:
     if not upstream_model:
         # Another release wrote the row: what is missing costs the whole estimate.
         cost = row.estimate
+    # A job is run again by another worker, and its customer pays for that answer.
+    again = bool(row.facts.get("job"))
     elapsed = timezone.now() - row.created_at
     return Charge(
-        cost=min(cost, row.estimate),
+        cost=0 if again else min(cost, row.estimate),
         provider_cost=cost,
         prompt_tokens=prompt,
         completion_tokens=known.tokens,
         provider=provider,
         upstream_model=upstream_model,
-        status="ok" if known.complete else "abandoned",
-        error_code="" if known.complete else "process_died",
+        status="ok" if known.complete and not again else "abandoned",
+        error_code="" if known.complete and not again else "process_died",
         latency_ms=int(elapsed.total_seconds() * 1000),
         source=known.source,
         marks=("estimated", "unpriced") if _unpriced(row, known) else ("estimated",),
+        refund=again,
     )
 
 

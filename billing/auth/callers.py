@@ -81,6 +81,13 @@ class Callers:
         """
         return await self._principal((team, _check_user_id(user_id)))
 
+    async def load_key(self, prefix: str) -> Principal:
+        """The principal of a key whose text was checked when its job was submitted.
+
+        Raises NotAuthenticated (revoked, expired, deleted), NotPermitted or Unavailable.
+        """
+        return key_check.require_valid(await self._key(prefix))
+
     async def act_for(
         self, principal: Principal, user_id: str, *, param: str = "user"
     ) -> Principal:
@@ -143,13 +150,15 @@ class Callers:
         self._customer_lookups.forget()
 
     async def _by_key(self, text: str) -> Principal:
-        prefix = key_check.prefix(text)
+        return key_check.prove(text, await self._key(key_check.prefix(text)))
+
+    async def _key(self, prefix: str) -> KeyFacts | None:
         found = self._keys.get(prefix)
         if found is None or (
             found.refuses(time.time()) and _older(found.loaded_at, REFUSED_S)
         ):
             found = await self._find_key(prefix)
-        return key_check.prove(text, found)
+        return found
 
     async def _find_key(self, prefix: str) -> KeyFacts | None:
         until = self._unknown.get(prefix)

@@ -47,7 +47,17 @@ def prove(text: str, found: KeyFacts | None) -> Principal:
     """
     kept = found.digest if found else _NOBODY
     proven = hmac.compare_digest(kept, keys.digest(text))
-    if found is None or not proven:
+    if not proven:
+        raise unknown_key()
+    return require_valid(found)
+
+
+def require_valid(found: KeyFacts | None) -> Principal:
+    """The caller of a key that is still valid.
+
+    Raises NotAuthenticated, NotPermitted (suspended).
+    """
+    if found is None:
         raise unknown_key()
     who = found.principal
     if found.revoked:

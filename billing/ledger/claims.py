@@ -47,6 +47,11 @@ def _use(claim: Claim, row: IdempotencyKey) -> Used:
     return Answered(str(row.request_id), stored)
 
 
+def forget_claims(ids: Sequence[str]) -> None:
+    """Delete claims whose answers are stored elsewhere by now."""
+    IdempotencyKey.objects.filter(pk__in=ids, done=True).delete()
+
+
 def load_bills(request_ids: Sequence[str]) -> dict[str, Usage]:
     """The ledger rows of the requests, by their ids."""
     rows = Usage.objects.filter(pk__in=request_ids)

@@ -75,9 +75,10 @@ _USAGE = {
     "marks": "text[]",
     "day": "date",
 }
-# Columns that not every request has: end user, prompt, variant, flags. Type and default.
+# Columns that not every request has: end user, job, prompt, flags. Type and default.
 _CHOSEN = {
     "end_user": ("text", "''"),
+    "job": ("text", "''"),
     "prompt_key": ("text", "''"),
     "prompt_version": ("int", "NULL"),
     "variant": ("text", "''"),
@@ -139,14 +140,14 @@ WITH gone AS (
         id uuid, customer_id uuid, team text, key text, day date, estimate bigint,
         lease_s float, epoch bigint, facts jsonb)
 ), billed AS (
-    INSERT INTO llm_usage ({_NAMES}, job, created_at)
-    SELECT {_VALUES}, '', now()
+    INSERT INTO llm_usage ({_NAMES}, created_at)
+    SELECT {_VALUES}, now()
     FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
     WHERE u.id IN (SELECT id FROM gone)
         OR u.direct AND NOT EXISTS (SELECT FROM llm_usage x WHERE x.id = u.id)
 ), undone AS (
-    INSERT INTO llm_usage ({_NAMES}, job, created_at, corrects)
-    SELECT {_COPIED}, '', now(), u.id
+    INSERT INTO llm_usage ({_NAMES}, created_at, corrects)
+    SELECT {_COPIED}, now(), u.id
     FROM json_to_recordset($1->'undone') AS x (id uuid, correction uuid)
     JOIN llm_usage u ON u.id = x.id
     WHERE NOT EXISTS (SELECT FROM llm_usage c WHERE c.corrects = u.id)

@@ -68,7 +68,7 @@ class Lookup:
 
     async def _find(self, call: Call, plan: Plan) -> LookupResult:
         place = self._cache.place(call, plan)
-        limited = subjects(plan.principal, plan.tier)
+        limited = subjects(plan.principal, plan.tier, call.share)
         if place is None:
             return LookupResult(minute_use=await self._count(plan, limited))
         if not limited:

@@ -1,7 +1,7 @@
 """The values that minute limits take and return."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from billing.auth.principal import Principal
@@ -95,8 +95,13 @@ class LimitRefused:
     retry_after_s: float | None
 
 
-def subjects(principal: Principal, tier: TierFacts) -> tuple[Subject, ...]:
-    """The caller's subjects that have limits: the customer, and the key."""
+def subjects(
+    principal: Principal, tier: TierFacts, share: float = 1.0
+) -> tuple[Subject, ...]:
+    """The caller's subjects that have limits: the customer, and the key.
+
+    With a `share` below 1 the rest of each limit is left for other requests.
+    """
     customer = tier.minute
     if principal.own_limits:
         customer = principal.own_limits.fill_from(customer)
@@ -105,4 +110,6 @@ def subjects(principal: Principal, tier: TierFacts) -> tuple[Subject, ...]:
         found.append(Subject(f"{CUSTOMER}{principal.customer_id}", customer))
     if principal.key and principal.key_limits:
         found.append(Subject(f"{KEY}{principal.key}", principal.key_limits))
+    if share < 1:
+        found = [replace(one, limits=one.limits.shared(share)) for one in found]
     return tuple(found)

@@ -53,6 +53,9 @@ class Job(Owned):
     # How many open jobs its owner had before it: owners take turns.
     turn = models.PositiveIntegerField(default=0)
     run_at = models.DateTimeField()
+    # Whether workers look at it: its time has come, and it is among the next of its
+    # batch. So the queue stays short, however many jobs wait.
+    due = models.BooleanField(default=False)
     deadline = models.DateTimeField(null=True)
     on_limit = models.CharField(
         max_length=4, choices=OnLimit.choices, default=OnLimit.WAIT
@@ -95,7 +98,17 @@ class Job(Owned):
             models.Index(
                 fields=["priority", "turn", "run_at"],
                 name="llm_job_queue",
-                condition=Q(state=JobState.QUEUED),
+                condition=Q(state=JobState.QUEUED, due=True),
+            ),
+            models.Index(
+                fields=["run_at"],
+                name="llm_job_waiting",
+                condition=Q(state=JobState.QUEUED, due=False, batch=None),
+            ),
+            models.Index(
+                fields=["batch", "line"],
+                name="llm_job_next_lines",
+                condition=Q(state=JobState.QUEUED, due=False, batch__isnull=False),
             ),
             models.Index(
                 fields=["lease_until"],

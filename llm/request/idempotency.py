@@ -1,6 +1,7 @@
 """The Idempotency-Key header (IETF draft-ietf-httpapi-idempotency-key-header)."""
 
 import hashlib
+import uuid
 
 import orjson
 
@@ -31,10 +32,14 @@ def claim(call: Call, principal: Principal) -> Claim | None:
     """The claim of the call's key by this customer on its path; None without a key."""
     if call.idempotency_key is None:
         return None
-    path = call.channel or call.endpoint
-    parts = [str(principal.customer_id), "POST", path, call.idempotency_key]
-    scope = orjson.dumps(parts)
     canonical = orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
     return Claim(
-        hashlib.sha256(scope).hexdigest(), hashlib.sha256(canonical).hexdigest()
+        claim_id(call, principal.customer_id), hashlib.sha256(canonical).hexdigest()
     )
+
+
+def claim_id(call: Call, customer_id: uuid.UUID) -> str:
+    """The id of the claim of a call's key by this customer."""
+    path = call.channel or call.endpoint
+    parts = [str(customer_id), "POST", path, call.idempotency_key]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()

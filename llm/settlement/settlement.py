@@ -36,6 +36,8 @@ def usage_facts(call: Call, plan: Plan) -> dict[str, Any]:
     }
     if call.user:
         known["end_user"] = label(call.user)
+    if call.job:
+        known["job"] = call.job
     if plan.chosen is not NOTHING:
         chosen = plan.chosen
         known |= {

@@ -1,0 +1,1 @@
+"""The worker of jobs, and the queue that it works off."""

@@ -1,0 +1,199 @@
+"""Runs one job: one call through the pipeline, and what its end means for the job."""
+
+import datetime as dt
+import random
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from billing.auth.callers import Callers
+from billing.auth.principal import Principal
+from llm.jobs.submission import open_body
+from llm.jobs.worker.queue import End, Hold
+from llm.models import Job, JobState, OnLimit
+from llm.request import idempotency
+from llm.runtime import Runtime
+from llm.types import Call, Reply
+from valuecanvas.core import crypto
+from valuecanvas.core.errors import (
+    BudgetExceeded,
+    Conflict,
+    GatewayError,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    QuotaExceeded,
+    TooManyRequests,
+)
+from valuecanvas.core.ids import uuid7
+
+log = structlog.get_logger("jobs")
+
+CHANNEL = "job"
+# The first wait after a failed attempt, and the longest, in seconds.
+BACKOFF_S, MOST_BACKOFF_S = 2.0, 300.0
+# No wait is longer: limits may be raised meanwhile.
+MOST_WAIT_S = 900.0
+# A retry cannot help.
+PERMANENT = (InvalidRequest, NotAuthenticated, NotFound, NotPermitted)
+
+
+def result_owner(job_id: uuid.UUID) -> str:
+    """The name that a job's result is encrypted for."""
+    return f"job-result:{job_id}"
+
+
+async def run_job(gateway: Runtime, job: Job) -> End:
+    """Run `job`, and say how that ended. Raises CancelledError."""
+    started = dt.datetime.now(dt.UTC)
+    try:
+        call = make_call(job)
+    except crypto.UnreadableSecret:
+        return _failed(job, started, "unreadable", "FIELD_KEY has changed.")
+    try:
+        return await _answer(gateway, job, call, started)
+    except GatewayError as error:
+        return end_of_error(job, error, started, call.id)
+    except Exception as error:
+        log.exception("job.crashed", job=str(job.pk), error=type(error).__name__)
+        crash = GatewayError("An internal error; the log of the worker has more.")
+        return end_of_error(job, crash, started, call.id)
+
+
+def make_call(job: Job) -> Call:
+    """The call that the job makes. Raises UnreadableSecret."""
+    return Call(
+        id=uuid7(),
+        endpoint=job.endpoint,
+        body=open_body(job),
+        identify=_identify(job),
+        idempotency_key=str(job.pk),
+        channel=CHANNEL,
+        job=str(job.pk),
+        share=1.0 if job.batch_id is None else settings.JOBS_BATCH_SHARE,
+        size=len(job.sealed),
+    )
+
+
+async def _answer(gateway: Runtime, job: Job, call: Call, started: dt.datetime) -> End:
+    try:
+        reply = await gateway.pipeline.run(call)
+    except TooManyRequests as error:
+        if call.share == 1 or _may_retry(error):
+            raise
+        # Too large for the part of a batch, but perhaps not for the whole limit.
+        call = replace(call, id=uuid7(), share=1.0)
+        reply = await gateway.pipeline.run(call)
+    if not isinstance(reply, Reply):
+        raise TypeError("A request without 'stream' is answered whole.")
+    summary = reply.summary
+    return End(
+        job=job,
+        state=JobState.SUCCEEDED,
+        started=started,
+        # Of the first answer, if an earlier attempt got one.
+        request_id=uuid.UUID(summary.request_id),
+        status=reply.status,
+        body=crypto.seal_bytes(reply.body, result_owner(job.pk)),
+        cost=summary.cost,
+        model=summary.model,
+        claim=idempotency.claim_id(call, job.customer_id),
+    )
+
+
+def end_of_error(
+    job: Job, error: GatewayError, started: dt.datetime, request_id: uuid.UUID
+) -> End:
+    """The end of an attempt that was refused or failed: another try, or the last one."""
+    end = End(
+        job=job,
+        state=JobState.QUEUED,
+        started=started,
+        request_id=request_id,
+        error_code=error.code or error.type,
+        error=error.message,
+    )
+    if isinstance(error, Conflict) and _may_retry(error):
+        # An earlier attempt is not settled yet: the crash recovery ends it.
+        wait = _seconds(error) + random.uniform(1, 3)  # noqa: S311 - no secret
+        return replace(end, wait_s=wait, counts=False)
+    if isinstance(error, TooManyRequests):
+        return _limited(job, error, end)
+    if isinstance(error, PERMANENT) or not _may_retry(error):
+        return replace(end, state=JobState.FAILED)
+    if job.attempts >= settings.JOBS_ATTEMPTS:
+        return replace(end, state=JobState.DEAD)
+    return replace(end, wait_s=max(backoff(job.attempts), _seconds(error)))
+
+
+def requeue(job: Job, started: dt.datetime) -> End:
+    """The end of an attempt that its worker gave up: the job is queued again."""
+    return End(
+        job=job,
+        state=JobState.QUEUED,
+        started=started,
+        error_code="worker_stopped",
+        error="Its worker was stopped; another one runs it.",
+        counts=False,
+    )
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next attempt: doubled each time, with jitter."""
+    longest: float = min(BACKOFF_S * 2 ** (attempts - 1), MOST_BACKOFF_S)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+def _limited(job: Job, error: TooManyRequests, end: End) -> End:
+    """Wait until the limit resets; or fail, where waiting cannot help or is not wanted."""
+    used_up = isinstance(error, QuotaExceeded | BudgetExceeded)
+    never = not used_up and not _may_retry(error)
+    if never or (used_up and job.on_limit == OnLimit.FAIL):
+        return replace(end, state=JobState.FAILED)
+    # A budget without a period has no reset, but may be raised.
+    wait = min(_seconds(error, MOST_WAIT_S if used_up else 1.0), MOST_WAIT_S)
+    hold = None
+    if not isinstance(error, BudgetExceeded) and (used_up or job.batch_id):
+        hold = Hold(job.customer_id, wait, everything=used_up)
+    wait *= random.uniform(1, 1.1)  # noqa: S311 - no secret
+    return replace(end, wait_s=wait, counts=False, hold=hold)
+
+
+def _may_retry(error: GatewayError) -> bool:
+    return error.headers.get("x-should-retry") != "false"
+
+
+def _seconds(error: GatewayError, usual: float = 1.0) -> float:
+    """What the error's Retry-After asks for, in seconds."""
+    try:
+        return max(1.0, float(error.headers.get("Retry-After", usual)))
+    except ValueError:
+        return usual
+
+
+def _failed(job: Job, started: dt.datetime, code: str, message: str) -> End:
+    return End(job, JobState.FAILED, started, error_code=code, error=message)
+
+
+def _identify(job: Job) -> Callable[[Callers], Awaitable[Principal]]:
+    """Looks up the job's owner when the job runs: a key revoked since is refused."""
+
+    async def identify(callers: Callers) -> Principal:
+        if not job.key:
+            return await callers.load_user(job.user_id, team=job.team)
+        principal = await callers.load_key(job.key)
+        if principal.customer_id == job.customer_id:
+            return principal
+        return await callers.act_for(principal, job.user_id)
+
+    return identify
+
+
+def read_result(job: Job, sealed: Any) -> bytes:
+    """The answer to a job, as the client of a live request gets it."""
+    return crypto.unseal_bytes(bytes(sealed), result_owner(job.pk))

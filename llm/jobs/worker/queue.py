@@ -1,0 +1,237 @@
+"""The queue in the database: claims of jobs, their leases, and their ends."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+
+from billing.ledger.claims import forget_claims
+from llm.jobs import callbacks
+from llm.models import Job, JobState
+from llm.models.job import ENDED
+
+# So many lines of a batch are due at once: the queue of those to look at stays short.
+WINDOW = 500
+# Attempts and refusals of one job that are kept.
+MOST_HISTORY = 30
+
+_CLAIM = """
+WITH next AS (
+    SELECT id FROM llm_job
+    WHERE state = 'queued' AND due
+      AND NOT EXISTS (SELECT FROM llm_job_pause p WHERE p.type = llm_job.type)
+    ORDER BY priority, turn, run_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+UPDATE llm_job j
+SET state = 'running', attempts = j.attempts + 1, worker = %(worker)s, progress = 0,
+    lease_until = now() + %(lease_s)s * interval '1 second',
+    started_at = now(), error_code = '', error = ''
+FROM next WHERE j.id = next.id
+RETURNING j.id
+"""
+# Only where the worker still has the job: it may have lost its lease, or been cancelled.
+_END = f"""
+UPDATE llm_job j
+SET state = e.state, due = false, worker = NULL, lease_until = NULL,
+    attempts = j.attempts - e.uncounted,
+    run_at = CASE WHEN e.state = 'queued'
+        THEN now() + e.wait_s * interval '1 second' ELSE j.run_at END,
+    error_code = e.error_code, error = e.error, model = e.model,
+    progress = CASE WHEN e.state = 'succeeded' THEN 100 ELSE 0 END,
+    request_id = coalesce(e.request_id, j.request_id),
+    cost_usd = j.cost_usd + e.cost_usd,
+    history = CASE WHEN jsonb_array_length(j.history) < {MOST_HISTORY}
+        THEN j.history || e.entry ELSE j.history END,
+    finished_at = CASE WHEN e.state = 'queued' THEN NULL ELSE now() END
+FROM json_to_recordset(%(ends)s) AS e (
+    id uuid, state text, uncounted smallint, wait_s float, error_code text, error text,
+    model text, request_id uuid, cost_usd numeric, entry jsonb, attempt smallint)
+WHERE j.id = e.id AND j.worker = %(worker)s AND j.state = 'running'
+  AND j.attempts = e.attempt
+RETURNING j.id
+"""  # noqa: S608 - a number of this file
+_RESULTS = """
+INSERT INTO llm_job_results (job_id, status, sealed, created_at)
+SELECT id, status, sealed, now()
+FROM unnest(%s::uuid[], %s::smallint[], %s::bytea[]) AS r (id, status, sealed)
+ON CONFLICT (job_id) DO UPDATE
+SET status = excluded.status, sealed = excluded.sealed, created_at = excluded.created_at
+"""
+_RENEW = """
+UPDATE llm_job SET lease_until = now() + %(lease_s)s * interval '1 second'
+WHERE worker = %(worker)s AND state = 'running' RETURNING id
+"""
+_DUE = """
+UPDATE llm_job SET due = true
+WHERE id IN (
+    SELECT id FROM llm_job
+    WHERE state = 'queued' AND NOT due AND batch_id IS NULL AND run_at <= now()
+    ORDER BY run_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+"""
+_DUE_LINES = """
+UPDATE llm_job SET due = true
+WHERE id IN (
+    SELECT j.id FROM llm_job_batch b
+    CROSS JOIN LATERAL (
+        SELECT id FROM llm_job
+        WHERE batch_id = b.id AND state = 'queued' AND NOT due AND run_at <= now()
+        ORDER BY line
+        LIMIT greatest(0, %(most)s - (
+            SELECT count(*) FROM llm_job
+            WHERE batch_id = b.id AND state = 'queued' AND due))
+        FOR UPDATE SKIP LOCKED) j
+    WHERE b.state = 'in_progress')
+"""
+_WAIT = """
+UPDATE llm_job SET due = false,
+    run_at = greatest(run_at, now() + %(wait_s)s * interval '1 second')
+WHERE customer_id = %(customer)s AND state = 'queued' AND due AND on_limit = 'wait'
+  AND (batch_id IS NOT NULL OR %(everything)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A customer whose limit is reached: its jobs wait. Only those of batches if it is
+    a minute limit, of which a batch may take only a part.
+    """
+
+    customer_id: uuid.UUID
+    wait_s: float
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt of a job ended. Costs are in micro-dollars, waits in seconds."""
+
+    job: Job
+    state: JobState
+    started: dt.datetime
+    request_id: uuid.UUID | None = None
+    status: int = 0
+    body: bytes = b""
+    cost: int = 0
+    model: str = ""
+    error_code: str = ""
+    error: str = ""
+    # For a job that is queued again.
+    wait_s: float = 0.0
+    counts: bool = True
+    # The other jobs of the customer that wait with it.
+    hold: Hold | None = None
+    # The claim of its Idempotency-Key, which is not needed once the result is stored.
+    claim: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """What the statement needs of it."""
+        entry = {
+            "attempt": self.job.attempts,
+            "started": self.started,
+            "ended": dt.datetime.now(dt.UTC),
+            "worker": str(self.job.worker),
+            "request_id": self.request_id,
+            "error_code": self.error_code,
+            "error": self.error,
+            "state": self.state,
+        }
+        return {
+            "id": self.job.pk,
+            "state": self.state,
+            "uncounted": 0 if self.counts else 1,
+            "wait_s": self.wait_s,
+            "error_code": self.error_code[:80],
+            "error": self.error[:1000],
+            "model": self.model[:200],
+            "request_id": self.request_id,
+            "cost_usd": f"{self.cost / 1_000_000:.6f}",
+            "entry": entry,
+            "attempt": self.job.attempts,
+        }
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one exchange with the queue brought."""
+
+    claimed: list[Job] = field(default_factory=list)
+    # Batches of which a job ended.
+    batches: set[uuid.UUID] = field(default_factory=set)
+
+
+def exchange(worker: uuid.UUID, ends: Sequence[End], most: int) -> Turn:
+    """Write how jobs ended, and claim at most `most` new ones, in one transaction."""
+    turn = Turn()
+    with transaction.atomic():
+        if ends:
+            turn.batches = _write_ends(worker, ends)
+        for hold in {one.hold for one in ends if one.hold}:
+            _execute(
+                _WAIT,
+                customer=hold.customer_id,
+                wait_s=hold.wait_s,
+                everything=hold.everything,
+            )
+        if most:
+            turn.claimed = _claim(worker, most)
+    return turn
+
+
+def renew(worker: uuid.UUID) -> set[uuid.UUID]:
+    """Renew the worker's leases. Returns the jobs that it still has."""
+    return _ids(_RENEW, worker=worker, lease_s=settings.JOBS_LEASE_S)
+
+
+def find_cancelled(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the jobs that were cancelled."""
+    rows = Job.objects.filter(pk__in=list(ids), state=JobState.CANCELLED)
+    return set(rows.values_list("pk", flat=True))
+
+
+def feed() -> int:
+    """Make jobs due whose time has come; how many."""
+    lines = _execute(_DUE_LINES, most=WINDOW)
+    return lines + _execute(_DUE, most=WINDOW)
+
+
+def _claim(worker: uuid.UUID, most: int) -> list[Job]:
+    ids = _ids(_CLAIM, most=most, worker=worker, lease_s=settings.JOBS_LEASE_S)
+    if not ids:
+        return []
+    # In the order of the queue.
+    rows = Job.objects.filter(pk__in=ids).order_by("priority", "turn", "run_at")
+    return list(rows)
+
+
+def _write_ends(worker: uuid.UUID, ends: Sequence[End]) -> set[uuid.UUID]:
+    """Write the ends of jobs that the worker still has. Returns their batches."""
+    rows = orjson.dumps([one.row() for one in ends]).decode()
+    written = _ids(_END, worker=worker, ends=rows)
+    valid = [one for one in ends if one.job.pk in written]
+    answered = [one for one in valid if one.state == JobState.SUCCEEDED]
+    if answered:
+        columns = [(one.job.pk, one.status, one.body) for one in answered]
+        with connection.cursor() as cursor:
+            cursor.execute(_RESULTS, [list(one) for one in zip(*columns, strict=True)])
+        forget_claims([one.claim for one in answered if one.claim])
+    final = [one.job.pk for one in valid if one.state in ENDED and one.job.callback_url]
+    for job in Job.objects.filter(pk__in=final):
+        callbacks.queue_job_callback(job)
+    return {one.job.batch_id for one in valid if one.job.batch_id}
+
+
+def _execute(statement: str, **values: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def _ids(statement: str, **values: Any) -> set[uuid.UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return {row[0] for row in cursor.fetchall()}

@@ -1,0 +1,207 @@
+"""The worker: claims jobs from the database and runs some of them at once.
+
+One per Celery worker process, on its gateway thread. It looks for work when the doorbell
+rings, when a job has ended, and every few seconds.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.utils import timezone
+
+from llm.jobs import batches
+from llm.jobs.worker import execution, queue
+from llm.jobs.worker.queue import End
+from llm.models import Job, JobWorker
+from llm.runtime import Runtime
+from llm.types import CLIENT_GONE
+from valuecanvas.core.ids import uuid7
+
+log = structlog.get_logger("jobs")
+
+# It looks for work this often without a doorbell, and renews its leases this often. What
+# was cancelled ends at the next renewal.
+LOOK_S, RENEW_S = 5.0, 2.0
+# After the database failed, it waits this long.
+PAUSE_S = 1.0
+
+
+@dataclass(slots=True)
+class Load:
+    """The processor time that this process took since it was last asked."""
+
+    wall: float = field(default_factory=time.monotonic)
+    used: float = field(default_factory=time.process_time)
+
+    def read(self) -> float:
+        """Percent of one core."""
+        wall, used = time.monotonic(), time.process_time()
+        share = (used - self.used) / max(wall - self.wall, 0.001)
+        self.wall, self.used = wall, used
+        return round(100 * share, 1)
+
+
+class Worker:
+    """Runs jobs from `run` until `stop`; both are called on its event loop."""
+
+    def __init__(self, gateway: Runtime, slots: int | None = None) -> None:
+        self.id = uuid7()
+        self._gateway = gateway
+        self._slots = slots or settings.JOBS_CONCURRENCY
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._ended: list[End] = []
+        self._batches: set[uuid.UUID] = set()
+        self._stopping = False
+        self._rung = True
+        self._done = 0
+        self._load = Load()
+        self._started_at = timezone.now()
+
+    def ring(self) -> None:
+        """Look for work now. From any thread."""
+        self._loop.call_soon_threadsafe(self._note_ring)
+
+    def stop(self, grace_s: float) -> None:
+        """Claim no more, and return from `run` once the running jobs have ended.
+
+        Those that take longer than `grace_s` go back into the queue. From any thread.
+        """
+        self._loop.call_soon_threadsafe(self._note_stop, grace_s)
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        renewal = asyncio.create_task(self._renew_always())
+        try:
+            while not self._stopping or self._running or self._ended:
+                await self._wait()
+                await self._take_turn()
+        finally:
+            renewal.cancel()
+            await self._leave()
+
+    def _note_ring(self) -> None:
+        self._rung = True
+        self._wake.set()
+
+    def _note_stop(self, grace_s: float) -> None:
+        self._stopping = True
+        self._wake.set()
+        self._loop.call_later(grace_s, self._interrupt)
+
+    def _interrupt(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            self._rung = True
+        self._wake.clear()
+
+    async def _take_turn(self) -> None:
+        """Write what ended, and start new jobs in the free slots."""
+        ends, self._ended = self._ended, []
+        free = self._slots - len(self._running)
+        most = 0 if self._stopping or not (self._rung or ends) else free
+        if not (ends or most):
+            return
+        self._rung = False
+        try:
+            turn = await self._gateway.jobs_db.run(queue.exchange, self.id, ends, most)
+        except DatabaseError as error:
+            # The answers are kept, and written once the database is back.
+            log.warning("jobs.database", error=type(error).__name__)
+            self._ended = ends + self._ended
+            await asyncio.sleep(PAUSE_S)
+            self._note_ring()
+            return
+        self._done += len(ends)
+        self._batches |= turn.batches
+        for job in turn.claimed:
+            task = asyncio.create_task(self._work(job))
+            self._running[job.pk] = task
+        if turn.claimed and len(turn.claimed) == most:
+            # There may be more than there were slots.
+            self._rung = True
+
+    async def _work(self, job: Job) -> None:
+        started = dt.datetime.now(dt.UTC)
+        try:
+            self._ended.append(await execution.run_job(self._gateway, job))
+        except asyncio.CancelledError:
+            # If its owner cancelled it, or another worker has it, this changes nothing.
+            self._ended.append(execution.requeue(job, started))
+        finally:
+            del self._running[job.pk]
+            self._wake.set()
+
+    async def _renew_always(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except DatabaseError as error:
+                log.warning("jobs.database", error=type(error).__name__)
+            await asyncio.sleep(RENEW_S)
+
+    async def _renew(self) -> None:
+        """Renew the leases, end what was cancelled, and make further jobs due."""
+        db = self._gateway.jobs_db
+        before = set(self._running)
+        owned = await db.run(queue.renew, self.id)
+        await self._end_lost(before - owned)
+        await db.run(self._write_row)
+        if not self._stopping and await db.run(queue.feed) > 0:
+            self._note_ring()
+        if self._batches:
+            changed, self._batches = self._batches, set()
+            await db.run(batches.refresh, changed)
+
+    async def _end_lost(self, lost: set[uuid.UUID]) -> None:
+        """End jobs that were cancelled: what was sent is billed, as when a client leaves.
+
+        Of jobs that another worker has by now nothing is billed here.
+        """
+        if not lost:
+            return
+        cancelled = await self._gateway.jobs_db.run(queue.find_cancelled, lost)
+        for job_id in lost:
+            if task := self._running.get(job_id):
+                task.cancel(CLIENT_GONE if job_id in cancelled else None)
+
+    def _write_row(self) -> None:
+        """Tell the operators about this worker."""
+        figures = {
+            "running": len(self._running),
+            "done": self._done,
+            "cpu": self._load.read(),
+            "seen_at": timezone.now(),
+        }
+        fixed = {
+            "host": socket.gethostname()[:255],
+            "pid": os.getpid(),
+            "slots": self._slots,
+            "started_at": self._started_at,
+        }
+        JobWorker.objects.update_or_create(
+            pk=self.id, defaults=figures, create_defaults={**figures, **fixed}
+        )
+
+    async def _leave(self) -> None:
+        """The last acts: the counts of its batches, and its row."""
+        try:
+            await self._gateway.jobs_db.run(batches.refresh, self._batches)
+            await self._gateway.jobs_db.run(JobWorker.objects.filter(pk=self.id).delete)
+        except DatabaseError as error:
+            log.warning("jobs.database", error=type(error).__name__)
