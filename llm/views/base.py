@@ -1,12 +1,10 @@
 """Base classes and parsing for the views of the hot path."""
 
 import asyncio
-import json
 import re
 import uuid
 from typing import Any
 
-import orjson
 from django.core.handlers.asgi import ASGIRequest
 from rest_framework.views import APIView
 
@@ -14,13 +12,11 @@ from billing.auth import act_as, key_check
 from billing.auth.principal import Principal
 from llm.cache import directives
 from llm.replies.http_responses import EventStream, HotResponse, json_response
-from llm.request import idempotency
+from llm.request import idempotency, strict_json
 from llm.resolve import context
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
-from valuecanvas.core import json_numbers
 from valuecanvas.core.errors import (
-    BodyTooLarge,
     GatewayError,
     InvalidRequest,
     MethodNotAllowed,
@@ -30,14 +26,6 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.threads import LARGE_BYTES
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
-# orjson writes 254 levels; a translated request may be a few deeper than it came.
-_MARGIN = 10
-MOST_VALUES = 1_000_000
-# An object takes the memory of so many numbers.
-_OBJECT = 10
-_BEGINNING = 3 * 1024 * 1024
-_NEITHER_QUOTE_NOR_SEPARATOR = bytes(set(range(256)) - set(b'",[{'))
 
 
 class HotView(APIView):
@@ -117,108 +105,12 @@ def require_scope(principal: Principal, scope: str) -> None:
 
 
 def json_body(request: ASGIRequest) -> dict[str, Any]:
-    """The body as an object. Raises UnsupportedMedia, InvalidRequest."""
+    """The body as an object. Raises UnsupportedMedia, InvalidRequest, BodyTooLarge."""
     if request.content_type != "application/json":
         raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
     if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMedia("Send the body uncompressed.")
-    if len(request.body) > LARGE_BYTES:
-        _refuse_too_many_values(request.body)
-    try:
-        body = orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON: {error}.", code="invalid_json"
-        ) from error
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
-    # What most SDKs send is compact: equal bytes cannot hide a name given twice.
-    if (written := _write(body)) != request.body:
-        _refuse_ambiguous(request.body, written)
-    return body
-
-
-def _refuse_too_many_values(raw: bytes) -> None:
-    """Refuse too many small values: each takes fifty bytes, and time on the event loop.
-
-    Raises BodyTooLarge.
-    """
-    if _count_values(raw) <= MOST_VALUES:
-        return
-    # The beginning has no more than the whole: most such bodies are told by it.
-    ends = sorted({min(_BEGINNING, len(raw)), len(raw)})
-    if any(_has_too_many(raw[:end]) for end in ends):
-        raise BodyTooLarge(
-            f"The body may hold at most {MOST_VALUES} values; an object counts as"
-            f" {_OBJECT}."
-        )
-
-
-def _has_too_many(raw: bytes) -> bool:
-    """Whether JSON, of which the end may be cut off, has too many values beside texts."""
-    # Escapes go first: then a text ends at the next quote.
-    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    bare = bare.translate(None, _NEITHER_QUOTE_NOR_SEPARATOR)
-    # So many texts are too many values too, and would take memory to split.
-    if bare.count(b'"') > 4 * MOST_VALUES:
-        return True
-    return _count_values(b"".join(bare.split(b'"')[::2])) > MOST_VALUES
-
-
-def _count_values(raw: bytes) -> int:
-    return raw.count(b",") + raw.count(b"[") + _OBJECT * raw.count(b"{")
-
-
-def _refuse_ambiguous(raw: bytes, written: bytes) -> None:
-    """What programs read in two ways; `written` is `raw` as we read it.
-
-    Raises InvalidRequest.
-    """
-    if may_repeat_names(raw, written):
-        _refuse_repeated_names(raw)
-    json_numbers.refuse_over_64_bits(raw)
-
-
-def may_repeat_names(raw: bytes, written: bytes) -> bool:
-    """Whether `raw` has other colons than `written`, which has each name once.
-
-    A name given twice takes a colon more, unless a text has one written as an escape.
-    """
-    return raw.count(b":") != written.count(b":") or raw.find(b"\\u003") >= 0
-
-
-def _refuse_repeated_names(raw: bytes) -> None:
-    """Raises InvalidRequest for a repeated name: parsers disagree on its value."""
-    try:
-        json.loads(raw, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, say: orjson takes what json does not.
-        raise InvalidRequest(
-            f"The body is not valid JSON: {error}.", code="invalid_json"
-        ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise InvalidRequest("The body names a field twice.", code="invalid_json")
-    return found
-
-
-def _write(body: dict[str, Any]) -> bytes:
-    """`body` as JSON. Raises InvalidRequest for one too deep to be sent on.
-
-    orjson reads deeper than it writes.
-    """
-    wrapped: Any = body
-    for _ in range(_MARGIN):
-        wrapped = [wrapped]
-    try:
-        return orjson.dumps(wrapped)[_MARGIN:-_MARGIN]
-    except orjson.JSONEncodeError as error:
-        raise InvalidRequest(
-            "The body is nested too deeply.", code="invalid_json"
-        ) from error
+    return strict_json.parse(request.body)
 
 
 def trace_id(request: ASGIRequest) -> str:

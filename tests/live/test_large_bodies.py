@@ -14,9 +14,9 @@ from pytest_django import Settings
 
 from llm import runtime
 from llm.admission.load_shedding import FREE_BYTES, LoadLimit, LoadSlot
+from llm.request import strict_json
 from llm.resolve import plan_checks, resolver
 from llm.runtime import Runtime
-from llm.views import base
 from tests.live.faucet import open_faucet
 from tests.live.inside import CHAT, Exchange, ask, upstream
 from tests.live.test_usage_bounds import billed, honest, user
@@ -231,20 +231,20 @@ NO_END = b'{"a":"' + b'\\",' * 1_100_000
 @pytest.mark.parametrize("name", VALUES)
 def test_values__too_many__are_refused_before_they_are_read(name: str) -> None:
     with pytest.raises(BodyTooLarge):
-        base._refuse_too_many_values(VALUES[name])
+        strict_json.refuse_too_many_values(VALUES[name])
 
 
 def test_values__commas_in_a_text__are_none() -> None:
-    base._refuse_too_many_values(NO_END)
+    strict_json.refuse_too_many_values(NO_END)
     rows = orjson.dumps({"a": '1,2,[3],{"x"},\\\n' * 300_000})
-    base._refuse_too_many_values(rows)
+    strict_json.refuse_too_many_values(rows)
 
 
 @pytest.mark.parametrize(
     "value", [b"1," * 999_000, b"{}," * 90_000, b'{"a":"b","c":""},' * 83_000]
 )
 def test_values__as_many_as_allowed__pass(value: bytes) -> None:
-    base._refuse_too_many_values(b'{"a":[' + value + b"1]}")
+    strict_json.refuse_too_many_values(b'{"a":[' + value + b"1]}")
 
 
 @pytest.mark.parametrize("name", SOUNDS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from llm.views.base import may_repeat_names
+from llm.request.strict_json import may_repeat_names
 
 # With colons and escapes: what a count of colons could be taken in by.
 texts = st.text(alphabet='a:"\\\u00e9', max_size=3)
