@@ -152,6 +152,13 @@ class Pipeline:
                 await self._settle_failure(attempts, error)
                 raise
 
+    async def check(self, call: Call) -> None:
+        """Steps 1 and 2 alone: whether `call` could be served. Raises GatewayError."""
+        request = await read_request(call)
+        snapshot = await self._config.latest()
+        caller = await self._authentication.identify(call)
+        await self._resolver.plan(call, request, caller, snapshot)
+
     async def _is_outdated(self, snapshot: Snapshot, error: GatewayError) -> bool:
         """Whether an outdated snapshot may have caused `error`. Raises Unavailable."""
         may_be = not isinstance(error, TooManyRequests)

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from llm.jobs.views.jobs import JobAnswer, JobCancel, JobDetail, JobRetry, Jobs
 from llm.views.chat import ChatCompletions, EmbeddingsView, ResponsesView
 from llm.views.complete import Complete
 from llm.views.feedback import FeedbackView
@@ -11,6 +12,11 @@ from llm.views.ofrep import EvaluateFlag, EvaluateFlags
 from llm.views.prompt_fetch import FetchPrompt
 
 urlpatterns = [
+    path("api/llm/jobs", Jobs.as_view()),
+    path("api/llm/jobs/<str:job_id>", JobDetail.as_view()),
+    path("api/llm/jobs/<str:job_id>/result", JobAnswer.as_view()),
+    path("api/llm/jobs/<str:job_id>/cancel", JobCancel.as_view()),
+    path("api/llm/jobs/<str:job_id>/retry", JobRetry.as_view()),
     path("v1/chat/completions", ChatCompletions.as_view()),
     path("v1/embeddings", EmbeddingsView.as_view()),
     path("v1/responses", ResponsesView.as_view()),

@@ -21,7 +21,9 @@ from valuecanvas.core.errors import (
     Unprocessable,
 )
 
-WHOSE = {one.letter: one.whose for one in BudgetScope} | {"f": "ratings"}
+# Calls that cost no money, by the letter of their subject.
+FREE_CALLS = {"f": "ratings", "j": "calls about jobs, batches and files"}
+WHOSE = {one.letter: one.whose for one in BudgetScope} | FREE_CALLS
 
 
 def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
@@ -130,7 +132,7 @@ def _limit_message(refused: LimitRefused) -> str:
     wait = f"Try again in {max(1, math.ceil(refused.retry_after_s or 0))} s."
     if refused.kind is LimitKind.CONCURRENT:
         return f"The limit of {whose}, {limit} requests at once, is reached. {wait}"
-    if whose == WHOSE["f"]:
+    if refused.subject.name[0] in FREE_CALLS:
         return f"At most {limit} {whose} a minute. {wait}"
     used = f"The {limit} {refused.kind} a minute of {whose} are used up"
     if refused.left:

@@ -20,7 +20,8 @@ class LimitKind(StrEnum):
 class Subject:
     """The subject of limits: 'c:<customer id>' or 'k:<prefix of a key>'.
 
-    With 'f:' before it, the limits are for its ratings.
+    With 'f:' before it, the limits are for its ratings; with 'j:', for its calls about
+    jobs, batches and files.
     """
 
     name: str

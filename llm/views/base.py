@@ -10,7 +10,11 @@ from rest_framework.views import APIView
 
 from billing.auth import act_as, key_check
 from billing.auth.principal import Principal
+from billing.budget_scopes import CUSTOMER, KEY
+from billing.minute_limits import MinuteLimits
+from llm.admission.refusals import limit_error
 from llm.cache import directives
+from llm.limits.types import LimitRefused, Subject
 from llm.replies.http_responses import EventStream, HotResponse, json_response
 from llm.request import idempotency, strict_json
 from llm.resolve import context
@@ -96,6 +100,29 @@ def bare_call(request: ASGIRequest, endpoint: str) -> Call:
     """The call that only says who asks."""
     authorization = key_check.authorization(request.META)
     return Call(request_id(request), endpoint, {}, authorization=authorization)
+
+
+async def count_in_minute(
+    request: ASGIRequest, principal: Principal, letter: str, most: int
+) -> None:
+    """Count a call that costs no money; `letter` says of which kind. 0: no limit.
+
+    Raises TooManyRequests.
+    """
+    if not most:
+        return
+    name = (
+        KEY + principal.key if principal.key else f"{CUSTOMER}{principal.customer_id}"
+    )
+    # Nothing is given back: each try counts.
+    taken = await runtime(request).limiter.take(
+        [Subject(f"{letter}:{name}", MinuteLimits(requests=most))],
+        request_id=str(request_id(request)),
+        tokens=0,
+        lease_s=0,
+    )
+    if isinstance(taken, LimitRefused):
+        raise limit_error(taken)
 
 
 def require_scope(principal: Principal, scope: str) -> None:

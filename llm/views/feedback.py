@@ -9,19 +9,13 @@ from django.core.handlers.asgi import ASGIRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as s
 
-from billing.auth.principal import Principal
-from billing.budget_scopes import CUSTOMER, KEY
-from billing.minute_limits import MinuteLimits
-from llm.admission.refusals import limit_error
-from llm.limits.types import LimitRefused, Subject
 from llm.models.feedback import BEST, LONGEST_COMMENT, WORST
 from llm.prompting import feedback
 from llm.prompting.feedback import Rating
 from llm.replies.http_responses import HotResponse, json_response
-from llm.runtime import Runtime
 from llm.translate.typed_fields import refuse_unknown
 from llm.views import schemas
-from llm.views.base import HotView, bare_call, json_body, runtime
+from llm.views.base import HotView, bare_call, count_in_minute, json_body, runtime
 from valuecanvas.core.errors import InvalidRequest
 
 _KNOWN = ("request_id", "score", "comment")
@@ -107,7 +101,7 @@ class FeedbackView(HotView):
         await gateway.committed.latest()
         call = bare_call(request, "feedback")
         principal = await gateway.authentication.identify(call)
-        await _count(gateway, principal, str(call.id))
+        await count_in_minute(request, principal, "f", settings.FEEDBACK_PER_MINUTE)
         saved = await gateway.db.run(feedback.save, principal, rating)
         body = {
             "object": "feedback",
@@ -116,22 +110,3 @@ class FeedbackView(HotView):
             "comment": saved.comment,
         }
         return json_response(orjson.dumps(body))
-
-
-async def _count(gateway: Runtime, principal: Principal, call_id: str) -> None:
-    """Count a rating in this minute. Raises TooManyRequests."""
-    most = settings.FEEDBACK_PER_MINUTE
-    if not most:
-        return
-    name = (
-        KEY + principal.key if principal.key else f"{CUSTOMER}{principal.customer_id}"
-    )
-    # Nothing is given back: each try counts.
-    taken = await gateway.limiter.take(
-        [Subject(f"f:{name}", MinuteLimits(requests=most))],
-        request_id=call_id,
-        tokens=0,
-        lease_s=0,
-    )
-    if isinstance(taken, LimitRefused):
-        raise limit_error(taken)

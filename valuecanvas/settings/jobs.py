@@ -13,6 +13,7 @@ JOBS_LEASE_S = env.integer(
     high=3600,
 )
 JOBS_OPEN_MAX = env.integer("JOBS_OPEN_MAX", "Most jobs of one customer that have not ended; more are refused.", 200_000, low=1)  # fmt: skip
+JOBS_CALLS_PER_MINUTE = env.integer("JOBS_CALLS_PER_MINUTE", "Calls a minute of one key or user about jobs, batches and files; 0: any number.", 3000)  # fmt: skip
 JOBS_KEEP_DAYS = env.integer("JOBS_KEEP_DAYS", "Days that ended jobs and their results are kept.", 30, low=1, high=3650)  # fmt: skip
 JOBS_BATCH_LINES = env.integer("JOBS_BATCH_LINES", "Most lines of a batch.", 50_000, low=1, high=1_000_000)  # fmt: skip
 JOBS_BATCH_SHARE = env.number(

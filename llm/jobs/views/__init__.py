@@ -1,0 +1,1 @@
+"""The endpoints of jobs, on the hot path."""
