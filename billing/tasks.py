@@ -1,11 +1,37 @@
-"""Billing's periodic work; the schedules are rows, made in a migration."""
+"""Billing's periodic work."""
 
 import structlog
 from celery import shared_task
 
 from billing.accounting import purge, reconcile
+from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("billing.tasks")
+PERIODIC = (
+    PeriodicWork(
+        "Billing: purge old bookkeeping",
+        "billing.purge",
+        "Removes counters and change rows that nothing reads.",
+        crontab="17 3 * * *",
+        expire_seconds=3600,
+    ),
+    PeriodicWork(
+        "Billing: check the ledger",
+        "billing.reconcile",
+        "Compares counters, reservations and ledger of today and yesterday. See Ledger "
+        "health.",
+        crontab="7 * * * *",
+        expire_seconds=1800,
+    ),
+    PeriodicWork(
+        "Billing: check the ledger of the last 32 days",
+        "billing.reconcile",
+        "The same for every day that a monthly budget may count.",
+        crontab="37 3 * * *",
+        kwargs='{"days": 32}',
+        expire_seconds=3600,
+    ),
+)
 
 
 @shared_task(name="billing.purge")

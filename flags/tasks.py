@@ -1,12 +1,29 @@
-"""Periodic tasks of flags; a migration creates their schedules."""
+"""Periodic tasks of flags."""
 
 import structlog
 from celery import shared_task
 from django.utils import timezone
 
 from flags import exposure, services
+from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("flags.tasks")
+PERIODIC = (
+    PeriodicWork(
+        "Flags: apply scheduled changes",
+        "flags.apply_due",
+        "Writes changes that are due into their flags. They count from their time on, "
+        "also where this runs late.",
+        every=15,
+        expire_seconds=60,
+    ),
+    PeriodicWork(
+        "Flags: forget old exposures",
+        "flags.purge",
+        "Deletes counts of exposures that are older than 90 days.",
+        crontab="40 3 * * *",
+    ),
+)
 
 
 @shared_task(name="flags.apply_due")

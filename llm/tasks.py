@@ -8,8 +8,33 @@ from llm.jobs import batches
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
+from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("llm.tasks")
+PERIODIC = (
+    PeriodicWork(
+        "Billing: end abandoned reservations",
+        "billing.reap",
+        "Bills requests whose process died, by what is known.",
+        every=15,
+        expire_seconds=60,
+    ),
+    PeriodicWork(
+        "Jobs: free, expire and finish",
+        "llm.jobs.sweep",
+        "Frees the jobs of workers that died, ends those past their deadline, and finishes "
+        "batches.",
+        every=15,
+        expire_seconds=15,
+    ),
+    PeriodicWork(
+        "Jobs: purge old jobs and files",
+        "llm.jobs.purge",
+        "Deletes ended jobs after JOBS_KEEP_DAYS, and expired files.",
+        crontab="50 3 * * *",
+        expire_seconds=3600,
+    ),
+)
 
 
 @shared_task(name="billing.reap")

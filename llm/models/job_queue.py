@@ -7,6 +7,9 @@ from billing.models import Customer
 from llm.models.job_batch import LONGEST_TAG
 from valuecanvas.core.fields import names_field
 
+# The Celery task of all recurring jobs.
+RECURRING_TASK = "llm.jobs.submit_recurring"
+
 
 class JobPause(models.Model):
     """Jobs of a type that are not started for now."""

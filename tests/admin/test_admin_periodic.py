@@ -6,8 +6,7 @@ from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from tests.admin.rows import make_task
-from valuecanvas.celery import app
-from valuecanvas.site.periodic_admin import OURS
+from valuecanvas.site.schedules import BUILT_IN, ensure_schedules
 
 pytestmark = pytest.mark.django_db
 
@@ -22,29 +21,53 @@ def form(of: PeriodicTask, **fields: str) -> dict[str, str]:
 
 
 def built_ins() -> list[PeriodicTask]:
-    # Those of the migrations may have been flushed by a test before this one.
-    every, _ = IntervalSchedule.objects.get_or_create(every=15, period="seconds")
-    app.loader.import_default_modules()
-    ours = sorted(name for name in app.tasks if name.startswith(OURS))
-    for name in ours:
-        if not PeriodicTask.objects.filter(task=name).exists():
-            PeriodicTask.objects.create(name=name, task=name, interval=every)
-    return [*PeriodicTask.objects.filter(task__in=ours)]
+    ensure_schedules()
+    return [*PeriodicTask.objects.filter(name__in=BUILT_IN)]
 
 
-def test_built_in__each_edited__keeps_its_name_and_its_task(operator: Client) -> None:
+EVIL = {
+    "name": "Mine", "task": "evil.task", "regtask": "billing.purge", "description": "Why.",
+    "args": "[1]", "kwargs": '{"days": 1}', "headers": '{"x": 1}', "queue": "q",
+    "exchange": "e", "routing_key": "r", "priority": "7", "expire_seconds": "9",
+    "one_off": "on",
+}  # fmt: skip
+TIMES = {"enabled", "date_changed", "start_time", "last_run_at"}
+
+
+def values(pk: int) -> dict[str, object]:
+    [found] = PeriodicTask.objects.filter(pk=pk).values()
+    return {name: value for name, value in found.items() if name not in TIMES}
+
+
+def test_built_in__each_edited__keeps_all_but_its_times(operator: Client) -> None:
     rows = built_ins()
-    assert len(rows) >= 7
+    assert len(rows) == len(BUILT_IN) >= 10
     for task in rows:
         shown = operator.get(page(task)).content.decode()
         assert task.task in shown
-        assert 'name="task"' not in shown
-        assert 'name="regtask"' not in shown
-        sent = form(task, name="Mine", task="evil.task", regtask="billing.purge", description="Why.")  # fmt: skip
+        for name in EVIL:
+            assert f'name="{name}"' not in shown
+        before, sent = values(task.pk), form(task, **EVIL)
+        del sent["enabled"]
         assert operator.post(page(task), sent).status_code == 302
-        now = PeriodicTask.objects.get(pk=task.pk)
-        assert (now.name, now.task) == (task.name, task.task)
-        assert now.description == "Why."
+        assert values(task.pk) == before
+        assert not PeriodicTask.objects.get(pk=task.pk).enabled
+
+
+def test_built_in__deleted_by_a_superuser__stays(boss: Client) -> None:
+    [task, *_] = built_ins()
+    shown = boss.get(page(task)).content.decode()
+    url = reverse("admin:django_celery_beat_periodictask_delete", args=[task.pk])
+    assert url not in shown
+    assert boss.post(url, {"post": "yes"}).status_code == 403
+    every = reverse("admin:django_celery_beat_periodictask_changelist")
+    chosen = {"action": "delete_selected", "_selected_action": task.pk, "post": "yes"}
+    boss.post(every, chosen)
+    schedule = task.crontab or task.interval
+    kind = schedule._meta.model_name
+    url = reverse(f"admin:django_celery_beat_{kind}_delete", args=[schedule.pk])
+    assert boss.post(url, {"post": "yes"}).status_code == 403
+    assert PeriodicTask.objects.filter(pk=task.pk).exists()
 
 
 def test_built_in__given_another_interval__runs_by_it(operator: Client) -> None:

@@ -98,7 +98,10 @@ def test_upgrade__of_an_empty_database__makes_all_without_a_backup(
     assert "workers, 2. beat" in said
     assert not Backup.objects.exists()
     again = upgrade()
-    assert "No migration is pending.\nGroups: nothing to change\n" in again
+    assert (
+        "No migration is pending.\nGroups: nothing to change\nSchedules: nothing to change\n"
+        in again
+    )
 
 
 def test_upgrade__dry__names_each_migration_and_changes_nothing(before: str) -> None:

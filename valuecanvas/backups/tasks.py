@@ -1,4 +1,4 @@
-"""The daily backup; its schedule is a row, made in a migration."""
+"""The daily backup."""
 
 import structlog
 from celery import shared_task
@@ -7,11 +7,22 @@ from django.conf import settings
 from valuecanvas.backups import runs
 from valuecanvas.backups.models import Backup
 from valuecanvas.backups.repository import BackupRepository
+from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("backups.tasks")
 
 # Large databases take longer than other tasks may.
 MOST_S = 6 * 3600
+PERIODIC = (
+    PeriodicWork(
+        "Backups: make and verify the daily backup",
+        "backups.daily",
+        "Copies the whole database, encrypted, restores the copy for trial, and deletes "
+        "expired backups. See Backups.",
+        crontab="23 2 * * *",
+        expire_seconds=3600,
+    ),
+)
 
 
 @shared_task(name="backups.daily", time_limit=MOST_S, acks_late=False)

@@ -14,6 +14,7 @@ from billing.models import Budget, Customer, Price, Team, Tier
 from flags.models import ChangeState, ScheduledChange
 from flags.services.schedule import check_payload
 from llm.models import Model, Provider, Route
+from llm.models.job_queue import RECURRING_TASK
 from prompts.experiments.drafts import ArmSpec, Draft, create_draft, edit_draft
 from prompts.models import Arm, Experiment, Prompt, ProtectedLabel
 from prompts.models.experiment import ExperimentState
@@ -23,7 +24,7 @@ from valuecanvas.config_tree.field_values import (
     read,
 )
 from valuecanvas.config_tree.tree_section import Document, TreeSection, compact
-from valuecanvas.site.periodic_admin import OURS
+from valuecanvas.site.schedules import is_built_in
 
 # A version is named by its number: the prompt is the experiment's.
 _ARM = {
@@ -127,7 +128,8 @@ LAST = {
     "samples": TreeSection(Sample, without=("created", "modified")),
     "periodic_tasks": TreeSection(
         PeriodicTask,
-        undeletable=lambda row: "the gateway needs it" if row.task.startswith(OURS) else "",
+        exported=lambda: ~Q(task=RECURRING_TASK),
+        undeletable=lambda row: "the gateway needs it" if is_built_in(row) else "",
     ),
 }  # fmt: skip
 SECTIONS: dict[str, TreeSection] = {**FIRST, **LAST}

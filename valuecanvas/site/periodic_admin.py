@@ -15,7 +15,9 @@ from django_celery_beat.models import (
 )
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from llm.models.job_queue import RECURRING_TASK
 from valuecanvas.core.admin.bases import Admin, Inline, display
+from valuecanvas.site.schedules import is_built_in
 
 for _model in (
     PeriodicTask,
@@ -27,9 +29,11 @@ for _model in (
     admin.site.unregister(_model)
 
 
-# Prefixes of our own tasks.
-OURS = ("backups.", "billing.", "flags.", "llm.", "prompts.", "valuecanvas.")
-FIXED = ("name", "regtask", "task")
+# Of built-in ones: all but the times, and whether they are on.
+FIXED = (
+    "name", "task", "description", "one_off", "args", "kwargs", "expires",
+    "expire_seconds", "queue", "exchange", "routing_key", "priority", "headers",
+)  # fmt: skip
 
 
 class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]
@@ -65,13 +69,26 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     list_filter = ("enabled", "one_off")
     date_hierarchy = None
     actions = ("enable_tasks", "disable_tasks", "run_tasks")
+    instead = "A built-in task cannot be deleted: disable it instead."
     empty_text = "Periodic tasks are added at the first start. If there are none, start the server once."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Without those of recurring jobs, which are edited there."""
+        rows: QuerySet = super().get_queryset(request)
+        return rows.exclude(task=RECURRING_TASK)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: PeriodicTask | None = None
+    ) -> bool:
+        # The next upgrade would make it anew.
+        return not is_built_in(obj) and bool(
+            super().has_delete_permission(request, obj)
+        )
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: PeriodicTask | None = None
     ) -> tuple[str, ...]:
-        """Our own periodic tasks keep their name and task."""
-        fixed = FIXED if obj is not None and obj.task.startswith(OURS) else ()
+        fixed = FIXED if is_built_in(obj) else ()
         return (*super().get_readonly_fields(request, obj), *fixed)
 
     def get_fieldsets(
@@ -79,7 +96,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     ) -> Any:
         """Without the choice of another task if the task is fixed."""
         found = super().get_fieldsets(request, obj)
-        if "regtask" not in self.get_readonly_fields(request, obj):
+        if not is_built_in(obj):
             return found
         return [
             (title, {**options, "fields": [one for one in options["fields"] if one != "regtask"]})
@@ -111,7 +128,7 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
 
 
 class TaskInline(Inline):
-    """The tasks that use a schedule."""
+    """The tasks that use a schedule. Recurring jobs have no page here to link to."""
 
     model = PeriodicTask
     fields = ("name", "task", "enabled")
@@ -119,6 +136,10 @@ class TaskInline(Inline):
     can_delete = False
     show_change_link = True
     verbose_name_plural = "Periodic tasks that use this schedule"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows: QuerySet = super().get_queryset(request)
+        return rows.exclude(task=RECURRING_TASK)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -17,6 +17,7 @@ from valuecanvas.embedded import ports
 from valuecanvas.embedded.readiness import HttpProbe, reachable, wait_ready
 from valuecanvas.embedded.supervisor import Supervisor, commands
 from valuecanvas.site.groups import ensure_groups
+from valuecanvas.site.schedules import ensure_schedules
 
 WEB = "web"
 WORKER = "worker"
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         self.say("Migrating the database ...")
         call_command("migrate", interactive=False, verbosity=0)
         ensure_groups()
+        ensure_schedules()
         first = seed.first_run()
         settings.STATIC_ROOT.mkdir(exist_ok=True)
         if not settings.WHITENOISE_USE_FINDERS:

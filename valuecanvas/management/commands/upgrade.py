@@ -16,6 +16,7 @@ from valuecanvas.backups import history, runs
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.core.db import locks
 from valuecanvas.site.groups import ensure_groups
+from valuecanvas.site.schedules import ensure_schedules
 from valuecanvas.upgrade import pending
 from valuecanvas.upgrade.pending import Pending, UpgradeError
 
@@ -28,7 +29,7 @@ NEXT = """Now restart, in this order:
 class Command(BaseCommand):
     help = (
         "Bring the database to this version while the version before serves: check, back "
-        "up, migrate, update the groups, collect static files. It restarts nothing; its "
+        "up, migrate, update groups and schedules, collect static files. It restarts nothing; its "
         "last lines say what to restart. Run it again at any time."
     )
 
@@ -71,8 +72,9 @@ class Command(BaseCommand):
             if found and not options["no_backup"] and not pending.is_empty():
                 self._back_up(found)
             pending.apply(found, self.stdout.write)
-            changed = ensure_groups()
-        self.stdout.write(f"Groups: {', '.join(changed) or 'nothing to change'}")
+            changed = {"Groups": ensure_groups(), "Schedules": ensure_schedules()}
+        for what, names in changed.items():
+            self.stdout.write(f"{what}: {', '.join(names) or 'nothing to change'}")
         self._collect_static()
         return NEXT
 
