@@ -31,6 +31,7 @@ from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
 from llm.configuration.disk_writer import DiskWriter
 from llm.configuration.live import LiveConfig
+from llm.jobs.watch import JobWatch
 from llm.journal.journal import Journal
 from llm.journal.recovery import JournalRecovery
 from llm.limits.limiter import Limiter
@@ -58,6 +59,7 @@ class Runtime:
     db: DbThread
     # Of jobs, batches and files: their queries do not hold up callers.
     jobs_db: DbThread
+    job_watch: JobWatch
     store: Store
     ledger: Ledger
     callers: Callers
@@ -84,6 +86,7 @@ class Runtime:
     async def stop(self) -> None:
         """Settle what is queued, report to the breakers, close every connection."""
         await self.shared_calls.stop()
+        await self.job_watch.stop()
         await self.recovery.stop()
         await self.disk_writer.stop()
         await self.limiter.close()
@@ -166,11 +169,15 @@ async def start() -> Runtime:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
         await config.recall()
+    jobs_db = DbThread()
+    job_watch = JobWatch(jobs_db)
+    job_watch.start()
     disk_writer = DiskWriter(db, config)
     disk_writer.start()
     return Runtime(
         db=db,
-        jobs_db=DbThread(),
+        jobs_db=jobs_db,
+        job_watch=job_watch,
         store=store,
         ledger=ledger,
         callers=callers,

@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from llm.jobs.views.jobs import JobAnswer, JobCancel, JobDetail, JobRetry, Jobs
+from llm.jobs.views.jobs import (
+    JobAnswer,
+    JobCancel,
+    JobDetail,
+    JobProgress,
+    JobRetry,
+    Jobs,
+)
 from llm.views.chat import ChatCompletions, EmbeddingsView, ResponsesView
 from llm.views.complete import Complete
 from llm.views.feedback import FeedbackView
@@ -15,6 +22,7 @@ urlpatterns = [
     path("api/llm/jobs", Jobs.as_view()),
     path("api/llm/jobs/<str:job_id>", JobDetail.as_view()),
     path("api/llm/jobs/<str:job_id>/result", JobAnswer.as_view()),
+    path("api/llm/jobs/<str:job_id>/events", JobProgress.as_view()),
     path("api/llm/jobs/<str:job_id>/cancel", JobCancel.as_view()),
     path("api/llm/jobs/<str:job_id>/retry", JobRetry.as_view()),
     path("v1/chat/completions", ChatCompletions.as_view()),

@@ -66,7 +66,10 @@ class Application:
         return self._runtime
 
     def _end_streams(self) -> int:
-        return self._runtime.pipeline.end_streams() if self._runtime else 0
+        if self._runtime is None:
+            return 0
+        watched = self._runtime.job_watch.end_all()
+        return watched + self._runtime.pipeline.end_streams()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -92,6 +92,11 @@ class Usage(models.Model):
                 name="llm_usage_prompt",
                 condition=~models.Q(prompt_key=""),
             ),
+            models.Index(
+                fields=["job"],
+                name="llm_usage_job",
+                condition=~models.Q(job=""),
+            ),
             # Days are nearly in the order of the table: cheap to maintain.
             BrinIndex(
                 fields=["day"],

@@ -33,7 +33,8 @@ def parse_job(given: Mapping[str, Any], *, key: str | None = None) -> NewJob:
         raise InvalidRequest("'type' is the type of the job, a text.", param="type")
     run_at = parse_time(given, "runAt")
     deadline = parse_time(given, "deadline")
-    if deadline is not None and deadline <= max(run_at or deadline, timezone.now()):
+    now = timezone.now()
+    if deadline is not None and deadline <= max(run_at or now, now):
         raise InvalidRequest(
             "'deadline' must be in the future, and after 'runAt'.", param="deadline"
         )

@@ -16,7 +16,7 @@ from llm.jobs.views.listing import JOB_QUERY, list_jobs
 from llm.jobs.worker.execution import read_result
 from llm.models import Job, JobState
 from llm.models.job import OPEN
-from llm.replies.http_responses import HotResponse, json_response
+from llm.replies.http_responses import EventStream, HotResponse, json_response
 from llm.replies.stored import JSON
 from llm.request import idempotency
 from llm.views.base import call_of, json_body, runtime
@@ -96,6 +96,24 @@ class JobAnswer(JobsView):
             "x-valuecanvas-original-request-id": str(job.request_id),
         }
         return HotResponse(body, headers)
+
+
+class JobProgress(JobsView):
+    """The job's changes as server-sent events, until it has ended."""
+
+    @extend_schema(
+        operation_id="watchJob",
+        summary="Watch a job",
+        description="Server-sent events: `event: job` with the job after each change, "
+        "the first one at once. The stream ends after the job has.",
+        responses=shapes.responses(shapes.Answer),
+        tags=TAG,
+    )
+    async def get(self, request: ASGIRequest, job_id: str) -> HotResponse:
+        owner = await self.owner(request)
+        job = await query(request, find_job, owner, job_id)
+        request.scope["valuecanvas.watch_client"]()
+        return EventStream(runtime(request).job_watch.add(job), {})
 
 
 class JobCancel(JobsView):

@@ -4,7 +4,7 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -23,10 +23,6 @@ from valuecanvas.core.errors import (
     BudgetExceeded,
     Conflict,
     GatewayError,
-    InvalidRequest,
-    NotAuthenticated,
-    NotFound,
-    NotPermitted,
     QuotaExceeded,
     TooManyRequests,
 )
@@ -39,8 +35,8 @@ CHANNEL = "job"
 BACKOFF_S, MOST_BACKOFF_S = 2.0, 300.0
 # No wait is longer: limits may be raised meanwhile.
 MOST_WAIT_S = 900.0
-# A retry cannot help.
-PERMANENT = (InvalidRequest, NotAuthenticated, NotFound, NotPermitted)
+# Refusals that a retry cannot change.
+PERMANENT = frozenset({400, 401, 403, 404, 409, 413, 415, 422})
 
 
 def result_owner(job_id: uuid.UUID) -> str:
@@ -48,27 +44,40 @@ def result_owner(job_id: uuid.UUID) -> str:
     return f"job-result:{job_id}"
 
 
-async def run_job(gateway: Runtime, job: Job) -> End:
-    """Run `job`, and say how that ended. Raises CancelledError."""
-    started = dt.datetime.now(dt.UTC)
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of a job; `id` is that of its request."""
+
+    job: Job
+    id: uuid.UUID = field(default_factory=uuid7)
+    started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    def end(self, state: JobState, **values: Any) -> End:
+        """Its end in `state`."""
+        return End(self.job, state, self.started, self.id, **values)
+
+
+async def run_attempt(gateway: Runtime, attempt: Attempt) -> End:
+    """Run a job, and say how that ended. Raises CancelledError."""
     try:
-        call = make_call(job)
+        return await _answer(gateway, attempt)
     except crypto.UnreadableSecret:
-        return _failed(job, started, "unreadable", "FIELD_KEY has changed.")
-    try:
-        return await _answer(gateway, job, call, started)
+        message = "Its input cannot be decrypted: FIELD_KEY has changed."
+        return attempt.end(JobState.FAILED, error_code="unreadable", error=message)
     except GatewayError as error:
-        return end_of_error(job, error, started, call.id)
+        return end_of_error(attempt, error)
     except Exception as error:
-        log.exception("job.crashed", job=str(job.pk), error=type(error).__name__)
+        log.exception("job.crashed", job=str(attempt.job.pk))
         crash = GatewayError("An internal error; the log of the worker has more.")
-        return end_of_error(job, crash, started, call.id)
+        crash.__cause__ = error
+        return end_of_error(attempt, crash)
 
 
-def make_call(job: Job) -> Call:
+def make_call(attempt: Attempt) -> Call:
     """The call that the job makes. Raises UnreadableSecret."""
+    job = attempt.job
     return Call(
-        id=uuid7(),
+        id=attempt.id,
         endpoint=job.endpoint,
         body=open_body(job),
         identify=_identify(job),
@@ -80,63 +89,53 @@ def make_call(job: Job) -> Call:
     )
 
 
-async def _answer(gateway: Runtime, job: Job, call: Call, started: dt.datetime) -> End:
+async def _answer(gateway: Runtime, attempt: Attempt) -> End:
+    job, call = attempt.job, make_call(attempt)
     try:
         reply = await gateway.pipeline.run(call)
     except TooManyRequests as error:
         if call.share == 1 or _may_retry(error):
             raise
         # Too large for the part of a batch, but perhaps not for the whole limit.
-        call = replace(call, id=uuid7(), share=1.0)
-        reply = await gateway.pipeline.run(call)
+        reply = await gateway.pipeline.run(replace(call, share=1.0))
     if not isinstance(reply, Reply):
         raise TypeError("A request without 'stream' is answered whole.")
     summary = reply.summary
-    return End(
-        job=job,
-        state=JobState.SUCCEEDED,
-        started=started,
-        # Of the first answer, if an earlier attempt got one.
-        request_id=uuid.UUID(summary.request_id),
+    end = attempt.end(
+        JobState.SUCCEEDED,
         status=reply.status,
         body=crypto.seal_bytes(reply.body, result_owner(job.pk)),
         cost=summary.cost,
         model=summary.model,
         claim=idempotency.claim_id(call, job.customer_id),
     )
+    # That of the first answer, if an earlier attempt got one.
+    return replace(end, request_id=uuid.UUID(summary.request_id))
 
 
-def end_of_error(
-    job: Job, error: GatewayError, started: dt.datetime, request_id: uuid.UUID
-) -> End:
+def end_of_error(attempt: Attempt, error: GatewayError) -> End:
     """The end of an attempt that was refused or failed: another try, or the last one."""
-    end = End(
-        job=job,
-        state=JobState.QUEUED,
-        started=started,
-        request_id=request_id,
-        error_code=error.code or error.type,
-        error=error.message,
+    job = attempt.job
+    end = attempt.end(
+        JobState.QUEUED, error_code=error.code or error.type, error=error.message
     )
-    if isinstance(error, Conflict) and _may_retry(error):
+    if error.status == Conflict.status and _may_retry(error):
         # An earlier attempt is not settled yet: the crash recovery ends it.
         wait = _seconds(error) + random.uniform(1, 3)  # noqa: S311 - no secret
         return replace(end, wait_s=wait, counts=False)
-    if isinstance(error, TooManyRequests):
+    if error.status == TooManyRequests.status:
         return _limited(job, error, end)
-    if isinstance(error, PERMANENT) or not _may_retry(error):
+    if error.status in PERMANENT or not _may_retry(error):
         return replace(end, state=JobState.FAILED)
     if job.attempts >= settings.JOBS_ATTEMPTS:
         return replace(end, state=JobState.DEAD)
     return replace(end, wait_s=max(backoff(job.attempts), _seconds(error)))
 
 
-def requeue(job: Job, started: dt.datetime) -> End:
+def requeue(attempt: Attempt) -> End:
     """The end of an attempt that its worker gave up: the job is queued again."""
-    return End(
-        job=job,
-        state=JobState.QUEUED,
-        started=started,
+    return attempt.end(
+        JobState.QUEUED,
         error_code="worker_stopped",
         error="Its worker was stopped; another one runs it.",
         counts=False,
@@ -149,7 +148,7 @@ def backoff(attempts: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
-def _limited(job: Job, error: TooManyRequests, end: End) -> End:
+def _limited(job: Job, error: GatewayError, end: End) -> End:
     """Wait until the limit resets; or fail, where waiting cannot help or is not wanted."""
     used_up = isinstance(error, QuotaExceeded | BudgetExceeded)
     never = not used_up and not _may_retry(error)
@@ -174,10 +173,6 @@ def _seconds(error: GatewayError, usual: float = 1.0) -> float:
         return max(1.0, float(error.headers.get("Retry-After", usual)))
     except ValueError:
         return usual
-
-
-def _failed(job: Job, started: dt.datetime, code: str, message: str) -> End:
-    return End(job, JobState.FAILED, started, error_code=code, error=message)
 
 
 def _identify(job: Job) -> Callable[[Callers], Awaitable[Principal]]:

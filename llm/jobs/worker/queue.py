@@ -2,15 +2,17 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
 from billing.ledger.claims import forget_claims
+from billing.models import Reservation, Usage
 from llm.jobs import callbacks
 from llm.models import Job, JobState
 from llm.models.job import ENDED
@@ -191,6 +193,19 @@ def find_cancelled(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Those of the jobs that were cancelled."""
     rows = Job.objects.filter(pk__in=list(ids), state=JobState.CANCELLED)
     return set(rows.values_list("pk", flat=True))
+
+
+def add_costs(requests: Mapping[uuid.UUID, uuid.UUID]) -> list[uuid.UUID]:
+    """Add what the requests cost to their jobs, which have ended; those now settled."""
+    ids = list(requests)
+    held = Reservation.objects.filter(pk__in=ids).values_list("pk", flat=True)
+    settled = [one for one in ids if one not in set(held)]
+    bills = Usage.objects.filter(pk__in=settled, cost_usd__gt=0)
+    for request_id, cost in bills.values_list("pk", "cost_usd"):
+        Job.objects.filter(pk=requests[request_id]).update(
+            cost_usd=F("cost_usd") + cost, request_id=request_id
+        )
+    return settled
 
 
 def feed() -> int:

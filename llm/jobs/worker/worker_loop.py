@@ -5,7 +5,6 @@ rings, when a job has ended, and every few seconds.
 """
 
 import asyncio
-import datetime as dt
 import os
 import socket
 import time
@@ -18,7 +17,8 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from llm.jobs import batches
-from llm.jobs.worker import execution, queue
+from llm.jobs.worker import queue
+from llm.jobs.worker.execution import Attempt, requeue, run_attempt
 from llm.jobs.worker.queue import End
 from llm.models import Job, JobWorker
 from llm.runtime import Runtime
@@ -61,6 +61,8 @@ class Worker:
         self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._ended: list[End] = []
         self._batches: set[uuid.UUID] = set()
+        # Requests that were interrupted, and their jobs, until their bill is known.
+        self._unpaid: dict[uuid.UUID, uuid.UUID] = {}
         self._stopping = False
         self._rung = True
         self._done = 0
@@ -137,12 +139,13 @@ class Worker:
             self._rung = True
 
     async def _work(self, job: Job) -> None:
-        started = dt.datetime.now(dt.UTC)
+        attempt = Attempt(job)
         try:
-            self._ended.append(await execution.run_job(self._gateway, job))
+            self._ended.append(await run_attempt(self._gateway, attempt))
         except asyncio.CancelledError:
             # If its owner cancelled it, or another worker has it, this changes nothing.
-            self._ended.append(execution.requeue(job, started))
+            self._ended.append(requeue(attempt))
+            self._unpaid[attempt.id] = job.pk
         finally:
             del self._running[job.pk]
             self._wake.set()
@@ -164,6 +167,8 @@ class Worker:
         await db.run(self._write_row)
         if not self._stopping and await db.run(queue.feed) > 0:
             self._note_ring()
+        if self._unpaid:
+            await self._add_costs()
         if self._batches:
             changed, self._batches = self._batches, set()
             await db.run(batches.refresh, changed)
@@ -179,6 +184,13 @@ class Worker:
         for job_id in lost:
             if task := self._running.get(job_id):
                 task.cancel(CLIENT_GONE if job_id in cancelled else None)
+
+    async def _add_costs(self) -> None:
+        """Add what interrupted requests cost to their jobs, once they are settled."""
+        unpaid = dict(self._unpaid)
+        settled = await self._gateway.jobs_db.run(queue.add_costs, unpaid)
+        for request_id in settled:
+            del self._unpaid[request_id]
 
     def _write_row(self) -> None:
         """Tell the operators about this worker."""
