@@ -169,7 +169,9 @@ async def test_pause__of_a_type__leaves_its_jobs_queued(
     model = api.world.serve("echo").model
     api.world.db(acts.pause, "completion", by="a test", reason="why not")
     paused = await api.submit(model)
-    other = await api.submit(type="embedding", body={"model": model, "input": "words"})
+    vectors = api.world.serve("demo", kind="embedding").model
+    body = {"model": vectors, "input": "words"}
+    other = await api.submit(type="embedding", body=body)
     async with working(gateway):
         await api.wait(other)
         assert (await api.show(paused))["state"] == "queued"
