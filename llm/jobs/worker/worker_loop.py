@@ -141,7 +141,9 @@ class Worker:
     async def _work(self, job: Job) -> None:
         attempt = Attempt(job)
         try:
-            self._ended.append(await run_attempt(self._gateway, attempt))
+            # Not in one: `_ended` may be another list once that has been awaited.
+            end = await run_attempt(self._gateway, attempt)
+            self._ended.append(end)
         except asyncio.CancelledError:
             # If its owner cancelled it, or another worker has it, this changes nothing.
             self._ended.append(requeue(attempt))
