@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
+from prometheus_client import REGISTRY
 
 
 class LlmConfig(AppConfig):
@@ -19,3 +20,7 @@ class LlmConfig(AppConfig):
     def process_worker(self) -> object:
         """The process's worker of jobs."""
         return import_string("llm.jobs.worker.worker_process.ProcessWorker")()
+
+    def ready(self) -> None:
+        # Its module needs the models first.
+        REGISTRY.register(import_string("llm.jobs.metrics.QueueCollector")())

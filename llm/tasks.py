@@ -3,11 +3,13 @@
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
-from llm.jobs import batches
+from llm.jobs import batches, recurring
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
+from llm.models.job_queue import RECURRING_TASK
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("llm.tasks")
@@ -70,3 +72,9 @@ def sweep_jobs() -> dict[str, int]:
 def purge_jobs() -> dict[str, int]:
     """Delete old jobs, results and files."""
     return sweep.purge()
+
+
+@shared_task(name=RECURRING_TASK)
+def submit_recurring(id: int) -> None:
+    """Submit the job of a recurring job whose time has come."""
+    recurring.submit_due(id, timezone.now())

@@ -25,6 +25,7 @@ class Scope(models.TextChoices):
     FLAGS_EVALUATE = "flags:evaluate", "Ask for the values of flags"
     FLAGS_READ = "flags:read", "Read how flags are set"
     FLAGS_WRITE = "flags:write", "Change flags"
+    QUEUE_READ = "queue:read", "Read the figures of the queue"
 
 
 # The rights that a person needs to issue a key with a scope. The endpoints require the
@@ -42,6 +43,7 @@ SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
         "flags.kill_flag",
         "flags.delete_flag",
     ),
+    Scope.QUEUE_READ: ("llm.view_job",),
 }
 
 

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'llm_job',
                 'ordering': ['-id'],
-                'permissions': [('operate_job', 'Can retry, replay and cancel jobs')],
+                'permissions': [('operate_job', 'Can retry, replay and cancel jobs'), ('view_job_content', 'Can read the inputs and answers of jobs')],
                 'abstract': False,
             },
         ),
@@ -198,6 +198,7 @@ class Migration(migrations.Migration):
                 ('enabled', models.BooleanField(default=True)),
                 ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None)),
                 ('callback_url', models.CharField(blank=True, max_length=2000)),
+                ('error', models.CharField(blank=True, editable=False, max_length=1000)),
                 ('crontab', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='django_celery_beat.crontabschedule')),
                 ('customer', models.ForeignKey(help_text='Who submits it, and is billed.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.customer')),
                 ('periodic_task', models.OneToOneField(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='django_celery_beat.periodictask')),

@@ -87,7 +87,10 @@ class Job(Owned):
         abstract = False
         db_table = "llm_job"
         ordering = ["-id"]
-        permissions = [("operate_job", "Can retry, replay and cancel jobs")]
+        permissions = [
+            ("operate_job", "Can retry, replay and cancel jobs"),
+            ("view_job_content", "Can read the inputs and answers of jobs"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["claim"], condition=~Q(claim=""), name="llm_job_claim"

@@ -1,6 +1,9 @@
 """Beside the jobs: paused types, workers, and jobs that a schedule submits."""
 
-from django.db import models
+import json
+from typing import Any
+
+from django.db import models, transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from billing.models import Customer
@@ -50,7 +53,10 @@ class JobWorker(models.Model):
 
 
 class RecurringJob(models.Model):
-    """A job that is submitted again and again, by a schedule."""
+    """A job that is submitted again and again, by a schedule.
+
+    It is saved and deleted together with its periodic task.
+    """
 
     name = models.CharField(max_length=100, unique=True)
     customer = models.ForeignKey(
@@ -70,6 +76,8 @@ class RecurringJob(models.Model):
     enabled = models.BooleanField(default=True)
     tags = names_field(LONGEST_TAG)
     callback_url = models.CharField(max_length=2000, blank=True)
+    # Why the last submission was refused.
+    error = models.CharField(max_length=1000, blank=True, editable=False)
     # Made with it, and deleted with it.
     periodic_task = models.OneToOneField(
         PeriodicTask, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
@@ -82,3 +90,22 @@ class RecurringJob(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            task = self.periodic_task or PeriodicTask(task=RECURRING_TASK)
+            task.name = f"Recurring job {self.pk}: {self.name}"
+            task.kwargs = json.dumps({"id": self.pk})
+            task.crontab, task.enabled = self.crontab, self.enabled
+            task.save()
+            if self.periodic_task != task:
+                self.periodic_task = task
+                super().save(update_fields=["periodic_task"])
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with transaction.atomic():
+            deleted = super().delete(*args, **kwargs)
+            if self.periodic_task is not None:
+                self.periodic_task.delete()
+        return deleted

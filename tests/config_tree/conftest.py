@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -21,10 +22,12 @@ from django_celery_beat.models import (
 )
 from waffle.models import Sample, Switch
 
+from billing.models import Customer, Tier
 from flags import services as flag_services
 from flags.builtin_flags import ensure_built_in
 from prompts.models import ProtectedLabel
 from prompts.services import add_version, edit_prompt
+from tests.admin.job_rows import make_recurring
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -166,6 +169,12 @@ def _tasks() -> None:
     at = ClockedSchedule.objects.create(clocked_time=datetime(2031, 1, 1, tzinfo=UTC))
     PeriodicTask.objects.create(name="sun", task="x", solar=sun, queue="q", priority=3)
     PeriodicTask.objects.create(name="once", task="x", clocked=at, one_off=True)
+    bob = Customer.objects.get(user_id="bob", suspended=True)
+    make_recurring(name="weekly", customer=bob, enabled=False)
+    usual = make_customer(
+        "of a recurring job", tier=Tier.objects.get(pk=settings.DEFAULT_TIER)
+    )
+    make_recurring("5 4 * * *", zone="Europe/Berlin", name="daily", customer=usual, callback_url="https://a.example/x")  # fmt: skip
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ KEYS = {
     "flags.scheduledchange": ("flag", "at", "kind", "payload"),
     "llm.model": ("name",),
     "llm.provider": ("key",),
+    "llm.recurringjob": ("name",),
     "llm.route": ("model", "provider", "upstream_model"),
     "prompts.experiment": ("prompt", "key"),
     "prompts.prompt": ("key",),

@@ -13,7 +13,8 @@ from waffle.models import Sample, Switch
 from billing.models import Budget, Customer, Price, Team, Tier
 from flags.models import ChangeState, ScheduledChange
 from flags.services.schedule import check_payload
-from llm.models import Model, Provider, Route
+from llm.jobs.recurring import check_input
+from llm.models import Model, Provider, RecurringJob, Route
 from llm.models.job_queue import RECURRING_TASK
 from prompts.experiments.drafts import ArmSpec, Draft, create_draft, edit_draft
 from prompts.models import Arm, Experiment, Prompt, ProtectedLabel
@@ -73,7 +74,10 @@ def _parse_arm(given: Any) -> Document:
 
 
 def _customers() -> Q:
-    """Those of whom something is set; others are added by their next request."""
+    """Those of whom something is set; others are added by their next request.
+
+    Those that other rows of the tree refer to are exported too.
+    """
     usual = Q(
         tier=settings.DEFAULT_TIER,
         suspended=False,
@@ -82,7 +86,8 @@ def _customers() -> Q:
         concurrent_requests=None,
     )
     budgets = Budget.objects.exclude(customer=None)
-    return ~usual | Q(pk__in=budgets.values("customer"))
+    submitters = RecurringJob.objects.values("customer")
+    return ~usual | Q(pk__in=budgets.values("customer")) | Q(pk__in=submitters)
 
 
 def _drop_key(row: Provider, document: Document) -> str:
@@ -126,6 +131,9 @@ LAST = {
     ),
     "switches": TreeSection(Switch, without=("created", "modified")),
     "samples": TreeSection(Sample, without=("created", "modified")),
+    "recurring_jobs": TreeSection(
+        RecurringJob, check=lambda row: check_input(row.type, row.input)
+    ),
     "periodic_tasks": TreeSection(
         PeriodicTask,
         exported=lambda: ~Q(task=RECURRING_TASK),
