@@ -7,6 +7,7 @@ from llm.admin import (
     cache,
     experiment,
     feedback,
+    jobs,
     model,
     price,
     provider,

@@ -1,6 +1,5 @@
 """Requests in the admin: one row of the ledger each, with the failed attempts."""
 
-import uuid
 from typing import Any
 
 from django.contrib import admin
@@ -25,6 +24,7 @@ from valuecanvas.core.admin.bases import (
 )
 from valuecanvas.core.admin.columns import column, link
 from valuecanvas.core.admin.filters import ConditionFilter, TimeFilter
+from valuecanvas.core.ids import uuid_or_none
 from valuecanvas.core.templatetags import figures
 
 MOST_ATTEMPTS = 50
@@ -125,7 +125,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
 
     def condition(self, term: str) -> Q:
         """Search one indexed column: with several, PostgreSQL may scan the whole table."""
-        request_id = _uuid(term)
+        request_id = uuid_or_none(term)
         if request_id and Usage.objects.filter(pk=request_id).exists():
             return Q(pk=request_id)
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
@@ -143,7 +143,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         found: list[Attempt] = []
-        usage = self.get_object(request, object_id) if _uuid(object_id) else None
+        usage = self.get_object(request, object_id) if uuid_or_none(object_id) else None
         if usage is not None:
             rows = Attempt.objects.filter(request_id=object_id).order_by("number")
             found = list(rows[:MOST_ATTEMPTS])
@@ -216,10 +216,3 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     @display(description="Marks")
     def marks_text(self, usage: Usage) -> str:
         return ", ".join(MARKS.get(mark, mark) for mark in usage.marks) or "none"
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

@@ -23,9 +23,9 @@ from llm.dialects.generated_text import (
     generated_texts,
     text_size,
 )
-from llm.dialects.reasoning import is_reasoning, reasoning_text
 from llm.metering import usage_forms
 from llm.providers.error_body import is_error
+from llm.translate.reasoning import is_reasoning, reasoning_text
 from llm.types import AdmittedCall, Candidate
 from llm.upstream.sse import is_done
 from valuecanvas.core import json_numbers

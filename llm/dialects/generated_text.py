@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from llm.dialects.reasoning import is_reasoning, reasoning_text
+from llm.translate.reasoning import is_reasoning, reasoning_text
 
 # Content besides reasoning, which has many names.
 CONTENT = frozenset(

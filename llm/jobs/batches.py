@@ -4,6 +4,8 @@ import datetime as dt
 import uuid
 from collections.abc import Collection
 
+from llm.models import JobBatch
+
 
 def expand_by_id(pk: str) -> None:
     """Make the jobs of a batch, unless that is done or under way."""
@@ -21,3 +23,7 @@ def sweep() -> int:
 def delete_old(until: dt.datetime) -> int:
     """Delete batches that ended before `until`, with their jobs; how many."""
     return 0
+
+
+def cancel_batch(batch: JobBatch, *, by: str) -> None:
+    """Cancel a batch with its open jobs."""

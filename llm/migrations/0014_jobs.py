@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='recurring',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='llm.recurringjob'),
+            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='llm.recurringjob'),
         ),
         migrations.AddIndex(
             model_name='jobbatch',
@@ -257,6 +257,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='job',
             index=models.Index(fields=['batch', 'line'], name='llm_job_line'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('recurring__isnull', False)), fields=['recurring', '-id'], name='llm_job_recurring_last'),
         ),
         migrations.AddIndex(
             model_name='job',

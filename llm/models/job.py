@@ -44,7 +44,11 @@ class Job(Owned):
     line = models.PositiveIntegerField(null=True)
     custom_id = models.CharField(max_length=LONGEST_CUSTOM_ID, blank=True)
     recurring = models.ForeignKey(
-        "llm.RecurringJob", null=True, on_delete=models.SET_NULL, related_name="jobs"
+        "llm.RecurringJob",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="jobs",
+        db_index=False,
     )
     tags = names_field(LONGEST_TAG)
     priority = models.PositiveSmallIntegerField(
@@ -125,6 +129,11 @@ class Job(Owned):
             ),
             models.Index(fields=["customer_id", "-id"], name="llm_job_of"),
             models.Index(fields=["batch", "line"], name="llm_job_line"),
+            models.Index(
+                fields=["recurring", "-id"],
+                name="llm_job_recurring_last",
+                condition=Q(recurring__isnull=False),
+            ),
             models.Index(fields=["state", "-id"], name="llm_job_state"),
             models.Index(fields=["finished_at"], name="llm_job_finished"),
         ]

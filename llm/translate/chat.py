@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from llm.dialects.reasoning import reasoning_text
 from llm.translate.items import CUSTOM, FUNCTION, CallKind
+from llm.translate.reasoning import reasoning_text
 from llm.translate.typed_fields import Json
 from valuecanvas.core import json_numbers
 

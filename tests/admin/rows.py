@@ -21,6 +21,7 @@ from billing.models import Counter, Customer, LedgerCheck, Reservation, Usage
 from flags.models import Flag
 from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedback
 from prompts.models import ProtectedLabel
+from tests.admin.job_rows import make_batch, make_job, make_job_file, make_recurring
 from tests.admin.prompt_rows import make_prompt
 from tests.fixtures_billing import (
     make_api_key,
@@ -236,8 +237,12 @@ MAKE: dict[str, Callable[[], Any]] = {
     "llm.breakeroverride": make_override,
     "llm.cacheepoch": lambda: CacheEpoch.objects.create(target=unique("model:m")),
     "llm.feedback": make_feedback,
+    "llm.job": make_job,
+    "llm.jobbatch": make_batch,
+    "llm.jobfile": make_job_file,
     "llm.model": lambda: make_route().model,
     "llm.provider": lambda: make_route().provider,
+    "llm.recurringjob": make_recurring,
     "llm.route": make_route,
     "prompts.experiment": lambda: make_draft(),
     "prompts.prompt": lambda: make_prompt(versions=2, live=1),

@@ -1,4 +1,4 @@
-"""UUIDv7 identifiers (RFC 9562, section 5.7), so that rows sort by time."""
+"""UUIDv7 identifiers (RFC 9562, section 5.7), so that rows sort by time; UUIDs of texts."""
 
 import os
 import time
@@ -13,3 +13,11 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def uuid_or_none(text: str) -> uuid.UUID | None:
+    """The UUID that `text` is; None if it is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

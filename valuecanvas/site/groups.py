@@ -13,8 +13,8 @@ AUDITORS = "Auditors"
 
 # Both groups may view these; the verbs are the daily work, of operators. Missing on
 # purpose: adding providers and setting their endpoints (that sends keys to a host),
-# deleting customers, teams and tiers, users and groups, kinds of schedules, and who may
-# move protected labels.
+# deleting customers, teams and tiers, users and groups, kinds of schedules, who may
+# move protected labels, and reading what customers sent with jobs (llm.view_job_content).
 VERBS = {
     "admin.logentry": "",
     "backups.backup": "make",
@@ -36,8 +36,12 @@ VERBS = {
     "llm.breakeroverride": "add change delete",
     "llm.cacheepoch": "add",
     "llm.feedback": "",
+    "llm.job": "operate",
+    "llm.jobbatch": "",
+    "llm.jobfile": "delete",
     "llm.model": "add change",
     "llm.provider": "change",
+    "llm.recurringjob": "add change delete",
     "llm.route": "add change delete",
     "prompts.experiment": "add change delete",
     "prompts.prompt": "add change publish",
@@ -55,6 +59,7 @@ def _right(name: str, verb: str) -> str:
 
 VIEWED = tuple(_right(name, "view") for name in VERBS)
 OPERATED = (
+    "llm.pause_jobs",
     "llm.use_playground",
     *(_right(name, verb) for name, verbs in VERBS.items() for verb in verbs.split()),
 )

@@ -57,6 +57,15 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         ),
     ),
     (
+        "Jobs",
+        (
+            listing("Jobs", "work_history", "llm.job"),
+            listing("Batches", "dynamic_feed", "llm.jobbatch"),
+            listing("Files", "draft", "llm.jobfile"),
+            listing("Recurring jobs", "event_repeat", "llm.recurringjob"),
+        ),
+    ),
+    (
         "Prompts",
         (
             listing("Prompts", "description", "prompts.prompt", "llm_prompt_"),
@@ -103,6 +112,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Operations",
         (
+            Item("Queue", "queue", "llm_queue", "llm.view_job", ("llm_queue_",)),
             listing(
                 "Periodic tasks",
                 "schedule",

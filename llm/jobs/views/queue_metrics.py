@@ -3,6 +3,7 @@
 from rest_framework import serializers as s
 
 from llm.jobs.metrics import QueueFigures, queue_figures
+from llm.models import JobPause, JobWorker
 from valuecanvas.core.api.access import Need
 from valuecanvas.core.api.endpoint import Endpoint, operation
 
@@ -31,23 +32,21 @@ class ShownFailureReason(s.Serializer):
     count = s.IntegerField()
 
 
-class ShownWorker(s.Serializer):
-    id = s.UUIDField()
-    host = s.CharField()
-    pid = s.IntegerField()
-    slots = s.IntegerField(help_text="Jobs that it can run at once.")
-    running = s.IntegerField()
-    done = s.IntegerField(help_text="Since its start.")
+class ShownWorker(s.ModelSerializer):
     cpu_percent = s.FloatField(source="cpu", help_text="Of one core.")
-    started_at = s.DateTimeField()
-    seen_at = s.DateTimeField()
+
+    class Meta:
+        model = JobWorker
+        fields = (
+            "id", "host", "pid", "slots", "running", "done", "cpu_percent", "started_at",
+            "seen_at",
+        )  # fmt: skip
 
 
-class ShownPause(s.Serializer):
-    type = s.CharField()
-    reason = s.CharField()
-    by = s.CharField()
-    at = s.DateTimeField()
+class ShownPause(s.ModelSerializer):
+    class Meta:
+        model = JobPause
+        fields = ("type", "reason", "by", "at")
 
 
 class ShownQueue(s.Serializer):

@@ -51,16 +51,24 @@ class PeriodicWork:
         return {"interval": found or IntervalSchedule.objects.create(**wanted)}
 
 
-def find_crontab(expression: str, timezone: str = "UTC") -> CrontabSchedule:
-    """The row of a crontab of five fields, made if it is missing. Raises ValidationError."""
+def parse_crontab(expression: str, timezone: str = "UTC") -> CrontabSchedule:
+    """The crontab of five fields, not saved. Raises ValidationError."""
     parts = expression.split()
     if len(parts) != len(CRON_FIELDS):
         raise ValidationError("A crontab has five fields, such as '0 9 * * 1'.")
-    fields = dict(zip(CRON_FIELDS, parts, strict=True))
-    wanted = CrontabSchedule(**fields, timezone=timezone)
+    wanted = CrontabSchedule(
+        **dict(zip(CRON_FIELDS, parts, strict=True)), timezone=timezone
+    )
     wanted.clean_fields()
+    return wanted
+
+
+def find_crontab(expression: str, timezone: str = "UTC") -> CrontabSchedule:
+    """The row of a crontab, made if it is missing. Raises ValidationError."""
+    wanted = parse_crontab(expression, timezone)
+    fields = {name: getattr(wanted, name) for name in (*CRON_FIELDS, "timezone")}
     # The admin allows several alike.
-    same = CrontabSchedule.objects.filter(**fields, timezone=timezone).first()
+    same = CrontabSchedule.objects.filter(**fields).first()
     if same is None:
         wanted.save()
     return same or wanted

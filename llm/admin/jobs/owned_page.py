@@ -1,0 +1,86 @@
+"""What the pages of jobs, batches and files have in common: their owner and their state."""
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from billing.admin.customer_name import customer_link
+from billing.models.customer import full_name
+from llm.admin.jobs.job_filters import owned_by
+from valuecanvas.core.admin.bases import (
+    ExactSearchAdmin,
+    LargeTableAdmin,
+    ReadOnlyAdmin,
+    display,
+)
+from valuecanvas.core.ids import uuid_or_none
+
+# Of jobs and of batches.
+STATES = {
+    "Queued": "info",
+    "Validating": "info",
+    "Running": "info",
+    "In progress": "info",
+    "Succeeded": "success",
+    "Completed": "success",
+    "Failed": "danger",
+    "Dead letter": "danger",
+    "Expired": "danger",
+    "Cancelling": "warning",
+    "Cancelled": "warning",
+}
+
+
+class DetailsMixin:
+    """For an admin whose page of a row has more than its fields."""
+
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """The context of the page of `row`, besides its fields."""
+        raise NotImplementedError
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)  # type: ignore[attr-defined]
+        context = {
+            **(extra_context or {}),
+            **(self.details(request, row) if row else {}),
+        }
+        answer: HttpResponse = super().change_view(  # type: ignore[misc]
+            request, object_id, form_url, context
+        )
+        return answer
+
+
+class OwnedAdmin(DetailsMixin, ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
+    """Read-only rows of customers, the newest first."""
+
+    ordering = ("-id",)  # as the time goes, and indexed
+    search_help_text = "Its whole id, or that of a customer, or a user id."
+
+    def condition(self, term: str) -> Q:
+        found = uuid_or_none(term)
+        if found and self.model._default_manager.filter(pk=found).exists():
+            return Q(pk=found)
+        return owned_by(term)
+
+    @display(description="User")
+    def user(self, row: Any) -> str:
+        return full_name(row.user_id, row.team)
+
+    @display(description="Customer")
+    def customer(self, row: Any) -> str:
+        return customer_link(row.customer_id, self.user(row))
+
+    @display(description="State", label=STATES)
+    def result(self, row: Any) -> str:
+        return str(row.get_state_display())
+
+    @display(description="Tags")
+    def tags_text(self, row: Any) -> str:
+        return ", ".join(row.tags) or "–"
