@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from llm.jobs.recurring import check_input, submit_due, submit_now
@@ -205,13 +206,13 @@ def test_input__that_makes_no_call__names_its_field(
 
 @pytest.mark.django_db(transaction=True)
 def test_messages__two_at_once__submit_one_job() -> None:
-    row = make_recurring()
+    row, now = make_recurring(), timezone.now()
     ready = threading.Barrier(2)
 
     def handle() -> None:
         ready.wait()
         try:
-            submit_due(row.pk, MONDAY)
+            submit_due(row.pk, now)
         finally:
             connections.close_all()
 
