@@ -76,11 +76,10 @@ def run_on_many(
     everything = request.POST.get("select_across") == "1"
     if "confirmed" not in request.POST:
         count = rows.filter(state__in=act.states).count()
-        chosen = [] if everything else rows.only("pk")
         return admin.ask_for(  # type: ignore[no-any-return]
             request,
             f"{act.name}_selected",
-            chosen,
+            None if everything else rows.only("pk"),
             title=f"{act.label}: {_jobs(count)}",
             text=act.text,
             verb=act.label,

@@ -111,7 +111,7 @@ class JobAdmin(OwnedAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        one = "queue/<str:job_type>"
+        one = "queue/<path:job_type>"
         return [
             self.route("queue/", self.queue_view, "llm_queue"),
             self.route(f"{one}/pause/", self.pause_view, "llm_queue_pause"),
@@ -191,8 +191,9 @@ class TimelineEntry:
 
 def timeline(job: Job) -> list[TimelineEntry]:
     """What happened to a job, in order; attempts with their requests and what these cost."""
-    ids = [one["request_id"] for one in job.history if one.get("request_id")]
-    rows = Usage.objects.filter(pk__in=ids).values_list("pk", "cost_usd")
+    ids = (uuid_or_none(str(one.get("request_id"))) for one in job.history)
+    known = Usage.objects.filter(pk__in=[one for one in ids if one])
+    rows = known.values_list("pk", "cost_usd")
     costs = {str(pk): cost for pk, cost in rows}
     found = [TimelineEntry(job.created_at, "Submitted")]
     if job.run_at > job.created_at:

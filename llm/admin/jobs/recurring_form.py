@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django_celery_beat.models import CrontabSchedule
 
 from llm.jobs import callbacks
@@ -48,6 +49,12 @@ class JsonText(forms.JSONField):
         except ValidationError as error:
             raise ValidationError(error.messages) from None
         return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return InvalidJSONInput(data)
 
 
 def _json(help_text: str) -> JsonText:

@@ -175,10 +175,22 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         return TemplateResponse(request, template, frame, status=status)
 
     def ask_for(
-        self, request: HttpRequest, action: str, chosen: Iterable[Model], **context: Any
+        self,
+        request: HttpRequest,
+        action: str,
+        chosen: Iterable[Model] | None,
+        **context: Any,
     ) -> TemplateResponse:
-        """Ask before `action` is done to several rows; the answer has `confirmed`."""
-        keys = [("_selected_action", row.pk) for row in chosen]
+        """Ask before `action` is done to several rows; the answer has `confirmed`.
+
+        `chosen` is None for all rows that the filters in the list's URL find.
+        """
+        keys: list[tuple[str, Any]] = [
+            ("_selected_action", "all"),
+            ("select_across", "1"),
+        ]
+        if chosen is not None:
+            keys = [("_selected_action", row.pk) for row in chosen]
         return self.page(
             request,
             "admin/confirm.html",
