@@ -6,7 +6,7 @@ import httpx2
 import openai
 from django.conf import settings
 
-from llm.providers import address_guard
+from llm.providers.address_guard import GUARD, PORTS
 
 if TYPE_CHECKING:
     from llm.models import Provider
@@ -22,7 +22,7 @@ class Transport(httpx2.HTTPTransport):
     """
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        if not settings.LLM_ALLOW_HTTP_PROVIDERS:
+        if not GUARD.allows_all():
             try:
                 _pin(request)
             except OSError as error:
@@ -32,12 +32,9 @@ class Transport(httpx2.HTTPTransport):
 
 def _pin(request: httpx2.Request) -> None:
     """Raises OffLimits, OSError."""
-    if request.url.scheme != "https":
-        raise address_guard.OffLimits(address_guard.PLAIN)
+    GUARD.require_https(str(request.url))
     host = request.url.host
-    address = address_guard.resolve_address(
-        host, request.url.port or address_guard.PORTS["https"]
-    )
+    address = GUARD.resolve_address(host, request.url.port or PORTS["https"])
     # TLS and the header Host still have the name.
     request.extensions = {**request.extensions, "sni_hostname": host}
     request.url = request.url.copy_with(host=address)

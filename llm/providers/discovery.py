@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
-from llm.providers import address_guard
 from llm.providers.client import sdk
 from valuecanvas.core import crypto
+from valuecanvas.core.access.url_guard import OffLimits
 
 if TYPE_CHECKING:
     from llm.models import Provider
@@ -100,7 +100,7 @@ _BY_STATUS = {
 
 def _explain(error: openai.OpenAIError) -> str:
     cause = error.__cause__ and error.__cause__.__cause__
-    if isinstance(cause, address_guard.OffLimits):
+    if isinstance(cause, OffLimits):
         return str(cause)
     if isinstance(error, openai.APITimeoutError):
         return "It did not answer in time: check the base URL and the network."

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import aiohttp
 import structlog
-from django.conf import settings
 
 from llm.configuration.model_facts import ProviderFacts
-from llm.providers import address_guard
+from llm.providers.address_guard import GUARD
 from llm.providers.base import Verdict
 from llm.providers.error_body import read_error
 
@@ -69,10 +68,7 @@ class KeyProbe:
         return refused
 
     async def _fetch(self, provider: ProviderFacts) -> bool | None:
-        if not settings.LLM_ALLOW_HTTP_PROVIDERS and not provider.base_url.startswith(
-            "https:"
-        ):
-            raise address_guard.OffLimits(address_guard.PLAIN)
+        GUARD.require_https(provider.base_url)
         headers = {"Accept-Encoding": "identity", "User-Agent": "valuecanvas"}
         if provider.api_key:
             headers["Authorization"] = f"Bearer {provider.api_key}"

@@ -12,12 +12,13 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from django.conf import settings
 
-from llm.providers import address_guard
+from llm.providers.address_guard import GUARD
 from llm.providers.base import Verdict
 from llm.providers.error_body import error_within, read_error
 from llm.providers.redaction import redact_error
 from llm.types import Candidate
 from valuecanvas.core import failpoints
+from valuecanvas.core.access.url_guard import OffLimits
 
 # A body is written in parts, so that the socket's buffers do not hold a second copy.
 PIECE_BYTES = 65_536
@@ -55,7 +56,7 @@ def session() -> aiohttp.ClientSession:
             limit=0,
             limit_per_host=settings.LLM_POOL_SIZE,
             ttl_dns_cache=30,
-            socket_factory=address_guard.open_socket,
+            socket_factory=GUARD.open_socket,
         ),
         timeout=aiohttp.ClientTimeout(
             total=None,
@@ -116,9 +117,8 @@ async def post(
     The caller sets the time limit, and releases the response.
     """
     url = candidate.provider.base_url + path
-    if not settings.LLM_ALLOW_HTTP_PROVIDERS and not url.startswith("https:"):
-        raise Failed(Verdict.FAILURE, address_guard.PLAIN, unsent=True)
     try:
+        GUARD.require_https(url)
         response = await pool.post(
             url,
             data=body,
@@ -132,8 +132,10 @@ async def post(
             unsent=True,
             timeout=True,
         ) from error
+    except OffLimits as error:
+        raise Failed(Verdict.FAILURE, str(error), unsent=True) from error
     except aiohttp.ClientConnectorError as error:
-        refused = isinstance(error.os_error, address_guard.OffLimits)
+        refused = isinstance(error.os_error, OffLimits)
         message = str(error.os_error) if refused else "The provider cannot be reached."
         raise Failed(Verdict.FAILURE, message, unsent=True) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from llm.providers import address_guard
+from llm.providers.address_guard import GUARD
 from llm.runtime import Runtime
 from tests.live.inside import ask
 from tests.live.world import World, request_id
@@ -26,10 +26,10 @@ def listener() -> Iterator[socket.socket]:
 @pytest.mark.parametrize(
     ("base_url", "message"),
     [
-        ("https://127.0.0.1:{port}/v1", address_guard.PRIVATE),
+        ("https://127.0.0.1:{port}/v1", GUARD.private),
         # A name that was saved while it stood for a public address.
-        ("https://localhost:{port}/v1", address_guard.PRIVATE),
-        ("http://127.0.0.1:{port}/v1", address_guard.PLAIN),
+        ("https://localhost:{port}/v1", GUARD.private),
+        ("http://127.0.0.1:{port}/v1", GUARD.plain),
     ],
 )
 async def test_relay__private_address__is_not_connected_to(

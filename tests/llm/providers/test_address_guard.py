@@ -22,6 +22,7 @@ from llm.models import Provider
 from llm.providers import address_guard, discovery
 from tests.fixtures_billing import make_provider
 from valuecanvas.core import crypto
+from valuecanvas.core.access import url_guard
 
 INSIDE = [
     "https://10.0.0.1/v1",
@@ -82,7 +83,7 @@ def test_save__no_such_port__is_refused() -> None:
 
 
 def test_public__no_address_at_all__is_not() -> None:
-    assert not address_guard.is_public("api.example")
+    assert not url_guard.is_public("api.example")
 
 
 @pytest.mark.django_db
@@ -151,7 +152,7 @@ def test_discovery__private_address__is_refused_before_it_connects(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         result = discovery.check(make_provider(base_url=f"https://{host}:{port}/v1"))
-        assert (result.ok, result.message) == (False, address_guard.PRIVATE)
+        assert (result.ok, result.message) == (False, address_guard.GUARD.private)
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -160,7 +161,7 @@ def test_discovery__private_address__is_refused_before_it_connects(
 @pytest.mark.django_db
 def test_discovery__plain_http__is_refused(safe: None) -> None:
     result = discovery.check(make_provider(base_url="http://api.example/v1"))
-    assert result.message == address_guard.PLAIN
+    assert result.message == address_guard.GUARD.plain
 
 
 def certificate(folder: Path, name: str) -> Path:
@@ -212,7 +213,7 @@ def test_discovery__pinned_address__still_proves_the_name_by_tls(
     pem = certificate(tmp_path, name)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     # There is no public address here: this once, the loopback passes for one.
-    monkeypatch.setattr(address_guard, "is_public", lambda address: True)
+    monkeypatch.setattr(url_guard, "is_public", lambda address: True)
     server = HTTPServer(("127.0.0.1", 0), Listed)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem)
