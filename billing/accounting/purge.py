@@ -20,6 +20,9 @@ _STATEMENTS = {
         SELECT id FROM core_change WHERE created_at < %(old_change)s LIMIT %(most)s)""",
     "form_results": """DELETE FROM core_form_result WHERE id IN (
         SELECT id FROM core_form_result WHERE until <= %(now)s LIMIT %(most)s)""",
+    "webhooks": """DELETE FROM core_webhook_delivery WHERE id IN (
+        SELECT id FROM core_webhook_delivery
+        WHERE created_at < %(old_webhook)s LIMIT %(most)s)""",
     # Checks that found drift are kept.
     "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
         SELECT id FROM billing_ledgercheck
@@ -35,6 +38,7 @@ def purge() -> dict[str, int]:
         "now": now,
         "old_change": now - CHANGES_KEPT,
         "old_check": now - CHECKS_KEPT,
+        "old_webhook": now - dt.timedelta(days=settings.WEBHOOKS_KEEP_DAYS),
         "most": AT_A_TIME,
     }
     deleted = {}

@@ -38,6 +38,8 @@ from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.models import WebhookDelivery
+from valuecanvas.core.webhooks.outbox import queue
 
 
 def make_usage(customer: Customer | None = None, **fields: Any) -> Usage:
@@ -190,6 +192,22 @@ def make_backup(**fields: Any) -> Backup:
     return Backup.objects.create(**values)
 
 
+def make_webhook(
+    owner: str = "", state: str = "failed", **fields: Any
+) -> WebhookDelivery:
+    url = "https://hook.example/jobs"
+    row = queue(owner or f"customer:{uuid7()}", url, "job.succeeded", {"id": "some"})
+    entry = {
+        "at": timezone.now().isoformat(),
+        "status": 500,
+        "error": "It answered 500.",
+        "took_ms": 12,
+    }
+    values = {"last_error": "It answered 500.", "history": [entry], **fields}
+    WebhookDelivery.objects.filter(pk=row.pk).update(state=state, **values)
+    return WebhookDelivery.objects.get(pk=row.pk)
+
+
 def _price() -> object:
     return make_price(make_provider().key, unique("upstream"))
 
@@ -217,6 +235,8 @@ MAKE: dict[str, Callable[[], Any]] = {
     "billing.team": make_team,
     "billing.tier": make_tier,
     "billing.usage": make_usage,
+    "core.webhookdelivery": make_webhook,
+    "core.webhookendpoint": lambda: make_webhook().endpoint,
     "django_celery_beat.clockedschedule": lambda: ClockedSchedule.objects.create(
         clocked_time=datetime(2030, 1, 1, tzinfo=UTC)
     ),

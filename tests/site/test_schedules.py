@@ -25,7 +25,11 @@ def row(name: str = WORK.name) -> PeriodicTask:
 
 
 def test_migrations__what_they_made__is_as_declared() -> None:
-    new = {name for name, work in BUILT_IN.items() if work.task.startswith("llm.jobs.")}
+    new = {
+        name
+        for name, work in BUILT_IN.items()
+        if work.task.startswith(("llm.jobs.", "valuecanvas."))
+    }
     assert set(ensure_schedules()) == new
     assert ensure_schedules() == []
 

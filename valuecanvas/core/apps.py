@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.utils.module_loading import import_string
+from prometheus_client import REGISTRY
 
 from valuecanvas.core import log
 
@@ -9,7 +11,11 @@ from valuecanvas.core import log
 class CoreConfig(AppConfig):
     name = "valuecanvas.core"
     label = "core"
+    verbose_name = "Operations"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         log.configure(settings.LOG_LEVEL)
+        # Its module needs the models first.
+        figures = import_string("valuecanvas.core.webhooks.metrics.WebhookFigures")
+        REGISTRY.register(figures())

@@ -8,6 +8,9 @@ from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
 
 from valuecanvas.core.db import epoch
+from valuecanvas.core.webhooks.models import WebhookDelivery, WebhookEndpoint
+
+__all__ = ["WebhookDelivery", "WebhookEndpoint"]
 
 
 class Epoch(models.Model):

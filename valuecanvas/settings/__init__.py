@@ -11,4 +11,5 @@ from valuecanvas.settings.admin import *
 from valuecanvas.settings.celery import *
 from valuecanvas.settings.gateway import *
 from valuecanvas.settings.jobs import *
+from valuecanvas.settings.webhooks import *
 from valuecanvas.settings.observability import *

@@ -28,6 +28,8 @@ VERBS = {
     "billing.team": "add change",
     "billing.tier": "add change",
     "billing.usage": "",
+    "core.webhookdelivery": "resend",
+    "core.webhookendpoint": "change",
     "django_celery_beat.periodictask": "change",
     "flags.flag": "add change delete kill",
     "flags.flagevent": "",

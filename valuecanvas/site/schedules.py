@@ -8,10 +8,11 @@ from llm import tasks as llm
 from prompts import tasks as prompts
 from valuecanvas.backups import tasks as backups
 from valuecanvas.core.db.periodic_work import PeriodicWork, ensure_work
+from valuecanvas.core.webhooks import tasks as webhooks
 
 BUILT_IN: dict[str, PeriodicWork] = {
     work.name: work
-    for app in (backups, billing, flags, llm, prompts)
+    for app in (backups, billing, flags, llm, prompts, webhooks)
     for work in app.PERIODIC
 }
 

@@ -127,6 +127,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 ("billing_ledgercheck_",),
             ),
             listing("Backups", "backup", "backups.backup", "backups_"),
+            listing("Webhooks", "webhook", "core.webhookdelivery"),
+            listing("Webhook endpoints", "link", "core.webhookendpoint"),
             listing("Cache purges", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),

@@ -29,7 +29,16 @@ NO_STORE = "no-store, private"
 
 # Fields that a list's URL may not filter by: a search by prefix would reveal them.
 SECRETS = frozenset(
-    {"api_key_sealed", "body", "digest", "fingerprint", "password", "session_key"}
+    {
+        "api_key_sealed",
+        "body",
+        "digest",
+        "fingerprint",
+        "password",
+        "previous_sealed",
+        "secret_sealed",
+        "session_key",
+    }  # fmt: skip
 )
 
 

@@ -1,0 +1,1 @@
+"""The sender of all outgoing webhooks, after the specification "Standard Webhooks"."""
