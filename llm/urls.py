@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from llm.jobs.views.callbacks import CallbackDetail, CallbackRotate, Callbacks
 from llm.jobs.views.jobs import (
     JobAnswer,
     JobCancel,
@@ -19,6 +20,9 @@ from llm.views.ofrep import EvaluateFlag, EvaluateFlags
 from llm.views.prompt_fetch import FetchPrompt
 
 urlpatterns = [
+    path("api/llm/callbacks", Callbacks.as_view()),
+    path("api/llm/callbacks/<str:callback_id>", CallbackDetail.as_view()),
+    path("api/llm/callbacks/<str:callback_id>/rotate", CallbackRotate.as_view()),
     path("api/llm/jobs", Jobs.as_view()),
     path("api/llm/jobs/<str:job_id>", JobDetail.as_view()),
     path("api/llm/jobs/<str:job_id>/result", JobAnswer.as_view()),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from llm.jobs import doorbell
+from llm.jobs import callbacks, doorbell
 from llm.jobs.owner import Owner
 from llm.jobs.types import JobCall
 from llm.models import Job, JobBatch, OnLimit
@@ -46,7 +46,7 @@ def submit_job(owner: Owner, new: NewJob) -> Job:
     """Add a job to the queue, or return the one of the same Idempotency-Key.
 
     Raises TooManyRequests (too many open jobs), Unprocessable (the key was used for
-    something else).
+    something else), InvalidRequest (a callback URL too many).
     """
     claim = "" if new.key is None else digest([str(owner.customer_id), "job", new.key])
     fingerprint = "" if new.key is None else digest(_asked(new))
@@ -113,6 +113,7 @@ def open_body(job: Job) -> dict[str, Any]:
 def _insert(owner: Owner, new: NewJob, claim: str, fingerprint: str) -> Job:
     now = timezone.now()
     run_at = new.run_at or now
+    callbacks.register_callback(owner.customer_id, new.callback_url)
     return Job.objects.create(
         id=new.id,
         **owner.columns(),
