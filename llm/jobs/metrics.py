@@ -91,7 +91,7 @@ def first_minute(at: dt.datetime, minutes: int) -> dt.datetime:
 
 
 def queue_figures() -> QueueFigures:
-    """All figures, by seven queries."""
+    """All figures, by eight queries."""
     now = timezone.now()
     return QueueFigures(
         at=now,
@@ -107,13 +107,16 @@ def queue_figures() -> QueueFigures:
 def count_jobs() -> list[JobCount]:
     """The open jobs and the dead letters, by type and state."""
     queued = Q(state=JobState.QUEUED)
-    rows = Job.objects.filter(state__in=(*OPEN, JobState.DEAD)).order_by()
-    counts = rows.values("type", "state").annotate(
-        count=Count("*"),
-        retries=Count("pk", filter=queued & Q(attempts__gt=0)),
-        waiting=Count("pk", filter=queued & Q(error_code__in=LIMITS)),
-    )
-    return [JobCount(**one) for one in counts.order_by("type", "state")]
+    found = []
+    # Apart, since each has an index of its own.
+    for states in (OPEN, (JobState.DEAD,)):
+        rows = Job.objects.filter(state__in=states).order_by("type", "state")
+        found += rows.values("type", "state").annotate(
+            count=Count("*"),
+            retries=Count("pk", filter=queued & Q(attempts__gt=0)),
+            waiting=Count("pk", filter=queued & Q(error_code__in=LIMITS)),
+        )
+    return [JobCount(**one) for one in found]
 
 
 def oldest_seconds(now: dt.datetime) -> float:

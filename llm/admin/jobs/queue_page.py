@@ -1,5 +1,7 @@
 """The live page of the queue, and the pauses of types."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,7 @@ from valuecanvas.core.templatetags import figures
 
 PAUSE = "llm.pause_jobs"
 QUEUE = "admin:llm_queue"
+REFRESH_S = 5
 # From the bottom of the chart up.
 ENDS = (JobState.SUCCEEDED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED)
 
@@ -31,7 +34,9 @@ ENDS = (JobState.SUCCEEDED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED)
 def show(admin: Any, request: HttpRequest) -> HttpResponse:
     """The page, which asks for itself again every few seconds."""
     refuse_unless(request, "llm.view_job")
+    started = time.monotonic()
     found = queue_figures()
+    took = time.monotonic() - started
     answer: HttpResponse = admin.page(
         request,
         "admin/llm/job/queue.html",
@@ -40,6 +45,8 @@ def show(admin: Any, request: HttpRequest) -> HttpResponse:
         cards=_cards(found),
         chart=_chart(found),
         types=_types(found),
+        # So that the page does not add load to a busy database.
+        refresh_s=max(REFRESH_S, math.ceil(20 * took)),
         may_pause=request.user.has_perm(PAUSE),
     )
     return answer

@@ -38,10 +38,10 @@ def test_depth__jobs_of_each_state__are_open_ones_and_dead_letters() -> None:
     make_job(type="embedding")
     found = queue_figures()
     assert [(one.type, one.state, one.count) for one in found.depth] == [
-        ("completion", "dead", 1),
         ("completion", "queued", 1),
         ("completion", "running", 1),
         ("embedding", "queued", 1),
+        ("completion", "dead", 1),
     ]
     assert found.dead == 1
     assert found.count(JobState.QUEUED) == 2
@@ -129,7 +129,7 @@ def test_figures__of_more_jobs__need_no_more_queries() -> None:
         make_worker(pid=number)
         with CaptureQueriesContext(connection) as queries:
             queue_figures()
-        assert len(queries) == 7
+        assert len(queries) == 8
 
 
 def metrics() -> str:
