@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +22,19 @@ from valuecanvas.core.webhooks.models import DeliveryState, WebhookDelivery
 from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
+WORKER = [sys.executable, "-m", "celery", "-A", "valuecanvas", "worker"]
 SETUP = "import django; django.setup()\n"
 SEND = "from valuecanvas.core.webhooks.sender import send_due; send_due()"
 QUEUE = "from valuecanvas.core.webhooks.outbox import queue; queue('c:a', '{}', 'a.b', {{}})"
 
 
 def start_sender(code: str = SEND, **env: str) -> subprocess.Popen[bytes]:
+    return start([sys.executable, "-c", SETUP + code], **env)
+
+
+def start(command: list[str], **env: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", SETUP + code],
+        command,
         cwd=settings.BASE_DIR,
         env={
             **os.environ,
@@ -133,3 +140,19 @@ def test_task__has_sent_something__has_a_worker_look_again(receiver: Receiver) -
     assert messages() == 1
     assert tasks.send_webhooks() == 0
     assert messages() == 0
+
+
+def test_worker__told_by_a_message__sends_without_the_schedule(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    messages()
+    env = {"JOURNAL_DIR": str(tmp_path), "REDIS_PREFIX": settings.REDIS_PREFIX}
+    with start(WORKER, **env) as worker:
+        row = make_delivery(receiver.url)
+        until = time.monotonic() + 120
+        while not receiver.received and time.monotonic() < until:
+            time.sleep(0.1)
+        worker.terminate()
+    assert [one.id for one in receiver.received] == [str(row.pk)]
+    row.refresh_from_db()
+    assert row.state == DeliveryState.DELIVERED
