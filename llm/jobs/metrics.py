@@ -107,16 +107,17 @@ def queue_figures() -> QueueFigures:
 def count_jobs() -> list[JobCount]:
     """The open jobs and the dead letters, by type and state."""
     queued = Q(state=JobState.QUEUED)
-    found = []
+    found: list[JobCount] = []
     # Apart, since each has an index of its own.
     for states in (OPEN, (JobState.DEAD,)):
         rows = Job.objects.filter(state__in=states).order_by("type", "state")
-        found += rows.values("type", "state").annotate(
+        counts = rows.values("type", "state").annotate(
             count=Count("*"),
             retries=Count("pk", filter=queued & Q(attempts__gt=0)),
             waiting=Count("pk", filter=queued & Q(error_code__in=LIMITS)),
         )
-    return [JobCount(**one) for one in found]
+        found += (JobCount(**one) for one in counts)
+    return found
 
 
 def oldest_seconds(now: dt.datetime) -> float:

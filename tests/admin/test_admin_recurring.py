@@ -116,6 +116,11 @@ def test_form__with_a_fault__names_its_field(
     assert said in str(errors[field])
 
 
+def test_form__with_a_bad_callback_url__names_its_field(operator: Client) -> None:
+    errors = refused(operator, callback_url="ftp://x")
+    assert list(errors) == ["callback_url"]
+
+
 def test_form__of_a_type_that_is_gone__still_opens(operator: Client) -> None:
     row = make_recurring(type="gone")
     assert "gone" in operator.get(page(row)).content.decode()

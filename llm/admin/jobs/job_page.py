@@ -196,7 +196,7 @@ def timeline(job: Job) -> list[TimelineEntry]:
     rows = known.values_list("pk", "cost_usd")
     costs = {str(pk): cost for pk, cost in rows}
     found = [TimelineEntry(job.created_at, "Submitted")]
-    if job.run_at > job.created_at:
+    if job.state == JobState.QUEUED:
         found.append(TimelineEntry(job.run_at, "Due"))
     found += [_attempt(job, one, costs) for one in job.history]
     if job.state == JobState.RUNNING and job.started_at:

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.timesince import timesince
 
 from llm.jobs import acts
 from llm.jobs.metrics import (
@@ -22,7 +24,6 @@ from llm.jobs.types import JOB_TYPES
 from llm.models import JobPause, JobState
 from valuecanvas.core.admin import charts
 from valuecanvas.core.admin.pages import ReasonForm, attempt, refuse_unless
-from valuecanvas.core.templatetags import figures
 
 PAUSE = "llm.pause_jobs"
 QUEUE = "admin:llm_queue"
@@ -115,23 +116,26 @@ def _ask(
 
 
 def _cards(found: QueueFigures) -> list[dict[str, str]]:
-    def card(title: str, count: int, note: str) -> dict[str, str]:
-        return {"title": title, "value": figures.commas(count), "note": note}
+    def card(title: str, value: str, note: str) -> dict[str, str]:
+        return {"title": title, "value": value, "note": note}
 
-    age = figures.duration(round(found.oldest_seconds * 1000))
     slots = sum(one.slots for one in found.workers)
+    per_minute = f"{found.per_minute(60):,g} over the last hour"
+    queued = f"{found.retries:,} after a failed attempt, {found.waiting:,} for a limit"
     return [
-        card("Queued", found.count(JobState.QUEUED), f"{found.retries:,} after a failed attempt"),
-        card("Running", found.count(JobState.RUNNING), f"of {slots:,} at once"),
-        {"title": "Oldest", "value": age, "note": "since it was due; paused types apart"},
-        {
-            "title": "Ended a minute",
-            "value": f"{found.per_minute(5):,g}",
-            "note": f"{found.per_minute(60):,g} over the last hour",
-        },
-        card("Dead letters", found.dead, "each of their attempts failed"),
-        card("Waiting for a limit", found.waiting, "their owner has no quota or budget left"),
-    ]  # fmt: skip
+        card("Queued", f"{found.count(JobState.QUEUED):,}", queued),
+        card("Running", f"{found.count(JobState.RUNNING):,}", f"of {slots:,} at once"),
+        card("Oldest", _age(found), "since it was due; paused types do not count"),
+        card("Ended a minute", f"{found.per_minute(5):,g}", per_minute),
+        card("Dead letters", f"{found.dead:,}", "each of their attempts failed"),
+    ]
+
+
+def _age(found: QueueFigures) -> str:
+    seconds = round(found.oldest_seconds)
+    if seconds < 60:
+        return f"{seconds}\u00a0s"
+    return timesince(found.at - timedelta(seconds=seconds), found.at)
 
 
 def _chart(found: QueueFigures) -> charts.Chart:

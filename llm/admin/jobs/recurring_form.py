@@ -50,6 +50,9 @@ class JsonText(forms.JSONField):
             raise ValidationError(error.messages) from None
         return found
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
     def bound_data(self, data: Any, initial: Any) -> Any:
         try:
             return super().bound_data(data, initial)
@@ -69,7 +72,7 @@ class RecurringForm(ConsoleFields, forms.ModelForm):
     prompt_key = forms.CharField(
         required=False,
         max_length=200,
-        help_text="A stored prompt. Empty: the body alone.",
+        help_text="A stored prompt's. Empty: the type's own, or the body alone.",
     )
     prompt_version = forms.IntegerField(
         required=False, min_value=1, help_text="Empty: the live one."
@@ -84,7 +87,9 @@ class RecurringForm(ConsoleFields, forms.ModelForm):
         help_text="Minute, hour, day of the month, month, day of the week: 0 9 * * 1 is each "
         "Monday at 9:00, */15 * * * * each quarter of an hour.",
     )
-    timezone = CrontabSchedule._meta.get_field("timezone").formfield()
+    timezone = CrontabSchedule._meta.get_field("timezone").formfield(
+        label="Time zone", help_text="Of the schedule."
+    )
     tags = NamesField(required=False, help_text="With commas.")
 
     class Meta:
