@@ -84,14 +84,14 @@ class Client:
         self.rows: list[Row] = []
 
     async def __aenter__(self) -> "Client":
-        self._session = aiohttp.ClientSession(
+        self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=LONGEST_S),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self.session.close()
 
     async def chat(
         self,
@@ -114,7 +114,7 @@ class Client:
         sent = {"Authorization": f"Bearer {key}", **(headers or {})}
         try:
             async with asyncio.timeout(give_up_s):
-                async with self._session.post(
+                async with self.session.post(
                     f"{url}/v1/chat/completions", json=body, headers=sent
                 ) as answer:
                     await _read(answer, row, cut)
