@@ -31,7 +31,7 @@ from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
 from llm.configuration.disk_writer import DiskWriter
 from llm.configuration.live import LiveConfig
-from llm.jobs.watch import JobWatch
+from llm.jobs.job_events import JobWatch
 from llm.journal.journal import Journal
 from llm.journal.recovery import JournalRecovery
 from llm.limits.limiter import Limiter

@@ -37,6 +37,6 @@ def owner_of_customer(customer: Customer) -> Owner:
     return Owner(customer.pk, customer.user_id, customer.team_id or "")
 
 
-def owned(rows: QuerySet[M], customer_id: uuid.UUID) -> QuerySet[M]:
+def owned_by(rows: QuerySet[M], customer_id: uuid.UUID) -> QuerySet[M]:
     """Those of `rows` that this customer may see."""
     return rows.filter(customer_id=customer_id)

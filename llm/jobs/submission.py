@@ -56,7 +56,7 @@ def submit_job(owner: Owner, new: NewJob) -> Job:
     try:
         with transaction.atomic():
             job = _insert(owner, new, claim, fingerprint)
-            doorbell.ring()
+            doorbell.ring_worker()
     except IntegrityError:
         # The same key at the same moment.
         found = find_claimed(Job, claim, fingerprint)

@@ -66,6 +66,9 @@ class Job(Owned):
     )
     callback_url = models.CharField(max_length=2000, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Attempts that ended with their worker. A worker runs one such job at a time, so that
+    # one that kills its workers does not take others with it each time.
+    losses = models.PositiveSmallIntegerField(default=0)
     # Of the worker that runs it.
     worker = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -106,6 +109,11 @@ class Job(Owned):
                 fields=["priority", "turn", "run_at"],
                 name="llm_job_queue",
                 condition=Q(state=JobState.QUEUED, due=True),
+            ),
+            models.Index(
+                fields=["priority", "turn", "run_at"],
+                name="llm_job_suspects",
+                condition=Q(state=JobState.QUEUED, due=True, losses__gt=0),
             ),
             models.Index(
                 fields=["run_at"],

@@ -70,6 +70,7 @@ def stage(
         env = {
             "DATABASE_URL": toxics["postgres"].url(urls["postgres"]),
             "REDIS_URL": toxics["redis"].url(urls["redis"]),
+            "CELERY_BROKER_URL": toxics["redis"].url(urls["redis"]),
             "VALUECANVAS_VAR": str(settings.VAR_DIR),
             "JOURNAL_DIR": str(folder / "journal"),
             # A machine that runs other tests may be later than in production.

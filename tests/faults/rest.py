@@ -3,18 +3,20 @@
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from http.client import HTTPConnection
 
 import orjson
+from django.utils import timezone
 
 from tests.faults.inside import PATH
 from tests.faults.web import Web
 
 PATIENCE_S = 60.0
 WARMING = 20
-# Four of the store's pool, and one that listens.
-MOST_REDIS = 5
+# Four of the store's pool, one that listens, and two that ring the doorbell of jobs.
+MOST_REDIS = 7
 # Tasks of the last requests may end late on a busy machine.
 SAME = 5
 # What a case may leave in caches and in what malloc keeps, in KiB.
@@ -36,7 +38,16 @@ def warmed(web: Web, key: str, model: str) -> dict[str, int]:
     """What a process holds once it has served, with all that it opens when first used."""
     with ThreadPoolExecutor(WARMING) as pool:
         list(pool.map(partial(_ask, web, key, model), range(WARMING)))
+    _submit_job(web, key, model)
     return settled(web)
+
+
+def _submit_job(web: Web, key: str, model: str) -> None:
+    """A job that is due in a year: it opens the connections of jobs, and never runs."""
+    at = (timezone.now() + timedelta(days=360)).isoformat()
+    body = {"messages": [{"role": "user", "content": "warming"}], "model": model}
+    job = {"type": "completion", "body": body, "runAt": at}
+    assert _post(web, key, "/api/llm/jobs", job) == 202
 
 
 def settled(web: Web) -> dict[str, int]:
@@ -108,10 +119,14 @@ def _status(web: Web, key: str, model: str, number: int) -> int:
         "messages": [{"role": "user", "content": f"warming {number}"}],
         "stream": number % 2 == 0,
     }
+    return _post(web, key, "/v1/chat/completions", body)
+
+
+def _post(web: Web, key: str, path: str, body: object) -> int:
     connection = HTTPConnection("127.0.0.1", web.port, timeout=60)
     try:
         sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        connection.request("POST", "/v1/chat/completions", orjson.dumps(body), sent)
+        connection.request("POST", path, orjson.dumps(body), sent)
         answer = connection.getresponse()
         answer.read()
         return answer.status

@@ -10,7 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from llm.jobs import acts
+from llm.jobs import actions
 from llm.models import Job, JobState
 from llm.models.job import OPEN
 from valuecanvas.core.admin.forms import ConsoleForm
@@ -45,7 +45,7 @@ RETRY = JobAct(
     "Lines of batches are not retried: submit a batch of them.",
     "Queued again",
     (JobState.FAILED, JobState.CANCELLED, JobState.DEAD),
-    acts.retry,
+    actions.retry,
 )
 CANCEL = JobAct(
     "cancel",
@@ -54,7 +54,7 @@ CANCEL = JobAct(
     "answered by then is billed.",
     "Cancelled",
     OPEN,
-    acts.cancel,
+    actions.cancel,
     danger=True,
 )
 REPLAY = JobAct(
@@ -63,7 +63,7 @@ REPLAY = JobAct(
     "The dead letters among them are queued again, with all their attempts.",
     "Queued again",
     (JobState.DEAD,),
-    acts.retry,
+    actions.retry,
 )
 
 
@@ -137,7 +137,7 @@ class RetryPage(JobActPage):
     what = RETRY
 
 
-class CancelPage(JobActPage):
+class JobCancelPage(JobActPage):
     name = "cancel"
     what = CANCEL
 
@@ -146,5 +146,5 @@ def fitting_pages(request: HttpRequest, job: Job) -> list[type[JobActPage]]:
     """The acts that this user may do to the job now. A line is not retried alone."""
     if not request.user.has_perm(OPERATE):
         return []
-    pages = (RetryPage, CancelPage) if job.batch_id is None else (CancelPage,)
+    pages = (RetryPage, JobCancelPage) if job.batch_id is None else (JobCancelPage,)
     return [one for one in pages if job.state in one.what.states]

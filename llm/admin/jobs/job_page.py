@@ -22,7 +22,7 @@ from llm.admin.jobs.job_acts import (
     OPERATE,
     REPLAY,
     RETRY,
-    CancelPage,
+    JobCancelPage,
     RetryPage,
     fitting_pages,
     run_on_many,
@@ -95,7 +95,7 @@ class JobAdmin(OwnedAdmin):
     )  # fmt: skip
     search_help_text = "The whole id of a job, a request or a customer, or a user id."
     actions = ("retry_selected", "cancel_selected", "replay_selected")
-    pages = (RetryPage, CancelPage, ContentPage)
+    pages = (RetryPage, JobCancelPage, ContentPage)
     fieldsets = (
         fieldset(None, ("id", "result"), ("type", "endpoint"), "why"),
         fieldset("Who", ("customer", "key"), ("of_batch", "of_recurring"), "tags_text"),

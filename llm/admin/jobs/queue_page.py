@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from llm.jobs import acts
+from llm.jobs import actions
 from llm.jobs.metrics import (
     MINUTE,
     MOST_MINUTES,
@@ -64,7 +64,7 @@ def pause(admin: Any, request: HttpRequest, job_type: str) -> HttpResponse:
         job_type,
         label="Pause",
         text="No more jobs of this type start. Those that run go on, and new ones can be submitted.",
-        act=lambda reason: acts.pause(job_type, by=by, reason=reason),
+        act=lambda reason: actions.pause(job_type, by=by, reason=reason),
     )
 
 
@@ -76,7 +76,7 @@ def resume(admin: Any, request: HttpRequest, job_type: str) -> HttpResponse:
         job_type,
         label="Resume",
         text="Jobs of this type start again, the oldest first.",
-        act=lambda reason: acts.resume(job_type),
+        act=lambda reason: actions.resume(job_type),
     )
 
 

@@ -5,8 +5,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 
-from llm.jobs import acts
-from llm.jobs.owner import Owner, owned
+from llm.jobs import actions
+from llm.jobs.owner import Owner, owned_by
 from llm.jobs.parsing import parse_job
 from llm.jobs.rendering import job_document
 from llm.jobs.submission import submit_job
@@ -158,17 +158,17 @@ def find_job(owner: Owner, job_id: str) -> Job:
 
 
 def _rows(owner: Owner, job_id: str) -> QuerySet[Job]:
-    rows = owned(Job.objects.all(), owner.customer_id)
+    rows = owned_by(Job.objects.all(), owner.customer_id)
     return rows.filter(pk=parse_id(job_id))
 
 
 def _cancel(owner: Owner, job_id: str) -> Job:
-    acts.cancel(_rows(owner, job_id), by="its owner")
+    actions.cancel(_rows(owner, job_id), by="its owner")
     return find_job(owner, job_id)
 
 
 def _retry(owner: Owner, job_id: str) -> Job:
-    changed = acts.retry(_rows(owner, job_id), by="its owner")
+    changed = actions.retry(_rows(owner, job_id), by="its owner")
     job = find_job(owner, job_id)
     if not changed:
         raise Conflict(_no_retry(job), code="job_not_retryable")
@@ -180,7 +180,7 @@ def _no_retry(job: Job) -> str:
         return (
             "This job is a line of a batch: submit a new batch with the failed lines."
         )
-    if job.state in acts.RETRIED:
+    if job.state in actions.RETRIED:
         return "The deadline of this job has passed."
     return f"This job is {job.state}: only one that has failed can be retried."
 

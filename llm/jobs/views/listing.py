@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
-from llm.jobs.owner import Owner, owned
+from llm.jobs.owner import Owner, owned_by
 from llm.jobs.rendering import job_document
 from llm.jobs.types import JOB_TYPES
 from llm.models import Job, JobState
@@ -28,7 +28,7 @@ JOB_QUERY = [
 def list_jobs(owner: Owner, asked: dict[str, str]) -> dict[str, Any]:
     """The page that a query asks for. Raises InvalidRequest."""
     refuse_unknown(asked, [*_FILTERS, "limit", "cursor"])
-    rows = owned(Job.objects.defer("sealed", "history"), owner.customer_id)
+    rows = owned_by(Job.objects.defer("sealed", "history"), owner.customer_id)
     if state := _one_of(asked, "state", JobState.values):
         rows = rows.filter(state=state)
     if name := _one_of(asked, "type", list(JOB_TYPES)):

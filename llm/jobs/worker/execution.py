@@ -13,7 +13,7 @@ from django.conf import settings
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
 from llm.jobs.submission import open_body
-from llm.jobs.worker.queue import End, Hold
+from llm.jobs.worker.queue import CustomerHold, End
 from llm.models import Job, JobState, OnLimit
 from llm.request import idempotency
 from llm.runtime import Runtime
@@ -45,7 +45,7 @@ def result_owner(job_id: uuid.UUID) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class JobAttempt:
     """One run of a job; `id` is that of its request."""
 
     job: Job
@@ -57,7 +57,7 @@ class Attempt:
         return End(self.job, state, self.started, self.id, **values)
 
 
-async def run_attempt(gateway: Runtime, attempt: Attempt) -> End:
+async def run_attempt(gateway: Runtime, attempt: JobAttempt) -> End:
     """Run a job, and say how that ended. Raises CancelledError."""
     try:
         return await _answer(gateway, attempt)
@@ -73,7 +73,7 @@ async def run_attempt(gateway: Runtime, attempt: Attempt) -> End:
         return end_of_error(attempt, crash)
 
 
-def make_call(attempt: Attempt) -> Call:
+def make_call(attempt: JobAttempt) -> Call:
     """The call that the job makes. Raises UnreadableSecret."""
     job = attempt.job
     return Call(
@@ -89,7 +89,7 @@ def make_call(attempt: Attempt) -> Call:
     )
 
 
-async def _answer(gateway: Runtime, attempt: Attempt) -> End:
+async def _answer(gateway: Runtime, attempt: JobAttempt) -> End:
     job, call = attempt.job, make_call(attempt)
     try:
         reply = await gateway.pipeline.run(call)
@@ -113,7 +113,7 @@ async def _answer(gateway: Runtime, attempt: Attempt) -> End:
     return replace(end, request_id=uuid.UUID(summary.request_id))
 
 
-def end_of_error(attempt: Attempt, error: GatewayError) -> End:
+def end_of_error(attempt: JobAttempt, error: GatewayError) -> End:
     """The end of an attempt that was refused or failed: another try, or the last one."""
     job = attempt.job
     end = attempt.end(
@@ -132,7 +132,7 @@ def end_of_error(attempt: Attempt, error: GatewayError) -> End:
     return replace(end, wait_s=max(backoff(job.attempts), _seconds(error)))
 
 
-def requeue(attempt: Attempt) -> End:
+def requeue(attempt: JobAttempt) -> End:
     """The end of an attempt that its worker gave up: the job is queued again."""
     return attempt.end(
         JobState.QUEUED,
@@ -158,7 +158,7 @@ def _limited(job: Job, error: GatewayError, end: End) -> End:
     wait = min(_seconds(error, MOST_WAIT_S if used_up else 1.0), MOST_WAIT_S)
     hold = None
     if not isinstance(error, BudgetExceeded) and (used_up or job.batch_id):
-        hold = Hold(job.customer_id, wait, everything=used_up)
+        hold = CustomerHold(job.customer_id, wait, everything=used_up)
     wait *= random.uniform(1, 1.1)  # noqa: S311 - no secret
     return replace(end, wait_s=wait, counts=False, hold=hold)
 

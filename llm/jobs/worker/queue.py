@@ -23,11 +23,19 @@ WINDOW = 500
 MOST_HISTORY = 30
 
 _CLAIM = """
-WITH next AS (
+WITH suspect AS (
     SELECT id FROM llm_job
-    WHERE state = 'queued' AND due
+    WHERE state = 'queued' AND due AND losses > 0
       AND NOT EXISTS (SELECT FROM llm_job_pause p WHERE p.type = llm_job.type)
-    ORDER BY priority, turn, run_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ORDER BY priority, turn, run_at LIMIT %(suspects)s FOR UPDATE SKIP LOCKED
+), other AS (
+    SELECT id FROM llm_job
+    WHERE state = 'queued' AND due AND losses = 0
+      AND NOT EXISTS (SELECT FROM llm_job_pause p WHERE p.type = llm_job.type)
+    ORDER BY priority, turn, run_at
+    LIMIT %(most)s - (SELECT count(*) FROM suspect) FOR UPDATE SKIP LOCKED
+), next AS (
+    SELECT id FROM suspect UNION ALL SELECT id FROM other
 )
 UPDATE llm_job j
 SET state = 'running', attempts = j.attempts + 1, worker = %(worker)s, progress = 0,
@@ -98,7 +106,7 @@ WHERE customer_id = %(customer)s AND state = 'queued' AND due AND on_limit = 'wa
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class CustomerHold:
     """A customer whose limit is reached: its jobs wait. Only those of batches if it is
     a minute limit, of which a batch may take only a part.
     """
@@ -126,7 +134,7 @@ class End:
     wait_s: float = 0.0
     counts: bool = True
     # The other jobs of the customer that wait with it.
-    hold: Hold | None = None
+    hold: CustomerHold | None = None
     # The claim of its Idempotency-Key, which is not needed once the result is stored.
     claim: str = ""
 
@@ -166,8 +174,13 @@ class Turn:
     batches: set[uuid.UUID] = field(default_factory=set)
 
 
-def exchange(worker: uuid.UUID, ends: Sequence[End], most: int) -> Turn:
-    """Write how jobs ended, and claim at most `most` new ones, in one transaction."""
+def exchange(
+    worker: uuid.UUID, ends: Sequence[End], most: int, *, suspects: int = 1
+) -> Turn:
+    """Write how jobs ended, and claim at most `most` new ones, in one transaction.
+
+    At most `suspects` of them are jobs whose last worker died.
+    """
     turn = Turn()
     with transaction.atomic():
         if ends:
@@ -180,7 +193,7 @@ def exchange(worker: uuid.UUID, ends: Sequence[End], most: int) -> Turn:
                 everything=hold.everything,
             )
         if most:
-            turn.claimed = _claim(worker, most)
+            turn.claimed = _claim(worker, most, min(most, suspects))
     return turn
 
 
@@ -214,8 +227,14 @@ def feed() -> int:
     return lines + _execute(_DUE, most=WINDOW)
 
 
-def _claim(worker: uuid.UUID, most: int) -> list[Job]:
-    ids = _ids(_CLAIM, most=most, worker=worker, lease_s=settings.JOBS_LEASE_S)
+def _claim(worker: uuid.UUID, most: int, suspects: int) -> list[Job]:
+    ids = _ids(
+        _CLAIM,
+        most=most,
+        suspects=suspects,
+        worker=worker,
+        lease_s=settings.JOBS_LEASE_S,
+    )
     if not ids:
         return []
     # In the order of the queue.

@@ -25,7 +25,7 @@ GONE_S = 60
 _FREE = """
 UPDATE llm_job
 SET state = CASE WHEN attempts >= %(most)s THEN 'dead' ELSE 'queued' END,
-    worker = NULL, lease_until = NULL, progress = 0, due = attempts < %(most)s,
+    worker = NULL, lease_until = NULL, progress = 0, losses = losses + 1, due = attempts < %(most)s,
     error_code = 'worker_lost',
     error = 'Its worker ended, or lost the database, while it ran.',
     finished_at = CASE WHEN attempts >= %(most)s THEN now() END,

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from llm.jobs import batches
 from llm.jobs.worker import queue
-from llm.jobs.worker.execution import Attempt, requeue, run_attempt
+from llm.jobs.worker.execution import JobAttempt, requeue, run_attempt
 from llm.jobs.worker.queue import End
 from llm.models import Job, JobWorker
 from llm.runtime import Runtime
@@ -59,6 +59,8 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
+        # The running job whose last worker died.
+        self._suspect: uuid.UUID | None = None
         self._ended: list[End] = []
         self._batches: set[uuid.UUID] = set()
         # Requests that were interrupted, and their jobs, until their bill is known.
@@ -121,7 +123,9 @@ class Worker:
             return
         self._rung = False
         try:
-            turn = await self._gateway.jobs_db.run(queue.exchange, self.id, ends, most)
+            turn = await self._gateway.jobs_db.run(
+                queue.exchange, self.id, ends, most, suspects=0 if self._suspect else 1
+            )
         except DatabaseError as error:
             # The answers are kept, and written once the database is back.
             log.warning("jobs.database", error=type(error).__name__)
@@ -134,12 +138,14 @@ class Worker:
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job))
             self._running[job.pk] = task
+            if job.losses:
+                self._suspect = job.pk
         if turn.claimed and len(turn.claimed) == most:
             # There may be more than there were slots.
             self._rung = True
 
     async def _work(self, job: Job) -> None:
-        attempt = Attempt(job)
+        attempt = JobAttempt(job)
         try:
             # Not in one: `_ended` may be another list once that has been awaited.
             end = await run_attempt(self._gateway, attempt)
@@ -150,6 +156,8 @@ class Worker:
             self._unpaid[attempt.id] = job.pk
         finally:
             del self._running[job.pk]
+            if self._suspect == job.pk:
+                self._suspect = None
             self._wake.set()
 
     async def _renew_always(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from billing.models import IdempotencyKey, Reservation, Usage
-from llm.jobs import acts, status, submit
+from llm.jobs import actions, status, submit
 from llm.jobs.worker import sweep
 from llm.models import Job, JobWorker
 from llm.runtime import Runtime
@@ -136,7 +136,7 @@ async def test_job__without_quota_left__waits_or_fails_as_was_chosen(
     assert job["runAt"] > job["createdAt"]
 
 
-async def test_lost_lease__is_freed_by_the_sweep_and_ends_as_a_dead_letter(
+async def test_lost_lease__freed_by_the_sweep__ends_as_a_dead_letter(
     api: JobsApi, gateway: Runtime
 ) -> None:
     job_id = await api.submit(api.world.serve("echo").model)
@@ -148,7 +148,7 @@ async def test_lost_lease__is_freed_by_the_sweep_and_ends_as_a_dead_letter(
         job = await api.show(job_id)
         assert (job["state"], job["error"]["code"]) == (state, "worker_lost")
     rows = Job.objects.filter(pk=job_id)
-    assert api.world.db(acts.retry, rows, by="a test") == 1
+    assert api.world.db(actions.retry, rows, by="a test") == 1
     async with working(gateway):
         job = await api.wait(job_id)
     assert (job["state"], job["attempts"]) == ("succeeded", 1)
@@ -167,7 +167,7 @@ async def test_pause__of_a_type__leaves_its_jobs_queued(
     api: JobsApi, gateway: Runtime
 ) -> None:
     model = api.world.serve("echo").model
-    api.world.db(acts.pause, "completion", by="a test", reason="why not")
+    api.world.db(actions.pause, "completion", by="a test", reason="why not")
     paused = await api.submit(model)
     vectors = api.world.serve("demo", kind="embedding").model
     body = {"model": vectors, "input": "words"}
@@ -175,7 +175,7 @@ async def test_pause__of_a_type__leaves_its_jobs_queued(
     async with working(gateway):
         await api.wait(other)
         assert (await api.show(paused))["state"] == "queued"
-        api.world.db(acts.resume, "completion")
+        api.world.db(actions.resume, "completion")
         await api.wait(paused)
 
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from llm.jobs import acts
+from llm.jobs import actions
 from llm.jobs.callbacks import (
     queue_batch_callback,
     queue_job_callback,
@@ -81,7 +81,7 @@ def test_job__without_a_callback_url__tells_nobody() -> None:
 
 def test_job__cancelled_by_an_operator__tells_so() -> None:
     job = make_job(callback_url=URL)
-    assert acts.cancel(Job.objects.filter(pk=job.pk), by="olga") == 1
+    assert actions.cancel(Job.objects.filter(pk=job.pk), by="olga") == 1
     kind, data = told()
     assert (kind, data["error"]["message"]) == ("job.cancelled", "Cancelled by olga.")
 

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 
-from llm.jobs import acts
+from llm.jobs import actions
 from llm.jobs.metrics import QueueCollector, queue_figures
 from llm.models import Job, JobState
 from tests.admin.job_rows import make_batch, make_job, make_worker
@@ -77,7 +77,7 @@ def test_oldest__lines_of_a_batch__count_when_they_are_next() -> None:
 def test_oldest__of_a_paused_type__does_not_count() -> None:
     make_job(**ago(HOUR))
     make_job(type="embedding", **ago(MINUTE))
-    acts.pause("completion", by="olga", reason="The provider is down.")
+    actions.pause("completion", by="olga", reason="The provider is down.")
     found = queue_figures()
     assert 60 <= found.oldest_seconds < 90
     assert [one.reason for one in found.paused] == ["The provider is down."]
@@ -163,7 +163,7 @@ def test_prometheus__database_gone__answers_without_them() -> None:
 def test_rest__with_the_scope_or_the_right__tells_all_figures() -> None:
     job = make_job(JobState.DEAD, error_code="upstream_error")
     make_worker()
-    acts.pause("embedding", by="olga", reason="Why.")
+    actions.pause("embedding", by="olga", reason="Why.")
     for client in (key_client("queue:read"), person("llm.view_job")):
         found = client.get(URL).json()
         assert found["depth"] == [{"type": "completion", "state": "dead", "count": 1}]

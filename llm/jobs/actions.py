@@ -40,12 +40,13 @@ def retry(rows: QuerySet[Job], *, by: str) -> int:
         due=True,
         run_at=now,
         attempts=0,
+        losses=0,
         progress=0,
         error_code="",
         error=f"Queued again by {by}.",
         finished_at=None,
     )
-    doorbell.ring()
+    doorbell.ring_worker()
     return changed
 
 
@@ -61,7 +62,7 @@ def resume(job_type: str) -> None:
     deleted, _ = JobPause.objects.filter(pk=job_type).delete()
     if not deleted:
         raise NotFound(f"'{job_type}' is not paused.", param="type")
-    doorbell.ring()
+    doorbell.ring_worker()
 
 
 def _change(rows: QuerySet[Job], **values: object) -> int:
