@@ -33,6 +33,7 @@ DOORS = (
     "llm.views",
     "llm.jobs.views",
     "llm.jobs.worker.worker_process",
+    "llm.tasks",
     "llm.admin",
     "llm.management",
     "llm.urls",

@@ -13,7 +13,7 @@ RING = "llm.jobs.ring"
 EXPAND = "llm.jobs.expand_batch"
 
 
-def ring() -> None:
+def ring_worker() -> None:
     """Wake a worker once the transaction is committed."""
     transaction.on_commit(lambda: _send(RING))
 

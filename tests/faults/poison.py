@@ -26,7 +26,7 @@ def _poison(**_: object) -> None:
 
     make_call = execution.make_call
 
-    def poisoned(attempt: execution.Attempt) -> Any:
+    def poisoned(attempt: execution.JobAttempt) -> Any:
         call = make_call(attempt)
         if MARK in str(call.body):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -179,7 +179,7 @@ async def test_pause__of_a_type__leaves_its_jobs_queued(
         await api.wait(paused)
 
 
-async def test_stopped_worker__gives_its_jobs_back(
+async def test_worker__stopped__gives_its_jobs_back(
     api: JobsApi, gateway: Runtime
 ) -> None:
     job_id = await api.submit(api.world.serve("hang").model)
@@ -192,7 +192,7 @@ async def test_stopped_worker__gives_its_jobs_back(
     assert not api.world.db(JobWorker.objects.filter(pk=worker.id).exists)
     await until(lambda: bool(bills(api, job_id)))
     assert [(one.cost_usd, one.marks) for one in bills(api, job_id)] == [
-        (0, ["refunded"])
+        (0, ["estimated", "refunded"])
     ]
 
 
@@ -213,7 +213,7 @@ async def test_python__submit_and_status__as_the_guide_says(
     assert answer.json["choices"][0]["message"]["content"] == "From Python"
 
 
-async def test_events__show_each_change_and_end_with_the_job(
+async def test_events__of_a_job__show_each_change_and_end_with_it(
     api: JobsApi, gateway: Runtime
 ) -> None:
     job_id = await api.submit(api.world.serve("slow@1500ms").model)
