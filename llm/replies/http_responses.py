@@ -1,13 +1,18 @@
 """HTTP responses of the hot path."""
 
+import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from django.http import BadHeaderError
 
 from llm.replies.stored import EVENTS
 from llm.types import Parts
 from valuecanvas.core.errors import GatewayError
+
+# Answers are sent in pieces of this size, so that a client that does not read does not
+# fill the server's write buffer.
+PIECE_BYTES = 65_536
 
 
 class HotResponse:
@@ -28,12 +33,41 @@ class HotResponse:
         self.status = status
 
 
-class EventStream(HotResponse):
+class StreamedResponse(HotResponse):
+    """An answer that is sent part by part."""
+
+    def __init__(self, parts: Parts, headers: Mapping[str, str]) -> None:
+        super().__init__(b"", headers)
+        self.parts = parts
+
+
+class EventStream(StreamedResponse):
     """Server-sent events, written part by part as the provider sends them."""
 
     def __init__(self, parts: Parts, headers: Mapping[str, str]) -> None:
-        super().__init__(b"", {**EVENTS, **headers})
-        self.parts = parts
+        super().__init__(parts, {**EVENTS, **headers})
+
+
+class DownloadParts:
+    """A file that is read while it is sent."""
+
+    over = False
+    # Each piece must be taken within LLM_SEND_TIMEOUT_S; the whole may take long.
+    deadline = math.inf
+
+    def __init__(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._parts:
+            for at in range(0, len(part), PIECE_BYTES):
+                yield part[at : at + PIECE_BYTES]
+
+    async def wait_until_unwanted(self) -> None:
+        """Nobody else reads it."""
+
+    async def aclose(self) -> None:
+        await self._parts.aclose()
 
 
 def json_response(

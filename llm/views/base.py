@@ -3,7 +3,8 @@
 import asyncio
 import re
 import uuid
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 from django.core.handlers.asgi import ASGIRequest
 from rest_framework.views import APIView
@@ -41,6 +42,8 @@ class HotView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    # Whether the view reads its body by `body_stream`, once it knows the caller.
+    streams_body = False
 
     async def dispatch(  # type: ignore[override]
         self, request: ASGIRequest, *args: Any, **kwargs: Any
@@ -58,6 +61,14 @@ class HotView(APIView):
         self, request: ASGIRequest, *args: Any, **kwargs: Any
     ) -> HotResponse:
         return json_response(b"", {"Allow": ", ".join(self.allowed_methods)}, 204)
+
+
+class StreamedBody(Protocol):
+    """The body of a request, see valuecanvas/http/hot_body.py."""
+
+    async def read(self) -> bytes: ...
+
+    def chunks(self, most: int) -> AsyncIterator[bytes]: ...
 
 
 class PaidView(HotView):
@@ -88,6 +99,12 @@ class PaidView(HotView):
 def runtime(request: ASGIRequest) -> Runtime:
     """The process's runtime, as valuecanvas/asgi.py put it there."""
     found: Runtime = request.scope["valuecanvas.runtime"]
+    return found
+
+
+def body_stream(request: ASGIRequest) -> StreamedBody:
+    """The body, for a view with `streams_body`."""
+    found: StreamedBody = request.scope["valuecanvas.body"]
     return found
 
 

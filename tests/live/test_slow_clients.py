@@ -11,13 +11,13 @@ import pytest
 from pytest_django import Settings
 
 from llm.breaker.types import Name
+from llm.replies import http_responses
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, upstream
 from tests.live.wire import head
 from tests.live.world import World
 from valuecanvas.core.ids import uuid7
-from valuecanvas.http import hot
 
 pytestmark = pytest.mark.live
 
@@ -112,7 +112,7 @@ async def test_whole_answer__large_and_unread__frees_its_slot(
     body = chat_body(served.model)
     exchange = Unread(gateway, CHAT, body, key=indoors.key)
     await exchange.start()
-    assert len(exchange.body) == hot.PIECE_BYTES
+    assert len(exchange.body) == http_responses.PIECE_BYTES
     assert indoors.reserved() == 0
     assert [row.status for row in indoors.usage_rows()] == ["ok"]
 
@@ -127,5 +127,5 @@ async def test_whole_answer__large__comes_in_pieces(
     assert int(answer.headers["content-length"]) == len(answer.body) > 300_000
     assert answer.json["choices"]
     pieces = exchange.sent[1:]
-    assert max(len(one["body"]) for one in pieces) == hot.PIECE_BYTES
+    assert max(len(one["body"]) for one in pieces) == http_responses.PIECE_BYTES
     assert [one["more_body"] for one in pieces] == [True] * (len(pieces) - 1) + [False]

@@ -20,14 +20,19 @@ from django.core.handlers.asgi import ASGIRequest
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from llm.admission.load_shedding import LoadSlot
-from llm.replies.http_responses import EventStream, HotResponse, error_response
+from llm.replies.http_responses import (
+    PIECE_BYTES,
+    HotResponse,
+    StreamedResponse,
+    error_response,
+)
 from llm.types import CLIENT_GONE
 from valuecanvas.core.errors import (
     GatewayError,
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.http import cors, hot_body, paths
-from valuecanvas.http.hot_body import ClientGone, Receive, Scope
+from valuecanvas.http.hot_body import BodyStream, ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
 URLCONF = "valuecanvas.http.hot_urls"
@@ -35,9 +40,6 @@ URLCONF = "valuecanvas.http.hot_urls"
 PROBES = ("/health/", "/metrics")
 # These statuses have no body, and get no Content-Length.
 BODILESS = (204, 304)
-# Whole answers are sent in pieces of this size, so that a client that does not read
-# does not fill the server's write buffer.
-PIECE_BYTES = 65_536
 log = structlog.get_logger("hot")
 
 
@@ -90,7 +92,7 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     slot = LoadSlot()
     try:
         response = await _respond(scope, receive, slot)
-        if isinstance(response, EventStream):
+        if isinstance(response, StreamedResponse):
             await _send_stream(response, watch, sender)
         else:
             watch.stop()
@@ -111,14 +113,19 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     request_id = uuid7()
     scope["valuecanvas.request_id"] = request_id
     try:
-        body = await hot_body.read_body(scope, receive, slot)
+        match = _resolve(scope["path"])
+        # Django's types do not know that all our views are classes.
+        if match.func.cls.streams_body:  # type: ignore[attr-defined]
+            body = b""
+            scope["valuecanvas.body"] = BodyStream(scope, receive, slot)
+        else:
+            body = await hot_body.read_body(scope, receive, slot)
         # Only after the body: slow clients must not hold a slot.
         if not scope["path"].startswith(PROBES):
             slot.take(scope["valuecanvas.runtime"].load_limit)
             scope["valuecanvas.runtime"].auth_throttle.refuse(scope)
         request = ASGIRequest(scope, BytesIO(body))
         request._body = body  # spares Django a second copy
-        match = _resolve(request.path_info)
         response: HotResponse = await match.func(request, *match.args, **match.kwargs)
     except Resolver404:
         response = _unknown(scope, request_id)
@@ -198,7 +205,7 @@ async def send_whole(response: HotResponse, sender: TimedSender) -> None:
 
 
 async def _send_stream(
-    response: EventStream, watch: ClientWatch, sender: TimedSender
+    response: StreamedResponse, watch: ClientWatch, sender: TimedSender
 ) -> None:
     """Send the parts; when the client disconnects, the stream ends at once."""
     parts, last = response.parts, b""

@@ -1,7 +1,7 @@
 """Reads request bodies of the hot path, with limits on bytes, time and memory."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from typing import Any
 
@@ -30,21 +30,14 @@ async def read_body(scope: Scope, receive: Receive, slot: LoadSlot) -> bytes:
     Raises BodyTooLarge, InvalidRequest, NotAuthenticated, Unavailable, ClientGone.
     """
     most = settings.LLM_MAX_BODY_BYTES
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > most:
-            raise _too_large(most)
+    _check_length(scope, most)
     if WHOLE_BODY in scope:
         return await _parts(scope, receive, slot, None)
     try:
         async with asyncio.timeout(settings.LLM_HEADER_TIMEOUT_S) as limit:
             return await _parts(scope, receive, slot, limit)
     except TimeoutError as error:
-        raise InvalidRequest(
-            "The body did not arrive in time.",
-            code="request_timeout",
-            # The rest of the body may still arrive and must not be read as a request.
-            headers={"Connection": "close"},
-        ) from error
+        raise _too_slow() from error
 
 
 async def _parts(
@@ -72,10 +65,65 @@ async def _parts(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+class BodyStream:
+    """The body of a request whose view reads it, once: see HotView.streams_body."""
+
+    def __init__(self, scope: Scope, receive: Receive, slot: LoadSlot) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._slot = slot
+
+    async def read(self) -> bytes:
+        """The whole of it, as views get it that do not read it themselves."""
+        return await read_body(self._scope, self._receive, self._slot)
+
+    async def chunks(self, most: int) -> AsyncIterator[bytes]:
+        """Its bytes as they arrive.
+
+        Raises BodyTooLarge (more than `most`), InvalidRequest (too slow), ClientGone.
+        """
+        _check_length(self._scope, most)
+        due = asyncio.get_running_loop().time() + settings.LLM_HEADER_TIMEOUT_S
+        size, more, timed = 0, True, PART_BYTES
+        while more:
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await self._receive()
+            except TimeoutError as error:
+                raise _too_slow() from error
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            more = message.get("more_body", False)
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > most:
+                raise _too_large(most)
+            while timed < size:
+                due += settings.LLM_HEADER_TIMEOUT_S
+                timed += PART_BYTES
+            yield chunk
+
+
 async def _require_known_caller(scope: Scope) -> None:
     """Raises the authentication error of an unknown caller."""
     call = bare_call(ASGIRequest(scope, BytesIO()), "")
     await scope["valuecanvas.runtime"].authentication.identify(call)
+
+
+def _check_length(scope: Scope, most: int) -> None:
+    """Raises BodyTooLarge for a Content-Length of more than `most`."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _too_large(most)
+
+
+def _too_slow() -> InvalidRequest:
+    return InvalidRequest(
+        "The body did not arrive in time.",
+        code="request_timeout",
+        # The rest of the body may still arrive and must not be read as a request.
+        headers={"Connection": "close"},
+    )
 
 
 def _too_large(most: int) -> BodyTooLarge:
