@@ -50,6 +50,7 @@ from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.storage.store import Store, open_store
 
 log = structlog.get_logger("llm.runtime")
+UPLOADS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Runtime:
     disk_writer: DiskWriter
     free_reads: FreeReads
     load_limit: LoadLimit
+    # Of uploads, which take room on the disk.
+    uploads: LoadLimit
     auth_throttle: AuthThrottle
     quota_headers: QuotaHeaders
     tokenizer: Tokenizer
@@ -204,6 +207,7 @@ async def start() -> Runtime:
         load_limit=LoadLimit(
             settings.LLM_MAX_IN_FLIGHT, settings.LLM_MAX_IN_FLIGHT_BYTES
         ),
+        uploads=LoadLimit(UPLOADS_AT_ONCE, most_bytes=0),
         auth_throttle=AuthThrottle(limiter, callers),
         quota_headers=QuotaHeaders(authentication, committed, db),
         tokenizer=tokenizer,

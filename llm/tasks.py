@@ -5,7 +5,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from llm.jobs import batches, recurring
+from llm.jobs import expansion, recurring
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
@@ -57,7 +57,7 @@ def ring_jobs() -> None:
 @shared_task(name="llm.jobs.expand_batch")
 def expand_batch(pk: str) -> None:
     """Make the jobs of a batch."""
-    batches.expand_by_id(pk)
+    expansion.expand_by_id(pk)
 
 
 @shared_task(name="llm.jobs.sweep")

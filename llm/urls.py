@@ -2,7 +2,9 @@
 
 from django.urls import path
 
+from llm.jobs.views.batches import BatchAnswers, BatchCancel, BatchDetail, Batches
 from llm.jobs.views.callbacks import CallbackDetail, CallbackRotate, Callbacks
+from llm.jobs.views.files import FileContent, FileDetail, Files
 from llm.jobs.views.jobs import (
     JobAnswer,
     JobCancel,
@@ -10,6 +12,11 @@ from llm.jobs.views.jobs import (
     JobProgress,
     JobRetry,
     Jobs,
+)
+from llm.jobs.views.openai_batches import (
+    OpenAIBatchCancel,
+    OpenAIBatchDetail,
+    OpenAIBatches,
 )
 from llm.views.chat import ChatCompletions, EmbeddingsView, ResponsesView
 from llm.views.complete import Complete
@@ -29,6 +36,16 @@ urlpatterns = [
     path("api/llm/jobs/<str:job_id>/events", JobProgress.as_view()),
     path("api/llm/jobs/<str:job_id>/cancel", JobCancel.as_view()),
     path("api/llm/jobs/<str:job_id>/retry", JobRetry.as_view()),
+    path("api/llm/batches", Batches.as_view()),
+    path("api/llm/batches/<str:batch_id>", BatchDetail.as_view()),
+    path("api/llm/batches/<str:batch_id>/results", BatchAnswers.as_view()),
+    path("api/llm/batches/<str:batch_id>/cancel", BatchCancel.as_view()),
+    path("v1/files", Files.as_view()),
+    path("v1/files/<str:file_id>", FileDetail.as_view()),
+    path("v1/files/<str:file_id>/content", FileContent.as_view()),
+    path("v1/batches", OpenAIBatches.as_view()),
+    path("v1/batches/<str:batch_id>", OpenAIBatchDetail.as_view()),
+    path("v1/batches/<str:batch_id>/cancel", OpenAIBatchCancel.as_view()),
     path("v1/chat/completions", ChatCompletions.as_view()),
     path("v1/embeddings", EmbeddingsView.as_view()),
     path("v1/responses", ResponsesView.as_view()),

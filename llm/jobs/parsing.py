@@ -10,13 +10,15 @@ from django.utils.dateparse import parse_datetime
 
 from llm.jobs import callbacks
 from llm.jobs.submission import NewJob
-from llm.jobs.types import build_call
+from llm.jobs.types import ENDPOINTS, build_call
 from llm.models import OnLimit
 from llm.models.job import LAST, MOST_TAGS, USUAL
 from llm.models.job_batch import LONGEST_TAG
 from llm.translate.typed_fields import refuse_unknown
 from valuecanvas.core.errors import InvalidRequest
 
+# Of OpenAI's metadata: pairs, and characters of a name and of a value.
+MOST_METADATA, LONGEST_METADATA = 16, (64, 512)
 # A job or batch may wait and take at most so long.
 MOST_AHEAD = dt.timedelta(days=366)
 INPUT = ("promptKey", "promptVersion", "promptLabel", "promptVariables", "body")
@@ -126,3 +128,34 @@ def parse_callback_url(given: Mapping[str, Any]) -> str:
             f"'callbackUrl': {' '.join(error.messages)}", param="callbackUrl"
         ) from error
     return value
+
+
+def parse_endpoint(given: Mapping[str, Any]) -> str:
+    """The name of a batch's endpoint, from its path. Raises InvalidRequest."""
+    found = ENDPOINTS.get(str(given.get("endpoint")))
+    if found is None:
+        raise InvalidRequest(
+            f"'endpoint' is one of: {', '.join(ENDPOINTS)}.", param="endpoint"
+        )
+    return found
+
+
+def parse_metadata(given: Mapping[str, Any]) -> dict[str, str]:
+    """Up to 16 texts by their names, as OpenAI has them. Raises InvalidRequest."""
+    value = given.get("metadata")
+    pairs = {} if value is None else value
+    valid = isinstance(pairs, dict) and len(pairs) <= MOST_METADATA
+    if not valid or not all(map(_is_metadata, pairs.items())):
+        raise InvalidRequest(
+            f"'metadata' are up to {MOST_METADATA} texts by their names, of at most"
+            f" {LONGEST_METADATA[1]} and {LONGEST_METADATA[0]} characters.",
+            param="metadata",
+        )
+    return dict(pairs)
+
+
+def _is_metadata(pair: tuple[Any, Any]) -> bool:
+    return all(
+        isinstance(text, str) and len(text) <= most and "\0" not in text
+        for text, most in zip(pair, LONGEST_METADATA, strict=True)
+    )

@@ -1,11 +1,12 @@
-"""Jobs as JSON."""
+"""Jobs and batches as JSON."""
 
 import datetime as dt
 from typing import Any
 
 from django.conf import settings
 
-from llm.models import Job
+from llm.jobs.types import PATHS
+from llm.models import Job, JobBatch
 
 
 def job_document(job: Job) -> dict[str, Any]:
@@ -34,6 +35,35 @@ def job_document(job: Job) -> dict[str, Any]:
         "costUsd": float(job.cost_usd),
         # Why it failed; while it is queued, what it waits for.
         "error": failed if job.error_code else None,
+    }
+
+
+def batch_document(batch: JobBatch) -> dict[str, Any]:
+    """The batch as its owner sees it, without its lines and their answers."""
+    ended = batch.succeeded + batch.failed + batch.cancelled
+    return {
+        "id": str(batch.pk),
+        "object": "batch",
+        "endpoint": PATHS[batch.endpoint],
+        "state": str(batch.state),
+        # In percent.
+        "progress": 100 * ended // batch.total if batch.total else 0,
+        "total": batch.total,
+        "succeeded": batch.succeeded,
+        "failed": batch.failed,
+        "cancelled": batch.cancelled,
+        "costUsd": float(batch.cost_usd),
+        "priority": batch.priority,
+        "tags": batch.tags,
+        "metadata": batch.metadata,
+        "onLimit": str(batch.on_limit),
+        "createdAt": render_time(batch.created_at),
+        "deadline": render_time(batch.deadline),
+        "startedAt": render_time(batch.started_at),
+        "cancelledAt": render_time(batch.cancelled_at),
+        "finishedAt": render_time(batch.finished_at),
+        # Why it could not be started.
+        "errors": batch.errors,
     }
 
 

@@ -41,7 +41,7 @@ class CancelBatchPage(ConfirmPage):
         if self.original.state not in OPEN_BATCH:
             state = self.original.get_state_display().lower()
             raise Conflict(f"Not possible: the batch is {state}.")
-        batches.cancel_batch(self.original, by=self.request.user.get_username())
+        batches.cancel_batch(self.original.pk)
         return "Cancelled."
 
 

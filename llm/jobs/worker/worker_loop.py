@@ -174,6 +174,7 @@ class Worker:
         before = set(self._running)
         owned = await db.run(queue.renew, self.id)
         await self._end_lost(before - owned)
+        await self._end_unwanted()
         await db.run(self._write_row)
         if not self._stopping and await db.run(queue.feed) > 0:
             self._note_ring()
@@ -194,6 +195,13 @@ class Worker:
         for job_id in lost:
             if task := self._running.get(job_id):
                 task.cancel(CLIENT_GONE if job_id in cancelled else None)
+
+    async def _end_unwanted(self) -> None:
+        """End lines of cancelled batches: they are queued again, and so cancelled."""
+        running = set(self._running)
+        for job_id in await self._gateway.jobs_db.run(batches.find_unwanted, running):
+            if task := self._running.get(job_id):
+                task.cancel(CLIENT_GONE)
 
     async def _add_costs(self) -> None:
         """Add what interrupted requests cost to their jobs, once they are settled."""

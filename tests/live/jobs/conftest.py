@@ -13,6 +13,7 @@ from llm.jobs.worker.worker_loop import Worker
 from llm.models import Job
 from llm.runtime import Runtime
 from tests.live.inside import Exchange
+from tests.live.jobs.uploading import FilesApi
 from tests.live.world import PATIENCE_S, Answer, World
 
 JOBS = "/api/llm/jobs"
@@ -71,6 +72,11 @@ class JobsApi:
 @pytest.fixture
 def api(indoors: World, gateway: Runtime) -> JobsApi:
     return JobsApi(indoors, gateway)
+
+
+@pytest.fixture
+def files_api(indoors: World, gateway: Runtime) -> FilesApi:
+    return FilesApi(indoors, gateway)
 
 
 @asynccontextmanager

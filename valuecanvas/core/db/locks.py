@@ -12,6 +12,15 @@ def hold(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
+def try_hold(name: str) -> bool:
+    """As `hold`, but without waiting: whether the lock was free."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name]
+        )
+        return bool(cursor.fetchone()[0])
+
+
 @contextmanager
 def session_lock(name: str) -> Iterator[None]:
     """Wait for the lock `name` and hold it through the block, over many transactions.

@@ -1,0 +1,203 @@
+"""Shapes of batches and files for the OpenAPI document only."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers as s
+
+from llm.jobs.types import ENDPOINTS
+from llm.jobs.views import shapes
+from llm.jobs.views.shapes import IDEMPOTENCY_KEY as IDEMPOTENCY_KEY
+from llm.models import BatchState, OnLimit
+from llm.models.job import LAST
+
+OPENAI, JOBS = ["OpenAI-compatible"], ["Jobs"]
+NDJSON, BINARY = "application/x-ndjson", "application/octet-stream"
+_PATHS = list(ENDPOINTS)
+_LIMIT = OpenApiParameter("limit", OpenApiTypes.INT)
+_AFTER = OpenApiParameter("after", description="The last page's `last_id`.")
+OPENAI_QUERY = [_LIMIT, _AFTER]
+FILE_QUERY = [
+    OpenApiParameter("purpose"),
+    OpenApiParameter("order", enum=["asc", "desc"]),
+    *OPENAI_QUERY,
+]
+BATCH_QUERY = [
+    _LIMIT,
+    OpenApiParameter("cursor", description="The last page's `nextCursor`."),
+]
+FAILED = OpenApiParameter(
+    "failed", OpenApiTypes.BOOL, description="The lines without an answer instead."
+)
+_MEANING = {
+    404: "You have nothing of this id.",
+    409: "Its state does not allow this now.",
+    413: "It is too large, or your files leave no room for it.",
+    422: "The Idempotency-Key was used for something else.",
+}
+_ALWAYS = {
+    400: "The request cannot be served as it is.",
+    401: "The key is missing or unknown.",
+    403: "The key may not do this.",
+    429: "Too many calls a minute, or too many open jobs.",
+    503: "The database is not available now, or there are too many uploads.",
+}
+
+
+def responses(
+    success: Any, *more: int, status: int = 200, kind: str = "application/json"
+) -> dict[Any, Any]:
+    """The documented responses: the answer, and errors, also of the statuses `more`."""
+    refusals = {**_ALWAYS, **{one: _MEANING[one] for one in more}}
+    found: dict[Any, Any] = shapes.responses(success, status=status, refusals=refusals)
+    return {(status, kind): found.pop(status), **found}
+
+
+class UploadShape(s.Serializer):
+    file = s.FileField()
+    purpose = s.ChoiceField(["batch"])
+
+
+class FileShape(s.Serializer):
+    id = s.CharField()
+    object = s.CharField(help_text="'file'")
+    bytes = s.IntegerField()
+    created_at = s.IntegerField()
+    expires_at = s.IntegerField()
+    filename = s.CharField()
+    purpose = s.ChoiceField(["batch", "batch_output"])
+    status = s.CharField(help_text="'processed'")
+
+
+class FileDeleted(s.Serializer):
+    id = s.CharField()
+    object = s.CharField()
+    deleted = s.BooleanField()
+
+
+class OpenAIPage(s.Serializer):
+    object = s.CharField(help_text="'list'")
+    first_id = s.CharField(allow_null=True)
+    last_id = s.CharField(allow_null=True)
+    has_more = s.BooleanField()
+
+
+class FileList(OpenAIPage):
+    data = FileShape(many=True)  # type: ignore[assignment]
+
+
+class NewOpenAIBatch(s.Serializer):
+    input_file_id = s.CharField()
+    endpoint = s.ChoiceField(_PATHS)
+    completion_window = s.ChoiceField(["24h"])
+    metadata = s.DictField(child=s.CharField(), required=False)
+
+
+class BatchFault(s.Serializer):
+    code = s.CharField()
+    message = s.CharField()
+    line = s.IntegerField(allow_null=True)
+    param = s.CharField(allow_null=True)
+
+
+class BatchFaults(s.Serializer):
+    object = s.CharField(help_text="'list'")
+    data = BatchFault(many=True)  # type: ignore[assignment]
+
+
+class RequestCounts(s.Serializer):
+    total = s.IntegerField()
+    completed = s.IntegerField()
+    failed = s.IntegerField()
+
+
+class OpenAIBatch(s.Serializer):
+    id = s.CharField()
+    object = s.CharField(help_text="'batch'")
+    endpoint = s.ChoiceField(_PATHS)
+    errors = BatchFaults(allow_null=True)  # type: ignore[assignment]
+    input_file_id = s.CharField()
+    completion_window = s.CharField()
+    status = s.ChoiceField(BatchState.choices)
+    output_file_id = s.CharField(allow_null=True)
+    error_file_id = s.CharField(allow_null=True)
+    created_at = s.IntegerField()
+    in_progress_at = s.IntegerField(allow_null=True)
+    expires_at = s.IntegerField()
+    finalizing_at = s.IntegerField(allow_null=True)
+    completed_at = s.IntegerField(allow_null=True)
+    failed_at = s.IntegerField(allow_null=True)
+    expired_at = s.IntegerField(allow_null=True)
+    cancelling_at = s.IntegerField(allow_null=True)
+    cancelled_at = s.IntegerField(allow_null=True)
+    request_counts = RequestCounts()
+    metadata = s.DictField(child=s.CharField(), allow_null=True)
+
+
+class OpenAIBatchList(OpenAIPage):
+    data = OpenAIBatch(many=True)  # type: ignore[assignment]
+
+
+class BatchLineShape(s.Serializer):
+    custom_id = s.CharField()
+    body = s.DictField(help_text="The body of a request to the endpoint.")
+
+
+class NewBatchShape(s.Serializer):
+    endpoint = s.ChoiceField(_PATHS)
+    requests = BatchLineShape(many=True)
+    tags = s.ListField(child=s.CharField(), required=False)
+    callbackUrl = s.URLField(required=False, help_text="Told when the batch has ended.")
+    onLimit = s.ChoiceField(
+        OnLimit.choices, required=False, help_text="If quota or budget are used up."
+    )
+    deadline = s.DateTimeField(required=False, help_text="In 24 hours unless given.")
+    priority = s.IntegerField(required=False, min_value=0, max_value=LAST)
+    metadata = s.DictField(child=s.CharField(), required=False)
+
+
+class BatchShape(s.Serializer):
+    id = s.UUIDField()
+    object = s.CharField(help_text="'batch'")
+    endpoint = s.ChoiceField(_PATHS)
+    state = s.ChoiceField(BatchState.choices)
+    progress = s.IntegerField(help_text="0 to 100.")
+    total = s.IntegerField()
+    succeeded = s.IntegerField()
+    failed = s.IntegerField()
+    cancelled = s.IntegerField()
+    costUsd = s.FloatField()
+    priority = s.IntegerField()
+    tags = s.ListField(child=s.CharField())
+    metadata = s.DictField(child=s.CharField())
+    onLimit = s.ChoiceField(OnLimit.choices)
+    createdAt = s.DateTimeField()
+    deadline = s.DateTimeField()
+    startedAt = s.DateTimeField(allow_null=True)
+    cancelledAt = s.DateTimeField(allow_null=True)
+    finishedAt = s.DateTimeField(allow_null=True)
+    errors = BatchFault(many=True)  # type: ignore[assignment]
+
+
+class BatchPage(s.Serializer):
+    data = BatchShape(many=True)  # type: ignore[assignment]
+    nextCursor = s.UUIDField(allow_null=True)
+
+
+class OutputAnswer(s.Serializer):
+    status_code = s.IntegerField()
+    request_id = s.CharField()
+    body = s.DictField()
+
+
+class OutputFault(s.Serializer):
+    code = s.CharField()
+    message = s.CharField()
+
+
+class OutputLine(s.Serializer):
+    id = s.CharField()
+    custom_id = s.CharField()
+    response = OutputAnswer(allow_null=True)
+    error = OutputFault(allow_null=True)
