@@ -24,6 +24,7 @@ def test_sidebar__superuser__groups_in_the_operators_words(boss: Client) -> None
     assert [group["title"] for group in groups] == [
         "",
         "Traffic",
+        "Jobs",
         "Prompts",
         "Flags",
         "Customers & spend",

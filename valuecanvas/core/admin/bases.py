@@ -36,6 +36,7 @@ SECRETS = frozenset(
         "fingerprint",
         "password",
         "previous_sealed",
+        "sealed",
         "secret_sealed",
         "session_key",
     }  # fmt: skip
