@@ -146,6 +146,8 @@ def test_act__on_jobs_of_each_state__is_asked_for_counted_and_logged(
     assert states(*jobs) == states_after
     text = operator.get(LIST).content.decode()
     assert f": {changed} job" in text
+    # The customer reads the error; only the audit log names people.
+    assert not Job.objects.filter(error__contains="olga").exists()
     entries = LogEntry.objects.filter(user__username="olga")
     assert entries.count() == len(jobs)
     if name != "cancel":
@@ -368,14 +370,19 @@ def test_batch__search_and_filters__find_it(operator: Client) -> None:
     bob = make_customer("bob")
     batch = make_batch(customer_id=bob.pk, user_id="bob", tags=["nightly"])
     make_batch(state=BatchState.FAILED)
-    for query in ({"q": str(batch.pk)}, {"q": "bob"}, {"customer": "bob"}, {"tag": "nightly"}, {"state__exact": "in_progress"}):  # fmt: skip
+    for query in ({"q": str(batch.pk)}, {"q": f"batch_{batch.pk.hex}"}, {"q": "bob"}, {"customer": "bob"}, {"tag": "nightly"}, {"state__exact": "in_progress"}):  # fmt: skip
         assert found(operator, url, **query) == {batch}, query
 
 
 def test_batch__cancelled_by_an_operator__ends(operator: Client) -> None:
     batch = make_batch()
     assert page(batch, "cancel") in operator.get(page(batch)).content.decode()
+    line = make_job(batch=batch, line=1)
     assert operator.post(page(batch, "cancel"), {}).status_code == 302
+    batch.refresh_from_db()
+    line.refresh_from_db()
+    assert batch.state in (BatchState.CANCELLING, BatchState.CANCELLED)
+    assert line.state == "cancelled"
     ended = make_batch(state=BatchState.COMPLETED)
     assert page(ended, "cancel") not in operator.get(page(ended)).content.decode()
     answer = operator.post(page(ended, "cancel"), {})
@@ -388,13 +395,16 @@ def test_batch__cancelled_without_the_right__is_refused(auditor: Client) -> None
     assert auditor.post(page(batch, "cancel"), {}).status_code == 403
 
 
-def test_file__removed__goes_with_its_parts_and_leaves_its_batch(
+def test_file__deleted__goes_with_its_parts_and_leaves_its_batch(
     operator: Client, auditor: Client
 ) -> None:
     file = make_job_file()
     batch = make_batch(file=file)
     assert "1.2\u00a0KB" in operator.get("/admin/llm/jobfile/").content.decode()
     assert auditor.post(page(file, "remove"), {}).status_code == 403
+    refused = operator.post(page(file, "remove"), {})
+    assert "needs this file" in refused.content.decode()
+    JobBatch.objects.update(state=BatchState.COMPLETED)
     answer = operator.post(page(file, "remove"), {})
     assert answer["Location"] == "/admin/llm/jobfile/"
     assert not JobFile.objects.exists()
@@ -408,6 +418,7 @@ def test_file__search__is_by_a_whole_id_or_user(operator: Client) -> None:
     make_job_file()
     url = "/admin/llm/jobfile/"
     assert found(operator, url, q=str(file.pk)) == {file}
+    assert found(operator, url, q=f"file-{file.pk.hex}") == {file}
     assert found(operator, url, q=str(file.customer_id)) == {file}
 
 

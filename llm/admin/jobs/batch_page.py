@@ -38,10 +38,10 @@ class CancelBatchPage(ConfirmPage):
     danger = True
 
     def act(self, form: Any) -> str:
-        if self.original.state not in OPEN_BATCH:
+        if not batches.cancel_batch(self.original.pk):
+            self.original.refresh_from_db()
             state = self.original.get_state_display().lower()
             raise Conflict(f"Not possible: the batch is {state}.")
-        batches.cancel_batch(self.original.pk)
         return "Cancelled."
 
 

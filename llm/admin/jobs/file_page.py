@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from llm.admin.jobs.job_filters import OwnerFilter
 from llm.admin.jobs.owned_page import OwnedAdmin
+from llm.jobs import files
 from llm.models import JobFile
 from valuecanvas.core.admin.bases import display
 from valuecanvas.core.admin.forms import ConsoleForm
@@ -25,12 +26,12 @@ class RemoveFilePage(ConfirmPage):
     right = DELETE
     form_class = ConsoleForm
     title = verb = "Delete the file"
-    text = "It cannot be brought back. Batches of it that run already go on."
+    text = "It cannot be brought back. A file that an open batch needs stays."
     danger = True
 
     def act(self, form: Any) -> str:
-        # By a query: the audit log needs the row's id.
-        JobFile.objects.filter(pk=self.original.pk).delete()
+        file: JobFile = self.original
+        files.delete_file(file.customer_id, files.render_id(file.pk))
         return "Deleted the file."
 
     def next_url(self) -> str:

@@ -1,7 +1,9 @@
 """Filters of the lists of jobs, batches and files."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -14,6 +16,11 @@ from valuecanvas.core.ids import uuid_or_none
 
 # Customers of one user id: of several teams.
 MOST_CUSTOMERS = 50
+
+
+def find_id(term: str) -> UUID | None:
+    """The id that `term` is, also as OpenAI's API writes it; None if it is none."""
+    return uuid_or_none(re.sub("^(batch_|file-)", "", term))
 
 
 def owned_by(term: str) -> Q:
@@ -56,7 +63,7 @@ class BatchFilter(TermFilter):
     parameter_name = "batch"
 
     def condition(self, term: str) -> Q:
-        found = uuid_or_none(term)
+        found = find_id(term)
         return Q(batch=found) if found else Q(pk__in=[])
 
 

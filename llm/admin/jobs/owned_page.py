@@ -7,14 +7,13 @@ from django.http import HttpRequest, HttpResponse
 
 from billing.admin.customer_name import customer_link
 from billing.models.customer import full_name
-from llm.admin.jobs.job_filters import owned_by
+from llm.admin.jobs.job_filters import find_id, owned_by
 from valuecanvas.core.admin.bases import (
     ExactSearchAdmin,
     LargeTableAdmin,
     ReadOnlyAdmin,
     display,
 )
-from valuecanvas.core.ids import uuid_or_none
 
 # Of jobs and of batches.
 STATES = {
@@ -64,7 +63,7 @@ class OwnedAdmin(DetailsMixin, ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin)
     search_help_text = "Its whole id, or that of a customer, or a user id."
 
     def condition(self, term: str) -> Q:
-        found = uuid_or_none(term)
+        found = find_id(term)
         if found and self.model._default_manager.filter(pk=found).exists():
             return Q(pk=found)
         return owned_by(term)
