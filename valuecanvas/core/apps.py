@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 from prometheus_client import REGISTRY
 
@@ -19,3 +20,8 @@ class CoreConfig(AppConfig):
         # Its module needs the models first.
         figures = import_string("valuecanvas.core.webhooks.metrics.WebhookFigures")
         REGISTRY.register(figures())
+
+    @cached_property
+    def message_thread(self) -> object:
+        """The process's thread that sends messages to workers."""
+        return import_string("valuecanvas.core.db.worker_messages.MessageThread")()

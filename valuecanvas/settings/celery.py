@@ -33,6 +33,9 @@ if CELERY_BROKER_URL.startswith(("redis", "rediss", "unix")):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # A page that sends a task must not wait for a silent broker.
         "socket_connect_timeout": 5,
+        # Else it would try again for 6 s, and a page with it.
+        "max_retries": 1,
+        "interval_start": 0,
         "visibility_timeout": 900,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,

@@ -3,22 +3,15 @@
 from typing import Any
 
 import orjson
-import structlog
-from celery import current_app
-from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
+from valuecanvas.core.db.worker_messages import tell_worker
 from valuecanvas.core.webhooks.endpoints import DISABLED, find_endpoint
 from valuecanvas.core.webhooks.models import DeliveryState, WebhookDelivery
-
-log = structlog.get_logger("webhooks")
 
 SEND = "valuecanvas.send_webhooks"
 # Webhooks carry ids and states, no answers.
 MOST_BYTES = 20_000
-# An older message says nothing that the schedule has not seen.
-RING_S = 60
 
 
 def queue(owner: str, url: str, type: str, data: dict[str, Any]) -> WebhookDelivery:
@@ -47,15 +40,4 @@ def ring_sender() -> None:
 
     Losing the message loses nothing: a schedule sends every few seconds.
     """
-    queued = transaction.get_connection().run_on_commit
-    # Once for a transaction with many.
-    if not any(call is _ring for _, call, _ in queued):
-        transaction.on_commit(_ring)
-
-
-def _ring() -> None:
-    try:
-        # No retries: the caller does not wait for a broker that is away.
-        current_app.send_task(SEND, retry=False, ignore_result=True, expires=RING_S)
-    except (OperationalError, OSError) as error:
-        log.warning("webhooks.unrung", error=type(error).__name__)
+    tell_worker(SEND)
