@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run credentials test faults check lock bench bench-memory soak rehearse clean
+.PHONY: help run credentials test faults check lock bench bench-memory soak rehearse clients clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -60,9 +60,15 @@ soak: $(VENV)/.dev ## Load one web process for 10 minutes and see whether anythi
 rehearse: $(VENV)/.dev ## Build deploy/Dockerfile on a bare Debian and serve from it; needs root, debootstrap, buildah.
 	$(RUN) -m tests.deploy.rehearse $(ARGS)
 
+clients: $(VENV)/.dev ## Run OpenAI's Node SDK against a gateway; needs node and npm.
+	@if command -v npm > /dev/null; then cd tests/clients && npm ci --silent; else \
+		echo "npm is not installed, so the Node SDK is not tested."; fi
+	$(RUN) -m pytest -q -rs -p no:randomly --no-cov tests/live/jobs/test_sdk_node.py
+
 clean: ## Delete what was built; the data in var/ stay.
 	rm -rf $(VENV) build staticfiles htmlcov .coverage .coverage.* \
 		.pytest_cache .mypy_cache .ruff_cache
+	rm -rf tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN):

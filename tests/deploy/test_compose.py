@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from llm.jobs.views.uploads import FORM_BYTES
 from llm.models import Model
 from tests.deploy.tools import (
     COMPOSE,
@@ -135,7 +136,7 @@ def nginx(directive: str) -> str:
 
 def test_nginx__limits__are_the_gateway_s() -> None:
     size = int(nginx("client_max_body_size").removesuffix("m"))
-    assert size * 2**20 == settings.LLM_MAX_BODY_BYTES
+    assert FORM_BYTES <= size * 2**20 - settings.FILES_MAX_BYTES <= 2**20
     longest = Model._meta.get_field("total_stream_s").default
     assert int(nginx("proxy_read_timeout").removesuffix("s")) > longest
     assert nginx("proxy_buffering") == nginx("proxy_request_buffering") == "off"

@@ -27,9 +27,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # Fields of one name with different choices, in different components.
     "ENUM_NAME_OVERRIDES": {
+        "BatchStateEnum": "llm.models.BatchState.choices",
         "ExperimentStateEnum": ["draft", "running", "stopped"],
         "FlagChangeKindEnum": "flags.models.schedule.change_kinds",
         "FlagKindEnum": "flags.models.flag.FlagKind.choices",
+        "JobStateEnum": "llm.models.JobState.choices",
         "PromptKindEnum": "prompts.models.prompt.PromptKind.choices",
         "RolloutStateEnum": "prompts.models.rollout.RolloutState.choices",
     },

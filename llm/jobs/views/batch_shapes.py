@@ -56,7 +56,7 @@ def responses(
 
 class UploadShape(s.Serializer):
     file = s.FileField()
-    purpose = s.ChoiceField(["batch"])
+    purpose = s.CharField(help_text="'batch'")
 
 
 class FileShape(s.Serializer):
@@ -66,7 +66,7 @@ class FileShape(s.Serializer):
     created_at = s.IntegerField()
     expires_at = s.IntegerField()
     filename = s.CharField()
-    purpose = s.ChoiceField(["batch", "batch_output"])
+    purpose = s.CharField(help_text="'batch' or 'batch_output'")
     status = s.CharField(help_text="'processed'")
 
 
