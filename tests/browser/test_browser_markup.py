@@ -17,6 +17,7 @@ from playwright.sync_api import Error
 
 from flags import services as flags
 from flags.models import Flag
+from llm.models import RecurringJob
 from prompts import services as prompts
 from prompts.experiments import service as experiments
 from prompts.models import Prompt
@@ -108,6 +109,7 @@ def pages(rows: dict[str, Any]) -> Iterator[str]:
         "change_id": rows["flags.flag"].schedule.get().pk,
         "event_id": rows["flags.flag"].events.earliest("pk").pk,
         "app_label": "llm",
+        "job_type": "completion",
     }
     for name, pattern in routes(admin.site.urls[0]):
         if name in NOT_OPENED:
@@ -126,6 +128,7 @@ def planted(site: Site) -> Iterator[Site]:
     kept = [[*model.objects.all()] for model in SCHEDULES]
     yield site
     # No flush takes schedules away, and the next tests want them without markup.
+    RecurringJob.objects.all().delete()
     for model in reversed(SCHEDULES):
         model.objects.all().delete()
     for model, rows in zip(SCHEDULES, kept, strict=True):
