@@ -4,6 +4,7 @@ from valuecanvas import env
 from valuecanvas.settings.gateway import LLM_MAX_BODY_BYTES
 
 JOBS_CONCURRENCY = env.integer("JOBS_CONCURRENCY", "Jobs that one worker runs at once.", 10, low=1, high=1000)  # fmt: skip
+JOBS_NICE = env.integer("JOBS_NICE", "Niceness of worker processes: 0 as web processes, 19 only the time that others leave.", 15, low=0, high=19)  # fmt: skip
 JOBS_ATTEMPTS = env.integer("JOBS_ATTEMPTS", "Attempts before a job is a dead letter.", 3, low=1, high=20)  # fmt: skip
 JOBS_LEASE_S = env.integer(
     "JOBS_LEASE_S",

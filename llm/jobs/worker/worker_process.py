@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from contextlib import suppress
 from typing import Any
@@ -91,6 +92,8 @@ class JobsStep(bootsteps.StartStopStep):
     )
 
     def start(self, parent: Any) -> None:
+        # Where web processes share the machine they go first.
+        os.nice(max(0, settings.JOBS_NICE - os.nice(0)))
         process_worker().start()
 
     def stop(self, parent: Any) -> None:
