@@ -30,7 +30,7 @@ WITH suspect AS (
     ORDER BY priority, turn, run_at LIMIT %(suspects)s FOR UPDATE SKIP LOCKED
 ), other AS (
     SELECT id FROM llm_job
-    WHERE state = 'queued' AND due AND losses = 0
+    WHERE state = 'queued' AND due AND losses = 0 AND (%(lines)s OR batch_id IS NULL)
       AND NOT EXISTS (SELECT FROM llm_job_pause p WHERE p.type = llm_job.type)
     ORDER BY priority, turn, run_at
     LIMIT %(most)s - (SELECT count(*) FROM suspect) FOR UPDATE SKIP LOCKED
@@ -42,7 +42,7 @@ SET state = 'running', attempts = j.attempts + 1, worker = %(worker)s, progress 
     lease_until = now() + %(lease_s)s * interval '1 second',
     started_at = now(), error_code = '', error = ''
 FROM next WHERE j.id = next.id
-RETURNING j.id
+RETURNING j.*
 """
 # Only where the worker still has the job: it may have lost its lease, or been cancelled.
 _END = f"""
@@ -165,6 +165,17 @@ class End:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a worker has room for: at most so many jobs, of which at most `suspects` had a
+    worker that died, and lines of batches only if it says so.
+    """
+
+    most: int
+    suspects: int = 1
+    lines: bool = True
+
+
 @dataclass(slots=True)
 class Turn:
     """What one exchange with the queue brought."""
@@ -174,13 +185,8 @@ class Turn:
     batches: set[uuid.UUID] = field(default_factory=set)
 
 
-def exchange(
-    worker: uuid.UUID, ends: Sequence[End], most: int, *, suspects: int = 1
-) -> Turn:
-    """Write how jobs ended, and claim at most `most` new ones, in one transaction.
-
-    At most `suspects` of them are jobs whose last worker died.
-    """
+def exchange(worker: uuid.UUID, ends: Sequence[End], room: Room) -> Turn:
+    """Write how jobs ended, and claim new ones, in one transaction."""
     turn = Turn()
     with transaction.atomic():
         if ends:
@@ -192,8 +198,8 @@ def exchange(
                 wait_s=hold.wait_s,
                 everything=hold.everything,
             )
-        if most:
-            turn.claimed = _claim(worker, most, min(most, suspects))
+        if room.most:
+            turn.claimed = _claim(worker, room)
     return turn
 
 
@@ -227,19 +233,16 @@ def feed() -> int:
     return lines + _execute(_DUE, most=WINDOW)
 
 
-def _claim(worker: uuid.UUID, most: int, suspects: int) -> list[Job]:
-    ids = _ids(
-        _CLAIM,
-        most=most,
-        suspects=suspects,
-        worker=worker,
-        lease_s=settings.JOBS_LEASE_S,
-    )
-    if not ids:
-        return []
-    # In the order of the queue.
-    rows = Job.objects.filter(pk__in=ids).order_by("priority", "turn", "run_at")
-    return list(rows)
+def _claim(worker: uuid.UUID, room: Room) -> list[Job]:
+    values = {
+        "most": room.most,
+        "suspects": min(room.most, room.suspects),
+        "lines": room.lines,
+        "worker": worker,
+        "lease_s": settings.JOBS_LEASE_S,
+    }
+    rows = Job.objects.raw(_CLAIM, values)
+    return sorted(rows, key=lambda job: (job.priority, job.turn, job.run_at))
 
 
 def _write_ends(worker: uuid.UUID, ends: Sequence[End]) -> set[uuid.UUID]:

@@ -19,7 +19,8 @@ from django.utils import timezone
 from llm.jobs import batches
 from llm.jobs.worker import queue
 from llm.jobs.worker.execution import JobAttempt, requeue, run_attempt
-from llm.jobs.worker.queue import End
+from llm.jobs.worker.pace import BatchPace
+from llm.jobs.worker.queue import End, Room
 from llm.models import Job, JobWorker
 from llm.runtime import Runtime
 from llm.types import CLIENT_GONE
@@ -30,6 +31,8 @@ log = structlog.get_logger("jobs")
 # It looks for work this often without a doorbell, and renews its leases this often. What
 # was cancelled ends at the next renewal.
 LOOK_S, RENEW_S = 5.0, 2.0
+# Ends of jobs are gathered this long.
+LINGER_S = 0.02
 # After the database failed, it waits this long.
 PAUSE_S = 1.0
 
@@ -62,6 +65,9 @@ class Worker:
         # The running job whose last worker died.
         self._suspect: uuid.UUID | None = None
         self._ended: list[End] = []
+        # How many lines of batches run, and may run.
+        self._lines = 0
+        self._pace = BatchPace(self._slots)
         self._batches: set[uuid.UUID] = set()
         # Requests that were interrupted, and their jobs, until their bill is known.
         self._unpaid: dict[uuid.UUID, uuid.UUID] = {}
@@ -113,19 +119,21 @@ class Worker:
         except TimeoutError:
             self._rung = True
         self._wake.clear()
+        if not self._stopping:
+            # Jobs that end together are written together.
+            began = time.monotonic()
+            await asyncio.sleep(LINGER_S)
+            self._pace.observe(time.monotonic() - began - LINGER_S)
 
     async def _take_turn(self) -> None:
         """Write what ended, and start new jobs in the free slots."""
         ends, self._ended = self._ended, []
-        free = self._slots - len(self._running)
-        most = 0 if self._stopping or not (self._rung or ends) else free
-        if not (ends or most):
+        room = self._room() if self._rung or ends else Room(0)
+        if not (ends or room.most):
             return
         self._rung = False
         try:
-            turn = await self._gateway.jobs_db.run(
-                queue.exchange, self.id, ends, most, suspects=0 if self._suspect else 1
-            )
+            turn = await self._gateway.jobs_db.run(queue.exchange, self.id, ends, room)
         except DatabaseError as error:
             # The answers are kept, and written once the database is back.
             log.warning("jobs.database", error=type(error).__name__)
@@ -138,11 +146,24 @@ class Worker:
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job))
             self._running[job.pk] = task
+            self._lines += job.batch_id is not None
             if job.losses:
                 self._suspect = job.pk
-        if turn.claimed and len(turn.claimed) == most:
+        if turn.claimed and len(turn.claimed) == room.most:
             # There may be more than there were slots.
             self._rung = True
+
+    def _room(self) -> Room:
+        """What it has room for now."""
+        if self._stopping:
+            return Room(0)
+        free = self._slots - len(self._running)
+        lines = self._pace.slots - self._lines
+        return Room(
+            most=min(free, lines) if lines > 0 else free,
+            suspects=0 if self._suspect else 1,
+            lines=lines > 0,
+        )
 
     async def _work(self, job: Job) -> None:
         attempt = JobAttempt(job)
@@ -156,6 +177,7 @@ class Worker:
             self._unpaid[attempt.id] = job.pk
         finally:
             del self._running[job.pk]
+            self._lines -= job.batch_id is not None
             if self._suspect == job.pk:
                 self._suspect = None
             self._wake.set()
