@@ -21,7 +21,9 @@ from valuecanvas.core.errors import InvalidRequest
 MOST_METADATA, LONGEST_METADATA = 16, (64, 512)
 # A job or batch may wait and take at most so long.
 MOST_AHEAD = dt.timedelta(days=366)
-INPUT = ("promptKey", "promptVersion", "promptLabel", "promptVariables", "body")
+INPUT = (
+    "promptKey", "promptVersion", "promptLabel", "promptVariables", "model", "body",
+)  # fmt: skip
 OPTIONS = (
     "type", "priority", "runAt", "deadline", "tags", "callbackUrl", "onLimit",
 )  # fmt: skip

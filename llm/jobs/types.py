@@ -101,15 +101,17 @@ def _embedding(given: Mapping[str, Any]) -> JobCall:
 
 def _chat(given: Mapping[str, Any]) -> JobCall:
     """A chat completion of a stored prompt, of OpenAI's body, or of both."""
-    refuse_unknown(dict(given), ["body", *_PROMPT])
+    refuse_unknown(dict(given), ["body", "model", *_PROMPT])
     prompt = {sent: given[name] for name, sent in _PROMPT.items() if name in given}
+    body = {} if prompt and "body" not in given else _body(given)
+    if "model" in given:
+        body = {**body, "model": given["model"]}
     if not prompt:
-        return JobCall("chat", _body(given))
+        return JobCall("chat", body)
     if not isinstance(prompt.get("id"), str) or not prompt["id"]:
         raise InvalidRequest(
             "'promptKey' is the key of a stored prompt.", param="promptKey"
         )
-    body = _body(given) if "body" in given else {}
     return JobCall("chat", {**body, "prompt": prompt})
 
 

@@ -41,6 +41,9 @@ class NewJobShape(s.Serializer):
     promptVersion = s.IntegerField(required=False, min_value=1)
     promptLabel = s.CharField(required=False)
     promptVariables = s.DictField(required=False)
+    model = s.CharField(
+        required=False, help_text="Required, unless the prompt's version names one."
+    )
     body = s.DictField(
         required=False, help_text="The body of a request to OpenAI's API."
     )
