@@ -73,7 +73,7 @@ def url(
 
 @pytest.fixture
 def before(url: str) -> str:
-    """The copy, without the last two migrations of llm."""
+    """The copy, without the newer migrations of llm."""
     call_command("migrate", "llm", "0011", verbosity=0)
     return url
 
@@ -107,7 +107,7 @@ def test_upgrade__of_an_empty_database__makes_all_without_a_backup(
 def test_upgrade__dry__names_each_migration_and_changes_nothing(before: str) -> None:
     was = names()
     said = upgrade("--dry-run")
-    assert was == ["llm.0012_share_answers", "llm.0013_plain_texts"]
+    assert was[:2] == ["llm.0012_share_answers", "llm.0013_plain_texts"]
     assert all(f"{name}: safe while" in said for name in was)
     assert said.endswith("Nothing was changed.\n")
     assert names() == was
@@ -196,7 +196,7 @@ def test_upgrade__while_a_table_stays_in_use__gives_up_and_goes_on_the_next_time
     monkeypatch.setattr(pending, "LOCK_TIMEOUT", "50ms")
     with reader(url), pytest.raises(CommandError, match="got no lock in 2 tries"):
         upgrade("--no-backup", "--stopped")
-    assert names() == ["billing.0015_api_key_issuer"]
+    assert names()[0] == "billing.0015_api_key_issuer"
     assert "applied in" in upgrade("--no-backup", "--stopped")
 
 
@@ -234,9 +234,10 @@ def test_upgrade__redis_does_not_answer__says_so_and_changes_nothing(
         "LOCATION": "redis://127.0.0.1:1/0",
     }
     settings.CACHES = {**settings.CACHES, "default": nowhere}
+    was = names()
     with pytest.raises(CommandError, match="Redis at REDIS_URL does not answer"):
         upgrade("--no-backup")
-    assert len(names()) == 2
+    assert names() == was
 
 
 def test_upgrade__of_a_database_that_takes_no_writes__says_so(before: str) -> None:
