@@ -14,6 +14,7 @@ from llm.jobs.types import ENDPOINTS, build_call
 from llm.models import OnLimit
 from llm.models.job import LAST, MOST_TAGS, USUAL
 from llm.models.job_batch import LONGEST_TAG
+from llm.request.stored_prompt import FIELDS
 from llm.translate.typed_fields import refuse_unknown
 from valuecanvas.core.errors import InvalidRequest
 
@@ -21,9 +22,7 @@ from valuecanvas.core.errors import InvalidRequest
 MOST_METADATA, LONGEST_METADATA = 16, (64, 512)
 # A job or batch may wait and take at most so long.
 MOST_AHEAD = dt.timedelta(days=366)
-INPUT = (
-    "promptKey", "promptVersion", "promptLabel", "promptVariables", "model", "body",
-)  # fmt: skip
+INPUT = (*FIELDS, "model", "body")
 OPTIONS = (
     "type", "priority", "runAt", "deadline", "tags", "callbackUrl", "onLimit",
 )  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm.request.stored_prompt import FIELDS, parse_stored_prompt
 from llm.translate.typed_fields import refuse_unknown
 from valuecanvas.core.errors import InvalidRequest
 
@@ -22,13 +23,6 @@ ENDPOINTS = {
 }
 PATHS = {endpoint: path for path, endpoint in ENDPOINTS.items()}
 CANVAS_PROMPT = "canvas.generate"
-# A stored prompt, in the words of this API.
-_PROMPT = {
-    "promptKey": "id",
-    "promptVersion": "version",
-    "promptLabel": "label",
-    "promptVariables": "variables",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +95,12 @@ def _embedding(given: Mapping[str, Any]) -> JobCall:
 
 def _chat(given: Mapping[str, Any]) -> JobCall:
     """A chat completion of a stored prompt, of OpenAI's body, or of both."""
-    refuse_unknown(dict(given), ["body", "model", *_PROMPT])
-    prompt = {sent: given[name] for name, sent in _PROMPT.items() if name in given}
+    refuse_unknown(dict(given), ["body", "model", *FIELDS])
+    prompt = parse_stored_prompt(given)
     body = {} if prompt and "body" not in given else _body(given)
     if "model" in given:
         body = {**body, "model": given["model"]}
-    if not prompt:
-        return JobCall("chat", body)
-    if not isinstance(prompt.get("id"), str) or not prompt["id"]:
-        raise InvalidRequest(
-            "'promptKey' is the key of a stored prompt.", param="promptKey"
-        )
-    return JobCall("chat", {**body, "prompt": prompt})
+    return JobCall("chat", {**body, "prompt": prompt} if prompt else body)
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:

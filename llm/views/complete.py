@@ -7,6 +7,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from llm.replies.completion import Completion, read_completion
 from llm.replies.http_responses import HotResponse, json_response
+from llm.request.stored_prompt import FIELDS, parse_stored_prompt, rename_fields
 from llm.translate.typed_fields import refuse_unknown
 from llm.types import Call, Reply
 from llm.views import schemas
@@ -21,14 +22,7 @@ _PARAMETERS = {
     "seed": "seed",
     "stop": "stop",
 }
-# A stored prompt, as `prompt` of the OpenAI-compatible endpoints names it.
-_STORED = {
-    "promptKey": "id",
-    "promptVersion": "version",
-    "promptLabel": "label",
-    "promptVariables": "variables",
-}
-_KNOWN = sorted(("prompt", "model", "userId", "metadata", *_PARAMETERS, *_STORED))
+_KNOWN = sorted(("prompt", "model", "userId", "metadata", *_PARAMETERS, *FIELDS))
 
 
 def chat_body(given: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +42,7 @@ def chat_body(given: dict[str, Any]) -> dict[str, Any]:
 
 def _words(given: dict[str, Any]) -> dict[str, Any]:
     """The messages, or the stored prompt that has them."""
-    stored = {sent: given[name] for name, sent in _STORED.items() if name in given}
+    stored = parse_stored_prompt(given)
     prompt = given.get("prompt")
     if stored:
         if prompt is not None:
@@ -56,24 +50,12 @@ def _words(given: dict[str, Any]) -> dict[str, Any]:
                 "Send 'prompt', or the 'promptKey' of a stored one; not both.",
                 param="prompt",
             )
-        if not isinstance(stored.get("id"), str):
-            raise InvalidRequest("'promptKey' must be a text.", param="promptKey")
         return {"prompt": stored}
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidRequest(
             "'prompt' is required: a text; or a 'promptKey'.", param="prompt"
         )
     return {"messages": [{"role": "user", "content": prompt}]}
-
-
-def _rename(error: GatewayError) -> None:
-    """Rename fields in an error to those of this endpoint: 'prompt.variables' is
-    'promptVariables' here.
-    """
-    for name, inside in _STORED.items():
-        error.message = error.message.replace(f"'prompt.{inside}", f"'{name}")
-        if error.param and error.param.startswith(f"prompt.{inside}"):
-            error.param = error.param.replace(f"prompt.{inside}", name, 1)
 
 
 def render_completion(completion: Completion) -> dict[str, Any]:
@@ -116,7 +98,7 @@ class Complete(PaidView):
         try:
             reply = await runtime(request).pipeline.run(call)
         except GatewayError as error:
-            _rename(error)
+            rename_fields(error)
             raise
         if not isinstance(reply, Reply):
             raise TypeError("A request without 'stream' is answered whole.")

@@ -19,8 +19,9 @@ from llm.models.job import OPEN
 from llm.replies.http_responses import EventStream, HotResponse, json_response
 from llm.replies.stored import JSON
 from llm.request import idempotency
+from llm.request.stored_prompt import rename_fields
 from llm.views.base import call_of, json_body, runtime
-from valuecanvas.core.errors import Conflict
+from valuecanvas.core.errors import Conflict, GatewayError
 
 TAG = ["Jobs"]
 
@@ -45,7 +46,11 @@ class Jobs(JobsView):
         new = parse_job(given, key=key)
         call = call_of(request, new.call.endpoint, new.call.body)
         # The model, the prompt and its variables, so that mistakes are told at once.
-        await runtime(request).pipeline.check(call)
+        try:
+            await runtime(request).pipeline.check(call)
+        except GatewayError as error:
+            rename_fields(error)
+            raise
         job = await query(request, submit_job, owner, new)
         return _document(job, 202)
 
