@@ -317,7 +317,7 @@ async def test_cancel__of_a_batch_that_has_ended__is_409(files_api: FilesApi) ->
         assert (refused.status, refused.error["code"]) == (409, "batch_ended")
 
 
-@pytest.mark.parametrize("behaviour", ["slow@200ms", "slow@60s"])
+@pytest.mark.parametrize("behaviour", ["slow@1s", "slow@60s"])
 async def test_batch__cancelled_half_way__stops_and_bills_exactly_what_ran(
     files_api: FilesApi, gateway: Runtime, behaviour: str
 ) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from billing.models import Scope
+from llm.admission.load_shedding import LoadSlot
 from llm.jobs import files
 from llm.jobs.views import uploads
 from llm.models import JobFile, JobFilePart
@@ -281,22 +282,28 @@ async def test_client__that_sends_too_slowly__is_refused_and_cut(
     assert_nothing_left(files_api)
 
 
-async def test_client__whose_megabytes_each_come_in_time__is_waited_for(
-    files_api: FilesApi, monkeypatch: pytest.MonkeyPatch, settings: Settings
+async def test_client__whose_body_is_large__has_more_time_for_each_megabyte(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.LLM_HEADER_TIMEOUT_S = 0.4
-    monkeypatch.setattr(hot_body, "PART_BYTES", 10)
-    body = form(PURPOSE, file_part())
-    made = files_api.exchange("/v1/files", [], method="POST", kind=MULTIPART)
-    pieces = [body[at : at + 20] for at in range(0, len(body), 20)]
+    parts = [b" " * 700_000] * 5
+    due: list[float] = []
 
     async def receive() -> dict[str, object]:
-        await asyncio.sleep(0.1)
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+        return {"type": "http.request", "body": parts.pop(), "more_body": bool(parts)}
 
-    made.receive = receive  # type: ignore[method-assign]
-    assert (await made.run()).status == 200
+    def note(when: float) -> asyncio.Timeout:
+        due.append(when)
+        return asyncio.Timeout(when)
+
+    monkeypatch.setattr("valuecanvas.http.hot_body.asyncio.timeout_at", note)
+    stream = hot_body.BodyStream({"headers": []}, receive, LoadSlot())
+    size = sum([len(chunk) async for chunk in stream.chunks(4_000_000)])
+    wait_s = django_settings.LLM_HEADER_TIMEOUT_S
+    # Before each part: 0, 0.7, 1.4, 2.1 and 2.8 million bytes have come.
+    assert size == 3_500_000
+    assert [one - due[0] for one in due] == pytest.approx(
+        [0, 0, wait_s, 2 * wait_s, 2 * wait_s]
+    )
 
 
 async def test_disk__without_room__is_503_and_leaves_nothing(
