@@ -79,7 +79,7 @@ def test_form__opened_and_saved_again__changes_nothing(operator: Client) -> None
     )
     [sent] = [one for one in forms_of(page(row), operator.get(page(row))) if "name" in one.fields]  # fmt: skip
     crontabs = CrontabSchedule.objects.count()
-    sent.fields |= {"callback_url": [""], "prompt_label": [""]}
+    sent.fields |= {name: [""] for name in ("callback_url", "prompt_label", "model")}
     assert operator.post(page(row), sent.fields).status_code == 302
     now = RecurringJob.objects.get()
     assert (now.input, now.crontab, now.tags) == (given, row.crontab, ["weekly"])

@@ -25,6 +25,7 @@ INPUT = {
     "prompt_key": "promptKey",
     "prompt_version": "promptVersion",
     "prompt_label": "promptLabel",
+    "model": "model",
     "variables": "promptVariables",
     "body": "body",
 }
@@ -78,6 +79,11 @@ class RecurringForm(ConsoleFields, forms.ModelForm):
         required=False, min_value=1, help_text="Empty: the live one."
     )
     prompt_label = forms.CharField(required=False, max_length=60)
+    model = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text="Empty: that of the prompt's version, or of the body.",
+    )
     variables = _json('The prompt\'s variables, such as {"business": "a bakery"}.')
     body = _json(
         "The body of a request to OpenAI's API, or what is added to the prompt's."

@@ -62,7 +62,7 @@ class RecurringJobAdmin(DetailsMixin, Admin):
     delete_many = False
     fieldsets = (
         fieldset(None, "name", "customer", "type", "enabled"),
-        fieldset("Input", "prompt_key", ("prompt_version", "prompt_label"), "variables", "body"),
+        fieldset("Input", "prompt_key", ("prompt_version", "prompt_label"), "model", "variables", "body"),
         fieldset("When", ("schedule", "timezone")),
         fieldset("More", "tags", "callback_url", classes=("collapse",)),
     )  # fmt: skip
