@@ -42,6 +42,8 @@ class WorkerProcess:
         return [line for line in self.log.splitlines() if CRASHES.search(line)]
 
     def start(self, **env: str) -> None:
+        # One that killed itself has left its beat behind.
+        self.kill()
         command = [
             sys.executable, "-m", "celery", "--quiet", "-A", self.application, "worker",
             "--hostname", f"{self.name}@%h", *(["-B"] if self.beat else []),
