@@ -31,7 +31,7 @@ def test_allow__a_preflight__names_the_headers_that_sdks_send():
     cors.allow(ORIGIN, headers, asked="")
     for name in ("authorization", "x-valuecanvas-context", "idempotency-key"):
         assert name in headers["Access-Control-Allow-Headers"]
-    assert "POST" in headers["Access-Control-Allow-Methods"]
+    assert headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE, OPTIONS"
 
 
 @pytest.mark.parametrize("origin", ["", "https://evil.example", ORIGIN + ".evil"])

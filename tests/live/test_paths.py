@@ -31,6 +31,8 @@ def test_path__a_slip_of_the_base_url__is_served(world: World, path: str) -> Non
     [
         ("/models", "/v1/models"),
         ("/models/a/b/", "/v1/models/a/b"),
+        ("/files/x/content", "/v1/files/x/content"),
+        ("/batches", "/v1/batches"),
         ("/v1/models/", "/v1/models"),
         ("/health/live/", "/health/live"),
         ("//api//prompts/x/fetch/", "/api/prompts/x/fetch"),

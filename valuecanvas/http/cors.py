@@ -38,7 +38,7 @@ def allow(origin: str, headers: dict[str, str], *, asked: str | None) -> None:
     headers["Vary"] = f"{varies}, Origin" if varies else "Origin"
     headers["Access-Control-Expose-Headers"] = ", ".join(_exposed_headers(headers))
     if asked is not None:
-        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
         headers["Access-Control-Allow-Headers"] = ", ".join(_allowed_headers(asked))
         headers["Access-Control-Max-Age"] = "600"
 

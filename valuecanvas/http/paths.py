@@ -12,7 +12,8 @@ from valuecanvas.core.errors import NotFound
 API = re.compile(r"/+(?:v1|api|ofrep|health|metrics)(?:/|\Z)")
 # Paths of SDKs whose base URL lacks /v1.
 _WITHOUT_V1 = re.compile(
-    r"/+(?:chat/+completions|completions|embeddings|responses|models|feedback)(?:/|\Z)"
+    r"/+(?:chat/+completions|completions|embeddings|responses|models|feedback|files"
+    r"|batches)(?:/|\Z)"
 )
 # Nothing to mend: one look at nearly all that programs ask.
 _USUAL = re.compile(r"/(?:v1|api|ofrep)(?:/(?!v1(?:/|\Z))[^/]+)+")

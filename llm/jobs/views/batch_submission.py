@@ -140,7 +140,7 @@ async def _store(
         return found
     await query(request, count_open, owner.customer_id, new.total)
     await query(request, files.check_space, owner.customer_id, spool.size)
-    file = await query(request, files.start_file, owner, "", files.LINES)
+    file = await query(request, files.start_file, owner, "lines.jsonl", files.LINES)
     file = await uploads.store(request, spool, file, files.UPLOAD_TIME)
     batch = await query(request, batches.create_batch, owner, file, new)
     if batch.file_id != file.pk:
