@@ -1,10 +1,13 @@
 """Uploads as bytes, and calls about files and batches at a gateway in the same loop."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
+from django.conf import settings
 
 from llm.models import JobBatch, JobFile, JobFilePart
 from llm.runtime import UPLOADS_AT_ONCE, Runtime
@@ -44,6 +47,7 @@ def file_part(
 
 
 PURPOSE = text_part("purpose", "batch")
+WHOLE = form(PURPOSE, file_part())
 
 
 @dataclass
@@ -118,3 +122,22 @@ class FilesApi:
         """Whether no upload holds a place."""
         left: int = self.gateway.uploads._left
         return left == UPLOADS_AT_ONCE
+
+
+def open_temporary_files() -> list[str]:
+    """What this process has open in the folder of spools, without a name."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.endswith("(deleted)") and str(settings.VAR_DIR) in target:
+            found.append(target)
+    return found
+
+
+def assert_nothing_left(api: FilesApi) -> None:
+    assert api.rows() == (0, 0)
+    assert api.is_idle()
+    assert open_temporary_files() == []

@@ -9,7 +9,7 @@ import orjson
 from django.db import connections
 from django.utils import timezone
 
-from llm.jobs import batches, expansion, files
+from llm.jobs import batches, expansion, files, output
 from llm.jobs.batches import NewBatch
 from llm.jobs.owner import Owner, owner_of_customer
 from llm.jobs.worker.execution import result_owner
@@ -82,6 +82,16 @@ def answer(job: Job, body: bytes = b'{"ok":1}', cost: str = "0.5") -> None:
         sealed=crypto.seal_bytes(body, result_owner(job.pk)),
         created_at=timezone.now(),
     )
+
+
+def jobs_of(batch: JobBatch) -> list[Job]:
+    """Its jobs, in the order of the lines."""
+    return list(Job.objects.filter(batch=batch).order_by("line"))
+
+
+def lines_of(batch: JobBatch, *, failed: bool = False) -> list[Any]:
+    raw = b"".join(output.output_lines(batch.pk, failed=failed))
+    return [orjson.loads(one) for one in raw.splitlines()]
 
 
 def run_elsewhere(function: Callable[[], object]) -> None:

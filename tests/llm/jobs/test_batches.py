@@ -4,13 +4,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from pytest_django import Settings
 
-from llm.jobs import batches, callbacks, expansion, files, output
+from llm.jobs import batches, callbacks, expansion, files
 from llm.jobs.batches import NewBatch
 from llm.models import Job, JobBatch, JobFile, JobResult, JobState
 from tests.llm.jobs.rows import (
@@ -18,6 +16,8 @@ from tests.llm.jobs.rows import (
     answer,
     chat_line,
     file_of,
+    jobs_of,
+    lines_of,
     make_batch,
     make_file,
     make_owner,
@@ -45,17 +45,8 @@ def refreshed(batch: JobBatch) -> JobBatch:
     return batch
 
 
-def jobs(batch: JobBatch) -> list[Job]:
-    return list(Job.objects.filter(batch=batch).order_by("line"))
-
-
 def counts(batch: JobBatch) -> tuple[int, int, int]:
     return batch.succeeded, batch.failed, batch.cancelled
-
-
-def lines_of(batch: JobBatch, *, failed: bool = False) -> list[Any]:
-    raw = b"".join(output.output_lines(batch.pk, failed=failed))
-    return [orjson.loads(one) for one in raw.splitlines()]
 
 
 def set_state(job: Job, state: str, **fields: Any) -> None:
@@ -66,7 +57,7 @@ def test_refresh__of_a_batch_under_way__counts_and_leaves_it_open(
     called_back: list[str],
 ) -> None:
     batch = make_running(5)
-    one, two, three, four, _ = jobs(batch)
+    one, two, three, four, _ = jobs_of(batch)
     answer(one)
     answer(two, cost="0.25")
     set_state(three, JobState.FAILED)
@@ -81,7 +72,7 @@ def test_refresh__after_the_last_line__completes_it_once(
     called_back: list[str],
 ) -> None:
     batch = make_running(3)
-    one, two, three = jobs(batch)
+    one, two, three = jobs_of(batch)
     answer(one)
     set_state(two, JobState.DEAD)
     set_state(three, JobState.FAILED)
@@ -94,9 +85,9 @@ def test_refresh__after_the_last_line__completes_it_once(
 
 def test_cancel__half_way__keeps_what_was_answered(called_back: list[str]) -> None:
     batch = make_running(6)
-    for job in jobs(batch)[:2]:
+    for job in jobs_of(batch)[:2]:
         answer(job)
-    running = jobs(batch)[2]
+    running = jobs_of(batch)[2]
     set_state(running, JobState.RUNNING)
     assert batches.cancel_batch(batch.pk)
     batch.refresh_from_db()
@@ -110,7 +101,7 @@ def test_cancel__half_way__keeps_what_was_answered(called_back: list[str]) -> No
     assert (batch.state, counts(batch)) == ("cancelled", (3, 0, 3))
     assert batch.cancelled_at is not None
     assert batch.cost_usd == Decimal("1.5")
-    ended = jobs(batch)[3:]
+    ended = jobs_of(batch)[3:]
     assert {(one.state, one.error_code) for one in ended} == {
         ("cancelled", "batch_cancelled")
     }
@@ -129,14 +120,14 @@ def test_cancel__in_many_chunks__reaches_every_line(
     monkeypatch.setattr(batches, "AT_A_TIME", 3)
     batch = make_running(10)
     assert batches.cancel_batch(batch.pk)
-    assert {one.state for one in jobs(batch)} == {"cancelled"}
+    assert {one.state for one in jobs_of(batch)} == {"cancelled"}
 
 
 def test_cancel__of_a_line_that_a_worker_claims__waits_for_nobody(
     called_back: list[str],
 ) -> None:
     batch = make_running(3)
-    first = jobs(batch)[0]
+    first = jobs_of(batch)[0]
     with transaction.atomic():
         Job.objects.select_for_update().get(pk=first.pk)
         run_elsewhere(lambda: batches.cancel_batch(batch.pk))
@@ -155,7 +146,7 @@ def test_cancel__before_the_jobs_are_made__ends_it_at_once(
     assert batches.cancel_batch(batch.pk)
     expansion.expand_by_id(batch.pk)
     batch.refresh_from_db()
-    assert (batch.state, jobs(batch)) == ("cancelled", [])
+    assert (batch.state, jobs_of(batch)) == ("cancelled", [])
     assert batch.cancelled_at == batch.finished_at
     assert called_back == ["cancelled"]
 
@@ -164,7 +155,7 @@ def test_cost__of_what_was_cut_off__is_added_later(called_back: list[str]) -> No
     batch = make_running(2)
     batches.cancel_batch(batch.pk)
     ended = JobBatch.objects.get().finished_at
-    Job.objects.filter(pk=jobs(batch)[0].pk).update(cost_usd="0.1")
+    Job.objects.filter(pk=jobs_of(batch)[0].pk).update(cost_usd="0.1")
     batches.sweep()
     batch.refresh_from_db()
     assert (batch.state, batch.cost_usd) == ("cancelled", Decimal("0.1"))
@@ -176,7 +167,7 @@ def test_sweep__past_the_deadline__fails_queued_lines_and_lets_the_others_end(
     called_back: list[str],
 ) -> None:
     batch = make_running(4)
-    one, two, _, _ = jobs(batch)
+    one, two, _, _ = jobs_of(batch)
     answer(one)
     set_state(two, JobState.RUNNING)
     JobBatch.objects.update(deadline=timezone.now())
@@ -296,7 +287,7 @@ def test_old_batches__are_deleted_with_their_jobs_and_answers__the_others_stay(
 ) -> None:
     monkeypatch.setattr(batches, "AT_A_TIME", 2)
     old, recent, running = make_running(3), make_running(1), make_running(1)
-    for job in jobs(old):
+    for job in jobs_of(old):
         answer(job)
     for one in (old, recent):
         batches.cancel_batch(one.pk)
@@ -307,63 +298,3 @@ def test_old_batches__are_deleted_with_their_jobs_and_answers__the_others_stay(
     assert set(JobBatch.objects.values_list("pk", flat=True)) == {recent.pk, running.pk}
     assert Job.objects.count() == 2
     assert JobResult.objects.count() == 0
-
-
-def test_output__of_lines__is_in_their_order_and_as_openai_writes_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    batch = make_running(7)
-    found = jobs(batch)
-    for job in reversed(found[:5]):
-        answer(job, b'{"line":\n %d}' % (job.line or 0))
-    set_state(found[5], JobState.FAILED, error_code="bad", error="It is bad.")
-    monkeypatch.setattr(output, "MOST_LINES", 2)
-    ok, failed = lines_of(batch), lines_of(batch, failed=True)
-    assert [one["custom_id"] for one in ok] == [f"line {n}" for n in range(1, 6)]
-    found[0].refresh_from_db()
-    assert ok[0] == {
-        "id": f"batch_req_{found[0].pk.hex}",
-        "custom_id": "line 1",
-        "response": {
-            "status_code": 200,
-            "request_id": str(found[0].request_id),
-            "body": {"line": 1},
-        },
-        "error": None,
-    }
-    assert failed == [
-        {
-            "id": f"batch_req_{found[5].pk.hex}",
-            "custom_id": "line 6",
-            "response": None,
-            "error": {"code": "bad", "message": "It is bad."},
-        }
-    ]
-
-
-def test_output__of_large_answers__is_read_few_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    batch = make_running(5)
-    for job in jobs(batch):
-        answer(job, b'"' + b"x" * 1000 + b'"')
-    monkeypatch.setattr(output, "MOST_BYTES", 2500)
-    pages = list(output.output_lines(batch.pk, failed=False))
-    assert [page.count(b"\n") for page in pages] == [2, 2, 1]
-
-
-def test_output__that_cannot_be_read__says_so_in_its_line(settings: Settings) -> None:
-    batch = make_running(2)
-    one, two = jobs(batch)
-    answer(one)
-    answer(two)
-    sealed = JobResult.objects.get(job=two).sealed
-    JobResult.objects.filter(job=one).update(sealed=sealed)
-    first, second = lines_of(batch)
-    assert (first["response"], first["error"]["code"]) == (None, "unreadable")
-    assert second["response"]["body"] == {"ok": 1}
-
-
-def test_output__of_a_batch_without_lines__is_empty() -> None:
-    batch = make_batch(make_owner(), chat_line("a"))
-    assert lines_of(batch) == []
