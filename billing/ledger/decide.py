@@ -1,6 +1,5 @@
 """The decisions of a batch: pure functions of the locked counters."""
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from billing.ledger.types import (
     Books,
     BudgetRefused,
     Busy,
-    Charge,
     Check,
     Claim,
     Claimed,
@@ -32,8 +30,7 @@ from billing.ledger.types import (
     Stored,
     Unhit,
 )
-from billing.ledger.writes import Writes
-from valuecanvas.core import money
+from billing.ledger.writes import Writes, answer_columns, usage_row
 
 
 def decide(items: Sequence[Item], books: Books) -> tuple[list[Answer], Writes]:
@@ -74,7 +71,7 @@ def _hit(item: Hit, books: Books, writes: Writes) -> Admission:
         return refusal
     _claim(item, item.answer, writes)
     admitted = _take(item, 0, (), books, writes, units)
-    row = _usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
+    row = usage_row(admitted, item.facts, item.epoch, item.charge, item.charge.cost)
     writes.billed.append({**row, "direct": True})
     return admitted
 
@@ -99,7 +96,7 @@ def _unhit(item: Unhit, _: Books, writes: Writes) -> None:
 
 
 def _note(item: Note, _: Books, writes: Writes) -> None:
-    row = _usage_row(item.admitted, item.facts, item.epoch, item.charge, 0)
+    row = usage_row(item.admitted, item.facts, item.epoch, item.charge, 0)
     writes.billed.append({**row, "direct": True})
 
 
@@ -171,15 +168,7 @@ def _claim(item: Admit | Hit, answer: Stored | None, writes: Writes) -> None:
         "request_id": request_id,
         "done": done,
     }
-    writes.claimed.append(row if answer is None else {**row, **_answer_columns(answer)})
-
-
-def _answer_columns(answer: Stored) -> dict[str, Any]:
-    return {
-        "status": answer.status,
-        "headers": answer.headers,
-        "body": b64encode(answer.body).decode() if answer.kept else None,
-    }
+    writes.claimed.append(row if answer is None else {**row, **answer_columns(answer)})
 
 
 def _take(
@@ -240,14 +229,14 @@ def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
         }
     )
     if charge is not None:
-        row = _usage_row(admitted, item.facts, item.epoch, charge, cost)
+        row = usage_row(admitted, item.facts, item.epoch, charge, cost)
         writes.billed.append(row)
     if item.claim is not None:
         claim = {"id": item.claim.id, "request_id": reservation}
         if item.answer is None:
             writes.freed.append({**claim, "done": False})
         else:
-            writes.kept.append({**claim, **_answer_columns(item.answer)})
+            writes.kept.append({**claim, **answer_columns(item.answer)})
     return Settled(first=True, cost=cost)
 
 
@@ -270,42 +259,6 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     for scope in admitted.party.scopes:
         books.row(scope, books.today).spent += extra
     return admitted.estimate + extra
-
-
-def _usage_row(
-    admitted: Admitted, facts: dict[str, Any], epoch: int, charge: Charge, cost: int
-) -> dict[str, Any]:
-    marks = list(charge.marks)
-    if cost < charge.cost:
-        marks.append("capped")
-    if charge.refund:
-        marks.append("refunded")
-    return {
-        **facts,
-        "id": admitted.id,
-        "customer_id": admitted.party.customer_id,
-        "team": admitted.party.team,
-        "key": admitted.party.key,
-        "day": admitted.day,
-        "epoch": epoch,
-        "cost_usd": money.text(cost),
-        "provider_cost_usd": money.text(charge.provider_cost),
-        "saved_usd": money.text(charge.saved),
-        "cached": charge.cached,
-        "prompt_tokens": charge.prompt_tokens,
-        "completion_tokens": charge.completion_tokens,
-        "cached_tokens": charge.cached_tokens,
-        "cache_write_tokens": charge.cache_write_tokens,
-        "provider": charge.provider,
-        "upstream_model": charge.upstream_model,
-        "status": charge.status,
-        "error_code": charge.error_code,
-        "latency_ms": charge.latency_ms,
-        "ttft_ms": charge.ttft_ms,
-        "attempts": charge.attempts,
-        "source": charge.source,
-        "marks": "{" + ",".join(marks) + "}",
-    }
 
 
 _DECISIONS: dict[type, Callable[[Any, Books, Writes], Any]] = {
