@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
@@ -25,6 +26,7 @@ from valuecanvas.core.errors import (
     GatewayError,
     QuotaExceeded,
     TooManyRequests,
+    Unavailable,
 )
 from valuecanvas.core.ids import uuid7
 
@@ -33,6 +35,11 @@ log = structlog.get_logger("jobs")
 CHANNEL = "job"
 # The first wait after a failed attempt, and the longest, in seconds.
 BACKOFF_S, MOST_BACKOFF_S = 2.0, 300.0
+# A job waits so long in all for a provider or the ledger, in seconds; then it counts as
+# failed attempts.
+MOST_PATIENCE_S = 86_400.0
+# And at most so long at a time: a breaker may be closed by hand.
+MOST_OUTAGE_WAIT_S = 30.0
 # No wait is longer: limits may be raised meanwhile.
 MOST_WAIT_S = 900.0
 # Refusals that a retry cannot change.
@@ -125,6 +132,11 @@ def end_of_error(attempt: JobAttempt, error: GatewayError) -> End:
         return replace(end, wait_s=wait, counts=False)
     if error.status == TooManyRequests.status:
         return _limited(job, error, end)
+    if error.status == Unavailable.status and _age_s(job) < MOST_PATIENCE_S:
+        # No provider, or no ledger, at this moment: not the job's fault.
+        wait = max(backoff(1 + len(job.history)), _seconds(error))
+        wait = min(wait, MOST_OUTAGE_WAIT_S)
+        return replace(end, wait_s=wait, counts=False, hold=_hold_lines(job, wait))
     if error.status in PERMANENT or not _may_retry(error):
         return replace(end, state=JobState.FAILED)
     if job.attempts >= settings.JOBS_ATTEMPTS:
@@ -156,11 +168,26 @@ def _limited(job: Job, error: GatewayError, end: End) -> End:
         return replace(end, state=JobState.FAILED)
     # A budget without a period has no reset, but may be raised.
     wait = min(_seconds(error, MOST_WAIT_S if used_up else 1.0), MOST_WAIT_S)
-    hold = None
-    if not isinstance(error, BudgetExceeded) and (used_up or job.batch_id):
-        hold = CustomerHold(job.customer_id, wait, everything=used_up)
+    hold = None if isinstance(error, BudgetExceeded) else _hold_lines(job, wait)
+    if isinstance(error, QuotaExceeded):
+        hold = CustomerHold(job.customer_id, wait, everything=True)
     wait *= random.uniform(1, 1.1)  # noqa: S311 - no secret
     return replace(end, wait_s=wait, counts=False, hold=hold)
+
+
+def _hold_lines(job: Job, wait_s: float) -> CustomerHold | None:
+    """The other lines of its customer's batches wait too: they would fare the same."""
+    if job.batch_id is None:
+        return None
+    return CustomerHold(job.customer_id, wait_s, everything=False)
+
+
+def _age_s(job: Job) -> float:
+    """Seconds since its first attempt began."""
+    if not job.history:
+        return 0.0
+    began = dt.datetime.fromisoformat(job.history[0]["started"])
+    return (timezone.now() - began).total_seconds()
 
 
 def _may_retry(error: GatewayError) -> bool:

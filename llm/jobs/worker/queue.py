@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +74,7 @@ SET status = excluded.status, sealed = excluded.sealed, created_at = excluded.cr
 """
 _RENEW = """
 UPDATE llm_job SET lease_until = now() + %(lease_s)s * interval '1 second'
-WHERE worker = %(worker)s AND state = 'running' RETURNING id
+WHERE id = ANY(%(ids)s) AND worker = %(worker)s AND state = 'running' RETURNING id
 """
 _DUE = """
 UPDATE llm_job SET due = true
@@ -146,8 +146,8 @@ class End:
             "ended": dt.datetime.now(dt.UTC),
             "worker": str(self.job.worker),
             "request_id": self.request_id,
-            "error_code": self.error_code,
-            "error": self.error,
+            "error_code": _storable(self.error_code)[:80],
+            "error": _storable(self.error)[:1000],
             "state": self.state,
         }
         return {
@@ -155,8 +155,8 @@ class End:
             "state": self.state,
             "uncounted": 0 if self.counts else 1,
             "wait_s": self.wait_s,
-            "error_code": self.error_code[:80],
-            "error": self.error[:1000],
+            "error_code": entry["error_code"],
+            "error": entry["error"],
             "model": self.model[:200],
             "request_id": self.request_id,
             "cost_usd": f"{self.cost / 1_000_000:.6f}",
@@ -203,9 +203,13 @@ def exchange(worker: uuid.UUID, ends: Sequence[End], room: Room) -> Turn:
     return turn
 
 
-def renew(worker: uuid.UUID) -> set[uuid.UUID]:
-    """Renew the worker's leases. Returns the jobs that it still has."""
-    return _ids(_RENEW, worker=worker, lease_s=settings.JOBS_LEASE_S)
+def renew(worker: uuid.UUID, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Renew the worker's leases of the jobs `ids`. Returns those that it still has.
+
+    Jobs that it claimed without hearing of it, as the connection broke, are not renewed.
+    """
+    values = {"ids": list(ids), "lease_s": settings.JOBS_LEASE_S}
+    return _ids(_RENEW, worker=worker, **values)
 
 
 def find_cancelled(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
@@ -260,6 +264,11 @@ def _write_ends(worker: uuid.UUID, ends: Sequence[End]) -> set[uuid.UUID]:
     for job in Job.objects.filter(pk__in=final):
         callbacks.queue_job_callback(job)
     return {one.job.batch_id for one in valid if one.job.batch_id}
+
+
+def _storable(text: str) -> str:
+    """`text` without what PostgreSQL refuses: a provider's words may be in it."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _execute(statement: str, **values: Any) -> int:

@@ -97,6 +97,7 @@ class Worker:
                 await self._take_turn()
         finally:
             renewal.cancel()
+            self._interrupt()
             await self._leave()
 
     def _note_ring(self) -> None:
@@ -188,14 +189,18 @@ class Worker:
                 await self._renew()
             except DatabaseError as error:
                 log.warning("jobs.database", error=type(error).__name__)
+            except Exception:
+                # Without its leases each job would be run again by another worker.
+                log.exception("jobs.renewal_crashed")
             await asyncio.sleep(RENEW_S)
 
     async def _renew(self) -> None:
         """Renew the leases, end what was cancelled, and make further jobs due."""
         db = self._gateway.jobs_db
-        before = set(self._running)
-        owned = await db.run(queue.renew, self.id)
-        await self._end_lost(before - owned)
+        running = set(self._running)
+        unwritten = {one.job.pk for one in self._ended}
+        owned = await db.run(queue.renew, self.id, running | unwritten)
+        await self._end_lost(running - owned)
         await self._end_unwanted()
         await db.run(self._write_row)
         if not self._stopping and await db.run(queue.feed) > 0:

@@ -11,11 +11,12 @@ from django.utils import timezone
 from billing.models import IdempotencyKey, Reservation, Usage
 from llm.jobs import actions, status, submit
 from llm.jobs.worker import sweep
-from llm.models import Job, JobWorker
+from llm.models import BreakerOverride, Job, JobWorker
 from llm.runtime import Runtime
 from tests.live.inside import Exchange
 from tests.live.jobs.conftest import JOBS, JobsApi, working
 from tests.live.world import PATIENCE_S
+from valuecanvas.core.errors import InvalidRequest
 
 pytestmark = pytest.mark.live
 
@@ -134,6 +135,52 @@ async def test_job__without_quota_left__waits_or_fails_as_was_chosen(
     assert (job["state"], job["attempts"]) == ("queued", 0)
     assert job["error"]["code"] == "insufficient_quota"
     assert job["runAt"] > job["createdAt"]
+
+
+async def test_job__while_no_provider_is_available__waits_without_an_attempt_counted(
+    api: JobsApi, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm.jobs.worker.execution.MOST_OUTAGE_WAIT_S", 0.5)
+    served = api.world.serve("echo")
+    api.world.force(served.providers[0], "open")
+    job_id = await api.submit(served.model)
+    async with working(gateway):
+        job = await api.wait(job_id, lambda job: job["error"] is not None)
+        assert (job["state"], job["attempts"]) == ("queued", 0)
+        api.world.db(BreakerOverride.objects.all().delete)
+        job = await api.wait(job_id)
+    assert (job["state"], job["attempts"]) == ("succeeded", 1)
+
+
+async def test_error__with_what_no_column_holds__is_written_without_it(
+    api: JobsApi, gateway: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> Any:
+        raise InvalidRequest("a\0b \ud800 c", code="odd\0")
+
+    job_id = await api.submit(api.world.serve("echo").model)
+    monkeypatch.setattr("llm.jobs.worker.execution._answer", refuse)
+    async with working(gateway):
+        job = await api.wait(job_id)
+    assert (job["state"], job["error"]) == (
+        "failed",
+        {"code": "odd", "message": "ab ? c"},
+    )
+
+
+async def test_claim__that_its_worker_never_heard_of__is_freed(
+    api: JobsApi, gateway: Runtime
+) -> None:
+    job_id = await api.submit(api.world.serve("echo").model)
+    async with working(gateway) as worker:
+        lost = {"state": "running", "worker": worker.id, "attempts": 1, "due": False}
+        past = timezone.now() - timedelta(seconds=1)
+        rows = Job.objects.filter(pk=job_id, state="queued")
+        if api.world.db(rows.update, lease_until=past, **lost):
+            await asyncio.sleep(3)
+            assert api.world.db(sweep.free_lost) == 1
+        job = await api.wait(job_id)
+    assert job["state"] == "succeeded"
 
 
 async def test_lost_lease__freed_by_the_sweep__ends_as_a_dead_letter(
