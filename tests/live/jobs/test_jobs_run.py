@@ -142,7 +142,7 @@ async def test_job__while_no_provider_is_available__waits_without_an_attempt_cou
 ) -> None:
     monkeypatch.setattr("llm.jobs.worker.execution.MOST_OUTAGE_WAIT_S", 0.5)
     served = api.world.serve("echo")
-    api.world.force(served.providers[0], "open")
+    api.world.force(served.providers[0], BreakerOverride.State.OPEN)
     job_id = await api.submit(served.model)
     async with working(gateway):
         job = await api.wait(job_id, lambda job: job["error"] is not None)
