@@ -43,6 +43,7 @@ class TermFilter(TextFilter):  # type: ignore[misc]
     """Filters by a term that is typed."""
 
     def condition(self, term: str) -> Q:
+        """The condition that rows of this term fulfil."""
         raise NotImplementedError
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

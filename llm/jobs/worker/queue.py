@@ -45,7 +45,7 @@ FROM next WHERE j.id = next.id
 RETURNING j.*
 """
 # Only where the worker still has the job: it may have lost its lease, or been cancelled.
-_END = f"""
+_END = """
 UPDATE llm_job j
 SET state = e.state, due = false, worker = NULL, lease_until = NULL,
     attempts = j.attempts - e.uncounted,
@@ -55,7 +55,7 @@ SET state = e.state, due = false, worker = NULL, lease_until = NULL,
     progress = CASE WHEN e.state = 'succeeded' THEN 100 ELSE 0 END,
     request_id = coalesce(e.request_id, j.request_id),
     cost_usd = j.cost_usd + e.cost_usd,
-    history = CASE WHEN jsonb_array_length(j.history) < {MOST_HISTORY}
+    history = CASE WHEN jsonb_array_length(j.history) < %(most_history)s
         THEN j.history || e.entry ELSE j.history END,
     finished_at = CASE WHEN e.state = 'queued' THEN NULL ELSE now() END
 FROM json_to_recordset(%(ends)s) AS e (
@@ -64,7 +64,7 @@ FROM json_to_recordset(%(ends)s) AS e (
 WHERE j.id = e.id AND j.worker = %(worker)s AND j.state = 'running'
   AND j.attempts = e.attempt
 RETURNING j.id
-"""  # noqa: S608 - a number of this file
+"""
 _RESULTS = """
 INSERT INTO llm_job_results (job_id, status, sealed, created_at)
 SELECT id, status, sealed, now()
@@ -252,7 +252,7 @@ def _claim(worker: uuid.UUID, room: Room) -> list[Job]:
 def _write_ends(worker: uuid.UUID, ends: Sequence[End]) -> set[uuid.UUID]:
     """Write the ends of jobs that the worker still has. Returns their batches."""
     rows = orjson.dumps([one.row() for one in ends]).decode()
-    written = _ids(_END, worker=worker, ends=rows)
+    written = _ids(_END, worker=worker, ends=rows, most_history=MOST_HISTORY)
     valid = [one for one in ends if one.job.pk in written]
     answered = [one for one in valid if one.state == JobState.SUCCEEDED]
     if answered:
