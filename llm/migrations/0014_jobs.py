@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0016_usage_job'),
+        ('billing', '0015_api_key_issuer'),
         ('django_celery_beat', '0019_alter_periodictasks_options'),
         ('llm', '0013_plain_texts'),
     ]

@@ -11,7 +11,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection as of_django
 
-from billing.models import ApiKey
 from tests.fixtures_backups import BackupPlace, databases_like, wait_until
 from valuecanvas.backups import creation
 from valuecanvas.backups.postgresql import client_programs, databases
@@ -226,12 +225,13 @@ def back_up(server: Server, *changes: str) -> str:
 def test_restore__made_before_a_migration__is_migrated(old_backup: Server) -> None:
     name = back_up(
         old_backup,
-        "ALTER TABLE billing_apikey DROP COLUMN issuer",
-        "DELETE FROM django_migrations WHERE (app, name) = ('billing', '0015_api_key_issuer')",
+        "DROP INDEX llm_usage_job",
+        "DELETE FROM django_migrations WHERE (app, name) = ('billing', '0016_usage_job')",
     )
     call_command("restore", name, "--replace")
-    with on_database(old_backup):
-        assert list(ApiKey.objects.values_list("issuer")) == []
+    with on_database(old_backup), of_django.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_indexes WHERE indexname = 'llm_usage_job'")
+        assert cursor.rowcount == 1
 
 
 def test_restore__migrate_fails__changes_nothing(

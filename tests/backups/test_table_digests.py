@@ -189,7 +189,7 @@ def test_backup__of_awkward_contents__comes_back_the_same(
             ("UPDATE \"Odd; name\" SET t = 'b' WHERE t = ''", "other contents"),
             ("DELETE FROM \"Odd; name\" WHERE t = 'b'", f"{before.rows - 1} rows, {before.rows} in the backup"),
             ('ALTER TABLE "Odd; name" RENAME TO new', f"{NAME}: missing; odd \"schema.new: not in the backup."),
-            ("DROP SCHEMA public CASCADE", "and 62 more."),
+            ("DROP SCHEMA public CASCADE", f"and {len(contents.tables) - 5} more."),
         ):  # fmt: skip
             with client_programs.connect(copy) as connection:
                 connection.execute('SET search_path = "odd ""schema", public')
