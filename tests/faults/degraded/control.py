@@ -23,7 +23,7 @@ class OneByOne(Client):
     """A connection for each request: a kept one may be closed as it is used again."""
 
     async def __aenter__(self) -> "OneByOne":
-        self._session = aiohttp.ClientSession(
+        self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=LONGEST_S),
         )
