@@ -20,8 +20,8 @@ The check of the split is the sequential multinomial test of Lindon, Malek
 
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from operator import add
+from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 # The fewest users of each arm for a conclusion.
 MIN_UNITS = 50
@@ -61,7 +61,7 @@ class ArmSample:
         return self.total / self.count if self.count else 0.0
 
     def __add__(self, other: "ArmSample") -> "ArmSample":
-        return ArmSample(*map(add, astuple(self), astuple(other)))
+        return ArmSample(*map(add, _sums_of(self), _sums_of(other)))
 
     def spread(self) -> float:
         """The variance of single requests."""
@@ -84,6 +84,10 @@ class ArmSample:
             return math.inf
         small = self.units / (self.units - 1)
         return small * self.scatter(self.mean) / self.count**2
+
+
+# Not dataclasses.astuple, which copies deeply and costs more than all the rest.
+_sums_of = attrgetter(*(one.name for one in fields(ArmSample)))
 
 
 @dataclass(frozen=True, slots=True)

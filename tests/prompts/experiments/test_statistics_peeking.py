@@ -1,4 +1,8 @@
-"""Looking at every request: what is claimed is true as often as it must be."""
+"""Looking at every request: what is claimed is true as often as it must be.
+
+FAULTS=full has four times the simulations (`make faults` with this file as ARGS). However
+many they are, a rate above what is claimed passes with a chance of DOUBT at most.
+"""
 
 import math
 import random
@@ -8,8 +12,15 @@ import pytest
 
 from prompts.experiments import statistics
 from prompts.experiments.statistics import ArmSample, compare
+from tests.faults.counts import either
 
 ALPHA = 0.05
+DOUBT = 0.002
+# Of 1,000 simulations of each kind below 0, 0, 0, 1, 1 and 3 claimed falsely: at such a
+# rate (0.3 %) 4 of 250, which are too many, come by chance in 7 of 1,000 choices of seeds.
+RUNS = either(250, 1000)
+# Of 300, 3 missed: at such a rate (1 %) 6 of 150 come in 4 of 1,000 choices of seeds.
+INTERVAL_RUNS = either(150, 600)
 Draw = Callable[[random.Random, float, int], float]
 
 
@@ -58,6 +69,14 @@ def claimed_after(
     return None
 
 
+def chance_of_at_most(found: int, runs: int, rate: float) -> float:
+    """The probability of so few cases in `runs`, if each happens at `rate`."""
+    return sum(
+        math.comb(runs, n) * rate**n * (1 - rate) ** (runs - n)
+        for n in range(found + 1)
+    )
+
+
 def calm(dice: random.Random, mood: float, arm: int) -> float:
     return 1.0
 
@@ -88,16 +107,16 @@ A_A: dict[str, tuple[Draw, Draw, int, int, float, bool]] = {
 
 
 @pytest.mark.parametrize("name", A_A)
-def test_a_a__a_thousand_peeked_at_with_each_request__false_claims_within_alpha(
+def test_a_a__peeked_at_with_each_request__false_claims_are_within_alpha(
     name: str,
 ) -> None:
     draw, mood, users, requests, share, rare = A_A[name]
     false = sum(
         claimed_after(Live(seed, users, share, mood), draw, requests, rare=rare)
         is not None
-        for seed in range(1000)
+        for seed in range(RUNS)
     )
-    assert false <= ALPHA * 1000
+    assert chance_of_at_most(false, RUNS, ALPHA) <= DOUBT
 
 
 def test_a_a__plain_t_test_peeked_at__claims_far_too_much() -> None:
@@ -152,7 +171,7 @@ def test_difference__of_a_fifth__is_found(name: str) -> None:
 
 def test_interval__looked_at_all_the_time__has_the_truth_in_it() -> None:
     missed = 0
-    for seed in range(300):
+    for seed in range(INTERVAL_RUNS):
         live = Live(seed, 300, 0.5, calm)
         for _ in range(800):
             live.request(lambda d, m, a: d.gauss(5 + a, 2))
@@ -164,4 +183,5 @@ def test_interval__looked_at_all_the_time__has_the_truth_in_it() -> None:
             if not (found.low <= 1 <= found.high and own.low <= 6 <= own.high):
                 missed += 1
                 break
-    assert missed <= 2 * ALPHA * 300
+    # Two intervals, each of which may miss in ALPHA of all cases.
+    assert chance_of_at_most(missed, INTERVAL_RUNS, 2 * ALPHA) <= DOUBT
