@@ -3,7 +3,9 @@
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F
+from django_celery_beat.models import PeriodicTask
 
+from llm.models.job_queue import RECURRING_TASK
 from valuecanvas.core.management.commands.flush import SCHEDULES
 from valuecanvas.core.models import Epoch
 
@@ -35,6 +37,8 @@ def empty_tables() -> None:
             elif name in filled:
                 # Of few rows much quicker than TRUNCATE, which makes new files.
                 cursor.execute(f'DELETE FROM "{name}"')  # noqa: S608 - a table's name
+        # Their recurring jobs are gone.
+        PeriodicTask.objects.filter(task=RECURRING_TASK).delete()
     Epoch.objects.update(value=F("value") + 1)
 
 

@@ -65,5 +65,5 @@ def test_options__chat__says_what_is_allowed(world: World) -> None:
 
 
 def test_unknown_path__under_v1__is_404_unknown_path(world: World) -> None:
-    answer = world.request("/v1/files")
+    answer = world.request("/v1/fine_tuning/jobs")
     assert (answer.status, answer.error["code"]) == (404, "unknown_path")
