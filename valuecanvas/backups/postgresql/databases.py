@@ -24,6 +24,7 @@ MARK = "_restored_"
 MOST_NAME = 63 - len(MARK) - 8
 MOST_DIFFERENCES = 5
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 # Without taking it: that would turn away who comes for it in this moment.
 _IS_LOCKED = """
 SELECT EXISTS (
@@ -65,7 +66,13 @@ def exclusive(server: dict[str, Any]) -> Iterator[psycopg.Connection]:
             raise BackupError(
                 "Another backup, or a restore, is under way; wait until it has ended."
             )
-        yield connection
+        try:
+            yield connection
+        finally:
+            # The server would do it too, but a moment after the connection's end: the
+            # next command would be turned away. A broken connection holds no lock.
+            if not connection.broken:
+                connection.execute(_UNLOCK, [_lock_name(server)])
 
 
 def is_locked(server: dict[str, Any]) -> bool:
