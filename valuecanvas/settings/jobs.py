@@ -24,6 +24,13 @@ JOBS_BATCH_SHARE = env.number(
     low=0.01,
     high=1,
 )
+JOBS_BATCH_RATE = env.number(
+    "JOBS_BATCH_RATE",
+    "Most lines of batches that one worker begins in a second.",
+    60,
+    low=0.1,
+    high=10_000,
+)
 FILES_MAX_BYTES = env.integer(
     "FILES_MAX_BYTES",
     "Largest uploaded file, in bytes.",

@@ -1,28 +1,32 @@
-"""How many lines of batches run at once: fewer while the machine is busy.
+"""How fast a worker begins lines of batches.
 
-As LEDBAT (RFC 6817) yields to other traffic by the delay that it sees: a worker runs at
-a low priority, so it is the first to be late where processor time is short.
+A line whose answer comes at once costs processor time and little else. Many of them in a
+row would keep the database, which interactive requests wait for, busy. Where answers take
+their usual time, this pace is never reached.
 """
 
-# Later than this, in seconds, is a busy machine.
-MOST_LATE_S = 0.015
-FEWER, MORE = 0.8, 0.1
+# The most that begin together.
+BURST_S = 0.1
 
 
 class BatchPace:
-    """The number of slots for lines of batches, from 1 to all."""
+    """A token bucket of lines. Times are those of a monotonic clock, in seconds."""
 
-    def __init__(self, slots: int) -> None:
-        self._most = slots
-        self._slots = float(slots)
+    def __init__(self, rate: float) -> None:
+        """`rate` is in lines a second."""
+        self._rate = rate
+        self._burst = max(1.0, rate * BURST_S)
+        self._tokens = self._burst
+        self._filled = 0.0
 
-    @property
-    def slots(self) -> int:
-        return int(self._slots)
+    def free(self, now: float) -> int:
+        """How many lines may begin at `now`."""
+        gained = (now - self._filled) * self._rate
+        self._tokens = min(self._burst, self._tokens + gained)
+        self._filled = now
+        return int(self._tokens)
 
-    def observe(self, late_s: float) -> None:
-        """Take down how late the worker's event loop was."""
-        if late_s > MOST_LATE_S:
-            self._slots = max(1.0, self._slots * FEWER)
-        else:
-            self._slots = min(float(self._most), self._slots + MORE)
+    def take(self, lines: int) -> float:
+        """Take down that so many began; returns the wait until the next may, in seconds."""
+        self._tokens -= lines
+        return max(0.0, (1 - self._tokens) / self._rate)

@@ -65,9 +65,7 @@ class Worker:
         # The running job whose last worker died.
         self._suspect: uuid.UUID | None = None
         self._ended: list[End] = []
-        # How many lines of batches run, and may run.
-        self._lines = 0
-        self._pace = BatchPace(self._slots)
+        self._pace = BatchPace(settings.JOBS_BATCH_RATE)
         self._batches: set[uuid.UUID] = set()
         # Requests that were interrupted, and their jobs, until their bill is known.
         self._unpaid: dict[uuid.UUID, uuid.UUID] = {}
@@ -122,9 +120,7 @@ class Worker:
         self._wake.clear()
         if not self._stopping:
             # Jobs that end together are written together.
-            began = time.monotonic()
             await asyncio.sleep(LINGER_S)
-            self._pace.observe(time.monotonic() - began - LINGER_S)
 
     async def _take_turn(self) -> None:
         """Write what ended, and start new jobs in the free slots."""
@@ -144,10 +140,10 @@ class Worker:
             return
         self._done += len(ends)
         self._batches |= turn.batches
+        self._take_pace(sum(job.batch_id is not None for job in turn.claimed))
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job))
             self._running[job.pk] = task
-            self._lines += job.batch_id is not None
             if job.losses:
                 self._suspect = job.pk
         if turn.claimed and len(turn.claimed) == room.most:
@@ -159,12 +155,17 @@ class Worker:
         if self._stopping:
             return Room(0)
         free = self._slots - len(self._running)
-        lines = self._pace.slots - self._lines
+        lines = self._pace.free(time.monotonic())
         return Room(
             most=min(free, lines) if lines > 0 else free,
             suspects=0 if self._suspect else 1,
             lines=lines > 0,
         )
+
+    def _take_pace(self, lines: int) -> None:
+        """Look again once further lines may begin."""
+        if lines:
+            self._loop.call_later(self._pace.take(lines), self._note_ring)
 
     async def _work(self, job: Job) -> None:
         attempt = JobAttempt(job)
@@ -178,7 +179,6 @@ class Worker:
             self._unpaid[attempt.id] = job.pk
         finally:
             del self._running[job.pk]
-            self._lines -= job.batch_id is not None
             if self._suspect == job.pk:
                 self._suspect = None
             self._wake.set()
