@@ -4,10 +4,18 @@ import structlog
 from celery import shared_task
 
 from billing.accounting import purge, reconcile
+from billing.alerts import rule_checks
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("billing.tasks")
 PERIODIC = (
+    PeriodicWork(
+        "Billing: check the alert rules",
+        "billing.evaluate_alerts",
+        "Opens and resolves alerts, and has them sent to their channels.",
+        every=15,
+        expire_seconds=15,
+    ),
     PeriodicWork(
         "Billing: purge old bookkeeping",
         "billing.purge",
@@ -46,3 +54,9 @@ def purge_old() -> dict[str, int]:
 def reconcile_books(days: int = reconcile.DAYS) -> bool:
     """Check the ledger of the last `days` days. Returns whether there was no drift."""
     return reconcile.run("schedule", days).ok
+
+
+@shared_task(name="billing.evaluate_alerts")
+def evaluate_alerts() -> int:
+    """Check the alert rules. Returns the number of new alerts."""
+    return rule_checks.check_rules()

@@ -23,6 +23,9 @@ _STATEMENTS = {
     "webhooks": """DELETE FROM core_webhook_delivery WHERE id IN (
         SELECT id FROM core_webhook_delivery
         WHERE created_at < %(old_webhook)s LIMIT %(most)s)""",
+    "alerts": """DELETE FROM billing_alertevent WHERE id IN (
+        SELECT id FROM billing_alertevent
+        WHERE state = 'resolved' AND resolved_at < %(old_alert)s LIMIT %(most)s)""",
     # Checks that found drift are kept.
     "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
         SELECT id FROM billing_ledgercheck
@@ -38,6 +41,7 @@ def purge() -> dict[str, int]:
         "now": now,
         "old_change": now - CHANGES_KEPT,
         "old_check": now - CHECKS_KEPT,
+        "old_alert": now - dt.timedelta(days=settings.ALERTS_KEEP_DAYS),
         "old_webhook": now - dt.timedelta(days=settings.WEBHOOKS_KEEP_DAYS),
         "most": AT_A_TIME,
     }

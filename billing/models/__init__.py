@@ -1,5 +1,13 @@
 """Callers, limits and the ledger."""
 
+from billing.models.alert import (
+    AlertChannel,
+    AlertEvent,
+    AlertKind,
+    AlertRule,
+    AlertState,
+    Severity,
+)
 from billing.models.api_key import ApiKey, Scope
 from billing.models.budget import Budget
 from billing.models.counter import Counter

@@ -12,4 +12,5 @@ from valuecanvas.settings.celery import *
 from valuecanvas.settings.gateway import *
 from valuecanvas.settings.jobs import *
 from valuecanvas.settings.webhooks import *
+from valuecanvas.settings.alerts import *
 from valuecanvas.settings.observability import *

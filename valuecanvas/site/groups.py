@@ -13,11 +13,15 @@ AUDITORS = "Auditors"
 
 # Both groups may view these; the verbs are the daily work, of operators. Missing on
 # purpose: adding providers and setting their endpoints (that sends keys to a host),
+# channels of alerts (that sends names and sums to a host),
 # deleting customers, teams and tiers, users and groups, kinds of schedules, who may
 # move protected labels, and reading what customers sent with jobs (llm.view_job_content).
 VERBS = {
     "admin.logentry": "",
     "backups.backup": "make",
+    "billing.alertchannel": "",
+    "billing.alertevent": "",
+    "billing.alertrule": "add change delete",
     "billing.apikey": "add change",
     "billing.budget": "add change delete",
     "billing.counter": "",

@@ -12,7 +12,14 @@ from billing.models import Counter, LedgerCheck
 from valuecanvas.core.models import Change, FormResult
 
 TODAY = timezone.now().date()
-NONE = {"counters": 0, "changes": 0, "form_results": 0, "webhooks": 0, "checks": 0}
+NONE = {
+    "counters": 0,
+    "changes": 0,
+    "form_results": 0,
+    "alerts": 0,
+    "webhooks": 0,
+    "checks": 0,
+}
 
 
 def make_counter(number: int, days_ago: int, **amounts: int) -> Counter:

@@ -39,6 +39,8 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    # The body of an answer, unless it is megabytes long.
+    answer: bytes = b""
     megabytes: int = 0
     written: int = 0
     # Each request waits for it before it is answered.
@@ -67,8 +69,10 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(receiver.status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(receiver.megabytes * len(CHUNK)))
+            length = receiver.megabytes * len(CHUNK) + len(receiver.answer)
+            self.send_header("Content-Length", str(length))
             self.end_headers()
+            self.wfile.write(receiver.answer)
             for _ in range(receiver.megabytes):
                 self.wfile.write(CHUNK)
                 receiver.written += len(CHUNK)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import F, QuerySet, Window
+from django.db.models import Exists, F, OuterRef, QuerySet, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils import timezone
 
@@ -44,12 +44,20 @@ class SendResult:
     error: str
     status: int | None
     took_ms: int
+    # Whether a further attempt would fail as well.
+    final: bool = False
+    # The seconds that the receiver asks to wait.
+    retry_after_s: int = 0
 
 
 def claim_due(most: int, without: Collection[str] = ()) -> list[WebhookDelivery]:
     """Lease at most `most` due webhooks, and none of the owners `without`."""
-    due = WebhookDelivery.objects.filter(
-        state=DeliveryState.WAITING, next_at__lte=Now(), endpoint__disabled_at=None
+    waiting = WebhookDelivery.objects.filter(state=DeliveryState.WAITING)
+    earlier = waiting.exclude(about="").filter(
+        about=OuterRef("about"), endpoint=OuterRef("endpoint"), pk__lt=OuterRef("pk")
+    )
+    due = waiting.filter(
+        ~Exists(earlier), next_at__lte=Now(), endpoint__disabled_at=None
     )
     place = Window(RowNumber(), partition_by="endpoint__owner", order_by="next_at")
     ranked = due.exclude(endpoint__owner__in=without).annotate(place=place)
@@ -81,7 +89,7 @@ def _record(delivery: WebhookDelivery, result: SendResult) -> None:
     now = timezone.now()
     endpoint = lock_endpoint(delivery.endpoint)
     ended = not result.error or bool(endpoint.disabled_at)
-    ended = ended or delivery.attempts >= MOST_ATTEMPTS
+    ended = ended or result.final or delivery.attempts >= MOST_ATTEMPTS
     state = DeliveryState.FAILED if result.error else DeliveryState.DELIVERED
     entry = {
         "at": now.isoformat(),
@@ -93,7 +101,8 @@ def _record(delivery: WebhookDelivery, result: SendResult) -> None:
         pk=delivery.pk, next_at=delivery.next_at
     ).update(
         state=state if ended else DeliveryState.WAITING,
-        next_at=Now() + timedelta(seconds=wait_s(delivery.attempts)),
+        next_at=Now()
+        + timedelta(seconds=max(wait_s(delivery.attempts), result.retry_after_s)),
         last_status=result.status,
         last_error=result.error,
         history=[*delivery.history, entry][-MOST_HISTORY:],

@@ -15,14 +15,33 @@ LONGEST_URL = 2000
 LONGEST_ERROR = 300
 
 
+class EndpointKind(models.TextChoices):
+    """What a receiver expects."""
+
+    STANDARD = "standard", "Signed webhook"
+    SLACK = "slack", "Slack"
+    PAGERDUTY = "pagerduty", "PagerDuty"
+    EMAIL = "email", "E-mail"
+
+
 class WebhookEndpoint(models.Model):
-    """A URL of one owner, with the secret that signs what is sent there."""
+    """A URL of one owner, with the secret that signs what is sent there.
+
+    Slack's secret is the whole URL, PagerDuty's the routing key; `url` then only says
+    where it goes. That of e-mail is the addresses.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.CharField(
         max_length=100, help_text="Whose it is, as in 'customer:<id>'."
     )
     url = models.CharField("URL", max_length=LONGEST_URL)
+    kind = models.CharField(
+        max_length=10,
+        choices=EndpointKind.choices,
+        default=EndpointKind.STANDARD,
+        db_default=EndpointKind.STANDARD,
+    )
     secret_sealed = models.BinaryField()
     # Signs too until then, so that a receiver has time to take the new one.
     previous_sealed = models.BinaryField(null=True)
@@ -96,7 +115,9 @@ class WebhookDelivery(models.Model):
         WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries"
     )
     type = models.CharField(max_length=60)
-    # The JSON that is sent, byte for byte.
+    # What it tells of, as in 'alert:<id>': to one endpoint these are sent in their order.
+    about = models.CharField(max_length=60, blank=True, db_default="")
+    # The JSON that is sent, byte for byte; to PagerDuty with the routing key added.
     body = models.TextField()
     state = models.CharField(
         max_length=10, choices=DeliveryState.choices, default=DeliveryState.WAITING
@@ -125,6 +146,9 @@ class WebhookDelivery(models.Model):
             ),
             models.Index(fields=["state", "-id"], name="core_webhook_state"),
             models.Index(fields=["created_at"], name="core_webhook_created"),
+            models.Index(
+                fields=["about"], name="core_webhook_about", condition=~Q(about="")
+            ),
         ]
 
     def __str__(self) -> str:

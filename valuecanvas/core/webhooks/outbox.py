@@ -7,7 +7,11 @@ from django.utils import timezone
 
 from valuecanvas.core.db.worker_messages import tell_worker
 from valuecanvas.core.webhooks.endpoints import DISABLED, find_endpoint
-from valuecanvas.core.webhooks.models import DeliveryState, WebhookDelivery
+from valuecanvas.core.webhooks.models import (
+    DeliveryState,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 
 SEND = "valuecanvas.send_webhooks"
 # Webhooks carry ids and states, no answers.
@@ -20,18 +24,34 @@ def queue(owner: str, url: str, type: str, data: dict[str, Any]) -> WebhookDeliv
     `type` is words with dots between, as in 'job.succeeded'. Raises ValueError if the
     body has more than MOST_BYTES.
     """
-    now = timezone.now()
-    body = orjson.dumps({"type": type, "timestamp": now, "data": data})
-    if len(body) > MOST_BYTES:
-        raise ValueError(f"A webhook of {len(body)} bytes: leave the answer out.")
-    endpoint = find_endpoint(owner, url)
-    unsent = {"state": DeliveryState.FAILED, "finished_at": now, "last_error": DISABLED}
+    body = _encode(standard_body(type, data))
+    return _create(find_endpoint(owner, url), type=type, body=body)
+
+
+def standard_body(type: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The body of a webhook after the specification."""
+    return {"type": type, "timestamp": timezone.now(), "data": data}
+
+
+def queue_body(
+    endpoint: WebhookEndpoint, type: str, body: dict[str, Any], about: str = ""
+) -> WebhookDelivery:
+    """Queue a message in the form that the kind of `endpoint` expects; as `queue`."""
+    return _create(endpoint, type=type, body=_encode(body), about=about)
+
+
+def _encode(body: dict[str, Any]) -> str:
+    text = orjson.dumps(body)
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"A webhook of {len(text)} bytes: leave the answer out.")
+    return text.decode()
+
+
+def _create(endpoint: WebhookEndpoint, **fields: str) -> WebhookDelivery:
+    unsent = {"state": DeliveryState.FAILED, "finished_at": timezone.now(), "last_error": DISABLED}  # fmt: skip
     ring_sender()
     return WebhookDelivery.objects.create(
-        endpoint=endpoint,
-        type=type,
-        body=body.decode(),
-        **(unsent if endpoint.disabled_at else {}),
+        endpoint=endpoint, **fields, **(unsent if endpoint.disabled_at else {})
     )
 
 

@@ -12,11 +12,11 @@ from django.utils import timezone
 from valuecanvas.core import failpoints
 from valuecanvas.core.access.url_guard import OffLimits
 from valuecanvas.core.crypto import UnreadableSecret
-from valuecanvas.core.webhooks import deliveries
+from valuecanvas.core.webhooks import deliveries, email, kinds
 from valuecanvas.core.webhooks.deliveries import SendResult
 from valuecanvas.core.webhooks.endpoints import GUARD
-from valuecanvas.core.webhooks.models import WebhookDelivery
-from valuecanvas.core.webhooks.signature import sign
+from valuecanvas.core.webhooks.kinds import SendAnswer
+from valuecanvas.core.webhooks.models import EndpointKind, WebhookDelivery
 
 MOST_AT_ONCE = 50
 # For connecting, sending and the head of the answer; far less than a lease.
@@ -65,43 +65,44 @@ async def _claim(running: dict[asyncio.Task[None], str]) -> list[WebhookDelivery
 
 async def _deliver(session: aiohttp.ClientSession, delivery: WebhookDelivery) -> None:
     started = time.monotonic()
-    status, error = await _post(session, delivery)
+    failpoints.hit("webhook_claimed")
+    answer = await _send(session, delivery)
     failpoints.hit("webhook_sent")
     took_ms = round((time.monotonic() - started) * 1000)
-    result = SendResult(error, status, took_ms)
+    result = SendResult(
+        answer.error, answer.status, took_ms, answer.final, answer.retry_after_s
+    )
     await sync_to_async(deliveries.record)(delivery, result)
 
 
-async def _post(
+async def _send(
     session: aiohttp.ClientSession, delivery: WebhookDelivery
-) -> tuple[int | None, str]:
-    """The status of the answer, and why it was not delivered."""
-    now, body = timezone.now(), delivery.body.encode()
+) -> SendAnswer:
+    """Make one attempt."""
+    if delivery.endpoint.kind == EndpointKind.EMAIL:
+        # It blocks, and needs no database.
+        return await sync_to_async(email.send, thread_sensitive=False)(delivery)
     try:
-        secrets = delivery.endpoint.open_secrets(now)
-        signed = sign(secrets, str(delivery.pk), body, timestamp=int(now.timestamp()))
-        GUARD.require_https(delivery.endpoint.url)
+        message = kinds.make_message(delivery, timezone.now())
+        GUARD.require_https(message.url)
         async with session.post(
-            delivery.endpoint.url, data=body, headers=signed, allow_redirects=False
+            message.url,
+            data=message.body,
+            headers=message.headers,
+            allow_redirects=False,
         ) as response:
-            # Its body is not read: nobody needs it, and it may be endless.
-            return response.status, _refusal(response.status)
+            return await kinds.read_answer(delivery.endpoint.kind, response)
     except UnreadableSecret:
-        return None, "Its secret cannot be opened, FIELD_KEY was changed: rotate it."
+        return SendAnswer(
+            "Its secret cannot be opened, FIELD_KEY was changed: set it again, or "
+            "rotate it."
+        )
     except OffLimits as error:
-        return None, str(error)
+        return SendAnswer(str(error))
     except TimeoutError:
-        return None, f"It did not answer within {TIMEOUT_S:g} seconds."
+        return SendAnswer(f"It did not answer within {TIMEOUT_S:g} seconds.")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return None, _describe(error)
-
-
-def _refusal(status: int) -> str:
-    if 200 <= status < 300:
-        return ""
-    if 300 <= status < 400:
-        return f"It answered {status}: redirects are not followed."
-    return f"It answered {status}."
+        return SendAnswer(_describe(error))
 
 
 def _describe(error: Exception) -> str:

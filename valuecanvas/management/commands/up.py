@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from billing.alerts.rules import ensure_rules
 from llm.setup import catalogue, seed
 from llm.setup.seed import FirstRun
 from valuecanvas.embedded import ports
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         ensure_groups()
         ensure_schedules()
+        ensure_rules()
         first = seed.first_run()
         settings.STATIC_ROOT.mkdir(exist_ok=True)
         if not settings.WHITENOISE_USE_FINDERS:

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from billing.alerts.rules import ensure_rules
 from valuecanvas.backups import history, runs
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.core.db import locks
@@ -72,7 +73,11 @@ class Command(BaseCommand):
             if found and not options["no_backup"] and not pending.is_empty():
                 self._back_up(found)
             pending.apply(found, self.stdout.write)
-            changed = {"Groups": ensure_groups(), "Schedules": ensure_schedules()}
+            changed = {
+                "Groups": ensure_groups(),
+                "Schedules": ensure_schedules(),
+                "Alert rules": ensure_rules(),
+            }
         for what, names in changed.items():
             self.stdout.write(f"{what}: {', '.join(names) or 'nothing to change'}")
         self._collect_static()
