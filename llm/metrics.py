@@ -1,11 +1,6 @@
 """Prometheus instruments of the gateway. Labels come from the configuration only."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from prometheus_client import Counter, Gauge, Histogram
-
-from valuecanvas.core.errors import GatewayError
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -16,6 +11,10 @@ REQUESTS = Counter(
 )
 REFUSED = Counter(
     "valuecanvas_refused_total", "Requests that were refused.", ("endpoint", "code")
+)
+REFUSALS_DROPPED = Counter(
+    "valuecanvas_refusals_dropped_total",
+    "Refusals of which no trace is kept: too many waited to be written.",
 )
 LATENCY = Histogram(
     "valuecanvas_request_seconds",
@@ -74,13 +73,3 @@ PASSED_OVER = Counter(
 )
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
 TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")
-
-
-@contextmanager
-def count_refusals(endpoint: str) -> Iterator[None]:
-    """Count a GatewayError that the block raises."""
-    try:
-        yield
-    except GatewayError as error:
-        REFUSED.labels(endpoint, error.code or error.type).inc()
-        raise

@@ -7,10 +7,12 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
 from billing.ledger import Stale, Stored
+from billing.models import RefusalStep
 from llm import metrics
 from llm.admission.admission import Admission
 from llm.admission.authentication import Authentication
 from llm.admission.lookup import Lookup
+from llm.admission.refusal_trace import RefusalTrace
 from llm.coalesce.follower import (
     FollowedParts,
     FollowedStream,
@@ -92,6 +94,7 @@ class Pipeline:
         sharing: AnswerSharing,
         journal: Journal,
         record_failures: Callable[[Attempts], None],
+        refusals: RefusalTrace,
     ) -> None:
         self._config = config
         self._authentication = authentication
@@ -104,21 +107,25 @@ class Pipeline:
         self._followers = Followers(settlement)
         self._journal = journal
         self._record_failures = record_failures
+        self._refusals = refusals
         self._live: weakref.WeakSet[LiveStream] = weakref.WeakSet()
         self._closed = False
 
     async def run(self, call: Call) -> Answer:
         """Serve `call`. Raises GatewayError, after what was held is released."""
         self._refuse_if_closed()
-        with metrics.count_refusals(call.endpoint):
+        async with self._refusals.watch(call) as progress:
             request = await read_request(call)
             for _ in range(TRIES):
                 snapshot = await self._config.get_loaded()
                 try:
                     # 1. Authenticate: who calls, and who is billed.
+                    progress.step = RefusalStep.AUTHENTICATE
                     caller = await self._authentication.identify(call)
+                    progress.advance(RefusalStep.RESOLVE, caller)
                     # 2. Resolve: prompt, flags, model, routes, price and limits.
                     plan = await self._resolver.plan(call, request, caller, snapshot)
+                    progress.advance(RefusalStep.LOOK_UP, caller, plan.epoch)
                     # 3. Look up: minute limits, stored answers, the same call under way.
                     found = await self._lookup.run(call, plan)
                 except REFUSALS as error:
@@ -127,6 +134,7 @@ class Pipeline:
                     return stored.replay_reply(
                         await self._admission.replay(call, error)
                     )
+                progress.step = RefusalStep.ADMIT
                 # 4. Admit: the ledger holds quota and money, or settles a stored answer.
                 admitted = await self._admission.admit(call, plan, found)
                 if not isinstance(admitted, Stale):
@@ -252,6 +260,8 @@ class Pipeline:
         """Settle a request of which nothing was delivered."""
         held = attempts.held
         if isinstance(error, GatewayError):
+            # The request is admitted: its ledger row says what failed.
+            error.recorded = True
             self._sharing.fail(held, error)
             error.headers = {**headers.reply_headers(held, ""), **error.headers}
             await self._settlement.settle(attempts, refund_outcome(error))
@@ -266,6 +276,9 @@ class Pipeline:
             found = await self._followers.answer(following)
         except LeaderLost:
             return await self._start_again(following)
+        except GatewayError as error:
+            error.recorded = True
+            raise
         if isinstance(found, Reply):
             return found
         parts = FollowedParts(found, self._followed_parts(following, found))

@@ -24,6 +24,7 @@ from llm.admission.load_shedding import LoadLimit
 from llm.admission.lookup import Lookup
 from llm.admission.quota_denials import QuotaDenials
 from llm.admission.quota_headers import QuotaHeaders
+from llm.admission.refusal_trace import RefusalTrace
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.shared_calls import SharedCalls
@@ -84,6 +85,7 @@ class Runtime:
     uploads: LoadLimit
     auth_throttle: AuthThrottle
     quota_headers: QuotaHeaders
+    refusals: RefusalTrace
     tokenizer: Tokenizer
 
     async def stop(self) -> None:
@@ -97,6 +99,7 @@ class Runtime:
         await self.board.close()
         await self.event_rows.flush()
         await self.exposures.stop()
+        await self.refusals.stop()
         await self.pool.close()
         await self.store.close()
         # Both block, for seconds at most: nothing else runs on this loop any more.
@@ -139,6 +142,8 @@ async def start() -> Runtime:
     exposures.start()
     committed = CommittedConfig(config, ledger)
     authentication = Authentication(callers)
+    refusals = RefusalTrace(authentication, callers, db)
+    refusals.start()
     denials = QuotaDenials(store)
     reservations = Reservations(ledger, journal, tokenizer)
     lookup = Lookup(
@@ -162,6 +167,7 @@ async def start() -> Runtime:
         sharing=AnswerSharing(cache, shared_calls),
         journal=journal,
         record_failures=event_rows.add_attempts,
+        refusals=refusals,
     )
     recovery = JournalRecovery(db, store, settings.JOURNAL_DIR)
     recovery.start()
@@ -210,5 +216,6 @@ async def start() -> Runtime:
         uploads=LoadLimit(UPLOADS_AT_ONCE, most_bytes=0),
         auth_throttle=AuthThrottle(limiter, callers),
         quota_headers=QuotaHeaders(authentication, committed, db),
+        refusals=refusals,
         tokenizer=tokenizer,
     )

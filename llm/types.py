@@ -74,6 +74,8 @@ class Call:
     size: int = 0
     # How many calls that it followed broke off.
     leaders_lost: int = 0
+    # It was admitted as a follower of such a call, and starts again.
+    restarted: bool = False
     started: float = field(default_factory=time.monotonic)
 
 

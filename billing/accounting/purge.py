@@ -26,6 +26,12 @@ _STATEMENTS = {
     "alerts": """DELETE FROM billing_alertevent WHERE id IN (
         SELECT id FROM billing_alertevent
         WHERE state = 'resolved' AND resolved_at < %(old_alert)s LIMIT %(most)s)""",
+    "refusals": """DELETE FROM billing_refusal WHERE id IN (
+        SELECT id FROM billing_refusal
+        WHERE created_at < %(old_refusal)s LIMIT %(most)s)""",
+    "refusal_counts": """DELETE FROM billing_refusal_count WHERE id IN (
+        SELECT id FROM billing_refusal_count
+        WHERE minute < %(old_refusal)s LIMIT %(most)s)""",
     # Checks that found drift are kept.
     "checks": """DELETE FROM billing_ledgercheck WHERE id IN (
         SELECT id FROM billing_ledgercheck
@@ -43,6 +49,7 @@ def purge() -> dict[str, int]:
         "old_check": now - CHECKS_KEPT,
         "old_alert": now - dt.timedelta(days=settings.ALERTS_KEEP_DAYS),
         "old_webhook": now - dt.timedelta(days=settings.WEBHOOKS_KEEP_DAYS),
+        "old_refusal": now - dt.timedelta(days=settings.REFUSALS_KEEP_DAYS),
         "most": AT_A_TIME,
     }
     deleted = {}

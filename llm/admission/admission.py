@@ -108,7 +108,7 @@ class Admission:
             return answer
         if isinstance(answer, Busy | Mismatch):
             raise clash(answer)
-        raise refusal(answer, plan)
+        raise refusal(answer, plan, found.minute_use)
 
 
 def _entered(

@@ -96,13 +96,21 @@ class AuthThrottle:
 def _origin(scope: Mapping[str, Any]) -> tuple[str, str] | None:
     """The address and the key's prefix; None if the key cannot be one of ours."""
     sent = _headers(scope["headers"])
-    bearer = sent.get(_BEARER) or f"Bearer {sent.get(_API_KEY, '')}"
     try:
-        prefix = key_check.prefix(key_check.bearer(bearer))
+        prefix = key_check.prefix(key_check.bearer(_authorization(sent)))
     except NotAuthenticated:
         return None
     peer = (scope.get("client") or ("",))[0]
     return address.client_address(peer, sent.get(_FORWARDED, "")), prefix
+
+
+def authorization(scope: Mapping[str, Any]) -> str:
+    """The header Authorization, or the same made of `x-api-key`."""
+    return _authorization(_headers(scope["headers"]))
+
+
+def _authorization(sent: Mapping[bytes, str]) -> str:
+    return sent.get(_BEARER) or f"Bearer {sent.get(_API_KEY, '')}"
 
 
 def _headers(rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -1,5 +1,6 @@
 """The errors that a caller gets when the ledger or a minute limit refuses."""
 
+import datetime as dt
 import math
 
 from django.conf import settings
@@ -7,7 +8,8 @@ from django.conf import settings
 from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from billing.ledger.claims import Unkept
-from llm.limits.types import LimitKind, LimitRefused
+from llm.admission.limit_report import ledger_states, minute_states
+from llm.limits.types import LimitKind, LimitRefused, MinuteUse
 from llm.replies import headers, limit_headers
 from llm.resolve.plan import output_within
 from llm.types import Plan
@@ -54,32 +56,37 @@ def clash(answer: Busy | Mismatch | Unkept) -> GatewayError:
     )
 
 
-def refusal(answer: Refusal, plan: Plan) -> GatewayError:
-    """The error when quota or money is used up."""
+def refusal(answer: Refusal, plan: Plan, use: MinuteUse | None = None) -> GatewayError:
+    """The error when quota or money is used up. `use` has the limits a minute."""
+    states = ledger_states(answer, plan, use)
     if isinstance(answer, QuotaRefused):
         return QuotaExceeded(
             f"The tier '{plan.tier.name}' allows {answer.quota} requests a day, and "
             "they are used up. The quota resets at 00:00 UTC.",
             headers=headers.quota_refused(answer),
             extra={"upgrade": _upgrade(plan)},
+            limits=states,
         )
+    left = max(0, answer.limit.micros - answer.spent - answer.reserved)
+    cap = output_within(plan, left)
     return BudgetExceeded(
-        _too_dear(answer, plan),
+        _too_dear(answer, plan, left, cap),
         headers=headers.budget_refused(answer),
         extra={"upgrade": _upgrade(plan)},
+        limits=states,
+        max_tokens=cap or None,
     )
 
 
-def _too_dear(answer: BudgetRefused, plan: Plan) -> str:
+def _too_dear(answer: BudgetRefused, plan: Plan, left: int, cap: int) -> str:
     """The message: how much is left, and what would fit now or ever."""
     limit = answer.limit
-    left = max(0, limit.micros - answer.spent - answer.reserved)
     budget = f"The {limit.period} budget of {BY_LETTER[limit.scope[0]].whose}"
     message = (
         f"{budget} has ${money.text(left)} left, and this request may cost "
         f"${money.text(plan.estimate)}."
     )
-    if cap := output_within(plan, left):
+    if cap:
         return f"{message} A max_tokens of at most {cap} fits."
     if not output_within(plan, limit.micros):
         return (
@@ -107,10 +114,16 @@ def limit_error(
     refused: LimitRefused, prompt_tokens: int = 0, choices: int = 1
 ) -> TooManyRequests:
     """The 429 of a minute limit, for a request of such a prompt."""
-    message = _limit_message(refused)
+    message, cap = _limit_message(refused), 0
     if refused.retry_after_s is None:
-        message = _never_fits(refused, (refused.limit - prompt_tokens) // choices)
-    return TooManyRequests(message, headers=limit_headers.headers(refused))
+        cap = max(0, (refused.limit - prompt_tokens) // choices)
+        message = _never_fits(refused, cap)
+    return TooManyRequests(
+        message,
+        headers=limit_headers.headers(refused),
+        limits=minute_states(refused, dt.datetime.now(dt.UTC)),
+        max_tokens=cap or None,
+    )
 
 
 def _never_fits(refused: LimitRefused, cap: int) -> str:

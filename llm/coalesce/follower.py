@@ -205,8 +205,9 @@ class FollowedParts:
 def call_again(call: Call, shared_call: SharedCall) -> Call:
     """The call of a follower that starts again; without sharing if that is in vain."""
     if shared_call.state is SharedCallState.LOST and call.leaders_lost < MOST_LEADERS:
-        return replace(call, leaders_lost=call.leaders_lost + 1)
-    return replace(call, directives=replace(call.directives, read=False))
+        return replace(call, leaders_lost=call.leaders_lost + 1, restarted=True)
+    directives = replace(call.directives, read=False)
+    return replace(call, directives=directives, restarted=True)
 
 
 def _shared(entry: Entry) -> RequestOutcome:

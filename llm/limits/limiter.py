@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ class Limiter:
             return taken
         if holds:
             self.give_back_soon(taken, used_tokens=None)
-        return max(refusals, key=lambda one: one.retry_after_s or 0)
+        longest = max(refusals, key=lambda one: one.retry_after_s or 0)
+        others = tuple(one for one in answers if one is not longest)
+        return replace(longest, others=others)
 
     async def give_back(self, taken: MinuteUse, *, used_tokens: int | None) -> None:
         """End a request that used so many tokens; None: do not count it at all.

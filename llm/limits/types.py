@@ -87,13 +87,17 @@ class MinuteUse:
 
 @dataclass(frozen=True, slots=True)
 class LimitRefused:
-    """A refusal; nothing was counted. `retry_after_s` None: waiting cannot help."""
+    """A refusal; nothing was counted. `retry_after_s` None: waiting cannot help.
+
+    `others` are the answers for the other subjects of the request.
+    """
 
     subject: Subject
     kind: LimitKind
     limit: int
     left: int
     retry_after_s: float | None
+    others: tuple["Hold | LimitRefused", ...] = ()
 
 
 def subjects(

@@ -4,7 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from django.core.handlers.asgi import ASGIRequest
 from rest_framework.views import APIView
@@ -74,9 +74,11 @@ class StreamedBody(Protocol):
 class PaidView(HotView):
     """An endpoint that takes quota: refusals have headers with what is left."""
 
+    endpoint: ClassVar[str] = "chat"
+
     async def post(self, request: ASGIRequest) -> HotResponse:
         # Until the body is parsed, the user is that of the key.
-        call = bare_call(request, "")
+        call = bare_call(request, self.endpoint)
         try:
             if len(request.body) > LARGE_BYTES:
                 call = await asyncio.to_thread(self.call, request)
@@ -85,6 +87,9 @@ class PaidView(HotView):
             return await self.respond(request, call)
         except GatewayError as error:
             await runtime(request).quota_headers.add_to(call, error)
+            if not error.recorded:
+                refusals = runtime(request).refusals
+                await refusals.note(refusals.watch(call), error)
             raise
 
     def call(self, request: ASGIRequest) -> Call:

@@ -1,6 +1,6 @@
 """The OpenAI-compatible endpoints that cost money."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 
@@ -18,8 +18,6 @@ def label(body: dict[str, Any]) -> str:
 
 class ProviderView(PaidView):
     """An endpoint that is passed on to a provider."""
-
-    endpoint: ClassVar[str]
 
     def call(self, request: ASGIRequest) -> Call:
         body = json_body(request)

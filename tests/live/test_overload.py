@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from billing.models import Refusal
 from llm import metrics, runtime
 from llm.admission.load_shedding import LoadLimit, LoadSlot
 from llm.runtime import Runtime
 from tests.live.inside import CHAT, Exchange, ask, chat_body
-from tests.live.world import World
+from tests.live.world import World, request_id
 from valuecanvas.core.errors import Unavailable
 
 pytestmark = pytest.mark.live
@@ -59,6 +60,9 @@ async def test_overload__all_slots_taken_by_streams__says_when_to_ask_again(
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.error["code"] == "overloaded"
     assert refused() == before + 1
+    await small.refusals.flush()
+    trace = indoors.db(Refusal.objects.get, pk=request_id(answer))
+    assert (trace.code, trace.customer_id) == ("overloaded", indoors.customer.pk)
     # Probes are answered, or the process would be restarted for being busy.
     probe = await Exchange(small, "/health/live", method="GET").run()
     assert probe.status == 200

@@ -21,13 +21,76 @@ GatewayError                  500 api_error
 └── UpstreamTimeout           504 upstream_error
 """
 
+import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from valuecanvas.core import money
+
+USD = "usd"
+# The budget for everyone: its amounts are not for callers to know.
+EVERYONE = "global"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """One limit that was looked at. Amounts in US dollars are micro-dollars."""
+
+    # 'customer', 'key' and so on, as budgets have it, and whose it is.
+    scope: str
+    owner: str
+    # As in 'requests_per_day'.
+    name: str
+    # 'requests', 'tokens', 'concurrent' or 'usd'.
+    unit: str
+    limit: int
+    # None: not known.
+    used: int | None = None
+    # Of requests under way.
+    held: int = 0
+    resets_at: dt.datetime | None = None
+    refused: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """The state as the trace keeps it, with US dollars as numbers."""
+        return {
+            "scope": self.scope,
+            "owner": self.owner,
+            "name": self.name,
+            "unit": self.unit,
+            "used": self._amount(self.used),
+            "held": self._amount(self.held),
+            "limit": self._amount(self.limit),
+            "resets_at": self.resets_at.isoformat() if self.resets_at else None,
+            "refused": self.refused,
+        }
+
+    def _amount(self, value: int | None) -> float | int | None:
+        return value / money.MICROS if value and self.unit == USD else value
+
+
+def caller_view(row: dict[str, Any]) -> dict[str, Any]:
+    """What a caller may know of a limit's `row`: `used` has what is held in it."""
+    own = row["scope"] != EVERYONE
+    used = None if row["used"] is None else row["used"] + row["held"]
+    return {
+        "scope": row["scope"],
+        "name": row["name"],
+        "used": used if own else None,
+        "limit": row["limit"] if own else None,
+        "unit": row["unit"],
+        "resets_at": row["resets_at"],
+    }
+
 
 class GatewayError(Exception):
-    """An error that a caller sees. `message` must be safe to show: no secrets."""
+    """An error that a caller sees. `message` must be safe to show: no secrets.
+
+    `limits` are those that were looked at, and where each stood; `max_tokens` is the
+    highest cap that would have passed.
+    """
 
     status = 500
     type = "api_error"
@@ -41,6 +104,8 @@ class GatewayError(Exception):
         code: str | None = None,
         headers: dict[str, str] | None = None,
         extra: dict[str, Any] | None = None,
+        limits: tuple[LimitState, ...] = (),
+        max_tokens: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -48,6 +113,10 @@ class GatewayError(Exception):
         self.code = code or self.default_code
         self.headers = headers or {}
         self.extra = extra or {}
+        self.limits = limits
+        self.max_tokens = max_tokens
+        # Whether a row tells of this refusal or failure already.
+        self.recorded = False
 
     def body(self, request_id: str | None = None) -> dict[str, Any]:
         """The OpenAI error body; `error` always has its four keys."""
@@ -58,6 +127,9 @@ class GatewayError(Exception):
             "code": self.code,
             **self.extra,
         }
+        for limit in self.limits:
+            if limit.refused:
+                error["limit"] = caller_view(limit.row())
         if request_id:
             error["request_id"] = request_id
         return {"error": error}

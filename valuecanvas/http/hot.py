@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
+from llm.admission import auth_throttle
 from llm.admission.load_shedding import LoadSlot
 from llm.replies.http_responses import (
     PIECE_BYTES,
@@ -26,7 +27,7 @@ from llm.replies.http_responses import (
     StreamedResponse,
     error_response,
 )
-from llm.types import CLIENT_GONE
+from llm.types import CLIENT_GONE, Call
 from valuecanvas.core.errors import (
     GatewayError,
 )
@@ -38,6 +39,13 @@ from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 URLCONF = "valuecanvas.http.hot_urls"
 # Served even if the process is overloaded.
 PROBES = ("/health/", "/metrics")
+# What the pipeline calls the endpoints of these paths.
+ENDPOINTS = {
+    "/v1/chat/completions": "chat",
+    "/v1/embeddings": "embeddings",
+    "/v1/responses": "responses",
+    "/api/llm/complete": "chat",
+}
 # These statuses have no body, and get no Content-Length.
 BODILESS = (204, 304)
 log = structlog.get_logger("hot")
@@ -130,6 +138,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     except Resolver404:
         response = _unknown(scope, request_id)
     except GatewayError as error:
+        _keep_refusal(scope, error)
         response = error_response(error, request_id)
     except ClientGone:
         raise
@@ -144,6 +153,23 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     response.headers["x-request-id"] = str(request_id)
     allow_origin(scope, response)
     return response
+
+
+def _keep_refusal(scope: Scope, error: GatewayError) -> None:
+    """Trace what was refused before the pipeline, such as a body that is too large.
+
+    Calls that only read, such as those that wait for a job, are not traced.
+    """
+    if scope["method"] != "POST" or error.recorded or error.status == 500:
+        return
+    refusals = scope["valuecanvas.runtime"].refusals
+    call = Call(
+        scope["valuecanvas.request_id"],
+        ENDPOINTS.get(scope["path"], scope["path"][:40]),
+        {},
+        authorization=auth_throttle.authorization(scope),
+    )
+    refusals.note_known(refusals.watch(call), error)
 
 
 def _unknown(scope: Scope, request_id: uuid.UUID) -> HotResponse:

@@ -199,6 +199,8 @@ PAGE_MAX_WAITING = env.integer("PAGE_MAX_WAITING", "Pages and management calls t
 DB_PAGE_TIMEOUT_S = env.integer("DB_PAGE_TIMEOUT_S", "Longest database statement of a page or a management call, in seconds.", 15, low=1, high=600)  # fmt: skip
 DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
 DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip
+REFUSALS_PER_MINUTE = env.integer("REFUSALS_PER_MINUTE", "Refused requests of one caller and minute that a process keeps whole; the rest are counted.", 20, low=1, high=10_000)  # fmt: skip
+REFUSALS_KEEP_DAYS = env.integer("REFUSALS_KEEP_DAYS", "Days that the trace of refused requests is kept.", 7, low=1, high=400)  # fmt: skip
 USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip
 FLAGS_EXPIRED = env.choice(
     "FLAGS_EXPIRED",

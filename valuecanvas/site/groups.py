@@ -28,6 +28,7 @@ VERBS = {
     "billing.customer": "add change",
     "billing.ledgercheck": "run",
     "billing.price": "add change",
+    "billing.refusal": "",
     "billing.reservation": "",
     "billing.team": "add change",
     "billing.tier": "add change",

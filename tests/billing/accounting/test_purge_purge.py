@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from billing import tasks
 from billing.accounting import purge
-from billing.models import Counter, LedgerCheck
+from billing.models import Counter, LedgerCheck, Refusal, RefusalCount
+from valuecanvas.core.ids import uuid7
 from valuecanvas.core.models import Change, FormResult
 
 TODAY = timezone.now().date()
@@ -18,6 +19,8 @@ NONE = {
     "form_results": 0,
     "alerts": 0,
     "webhooks": 0,
+    "refusals": 0,
+    "refusal_counts": 0,
     "checks": 0,
 }
 
@@ -93,3 +96,21 @@ def test_purge__more_than_one_helping__removes_them_all(
     for number in range(5):
         make_counter(number, 500)
     assert purge.purge()["counters"] == 5
+
+
+def make_refusal(days_ago: float) -> Refusal:
+    at = timezone.now() - dt.timedelta(days=days_ago)
+    return Refusal.objects.create(id=uuid7(), created_at=at, status=429)
+
+
+@pytest.mark.django_db
+def test_purge__old_refusals__go_after_the_days_of_the_setting(settings: Any) -> None:
+    settings.REFUSALS_KEEP_DAYS = 3
+    make_refusal(3.1)
+    kept = make_refusal(2.9)
+    for days in (2, 4):
+        minute = timezone.now() - dt.timedelta(days=days)
+        RefusalCount.objects.create(minute=minute, customer_id=uuid7(), count=5)
+    assert purge.purge() == {**NONE, "refusals": 1, "refusal_counts": 1}
+    assert [*Refusal.objects.all()] == [kept]
+    assert RefusalCount.objects.count() == 1

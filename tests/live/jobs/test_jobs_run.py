@@ -8,7 +8,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from billing.models import IdempotencyKey, Reservation, Usage
+from billing.models import IdempotencyKey, Refusal, Reservation, Usage
 from llm.jobs import actions, status, submit
 from llm.jobs.worker import sweep
 from llm.models import BreakerOverride, Job, JobWorker
@@ -135,6 +135,9 @@ async def test_job__without_quota_left__waits_or_fails_as_was_chosen(
     assert (job["state"], job["attempts"]) == ("queued", 0)
     assert job["error"]["code"] == "insufficient_quota"
     assert job["runAt"] > job["createdAt"]
+    await gateway.refusals.flush()
+    traces = api.world.db(lambda: [*Refusal.objects.filter(job=waiting)])
+    assert [one.code for one in traces] == ["insufficient_quota"]
 
 
 async def test_job__while_no_provider_is_available__waits_without_an_attempt_counted(

@@ -1,0 +1,121 @@
+"""Writes refused requests, kept whole or counted."""
+
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+
+from billing.auth.principal import Principal
+from billing.models import Refusal
+from valuecanvas.core.errors import LimitState
+from valuecanvas.core.ids import uuid7
+
+LONGEST_MESSAGE = 1000
+_COUNT = """
+INSERT INTO billing_refusal_count
+    (id, minute, customer_id, key, code, endpoint, count)
+SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[],
+    %s::text[], %s::bigint[])
+ON CONFLICT (minute, customer_id, key, code, endpoint)
+DO UPDATE SET count = billing_refusal_count.count + excluded.count
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """What is known of a refused request; `at` in Unix seconds. No part of its body."""
+
+    id: uuid.UUID
+    at: float
+    caller: Principal
+    endpoint: str
+    model: str
+    step: str
+    status: int
+    code: str
+    param: str
+    message: str
+    limits: tuple[LimitState, ...]
+    max_tokens: int | None
+    # As the header has it, in seconds.
+    retry_after: str | None
+    epoch: int | None
+    trace_id: str
+    job: str
+
+
+class CountKey(NamedTuple):
+    """What refusals beyond those kept whole are counted by; `minute` since 1970."""
+
+    minute: int
+    customer_id: uuid.UUID
+    key: str
+    code: str
+    endpoint: str
+
+
+def save(refused: Iterable[RefusedRequest], counts: Mapping[CountKey, int]) -> None:
+    """Write both in one transaction."""
+    rows = [_row(one) for one in refused]
+    with transaction.atomic():
+        # Of a job, the first of each reason is kept.
+        Refusal.objects.bulk_create(rows, ignore_conflicts=True)
+        if counts:
+            _add(Counter(counts))
+
+
+def _row(one: RefusedRequest) -> Refusal:
+    at = dt.datetime.fromtimestamp(one.at, dt.UTC)
+    return Refusal(
+        id=one.id,
+        created_at=at,
+        user_id=one.caller.user_id,
+        customer_id=one.caller.customer_id,
+        team=one.caller.team,
+        key=one.caller.key,
+        endpoint=_plain(one.endpoint, 40),
+        model=_plain(one.model, 200),
+        step=one.step,
+        status=one.status,
+        code=_plain(one.code, 80),
+        param=_plain(one.param, 200),
+        message=_plain(one.message, LONGEST_MESSAGE),
+        limits=[limit.row() for limit in one.limits],
+        max_tokens=one.max_tokens,
+        retry_at=_retry_at(at, one.retry_after),
+        epoch=one.epoch,
+        trace_id=one.trace_id,
+        job=one.job,
+    )
+
+
+def _plain(text: str, longest: int) -> str:
+    """Text that PostgreSQL takes, of at most so many characters."""
+    cut = text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return cut.encode("utf-8", "replace").decode()
+
+
+def _retry_at(at: dt.datetime, seconds: str | None) -> dt.datetime | None:
+    if seconds is None or not seconds.isdecimal():
+        return None
+    return at + dt.timedelta(seconds=int(seconds))
+
+
+def _add(counts: Counter[CountKey]) -> None:
+    # In order: two processes that write the same rows must not wait for each other.
+    keys = sorted(counts)
+    columns: list[Any] = [
+        [uuid7() for _ in keys],
+        [dt.datetime.fromtimestamp(key.minute * 60, dt.UTC) for key in keys],
+        [key.customer_id for key in keys],
+        [key.key for key in keys],
+        [_plain(key.code, 80) for key in keys],
+        [_plain(key.endpoint, 40) for key in keys],
+        [counts[key] for key in keys],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, columns)

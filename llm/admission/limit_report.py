@@ -1,0 +1,116 @@
+"""Reports where each limit stood that was looked at for a refused request."""
+
+import datetime as dt
+
+from billing.budget_scopes import BY_LETTER, BudgetScope
+from billing.ledger import BudgetRefused, QuotaRefused, Refusal
+from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse
+from llm.replies.headers import reset_of
+from llm.types import Plan
+from valuecanvas.core.errors import USD, LimitState
+
+CUSTOMER = BudgetScope.CUSTOMER.kind
+
+
+def ledger_states(
+    answer: Refusal, plan: Plan, use: MinuteUse | None
+) -> tuple[LimitState, ...]:
+    """The daily quota, the budgets, and the limits a minute, which were passed."""
+    if isinstance(answer, QuotaRefused):
+        return (_quota(answer, plan, refused=True), *_passed(use))
+    return (
+        _quota(answer, plan, refused=False),
+        _budget(answer),
+        *_passed(use),
+    )
+
+
+def minute_states(refused: LimitRefused, at: dt.datetime) -> tuple[LimitState, ...]:
+    """The limit that refused, then those of the caller's other subjects."""
+    found = [_minute(refused, at, refused=True)]
+    for one in refused.others:
+        if isinstance(one, Hold):
+            found += _hold(one)
+        else:
+            found.append(_minute(one, at, refused=False))
+    return tuple(found)
+
+
+def _minute(answer: LimitRefused, at: dt.datetime, *, refused: bool) -> LimitState:
+    wait = answer.retry_after_s
+    return LimitState(
+        *_subject(answer.subject.name),
+        *_name(answer.kind),
+        limit=answer.limit,
+        used=answer.limit - answer.left,
+        resets_at=None if wait is None else at + dt.timedelta(seconds=wait),
+        refused=refused,
+    )
+
+
+def _quota(
+    answer: QuotaRefused | BudgetRefused, plan: Plan, *, refused: bool
+) -> LimitState:
+    return LimitState(
+        CUSTOMER,
+        str(plan.principal.customer_id),
+        "requests_per_day",
+        "requests",
+        limit=answer.quota,
+        used=answer.used,
+        resets_at=_reset("day", answer.at),
+        refused=refused,
+    )
+
+
+def _budget(answer: BudgetRefused) -> LimitState:
+    limit = answer.limit
+    letter, _, owner = limit.scope.partition(":")
+    return LimitState(
+        BY_LETTER[letter].kind,
+        owner,
+        f"budget_{limit.period}",
+        USD,
+        limit=limit.micros,
+        used=answer.spent,
+        held=answer.reserved,
+        resets_at=_reset(limit.period, answer.at),
+        refused=True,
+    )
+
+
+def _reset(period: str, at: dt.datetime) -> dt.datetime | None:
+    wait = reset_of(period, at)
+    found = None if wait is None else at + dt.timedelta(seconds=wait)
+    # Whole seconds: `reset_of` cuts them off.
+    return found and (found + dt.timedelta(seconds=1)).replace(microsecond=0)
+
+
+def _passed(use: MinuteUse | None) -> list[LimitState]:
+    return [state for hold in (use.holds if use else ()) for state in _hold(hold)]
+
+
+def _hold(hold: Hold) -> list[LimitState]:
+    """A subject's limits, with this request counted."""
+    found = []
+    for kind in LimitKind:
+        left = hold.remaining(kind)
+        if left is not None:
+            subject = _subject(hold.subject.name)
+            used = left.limit - left.left
+            found.append(
+                LimitState(*subject, *_name(kind), limit=left.limit, used=used)
+            )
+    return found
+
+
+def _subject(name: str) -> tuple[str, str]:
+    """The scope and its owner, of 'k:<prefix>' or, for free calls, 'f:k:<prefix>'."""
+    letter, owner = name.split(":")[-2:]
+    return BY_LETTER[letter].kind, owner
+
+
+def _name(kind: LimitKind) -> tuple[str, str]:
+    if kind is LimitKind.CONCURRENT:
+        return "requests_at_once", "concurrent"
+    return f"{kind}_per_minute", kind.value

@@ -1,0 +1,253 @@
+"""Each refusal leaves a trace: found by its request id, with what refused and why."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from billing.auth import keys
+from billing.minute_limits import MinuteLimits
+from billing.models import ApiKey, Budget, Refusal, Usage
+from llm.models import BreakerOverride
+from tests.fixtures_billing import make_api_key, make_team
+from tests.live.world import Answer, World, request_id, unique
+
+pytestmark = pytest.mark.live
+
+
+def trace(world: World, answer: Answer) -> Refusal:
+    """The row of a refused request, which is the customer's too."""
+    pk = request_id(answer)
+    row = world.eventually(lambda: Refusal.objects.filter(pk=pk).first())
+    assert (row.status, row.code) == (answer.status, answer.error["code"])
+    assert row.message == answer.error["message"]
+    assert (row.param or None) == answer.error["param"]
+    assert world.db(Usage.objects.filter(pk=pk).exists) is False
+    return row
+
+
+def refusing(row: Refusal) -> dict[str, Any]:
+    [found] = [one for one in row.limits if one["refused"]]
+    return found  # type: ignore[no-any-return]
+
+
+def test_quota__used_up__leaves_where_it_stood_and_when_it_resets(world: World) -> None:
+    customer, key = world.new_customer(daily_requests=1)
+    served = world.serve("ok")
+    assert world.chat(served.model, key=key).status == 200
+    answer = world.chat(served.model, key=key)
+    row = trace(world, answer)
+    assert (row.step, row.code) == ("admit", "insufficient_quota")
+    assert (row.customer_id, row.user_id) == (customer.pk, customer.user_id)
+    assert (row.endpoint, row.model, row.key) == ("chat", served.model, key[3:15])
+    limit = refusing(row)
+    assert (limit["scope"], limit["name"]) == ("customer", "requests_per_day")
+    assert (limit["used"], limit["held"], limit["limit"]) == (1, 0, 1)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert limit["resets_at"] == f"{tomorrow}T00:00:00+00:00"
+    assert row.retry_at is not None
+    assert row.epoch is not None
+    assert answer.error["limit"] == {
+        "scope": "customer",
+        "name": "requests_per_day",
+        "used": 1,
+        "limit": 1,
+        "unit": "requests",
+        "resets_at": limit["resets_at"],
+    }
+
+
+@pytest.mark.parametrize("scope", ["global", "team", "customer", "key"])
+def test_budget__of_each_scope__is_named_with_its_amounts(
+    world: World, scope: str
+) -> None:
+    served = world.serve("ok")
+    team = world.db(make_team)
+    customer, _ = world.new_customer(daily_requests=10, team=team)
+    key, text = world.db(make_api_key, customer)
+    assert world.chat(served.model, key=text).status == 200
+    owners = {"team": team, "customer": customer, "key": key, "global": None}
+    world.budget(target=owners[scope], limit="0.0001")
+    try:
+        # Another's request has the process load the budget.
+        world.chat(served.model)
+        answer = world.chat(served.model, key=text, max_tokens=500)
+        row = trace(world, answer)
+    finally:
+        world.db(lambda: [one.delete() for one in Budget.objects.filter(scope=scope)])
+    limit = refusing(row)
+    assert (row.step, row.code) == ("admit", "budget_exceeded")
+    assert (limit["scope"], limit["name"], limit["unit"]) == (
+        scope,
+        "budget_day",
+        "usd",
+    )
+    owner = {"team": team.key, "customer": str(customer.pk), "key": key.prefix}
+    assert limit["owner"] == owner.get(scope, "")
+    assert limit["limit"] == 0.0001
+    assert row.team == team.key
+    quota = next(one for one in row.limits if one["name"] == "requests_per_day")
+    assert (quota["used"], quota["limit"], quota["refused"]) == (1, 10, False)
+    shown = answer.error["limit"]
+    assert shown["scope"] == scope
+    known = scope != "global"
+    assert shown["limit"] == (0.0001 if known else None)
+    assert (shown["used"] is not None) is known
+
+
+def test_budget__a_smaller_cap_fits__is_in_the_trace(world: World) -> None:
+    served = world.serve("ok")
+    customer, key = world.new_customer(daily_requests=10)
+    world.budget(target=customer, limit="0.001")
+    row = trace(world, world.chat(served.model, key=key, max_tokens=5000))
+    assert row.max_tokens
+    assert f"at most {row.max_tokens} fits" in row.message
+    cap = row.max_tokens
+    assert world.chat(served.model, key=key, max_tokens=cap).status == 200
+
+
+def test_minute__requests_used_up__leaves_when_to_try_again(world: World) -> None:
+    _, key = world.new_customer(daily_requests=50, requests_per_minute=1)
+    served = world.serve("ok")
+    assert world.chat(served.model, key=key).status == 200
+    row = trace(world, world.chat(served.model, key=key))
+    limit = refusing(row)
+    assert (row.step, row.code) == ("look up", "rate_limit_exceeded")
+    assert (limit["scope"], limit["name"]) == ("customer", "requests_per_minute")
+    assert (limit["used"], limit["limit"], limit["unit"]) == (1, 1, "requests")
+    assert row.retry_at is not None
+    assert row.retry_at > row.created_at
+
+
+def test_minute__tokens_can_never_fit__leaves_the_cap_that_does(world: World) -> None:
+    _, key = world.new_customer(daily_requests=50, tokens_per_minute=500)
+    served = world.serve("ok")
+    row = trace(world, world.chat(served.model, key=key, max_tokens=1000))
+    limit = refusing(row)
+    assert (limit["name"], limit["used"], limit["limit"]) == ("tokens_per_minute", 0, 500)  # fmt: skip
+    assert (limit["resets_at"], row.retry_at) == (None, None)
+    assert row.max_tokens is not None
+    assert 300 < row.max_tokens < 500
+
+
+def test_at_once__all_taken__is_in_the_trace(world: World) -> None:
+    _, key = world.new_customer(daily_requests=50, concurrent_requests=1)
+    served = world.serve("drip@20ms:500")
+    with world.sdk(key) as client:
+        messages = [{"role": "user", "content": unique("Say hello to")}]
+        stream: Any = client.chat.completions.create(model=served.model, messages=messages, stream=True)  # fmt: skip
+        next(stream)
+        row = trace(world, world.chat(served.model, key=key))
+        stream.close()
+    limit = refusing(row)
+    assert (limit["name"], limit["unit"]) == ("requests_at_once", "concurrent")
+    assert (limit["used"], limit["limit"]) == (1, 1)
+
+
+def test_minute__of_the_key__leaves_the_customers_limit_too(world: World) -> None:
+    customer, _ = world.new_customer(daily_requests=50, requests_per_minute=9)
+    key = world.new_key(customer, limits=MinuteLimits(requests=1))
+    served = world.serve("ok")
+    assert world.chat(served.model, key=key).status == 200
+    row = trace(world, world.chat(served.model, key=key))
+    assert refusing(row)["scope"] == "key"
+    [other] = [one for one in row.limits if one["scope"] == "customer"]
+    assert (other["name"], other["limit"]) == ("requests_per_minute", 9)
+
+
+def refused_forms(world: World) -> dict[str, Callable[[], Answer]]:
+    served, unpriced = world.serve("ok"), world.serve("ok", prices=("",))
+    path = "/v1/chat/completions"
+    limited = world.new_key(allowed_models=["another-model"])
+    return {
+        "model_not_found": lambda: world.chat(unique("no-model")),
+        "model_unpriced": lambda: world.chat(unpriced.model),
+        "invalid_request": lambda: world.post(path, model=served.model, messages=5),
+        "unsupported_parameter": lambda: world.chat(served.model, provider={"a": 1}),
+        "model_not_allowed": lambda: world.chat(served.model, key=limited),
+        "invalid_json": lambda: world.request(path, b"{"),
+        "unsupported_media_type": lambda: world.request(
+            path, b"{}", content_type="text/plain"
+        ),  # fmt: skip
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        ("model_not_found", "resolve"),
+        ("model_unpriced", "resolve"),
+        ("model_not_allowed", "resolve"),
+        ("invalid_request", "validate"),
+        ("unsupported_parameter", "resolve"),
+        ("invalid_json", "validate"),
+        ("unsupported_media_type", "validate"),
+    ],
+)
+def test_refusal__before_any_limit__is_traced_with_its_step(
+    world: World, code: str, step: str
+) -> None:
+    answer = refused_forms(world)[code]()
+    row = trace(world, answer)
+    assert (row.step, row.customer_id) == (step, world.customer.pk)
+    assert row.limits == []
+    assert row.endpoint == "chat"
+
+
+def test_idempotency_key__with_another_body__is_traced(world: World) -> None:
+    served = world.serve("ok")
+    sent = {"idempotency_key": unique("key")}
+    body = b'{"model":"%s","messages":[{"role":"user","content":"%d"}]}'
+    path = "/v1/chat/completions"
+    model = served.model.encode()
+    assert world.request(path, body % (model, 1), **sent).status == 200
+    row = trace(world, world.request(path, body % (model, 2), **sent))
+    assert (row.step, row.code) == ("admit", "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("wrong", ["revoked", "secret", "suspended"])
+def test_key__known_but_refused__is_traced_with_its_owner(
+    world: World, wrong: str
+) -> None:
+    served = world.serve("ok")
+    customer, text = world.new_customer(daily_requests=5)
+    assert world.chat(served.model, key=text).status == 200
+    if wrong == "revoked":
+        world.db(lambda: keys.revoke(ApiKey.objects.get(pk=text[3:15])))
+    elif wrong == "suspended":
+        customer.suspended = True
+        world.db(customer.save)
+    else:
+        text = text[:-4] + ("aaaa" if text[-4:] != "aaaa" else "bbbb")
+    world.chat(served.model)
+    row = trace(world, world.chat(served.model, key=text))
+    assert (row.step, row.customer_id) == ("authenticate", customer.pk)
+
+
+def test_key__never_issued__leaves_no_trace(world: World) -> None:
+    served = world.serve("ok")
+    answer = world.chat(served.model, key="vc-0123456789ab-" + "x" * 40)
+    assert answer.status == 401
+    trace(world, world.chat(unique("no-model")))
+    assert not world.db(Refusal.objects.filter(pk=request_id(answer)).exists)
+
+
+def test_request__of_which_every_provider_failed__is_in_the_ledger_alone(
+    world: World,
+) -> None:
+    served = world.serve("ok")
+    world.force(served.providers[0], BreakerOverride.State.OPEN)
+    answer = world.chat(served.model)
+    assert answer.status == 503
+    assert world.usage(request_id(answer)).error_code == answer.error["code"]
+    trace(world, world.chat(unique("no-model")))
+    assert not world.db(Refusal.objects.filter(pk=request_id(answer)).exists)
+
+
+def test_body__too_large__is_traced_for_a_known_caller(world: World) -> None:
+    served = world.serve("ok")
+    assert world.chat(served.model).status == 200
+    answer = world.request("/v1/chat/completions", b" " * 20_971_521)
+    assert answer.status == 413
+    assert trace(world, answer).customer_id == world.customer.pk
