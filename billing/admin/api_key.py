@@ -22,6 +22,7 @@ from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
 from valuecanvas.core.admin.bases import ExactSearchAdmin, action, display, fieldset
 from valuecanvas.core.admin.filters import ConditionFilter
+from valuecanvas.core.admin.guard import GuardedAdmin
 
 KEY_LIMITS = minute_limits(
     "Added to the customer's limits. Empty: no limit of its own."
@@ -41,7 +42,7 @@ class KeyStateFilter(ConditionFilter):
         ]
 
 
-class ApiKeyAdmin(ExactSearchAdmin, IssuedAdmin):
+class ApiKeyAdmin(GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
     form = ApiKeyForm
     list_display = (
         "name",

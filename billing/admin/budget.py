@@ -10,15 +10,16 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from billing.accounting import spend
 from billing.budget_scopes import BudgetScope
 from billing.models import Budget
-from valuecanvas.core.admin.bases import Admin, display, fieldset
+from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.admin.columns import column
+from valuecanvas.core.admin.guard import Effects, GuardedAdmin
 from valuecanvas.core.templatetags import figures
 
 TARGETS = {one.field: one.kind for one in BudgetScope if one.field}
 
 
 @admin.register(Budget)
-class BudgetAdmin(Admin):
+class BudgetAdmin(GuardedAdmin):
     list_display = (
         "whom",
         "period",
@@ -57,6 +58,17 @@ class BudgetAdmin(Admin):
         "refused before it is sent. Start with one for everyone."
     )
 
+    def effects(self, request: HttpRequest, before: Any, after: Any) -> Effects:
+        if not _is_used_up(after) or (before is not None and _is_used_up(before)):
+            return {}
+        progress = spend.budget_progress([after])[after.pk]
+        return {
+            "budget": f"Spent and held in this period so far: "
+            f"{figures.micros(progress.usage.spent + progress.usage.reserved)} of "
+            f"{figures.micros(progress.limit)}. All requests that this budget limits "
+            f"({after.target}) are refused at once."
+        }
+
     def attach(self, rows: list[Any]) -> None:
         found = spend.budget_progress(rows)
         for budget in rows:
@@ -86,3 +98,8 @@ class BudgetAdmin(Admin):
     def _attach_one(self, budget: Any) -> None:
         if not hasattr(budget, "progress"):
             self.attach([budget])
+
+
+def _is_used_up(budget: Budget) -> bool:
+    """Whether the budget refuses every request that costs something."""
+    return budget.enabled and not spend.budget_progress([budget])[budget.pk].left

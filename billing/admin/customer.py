@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import (
@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import (
 from billing.accounting import spend
 from billing.admin.minute_limits import minute_limits
 from billing.budget_scopes import BudgetScope
-from billing.models import Customer
+from billing.models import Customer, Tier
 from valuecanvas.core.admin.bases import (
     ExactSearchAdmin,
     LargeTableAdmin,
@@ -25,11 +25,34 @@ from valuecanvas.core.admin.bases import (
 )
 from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
+from valuecanvas.core.admin.guard import Effects, GuardedAdmin
 from valuecanvas.core.templatetags import figures
+
+SUSPENDED = "All requests of the customer are refused at once, until it is resumed."
+
+
+def tier_effects(customer: Customer, before: Tier) -> Effects:
+    """What moving a customer from the tier `before` to its new one does at once."""
+    tier = customer.tier
+    found = {
+        "tier": f"{customer} moves from {before} ({_a_day(before)}) to {tier} "
+        f"({_a_day(tier)}), from the next request on."
+    }
+    used = spend.load_used_today([customer.pk])[customer.pk]
+    if tier.daily_requests <= used < before.daily_requests:
+        found["quota"] = (
+            f"It made {figures.commas(used)} requests today: further ones are refused "
+            "until midnight UTC."
+        )
+    return found
+
+
+def _a_day(tier: Tier) -> str:
+    return f"{figures.commas(tier.daily_requests)} requests a day"
 
 
 @admin.register(Customer)
-class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
+class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
     list_display = (
         "user_id",
         "team",
@@ -65,6 +88,16 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
         "A customer is created by its first request, in the default tier. Add one here "
         "to choose its tier or to issue a key beforehand."
     )
+
+    def effects(self, request: HttpRequest, before: Any, after: Any) -> Effects:
+        found: Effects = {}
+        if before is None:
+            return found
+        if after.suspended and not before.suspended:
+            found["suspend"] = SUSPENDED
+        if after.tier_id != before.tier_id:
+            found |= tier_effects(after, before.tier)
+        return found
 
     def attach(self, rows: list[Any]) -> None:
         ids = [str(customer.pk) for customer in rows]
@@ -108,8 +141,21 @@ class CustomerAdmin(LargeTableAdmin, ExactSearchAdmin):
         )
 
     @admin.action(description="Suspend: refuse their requests", permissions=["change"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet) -> None:
+    def suspend(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        if "confirmed" not in request.POST:
+            chosen = list(queryset.exclude(suspended=True))
+            return self.ask_for(
+                request,
+                "suspend",
+                chosen,
+                title="Suspend customers",
+                text=SUSPENDED,
+                rows=chosen,
+                verb="Suspend them",
+                danger=True,
+            )
         self._switch(request, queryset, suspended=True)
+        return None
 
     @admin.action(description="Resume: accept their requests", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -14,8 +14,9 @@ from billing.models import Customer
 from llm.cache import invalidation
 from llm.models import CacheEpoch, Model
 from prompts.models import Prompt
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import display
 from valuecanvas.core.admin.forms import ConsoleFields
+from valuecanvas.core.admin.guard import Effects, GuardedAdmin
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 MOST_NAMED = 10
@@ -83,7 +84,7 @@ class PurgeForm(ConsoleFields, forms.ModelForm):
 
 
 @admin.register(CacheEpoch)
-class CacheEpochAdmin(Admin):
+class CacheEpochAdmin(GuardedAdmin):
     form = PurgeForm
     list_display_links = None
     list_display = ("what", "times", "forgotten_at")
@@ -104,6 +105,14 @@ class CacheEpochAdmin(Admin):
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         invalidation.purge(obj.target)
+
+    def effects(self, request: HttpRequest, before: Any, after: Any) -> Effects:
+        if after.target != invalidation.EVERYTHING:
+            return {}
+        return {
+            "purge": "All stored answers are purged, those of every customer, model and "
+            "prompt: the next identical requests are sent to providers and billed."
+        }
 
     def attach(self, rows: list[Any]) -> None:
         ids = [row.target.partition(":")[2] for row in rows if _of_customer(row)]

@@ -14,10 +14,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from billing.models import Price
 from llm.admin.playground import PlaygroundMixin
 from llm.admin.prompt_tools import PromptToolsMixin
+from llm.admin.route import route_effects
 from llm.models import Model, Route
 from llm.request.takes import Takes
-from valuecanvas.core.admin.bases import Admin, Inline, display, fieldset
+from valuecanvas.core.admin.bases import Inline, display, fieldset
 from valuecanvas.core.admin.forms import ConsoleFields
+from valuecanvas.core.admin.guard import Effects, GuardedAdmin
 
 NO_PRICE = "no price: all requests are refused"
 
@@ -65,7 +67,7 @@ class RouteInline(Inline):
 
 
 @admin.register(Model)
-class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
+class ModelAdmin(PlaygroundMixin, PromptToolsMixin, GuardedAdmin):
     form = ModelForm
     inlines = (RouteInline,)
     list_display = (
@@ -103,6 +105,13 @@ class ModelAdmin(PlaygroundMixin, PromptToolsMixin, Admin):
         "A model is a name that clients request. Discover models on a provider's page, "
         "or add one here with its routes."
     )
+
+    def effects(self, request: HttpRequest, before: Any, after: Any) -> Effects:
+        if before is None or not before.enabled:
+            return {}
+        if not after.enabled:
+            return {"disable": f"All requests for {after} are refused at once."}
+        return route_effects([after.pk]) if before.usable else {}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         usable = Q(routes__enabled=True, routes__provider__enabled=True)

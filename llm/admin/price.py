@@ -15,6 +15,7 @@ from llm.models import Provider
 from valuecanvas.core.admin.bases import display, fieldset
 from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
+from valuecanvas.core.admin.guard import GuardedAdmin
 from valuecanvas.core.admin.widgets import SuggestedText
 from valuecanvas.core.templatetags import figures
 
@@ -37,7 +38,7 @@ class PriceForm(forms.ModelForm):
 
 
 @admin.register(Price)
-class PriceAdmin(RepriceAdmin):
+class PriceAdmin(GuardedAdmin, RepriceAdmin):
     form = PriceForm
     list_display = (
         "upstream_model",

@@ -13,10 +13,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from llm.admin.discovered import add_models, already_routed
 from llm.admin.provider_form import ProviderForm
-from llm.models import Provider
+from llm.admin.route import route_effects
+from llm.models import Provider, Route
 from llm.providers import discovery
 from valuecanvas.core.admin import form_results
-from valuecanvas.core.admin.bases import Admin, display
+from valuecanvas.core.admin.bases import display
+from valuecanvas.core.admin.guard import Effects, GuardedAdmin
 from valuecanvas.core.admin.pages import post_only
 from valuecanvas.core.templatetags import figures
 
@@ -26,7 +28,7 @@ ADDING_RIGHTS = ("llm.add_model", "llm.add_route")
 
 
 @admin.register(Provider)
-class ProviderAdmin(Admin):
+class ProviderAdmin(GuardedAdmin):
     form = ProviderForm
     list_display = (
         "name",
@@ -119,10 +121,27 @@ class ProviderAdmin(Admin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        warning = form.apply_key()
+        obj.warning = form.apply_key()
         super().save_model(request, obj, form, change)
-        if warning:
-            messages.warning(request, warning)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        if obj.warning:
+            messages.warning(request, obj.warning)
+        answer: HttpResponse = super().response_change(request, obj)
+        return answer
+
+    def effects(self, request: HttpRequest, before: Any, after: Any) -> Effects:
+        if before is None or after.enabled or not before.enabled:
+            return {}
+        routes = Route.objects.filter(
+            provider=after.pk, enabled=True, model__enabled=True
+        )
+        models = set(routes.values_list("model", flat=True))
+        if not models:
+            return {}
+        count = figures.commas(len(models))
+        text = f"Its routes are no longer used. Models with such a route: {count}."
+        return {"disable": text, **route_effects(models)}
 
     @display(
         description="Key in use",

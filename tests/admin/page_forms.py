@@ -81,6 +81,31 @@ class _Forms(HTMLParser):
         self._list = ""
 
 
+class _Unchanged(_Forms):
+    """Fields as the page shows them, for somebody who changes only some."""
+
+    def _input(self, form: SentForm, name: str, told: dict[str, str]) -> None:
+        kind = told.get("type", "text")
+        if kind in (*BUTTONS, "submit"):
+            return
+        if kind not in ("checkbox", "radio") or "checked" in told:
+            form.add(name, told.get("value", "on" if kind == "checkbox" else ""))
+
+    def _choose(self, form: SentForm) -> None:
+        for selected, value in self._options:
+            if selected:
+                form.add(self._list, value)
+        self._list = ""
+
+
+def unchanged_form(answer: Any) -> dict[str, list[str]]:
+    """The fields of the page's change form as they are shown."""
+    parser = _Unchanged("")
+    parser.feed(answer.content.decode())
+    [found] = [one.fields for one in parser.found if "revision" in one.fields]
+    return found
+
+
 def forms_of(page: str, answer: Any) -> list[SentForm]:
     """Of the page at `page`, those that are POSTed."""
     parser = _Forms(page)

@@ -32,7 +32,8 @@ def test_forget__a_customer__is_found_by_its_user_id(operator: Client) -> None:
 
 
 def test_forget__nothing_chosen__is_everything(operator: Client) -> None:
-    operator.post(reverse(ADD), {})
+    asked = operator.post(reverse(ADD), {})
+    operator.post(reverse(ADD), {"confirmed": asked.context["confirmed"]})
     assert CacheEpoch.objects.get().target == invalidation.EVERYTHING
 
 

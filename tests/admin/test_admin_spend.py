@@ -155,7 +155,12 @@ def test_customer_action__operator__switches_and_logs(
 ) -> None:
     rows = [make_customer(suspended=not after), make_customer(suspended=after)]
     ids = [str(one.pk) for one in rows]
-    answer = operator.post(CUSTOMERS, {"action": action, "_selected_action": ids})
+    form = {"action": action, "_selected_action": ids}
+    if after:
+        asked = operator.post(CUSTOMERS, form)
+        assert b"All requests of the customer are refused" in asked.content
+        assert not Customer.objects.get(pk=ids[0]).suspended
+    answer = operator.post(CUSTOMERS, {**form, "confirmed": "1"})
     assert answer.status_code == 302
     states = Customer.objects.values_list("suspended", flat=True)
     assert list(states) == [after, after]
