@@ -4,6 +4,9 @@ API keys, prices and requests name models and providers too, so llm/admin has th
 """
 
 from billing.admin import (
+    alert,
+    alert_channel,
+    alert_rule,
     budget,
     counter,
     customer,

@@ -14,7 +14,11 @@ from billing.alerts import messages
 from billing.models import AlertChannel
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.webhooks import outbox
-from valuecanvas.core.webhooks.endpoints import check_webhook_url, enable_endpoint
+from valuecanvas.core.webhooks.endpoints import (
+    CHANNEL_OWNER,
+    check_webhook_url,
+    enable_endpoint,
+)
 from valuecanvas.core.webhooks.models import (
     LONGEST_URL,
     EndpointKind,
@@ -75,7 +79,7 @@ def save_channel(
         raise ValidationError("A secret is needed.")
     endpoint.kind = kind
     if is_new:
-        endpoint.owner = f"channel:{endpoint.pk}"
+        endpoint.owner = f"{CHANNEL_OWNER}{endpoint.pk}"
         endpoint.set_secret(secret)
     elif secret:
         endpoint.set_secret(secret)

@@ -22,6 +22,8 @@ class AlertChannel(models.Model):
 
     class Meta:
         ordering = ["name"]
+        # Apart from `change`, which decides where alerts are sent.
+        permissions = [("test_alertchannel", "Can send test messages")]
 
     def __str__(self) -> str:
         return self.name

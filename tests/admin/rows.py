@@ -23,6 +23,7 @@ from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedb
 from prompts.models import ProtectedLabel
 from tests.admin.job_rows import make_batch, make_job, make_job_file, make_recurring
 from tests.admin.prompt_rows import make_prompt
+from tests.billing.alerts.rows import make_alert, make_channel, make_rule
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,
@@ -223,6 +224,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "auth.group": lambda: Group.objects.create(name=unique("group")),
     "auth.user": lambda: User.objects.create_user(unique("user")),
     "backups.backup": make_backup,
+    "billing.alertchannel": lambda: make_channel("email", "ann@a.example"),
+    "billing.alertevent": make_alert,
+    "billing.alertrule": make_rule,
     "billing.apikey": lambda: make_api_key()[0],
     "billing.budget": lambda: make_budget(make_customer()),
     "billing.counter": lambda: make_counter(

@@ -19,7 +19,7 @@ AUDITORS = "Auditors"
 VERBS = {
     "admin.logentry": "",
     "backups.backup": "make",
-    "billing.alertchannel": "",
+    "billing.alertchannel": "test",
     "billing.alertevent": "",
     "billing.alertrule": "add change delete",
     "billing.apikey": "add change",

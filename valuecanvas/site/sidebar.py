@@ -92,6 +92,9 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("API keys", "key", "billing.apikey"),
             listing("Budgets", "savings", "billing.budget"),
             listing("Prices", "sell", "billing.price"),
+            listing("Alerts", "notifications", "billing.alertevent"),
+            listing("Alert rules", "rule", "billing.alertrule"),
+            listing("Alert channels", "send", "billing.alertchannel"),
         ),
     ),
     (

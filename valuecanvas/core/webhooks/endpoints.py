@@ -21,6 +21,8 @@ GUARD = UrlGuard("WEBHOOKS_ALLOW_HTTP")
 MOST_ENDPOINTS = 100
 # How long the old secret signs too after a rotation.
 OVERLAP = timedelta(hours=24)
+# What owners of endpoints begin with that are channels of alerts.
+CHANNEL_OWNER = "channel:"
 DISABLED = "Its endpoint is disabled."
 _is_url = URLValidator(schemes=["http", "https"])
 
@@ -60,7 +62,12 @@ def find_endpoint(owner: str, url: str) -> WebhookEndpoint:
 
 
 def rotate_secret(endpoint: WebhookEndpoint) -> None:
-    """Give it a new secret; the old one signs too for OVERLAP."""
+    """Give it a new secret; the old one signs too for OVERLAP.
+
+    Raises ValidationError for a channel of alerts, whose secret is entered by people.
+    """
+    if endpoint.owner.startswith(CHANNEL_OWNER):
+        raise ValidationError("This is a channel of alerts: enter the secret there.")
     with transaction.atomic():
         row = lock_endpoint(endpoint)
         row.previous_sealed = bytes(row.secret_sealed)
