@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0017_alerts'),
+        ('billing', '0018_refusals'),
     ]
 
     operations = [
