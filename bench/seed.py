@@ -9,6 +9,7 @@ from django.db import transaction
 
 from bench.plan import FLAG_RULES, FLAGS, PROMPT, PROMPT_TEXT, VARIANT
 from billing.auth import keys
+from billing.budget_periods import Period
 from billing.budget_scopes import BudgetScope
 from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
 from flags.models import Flag, Rule
@@ -54,7 +55,7 @@ def _callers(customers: int) -> list[str]:
         Team.objects.create(key=f"bench-{number}", name=f"Bench {number}")
         for number in range(TEAMS)
     ]
-    period = Budget.Period
+    period = Period
     _budget(BudgetScope.GLOBAL, period.MONTH)
     for team in teams:
         _budget(BudgetScope.TEAM, period.MONTH, team=team)
@@ -103,7 +104,7 @@ def _flags() -> None:
 
 def _budget(
     scope: BudgetScope,
-    period: Budget.Period,
+    period: Period,
     *,
     team: Team | None = None,
     customer: Customer | None = None,

@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from billing.budget_scopes import BY_KIND
 from billing.ledger.types import Limit
 from billing.minute_limits import NO_LIMITS, MinuteLimits
@@ -82,16 +84,28 @@ def load_tiers(keys: Keys = None) -> dict[str, TierFacts]:
 
 
 def load_budgets(keys: Keys = None) -> dict[str, Limit]:
-    """Enabled budgets by id."""
-    rows = Budget.objects.among(keys).filter(enabled=True)
-    return {
-        str(row.pk): Limit(
-            f"{BY_KIND[row.scope].letter}:{row.scope_id}",
-            row.period,
-            money.to_micros(row.limit_usd),
-        )
-        for row in rows
-    }
+    """Enabled hard budgets by id."""
+    rows = Budget.objects.among(keys).filter(enabled=True, hard=True)
+    return {str(row.pk): limit_of(row) for row in rows}
+
+
+def limit_of(row: Budget) -> Limit:
+    """The limit that a budget's row sets."""
+    return Limit(
+        f"{BY_KIND[row.scope].letter}:{row.scope_id}",
+        row.period,
+        money.to_micros(row.limit_usd),
+        starts=row.starts_on,
+        ends=row.ends_on,
+        increase=money.to_micros(row.increase_usd),
+        increase_until=row.increase_until if row.increase_usd else None,
+        rollover_since=_since(row) if row.rollover else None,
+    )
+
+
+def _since(row: Budget) -> dt.date:
+    """The day on which a budget was created: today, of one that is not saved yet."""
+    return (row.created_at or timezone.now()).astimezone(dt.UTC).date()
 
 
 def load_prices(keys: Keys = None) -> dict[str, Rate]:

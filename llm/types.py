@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
 from billing.config import Rate, TierFacts
-from billing.ledger import Admitted, Claim, Limit, Stored
+from billing.ledger import Admitted, Claim, Limit, Party, Stored
 from billing.models import Usage
 from llm.cache.directives import DEFAULT, Directives
 from llm.cache.entry import Entry
@@ -60,6 +60,8 @@ class Call:
     # The client's label for its user, see billing/auth/act_as.py.
     user: str = ""
     directives: Directives = DEFAULT
+    # The tags that the request names, for budgets and reports.
+    tags: tuple[str, ...] = ()
     # The attributes that the client sends for flags and experiments.
     context: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
@@ -151,6 +153,8 @@ class Plan:
     principal: Principal
     tier: TierFacts
     model: ModelFacts
+    # Whose counters it moves.
+    party: Party
     shape: Shape
     max_output: int
     candidates: tuple[Candidate, ...]

@@ -7,10 +7,12 @@ from django.db import connection
 # Counters against what they count: ledger rows and live reservations (I1, I2).
 DRIFT = """
 WITH moves AS (
-    SELECT customer_id, team, key, day, 1 AS used, 0 AS spent, estimate AS reserved
+    SELECT customer_id, team, key, facts->>'model' AS model, CASE WHEN facts ? 'tags'
+           THEN ARRAY(SELECT jsonb_array_elements_text(facts->'tags')) END AS tags,
+           day, 1 AS used, 0 AS spent, estimate AS reserved
     FROM billing_reservation
     UNION ALL
-    SELECT customer_id, team, key, day,
+    SELECT customer_id, team, key, model, tags, day,
            CASE WHEN status <> 'correction' THEN 1 - ('refunded' = ANY (marks))::int
                 ELSE -('refunded' = ANY (marks))::int END,
            cost_usd * 1000000, 0
@@ -22,6 +24,10 @@ WITH moves AS (
               FROM moves WHERE team <> ''
     UNION ALL SELECT 'k:' || key || ':' || day, used, spent, reserved
               FROM moves WHERE key <> ''
+    UNION ALL SELECT 'm:' || model || ':' || day, used, spent, reserved
+              FROM moves WHERE tags IS NOT NULL
+    UNION ALL SELECT 'x:' || tag || ':' || day, used, spent, reserved
+              FROM moves, unnest(tags) AS tag
 ), wanted AS (
     SELECT key, sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
     FROM scoped GROUP BY key

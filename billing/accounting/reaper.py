@@ -155,7 +155,7 @@ def _settlement(row: Reservation, known: KnownProgress | None) -> Settle:
     return Settle(
         admitted=Admitted(
             id=row.id,
-            party=Party(row.customer_id, row.team, row.key),
+            party=_party(row),
             day=row.day,
             at=row.created_at,
             estimate=row.estimate,
@@ -172,6 +172,13 @@ def _settlement(row: Reservation, known: KnownProgress | None) -> Settle:
         # Its answer is lost: the key is free for another try.
         claim=Claim(claim, "") if claim else None,
     )
+
+
+def _party(row: Reservation) -> Party:
+    tags = row.facts.get("tags")
+    model = row.facts.get("model", "")
+    found = None if tags is None else tuple(tags)
+    return Party(row.customer_id, row.team, row.key, model, found)
 
 
 def _charge(row: Reservation, known: KnownProgress) -> Charge:

@@ -25,25 +25,37 @@ TIMEOUT_S = 900
 _SCOPES = ", ".join(
     f"('{one.letter}', coalesce({one.column or 'NULL'}::text, ''))"
     for one in BudgetScope
+    if one not in (BudgetScope.MODEL, BudgetScope.TAG)
+)
+_GLOBAL, _MODEL, _TAG = (
+    one.letter for one in (BudgetScope.GLOBAL, BudgetScope.MODEL, BudgetScope.TAG)
 )
 COUNTERS = f"""
 WITH parts AS (
-    SELECT customer_id, team, key, day,
+    SELECT customer_id, team, key, model, tags, day,
            count(*) FILTER (WHERE status <> 'correction'
                             AND NOT marks @> ARRAY['refunded']::varchar[])
            - count(*) FILTER (WHERE status = 'correction'
                               AND marks @> ARRAY['refunded']::varchar[]) AS used,
            sum(cost_usd) * 1000000 AS spent, 0 AS reserved
-    FROM llm_usage WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4
+    FROM llm_usage WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4, 5, 6
     UNION ALL
-    SELECT customer_id, team, key, day, count(*), 0, sum(estimate)
+    SELECT customer_id, team, key, facts->>'model',
+           CASE WHEN facts ? 'tags'
+                THEN ARRAY(SELECT jsonb_array_elements_text(facts->'tags')) END,
+           day, count(*), 0, sum(estimate)
     FROM billing_reservation
-    WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4
+    WHERE day BETWEEN %(first)s AND %(last)s GROUP BY 1, 2, 3, 4, 5, 6
 ), wanted AS (
     SELECT s.scope, s.scope_id, day,
            sum(used) AS used, sum(spent) AS spent, sum(reserved) AS reserved
-    FROM parts, LATERAL (VALUES {_SCOPES}) AS s (scope, scope_id)
-    WHERE s.scope = '{BudgetScope.GLOBAL.letter}' OR s.scope_id <> ''
+    FROM parts, LATERAL (
+        VALUES {_SCOPES}
+        -- Rows without tags are of a version that did not count by model and tag.
+        UNION ALL SELECT '{_MODEL}', model WHERE tags IS NOT NULL
+        UNION ALL SELECT '{_TAG}', tag FROM unnest(tags) AS tag
+    ) AS s (scope, scope_id)
+    WHERE s.scope = '{_GLOBAL}' OR s.scope_id <> ''
     GROUP BY 1, 2, 3
 ), books AS MATERIALIZED (
     SELECT scope, scope_id, day,

@@ -63,11 +63,13 @@ class ApiKeyAdmin(GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
     add_fieldsets = (
         fieldset(None, "name", "customer", "expires_at"),
         fieldset("Rights", "scopes", "allowed_models", "cache_policy"),
+        fieldset("Tags", "tags", "allowed_tags"),
         KEY_LIMITS,
     )
     fieldsets = (
         fieldset(None, "name", "masked_key", "customer", "state", "expires_at"),
         fieldset("Rights", "scopes", "allowed_models", "cache_policy"),
+        fieldset("Tags", "tags", "allowed_tags"),
         KEY_LIMITS,
         fieldset("History", "issuer", "replaces", "revoked_at", "created_at"),
     )
@@ -141,6 +143,8 @@ class ApiKeyAdmin(GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
             name=obj.name,
             scopes=obj.scopes,
             allowed_models=obj.allowed_models,
+            tags=obj.tags,
+            allowed_tags=obj.allowed_tags,
             expires_at=obj.expires_at,
             limits=obj.minute_limits,
             cache_policy=obj.cache_policy,

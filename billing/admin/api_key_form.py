@@ -35,6 +35,17 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
         help_text="Model names, separated by commas. Empty: every model.",
     )
 
+    tags = NamesField(
+        required=False,
+        help_text="Tags of each of its requests, for budgets and reports, separated by "
+        "commas.",
+    )
+    allowed_tags = NamesField(
+        required=False,
+        label="Further tags",
+        help_text="Those that its requests may name in the header x-valuecanvas-tags.",
+    )
+
     class Meta:
         model = ApiKey
         fields = (
@@ -42,6 +53,8 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
             "customer",
             "scopes",
             "allowed_models",
+            "tags",
+            "allowed_tags",
             "expires_at",
             "cache_policy",
             "requests_per_minute",

@@ -124,6 +124,8 @@ def _key_facts(row: ApiKey) -> KeyFacts:
             own_limits=customer.minute_limits,
             key_limits=row.minute_limits,
             cache_policy=row.cache_policy,
+            tags=tuple(row.tags),
+            allowed_tags=frozenset(row.allowed_tags),
         ),
     )
 

@@ -22,3 +22,5 @@ class Principal:
     own_limits: MinuteLimits = NO_LIMITS  # the customer's, before the tier's
     key_limits: MinuteLimits = NO_LIMITS  # the key's, besides those
     cache_policy: str = "auto"  # the key's
+    tags: tuple[str, ...] = ()  # of each request of the key
+    allowed_tags: frozenset[str] = frozenset()  # that its requests may name besides

@@ -12,6 +12,7 @@ from billing.ledger.types import (
     Claim,
     Hit,
     Limit,
+    LimitStanding,
     Mismatch,
     Note,
     Party,

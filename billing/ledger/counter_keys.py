@@ -3,17 +3,20 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
+from billing.budget_periods import Period
 from billing.ledger.types import Admit, Check, Hit, Item, Settle, Unhit
+from billing.ledger.windows import start
 
 
-def long_scopes(items: Sequence[Item]) -> set[str]:
-    """The scopes that have budgets of more than a day in a batch."""
+def past_sums(items: Sequence[Item], today: dt.date) -> set[tuple[str, dt.date]]:
+    """The scopes with budgets in a batch that look at past days, each with the first."""
     return {
-        limit.scope
+        (limit.scope, first)
         for item in items
         if isinstance(item, Admit | Settle | Check)
         for limit in (item.admitted if isinstance(item, Settle) else item).limits
-        if limit.period != "day"
+        if limit.period != Period.DAY or limit.rollover_since is not None
+        if (first := start(limit, today)) is not None and first < today
     }
 
 

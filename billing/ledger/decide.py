@@ -1,8 +1,12 @@
 """The decisions of a batch: pure functions of the locked counters."""
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from billing.budget_periods import last_day
 from billing.ledger.types import (
     Admission,
     Admit,
@@ -30,6 +34,7 @@ from billing.ledger.types import (
     Stored,
     Unhit,
 )
+from billing.ledger.windows import limit_standing, sums
 from billing.ledger.writes import Writes, answer_columns, usage_row
 
 
@@ -118,22 +123,29 @@ def _unusable(item: Admit | Hit, books: Books, writes: Writes) -> Admission | No
 def _limit_refusal(item: Admit | Check, books: Books) -> Refusal | None:
     """The longest-lasting refusal of quota and budgets, if there is any."""
     quota = _quota_refusal(item, books)
-    found: list[Refusal] = [quota] if quota else []
-    for limit in item.limits:
-        spent, reserved = spent_and_reserved(limit, books)
-        if spent + reserved + item.estimate > limit.micros:
-            used = books.row(item.party.scopes[0], books.today).used
-            found.append(
-                BudgetRefused(limit, spent, reserved, books.at, used, item.quota)
+    looked = [(one, found) for one in item.limits if (found := sums(one, books))]
+    over = [(one, found) for one, found in looked if found.left < item.estimate]
+    if quota is None and not over:
+        return None
+    budgets = tuple(limit_standing(*one) for one in looked)
+    refusals: list[Refusal] = [replace(quota, budgets=budgets)] if quota else []
+    used = books.row(item.party.scopes[0], books.today).used
+    for one, found in over:
+        limit = replace(one, micros=found.micros)
+        refusals.append(
+            BudgetRefused(
+                limit, found.spent, found.reserved, books.at, used, item.quota, budgets
             )
+        )
     # The quota is per day; of equal refusals the first one is returned.
-    return max(found, key=_duration_rank, default=None)
+    return max(refusals, key=partial(_last_day, today=books.today))
 
 
-def _duration_rank(refusal: Refusal) -> int:
+def _last_day(refusal: Refusal, today: dt.date) -> dt.date:
     if isinstance(refusal, QuotaRefused):
-        return 0
-    return ("day", "month", "total").index(refusal.limit.period)
+        return today
+    limit = refusal.limit
+    return limit.ends or last_day(limit.period, today) or dt.date.max
 
 
 def _quota_refusal(item: Admit | Check | Hit, books: Books) -> QuotaRefused | None:
@@ -205,13 +217,6 @@ def _take(
     )
 
 
-def spent_and_reserved(limit: Limit, books: Books) -> tuple[int, int]:
-    """(spent, reserved) of the limit's scope in its period; history counts as spent."""
-    row = books.row(limit.scope, books.today)
-    earlier = books.history.get((limit.scope, limit.period), 0)
-    return row.spent + earlier, row.reserved
-
-
 def _settle(item: Settle, books: Books, writes: Writes) -> Settled:
     admitted, charge = item.admitted, item.charge
     cost = 0 if charge is None else _payable(charge.cost, admitted, books)
@@ -251,14 +256,16 @@ def _payable(cost: int, admitted: Admitted, books: Books) -> int:
     if admitted.day != books.today:
         # The day's counter row is no longer locked: charge the estimate.
         return admitted.estimate
-    available = min(
-        limit.micros - sum(spent_and_reserved(limit, books))
-        for limit in admitted.limits
-    )
-    extra = max(0, min(excess, available))
+    extra = max(0, min(excess, most_left(admitted.limits, books, excess)))
     for scope in admitted.party.scopes:
         books.row(scope, books.today).spent += extra
     return admitted.estimate + extra
+
+
+def most_left(limits: Iterable[Limit], books: Books, otherwise: int) -> int:
+    """What the fullest of the limits in force has left; `otherwise` if none is."""
+    found = (sums(one, books) for one in limits)
+    return min((one.left for one in found if one), default=otherwise)
 
 
 _DECISIONS: dict[type, Callable[[Any, Books, Writes], Any]] = {

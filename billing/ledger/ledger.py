@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.conf import settings
 
 from billing.ledger import sql
 from billing.ledger.connection import connect
-from billing.ledger.counter_keys import keys, long_scopes
+from billing.ledger.counter_keys import keys, past_sums
 from billing.ledger.decide import decide
 from billing.ledger.sanitize import drop_body, sanitize_item, weight
 from billing.ledger.types import (
@@ -33,6 +33,7 @@ from billing.ledger.types import (
     Settled,
     Unhit,
 )
+from billing.ledger.windows import start
 from billing.ledger.writes import Writes
 from valuecanvas.core import failpoints
 from valuecanvas.core.db import sqlstate
@@ -42,6 +43,7 @@ from valuecanvas.core.metrics import BATCH_SIZE, BATCH_WAIT
 
 # Most age of sums of past days, which only shrink, in seconds; a refusal reads them again.
 HISTORY_TTL_S = 5.0
+FRESH_S = 0.05
 MOST_SCOPES = 50_000
 # The errors of an item that can never be written, whatever the database's state.
 UNFIT = (psycopg.DataError, psycopg.IntegrityError, orjson.JSONEncodeError)
@@ -52,8 +54,9 @@ class BatchWriter:
     """Commits batches on one connection; caches the sums of past days."""
 
     today: dt.date = field(default_factory=lambda: dt.datetime.now(dt.UTC).date())
-    _history: dict[tuple[str, str], int] = field(default_factory=dict)
-    _read_at: dict[str, float] = field(default_factory=dict)
+    # By scope and first day.
+    _history: dict[tuple[str, dt.date], int] = field(default_factory=dict)
+    _read_at: dict[tuple[str, dt.date], float] = field(default_factory=dict)
 
     def commit(
         self, connection: psycopg.Connection, items: Sequence[Item]
@@ -92,7 +95,8 @@ class BatchWriter:
         if len(self._read_at) > MOST_SCOPES:
             self._clear_cache()
         while True:
-            wanted = keys(items, self.today, long_scopes(items) - self._read_at.keys())
+            unread = past_sums(items, self.today) - self._read_at.keys()
+            wanted = keys(items, self.today, {scope for scope, _ in unread})
             rows, epoch, at = _lock_counters(cursor, wanted)
             if len(rows) < len(wanted):
                 cursor.execute("ROLLBACK")
@@ -126,29 +130,26 @@ class BatchWriter:
         afresh: bool = False,
     ) -> None:
         """Fill in the sums of the budgets' earlier days."""
-        scopes = long_scopes(items)
-        if not scopes:
+        wanted = past_sums(items, self.today)
+        if not wanted:
             return
         now = time.monotonic()
         old = [
-            scope
-            for scope in scopes
-            if afresh or now - self._read_at.get(scope, -HISTORY_TTL_S) >= HISTORY_TTL_S
+            one
+            for one in wanted
+            if afresh or now - self._read_at.get(one, -HISTORY_TTL_S) >= HISTORY_TTL_S
         ]
         if old:
             self._read_history(cursor, old, now)
         books.history = self._history
 
     def _read_history(
-        self, cursor: psycopg.Cursor, scopes: list[str], now: float
+        self, cursor: psycopg.Cursor, wanted: list[tuple[str, dt.date]], now: float
     ) -> None:
-        cursor.execute(sql.HISTORY, {"today": self.today, "scopes": scopes})
-        sums = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in cursor}
-        for scope in scopes:
-            month, total = sums.get(scope, (0, 0))
-            self._history[scope, "month"] = month
-            self._history[scope, "total"] = total
-            self._read_at[scope] = now
+        cursor.execute(sql.HISTORY, history_parameters(wanted, self.today))
+        for scope, first, total in cursor:
+            self._history[scope, first] = int(total)
+            self._read_at[scope, first] = now
 
     def _read_claims(
         self, cursor: psycopg.Cursor, items: Sequence[Item], books: Books
@@ -167,11 +168,12 @@ class BatchWriter:
 
     def _refused_on_cached_sum(self, answers: list[Answer]) -> bool:
         """Whether a refusal used a cached sum, not one read in this batch."""
+        now = time.monotonic()
         return any(
-            isinstance(answer, BudgetRefused)
-            and answer.limit.period != "day"
-            and time.monotonic() - self._read_at[answer.limit.scope] > 0.05
+            now - self._read_at.get((answer.limit.scope, first), now) > FRESH_S
             for answer in answers
+            if isinstance(answer, BudgetRefused)
+            and (first := start(answer.limit, self.today)) is not None
         )
 
     def _write(self, cursor: psycopg.Cursor, writes: Writes) -> set[str]:
@@ -188,6 +190,14 @@ class BatchWriter:
         failpoints.hit("after_reserve_commit", writes.held)
         failpoints.hit("after_commit_before_response", writes.ended)
         return deleted
+
+
+def history_parameters(
+    wanted: Iterable[tuple[str, dt.date]], today: dt.date
+) -> dict[str, Any]:
+    """The parameters of sql.HISTORY."""
+    scopes, firsts = zip(*wanted, strict=True)
+    return {"today": today, "scopes": list(scopes), "firsts": list(firsts)}
 
 
 def _lock_counters(

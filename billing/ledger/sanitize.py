@@ -69,7 +69,10 @@ def sanitize_item(item: Item) -> Item | None:
     )
     if clean != item:
         return replace(clean, charge=clean.charge and _add_mark(clean.charge))
-    bare = {name: str(item.facts.get(name) or "") for name in _NEEDED}
+    bare: dict[str, Any] = {n: str(item.facts.get(n) or "") for n in _NEEDED}
+    if "tags" in item.facts:
+        # Its counters are those of its tags.
+        bare["tags"] = item.facts["tags"]
     if weight(item):
         return drop_body(item)
     if item.facts not in ({}, bare):

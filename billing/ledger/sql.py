@@ -32,14 +32,13 @@ FROM unnest(%s::text[]) AS key ORDER BY key
 ON CONFLICT DO NOTHING
 """
 
+# Spent and reserved of each scope from a first day until yesterday.
 HISTORY = """
-SELECT scope || ':' || scope_id,
-       sum(spent + reserved) FILTER (WHERE day >= date_trunc('month', %(today)s::date)),
-       sum(spent + reserved)
-FROM billing_counter
-WHERE (scope, scope_id) IN (SELECT left(s, 1), substr(s, 3) FROM unnest(%(scopes)s::text[]) s)
-  AND day < %(today)s
-GROUP BY 1
+SELECT w.scope, w.first, coalesce((
+    SELECT sum(spent + reserved) FROM billing_counter
+    WHERE scope = left(w.scope, 1) AND scope_id = substr(w.scope, 3)
+      AND day >= w.first AND day < %(today)s), 0)
+FROM unnest(%(scopes)s::text[], %(firsts)s::date[]) AS w (scope, first)
 """
 
 CLAIMS = """
@@ -84,6 +83,7 @@ _CHOSEN = {
     "variant": ("text", "''"),
     "subject": ("bigint", "NULL"),
     "flags": ("jsonb", "'{}'"),
+    "tags": ("text[]", "NULL"),
 }
 CHOSEN = tuple(_CHOSEN)
 _NAMES = ", ".join([*_USAGE, *_CHOSEN])

@@ -5,28 +5,42 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing.budget_scopes import CUSTOMER, GLOBAL, KEY, TEAM
+from billing.budget_scopes import CUSTOMER, GLOBAL, KEY, MODEL, TAG, TEAM
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """A budget: `spent + reserved` of the scope in the period never passes `micros`.
 
-    `scope` is a scope name of `Party.scopes`; `period` is day, month or total.
+    `scope` is a scope name of `Party.scopes`; `period` one of budget_periods.Period.
     """
 
     scope: str
     period: str
     micros: int
+    # Of fixed dates: the first and the last day.
+    starts: dt.date | None = None
+    ends: dt.date | None = None
+    # More money, until a time.
+    increase: int = 0
+    increase_until: dt.datetime | None = None
+    # Since when the money of one period is there in the next one too; None: it is not.
+    rollover_since: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The customer, team and key whose counters a request changes."""
+    """Whose counters a request changes.
+
+    `tags` is None for a request that is not counted by model and tag: it was admitted by
+    a version that did not.
+    """
 
     customer_id: uuid.UUID
     team: str = ""
     key: str = ""
+    model: str = ""
+    tags: tuple[str, ...] | None = None
 
     # The scope names; the customer's, which carries the quota, comes first.
     scopes: tuple[str, ...] = field(init=False, compare=False)
@@ -37,6 +51,9 @@ class Party:
             names.append(f"{TEAM}{self.team}")
         if self.key:
             names.append(f"{KEY}{self.key}")
+        if self.tags is not None:
+            names.append(f"{MODEL}{self.model}")
+            names.extend(f"{TAG}{tag}" for tag in self.tags)
         object.__setattr__(self, "scopes", tuple(names))
 
 
@@ -148,14 +165,27 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitStanding:
+    """Where a budget stood. The money of `limit` is that of its period at that time."""
+
+    limit: Limit
+    spent: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaRefused:
     used: int
     quota: int
     at: dt.datetime
+    # All budgets that were looked at.
+    budgets: tuple[LimitStanding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetRefused:
+    """`limit` has the money of its period: with an increase, and from the one before."""
+
     limit: Limit
     spent: int
     reserved: int
@@ -163,6 +193,8 @@ class BudgetRefused:
     # Of the day's quota, which was not used up.
     used: int = 0
     quota: int = 0
+    # All budgets that were looked at.
+    budgets: tuple[LimitStanding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +304,8 @@ class Books:
     epoch: int
     at: dt.datetime
     rows: dict[str, LockedCounter] = field(default_factory=dict)
-    # Scope and period -> spent + reserved of the period's earlier days.
-    history: dict[tuple[str, str], int] = field(default_factory=dict)
+    # Scope and first day -> spent + reserved from then until yesterday.
+    history: dict[tuple[str, dt.date], int] = field(default_factory=dict)
     # Idempotency keys in use, by claim id.
     claims: dict[str, Claimed] = field(default_factory=dict)
 

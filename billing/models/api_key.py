@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
+from billing.budget_scopes import LONGEST_TAG, MOST_TAGS, TAG_RULE, is_tag
 from billing.models.customer import Customer
 from billing.models.minute_limited import MinuteLimited
 from valuecanvas.core.cache_policy import policy_field
@@ -75,6 +77,16 @@ class ApiKey(MinuteLimited):
         models.CharField(max_length=20, choices=scope_choices), default=default_scopes
     )
     allowed_models = names_field(200, "Model names, with commas. Empty: every model.")
+    tags = names_field(
+        LONGEST_TAG,
+        "Tags of each of its requests, with commas: for budgets and reports.",
+        db_default=[],
+    )
+    allowed_tags = names_field(
+        LONGEST_TAG,
+        "Further tags that its requests may name in the header x-valuecanvas-tags.",
+        db_default=[],
+    )
     cache_policy = policy_field("Of answers to this key.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, editable=False)
@@ -108,6 +120,19 @@ class ApiKey(MinuteLimited):
                 revoked_at = held.values_list("revoked_at", flat=True).first()
                 self.revoked_at = revoked_at or self.revoked_at
             super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        names = [*self.tags, *self.allowed_tags]
+        if unfit := [one for one in names if not is_tag(one)]:
+            raise ValidationError(
+                {
+                    "tags"
+                    if unfit[0] in self.tags
+                    else "allowed_tags": f"{unfit[0]!r}: {TAG_RULE}"
+                }
+            )
+        if len(self.tags) > MOST_TAGS:
+            raise ValidationError({"tags": f"A request has at most {MOST_TAGS} tags."})
 
     def state(self, now: datetime) -> str:
         """'revoked', 'expired' or 'active' at `now`."""

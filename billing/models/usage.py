@@ -54,6 +54,8 @@ class Usage(models.Model):
     )
     flags = models.JSONField(default=dict)
     job = models.CharField(max_length=60, blank=True)
+    # Without a value: a version that did not count by model and tag wrote the row.
+    tags = ArrayField(models.CharField(max_length=60), null=True, default=list)
     epoch = models.BigIntegerField()
     trace_id = models.CharField(max_length=64, blank=True)
     source = models.CharField(

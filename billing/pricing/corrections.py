@@ -9,8 +9,10 @@ from django.db import connection, transaction
 
 from billing import config
 from billing.ledger import Limit, Party, sql
-from billing.ledger.decide import spent_and_reserved
+from billing.ledger.decide import most_left
+from billing.ledger.ledger import history_parameters
 from billing.ledger.types import Books, LockedCounter
+from billing.ledger.windows import start
 from billing.models import Usage
 from valuecanvas.core import money
 from valuecanvas.core.db import epoch, locks
@@ -47,6 +49,7 @@ COPIED = (
     "subject",
     "flags",
     "job",
+    "tags",
     "trace_id",
 )
 
@@ -68,7 +71,8 @@ class PriceCorrection:
     @property
     def scopes(self) -> tuple[str, ...]:
         row = self.row
-        return Party(row.customer_id, row.team, row.key).scopes
+        tags = None if row.tags is None else tuple(row.tags)
+        return Party(row.customer_id, row.team, row.key, row.model, tags).scopes
 
 
 def book(changes: list[PriceCorrection]) -> list[PriceCorrection]:
@@ -134,11 +138,17 @@ def _limits(changes: list[PriceCorrection], books: Books) -> Limits:
     scopes = {scope for one in changes for scope in one.scopes}
     every = config.limits_by_scope(config.load_budgets())
     limits = {scope: every[scope] for scope in scopes if scope in every}
-    with connection.cursor() as cursor:
-        cursor.execute(sql.HISTORY, {"today": books.today, "scopes": list(limits)})
-        for scope, month, total in cursor.fetchall():
-            books.history[scope, "month"] = int(month or 0)
-            books.history[scope, "total"] = int(total or 0)
+    wanted = {
+        (limit.scope, first)
+        for several in limits.values()
+        for limit in several
+        if (first := start(limit, books.today)) is not None
+    }
+    if wanted:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.HISTORY, history_parameters(wanted, books.today))
+            for scope, first, total in cursor.fetchall():
+                books.history[scope, first] = int(total)
     return limits
 
 
@@ -153,8 +163,7 @@ def _decide(change: PriceCorrection, limits: Limits, books: Books) -> None:
         change.delta, change.day = change.wanted, change.row.day
     else:
         mine = [limit for scope in change.scopes for limit in limits.get(scope, ())]
-        free = [limit.micros - sum(spent_and_reserved(limit, books)) for limit in mine]
-        available = max(0, min(free, default=change.wanted))
+        available = max(0, most_left(mine, books, change.wanted))
         change.delta, change.day = min(change.wanted, available), books.today
     for scope in change.scopes:
         if change.day == books.today:

@@ -3,7 +3,6 @@
 from billing.ledger import Admit, Claim, Hit
 from llm.cache.entry import Entry
 from llm.replies import stored
-from llm.resolve.plan import party
 from llm.settlement import settlement
 from llm.settlement.charge import entry_charge
 from llm.settlement.token_count import count_prompt
@@ -19,7 +18,7 @@ def admit(
     """A reservation; `free` where another request pays for the answer."""
     return Admit(
         id=call.id,
-        party=party(plan.principal),
+        party=plan.party,
         quota=plan.tier.daily_requests,
         limits=() if free else plan.limits,
         estimate=0 if free else plan.estimate,
@@ -34,7 +33,7 @@ def hit(call: Call, plan: Plan, claim: Claim | None, entry: Entry) -> Hit:
     """A stored answer, admitted and settled in one item at cost 0."""
     return Hit(
         id=call.id,
-        party=party(plan.principal),
+        party=plan.party,
         quota=plan.tier.daily_requests,
         epoch=plan.epoch,
         facts=settlement.usage_facts(call, plan),

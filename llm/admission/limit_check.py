@@ -7,7 +7,6 @@ import uuid
 from billing.ledger import UNFIT, BudgetRefused, Check, Ledger, Refusal
 from llm.admission.hold import Reservations
 from llm.admission.refusals import refusal
-from llm.resolve.plan import party
 from llm.types import Call, Plan
 from valuecanvas.core.db.group_commit import BatchUnavailable
 from valuecanvas.core.errors import GatewayError, TooManyRequests
@@ -52,7 +51,7 @@ class LimitCheck:
         if now - at < KEPT_S:
             return answer
         check = Check(
-            party=party(principal),
+            party=plan.party,
             quota=plan.tier.daily_requests,
             limits=plan.limits,
             estimate=plan.estimate,

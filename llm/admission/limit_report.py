@@ -3,9 +3,9 @@
 import datetime as dt
 
 from billing.budget_scopes import BY_LETTER, BudgetScope
-from billing.ledger import BudgetRefused, QuotaRefused, Refusal
+from billing.ledger import BudgetRefused, LimitStanding, QuotaRefused, Refusal
 from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse
-from llm.replies.headers import reset_of
+from llm.replies.headers import reset_of, seconds_to_midnight
 from llm.types import Plan
 from valuecanvas.core.errors import USD, LimitState
 
@@ -16,11 +16,10 @@ def ledger_states(
     answer: Refusal, plan: Plan, use: MinuteUse | None
 ) -> tuple[LimitState, ...]:
     """The daily quota, the budgets, and the limits a minute, which were passed."""
-    if isinstance(answer, QuotaRefused):
-        return (_quota(answer, plan, refused=True), *_passed(use))
+    spent_up = answer.limit if isinstance(answer, BudgetRefused) else None
     return (
-        _quota(answer, plan, refused=False),
-        _budget(answer),
+        _quota(answer, plan, refused=spent_up is None),
+        *(_budget(one, answer.at, one.limit == spent_up) for one in answer.budgets),
         *_passed(use),
     )
 
@@ -58,13 +57,13 @@ def _quota(
         "requests",
         limit=answer.quota,
         used=answer.used,
-        resets_at=_reset("day", answer.at),
+        resets_at=_reset(seconds_to_midnight(answer.at), answer.at),
         refused=refused,
     )
 
 
-def _budget(answer: BudgetRefused) -> LimitState:
-    limit = answer.limit
+def _budget(found: LimitStanding, at: dt.datetime, refused: bool) -> LimitState:
+    limit = found.limit
     letter, _, owner = limit.scope.partition(":")
     return LimitState(
         BY_LETTER[letter].kind,
@@ -72,16 +71,15 @@ def _budget(answer: BudgetRefused) -> LimitState:
         f"budget_{limit.period}",
         USD,
         limit=limit.micros,
-        used=answer.spent,
-        held=answer.reserved,
-        resets_at=_reset(limit.period, answer.at),
-        refused=True,
+        used=found.spent,
+        held=found.reserved,
+        resets_at=_reset(reset_of(limit, at), at),
+        refused=refused,
     )
 
 
-def _reset(period: str, at: dt.datetime) -> dt.datetime | None:
-    wait = reset_of(period, at)
-    found = None if wait is None else at + dt.timedelta(seconds=wait)
+def _reset(wait_s: int | None, at: dt.datetime) -> dt.datetime | None:
+    found = None if wait_s is None else at + dt.timedelta(seconds=wait_s)
     # Whole seconds: `reset_of` cuts them off.
     return found and (found + dt.timedelta(seconds=1)).replace(microsecond=0)
 

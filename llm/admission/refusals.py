@@ -5,6 +5,7 @@ import math
 
 from django.conf import settings
 
+from billing.budget_periods import Period
 from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.ledger import BudgetRefused, Busy, Mismatch, QuotaRefused, Refusal
 from billing.ledger.claims import Unkept
@@ -81,7 +82,8 @@ def refusal(answer: Refusal, plan: Plan, use: MinuteUse | None = None) -> Gatewa
 def _too_dear(answer: BudgetRefused, plan: Plan, left: int, cap: int) -> str:
     """The message: how much is left, and what would fit now or ever."""
     limit = answer.limit
-    budget = f"The {limit.period} budget of {BY_LETTER[limit.scope[0]].whose}"
+    period = "fixed-term" if limit.period == Period.DATES else limit.period
+    budget = f"The {period} budget of {BY_LETTER[limit.scope[0]].whose}"
     message = (
         f"{budget} has ${money.text(left)} left, and this request may cost "
         f"${money.text(plan.estimate)}."

@@ -5,7 +5,8 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 
 import datetime as dt
 
-from billing.ledger import Admitted, BudgetRefused, QuotaRefused
+from billing.budget_periods import last_day
+from billing.ledger import Admitted, BudgetRefused, Limit, QuotaRefused
 from llm.replies.limit_headers import duration, merge
 from llm.replies.limit_headers import headers as limit_headers
 from llm.types import AdmittedCall, Plan
@@ -71,7 +72,7 @@ def quota_refused(answer: QuotaRefused) -> dict[str, str]:
 
 
 def budget_refused(answer: BudgetRefused) -> dict[str, str]:
-    wait = reset_of(answer.limit.period, answer.at)
+    wait = reset_of(answer.limit, answer.at)
     sent = quota(answer.used, answer.quota, answer.at)
     headers = {**sent, "x-should-retry": "false"}
     if wait is not None:
@@ -79,12 +80,10 @@ def budget_refused(answer: BudgetRefused) -> dict[str, str]:
     return headers
 
 
-def reset_of(period: str, at: dt.datetime) -> int | None:
+def reset_of(limit: Limit, at: dt.datetime) -> int | None:
     """Seconds until a budget's period ends; None: never."""
-    if period == "total":
+    end = limit.ends or last_day(limit.period, at.date())
+    if end is None:
         return None
-    if period == "day":
-        return seconds_to_midnight(at)
-    first = (at.date().replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-    start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
-    return max(1, int((start - at).total_seconds()))
+    after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
+    return max(1, int((after - at).total_seconds()))

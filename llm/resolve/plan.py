@@ -16,7 +16,7 @@ from llm.configuration.model_facts import ModelFacts, RouteFacts
 from llm.configuration.snapshot import Snapshot
 from llm.limits.types import subjects
 from llm.metering import tokens
-from llm.request import model_needs
+from llm.request import model_needs, tags
 from llm.resolve import plan_checks
 from llm.types import NOTHING, Candidate, Plan, Selection, Shape
 from valuecanvas.core import money
@@ -43,6 +43,7 @@ def resolve(
     *,
     body: dict[str, Any],
     chosen: Selection = NOTHING,
+    named_tags: tuple[str, ...] = (),
 ) -> Plan:
     """The plan to serve `body`, with its `shape`, for `principal`.
 
@@ -68,6 +69,7 @@ def resolve(
     except InvalidRequest as error:
         plan_checks.blame(error, chosen.preset)
     candidates = _candidates(model, routes, snapshot, chosen.off)
+    party = _party(principal, model.name, tags.tags_of(principal, named_tags))
     return Plan(
         epoch=snapshot.epoch,
         body=body,
@@ -75,11 +77,12 @@ def resolve(
         principal=principal,
         tier=tier,
         model=model,
+        party=party,
         shape=shape,
         max_output=max_output,
         candidates=candidates,
         estimate=highest_cost(candidates, shape, max_output),
-        limits=_limits(principal, snapshot),
+        limits=_limits(party, snapshot),
         upgrade=snapshot.tiers.get(tier.upgrade_to or ""),
         cache_epochs=_cache_epochs(model.name, principal, chosen, snapshot),
     )
@@ -268,10 +271,10 @@ def _stated_rate(route: RouteFacts, now: dt.datetime) -> Rate:
     return Rate(route.provider, route.upstream_model, micros, micros, micros, now)
 
 
-def _limits(principal: Principal, snapshot: Snapshot) -> tuple[Limit, ...]:
+def _limits(party: Party, snapshot: Snapshot) -> tuple[Limit, ...]:
     if not snapshot.limits:
         return ()
-    scopes = sorted(party(principal).scopes, key=lambda scope: ORDER.index(scope[0]))
+    scopes = sorted(party.scopes, key=lambda scope: ORDER.index(scope[0]))
     return tuple(limit for scope in scopes for limit in snapshot.limits.get(scope, ()))
 
 
@@ -289,6 +292,5 @@ def _cache_epochs(
     )
 
 
-def party(principal: Principal) -> Party:
-    """Whose counters this caller's requests move."""
-    return Party(principal.customer_id, principal.team, principal.key)
+def _party(principal: Principal, model: str, tags: tuple[str, ...]) -> Party:
+    return Party(principal.customer_id, principal.team, principal.key, model, tags)

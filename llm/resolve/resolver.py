@@ -47,6 +47,7 @@ class Resolver:
         plan_by = partial(
             resolve, call.endpoint,
             principal=caller, snapshot=snapshot, body=body, chosen=chosen,
+            named_tags=call.tags,
         )  # fmt: skip
         plan = await shapes.run_by_size(call, plan_by, shape=shape)
         if most := exceeded_limit(plan):

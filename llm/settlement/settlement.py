@@ -33,6 +33,7 @@ def usage_facts(call: Call, plan: Plan) -> dict[str, Any]:
         "model": plan.model.name,
         "endpoint": call.endpoint,
         "trace_id": call.trace_id,
+        "tags": plan.party.tags,
     }
     if call.user:
         known["end_user"] = label(call.user)

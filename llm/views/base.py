@@ -17,7 +17,7 @@ from llm.admission.refusals import limit_error
 from llm.cache import directives
 from llm.limits.types import LimitRefused, Subject
 from llm.replies.http_responses import EventStream, HotResponse, json_response
-from llm.request import idempotency, strict_json
+from llm.request import idempotency, strict_json, tags
 from llm.resolve import context
 from llm.runtime import Runtime
 from llm.types import Call, StreamReply
@@ -196,6 +196,7 @@ def call_of(
         size=len(request.body),
         directives=directives.parse(sent),
         context=context.parse(sent.get("HTTP_X_VALUECANVAS_CONTEXT")),
+        tags=tags.parse(sent.get("HTTP_X_VALUECANVAS_TAGS")),
         idempotency_key=idempotency.parse(sent.get("HTTP_IDEMPOTENCY_KEY")),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import Permission
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db.models import CharField, DateTimeField, DecimalField, Model
+from django.db.models import CharField, DateField, DecimalField, Model
 
 from prompts.services.words import check_storable
 from valuecanvas.site.groups import find_permissions
@@ -28,7 +28,15 @@ KEYS = {
     **SCHEDULES,
     "auth.group": ("name",),
     "auth.permission": ("codename",),
-    "billing.budget": ("scope", "team", "customer", "period"),
+    "billing.budget": (
+        "scope",
+        "team",
+        "customer",
+        "model",
+        "tag",
+        "period",
+        "starts_on",
+    ),
     "billing.customer": ("user_id", "team"),
     "billing.price": ("provider", "upstream_model", "effective_from"),
     "billing.team": ("key",),
@@ -142,7 +150,7 @@ def _parse(field: Any, value: Any) -> Any:
         named = value if len(keys) > 1 else dict.fromkeys(keys, value)
         return key_of(field.related_model, parse_fields(keys, named))
     # A number may be written as such, a time as YAML's own.
-    as_text = isinstance(field, DecimalField | DateTimeField)
+    as_text = isinstance(field, DecimalField | DateField)
     found = plain(field.to_python(str(value) if as_text else value))
     if not as_text and canonical(found) != canonical(value):
         raise ValidationError(f"Write it as {canonical(found)}.")

@@ -19,7 +19,7 @@ def user_field(*, related_name: str = "+", **options: Any) -> Any:
     )
 
 
-def names_field(longest: int, help_text: str = "") -> Any:
+def names_field(longest: int, help_text: str = "", **options: Any) -> Any:
     """The field for a list of names of at most `longest` characters."""
     name: Any = models.CharField(max_length=longest)
-    return ArrayField(name, default=list, blank=True, help_text=help_text)
+    return ArrayField(name, default=list, blank=True, help_text=help_text, **options)

@@ -77,6 +77,7 @@ CORS_ALLOW_HEADERS = (
     "traceparent",
     "x-valuecanvas-cache-ttl",
     "x-valuecanvas-context",
+    "x-valuecanvas-tags",
     "x-valuecanvas-user",
     "openai-organization",
     "openai-project",

@@ -11,6 +11,7 @@ from billing.ledger import Admitted, BudgetRefused, Limit, Settle, Stale
 from billing.ledger.connection import connect
 from billing.ledger.ledger import BatchWriter
 from billing.ledger.types import Answer, Item
+from billing.ledger.windows import EVER
 from tests.billing import days, sessions
 from tests.fixtures_billing import make_tier
 from tests.fixtures_ledger import Desk, make_party, make_settle
@@ -55,8 +56,8 @@ def test_lock__clerk_is_a_day_behind__takes_the_databases_day(
     desk: Desk, one: One
 ) -> None:
     one.writer.today = days.yesterday()
-    one.writer._history["t:blue", "total"] = 99
-    one.writer._read_at["t:blue"] = 0.0
+    one.writer._history["t:blue", EVER] = 99
+    one.writer._read_at["t:blue", EVER] = 0.0
     admitted = one(desk.admit(make_party("blue")))
     assert isinstance(admitted, Admitted)
     assert admitted.day == one.writer.today == days.today()
@@ -117,7 +118,7 @@ def test_recall__past_day_has_shrunk__is_read_again_before_refusing(
     )
     with connect() as other:
         BatchWriter().commit(other, [Settle(held, {}, desk.epoch, None)])
-    one.writer._read_at["t:blue"] -= 1
+    one.writer._read_at["t:blue", EVER] -= 1
     fits = one(desk.admit(make_party("blue"), limits=limits, estimate=700))
     assert isinstance(fits, Admitted)
     assert_books_balance()
@@ -185,9 +186,9 @@ def test_recall__very_many_scopes_remembered__forgets_them(
     desk: Desk, one: One
 ) -> None:
     limits = (Limit("t:blue", "total", 1000),)
-    one.writer._read_at = {f"c:{number}": 0.0 for number in range(50_001)}
+    one.writer._read_at = {(f"c:{number}", EVER): 0.0 for number in range(50_001)}
     one(desk.admit(make_party("blue"), limits=limits))
-    assert set(one.writer._read_at) == {"t:blue"}
+    assert set(one.writer._read_at) == {("t:blue", EVER)}
 
 
 def test_settle__month_budget_near_its_end__caps_by_the_months_sum(
