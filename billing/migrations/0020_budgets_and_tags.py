@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0018_refusals'),
+        ('billing', '0019_alert_channel_test'),
     ]
 
     operations = [
