@@ -1,20 +1,19 @@
 """Customers in the admin."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     RelatedDropdownFilter,
 )
 
 from billing.accounting import spend
+from billing.admin.customer_pages import SUSPENDED, ReleasePage, SuspendPage
 from billing.admin.minute_limits import minute_limits
+from billing.admin.workspace import WorkspaceAdmin
 from billing.budget_scopes import BudgetScope
 from billing.models import Customer, Tier
 from valuecanvas.core.admin.bases import (
@@ -25,10 +24,8 @@ from valuecanvas.core.admin.bases import (
 )
 from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
-from valuecanvas.core.admin.guard import Effects, GuardedAdmin
+from valuecanvas.core.admin.guard import Effects
 from valuecanvas.core.templatetags import figures
-
-SUSPENDED = "All requests of the customer are refused at once, until it is resumed."
 
 
 def tier_effects(customer: Customer, before: Tier) -> Effects:
@@ -52,7 +49,7 @@ def _a_day(tier: Tier) -> str:
 
 
 @admin.register(Customer)
-class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
+class CustomerAdmin(WorkspaceAdmin, LargeTableAdmin, ExactSearchAdmin):
     list_display = (
         "user_id",
         "team",
@@ -77,11 +74,13 @@ class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
     fieldsets = (
         fieldset(None, "user_id", "team", "tier", "suspended"),
         minute_limits("Empty: the tier's limit."),
-        fieldset("Activity", "today_text", "links", "created_at"),
+        fieldset("History", "created_at"),
     )
     # The ledger and the counters use this id.
     fixed_fields = ("user_id", "team")
-    readonly_fields = ("today_text", "links", "created_at")
+    readonly_fields = ("created_at",)
+    counted = BudgetScope.CUSTOMER
+    pages = (SuspendPage, ReleasePage)
     actions = ("suspend", "resume")
     instead = "Suspend the customer instead: its requests are refused at once."
     empty_text = (
@@ -122,24 +121,6 @@ class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
     def state(self, customer: Customer) -> str:
         return "suspended" if customer.suspended else "active"
 
-    @display(description="Today (UTC)")
-    def today_text(self, customer: Customer) -> str:
-        self.attach([customer])
-        return f"{self.requests_today(customer)} requests, {self.spent_today(customer)}"
-
-    @display(description="See also")
-    def links(self, customer: Customer) -> str:
-        requests = reverse("admin:billing_usage_changelist")
-        keys = reverse("admin:billing_apikey_changelist")
-        return format_html(
-            '<a class="vc-link" href="{}?{}">Requests</a> · '
-            '<a class="vc-link" href="{}?{}">API keys</a>',
-            requests,
-            urlencode({"customer_id": customer.pk}),
-            keys,
-            urlencode({"customer__id__exact": customer.pk}),
-        )
-
     @admin.action(description="Suspend: refuse their requests", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         if "confirmed" not in request.POST:
@@ -157,7 +138,7 @@ class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
         self._switch(request, queryset, suspended=True)
         return None
 
-    @admin.action(description="Resume: accept their requests", permissions=["change"])
+    @admin.action(description="Release: accept their requests", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._switch(request, queryset, suspended=False)
 
@@ -169,6 +150,6 @@ class CustomerAdmin(GuardedAdmin, LargeTableAdmin, ExactSearchAdmin):
         Customer.objects.filter(pk__in=[one.pk for one in chosen]).update(
             suspended=suspended
         )
-        verb = "Suspended" if suspended else "Resumed"
+        verb = "Suspended" if suspended else "Released"
         self.record(request, chosen, f"{verb}.")
         messages.success(request, f"{verb} {len(chosen)} of the selected customers.")

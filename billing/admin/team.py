@@ -5,15 +5,16 @@ from typing import Any
 from django.contrib import admin
 
 from billing.accounting import spend
+from billing.admin.workspace import WorkspaceAdmin
 from billing.budget_scopes import BudgetScope
 from billing.models import Team
 from valuecanvas.core.admin.columns import column
-from valuecanvas.core.admin.guard import GuardedAdmin
 from valuecanvas.core.templatetags import figures
 
 
 @admin.register(Team)
-class TeamAdmin(GuardedAdmin):
+class TeamAdmin(WorkspaceAdmin):
+    counted = BudgetScope.TEAM
     list_display = ("name", "key", "requests_today", "spent_today", "created_at")
     fixed_fields = ("key",)
     search_fields = ("key", "name")
