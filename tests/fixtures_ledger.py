@@ -31,15 +31,25 @@ FACTS = {
 }
 
 
-def make_party(team: str = "", key: str = "") -> Party:
+def make_party(
+    team: str = "", key: str = "", model: str = "", tags: tuple[str, ...] | None = None
+) -> Party:
     """A customer never seen before."""
-    return Party(uuid7(), team, key)
+    return Party(uuid7(), team, key, model, tags)
+
+
+def counted(party: Party) -> dict[str, Any]:
+    """The facts of a request that is counted by model and tag."""
+    if party.tags is None:
+        return {}
+    return {"model": party.model, "tags": party.tags}
 
 
 def make_settle(admitted: Admitted, cost: int = 0, **charge: Any) -> Settle:
     """The settlement that bills `cost` micro-dollars for `admitted`."""
     charge.setdefault("provider_cost", cost)
-    return Settle(admitted, COLUMNS, 1, Charge(cost=cost, **charge))
+    facts = {**COLUMNS, **counted(admitted.party)}
+    return Settle(admitted, facts, 1, Charge(cost=cost, **charge))
 
 
 @dataclass(frozen=True)
@@ -61,26 +71,28 @@ class Desk:
         claim: Claim | None = None,
         **facts: Any,
     ) -> Admit:
+        party = party or make_party()
         return Admit(
             id=id or uuid7(),
-            party=party or make_party(),
+            party=party,
             quota=quota,
             limits=limits,
             estimate=estimate,
             epoch=self.epoch if epoch is None else epoch,
             lease_s=lease_s,
-            facts={**FACTS, **facts},
+            facts={**FACTS, **counted(party), **facts},
             claim=claim,
         )
 
     def hit(self, party: Party | None = None, *, quota: int = 1000, epoch: int | None = None, **fields: Any) -> Hit:  # fmt: skip
         """A request that is answered from the cache."""
+        party = party or make_party()
         return Hit(
             id=uuid7(),
-            party=party or make_party(),
+            party=party,
             quota=quota,
             epoch=self.epoch if epoch is None else epoch,
-            facts=COLUMNS,
+            facts={**COLUMNS, **counted(party)},
             charge=Charge(saved=40, cached=True, source="cache"),
             **fields,
         )

@@ -1,6 +1,6 @@
 """What was spent and held: read in bulk, shown on budgets, customers and teams."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.accounting import spend
+from billing.config import limit_of
 from billing.models import Budget, Customer, Price
 from tests.admin.rows import make_counter
 from tests.fixtures_billing import (
@@ -237,3 +238,80 @@ def test_price__of_a_provider_that_is_gone__can_still_be_opened(boss: Client) ->
     price = make_price("vanished", "its-model", source=Price.Source.PACKAGE)
     page = reverse("admin:billing_price_change", args=[price.pk])
     assert "vanished (deleted)" in boss.get(page).content.decode()
+
+
+# -- periods, increase, rollover, forecast ------------------------------------------------
+
+
+def test_progress__rollover_and_increase__are_in_the_limit() -> None:
+    now = timezone.now()
+    today, yesterday = now.date(), now.date() - timedelta(days=1)
+    make_counter("g", "", yesterday, spent=3_000_000, reserved=500_000)
+    make_counter("g", "", today, spent=100, reserved=7)
+    budget = make_budget(limit="10", rollover=True, increase_usd=Decimal(2), increase_until=now + timedelta(days=1))  # fmt: skip
+    Budget.objects.filter(pk=budget.pk).update(created_at=now - timedelta(days=9))
+    budget.refresh_from_db()
+    found = spend.budget_progress([budget])[budget.pk]
+    assert found.limit == 10_000_000 + 2_000_000 + 10_000_000 - 3_500_000
+    assert found.usage == spend.QuotaProgress(0, 100, 7)
+    assert (found.start, found.end) == (today, today)
+    assert found.left == found.limit - 107
+
+
+def test_progress__fixed_dates__sums_since_the_first_day() -> None:
+    today = timezone.now().date()
+    make_counter("g", "", today - timedelta(days=3), spent=1)
+    make_counter("g", "", today - timedelta(days=2), spent=20)
+    over = make_budget(period="dates", starts_on=today - timedelta(days=2), ends_on=today - timedelta(days=1))  # fmt: skip
+    found = spend.budget_progress([over])[over.pk]
+    assert (found.usage.spent, found.end) == (20, today - timedelta(days=1))
+
+
+def test_forecast__half_the_period_gone__is_twice_what_was_spent() -> None:
+    noon = datetime(2026, 6, 16, tzinfo=UTC)
+    one = spend.BudgetProgress(
+        spend.QuotaProgress(0, 600), 1000, date(2026, 6, 1), date(2026, 6, 30)
+    )
+    assert one.forecast(noon) == 1200
+    assert one.forecast(noon + timedelta(days=900)) == 600
+    assert one.forecast(datetime(2026, 6, 1, 0, 30, tzinfo=UTC)) is None
+    assert spend.BudgetProgress(one.usage, 1000).forecast(noon) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"scope": "model"}, "Choose whom this budget limits."),
+        ({"scope": "tag", "model": "m"}, "Leave this empty"),
+        ({"period": "dates", "starts_on": "2026-01-01"}, "a first and a last day"),
+        ({"period": "dates", "starts_on": "2026-02-01", "ends_on": "2026-01-01"}, "before the first"),
+        ({"starts_on": "2026-02-01"}, "Only for the period"),
+        ({"period": "total", "rollover": "on"}, "has one before it"),
+        ({"increase_usd": "5"}, "when the increase ends"),
+        ({"thresholds": "50, many"}, "no whole number"),
+        ({"thresholds": "0"}, "greater than or equal to 1"),
+    ],
+)  # fmt: skip
+def test_budget_form__does_not_fit_together__says_which_field(
+    operator: Client, fields: dict[str, str], words: str
+) -> None:
+    form = {"scope": "global", "period": "day", "limit_usd": "1", "enabled": "on"}
+    answer = operator.post(f"{BUDGETS}add/", {**form, **fields})
+    assert words in answer.content.decode()
+    assert not Budget.objects.exists()
+
+
+def test_budget_form__all_fields__are_kept_and_shown(operator: Client) -> None:
+    form = {
+        "scope": "tag", "tag": "night", "period": "quarter", "limit_usd": "10", "hard": "on",
+        "thresholds": "100, 80 ,80%", "rollover": "on", "increase_usd": "2.5",
+        "increase_until_0": "2030-01-01", "increase_until_1": "10:00", "enabled": "on",
+    }  # fmt: skip
+    assert operator.post(f"{BUDGETS}add/", form).status_code == 302
+    budget = Budget.objects.get()
+    assert (budget.thresholds, budget.target, budget.scope_id) == ([80, 100], "night", "night")  # fmt: skip
+    assert limit_of(budget).increase == 2_500_000
+    make_counter("x", "night", timezone.now().date(), spent=9_000_000_000)
+    text = operator.get(f"{BUDGETS}{budget.pk}/change/").content.decode()
+    assert "over the limit" in text
+    assert "80, 100" in text
