@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/", include("prompts.api.urls")),
     path("api/", include("flags.api.urls")),
     path("api/", include("llm.api_urls")),
+    path("api/", include("billing.api.urls")),
     path("", include("valuecanvas.http.hot_urls")),
     path("api/<path:rest>", unknown),
 ]

@@ -173,6 +173,11 @@ class BudgetAdmin(GuardedAdmin):
 
 
 def _is_used_up(budget: Budget) -> bool:
-    """Whether the budget refuses every request that costs something."""
-    refuses = budget.enabled and budget.hard
-    return refuses and not spend.budget_progress([budget])[budget.pk].left
+    """Whether the budget refuses every request that costs something, as of now."""
+    if not (budget.enabled and budget.hard):
+        return False
+    progress = spend.budget_progress([budget])[budget.pk]
+    today = timezone.now().date()
+    begun = progress.start is None or progress.start <= today
+    ended = progress.end is not None and progress.end < today
+    return begun and not ended and not progress.left

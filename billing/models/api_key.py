@@ -28,6 +28,7 @@ class Scope(models.TextChoices):
     FLAGS_READ = "flags:read", "Read how flags are set"
     FLAGS_WRITE = "flags:write", "Change flags"
     QUEUE_READ = "queue:read", "Read the figures of the queue"
+    ADMIN = "admin", "Read and change customers of every team"
 
 
 # The rights that a person needs to issue a key with a scope. The endpoints require the
@@ -46,6 +47,7 @@ SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
         "flags.delete_flag",
     ),
     Scope.QUEUE_READ: ("llm.view_job",),
+    Scope.ADMIN: ("billing.view_customer", "billing.change_customer"),
 }
 
 

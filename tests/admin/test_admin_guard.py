@@ -483,6 +483,22 @@ def test_budget__above_what_is_spent__is_saved_at_once(boss: Client) -> None:
 def test_budget__added_below_what_is_spent__is_told(boss: Client) -> None:
     make_counter("g", "", timezone.now().date(), spent=500_000)
     page = reverse("admin:billing_budget_add")
-    form = {"scope": "global", "period": "day", "limit_usd": "0.5", "enabled": "on"}
+    form = {
+        "scope": "global",
+        "period": "day",
+        "limit_usd": "0.5",
+        "enabled": "on",
+        "hard": "on",
+    }
     assert confirmed(boss, page, form).status_code == 302
     assert Budget.objects.get().scope == "global"
+
+
+@pytest.mark.django_db
+def test_budget__that_refuses_nobody_now__is_saved_at_once(boss: Client) -> None:
+    make_counter("g", "", timezone.now().date(), spent=500_000)
+    soft = make_budget(limit="1", hard=False)
+    off = make_budget(limit="1", period="month", enabled=False)
+    for budget in (soft, off):
+        form = opened(boss, budget, limit_usd="0.1")
+        assert boss.post(page_of(budget), form).status_code == 302

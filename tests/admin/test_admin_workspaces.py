@@ -124,7 +124,13 @@ def test_customer_page__rights_of_rows_missing__parts_are_left_out(
     user.user_permissions.add(Permission.objects.get(codename="view_customer"))
     text = words(newcomer.get(page_of(make_customer())))
     assert "Requests and spend by the day" in text
-    for part in ("Budgets", "Last requests", "Last refusals", "Newest keys", "Suspend "):
+    for part in (
+        "Budgets",
+        "Last requests",
+        "Last refusals",
+        "Newest keys",
+        "Suspend ",
+    ):
         assert part not in text
 
 
