@@ -16,6 +16,7 @@ from billing.models.idempotency import IdempotencyKey
 from billing.models.ledger_check import LedgerCheck
 from billing.models.price import Price
 from billing.models.refusal import Refusal, RefusalCount, RefusalStep
+from billing.models.request import Request
 from billing.models.reservation import Reservation
 from billing.models.team import Team
 from billing.models.tier import Tier

@@ -11,6 +11,8 @@ from llm.admin import (
     model,
     price,
     provider,
+    refusal,
+    request,
     route,
     usage,
 )

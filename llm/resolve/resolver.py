@@ -15,7 +15,7 @@ from llm.types import Call, Plan, Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestParts:
     """The parts of a call's body that do not depend on caller or configuration."""
 
     # The stored prompt that it names.
@@ -24,10 +24,12 @@ class Request:
     shape: Shape | None
 
 
-async def read_request(call: Call) -> Request:
+async def read_request(call: Call) -> RequestParts:
     """Check the body of `call`. Raises InvalidRequest."""
     prompt = prompt_field.parse(call.endpoint, call.body)
-    return Request(prompt, None if prompt else await shapes.shape_of(call, call.body))
+    return RequestParts(
+        prompt, None if prompt else await shapes.shape_of(call, call.body)
+    )
 
 
 class Resolver:
@@ -37,7 +39,7 @@ class Resolver:
         self._tokenizer = tokenizer
 
     async def plan(
-        self, call: Call, request: Request, caller: Principal, snapshot: Snapshot
+        self, call: Call, request: RequestParts, caller: Principal, snapshot: Snapshot
     ) -> Plan:
         """The plan to serve `call` by `snapshot`. Raises GatewayError."""
         body, chosen = choose(call, request.prompt, caller, snapshot)

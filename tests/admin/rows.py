@@ -17,7 +17,16 @@ from django_celery_beat.models import (
 )
 from waffle.models import Sample, Switch
 
-from billing.models import Counter, Customer, LedgerCheck, Reservation, Usage
+from billing.models import (
+    Counter,
+    Customer,
+    LedgerCheck,
+    Refusal,
+    RefusalStep,
+    Request,
+    Reservation,
+    Usage,
+)
 from flags.models import Flag
 from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedback
 from prompts.models import ProtectedLabel
@@ -67,6 +76,24 @@ def make_usage(customer: Customer | None = None, **fields: Any) -> Usage:
     return Usage.objects.create(
         id=uuid7(), customer_id=customer.pk, created_at=at, **values
     )
+
+
+def make_refusal(customer: Customer | None = None, **fields: Any) -> Refusal:
+    customer = customer or make_customer()
+    values: dict[str, Any] = {
+        "created_at": timezone.now(),
+        "user_id": customer.user_id,
+        "customer_id": customer.pk,
+        "team": customer.team_id or "",
+        "endpoint": "chat",
+        "model": "some-model",
+        "step": RefusalStep.RESOLVE,
+        "status": 404,
+        "code": "model_not_found",
+        "message": "There is no model 'some-model'.",
+        **fields,
+    }
+    return Refusal.objects.create(id=uuid7(), **values)
 
 
 def make_counter(scope: str, scope_id: str, day: Any, **amounts: int) -> Counter:
@@ -235,6 +262,8 @@ MAKE: dict[str, Callable[[], Any]] = {
     "billing.customer": lambda: make_customer(team=make_team()),
     "billing.ledgercheck": make_ledger_check,
     "billing.price": _price,
+    "billing.refusal": make_refusal,
+    "billing.request": lambda: Request.objects.get(pk=make_usage().pk),
     "billing.reservation": make_reservation,
     "billing.team": make_team,
     "billing.tier": make_tier,

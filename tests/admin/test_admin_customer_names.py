@@ -42,6 +42,7 @@ def _rows(customer: Customer) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "billing_request",
         "billing_usage",
         "billing_apikey",
         "billing_budget",
@@ -88,7 +89,7 @@ def test_customer__its_requests_and_keys__are_its_own(
     usages = [make_usage(one) for one in twins]
     keys = [make_api_key(one)[0] for one in twins]
     page = reverse("admin:billing_customer_change", args=[twins[0].pk])
-    assert _linked(boss, page, "Requests") == [usages[0]]
+    assert [one.pk for one in _linked(boss, page, "Requests")] == [usages[0].pk]
     assert _linked(boss, page, "API keys") == [ApiKey.objects.get(pk=keys[0].pk)]
 
 

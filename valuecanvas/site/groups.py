@@ -29,6 +29,7 @@ VERBS = {
     "billing.ledgercheck": "run",
     "billing.price": "add change",
     "billing.refusal": "",
+    "billing.request": "",
     "billing.reservation": "",
     "billing.team": "add change",
     "billing.tier": "add change",

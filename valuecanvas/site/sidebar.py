@@ -51,7 +51,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         "Traffic",
         (
             Item("Playground", "chat", "llm_playground", "llm.use_playground"),
-            listing("Requests", "receipt_long", "billing.usage"),
+            listing(
+                "Requests",
+                "receipt_long",
+                "billing.request",
+                "billing_usage_",
+                "billing_refusal_",
+            ),
             listing("Failed attempts", "error", "llm.attempt"),
             listing("Feedback", "thumbs_up_down", "llm.feedback"),
         ),

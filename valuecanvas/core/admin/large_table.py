@@ -46,7 +46,9 @@ class EstimatedPaginator(Paginator):
     def count(self) -> int:
         rows: Any = self.object_list
         if not rows.query.where:
-            guess = estimate(rows.model._meta.db_table)
+            # A view has no estimate of its own: its model names the tables.
+            tables = getattr(rows.model, "tables", [rows.model._meta.db_table])
+            guess = sum(max(0, estimate(table)) for table in tables)
             if guess > MOST_ROWS:
                 self.about = guess
                 return MOST_ROWS

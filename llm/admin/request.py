@@ -1,0 +1,155 @@
+"""All requests in one list: served, failed and refused."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from billing.auth import keys
+from billing.models import ApiKey, Refusal, Request, Usage
+from billing.models.customer import full_name
+from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
+from llm.admin.refusal_reason import REASONS
+from llm.admin.usage import CachedFilter
+from valuecanvas.core.admin.bases import (
+    ExactSearchAdmin,
+    LargeTableAdmin,
+    ReadOnlyAdmin,
+    display,
+)
+from valuecanvas.core.admin.columns import column
+from valuecanvas.core.admin.filters import ConditionFilter, NamesFilter, TimeFilter
+from valuecanvas.core.ids import uuid_or_none
+from valuecanvas.core.templatetags import figures
+
+
+class RequestOutcomeFilter(ConditionFilter):
+    title = "outcome"
+    parameter_name = "outcome"
+
+    def conditions(self) -> list[tuple[str, str, Q]]:
+        failed = ~Q(status__in=("ok", "correction"))
+        return [
+            ("ok", "Answered", Q(refused=False, status="ok")),
+            ("failed", "Not answered", Q(refused=False) & failed),
+            ("refused", "Refused", Q(refused=True)),
+            ("correction", "Corrections", Q(refused=False, status="correction")),
+        ]
+
+
+class ReasonFilter(NamesFilter):
+    title = "reason"
+    parameter_name = "code"
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(code, code.replace("_", " ")) for code in REASONS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        rows = super().queryset(request, queryset)
+        # The ledger, which has no index of codes, is read for none of ours.
+        return rows.filter(refused=True) if self.value() in REASONS else rows
+
+
+@admin.register(Request)
+class RequestAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
+    list_display = (
+        "created_at",
+        "user",
+        "model",
+        "served_by",
+        "tokens",
+        "cost",
+        "took",
+        "outcome",
+    )
+    list_filter = (
+        ("created_at", TimeFilter),
+        RequestOutcomeFilter,
+        ReasonFilter,
+        ModelFilter,
+        ProviderFilter,
+        CachedFilter,
+        PromptFilter,
+        TeamFilter,
+    )
+    search_help_text = "The whole id of a request or user, a label sent as 'user', or the prefix of a key."
+    ordering = ("-created_at", "-id")
+    empty_text = (
+        "Every request of a client is listed here, refused ones too. Send a first one "
+        "from the Playground, or with an API key and any OpenAI client."
+    )
+
+    def condition(self, term: str) -> Q:
+        """Search one indexed column: with several, PostgreSQL may scan both tables."""
+        request_id = uuid_or_none(term)
+        if request_id and _either(pk=request_id):
+            return Q(pk=request_id)
+        prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
+        if ApiKey.objects.filter(pk=prefix).exists():
+            return Q(key=prefix)
+        if _either(user_id=term):
+            return Q(user_id=term)
+        # Only the ledger has the label.
+        return Q(refused=False, end_user=term)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of the row in its own table."""
+        pk = uuid_or_none(object_id)
+        refused = pk is not None and Refusal.objects.filter(pk=pk).exists()
+        page = self.admin_site.get_model_admin(Refusal if refused else Usage)
+        found: HttpResponse = page.change_view(
+            request, object_id, form_url, extra_context
+        )
+        return found
+
+    @display(description="User")
+    def user(self, row: Request) -> str:
+        return full_name(row.user_id, row.team) if row.user_id else "–"
+
+    @display(description="Served by")
+    def served_by(self, row: Request) -> str:
+        return "cache" if row.cached else row.provider or "–"
+
+    @display(description="Tokens in / out")
+    def tokens(self, row: Request) -> str:
+        if row.refused:
+            return "–"
+        read = figures.commas(row.prompt_tokens)
+        return f"{read} / {figures.commas(row.completion_tokens)}"
+
+    @display(description="Cost")
+    def cost(self, row: Request) -> str:
+        return "–" if row.refused else figures.usd(row.cost_usd)
+
+    took = column("Took", "latency_ms", figures.duration)
+
+    @display(
+        description="Outcome",
+        label={
+            "ok": "success",
+            "failed": "danger",
+            "refused": "warning",
+            "correction": "info",
+        },
+    )
+    def outcome(self, row: Request) -> tuple[str, str]:
+        if row.status in ("ok", "correction"):
+            return row.status, row.status
+        code = (row.code or row.status).replace("_", " ")
+        return ("refused", f"refused: {code}") if row.refused else ("failed", code)
+
+
+def _either(**condition: Any) -> bool:
+    """Whether one of the two tables has such a row."""
+    found: bool = (
+        Usage.objects.filter(**condition).exists()
+        or Refusal.objects.filter(**condition).exists()
+    )
+    return found
