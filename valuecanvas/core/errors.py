@@ -30,8 +30,8 @@ import orjson
 from valuecanvas.core import money
 
 USD = "usd"
-# The budget for everyone: its amounts are not for callers to know.
-EVERYONE = "global"
+# Of budgets in these scopes a caller sees no amounts: others spend there too.
+SHARED = frozenset({"global", "model", "tag"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class LimitState:
 
 def caller_view(row: dict[str, Any]) -> dict[str, Any]:
     """What a caller may know of a limit's `row`: `used` has what is held in it."""
-    own = row["scope"] != EVERYONE
+    own = row["scope"] not in SHARED
     used = None if row["used"] is None else row["used"] + row["held"]
     return {
         "scope": row["scope"],
