@@ -5,6 +5,7 @@ from celery import shared_task
 
 from billing.accounting import purge, reconcile
 from billing.alerts import rule_checks
+from billing.usage import archive, partitions
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("billing.tasks")
@@ -39,6 +40,14 @@ PERIODIC = (
         kwargs='{"days": 32}',
         expire_seconds=3600,
     ),
+    PeriodicWork(
+        "Billing: months of the ledger",
+        "billing.partition_ledger",
+        "Adds the tables of the next months, and archives those older than "
+        "USAGE_KEEP_MONTHS.",
+        crontab="47 2 * * *",
+        expire_seconds=3600,
+    ),
 )
 
 
@@ -60,3 +69,13 @@ def reconcile_books(days: int = reconcile.DAYS) -> bool:
 def evaluate_alerts() -> int:
     """Check the alert rules. Returns the number of new alerts."""
     return rule_checks.check_rules()
+
+
+@shared_task(name="billing.partition_ledger")
+def partition_ledger() -> dict[str, list[str]]:
+    """Add the partitions of the next months, and archive those that are too old."""
+    added = partitions.add_months()
+    archived = [one.name for one in archive.archive_due()]
+    partitions.analyze()
+    log.info("ledger.partitioned", added=added, archived=archived)
+    return {"added": added, "archived": archived}

@@ -1,6 +1,7 @@
 """Reconciliation: checks that counters, reservations and ledger agree."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from django.utils import timezone
 from billing.accounting.invariants import INVARIANTS, OVERDUE_S, Invariant
 from billing.budget_scopes import BudgetScope
 from billing.models import LedgerCheck
+from billing.usage import archive
 
 log = structlog.get_logger("billing.ledger")
 
@@ -102,7 +104,7 @@ ORPHANED = """
 SELECT 'corrections', count(*) OVER (), 'c', c.customer_id, c.day, 1, 0, c.id
 FROM llm_usage c LEFT JOIN llm_usage u
   ON u.id = c.corrects AND u.corrects IS NULL AND u.customer_id = c.customer_id
-WHERE c.corrects IS NOT NULL AND (u.id IS NULL OR c.status <> 'correction')
+WHERE c.corrects >= %(first_id)s AND (u.id IS NULL OR c.status <> 'correction')
 LIMIT %(most)s
 """
 
@@ -164,7 +166,9 @@ def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerRepor
         cursor.execute("SELECT (now() AT TIME ZONE 'utc')::date")
         today: dt.date = cursor.fetchone()[0]
         first = None if days is None else today - dt.timedelta(days=days - 1)
-        findings = _findings(cursor, first, today)
+        complete_from, first_id = archive.horizon()
+        first = max(filter(None, (first, complete_from)), default=None)
+        findings = _findings(cursor, first, today, first_id)
     return LedgerReport(first, today, started, timezone.now(), findings)
 
 
@@ -215,7 +219,9 @@ def _document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _findings(cursor: Any, first: dt.date | None, last: dt.date) -> tuple[Finding, ...]:
+def _findings(
+    cursor: Any, first: dt.date | None, last: dt.date, first_id: uuid.UUID
+) -> tuple[Finding, ...]:
     values = {
         "first": first or dt.date.min,
         # No row should have a later day; if one has, the check must find it.
@@ -223,6 +229,8 @@ def _findings(cursor: Any, first: dt.date | None, last: dt.date) -> tuple[Findin
         "kept": last - dt.timedelta(days=settings.USAGE_RETENTION_DAYS),
         "most": MOST_ROWS,
         "overdue": OVERDUE_S,
+        # The requests of older corrections are archived.
+        "first_id": first_id,
     }
     checked: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []

@@ -53,6 +53,7 @@ def connect() -> psycopg.Connection:
         connection.execute(sql.LOCK)
         connection.execute(sql.NOW)
         connection.execute(sql.WRITE)
+        connection.execute(sql.UNDO)
     except psycopg.Error:
         connection.close()
         raise

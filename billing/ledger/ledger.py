@@ -184,7 +184,8 @@ class BatchWriter:
         document = orjson.dumps(writes.document()).decode()
         failpoints.hit("before_reserve_commit", writes.held)
         failpoints.hit("inside_settle", writes.ended)
-        cursor.execute("EXECUTE vc_write(%s); COMMIT", [document])
+        statement = "vc_undo" if writes.undone else "vc_write"
+        cursor.execute(f"EXECUTE {statement}(%s); COMMIT", [document])
         deleted = {str(row[0]) for row in cursor.fetchall()}
         cursor.nextset()
         failpoints.hit("after_reserve_commit", writes.held)

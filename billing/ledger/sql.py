@@ -123,10 +123,22 @@ DELETE FROM billing_idempotency WHERE id = %(id)s::text;
 COMMIT
 """
 
-# The day comes from the reservation: it may be undone after midnight.
-# The names are constants of this file, never input.
-WRITE = f"""
-PREPARE vc_write (json) AS
+_CORRECTIONS = f"""
+    INSERT INTO llm_usage ({_NAMES}, created_at, corrects)
+    SELECT {_COPIED}, now(), u.id
+    FROM json_to_recordset($1->'undone') AS x (id uuid, correction uuid)
+    JOIN llm_usage u ON u.id = x.id
+    WHERE NOT EXISTS (SELECT FROM llm_usage_corrected c WHERE c.id = u.id)
+    RETURNING corrects AS id, day
+"""  # noqa: S608 - the names are constants of this file
+_NO_CORRECTIONS = "SELECT NULL::uuid AS id, NULL::date AS day WHERE false"
+
+
+def _write(name: str, undone: str) -> str:
+    # The day comes from the reservation: it may be undone after midnight.
+    # The names are constants of this file, never input.
+    return f"""
+PREPARE {name} (json) AS
 WITH gone AS (
     DELETE FROM billing_reservation
     WHERE id IN (SELECT e::uuid FROM json_array_elements_text($1->'ended') e)
@@ -144,14 +156,14 @@ WITH gone AS (
     SELECT {_VALUES}, now()
     FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
     WHERE u.id IN (SELECT id FROM gone)
-        OR u.direct AND NOT EXISTS (SELECT FROM llm_usage x WHERE x.id = u.id)
+), noted AS (
+    INSERT INTO llm_usage ({_NAMES}, created_at)
+    SELECT {_VALUES}, now()
+    FROM json_to_recordset($1->'billed') AS u ({_TYPES}, direct boolean)
+    WHERE u.direct
+    ON CONFLICT (id) DO NOTHING
 ), undone AS (
-    INSERT INTO llm_usage ({_NAMES}, created_at, corrects)
-    SELECT {_COPIED}, now(), u.id
-    FROM json_to_recordset($1->'undone') AS x (id uuid, correction uuid)
-    JOIN llm_usage u ON u.id = x.id
-    WHERE NOT EXISTS (SELECT FROM llm_usage c WHERE c.corrects = u.id)
-    RETURNING corrects AS id, day
+    {undone}
 ), ended AS (
     SELECT id, day FROM gone UNION ALL SELECT id, day FROM undone
 ), claimed AS (
@@ -199,3 +211,8 @@ WITH gone AS (
 )
 SELECT id FROM gone
 """  # noqa: S608
+
+
+WRITE = _write("vc_write", _NO_CORRECTIONS)
+# Looks into every partition of the ledger, so for batches with something to undo only.
+UNDO = _write("vc_undo", _CORRECTIONS)

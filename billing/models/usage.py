@@ -8,7 +8,8 @@ from django.db import models
 class Usage(models.Model):
     """What a request used and cost. Names, not foreign keys: history outlives rows.
 
-    The database refuses changes (triggers): see migration 0009.
+    The database refuses changes (triggers): see migration 0009. The table is partitioned
+    by month, by ranges of ids, which begin with their time: see billing/usage/partitions.py.
     """
 
     id = models.UUIDField(primary_key=True, help_text="The request id.")
@@ -111,15 +112,28 @@ class Usage(models.Model):
                 name="llm_usage_unpriced",
                 condition=models.Q(marks__contains=["unpriced"]),
             ),
-        ]
-        constraints = [
-            # With the condition, requests themselves have no entry in its index.
-            models.UniqueConstraint(
+            models.Index(
                 fields=["corrects"],
+                name="llm_usage_corrects",
                 condition=models.Q(corrects__isnull=False),
-                name="llm_usage_corrected_once",
-            )
+            ),
         ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class CorrectedRequest(models.Model):
+    """A request that has a correction: its primary key allows no second one.
+
+    A unique index cannot span the partitions of the ledger. A trigger adds the row with
+    the correction, whoever writes it.
+    """
+
+    id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        db_table = "llm_usage_corrected"
 
     def __str__(self) -> str:
         return str(self.id)

@@ -56,6 +56,7 @@ def make_usage(customer: Customer | None = None, **fields: Any) -> Usage:
     customer = customer or make_customer()
     at = fields.pop("created_at", timezone.now())
     values: dict[str, Any] = {
+        "id": uuid7(),
         "user_id": customer.user_id,
         "team": customer.team_id or "",
         "model": "some-model",
@@ -73,9 +74,7 @@ def make_usage(customer: Customer | None = None, **fields: Any) -> Usage:
         "day": at.date(),
         **fields,
     }
-    return Usage.objects.create(
-        id=uuid7(), customer_id=customer.pk, created_at=at, **values
-    )
+    return Usage.objects.create(customer_id=customer.pk, created_at=at, **values)
 
 
 def make_refusal(customer: Customer | None = None, **fields: Any) -> Refusal:

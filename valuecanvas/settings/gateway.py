@@ -202,6 +202,10 @@ DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledge
 REFUSALS_PER_MINUTE = env.integer("REFUSALS_PER_MINUTE", "Refused requests of one caller and minute that a process keeps whole; the rest are counted.", 20, low=1, high=10_000)  # fmt: skip
 REFUSALS_KEEP_DAYS = env.integer("REFUSALS_KEEP_DAYS", "Days that the trace of refused requests is kept.", 7, low=1, high=400)  # fmt: skip
 USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip
+USAGE_KEEP_MONTHS = env.integer("USAGE_KEEP_MONTHS", "Whole months of requests that stay in the database; older ones are archived. 0: all stay.", 0, low=0, high=1200)  # fmt: skip
+USAGE_ARCHIVE_DIR = env.text(
+    "USAGE_ARCHIVE_DIR", "Folder of the archived months of requests."
+) or str(VAR_DIR / "usage-archive")
 FLAGS_EXPIRED = env.choice(
     "FLAGS_EXPIRED",
     "What `check --database default` makes of feature flags past their date.",

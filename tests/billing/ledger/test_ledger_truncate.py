@@ -15,6 +15,7 @@ BOOKS = [
     "billing_reservation",
     "llm_attempt",
     "llm_usage",
+    "llm_usage_corrected",
 ]
 HISTORY = ["feature_flag_events", "prompt_events", "prompt_versions"]
 # A cascade from these reaches the history.
@@ -23,6 +24,9 @@ PARENTS = ["auth_user", "feature_flags", "prompts_prompt"]
 GUARDED = """
 SELECT tgrelid::regclass::text, bit_or(tgtype) & 32 = 32 FROM pg_trigger
 WHERE NOT tgisinternal GROUP BY 1 HAVING bit_or(tgtype) & 40 > 0
+"""
+PARTITIONS = """
+SELECT relid::regclass::text FROM pg_partition_tree('llm_usage') WHERE isleaf
 """
 
 
@@ -35,8 +39,11 @@ def test_tables__that_refuse_to_lose_a_row__refuse_to_be_emptied() -> None:
     with connection.cursor() as cursor:
         cursor.execute(GUARDED)
         found = dict(cursor.fetchall())
+        cursor.execute(PARTITIONS)
+        partitions = [name for (name,) in cursor.fetchall()]
+    assert len(partitions) >= 6
     assert [table for table, emptied in found.items() if not emptied] == []
-    assert sorted(found) == sorted([*BOOKS, *HISTORY])
+    assert sorted(found) == sorted([*BOOKS, *HISTORY, *partitions])
 
 
 @pytest.mark.parametrize("table", [*BOOKS, *HISTORY, *PARENTS])

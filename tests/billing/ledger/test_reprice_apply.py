@@ -19,6 +19,7 @@ from tests.fixtures_ledger import Desk, make_party, make_settle
 from tests.tampering import tampering
 from valuecanvas.core import money
 from valuecanvas.core.db import epoch
+from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAIR = ("somewhere", "a-model")
@@ -128,9 +129,10 @@ def test_apply__twice__corrects_once(unpriced: Unpriced) -> None:
     assert reprice.apply().requests == 1
     assert reprice.apply().requests == 0
     assert reprice.preview().requests == 0
-    again = pytest.raises(IntegrityError, match="llm_usage_corrected_once")
-    with again, tampering():
-        Usage.objects.filter(pk=unpriced().pk).update(corrects=row.pk)
+    correction = Usage.objects.get(corrects=row.pk)
+    correction.pk = uuid7()
+    with pytest.raises(IntegrityError, match="llm_usage_corrected_pkey"):
+        correction.save(force_insert=True)
 
 
 def test_apply__price_equals_the_stand_in__still_noted(unpriced: Unpriced) -> None:

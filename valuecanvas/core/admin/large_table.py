@@ -20,8 +20,10 @@ def estimate(table: str) -> int:
     """PostgreSQL's estimate of the rows in `table`; -1 if it has none yet."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)",
-            [table],
+            "SELECT coalesce(sum(reltuples) FILTER (WHERE reltuples >= 0), -1)::bigint "
+            "FROM pg_class WHERE relkind = 'r' AND (oid = to_regclass(%s) OR oid IN "
+            "(SELECT relid FROM pg_partition_tree(to_regclass(%s))))",
+            [table, table],
         )
         row = cursor.fetchone()
     return int(row[0]) if row else -1

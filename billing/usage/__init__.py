@@ -1,0 +1,1 @@
+"""Where the money went: the ledger's partitions, its rollups and reports."""
