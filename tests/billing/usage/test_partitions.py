@@ -129,7 +129,7 @@ def test_add_months__rows_of_the_month_lie_elsewhere__leaves_them(
 def test_write__by_the_version_before__has_one_correction_a_request() -> None:
     """Its statement inserts a correction with an id and a check of its own."""
     row = make_usage()
-    names = [field.column for field in Usage._meta.concrete_fields]
+    names = [str(field.column) for field in Usage._meta.concrete_fields]
     copied = ", ".join({"id": "%s", "corrects": "id"}.get(one, one) for one in names)
     statement = (
         f"INSERT INTO llm_usage ({', '.join(names)}) SELECT {copied} FROM llm_usage u "  # noqa: S608

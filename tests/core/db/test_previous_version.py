@@ -37,13 +37,21 @@ provider = model("llm", "Provider").objects.create(
 )
 served = model("llm", "Model").objects.create(name="old")
 model("llm", "Route").objects.create(model=served, provider=provider, upstream_model="m")
+usage = model("billing", "Usage")
+first, second = "0193b76e-0000-7000-8000-000000000001", "0193b76e-0000-7000-8000-000000000002"
+for number, corrects in ((first, None), (second, first)):
+    usage.objects.create(
+        id=number, user_id="ann", customer_id=customer.pk, model="old", endpoint="chat", epoch=1,
+        source="provider", day="2024-12-12", created_at="2024-12-12T00:00Z", corrects=corrects,
+    )
 model("prompts", "Prompt").objects.create(key="old")
 model("flags", "Flag").objects.create(name="old", percent=30)
 """
 READ = """
 import json
 from django_celery_beat.models import PeriodicTask
-from billing.models import Customer
+from django.db import connection
+from billing.models import CorrectedRequest, Customer, Usage
 from flags.models import Flag
 from llm.models import Route
 from prompts.models import Prompt
@@ -51,9 +59,13 @@ from valuecanvas.celery import app
 app.loader.import_default_modules()
 customer, route = Customer.objects.get(), Route.objects.get()
 flag = Flag.objects.get(name="old")
+with connection.cursor() as cursor:
+    cursor.execute("SELECT DISTINCT tableoid::regclass::text FROM llm_usage")
+    tables = [name for (name,) in cursor.fetchall()]
 print(json.dumps({
     "customer": [customer.user_id, customer.tier.key, customer.tier.daily_requests],
     "route": [route.model.name, route.provider.key, route.upstream_model],
+    "ledger": [tables, Usage.objects.count(), str(CorrectedRequest.objects.get())],
     "prompt": Prompt.objects.get().key,
     "flag": [flag.name, int(flag.percent)],
     "unknown tasks": sorted(
@@ -97,6 +109,7 @@ def test_migrate__a_database_of_the_version_before__keeps_its_rows(
     assert json.loads(told.splitlines()[-1]) == {
         "customer": ["ann", "old", 7],
         "route": ["old", "old", "m"],
+        "ledger": [["llm_usage_history"], 2, "0193b76e-0000-7000-8000-000000000001"],
         "prompt": "old",
         "flag": ["old", 30],
         "unknown tasks": [],
