@@ -37,7 +37,7 @@ class ArchiveError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class ArchiveSums:
     """What a partition and its file must have in common. Amounts are USD."""
 
     rows: int
@@ -110,7 +110,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line, parse_float=Decimal)
 
 
-def _read_back(path: Path) -> tuple[Sums, str]:
+def _read_back(path: Path) -> tuple[ArchiveSums, str]:
     """The sums of the file as it can be read, and its SHA-256."""
     rows, cost, provider_cost = 0, Decimal(0), Decimal(0)
     for row in read_lines(path):
@@ -119,11 +119,11 @@ def _read_back(path: Path) -> tuple[Sums, str]:
         provider_cost += row["provider_cost_usd"]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Sums(rows, cost, provider_cost), digest
+    return ArchiveSums(rows, cost, provider_cost), digest
 
 
 def _take_out(
-    partition: Partition, sums: Sums, path: Path, digest: str
+    partition: Partition, sums: ArchiveSums, path: Path, digest: str
 ) -> UsageArchive:
     """Drop the partition, in the transaction that compares it with its file."""
     name = partition.name
@@ -132,7 +132,7 @@ def _take_out(
         cursor.execute(f'LOCK TABLE "{name}" IN EXCLUSIVE MODE')
         cursor.execute(_SUMS.format(name))
         rows, cost, provider_cost, last = cursor.fetchone()
-        if Sums(rows, cost, provider_cost) != sums:
+        if ArchiveSums(rows, cost, provider_cost) != sums:
             raise ArchiveError(
                 f"{path} has {sums.rows} rows of {sums.cost} USD, {name} has {rows} of "
                 f"{cost}: it was changed meanwhile. Nothing was removed; run it again."

@@ -223,15 +223,11 @@ def back_up(server: Server, *changes: str) -> str:
 
 
 def test_restore__made_before_a_migration__is_migrated(old_backup: Server) -> None:
-    name = back_up(
-        old_backup,
-        "DROP INDEX llm_usage_job",
-        "DELETE FROM django_migrations WHERE (app, name) = ('billing', '0016_usage_job')",
-    )
+    with on_database(old_backup):
+        call_command("migrate", "llm", "0013", verbosity=0)
+    name = back_up(old_backup)
     call_command("restore", name, "--replace")
-    with on_database(old_backup), of_django.cursor() as cursor:
-        cursor.execute("SELECT FROM pg_indexes WHERE indexname = 'llm_usage_job'")
-        assert cursor.rowcount == 1
+    assert execute(old_backup, "SELECT count(*) FROM llm_job") == [(0,)]
 
 
 def test_restore__migrate_fails__changes_nothing(

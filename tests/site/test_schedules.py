@@ -28,7 +28,9 @@ def test_migrations__what_they_made__is_as_declared() -> None:
     new = {
         name
         for name, work in BUILT_IN.items()
-        if work.task.startswith(("llm.jobs.", "valuecanvas.", "billing.evaluate_", "billing.partition_"))
+        if work.task.startswith(
+            ("llm.jobs.", "valuecanvas.", "billing.evaluate_", "billing.partition_")
+        )
     }
     assert set(ensure_schedules()) == new
     assert ensure_schedules() == []

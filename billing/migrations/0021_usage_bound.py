@@ -54,7 +54,7 @@ def unbound(apps, schema_editor):
 
 class Migration(migrations.Migration):
     safe_because = "Triggers and a check that is not validated need a lock for a moment."
-    dependencies = [("billing", "0017_alerts")]
+    dependencies = [("billing", "0020_budgets_and_tags")]
     operations = [
         migrations.CreateModel(
             name="CorrectedRequest",
