@@ -122,6 +122,15 @@ def progress_today(scope: BudgetScope, ids: Iterable[str]) -> dict[str, QuotaPro
     return {scope_id: progress for (_, scope_id, _), progress in found.items()}
 
 
+def progress_this_month() -> BudgetProgress:
+    """What everyone spent in this calendar month (UTC), as of a budget without a limit."""
+    today = timezone.now().date()
+    first = first_day(Period.MONTH, today)
+    name = (BudgetScope.GLOBAL.letter, "", first)
+    found = load_progress([name]).get(name, QuotaProgress())
+    return BudgetProgress(found, 0, first, last_day(Period.MONTH, today))
+
+
 def load_used_today(customers: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """The quota units that each customer used today (UTC), without the ledger's queue."""
     day = timezone.now().date()

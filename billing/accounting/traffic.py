@@ -23,15 +23,15 @@ WITH part AS MATERIALIZED (
            count(*) FILTER (WHERE status <> 'correction') AS requests,
            sum(cost_usd) AS spend,
            count(*) FILTER (WHERE status NOT IN ('ok', 'correction')) AS failed,
-           count(*) FILTER (WHERE cached) AS cached
+           count(*) FILTER (WHERE cached) AS cached, sum(saved_usd) AS saved
     FROM llm_usage WHERE created_at >= now() - interval '24 hours'
     GROUP BY 1, 2
 )
 SELECT hour, NULL, sum(requests)::bigint, sum(spend), sum(failed)::bigint,
-       sum(cached)::bigint
+       sum(cached)::bigint, sum(saved)
 FROM part GROUP BY hour
 UNION ALL (
-    SELECT NULL, customer_id, sum(requests)::bigint, sum(spend), 0, 0
+    SELECT NULL, customer_id, sum(requests)::bigint, sum(spend), 0, 0, 0
     FROM part GROUP BY customer_id ORDER BY 4 DESC, 3 DESC LIMIT %s
 )
 """
@@ -52,6 +52,8 @@ class TrafficFigures:
     spend_usd: Decimal = Decimal(0)
     failed: int = 0
     cached: int = 0
+    # By answers from the cache.
+    saved_usd: Decimal = Decimal(0)
 
     @property
     def failed_percent(self) -> float:
@@ -117,6 +119,7 @@ def _sum(parts: Iterable[TrafficFigures]) -> TrafficFigures:
         spend_usd=sum((one.spend_usd for one in parts), Decimal(0)),
         failed=sum(one.failed for one in parts),
         cached=sum(one.cached for one in parts),
+        saved_usd=sum((one.saved_usd for one in parts), Decimal(0)),
     )
 
 

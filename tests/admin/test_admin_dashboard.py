@@ -11,15 +11,23 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from billing.accounting import traffic
-from billing.models import Customer
+from billing.models import Customer, RefusalCount
 from llm.models import Model
-from tests.admin.rows import make_counter, make_override, make_usage
+from tests.admin.rows import (
+    make_counter,
+    make_override,
+    make_refusal,
+    make_usage,
+)
+from tests.billing.alerts.rows import make_alert, make_rule
 from tests.fixtures_billing import (
     make_budget,
     make_customer,
+    make_model,
     make_provider,
     make_route,
     make_team,
@@ -211,3 +219,62 @@ def test_dashboard__no_rights__says_whom_to_ask(newcomer: Client) -> None:
     answer = newcomer.get(INDEX)
     assert "Ask a superuser" in answer.content.decode()
     assert not any(one in answer.context for one in ("cards", "budgets", "breakers"))
+
+
+# -- month, refusals, and what needs attention ---------------------------------------------
+
+
+def test_dashboard__money_saved_and_the_month__shown_with_links(boss: Client) -> None:
+    today = timezone.now().date()
+    make_usage(cached=True, saved_usd=Decimal("0.75"))
+    make_counter("g", "", today.replace(day=1), spent=5_000_000)
+    make_counter("t", "blue", today.replace(day=1), spent=9_000_000)
+    answer = boss.get(INDEX)
+    saved = answer.context["cards"][-1]
+    assert (saved["title"], saved["value"]) == ("Saved by the cache today", "$0.75")
+    month = answer.context["month"]
+    assert month["value"] == "$5.00"
+    for card in (*answer.context["cards"], month):
+        assert boss.get(card["link"]).status_code == 200
+
+
+def test_dashboard__refusals__by_reason_with_those_only_counted(boss: Client) -> None:
+    customer, now = make_customer(), timezone.now()
+    for code in ("insufficient_quota", "budget_exceeded", "budget_exceeded"):
+        make_refusal(customer, code=code)
+    make_refusal(customer, code="model_not_found", created_at=now - timedelta(hours=25))
+    RefusalCount.objects.create(minute=now, customer_id=customer.pk, code="insufficient_quota", endpoint="chat", count=7)  # fmt: skip
+    answer = boss.get(INDEX)
+    assert answer.context["refusals"] == [("insufficient_quota", 8), ("budget_exceeded", 2)]  # fmt: skip
+    assert f'{reverse("admin:billing_request_changelist")}?code=insufficient_quota' in answer.content.decode()  # fmt: skip
+
+
+def test_dashboard__what_needs_attention__the_worst_first(boss: Client) -> None:
+    make_alert(make_rule(severity="warning"), dedup_key="a", summary="Budget at 80%", severity="warning")  # fmt: skip
+    make_alert(make_rule(severity="critical"), dedup_key="b", summary="Ledger drifts", severity="critical")  # fmt: skip
+    make_route(make_model("routed"))
+    make_route(make_model("lost"), make_provider(enabled=False))
+    make_route(make_model("idle"), enabled=False)
+    make_model("off", enabled=False)
+    found = boss.get(INDEX).context["attention"]
+    assert [one.text for one in found] == [
+        "Ledger drifts",
+        "Budget at 80%",
+        "The model 'idle' has no route to an enabled provider.",
+        "The model 'lost' has no route to an enabled provider.",
+    ]
+    assert all(boss.get(one.link).status_code == 200 for one in found)
+
+
+def test_dashboard__nothing_wrong__says_so(boss: Client) -> None:
+    assert "Nothing does." in boss.get(INDEX).content.decode()
+
+
+def test_attention__right_to_models_only__no_alerts(newcomer: Client) -> None:
+    make_alert(dedup_key="a", summary="Ledger drifts")
+    make_model("lost")
+    assert newcomer.get(INDEX).context["attention"] is None
+    user = User.objects.get(username="nora")
+    user.user_permissions.add(Permission.objects.get(codename="view_model"))
+    found = newcomer.get(INDEX).context["attention"]
+    assert [one.link for one in found] == ["/admin/llm/model/lost/change/"]

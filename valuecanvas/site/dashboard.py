@@ -8,16 +8,21 @@ from typing import Any
 from django.core.cache import cache
 from django.db import DatabaseError
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
 
 from billing.accounting import spend, traffic
 from billing.models import Budget
+from billing.refusals import refusal_counts
 from llm.breaker import report
 from llm.models import Provider
 from valuecanvas.backups import history
 from valuecanvas.core.admin import charts
 from valuecanvas.core.templatetags import figures
+from valuecanvas.site import attention
 
 MOST_BUDGETS = 6
+MOST_REASONS = 6
 MOST_BREAKERS = 8
 # Figures that took longer than this, in seconds, are cached for a while.
 SLOW_S = 0.3
@@ -32,6 +37,10 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     )
     if user.has_perm("billing.view_usage"):
         context.update(_traffic())
+        context["month"] = _month()
+    if user.has_perm("billing.view_refusal"):
+        context["refusals"] = refusal_counts.last_day(MOST_REASONS)
+    context["attention"] = attention.find_for(user)
     if user.has_perm("backups.view_backup"):
         context["backups"] = history.status()
     if user.has_perm("billing.view_budget"):
@@ -67,8 +76,13 @@ def _traffic() -> dict[str, Any]:
 def _cards(day: traffic.LastDay) -> list[dict[str, str]]:
     today, whole = day.today, day.whole
 
-    def card(title: str, value: str, last_day: str) -> dict[str, str]:
-        return {"title": title, "value": value, "note": f"{last_day} in 24 hours"}
+    rows = reverse("admin:billing_request_changelist")
+    since = f"created_at_from_0={timezone.now():%Y-%m-%d}"
+
+    def card(title: str, value: str, last_day: str, chosen: str = "") -> dict[str, str]:
+        note = f"{last_day} in 24 hours"
+        link = f"{rows}?{since}{chosen}"
+        return {"title": title, "value": value, "note": note, "link": link}
 
     return [
         card(
@@ -81,18 +95,43 @@ def _cards(day: traffic.LastDay) -> list[dict[str, str]]:
             "Error rate today",
             f"{today.failed_percent}\u00a0%",
             f"{whole.failed_percent}\u00a0%",
+            "&outcome=failed",
         ),
         {
             "title": "Latency, p95",
             "value": figures.duration(day.p95_ms),
             "note": f"of the newest {figures.commas(traffic.LATENCIES)} answers",
+            "link": f"{rows}?outcome=ok",
         },
         card(
             "Cache hits today",
             f"{today.cached_percent}\u00a0%",
             f"{whole.cached_percent}\u00a0%",
+            "&cached=1",
+        ),
+        card(
+            "Saved by the cache today",
+            figures.usd(today.saved_usd),
+            figures.usd(whole.saved_usd),
+            "&cached=1",
         ),
     ]
+
+
+def _month() -> dict[str, str]:
+    """What was spent this month, and what will be by its end."""
+    now = timezone.now()
+    month = spend.progress_this_month()
+    forecast = month.forecast(now)
+    note = "too early for a forecast"
+    if forecast is not None:
+        note = f"about {figures.micros(forecast)} by {month.end:%B %d}"
+    return {
+        "title": f"Spend in {now:%B}",
+        "value": figures.micros(month.usage.spent),
+        "note": note,
+        "link": f"{reverse('admin:billing_counter_changelist')}?scope=g",
+    }
 
 
 def _spender(one: traffic.Spender) -> dict[str, str | int]:

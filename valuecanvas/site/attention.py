@@ -1,0 +1,62 @@
+"""What needs an operator's attention: alerts that fire, and settings that cannot work."""
+
+from typing import Any, NamedTuple
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+
+from billing.alerts import alert_events
+from llm.models import Model, Route
+
+MOST = 8
+
+
+class Matter(NamedTuple):
+    """One line of the list, with the page that it is about."""
+
+    text: str
+    link: str
+    # As labels have it: danger or warning.
+    level: str
+
+
+def find_for(user: Any) -> list[Matter] | None:
+    """The matters that `user` may see, the worst first; None: the user may see none."""
+    if not (
+        user.has_perm("billing.view_alertevent") or user.has_perm("llm.view_model")
+    ):
+        return None
+    found: list[Matter] = []
+    if user.has_perm("billing.view_alertevent"):
+        found += _alerts()
+    if user.has_perm("llm.view_model"):
+        found += _models_without_route()
+    return sorted(found, key=lambda one: one.level)[:MOST]
+
+
+def _alerts() -> list[Matter]:
+    page = "admin:billing_alertevent_change"
+    return [
+        Matter(
+            one.summary,
+            reverse(page, args=[one.pk]),
+            "danger" if one.severity in ("critical", "error") else "warning",
+        )
+        for one in alert_events.find_firing()[:MOST]
+    ]
+
+
+def _models_without_route() -> list[Matter]:
+    """Enabled models that no request can use."""
+    usable = Route.objects.filter(
+        model=OuterRef("pk"), enabled=True, provider__enabled=True
+    )
+    rows = Model.objects.filter(~Exists(usable), enabled=True)
+    return [
+        Matter(
+            f"The model '{one.pk}' has no route to an enabled provider.",
+            reverse("admin:llm_model_change", args=[one.pk]),
+            "warning",
+        )
+        for one in rows[:MOST]
+    ]
