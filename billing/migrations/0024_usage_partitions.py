@@ -1,6 +1,6 @@
 """Makes llm_usage a partitioned table, of which the present table is the first partition.
 
-No row is copied or read: the check that 0022 validated proves the bound of the partition,
+No row is copied or read: the check that 0023 validated proves the bound of the partition,
 and its indexes are those that the new table wants.
 """
 
@@ -124,7 +124,7 @@ $$;
 
 class Migration(migrations.Migration):
     safe_because = "Names change hands within one short lock; no row is read or copied."
-    dependencies = [("billing", "0022_usage_validated")]
+    dependencies = [("billing", "0023_usage_validated")]
     operations = [
         migrations.RunSQL(FUNCTIONS, NO_FUNCTIONS),
         migrations.RunSQL(SWAP, TRIGGERS),

@@ -24,7 +24,7 @@ def validate(apps, schema_editor):
 class Migration(migrations.Migration):
     # The ledger may be large, and takes rows meanwhile.
     atomic = False
-    dependencies = [("billing", "0021_usage_bound")]
+    dependencies = [("billing", "0022_usage_bound")]
     operations = [
         migrations.RunPython(validate, migrations.RunPython.noop),
         AddIndexConcurrently(

@@ -54,7 +54,7 @@ def unbound(apps, schema_editor):
 
 class Migration(migrations.Migration):
     safe_because = "Triggers and a check that is not validated need a lock for a moment."
-    dependencies = [("billing", "0020_budgets_and_tags")]
+    dependencies = [("billing", "0021_requests")]
     operations = [
         migrations.CreateModel(
             name="CorrectedRequest",
