@@ -11,5 +11,6 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Its module needs the models first.
+        # Their module needs the models first.
         REGISTRY.register(import_string("billing.metrics.LastCheck")())
+        REGISTRY.register(import_string("billing.metrics.FiringAlerts")())

@@ -1,12 +1,14 @@
-"""Prometheus metrics of the last ledger check, the same from every process."""
+"""Prometheus metrics of the last ledger check and of alerts, the same from every process."""
 
 from collections.abc import Iterator
 
 from django.db import DatabaseError
+from django.db.models import Count
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from billing.models import LedgerCheck
+from billing.alerts import alert_events
+from billing.models import AlertRule, LedgerCheck
 
 
 class LastCheck(Collector):
@@ -41,3 +43,34 @@ class LastCheck(Collector):
         checked.add_metric([], last.finished_at.timestamp())
         yield drift
         yield checked
+
+
+class FiringAlerts(Collector):
+    """Reads the alerts at each scrape, as above: workers check the rules."""
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return [
+            GaugeMetricFamily(
+                "valuecanvas_alerts_firing",
+                "Alerts that fire now.",
+                labels=["kind", "severity"],
+            ),
+            GaugeMetricFamily(
+                "valuecanvas_alert_rules_failing",
+                "Alert rules that could not be checked the last time.",
+            ),
+        ]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        rows = alert_events.find_firing().order_by().values("rule__kind", "severity")
+        try:
+            found = list(rows.annotate(count=Count("pk")))
+            broken = AlertRule.objects.filter(enabled=True).exclude(last_error="")
+            failing_rules = broken.count()
+        except DatabaseError:
+            return
+        alerts, failing = self.describe()
+        for one in found:
+            alerts.add_metric([one["rule__kind"], one["severity"]], one["count"])
+        failing.add_metric([], failing_rules)
+        yield from (alerts, failing)

@@ -28,6 +28,8 @@ put METRICS_TOKEN "$(openssl rand -hex 32)"
 put BACKUP_KEY ""
 put TOGETHER_API_KEY ""
 put OPENAI_API_KEY ""
+# Of the e-mail server that sends alerts, if any.
+put EMAIL_HOST_PASSWORD ""
 if [ "${2:-}" = --compose ]; then
   put POSTGRES_PASSWORD "$(openssl rand -hex 24)"
   put POSTGRES_APP_PASSWORD "$(openssl rand -hex 24)"

@@ -1,7 +1,5 @@
 """Which budgets have passed which of their thresholds."""
 
-import calendar
-import datetime as dt
 from collections.abc import Iterator
 
 from django.urls import reverse
@@ -10,11 +8,9 @@ from django.utils import timezone
 from billing.accounting import spend
 from billing.accounting.spend import BudgetProgress
 from billing.alerts.types import Condition
-from billing.models import AlertEvent, AlertRule, Budget
+from billing.models import AlertEvent, AlertRule, AlertState, Budget
 from valuecanvas.core import money
 from valuecanvas.core.templatetags import figures
-
-THRESHOLDS = (50, 80, 100)
 
 
 def find_passed(rule: AlertRule) -> Iterator[Condition]:
@@ -22,25 +18,25 @@ def find_passed(rule: AlertRule) -> Iterator[Condition]:
 
     It holds until the period ends, even if the limit is raised meanwhile.
     """
-    budgets = list(
-        Budget.objects.filter(enabled=True).select_related(
-            "team", "customer", "api_key"
-        )
-    )
+    rows = Budget.objects.filter(enabled=True)
+    budgets = list(rows.select_related("team", "customer", "api_key"))
     found = spend.budget_progress(budgets)
-    known = set(
-        AlertEvent.objects.filter(rule=rule, state="firing").values_list(
-            "dedup_key", flat=True
-        )
-    )
-    today = timezone.now().date()
+    live = AlertEvent.objects.filter(rule=rule, state=AlertState.FIRING)
+    known = set(live.values_list("dedup_key", flat=True))
     for budget in budgets:
         progress = found[budget.pk]
-        start, end = _period(budget.period, today)
-        for percent in THRESHOLDS:
-            key = f"budget:{budget.pk}:{start}:{percent}"
+        if not _is_running(progress):
+            continue
+        for percent in budget.thresholds:
+            key = f"budget:{budget.pk}:{progress.start}:{percent}"
             if key in known or _has_reached(progress, percent):
-                yield _condition(budget, progress, percent, key, _describe(start, end))
+                yield _condition(budget, progress, percent, key)
+
+
+def _is_running(progress: BudgetProgress) -> bool:
+    """Whether today is in the period: fixed dates may be over, or yet to come."""
+    today = timezone.now().date()
+    return (progress.start or today) <= today <= (progress.end or today)
 
 
 def _has_reached(progress: BudgetProgress, percent: int) -> bool:
@@ -49,18 +45,19 @@ def _has_reached(progress: BudgetProgress, percent: int) -> bool:
 
 
 def _condition(
-    budget: Budget, progress: BudgetProgress, percent: int, key: str, period: str
+    budget: Budget, progress: BudgetProgress, percent: int, key: str
 ) -> Condition:
     spent, limit = progress.usage.spent, progress.limit
     return Condition(
         key,
         f"Budget of {_whose(budget)} has reached {percent}% "
-        f"({figures.micros(spent)} of {figures.micros(limit)}, {period}).",
+        f"({figures.micros(spent)} of {figures.micros(limit)}, {_period(progress)}).",
         {
             "budget": budget.pk,
             "percent": percent,
             "spentUsd": money.text(spent),
             "limitUsd": money.text(limit),
+            "hard": budget.hard,
         },
         reverse("admin:billing_budget_change", args=[budget.pk]),
         once=True,
@@ -70,20 +67,13 @@ def _condition(
 def _whose(budget: Budget) -> str:
     if budget.scope == "global":
         return "everyone"
-    return f"{budget.scope} '{budget.target}'"
+    scope = "API key" if budget.scope == "key" else budget.scope
+    return f"{scope} '{budget.target}'"
 
 
-def _period(name: str, today: dt.date) -> tuple[dt.date | None, dt.date | None]:
-    """The first and the last UTC day of the running period."""
-    if name == "day":
-        return today, today
-    if name == "month":
-        last = calendar.monthrange(today.year, today.month)[1]
-        return today.replace(day=1), today.replace(day=last)
-    return None, None
-
-
-def _describe(start: dt.date | None, end: dt.date | None) -> str:
-    if start is None:
+def _period(progress: BudgetProgress) -> str:
+    if progress.start is None:
         return "in all"
-    return f"UTC day {start}" if start == end else f"{start} to {end}"
+    if progress.end == progress.start:
+        return f"UTC day {progress.start}"
+    return f"{progress.start} to {progress.end}"

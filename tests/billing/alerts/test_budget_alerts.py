@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from billing.models import AlertEvent, AlertRule, Budget
 from tests.admin.rows import make_counter
 from tests.billing.alerts.rows import KEY, Receivers, make_calm, make_rule
 from tests.core.webhooks.conftest import make_due
-from tests.fixtures_billing import make_budget, make_team
+from tests.fixtures_billing import make_api_key, make_budget, make_team
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.db_thread import DbThread
@@ -179,3 +180,33 @@ def _send_all() -> None:
     while send_due():
         pass
     assert not WebhookDelivery.objects.exclude(state="delivered").exists()
+
+
+@pytest.mark.django_db
+def test_thresholds__of_every_scope_and_period__name_both() -> None:
+    rule = make_rule()
+    today = timezone.now().date()
+    last = timedelta(days=9)
+    make_counter("g", "", today, spent=2_000_000)
+    make_counter("m", "gpt", today, spent=2_000_000)
+    make_budget(limit="1", period="total", thresholds=[150])
+    dates = {"period": "dates", "limit": "1", "thresholds": [200]}
+    make_budget(starts_on=today - last, ends_on=today, **dates)
+    make_budget(starts_on=today - last, ends_on=today - timedelta(days=1), **dates)
+    Budget.objects.create(scope="model", model="gpt", period="day", limit_usd=1, thresholds=[100])  # fmt: skip
+    assert rule_checks.check_rules() == 3
+    told = " ".join(AlertEvent.objects.values_list("summary", flat=True))
+    assert rule.last_error == ""
+    assert "Budget of everyone has reached 150% ($2.00 of $1.00, in all)." in told
+    assert f"Budget of everyone has reached 200% ($2.00 of $1.00, {today - last} to {today})." in told  # fmt: skip
+    assert "Budget of model 'gpt' has reached 100% ($2.00 of $1.00, UTC day" in told
+
+
+@pytest.mark.django_db
+def test_threshold__of_an_api_key__is_called_so() -> None:
+    key = make_api_key()[0]
+    make_rule()
+    make_budget(key, limit="1")
+    make_counter("k", key.prefix, timezone.now().date(), spent=500_000)
+    assert rule_checks.check_rules() == 1
+    assert f"Budget of API key '{key}' has" in AlertEvent.objects.get().summary

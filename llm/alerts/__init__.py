@@ -1,0 +1,1 @@
+"""What the gateway finds for alert rules."""
