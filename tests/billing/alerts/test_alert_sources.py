@@ -121,16 +121,18 @@ def test_errors__at_one_provider__are_its_calls() -> None:
 # -- breakers -----------------------------------------------------------------------
 
 
-def open_breaker(server: "Redis[bytes]", reason: str) -> Name:
+def open_breaker(server: Redis, reason: str) -> Name:
     """A breaker as the script leaves it when it opens."""
     route = make_route()
     name = Name(route.provider_id, route.upstream_model)
     key = redis_key(settings.REDIS_PREFIX, name)
-    server.hset(key, mapping={"state": "open", "reason": reason, "until": 2 * 10**12, "gen": 1})
+    server.hset(
+        key, mapping={"state": "open", "reason": reason, "until": 2 * 10**12, "gen": 1}
+    )
     return name
 
 
-def test_breaker__open__is_told_with_its_reason(server: "Redis[bytes]") -> None:
+def test_breaker__open__is_told_with_its_reason(server: Redis) -> None:
     name = open_breaker(server, "6 of 10 calls failed")
     make_route()
     assert found_by(make_rule(kind=AlertKind.BREAKER)) == [
@@ -143,7 +145,7 @@ def test_breaker__open__is_told_with_its_reason(server: "Redis[bytes]") -> None:
 
 
 def test_breaker__open_since_the_key_is_refused__is_told_once_a_provider(
-    server: "Redis[bytes]",
+    server: Redis,
 ) -> None:
     name = open_breaker(server, "auth")
     assert found_by(make_rule(kind=AlertKind.KEY)) == [
@@ -153,7 +155,7 @@ def test_breaker__open_since_the_key_is_refused__is_told_once_a_provider(
 
 
 def test_breaker__redis_does_not_answer__keeps_its_alerts(
-    settings: Any, server: "Redis[bytes]"
+    settings: Any, server: Redis
 ) -> None:
     rule = make_rule(kind=AlertKind.BREAKER)
     event = make_alert(rule)
