@@ -25,6 +25,7 @@ from llm.views.health import HealthView
 from llm.views.models import ModelDetail, ModelList
 from llm.views.ofrep import EvaluateFlag, EvaluateFlags
 from llm.views.prompt_fetch import FetchPrompt
+from llm.views.request_detail import RequestDetail
 
 urlpatterns = [
     path("api/llm/callbacks", Callbacks.as_view()),
@@ -50,6 +51,7 @@ urlpatterns = [
     path("v1/embeddings", EmbeddingsView.as_view()),
     path("v1/responses", ResponsesView.as_view()),
     path("v1/feedback", FeedbackView.as_view()),
+    path("v1/requests/<str:request_id>", RequestDetail.as_view()),
     path("v1/models", ModelList.as_view()),
     path("v1/models/<path:name>", ModelDetail.as_view()),
     path("api/llm/complete", Complete.as_view()),

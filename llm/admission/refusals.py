@@ -25,7 +25,11 @@ from valuecanvas.core.errors import (
 )
 
 # Calls that cost no money, by the letter of their subject.
-FREE_CALLS = {"f": "ratings", "j": "calls about jobs, batches and files"}
+FREE_CALLS = {
+    "f": "ratings",
+    "j": "calls about jobs, batches and files",
+    "r": "look-ups of requests",
+}
 WHOSE = {one.letter: one.whose for one in BudgetScope} | FREE_CALLS
 
 

@@ -83,6 +83,7 @@ LLM_MAX_IN_FLIGHT = env.integer(
 LLM_MAX_N = env.integer("LLM_MAX_N", "Most choices (`n`) a request may ask for.", 4, low=1, high=128)  # fmt: skip
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", "Requests a minute of one key or person to the management API; 0: any number.", 300)  # fmt: skip
 FEEDBACK_PER_MINUTE = env.integer("FEEDBACK_PER_MINUTE", "Ratings a minute by one key or user; 0: any number.", 600)  # fmt: skip
+LOOKUPS_PER_MINUTE = env.integer("LOOKUPS_PER_MINUTE", "Look-ups of requests (/v1/requests) a minute by one key or user; 0: any number.", 600)  # fmt: skip
 AUTH_FAILURES_PER_MINUTE = env.integer("AUTH_FAILURES_PER_MINUTE", "Different wrong API keys a minute from one address, or uses of one; 0: any number.", 60)  # fmt: skip
 LLM_UNPRICED = env.choice(
     "LLM_UNPRICED",

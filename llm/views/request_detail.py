@@ -1,0 +1,78 @@
+"""Tells a caller what became of one of its requests."""
+
+import orjson
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as s
+
+from llm.jobs.views.base import parse_id, query, unknown
+from llm.replies.http_responses import HotResponse, json_response
+from llm.settlement.request_record import load_record
+from llm.views import schemas
+from llm.views.base import HotView, call_of, count_in_minute, runtime
+
+_REFUSALS = {
+    401: "Unknown key.",
+    404: "You have no such request.",
+    429: "Too many look-ups.",
+    503: "Try again.",
+}
+
+
+class LimitShown(s.Serializer):
+    scope = s.CharField(help_text="customer, key, team, model, tag or global")
+    name = s.CharField(help_text="As in requests_per_day or budget_month.")
+    used = s.FloatField(allow_null=True, help_text="With what is held; null: not told.")
+    limit = s.FloatField(allow_null=True)
+    unit = s.CharField(help_text="requests, tokens, concurrent or usd")
+    resets_at = s.DateTimeField(allow_null=True)
+    refused = s.BooleanField(help_text="Whether this limit refused.")
+
+
+class RequestShown(s.Serializer):
+    object = s.CharField(help_text="'request'")
+    id = s.UUIDField()
+    outcome = s.CharField(help_text="served, failed, refused or in_progress")
+    created_at = s.DateTimeField(required=False)
+    endpoint = s.CharField(required=False)
+    model = s.CharField(required=False)
+    key = s.CharField(required=False, help_text="The prefix of the key.")
+    error = s.DictField(required=False, allow_null=True)
+    step = s.CharField(required=False, help_text="Of a refused one: where it was.")
+    limits = s.ListField(child=LimitShown(), required=False)
+    max_tokens = s.IntegerField(required=False, allow_null=True)
+    retry_at = s.DateTimeField(required=False, allow_null=True)
+    provider = s.CharField(required=False)
+    cached = s.BooleanField(required=False)
+    prompt_tokens = s.IntegerField(required=False)
+    completion_tokens = s.IntegerField(required=False)
+    cost_usd = s.FloatField(required=False)
+    latency_ms = s.IntegerField(required=False)
+    ttft_ms = s.IntegerField(required=False, allow_null=True)
+    failed_attempts = s.ListField(child=s.DictField(), required=False)
+
+
+class RequestDetail(HotView):
+    """One request of the caller's, by the header x-request-id of its answer."""
+
+    @extend_schema(
+        operation_id="retrieveRequest",
+        summary="What became of a request",
+        description="Served, failed or refused; a refused one with the limits that "
+        "were looked at. A request is found about a second after its answer.",
+        responses=schemas.responses(RequestShown, _REFUSALS),
+        tags=["Gateway"],
+    )
+    async def get(self, request: ASGIRequest, request_id: str) -> HotResponse:
+        gateway = runtime(request)
+        # First, as a key that was revoked is dropped with the change of the snapshot.
+        await gateway.committed.latest()
+        call = call_of(request, "requests", {})
+        principal = await gateway.authentication.identify(call)
+        await count_in_minute(request, principal, "r", settings.LOOKUPS_PER_MINUTE)
+        pk = parse_id(request_id, "request")
+        record = await query(request, load_record, principal.customer_id, pk)
+        if record is None:
+            raise unknown(request_id, "request")
+        return json_response(orjson.dumps(record))
