@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Request(models.Model):
-    """A row of the database view `billing_request`: see migration 0021.
+    """A row of the database view `billing_request`: see migration 0025.
 
     A view and no table, so that both parts keep their indexes: a condition or an order of
     time on these columns is answered from them.
