@@ -45,12 +45,27 @@ FOR EACH ROW EXECUTE FUNCTION llm_usage_is_append_only();
 CREATE TRIGGER llm_usage_corrected AFTER INSERT ON llm_usage FOR EACH ROW
 WHEN (NEW.corrects IS NOT NULL) EXECUTE FUNCTION llm_usage_note_correction();
 """
-SWAP = """
+# A view means a table, whatever its name becomes.
+VIEWS = """
+    SELECT array_agg(format('CREATE OR REPLACE VIEW %s AS %s', v, pg_get_viewdef(v)))
+    INTO views FROM (
+        SELECT DISTINCT ev_class::regclass AS v FROM pg_depend d
+        JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = ev_class
+        WHERE refobjid = 'llm_usage'::regclass AND c.relkind = 'v') AS dependent;
+"""
+AGAIN = """
+    FOR one IN SELECT unnest(views) AS made LOOP
+        EXECUTE one.made;
+    END LOOP;
+"""
+SWAP = f"""
 DO $$
 DECLARE
     one record;
     bound date;
+    views text[];
 BEGIN
+    {VIEWS}
     SELECT to_date(right(conname, 7), 'YYYY_MM') INTO STRICT bound FROM pg_constraint
     WHERE conrelid = 'llm_usage'::regclass AND conname LIKE 'llm\\_usage\\_before\\_%';
     ALTER TABLE llm_usage RENAME TO llm_usage_history;
@@ -92,19 +107,24 @@ BEGIN
     LOOP
         PERFORM llm_usage_add_month(one.month::date);
     END LOOP;
+    {AGAIN}
 END
 $$;
 """
-MERGE = """
+MERGE = f"""
 DO $$
 DECLARE
     one record;
     bound date;
+    views text[];
 BEGIN
+    {VIEWS}
     ALTER TABLE llm_usage DETACH PARTITION llm_usage_history;
     INSERT INTO llm_usage_history SELECT * FROM llm_usage;
-    DROP TABLE llm_usage;
+    ALTER TABLE llm_usage RENAME TO llm_usage_parts;
     ALTER TABLE llm_usage_history RENAME TO llm_usage;
+    {AGAIN}
+    DROP TABLE llm_usage_parts;
     FOR one IN SELECT indexname AS name FROM pg_indexes
                WHERE tablename = 'llm_usage' AND schemaname = current_schema()
     LOOP
