@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
+from billing.usage.own_page import OwnUsagePage
 from valuecanvas.http.error_handlers import unknown
 from valuecanvas.http.openapi_document import Schema
 
@@ -15,6 +16,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),
     path("admin/", admin.site.urls),
+    path("usage", OwnUsagePage.as_view(), name="own_usage"),
     path("api/schema", Schema.as_view(), name="schema"),
     path(
         "api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"

@@ -1,8 +1,12 @@
-"""URLs of the REST endpoints of customers, under /api/."""
+"""URLs of the REST endpoints of customers and usage, under /api/."""
 
 from django.urls import path
 
 from billing.api.customers import CustomerDetail
+from billing.api.own_usage import OwnUsageDetail
 
 # A path: user ids may contain a slash.
-urlpatterns = [path("customers/<path:user_id>", CustomerDetail.as_view())]
+urlpatterns = [
+    path("customers/<path:user_id>", CustomerDetail.as_view()),
+    path("usage/me", OwnUsageDetail.as_view()),
+]

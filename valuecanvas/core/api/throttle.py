@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -54,7 +55,7 @@ class WrongKeyThrottle:
     an attack: they block the address.
     """
 
-    def __init__(self, request: Request, prefix: str) -> None:
+    def __init__(self, request: Request | HttpRequest, prefix: str) -> None:
         self._address = f"strangers:{address.of_request(request)}"
         self._key = f"{self._address}:{prefix}"
 
