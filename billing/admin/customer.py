@@ -1,4 +1,4 @@
-"""Customers in the admin."""
+"""Customers in the admin. Registered by llm/admin, which knows all that one sent."""
 
 from typing import Any
 
@@ -25,6 +25,7 @@ from valuecanvas.core.admin.bases import (
 from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.admin.guard import Effects
+from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.templatetags import figures
 
 
@@ -48,7 +49,6 @@ def _a_day(tier: Tier) -> str:
     return f"{figures.commas(tier.daily_requests)} requests a day"
 
 
-@admin.register(Customer)
 class CustomerAdmin(WorkspaceAdmin, LargeTableAdmin, ExactSearchAdmin):
     list_display = (
         "user_id",
@@ -80,7 +80,7 @@ class CustomerAdmin(WorkspaceAdmin, LargeTableAdmin, ExactSearchAdmin):
     fixed_fields = ("user_id", "team")
     readonly_fields = ("created_at",)
     counted = BudgetScope.CUSTOMER
-    pages = (SuspendPage, ReleasePage)
+    pages: tuple[type[Page], ...] = (SuspendPage, ReleasePage)
     actions = ("suspend", "resume")
     instead = "Suspend the customer instead: its requests are refused at once."
     empty_text = (

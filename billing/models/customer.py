@@ -31,6 +31,10 @@ class Customer(MinuteLimited):
 
     class Meta:
         ordering = ["-created_at"]
+        permissions = [
+            ("export_customer", "Can export all data of a customer"),
+            ("erase_customer", "Can erase a customer's names and contents"),
+        ]
         constraints = [
             # Two, not one with nulls_distinct: that needs PostgreSQL 15.
             models.UniqueConstraint(

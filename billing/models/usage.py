@@ -8,8 +8,9 @@ from django.db import models
 class Usage(models.Model):
     """What a request used and cost. Names, not foreign keys: history outlives rows.
 
-    The database refuses changes (triggers): see migration 0009. The table is partitioned
-    by month, by ranges of ids, which begin with their time: see billing/usage/partitions.py.
+    The database refuses changes (triggers: migration 0009), except that the names of an
+    erased customer are removed (0026). The table is partitioned by month, by ranges of
+    ids, which begin with their time: see billing/usage/partitions.py.
     """
 
     id = models.UUIDField(primary_key=True, help_text="The request id.")

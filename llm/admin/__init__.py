@@ -5,6 +5,7 @@ from llm.admin import (
     attempt,
     breaker,
     cache,
+    customer,
     experiment,
     feedback,
     jobs,

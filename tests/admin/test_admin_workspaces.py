@@ -94,8 +94,11 @@ def test_team_page__its_customers_and_their_traffic__shown(
     for shown in ("anna", "Pro", "of-red", "red_code", "Key of red", "of $7.00"):
         assert shown in text
     assert "of-blue" not in text
-    found = operator.get("/admin/billing/usage/?team=red").context["cl"].result_list
-    assert [one.model for one in found] == ["of-red"]
+    found = operator.get("/admin/billing/request/?team=red").context["cl"].result_list
+    assert {(one.model, one.refused) for one in found} == {
+        ("of-red", False),
+        ("some-model", True),
+    }
 
 
 def test_new_customer__page__says_that_there_is_nothing(boss: Client) -> None:

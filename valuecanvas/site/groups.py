@@ -13,9 +13,10 @@ AUDITORS = "Auditors"
 
 # Both groups may view these; the verbs are the daily work, of operators. Missing on
 # purpose: adding providers and setting their endpoints (that sends keys to a host),
-# channels of alerts (that sends names and sums to a host),
-# deleting customers, teams and tiers, users and groups, kinds of schedules, who may
-# move protected labels, and reading what customers sent with jobs (llm.view_job_content).
+# channels of alerts (that sends names and sums to a host), exporting, erasing and
+# deleting customers, deleting teams and tiers, users and groups, kinds of schedules, who
+# may move protected labels, and reading what customers sent with jobs
+# (llm.view_job_content).
 VERBS = {
     "admin.logentry": "",
     "backups.backup": "make",

@@ -1,0 +1,1 @@
+"""A person's rights to their data: export and erasure of one customer."""
