@@ -104,7 +104,7 @@ class BudgetAdmin(GuardedAdmin):
             "rollover", "enabled", "note",
         ),
         fieldset("Alerts", "thresholds"),
-        fieldset("Temporary increase", ("increase_usd", "increase_until")),
+        fieldset("Temporary increase", "increase_usd", "increase_until"),
         fieldset("Current use", "used_up", "left", "span", "forecast"),
     )  # fmt: skip
     readonly_fields = ("used_up", "left", "span", "forecast")

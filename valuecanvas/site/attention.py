@@ -16,7 +16,8 @@ class Matter(NamedTuple):
 
     text: str
     link: str
-    # As labels have it: danger or warning.
+    # How bad it is, in a word, and the colour of its label: danger or warning.
+    severity: str
     level: str
 
 
@@ -40,6 +41,7 @@ def _alerts() -> list[Matter]:
         Matter(
             one.summary,
             reverse(page, args=[one.pk]),
+            one.severity,
             "danger" if one.severity in ("critical", "error") else "warning",
         )
         for one in alert_events.find_firing()[:MOST]
@@ -56,6 +58,7 @@ def _models_without_route() -> list[Matter]:
         Matter(
             f"The model '{one.pk}' has no route to an enabled provider.",
             reverse("admin:llm_model_change", args=[one.pk]),
+            "warning",
             "warning",
         )
         for one in rows[:MOST]
