@@ -9,7 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from billing.admin.alert_deliveries import DeliveriesPage, deliveries_of
 from billing.alerts import alert_events
-from billing.models import AlertEvent, AlertRule
+from billing.models import AlertEvent, AlertRule, AlertState
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.columns import link
 from valuecanvas.core.admin.filters import NamesFilter, TimeFilter
@@ -23,6 +23,17 @@ class RuleFilter(NamesFilter):
     def names(self) -> Any:
         rows = AlertRule.objects.values_list("pk", "name")
         return [(str(pk), name) for pk, name in rows]
+
+
+def _why_unsent(event: AlertEvent) -> str:
+    """Why nothing was sent of it, if so."""
+    if event.notified_at:
+        return "Its rule had no channel that was enabled."
+    if event.state == AlertState.RESOLVED:
+        return "It was resolved before."
+    if event.rule.is_muted:
+        return "Its rule is muted."
+    return "The next check of the rules sends it."
 
 
 @admin.register(AlertEvent)
@@ -55,6 +66,7 @@ class AlertEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
     ) -> HttpResponse:
         event = self.get_object(request, object_id)
         found = deliveries_of(self, event) if event else {}
+        found["why_unsent"] = _why_unsent(event) if event else ""
         return super().change_view(  # type: ignore[no-any-return]
             request, object_id, form_url, {**(extra_context or {}), **found}
         )

@@ -28,14 +28,13 @@ ADDRESSES = {
     "webhook_url": EndpointKind.STANDARD,
     "addresses": EndpointKind.EMAIL,
 }
-KEPT = "Stored encrypted and never shown again. Empty: no change."
+SEALED = "Stored encrypted and never shown again."
+KEPT = f"{SEALED} Empty: no change."
 
 
-def _secret(label: str, help_text: str = KEPT) -> forms.CharField:
+def _secret(label: str) -> forms.CharField:
     hidden = UnfoldAdminPasswordWidget({"autocomplete": "new-password"})
-    return forms.CharField(
-        label=label, required=False, widget=hidden, help_text=help_text
-    )
+    return forms.CharField(label=label, required=False, widget=hidden, help_text=SEALED)
 
 
 class ChannelForm(ConsoleFields, forms.ModelForm):
@@ -62,7 +61,8 @@ class ChannelForm(ConsoleFields, forms.ModelForm):
             signing.help_text = "Copy it to the receiver: it is not shown again."
             return
         endpoint = self.instance.endpoint
-        signing.help_text = KEPT
+        for name in SECRETS:
+            self.fields[name].help_text = KEPT
         self.fields["kind"].initial = endpoint.kind
         self.fields["kind"].disabled = True
         for name, kind in ADDRESSES.items():

@@ -268,7 +268,7 @@ def test_alert__on_its_page__shows_what_was_sent(
 ) -> None:
     rule = make_rule(*receivers.channels.values())
     event = make_alert(rule, details={"percent": "<80>"}, link="/admin/x/")
-    assert "Nothing was sent." in text_of(auditor, page(event))
+    assert "Nothing was sent. The next check" in text_of(auditor, page(event))
     alert_events.notify()
     receivers.by_kind["pagerduty"].status = 400
     send_due()
@@ -292,3 +292,19 @@ def test_alerts__listed_and_filtered__are_few_queries(
     answer = auditor.get(ALERTS, {"rule": event.rule_id})
     assert [one.pk for one in answer.context["cl"].result_list] == [event.pk]
     assert AlertEvent.objects.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "muted", "said"),
+    [
+        ({"notified_at": timezone.now()}, False, "Its rule had no channel"),
+        ({"state": "resolved"}, False, "It was resolved before."),
+        ({}, True, "Its rule is muted."),
+    ],
+)
+def test_alert__not_sent__says_why(
+    auditor: Client, fields: dict[str, Any], muted: bool, said: str
+) -> None:
+    until = timezone.now() + timedelta(hours=1) if muted else None
+    event = make_alert(make_rule(muted_until=until), **fields)
+    assert f"Nothing was sent. {said}" in text_of(auditor, page(event))

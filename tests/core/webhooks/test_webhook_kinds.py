@@ -1,6 +1,8 @@
 """Slack, PagerDuty and e-mail on their way: forms, secrets, answers and retries."""
 
 import smtplib
+import socket
+import threading
 from typing import Any
 
 import orjson
@@ -205,3 +207,32 @@ def test_email__server_refuses__is_tried_again_without_its_words(
     row = attempt(mail_row)
     assert row.last_error == f"The e-mail server refused it ({said})."
     assert row.state == DeliveryState.WAITING
+
+
+def serve_smtp(listener: socket.socket, said: list[str]) -> None:
+    """One conversation of SMTP, as a server holds it."""
+    made, _ = listener.accept()
+    with made, made.makefile("rwb", buffering=0) as wire:
+        wire.write(b"220 here\r\n")
+        for line in iter(wire.readline, b""):
+            said.append(line.decode().strip())
+            if said[-1] == "data":
+                wire.write(b"354 go on\r\n")
+            elif said[-1] in (".", "quit") or line.startswith((b"ehlo", b"mail", b"rcpt")):  # fmt: skip
+                wire.write(b"250 fine\r\n")
+
+
+def test_email__real_server__gets_the_message(
+    mail_row: WebhookDelivery, settings: Settings
+) -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_USE_TLS = "127.0.0.1", False
+        settings.EMAIL_PORT = listener.getsockname()[1]
+        thread = threading.Thread(target=serve_smtp, args=[listener, said])
+        thread.start()
+        assert attempt(mail_row).state == DeliveryState.DELIVERED
+        thread.join()
+    assert {"rcpt TO:<ann@a.example>", "rcpt TO:<bob@b.example>"} <= set(said)
+    assert {"Subject: A subject", "A text"} <= set(said)
