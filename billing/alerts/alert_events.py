@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from billing.alerts import messages
 from billing.alerts.types import Condition
-from billing.models import AlertEvent, AlertRule, AlertState
+from billing.models import AlertEvent, AlertRule, AlertState, Budget, Customer
 from valuecanvas.core.webhooks import outbox
 from valuecanvas.core.webhooks.models import (
     DeliveryState,
@@ -26,6 +26,7 @@ CALM = timedelta(minutes=2)
 # New alerts of one rule in one run; the rest comes with the next.
 MOST_NEW = 100
 MOST_KEY, MOST_SUMMARY = 200, 500
+ERASED = "Budget of an erased customer has reached a threshold."
 UNSENT = "Resolved before it was sent."
 
 
@@ -112,6 +113,16 @@ def resolve(event: AlertEvent) -> None:
     told_endpoints = told.exclude(last_error=UNSENT).values("endpoint")
     for endpoint in WebhookEndpoint.objects.filter(pk__in=told_endpoints):
         _queue(endpoint, event)
+
+
+def erase_names(customer: Customer) -> None:
+    """Take the customer's name out of alerts on its budgets, and delete what was sent."""
+    owned = Q(customer=customer) | Q(api_key__customer=customer)
+    for budget in Budget.objects.filter(owned):
+        rows = AlertEvent.objects.filter(dedup_key__startswith=f"budget:{budget.pk}:")
+        sent = [about(event) for event in rows]
+        WebhookDelivery.objects.filter(about__in=sent).delete()
+        rows.update(summary=ERASED)
 
 
 def _queue(endpoint: WebhookEndpoint, event: AlertEvent) -> None:

@@ -7,6 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.db.models.functions import Coalesce, Now
 
+from billing.alerts import alert_events
 from billing.models import ApiKey, Customer, IdempotencyKey, Refusal, Reservation
 from llm.cache import invalidation
 from llm.models import Feedback, Job, JobBatch, JobFile, RecurringJob
@@ -63,6 +64,7 @@ def _erase_names(customer: Customer) -> None:
         LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(model), object_id__in=ids
         ).update(object_repr=ERASED)
+    alert_events.erase_names(customer)
     Feedback.objects.filter(customer_id=customer.pk).update(
         user_id=ERASED, comment="", subject=None
     )

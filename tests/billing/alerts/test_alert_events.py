@@ -14,6 +14,7 @@ from billing.alerts import alert_events, channels, messages, rule_checks
 from billing.alerts.rules import ensure_rules
 from billing.alerts.types import Condition
 from billing.models import AlertChannel, AlertEvent, AlertKind, AlertRule, AlertState
+from llm.privacy.erasure import erase
 from tests.billing.alerts.rows import (
     Receivers,
     make_alert,
@@ -23,6 +24,7 @@ from tests.billing.alerts.rows import (
 )
 from tests.core.webhooks.conftest import make_due
 from tests.core.webhooks.test_webhook_processes import start_sender
+from tests.fixtures_billing import make_api_key, make_budget, make_customer
 from valuecanvas.core.webhooks.models import (
     DeliveryState,
     WebhookDelivery,
@@ -207,6 +209,23 @@ def test_purge__old_alerts__go_once_they_are_resolved(settings: Settings) -> Non
         rows.update(state=AlertState.RESOLVED, resolved_at=at)
     assert purge.purge()["alerts"] == 1
     assert {*AlertEvent.objects.values_list("pk", flat=True)} == {young.pk, live.pk}
+
+
+@pytest.mark.django_db
+def test_erasure__of_a_customer__takes_its_name_out_of_alerts(
+    receivers: Receivers,
+) -> None:
+    customer = make_customer("anna@example", suspended=True)
+    key = make_api_key(customer, name="anna's")[0]
+    rule = make_rule(*receivers.channels.values())
+    for budget in (make_budget(customer), make_budget(key), make_budget(make_customer("bob"))):  # fmt: skip
+        name = f"budget:{budget.pk}:2026-11-01:50"
+        hold(rule, Condition(name, f"Budget of {budget.target}.", once=True))
+    erase(customer.pk)
+    summaries = [*AlertEvent.objects.values_list("summary", flat=True)]
+    assert summaries == ["Budget of bob.", alert_events.ERASED, alert_events.ERASED]
+    bodies = WebhookDelivery.objects.values_list("body", flat=True)
+    assert (len(bodies), "anna" in str([*bodies])) == (3, False)
 
 
 # -- channels and messages --------------------------------------------------------
