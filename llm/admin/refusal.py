@@ -17,7 +17,6 @@ from valuecanvas.core.admin.bases import (
     display,
     fieldset,
 )
-from valuecanvas.core.admin.columns import column
 from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.core.ids import uuid_or_none
 
@@ -38,7 +37,9 @@ class RefusalAdmin(ReadOnlyAdmin, LargeTableAdmin):
     change_form_outer_after_template = "admin/billing/refusal/limits.html"
     empty_text = "A request is listed when the gateway refused it: see Requests."
 
-    user = column("User", "user_id", lambda user_id: user_id or "–")
+    @display(description="User")
+    def user(self, refusal: Refusal) -> str:
+        return full_name(refusal.user_id, refusal.team) or "–"
 
     def change_view(
         self,

@@ -14,6 +14,7 @@ from llm.models import CacheEpoch
 from tests.admin.rows import (
     make_counter,
     make_feedback,
+    make_refusal,
     make_reservation,
     make_usage,
 )
@@ -31,6 +32,7 @@ def twins() -> list[Customer]:
 
 def _rows(customer: Customer) -> None:
     make_usage(customer)
+    make_refusal(customer)
     make_api_key(customer)
     make_budget(customer)
     make_counter("c", str(customer.pk), timezone.now().date(), used=1)
@@ -44,6 +46,7 @@ def _rows(customer: Customer) -> None:
     [
         "billing_request",
         "billing_usage",
+        "billing_refusal",
         "billing_apikey",
         "billing_budget",
         "billing_counter",

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.admin import workspace as module
-from billing.models import Customer, Refusal
-from tests.admin.rows import make_counter, make_usage
+from billing.models import Customer
+from tests.admin.rows import make_counter, make_refusal, make_usage
 from tests.admin.test_admin_guard import opened, page_of, words
 from tests.fixtures_billing import (
     make_api_key,
@@ -20,26 +20,8 @@ from tests.fixtures_billing import (
     make_team,
     make_tier,
 )
-from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db
-
-
-def make_refusal(customer: Customer, **fields: Any) -> Refusal:
-    values = {
-        "user_id": customer.user_id,
-        "team": customer.team_id or "",
-        "endpoint": "chat",
-        "model": "some-model",
-        "step": "admit",
-        "status": 429,
-        "code": "insufficient_quota",
-        "message": "The quota is used up.",
-        **fields,
-    }
-    return Refusal.objects.create(
-        id=uuid7(), customer_id=customer.pk, created_at=timezone.now(), **values
-    )
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from tests.admin.rows import make_counter, make_usage
-from tests.admin.test_admin_workspaces import make_refusal
+from tests.admin.rows import make_counter, make_refusal, make_usage
 from tests.browser.conftest import Site
 from tests.fixtures_billing import (
     make_api_key,
@@ -46,6 +45,8 @@ def test_workspace__opened__fits_the_window_and_draws_the_month(
     expect(page.locator(".vc-chart canvas")).to_be_visible()
     expect(page.get_by_role("heading", name="Last refusals")).to_be_visible()
     assert site.overflow() == 0
+    # As high as the page: else its footer hides a part of the photograph.
+    site.page.set_viewport_size({"width": width, "height": 1700})
     folder = os.environ.get("DOCS_IMAGES")
     name = f"{kind}-page" if width > 1000 else f"{kind}-page-phone"
     path = Path(folder or tmp_path) / f"{name}.png"
