@@ -22,8 +22,7 @@ GatewayError                  500 api_error
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,9 +33,11 @@ USD = "usd"
 SHARED = frozenset({"global", "model", "tag"})
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
-    """One limit that was looked at. Amounts in US dollars are micro-dollars."""
+class LimitState(NamedTuple):
+    """One limit that was looked at. Amounts in US dollars are micro-dollars.
+
+    A tuple, as it is made for each refusal: a frozen dataclass takes four times as long.
+    """
 
     # 'customer', 'key' and so on, as budgets have it, and whose it is.
     scope: str
