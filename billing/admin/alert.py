@@ -99,7 +99,7 @@ class AlertEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     @display(description="About")
     def subject(self, event: AlertEvent) -> str:
-        if not event.link:
+        if not event.link.startswith("/"):  # a path of ours, or nothing
             return "–"
         return format_html('<a class="vc-link" href="{}">Open</a>', event.link)
 

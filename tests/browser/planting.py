@@ -47,7 +47,7 @@ def plant() -> int:
 
 def _fields() -> Iterator[tuple[type[models.Model], Any]]:
     for model in apps.get_models():
-        if model._meta.app_label not in _APPS:
+        if model._meta.app_label not in _APPS or not model._meta.managed:
             continue
         for field in model._meta.concrete_fields:
             name = f"{model._meta.label_lower}.{field.name}"
@@ -58,6 +58,8 @@ def _fields() -> Iterator[tuple[type[models.Model], Any]]:
 def _is_free(field: Any) -> bool:
     """Whether it takes any text. A key is planted by who makes the row."""
     kinds = (models.CharField, models.TextField, models.JSONField, ArrayField)
+    if isinstance(field, ArrayField) and not isinstance(field.base_field, kinds):
+        return False
     if not isinstance(field, kinds) or field.choices or field.primary_key:
         return False
     # Others: names of a fixed form, schedules, URLs and the like.
