@@ -9,6 +9,7 @@ import pytest
 from billing.auth import keys
 from billing.minute_limits import MinuteLimits
 from billing.models import ApiKey, Budget, Refusal, Usage
+from llm.admin.refusal_reason import explain
 from llm.models import BreakerOverride
 from tests.fixtures_billing import make_api_key, make_team
 from tests.live.world import Answer, World, request_id, unique
@@ -48,6 +49,9 @@ def test_quota__used_up__leaves_where_it_stood_and_when_it_resets(world: World) 
     assert limit["resets_at"] == f"{tomorrow}T00:00:00+00:00"
     assert row.retry_at is not None
     assert row.epoch is not None
+    why = world.db(explain, row)
+    assert why.startswith("The requests a day of this customer had 1 used of 1.")
+    assert "higher tier" in why
     assert answer.error["limit"] == {
         "scope": "customer",
         "name": "requests_per_day",
@@ -89,6 +93,8 @@ def test_budget__of_each_scope__is_named_with_its_amounts(
     assert row.team == team.key
     quota = next(one for one in row.limits if one["name"] == "requests_per_day")
     assert (quota["used"], quota["limit"], quota["refused"]) == (1, 10, False)
+    whose = "everyone" if scope == "global" else f"this {scope}"
+    assert f"The day budget of {whose} had $" in world.db(explain, row)
     shown = answer.error["limit"]
     assert shown["scope"] == scope
     known = scope != "global"
@@ -118,6 +124,9 @@ def test_minute__requests_used_up__leaves_when_to_try_again(world: World) -> Non
     assert (limit["used"], limit["limit"], limit["unit"]) == (1, 1, "requests")
     assert row.retry_at is not None
     assert row.retry_at > row.created_at
+    why = world.db(explain, row)
+    assert "The requests a minute of this customer had 1 used of 1." in why
+    assert f"{row.retry_at:%H:%M:%S} UTC" in why
 
 
 def test_minute__tokens_can_never_fit__leaves_the_cap_that_does(world: World) -> None:
@@ -193,6 +202,7 @@ def test_refusal__before_any_limit__is_traced_with_its_step(
     assert (row.step, row.customer_id) == (step, world.customer.pk)
     assert row.limits == []
     assert row.endpoint == "chat"
+    assert world.db(explain, row).startswith(answer.error["message"])
 
 
 def test_idempotency_key__with_another_body__is_traced(world: World) -> None:
