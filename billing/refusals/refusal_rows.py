@@ -49,10 +49,13 @@ class RefusedRequest:
 
 
 class CountKey(NamedTuple):
-    """What refusals beyond those kept whole are counted by; `minute` since 1970."""
+    """What refusals beyond those kept whole are counted by.
+
+    `minute` since 1970; `customer` is the number of the customer's UUID.
+    """
 
     minute: int
-    customer_id: uuid.UUID
+    customer: int
     key: str
     code: str
     endpoint: str
@@ -111,7 +114,7 @@ def _add(counts: Counter[CountKey]) -> None:
     columns: list[Any] = [
         [uuid7() for _ in keys],
         [dt.datetime.fromtimestamp(key.minute * 60, dt.UTC) for key in keys],
-        [key.customer_id for key in keys],
+        [uuid.UUID(int=key.customer) for key in keys],
         [key.key for key in keys],
         [_plain(key.code, 80) for key in keys],
         [_plain(key.endpoint, 40) for key in keys],

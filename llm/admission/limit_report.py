@@ -1,11 +1,12 @@
 """Reports where each limit stood that was looked at for a refused request."""
 
 import datetime as dt
+from functools import lru_cache
 
 from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.ledger import BudgetRefused, LimitStanding, QuotaRefused, Refusal
 from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse
-from llm.replies.headers import reset_of, seconds_to_midnight
+from llm.replies.headers import reset_of
 from llm.types import Plan
 from valuecanvas.core.errors import USD, LimitState
 
@@ -16,6 +17,8 @@ def ledger_states(
     answer: Refusal, plan: Plan, use: MinuteUse | None
 ) -> tuple[LimitState, ...]:
     """The daily quota, the budgets, and the limits a minute, which were passed."""
+    if isinstance(answer, QuotaRefused) and not answer.budgets and use is None:
+        return (_quota(answer, plan, refused=True),)
     spent_up = answer.limit if isinstance(answer, BudgetRefused) else None
     return (
         _quota(answer, plan, refused=spent_up is None),
@@ -57,9 +60,15 @@ def _quota(
         "requests",
         limit=answer.quota,
         used=answer.used,
-        resets_at=_reset(seconds_to_midnight(answer.at), answer.at),
+        resets_at=_midnight(answer.at.date()),
         refused=refused,
     )
+
+
+@lru_cache(maxsize=4)
+def _midnight(day: dt.date) -> dt.datetime:
+    """The end of a UTC day: kept, as a flood of refusals asks for the same one."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
 
 
 def _budget(found: LimitStanding, at: dt.datetime, refused: bool) -> LimitState:

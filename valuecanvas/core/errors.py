@@ -22,6 +22,7 @@ GatewayError                  500 api_error
 """
 
 import datetime as dt
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -86,6 +87,12 @@ def caller_view(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
+def _told(limit: LimitState) -> dict[str, Any]:
+    """What the caller is told of `limit`: kept, as a flood of refusals repeats it."""
+    return caller_view(limit.row())
+
+
 class GatewayError(Exception):
     """An error that a caller sees. `message` must be safe to show: no secrets.
 
@@ -130,7 +137,7 @@ class GatewayError(Exception):
         }
         for limit in self.limits:
             if limit.refused:
-                error["limit"] = caller_view(limit.row())
+                error["limit"] = dict(_told(limit))
         if request_id:
             error["request_id"] = request_id
         return {"error": error}
