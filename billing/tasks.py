@@ -5,7 +5,7 @@ from celery import shared_task
 
 from billing.accounting import purge, reconcile
 from billing.alerts import rule_checks
-from billing.usage import archive, partitions
+from billing.usage import archive, partitions, rollup
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("billing.tasks")
@@ -39,6 +39,13 @@ PERIODIC = (
         crontab="37 3 * * *",
         kwargs='{"days": 32}',
         expire_seconds=3600,
+    ),
+    PeriodicWork(
+        "Billing: sum up the ledger",
+        "billing.rollup_usage",
+        "Adds the newest requests to the sums by hour and day that reports read.",
+        every=60,
+        expire_seconds=50,
     ),
     PeriodicWork(
         "Billing: months of the ledger",
@@ -79,3 +86,9 @@ def partition_ledger() -> dict[str, list[str]]:
     partitions.analyze()
     log.info("ledger.partitioned", added=added, archived=archived)
     return {"added": added, "archived": archived}
+
+
+@shared_task(name="billing.rollup_usage")
+def rollup_usage() -> str:
+    """Add the newest requests to the rollups. Returns up to when they go."""
+    return str(rollup.catch_up())

@@ -58,4 +58,17 @@ INVARIANTS = (
         "Every correction in the ledger names one request of the same customer.",
         "rows",
     ),
+    Invariant(
+        "rolled_up_cost",
+        "Reports show what was spent",
+        "The sums that reports read (costs, provider's costs and savings) are those of the "
+        "ledger's rows, by day. If not: manage.py rollup_usage --rebuild.",
+        "usd",
+    ),
+    Invariant(
+        "rolled_up_rows",
+        "Reports count every request",
+        "The sums that reports read count every row of the ledger, by day.",
+        "requests",
+    ),
 )

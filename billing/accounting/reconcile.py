@@ -14,7 +14,7 @@ from django.utils import timezone
 from billing.accounting.invariants import INVARIANTS, OVERDUE_S, Invariant
 from billing.budget_scopes import BudgetScope
 from billing.models import LedgerCheck
-from billing.usage import archive
+from billing.usage import levels, partitions, rollup
 
 log = structlog.get_logger("billing.ledger")
 
@@ -107,6 +107,43 @@ FROM llm_usage c LEFT JOIN llm_usage u
 WHERE c.corrects >= %(first_id)s AND (u.id IS NULL OR c.status <> 'correction')
 LIMIT %(most)s
 """
+# Of each level the sums of whole days, against the rows. Not of days to sum up again.
+_LEVELS = ", ".join(f"({one.number}, '{one.name}')" for one in levels.LEVELS)
+ROLLUPS = f"""
+WITH span AS (
+    SELECT until, (until AT TIME ZONE 'utc')::date AS last FROM billing_rollup_state
+), ledger AS (
+    SELECT (created_at AT TIME ZONE 'utc')::date AS day, count(*) AS rows,
+           sum(cost_usd) AS cost, sum(provider_cost_usd + saved_usd) AS rest
+    FROM llm_usage, span
+    WHERE created_at >= %(first)s::timestamp AT TIME ZONE 'utc' AND created_at < until
+    GROUP BY 1
+), summed AS (
+    SELECT level, (start AT TIME ZONE 'utc')::date AS day,
+           sum(requests + corrections) AS rows, sum(cost_usd) AS cost,
+           sum(provider_cost_usd + saved_usd) AS rest
+    FROM billing_usage_hour
+    WHERE start >= %(first)s::timestamp AT TIME ZONE 'utc' GROUP BY 1, 2
+), days AS (
+    SELECT l.name, day, coalesce(w.rows, 0) AS wanted_rows, coalesce(s.rows, 0) AS rows,
+           coalesce(w.cost + w.rest, 0) * 1000000 AS wanted_cost,
+           coalesce(s.cost + s.rest, 0) * 1000000 AS cost
+    FROM (VALUES {_LEVELS}) AS l (level, name)
+    CROSS JOIN (SELECT day FROM ledger UNION SELECT day FROM summed) AS every
+    LEFT JOIN ledger w USING (day) LEFT JOIN summed s USING (level, day)
+    WHERE day NOT IN (SELECT day FROM billing_late_day)
+), drifting AS (
+    SELECT d.*, days.name AS level, day, count(*) OVER (PARTITION BY d.name) AS drifted,
+           row_number() OVER (PARTITION BY d.name ORDER BY day DESC, days.name) AS place
+    FROM days, LATERAL (VALUES
+        ('rolled_up_cost', wanted_cost, cost), ('rolled_up_rows', wanted_rows, rows)
+    ) AS d (name, expected, found)
+    WHERE expected <> found
+)
+SELECT name, drifted, 'g', level, day, expected, found, '' FROM drifting
+WHERE place <= %(most)s
+UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM days
+"""  # noqa: S608 - numbers and names of a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +203,7 @@ def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerRepor
         cursor.execute("SELECT (now() AT TIME ZONE 'utc')::date")
         today: dt.date = cursor.fetchone()[0]
         first = None if days is None else today - dt.timedelta(days=days - 1)
-        complete_from, first_id = archive.horizon()
+        complete_from, first_id = partitions.horizon()
         first = max(filter(None, (first, complete_from)), default=None)
         findings = _findings(cursor, first, today, first_id)
     return LedgerReport(first, today, started, timezone.now(), findings)
@@ -174,6 +211,7 @@ def check(days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerRepor
 
 def run(by: str, days: int | None = DAYS, *, timeout_s: int = TIMEOUT_S) -> LedgerCheck:
     """Check, save the result for the admin and the metrics, and log any drift."""
+    rollup.catch_up()
     report = check(days, timeout_s=timeout_s)
     for finding in report.findings:
         if not finding.ok:
@@ -252,6 +290,7 @@ _STATEMENTS = (
     (RESERVATIONS, ENDED_TWICE, ("ended_once",)),
     (RESERVATIONS, OVERDUE, ("overdue",)),
     (CORRECTIONS, ORPHANED, ("corrections",)),
+    ("", ROLLUPS, ("rolled_up_cost", "rolled_up_rows")),
 )
 
 

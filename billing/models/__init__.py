@@ -22,3 +22,4 @@ from billing.models.team import Team
 from billing.models.tier import Tier
 from billing.models.usage import CorrectedRequest, Usage
 from billing.models.usage_archive import UsageArchive
+from billing.models.usage_hour import LateDay, RollupState, UsageHour

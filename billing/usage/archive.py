@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,11 +14,10 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from billing.models import UsageArchive
-from billing.usage import partitions
+from billing.usage import partitions, rollup
 from billing.usage.partitions import Partition
 from valuecanvas.core.db import locks
 
@@ -59,17 +57,12 @@ def archive_due(today: dt.date | None = None) -> list[UsageArchive]:
 
     Call it outside any transaction.
     """
+    due = due_partitions(today)
+    if due:
+        # Their sums stay when they are gone.
+        rollup.catch_up()
     with locks.session_lock("billing.partitions"):
-        return [_archive(one) for one in due_partitions(today)]
-
-
-def horizon() -> tuple[dt.date | None, uuid.UUID]:
-    """What is left: the first day since which no row was archived (None: nothing was),
-    and the first id.
-    """
-    found = UsageArchive.objects.aggregate(day=Max("complete_from"), end=Max("end"))
-    end = found["end"]
-    return found["day"], partitions.first_id(end) if end else uuid.UUID(int=0)
+        return [_archive(one) for one in due if one in partitions.load_partitions()]
 
 
 def _archive(partition: Partition) -> UsageArchive:

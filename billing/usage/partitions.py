@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import structlog
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 
+from billing.models import UsageArchive
 from valuecanvas.core.db import locks
 
 log = structlog.get_logger("billing.usage")
@@ -81,6 +83,15 @@ def add_months() -> list[str]:
             if not any((p.first or month) <= month < p.end for p in held)
         ]
         return [f"llm_usage_{month:%Y_%m}" for month in missing if _add(month)]
+
+
+def horizon() -> tuple[dt.date | None, uuid.UUID]:
+    """What is left: the first day since which no row was archived (None: nothing was),
+    and the first id.
+    """
+    found = UsageArchive.objects.aggregate(day=Max("complete_from"), end=Max("end"))
+    end = found["end"]
+    return found["day"], first_id(end) if end else uuid.UUID(int=0)
 
 
 def analyze() -> None:

@@ -29,7 +29,13 @@ def test_migrations__what_they_made__is_as_declared() -> None:
         name
         for name, work in BUILT_IN.items()
         if work.task.startswith(
-            ("llm.jobs.", "valuecanvas.", "billing.evaluate_", "billing.partition_")
+            (
+                "llm.jobs.",
+                "valuecanvas.",
+                "billing.evaluate_",
+                "billing.partition_",
+                "billing.rollup_",
+            )
         )
     }
     assert set(ensure_schedules()) == new

@@ -1,0 +1,284 @@
+"""Reports on what was used and spent: exact figures of any span, group and filter.
+
+    query = UsageQuery(date(2026, 11, 1), date(2026, 12, 1), group_by=("model",), top=10)
+    report = run(query)
+    for row in report.rows:
+        print(row.keys[0], row.figures.cost_usd, row.before and row.before.cost_usd)
+
+Requests by the UTC time at which they were settled; a correction counts when it was
+booked. `Report.until` says up to when the ledger has been summed up: about a minute ago.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from billing.models import RollupState
+from billing.usage.levels import find_level
+from billing.usage.sums import SUMMED, quantile
+from valuecanvas.core.db.statement_timeout import limited_cursor
+
+TIMEOUT_MS = 10_000
+MOST_DAYS = 1100
+MOST_ROWS = 10_000
+BUCKETS = ("hour", "day", "month")
+# Each dimension: its columns, and its text. `customer` is the customer's id.
+DIMENSIONS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
+    {
+        "team": (("team",), "team"),
+        "customer": (("customer_id",), "customer_id::text"),
+        "key": (("key",), "key"),
+        "model": (("model",), "model"),
+        "provider": (("provider",), "provider"),
+        "endpoint": (("endpoint",), "endpoint"),
+        "prompt": (("prompt_key",), "prompt_key"),
+        "prompt_version": (
+            ("prompt_key", "prompt_version"),
+            "prompt_key || '@' || prompt_version",
+        ),
+        "variant": (("variant",), "variant"),
+        "tag": (("tags",), "tag"),
+    }
+)
+SHARES = (0.5, 0.95, 0.99)
+
+
+class ReportError(Exception):
+    """A query that cannot be answered: `field` is what to change, the text says how."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuery:
+    """What to report: the UTC days from `start` until before `end`.
+
+    `filters` maps dimensions to the values of which one must fit. `group_by` names up to
+    two dimensions; a request with several tags counts in each. `bucket` is '', hour, day
+    or month. `top` keeps the groups that cost most. `compare` adds the figures of the
+    period before, of the same number of days. `latency` adds quantiles.
+    """
+
+    start: dt.date
+    end: dt.date
+    group_by: tuple[str, ...] = ()
+    bucket: str = ""
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    compare: bool = False
+    top: int | None = None
+    latency: bool = False
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Exact sums. Amounts are USD; `latency_ms` is p50, p95 and p99, within 2 %."""
+
+    requests: int = 0
+    ok: int = 0
+    failed: int = 0
+    cached: int = 0
+    corrections: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    provider_cost_usd: Decimal = Decimal(0)
+    saved_usd: Decimal = Decimal(0)
+    latency_ms: tuple[int | None, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost_per_request(self) -> Decimal | None:
+        return self.cost_usd / self.requests if self.requests else None
+
+    @property
+    def cost_per_1000_tokens(self) -> Decimal | None:
+        return self.cost_usd * 1000 / self.tokens if self.tokens else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One group in one bucket. `keys` are the texts of `group_by`; '' where none is.
+
+    `start` is the bucket's first moment, None without a bucket; `before` the figures of
+    the group in the period before, None where nothing is compared.
+    """
+
+    keys: tuple[str, ...]
+    start: dt.datetime | None
+    figures: Figures
+    before: Figures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer: rows by cost, or by time where there is a bucket; and the totals.
+
+    The totals are of the whole span and filter, whatever `top` leaves out.
+    """
+
+    rows: list[ReportRow]
+    total: Figures
+    before: Figures | None
+    until: dt.datetime | None
+
+
+Place = tuple[tuple[str, ...], dt.datetime | None]
+
+
+def run(query: UsageQuery) -> Report:
+    """Answer a query. Raises ReportError, and DatabaseError where it takes too long."""
+    check(query)
+    rows = _figures(query)
+    if query.top is not None:
+        rows = _top(query, rows)
+    total = replace(query, group_by=(), bucket="", top=None)
+    earlier: dict[Place, Figures] = {}
+    before = None
+    if query.compare:
+        start, end = query.start - (query.end - query.start), query.start
+        past = replace(query, start=start, end=end, bucket="")
+        earlier = _figures(past) if query.group_by else {}
+        before = _figures(replace(past, group_by=())).get(((), None), Figures())
+    return Report(
+        rows=[
+            ReportRow(keys, start, found, _before(query, earlier, before, keys, start))
+            for (keys, start), found in rows.items()
+        ],
+        total=_figures(total).get(((), None), Figures()),
+        before=before,
+        until=RollupState.objects.values_list("until", flat=True).first(),
+    )
+
+
+def check(query: UsageQuery) -> None:
+    """Raises ReportError, which names the field and the remedy."""
+    if not 1 <= query.days <= MOST_DAYS:
+        raise ReportError(
+            "to", f"'to' must be after 'from', and at most {MOST_DAYS} days later."
+        )
+    if query.bucket and query.bucket not in BUCKETS:
+        raise ReportError("bucket", f"'bucket' must be one of {', '.join(BUCKETS)}.")
+    if len(set(query.group_by)) != len(query.group_by) or len(query.group_by) > 2:
+        raise ReportError("group_by", "'group_by' takes at most two dimensions.")
+    for name in (*query.group_by, *query.filters):
+        if name not in DIMENSIONS:
+            known = ", ".join(DIMENSIONS)
+            raise ReportError("group_by", f"'{name[:40]}' is none of {known}.")
+    if _level(query) is None:
+        raise ReportError(
+            "bucket", "By hour only one of these is known: the caller, model and prompt, "
+            "or tag. Leave one out, or use bucket=day.",
+        )  # fmt: skip
+
+
+def _level(query: UsageQuery) -> int | None:
+    columns = {
+        column
+        for name in (*query.group_by, *query.filters)
+        for column in DIMENSIONS[name][0]
+    }
+    level = find_level(columns, "hour" if query.bucket == "hour" else "day")
+    return level.number if level else None
+
+
+def _source(query: UsageQuery) -> tuple[str, str, list[Any]]:
+    """The groups' expressions, the FROM and WHERE, and its values."""
+    keys = [DIMENSIONS[name][1] for name in query.group_by]
+    bucket = f"date_trunc('{query.bucket}', start, 'UTC')" if query.bucket else "NULL"
+    table = "billing_usage_hour"
+    if "tag" in query.group_by:
+        table += " LEFT JOIN LATERAL unnest(tags) AS tag ON true"
+        keys = ["coalesce(tag, '')" if key == "tag" else key for key in keys]
+    parts = ["level = %s", "start >= %s", "start < %s"]
+    values: list[Any] = [_level(query), _midnight(query.start), _midnight(query.end)]
+    for name, wanted in query.filters.items():
+        text = DIMENSIONS[name][1]
+        parts.append(
+            "tags && %s::varchar[]" if name == "tag" else f"{text} = ANY(%s::text[])"
+        )
+        values.append(list(wanted))
+    groups = ", ".join([bucket, f"ARRAY[{', '.join(keys)}]::text[]"])
+    return groups, f"FROM {table} WHERE {' AND '.join(parts)}", values
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def _figures(query: UsageQuery) -> dict[Place, Figures]:
+    groups, source, values = _source(query)
+    sums = ", ".join(f"sum({name})" for name in SUMMED)
+    order = "1, 3 DESC" if query.bucket else "sum(cost_usd) DESC, sum(requests) DESC, 2"
+    statement = (
+        f"SELECT {groups}, {sums} {source} GROUP BY 1, 2 ORDER BY {order} LIMIT %s"
+    )
+    with limited_cursor(TIMEOUT_MS) as cursor:
+        cursor.execute(statement, [*values, MOST_ROWS])
+        rows = cursor.fetchall()
+    latency = _latency(query) if query.latency else {}
+    return {
+        (tuple(keys), start): _row(sums, latency.get((tuple(keys), start), ()))
+        for start, keys, *sums in rows
+    }
+
+
+def _row(sums: list[Any], latency: tuple[int | None, ...]) -> Figures:
+    values: dict[str, Any] = {
+        name: value if name.endswith("_usd") else int(value)
+        for name, value in zip(SUMMED, sums, strict=True)
+    }
+    return Figures(**values, latency_ms=latency)
+
+
+def _latency(query: UsageQuery) -> dict[Place, tuple[int | None, ...]]:
+    groups, source, values = _source(query)
+    statement = f"""
+        SELECT start, keys, one >> 32, sum(one & 4294967295)::bigint FROM (
+            SELECT {groups}, latency {source}
+        ) AS found (start, keys, latency), unnest(latency) AS one
+        GROUP BY 1, 2, 3 ORDER BY 3"""  # noqa: S608 - names of this file
+    buckets: dict[Place, list[tuple[int, int]]] = defaultdict(list)
+    with limited_cursor(TIMEOUT_MS) as cursor:
+        cursor.execute(statement, values)
+        for start, keys, number, count in cursor.fetchall():
+            buckets[tuple(keys), start].append((number, count))
+    return {
+        place: tuple(quantile(found, share) for share in SHARES)
+        for place, found in buckets.items()
+    }
+
+
+def _top(query: UsageQuery, rows: dict[Place, Figures]) -> dict[Place, Figures]:
+    """The rows of the groups that cost most in the whole span."""
+    cost: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
+    for (keys, _), found in rows.items():
+        cost[keys] += found.cost_usd
+    best = set(sorted(cost, key=lambda keys: (-cost[keys], keys))[: query.top])
+    return {place: found for place, found in rows.items() if place[0] in best}
+
+
+def _before(
+    query: UsageQuery,
+    earlier: dict[Place, Figures],
+    total: Figures | None,
+    keys: tuple[str, ...],
+    start: dt.datetime | None,
+) -> Figures | None:
+    """Of a group as a whole: buckets of two periods do not match one by one."""
+    if not query.compare or start is not None:
+        return None
+    return earlier.get((keys, None), Figures()) if query.group_by else total
