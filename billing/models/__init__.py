@@ -20,6 +20,5 @@ from billing.models.request import Request
 from billing.models.reservation import Reservation
 from billing.models.team import Team
 from billing.models.tier import Tier
-from billing.models.usage import CorrectedRequest, Usage
-from billing.models.usage_archive import UsageArchive
+from billing.models.usage import CorrectedRequest, Usage, UsageArchive
 from billing.models.usage_hour import LateDay, RollupState, UsageHour

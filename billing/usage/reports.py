@@ -80,7 +80,7 @@ class UsageQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class UsageFigures:
     """Exact sums. Amounts are USD; `latency_ms` is p50, p95 and p99, within 2 %."""
 
     requests: int = 0
@@ -119,8 +119,8 @@ class ReportRow:
 
     keys: tuple[str, ...]
     start: dt.datetime | None
-    figures: Figures
-    before: Figures | None = None
+    figures: UsageFigures
+    before: UsageFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class Report:
     """
 
     rows: list[ReportRow]
-    total: Figures
-    before: Figures | None
+    total: UsageFigures
+    before: UsageFigures | None
     until: dt.datetime | None
 
 
@@ -146,19 +146,19 @@ def run(query: UsageQuery) -> Report:
     if query.top is not None:
         rows = _top(query, rows)
     total = replace(query, group_by=(), bucket="", top=None)
-    earlier: dict[Place, Figures] = {}
+    earlier: dict[Place, UsageFigures] = {}
     before = None
     if query.compare:
         start, end = query.start - (query.end - query.start), query.start
         past = replace(query, start=start, end=end, bucket="")
         earlier = _figures(past) if query.group_by else {}
-        before = _figures(replace(past, group_by=())).get(((), None), Figures())
+        before = _figures(replace(past, group_by=())).get(((), None), UsageFigures())
     return Report(
         rows=[
             ReportRow(keys, start, found, _before(query, earlier, before, keys, start))
             for (keys, start), found in rows.items()
         ],
-        total=_figures(total).get(((), None), Figures()),
+        total=_figures(total).get(((), None), UsageFigures()),
         before=before,
         until=RollupState.objects.values_list("until", flat=True).first(),
     )
@@ -219,7 +219,7 @@ def _midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _figures(query: UsageQuery) -> dict[Place, Figures]:
+def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
     groups, source, values = _source(query)
     sums = ", ".join(f"sum({name})" for name in SUMMED)
     order = "1, 3 DESC" if query.bucket else "sum(cost_usd) DESC, sum(requests) DESC, 2"
@@ -236,12 +236,12 @@ def _figures(query: UsageQuery) -> dict[Place, Figures]:
     }
 
 
-def _row(sums: list[Any], latency: tuple[int | None, ...]) -> Figures:
+def _row(sums: list[Any], latency: tuple[int | None, ...]) -> UsageFigures:
     values: dict[str, Any] = {
         name: value if name.endswith("_usd") else int(value)
         for name, value in zip(SUMMED, sums, strict=True)
     }
-    return Figures(**values, latency_ms=latency)
+    return UsageFigures(**values, latency_ms=latency)
 
 
 def _latency(query: UsageQuery) -> dict[Place, tuple[int | None, ...]]:
@@ -262,7 +262,9 @@ def _latency(query: UsageQuery) -> dict[Place, tuple[int | None, ...]]:
     }
 
 
-def _top(query: UsageQuery, rows: dict[Place, Figures]) -> dict[Place, Figures]:
+def _top(
+    query: UsageQuery, rows: dict[Place, UsageFigures]
+) -> dict[Place, UsageFigures]:
     """The rows of the groups that cost most in the whole span."""
     cost: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for (keys, _), found in rows.items():
@@ -273,12 +275,12 @@ def _top(query: UsageQuery, rows: dict[Place, Figures]) -> dict[Place, Figures]:
 
 def _before(
     query: UsageQuery,
-    earlier: dict[Place, Figures],
-    total: Figures | None,
+    earlier: dict[Place, UsageFigures],
+    total: UsageFigures | None,
     keys: tuple[str, ...],
     start: dt.datetime | None,
-) -> Figures | None:
+) -> UsageFigures | None:
     """Of a group as a whole: buckets of two periods do not match one by one."""
     if not query.compare or start is not None:
         return None
-    return earlier.get((keys, None), Figures()) if query.group_by else total
+    return earlier.get((keys, None), UsageFigures()) if query.group_by else total

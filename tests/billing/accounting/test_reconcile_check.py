@@ -11,13 +11,17 @@ from django.utils import timezone
 
 from billing.accounting import invariants, reaper, reconcile
 from billing.ledger import Admitted, Settle, commit_now
-from billing.models import Counter, Reservation, Usage
+from billing.models import Counter, Reservation, Usage, UsageHour
+from billing.usage.sums import SUMMED
 from tests.fixtures_ledger import COLUMNS, Desk, make_party, make_settle
 from tests.tampering import tampering
 from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NAMES = {"spent", "used", "reserved", "ended_once", "overdue", "corrections"}
+NAMES = {
+    *("spent", "used", "reserved", "ended_once", "overdue", "corrections"),
+    *("rolled_up_cost", "rolled_up_rows"),
+}
 
 
 def admitted(desk: Desk, **fields: Any) -> Admitted:
@@ -106,6 +110,12 @@ def plant_orphan(some: list[Admitted]) -> None:
     copy_of(some[0], pk=uuid7(), cost_usd=0, status="correction", corrects=uuid7())
 
 
+def plant_sum_of_nothing(some: list[Admitted]) -> None:
+    yesterday = timezone.now() - dt.timedelta(days=1)
+    sums = {**dict.fromkeys(SUMMED, 0), "requests": 1, "cost_usd": 1}
+    UsageHour.objects.create(id=uuid7(), level=11, start=yesterday, **sums)
+
+
 def plant_correction_of_another_customer(some: list[Admitted]) -> None:
     copy_of(
         some[0],
@@ -145,6 +155,7 @@ PLANTS: dict[Callable[[list[Admitted]], None], tuple[set[str], int]] = {
     plant_overdue: ({"overdue"}, 1),
     plant_orphan: ({"corrections"}, 1),
     plant_correction_of_another_customer: ({"corrections"}, 1),
+    plant_sum_of_nothing: ({"rolled_up_cost", "rolled_up_rows"}, 1),
 }
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing.models import Customer
 from billing.usage import reports, rollup
-from billing.usage.reports import Figures, ReportError, UsageQuery
+from billing.usage.reports import ReportError, UsageFigures, UsageQuery
 from tests.admin.rows import make_usage
 from tests.fixtures_billing import make_customer
 
@@ -114,7 +114,11 @@ def test_run__by_time__has_a_row_for_each_bucket_and_top_group(
 
 def test_run__nothing_there__is_empty() -> None:
     report = run(compare=True)
-    assert (report.rows, report.total, report.before) == ([], Figures(), Figures())
+    assert (report.rows, report.total, report.before) == (
+        [],
+        UsageFigures(),
+        UsageFigures(),
+    )
     assert report.total.cost_per_request is None
     assert report.total.cost_per_1000_tokens is None
 

@@ -53,7 +53,7 @@ DROP FUNCTION llm_usage_note_late();
 
 class Migration(migrations.Migration):
     safe_because = "A trigger for inserts needs its lock for a moment; the tables are new."
-    dependencies = [("billing", "0025_requests_of_partitions")]
+    dependencies = [("billing", "0026_erase_customers")]
     operations = [
         migrations.RunSQL(LATENCY, "DROP FUNCTION usage_latency(bigint[])"),
         migrations.CreateModel(
