@@ -70,7 +70,6 @@ class BudgetAdmin(GuardedAdmin):
         "limit",
         "hard",
         "enabled",
-        "note",
     )
     list_select_related = ("team", "customer", "api_key")
     list_filter = (

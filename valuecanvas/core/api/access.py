@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The scope that a key needs, and the right that a person (staff) needs."""
+    """The scope that a key needs, and the right that a person (staff) needs; without a
+    right it is for keys only.
+    """
 
     scope: str
-    right: str
+    right: str = ""
 
 
 Needs = Mapping[str, Need]
@@ -94,5 +96,7 @@ def check(request: Request, need: Need) -> None:
             raise NotPermitted(
                 f"This key lacks the scope '{need.scope}'.", code="missing_scope"
             )
+    elif not need.right:
+        raise NotPermitted("Ask with an API key: this is about the key's own user.")
     elif not (user.is_active and user.is_staff and user.has_perm(need.right)):
         raise NotPermitted(f"You lack the right '{need.right}'.")
