@@ -1,12 +1,16 @@
 """Counters in the admin: requests, spend and held money by scope and day."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
+from django.urls import URLPattern
+from django.views.decorators.http import require_safe
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from billing.admin.customer_name import names_of
+from billing.admin.spend import spend_view
 from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.models import Counter
 from valuecanvas.core.admin.bases import (
@@ -40,6 +44,10 @@ class CounterAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     empty_text = (
         "A counter is created by a day's first request. Quota and budgets read it."
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = require_safe(partial(spend_view, self))
+        return [self.route("spend/", view, "billing_spend"), *super().get_urls()]
 
     def condition(self, term: str) -> Q:
         return Q(scope__in=list(BY_LETTER), scope_id=term)

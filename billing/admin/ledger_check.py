@@ -18,7 +18,7 @@ from billing.accounting import reconcile
 from billing.accounting.reconcile import Drift, Finding
 from billing.admin.counter import CUSTOMER
 from billing.admin.customer_name import names_of
-from billing.budget_scopes import BY_LETTER
+from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.models import LedgerCheck
 from valuecanvas.core import money
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
@@ -192,15 +192,22 @@ def _links(name: str, drift: Drift) -> list[tuple[str, str]]:
             "ended_once": [("Request", requests), ("Reservation", held)],
             "overdue": [("Reservation", held)],
         }.get(name, [("Correction", requests)])
-    column = BY_LETTER[drift.scope].column
-    of_scope = {column: drift.scope_id} if column else {}
-    query = urlencode({**of_scope, "day": drift.day})
+    scope = BY_LETTER[drift.scope]
     counter = urlencode({"key": f"{drift.scope}:{drift.scope_id}:{drift.day}"})
     links = [("Counter", f"{reverse('admin:billing_counter_changelist')}?{counter}")]
+    if scope is BudgetScope.TAG:
+        # Lists have no filter for one of several tags.
+        return links
     if name != "reserved":
         url = reverse("admin:billing_usage_changelist")
-        links.append(("Requests", f"{url}?{query}"))
+        links.append(("Requests", f"{url}?{_query(scope.column, drift)}"))
     if name != "spent":
+        column = "facts__model" if scope is BudgetScope.MODEL else scope.column
         url = reverse("admin:billing_reservation_changelist")
-        links.append(("Reservations", f"{url}?{query}"))
+        links.append(("Reservations", f"{url}?{_query(column, drift)}"))
     return links
+
+
+def _query(column: str, drift: Drift) -> str:
+    of_scope = {column: drift.scope_id} if column else {}
+    return urlencode({**of_scope, "day": drift.day})

@@ -1,25 +1,42 @@
 """`GET /api/usage/report`: what was used and spent, by any dimension and time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
+from rest_framework.request import Request
 
+from billing.auth.principal import Principal
 from billing.models import Scope
-from billing.usage import reports
+from billing.usage import exports, reports
 from billing.usage.reports import DIMENSIONS, Report, ReportError, UsageQuery
 from valuecanvas.core.api.access import Need
 from valuecanvas.core.api.bodies import StrictSerializer
 from valuecanvas.core.api.endpoint import Endpoint, operation
+from valuecanvas.core.errors import NotPermitted
 
-READ = Need(Scope.ADMIN.value, "billing.view_usage")
+READ = Need(Scope.LLM.value, "billing.view_usage", instead=Scope.ADMIN.value)
 NAMES = ", ".join(DIMENSIONS)
-PARAMETERS = [
+SPAN = [
     OpenApiParameter("from", str, required=True, description="The first UTC day."),
     OpenApiParameter(
         "to", str, required=True, description="The UTC day after the last."
     ),
+]
+DOWNLOAD = OpenApiParameter(
+    "download", str, enum=[*exports.KINDS], description="Answer with a file."
+)
+FILTERS = [
+    OpenApiParameter(
+        name, str, description="Only these values of the dimension, with commas."
+    )
+    for name in DIMENSIONS
+]
+PARAMETERS = [
+    *SPAN,
     OpenApiParameter(
         "group_by",
         str,
@@ -38,12 +55,8 @@ PARAMETERS = [
     OpenApiParameter(
         "latency", bool, description="With p50, p95 and p99 in ms, within 2 %."
     ),
-    *(
-        OpenApiParameter(
-            name, str, description="Only these values of the dimension, with commas."
-        )
-        for name in DIMENSIONS
-    ),
+    DOWNLOAD,
+    *FILTERS,
 ]
 
 
@@ -55,6 +68,7 @@ class GivenUsageReport(StrictSerializer):
     top = s.IntegerField(required=False, min_value=1, max_value=1000)
     compare = s.BooleanField(required=False, default=False)
     latency = s.BooleanField(required=False, default=False)
+    download = s.ChoiceField(choices=[*exports.KINDS], required=False, default="")
 
     def get_fields(self) -> dict[str, s.Field]:
         # 'from' is no name that Python allows.
@@ -62,7 +76,7 @@ class GivenUsageReport(StrictSerializer):
         days = {name: s.DateField() for name in ("from", "to")}
         return {**super().get_fields(), **days, **filters}
 
-    def validate(self, attrs: Mapping[str, Any]) -> UsageQuery:
+    def validate(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
         query = UsageQuery(
             start=attrs["from"],
             end=attrs["to"],
@@ -77,7 +91,7 @@ class GivenUsageReport(StrictSerializer):
             reports.check(query)
         except ReportError as error:
             raise s.ValidationError({error.field: str(error)}) from error
-        return query
+        return {"query": query, "download": attrs["download"]}
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -120,7 +134,7 @@ class ShownUsageReport(s.Serializer):
 
 
 class UsageReportDetail(Endpoint):
-    """For keys with the scope `admin`, and for staff."""
+    """Of all customers for keys with the scope `admin` and for staff; others see their own."""
 
     @operation(
         "retrieveUsageReport",
@@ -131,8 +145,56 @@ class UsageReportDetail(Endpoint):
         parameters=PARAMETERS,
         refusals=(400,),
     )
-    def get(self) -> Report:
+    def get(self) -> Report | StreamingHttpResponse:
         asked = GivenUsageReport(data=self.request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        query: Any = asked.validated_data
-        return reports.run(query)
+        query, kind = asked.validated_data["query"], asked.validated_data["download"]
+        query = replace(query, filters=own_only(self.request, query.filters))
+        report = reports.run(query)
+        if not kind:
+            return report
+        name = f"usage-{query.start}-{query.end}.{kind}"
+        return exports.download(name, exports.report_lines(query, report, kind))
+
+
+class UsageExport(Endpoint):
+    """The requests themselves. Keys with the scope `admin` and staff get all of them."""
+
+    @operation(
+        "exportUsage",
+        "The rows of the ledger as a file, oldest first",
+        READ,
+        tags=["Usage"],
+        answer=ShownUsageReport,
+        parameters=[*SPAN, DOWNLOAD, *FILTERS],
+        refusals=(400,),
+    )
+    def get(self) -> StreamingHttpResponse:
+        asked = GivenUsageReport(data=self.request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        query = asked.validated_data["query"]
+        kind = asked.validated_data["download"] or "ndjson"
+        query = replace(query, filters=own_only(self.request, query.filters))
+        rows = exports.find_requests(query)
+        name = f"requests-{query.start}-{query.end}.{kind}"
+        return exports.download(name, exports.request_lines(rows, kind))
+
+
+def own_only(
+    request: Request, filters: Mapping[str, Sequence[str]]
+) -> Mapping[str, Sequence[str]]:
+    """The filters that a key without the scope `admin` may ask for: its own customer.
+
+    Raises NotPermitted if it asks for another one.
+    """
+    who: Any = request.auth
+    scopes = getattr(request.user, "scopes", ())
+    if not isinstance(who, Principal) or Scope.ADMIN.value in scopes:
+        return filters
+    own = (str(who.customer_id),)
+    if tuple(filters.get("customer", own)) != own:
+        raise NotPermitted(
+            "This key sees the use of its own customer only: it lacks the scope 'admin'.",
+            param="customer",
+        )
+    return {**filters, "customer": own}

@@ -204,7 +204,7 @@ def _source(query: UsageQuery) -> tuple[str, str, list[Any]]:
         table += " LEFT JOIN LATERAL unnest(tags) AS tag ON true"
         keys = ["coalesce(tag, '')" if key == "tag" else key for key in keys]
     parts = ["level = %s", "start >= %s", "start < %s"]
-    values: list[Any] = [_level(query), _midnight(query.start), _midnight(query.end)]
+    values: list[Any] = [_level(query), midnight(query.start), midnight(query.end)]
     for name, wanted in query.filters.items():
         text = DIMENSIONS[name][1]
         parts.append(
@@ -215,7 +215,8 @@ def _source(query: UsageQuery) -> tuple[str, str, list[Any]]:
     return groups, f"FROM {table} WHERE {' AND '.join(parts)}", values
 
 
-def _midnight(day: dt.date) -> dt.datetime:
+def midnight(day: dt.date) -> dt.datetime:
+    """The first moment of a UTC day."""
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 

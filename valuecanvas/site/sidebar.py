@@ -92,6 +92,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Customers & spend",
         (
+            Item("Spend", "payments", "billing_spend", "billing.view_usage"),
             listing("Customers", "person", "billing.customer"),
             listing("Teams", "groups", "billing.team"),
             listing("Tiers", "stairs", "billing.tier"),

@@ -64,6 +64,6 @@ def test_get__a_wrong_query__names_the_field_and_the_remedy(
 
 
 def test_get__without_the_scope_or_the_right__is_refused(chief: Caller) -> None:
-    assert ask(key_client("llm")).status_code == 403
+    assert ask(key_client("flags:read")).status_code == 403
     assert ask(person("billing.view_usage")).status_code == 200
     assert ask(person()).status_code == 403

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Need:
     """The scope that a key needs, and the right that a person (staff) needs; without a
-    right it is for keys only.
+    right it is for keys only. A key with the scope `instead` will do, too.
     """
 
     scope: str
     right: str = ""
+    instead: str = ""
 
 
 Needs = Mapping[str, Need]
@@ -92,7 +93,7 @@ def check(request: Request, need: Need) -> None:
     """Check a need that depends on the body. Raises NotPermitted unless it is met."""
     user = request.user
     if isinstance(user, KeyUser):
-        if need.scope not in user.scopes:
+        if user.scopes.isdisjoint((need.scope, need.instead)):
             raise NotPermitted(
                 f"This key lacks the scope '{need.scope}'.", code="missing_scope"
             )

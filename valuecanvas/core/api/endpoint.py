@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as s
 from rest_framework.request import Request
@@ -103,7 +104,7 @@ def operation(
 
     The method takes the validated `body` or `query` and returns what `answer`
     serializes: an object, several, or rows, of which one page is sent. A dict is sent as
-    it is. Without `answer` the status is 204. `refusals` are the documented errors
+    it is, and so is a file. Without `answer` the status is 204. `refusals` are the documented errors
     besides 400.
     """
     checked = [400] if body or query or paged_by else []
@@ -112,9 +113,11 @@ def operation(
         @wraps(method)
         def handler(
             view: Endpoint, request: Request, *args: Any, **kwargs: Any
-        ) -> Response:
+        ) -> Response | StreamingHttpResponse:
             asked = _validate(request, body, query, partial)
             found = method(view) if asked is None else method(view, asked)
+            if isinstance(found, StreamingHttpResponse):
+                return found
             if answer is None:
                 return Response(status=204)
             if paged_by:
