@@ -31,9 +31,7 @@ DAYS, REPORT_DAYS = 90, 30
 EXPORTED = 1_000_000
 # Pages name static files without the digests that a deployment collects.
 UNNAMED = {
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-    }
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
 REQUESTS, SPEND = "/admin/billing/request/", "/admin/billing/counter/spend/"
 FILTERS = {

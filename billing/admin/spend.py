@@ -41,22 +41,9 @@ LISTED = {
     "prompt": "prompt_key",
     "key": "key",
 }
-CHART_OPTIONS = json.dumps(
-    {
-        **json.loads(charts.line_options(x={"stacked": True})),
-        "scales": {
-            "x": {
-                "stacked": True,
-                "grid": {"display": False},
-                "ticks": {
-                    "color": charts.GREY,
-                    "maxRotation": 0,
-                    "autoSkipPadding": 16,
-                },
-            },
-            "y": {"stacked": True, "beginAtZero": True, "ticks": charts.TICKS},
-        },
-    }
+CHART_OPTIONS = charts.line_options(
+    x={"stacked": True},
+    y={"stacked": True, "beginAtZero": True, "ticks": charts.TICKS},
 )
 
 

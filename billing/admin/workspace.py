@@ -1,7 +1,6 @@
 """The overview on a customer's or team's page: month, budgets, keys and last requests."""
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
@@ -23,15 +22,6 @@ DAYS = 30
 MOST_ROWS = 5
 MOST_KEYS = 10
 TIMEOUT_MS = 500
-CHART_OPTIONS = charts.line_options(
-    y={"beginAtZero": True, "ticks": {**charts.TICKS, "precision": 0}},
-    spend={
-        "position": "right",
-        "beginAtZero": True,
-        "grid": {"display": False},
-        "ticks": charts.TICKS,
-    },
-)
 
 
 class Workspace:
@@ -81,19 +71,12 @@ class Workspace:
 
     @property
     def chart(self) -> str:
-        """The data for unfold's chart: bars of requests, a line of spend."""
-        line = {"type": "line", "yAxisID": "spend", "borderWidth": 2, "pointRadius": 0}
-        grey = "var(--color-base-500)"
-        dollars = [float(money.to_usd(spent)) for _, _, spent in self.days]
-        return json.dumps(
-            {
-                "labels": [f"{day:%b %d}" for day, _, _ in self.days],
-                "datasets": [
-                    {"label": "Spend (USD)", "data": dollars, "borderColor": grey, "backgroundColor": grey, **line},
-                    {"label": "Requests", "data": [used for _, used, _ in self.days], "backgroundColor": "var(--color-primary-600)"},
-                ],
-            }
-        )  # fmt: skip
+        """The data for unfold's chart, by the day."""
+        return charts.traffic(
+            [f"{day:%b %d}" for day, _, _ in self.days],
+            [float(money.to_usd(spent)) for _, _, spent in self.days],
+            [used for _, used, _ in self.days],
+        )
 
     @property
     def budgets(self) -> list[tuple[Budget, spend.BudgetProgress]]:
@@ -153,7 +136,7 @@ class WorkspaceAdmin(GuardedAdmin):
         # A form that was not saved is shown alone, with what is to be decided on top.
         if row is not None and request.method != "POST":
             context["workspace"] = Workspace(self.counted, row)
-            context["chart_options"] = CHART_OPTIONS
+            context["chart_options"] = charts.TRAFFIC_OPTIONS
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -1,6 +1,5 @@
 """The dashboard of the admin: traffic, money and health."""
 
-import json
 import time
 from dataclasses import asdict
 from typing import Any
@@ -62,7 +61,7 @@ def _traffic() -> dict[str, Any]:
     traffic_context = {
         "cards": _cards(day),
         "chart": _chart(day),
-        "chart_options": CHART_OPTIONS,
+        "chart_options": charts.TRAFFIC_OPTIONS,
         "spenders": [_spender(one) for one in day.spenders],
         "quiet": day.whole.requests == 0,
     }
@@ -139,42 +138,11 @@ def _spender(one: traffic.Spender) -> dict[str, str | int]:
 
 
 def _chart(day: traffic.LastDay) -> str:
-    """The data for unfold's chart: bars of requests, a line of spend."""
-    return json.dumps(
-        {
-            "labels": [f"{hour:%H}:00" for hour, _ in day.hours],
-            "datasets": [
-                {
-                    "label": "Spend (USD)",
-                    "type": "line",
-                    "yAxisID": "spend",
-                    "data": [float(one.spend_usd) for _, one in day.hours],
-                    "borderColor": "var(--color-base-500)",
-                    "backgroundColor": "var(--color-base-500)",
-                    "borderWidth": 2,
-                    "pointRadius": 0,
-                    "tension": 0.3,
-                },
-                {
-                    "label": "Requests",
-                    "data": [one.requests for _, one in day.hours],
-                    "backgroundColor": "var(--color-primary-500)",
-                    "borderRadius": 3,
-                },
-            ],
-        }
+    return charts.traffic(
+        [f"{hour:%H}:00" for hour, _ in day.hours],
+        [float(one.spend_usd) for _, one in day.hours],
+        [one.requests for _, one in day.hours],
     )
-
-
-CHART_OPTIONS = charts.line_options(
-    y={"beginAtZero": True, "ticks": {**charts.TICKS, "precision": 0}},
-    spend={
-        "position": "right",
-        "beginAtZero": True,
-        "grid": {"display": False},
-        "ticks": charts.TICKS,
-    },
-)
 
 
 def _budgets() -> list[dict[str, Any]]:

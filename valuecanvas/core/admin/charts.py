@@ -135,3 +135,46 @@ def line_options(x: Mapping[str, Any] = {}, **scales: Mapping[str, Any]) -> str:
             "scales": {"x": time, **scales},
         }
     )
+
+
+# Of `traffic`, which needs a second scale.
+TRAFFIC_OPTIONS = line_options(
+    y={"beginAtZero": True, "ticks": {**TICKS, "precision": 0}},
+    spend={
+        "position": "right",
+        "beginAtZero": True,
+        "grid": {"display": False},
+        "ticks": TICKS,
+    },
+)
+
+
+def traffic(
+    labels: Sequence[str], dollars: Sequence[float], requests: Sequence[int]
+) -> str:
+    """The data of unfold's chart of requests, as bars, and of spend, as a line."""
+    grey = "var(--color-base-500)"
+    return json.dumps(
+        {
+            "labels": list(labels),
+            "datasets": [
+                {
+                    "label": "Spend (USD)",
+                    "type": "line",
+                    "yAxisID": "spend",
+                    "data": list(dollars),
+                    "borderColor": grey,
+                    "backgroundColor": grey,
+                    "borderWidth": 2,
+                    "pointRadius": 0,
+                    "tension": 0.3,
+                },
+                {
+                    "label": "Requests",
+                    "data": list(requests),
+                    "backgroundColor": "var(--color-primary-500)",
+                    "borderRadius": 3,
+                },
+            ],
+        }
+    )
