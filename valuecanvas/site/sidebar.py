@@ -101,7 +101,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("Prices", "sell", "billing.price"),
             listing("Alerts", "notifications", "billing.alertevent"),
             listing("Alert rules", "rule", "billing.alertrule"),
-            listing("Alert channels", "send", "billing.alertchannel"),
+            listing("Alert channels", "campaign", "billing.alertchannel"),
         ),
     ),
     (
