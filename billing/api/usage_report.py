@@ -18,7 +18,7 @@ from valuecanvas.core.api.bodies import StrictSerializer
 from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotPermitted
 
-READ = Need(Scope.LLM.value, "billing.view_usage", instead=Scope.ADMIN.value)
+READ = Need(Scope.ADMIN.value, "billing.view_usage", instead=Scope.LLM.value)
 NAMES = ", ".join(DIMENSIONS)
 SPAN = [
     OpenApiParameter("from", str, required=True, description="The first UTC day."),

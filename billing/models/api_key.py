@@ -47,7 +47,11 @@ SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
         "flags.delete_flag",
     ),
     Scope.QUEUE_READ: ("llm.view_job",),
-    Scope.ADMIN: ("billing.view_customer", "billing.change_customer"),
+    Scope.ADMIN: (
+        "billing.view_customer",
+        "billing.change_customer",
+        "billing.view_usage",
+    ),
 }
 
 

@@ -46,7 +46,8 @@ def _forms(client: Client) -> list[SentForm]:
     make_version(Prompt.objects.latest("pk"), "Say hello.", model="some-model")
     for path in pages:
         answer = client.get(path)
-        if answer.status_code == 200 and b"<form" in answer.content:
+        page = answer.status_code == 200 and not answer.streaming
+        if page and b"<form" in answer.content:
             for form in forms_of(path, answer):
                 forms[form.url, str(sorted(form.fields))] = form
     return [one for one in forms.values() if not one.url.endswith(NOT_SENT)]

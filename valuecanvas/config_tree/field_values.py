@@ -67,7 +67,7 @@ def key_of(model: type[Model], values: Mapping[str, Any]) -> Any:
     key = {name: values[name] for name in key_fields(model)}
     if len(key) == 1:
         return next(iter(key.values()))
-    return {name: value for name, value in key.items() if value is not None}
+    return {name: value for name, value in key.items() if value not in (None, "")}
 
 
 def label(key: Any) -> str:
