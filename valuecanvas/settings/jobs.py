@@ -26,8 +26,8 @@ JOBS_BATCH_SHARE = env.number(
 )
 JOBS_BATCH_RATE = env.number(
     "JOBS_BATCH_RATE",
-    "Most lines of batches that one worker begins in a second.",
-    60,
+    "Lines of batches that one worker begins in a second while others are served.",
+    10,
     low=0.1,
     high=10_000,
 )

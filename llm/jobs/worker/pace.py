@@ -1,32 +1,27 @@
-"""How fast a worker begins lines of batches.
+"""How fast a worker begins lines of batches while interactive requests are served.
 
 A line whose answer comes at once costs processor time and little else. Many of them in a
-row would keep the database, which interactive requests wait for, busy. Where answers take
-their usual time, this pace is never reached.
+row would keep the database, which interactive requests wait for, busy. So beside those
+requests lines begin together, as many as there are slots, and then none for a while.
 """
-
-# The most that begin together.
-BURST_S = 0.1
 
 
 class BatchPace:
-    """A token bucket of lines. Times are those of a monotonic clock, in seconds."""
+    """Begins lines at a mean rate. Times are those of a monotonic clock, in seconds."""
 
     def __init__(self, rate: float) -> None:
         """`rate` is in lines a second."""
         self._rate = rate
-        self._burst = max(1.0, rate * BURST_S)
-        self._tokens = self._burst
-        self._filled = 0.0
+        self._next = 0.0
+        # Whether interactive requests are served at present.
+        self.beside_others = True
 
-    def free(self, now: float) -> int:
-        """How many lines may begin at `now`."""
-        gained = (now - self._filled) * self._rate
-        self._tokens = min(self._burst, self._tokens + gained)
-        self._filled = now
-        return int(self._tokens)
+    def is_free(self, now: float) -> bool:
+        """Whether lines may begin at `now`."""
+        return now >= self._next or not self.beside_others
 
-    def take(self, lines: int) -> float:
-        """Take down that so many began; returns the wait until the next may, in seconds."""
-        self._tokens -= lines
-        return max(0.0, (1 - self._tokens) / self._rate)
+    def take(self, lines: int, now: float) -> float:
+        """Take down that so many begin at `now`; returns the wait until the next may."""
+        wait = lines / self._rate if self.beside_others else 0.0
+        self._next = now + wait
+        return wait

@@ -103,6 +103,10 @@ UPDATE llm_job SET due = false,
 WHERE customer_id = %(customer)s AND state = 'queued' AND due AND on_limit = 'wait'
   AND (batch_id IS NOT NULL OR %(everything)s)
 """
+_INTERACTIVE = """
+SELECT EXISTS (SELECT FROM llm_usage
+               WHERE created_at > now() - interval '5 seconds' AND job = '')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,13 @@ def add_costs(requests: Mapping[uuid.UUID, uuid.UUID]) -> list[uuid.UUID]:
             cost_usd=F("cost_usd") + cost, request_id=request_id
         )
     return settled
+
+
+def has_interactive_requests() -> bool:
+    """Whether a request that is no job was settled in the last seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(_INTERACTIVE)
+        return bool(cursor.fetchone()[0])
 
 
 def feed() -> int:

@@ -155,17 +155,17 @@ class Worker:
         if self._stopping:
             return Room(0)
         free = self._slots - len(self._running)
-        lines = self._pace.free(time.monotonic())
         return Room(
-            most=min(free, lines) if lines > 0 else free,
+            most=free,
             suspects=0 if self._suspect else 1,
-            lines=lines > 0,
+            lines=self._pace.is_free(time.monotonic()),
         )
 
     def _take_pace(self, lines: int) -> None:
         """Look again once further lines may begin."""
         if lines:
-            self._loop.call_later(self._pace.take(lines), self._note_ring)
+            wait = self._pace.take(lines, time.monotonic())
+            self._loop.call_later(wait, self._note_ring)
 
     async def _work(self, job: Job) -> None:
         attempt = JobAttempt(job)
@@ -203,6 +203,7 @@ class Worker:
         await self._end_lost(running - owned)
         await self._end_unwanted()
         await db.run(self._write_row)
+        self._pace.beside_others = await db.run(queue.has_interactive_requests)
         if not self._stopping and await db.run(queue.feed) > 0:
             self._note_ring()
         if self._unpaid:
