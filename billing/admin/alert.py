@@ -67,9 +67,11 @@ class AlertEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
         event = self.get_object(request, object_id)
         found = deliveries_of(self, event) if event else {}
         found["why_unsent"] = _why_unsent(event) if event else ""
-        return super().change_view(  # type: ignore[no-any-return]
-            request, object_id, form_url, {**(extra_context or {}), **found}
+        context = {**(extra_context or {}), **found}
+        answer: HttpResponse = super().change_view(
+            request, object_id, form_url, context
         )
+        return answer
 
     def deliveries(self, event: AlertEvent) -> Any:
         """What was sent of it."""

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from billing.admin.customer_name import names_of
 from billing.usage import exports, reports
-from billing.usage.reports import Report, ReportRow, UsageFigures
+from billing.usage.reports import Report, ReportError, ReportRow, UsageFigures
 from billing.usage.spend_query import (
     GROUPS,
     PRESETS,
@@ -137,31 +137,46 @@ class SpendPage:
     @property
     def chart(self) -> str:
         """The data for unfold's chart: a stack of the dearest groups for each day."""
-        query = self.choice.query(group_by=(self.choice.group,), bucket="day")
-        spent: dict[str, dict[dt.date, Decimal]] = defaultdict(
-            lambda: defaultdict(Decimal)
-        )
-        dearest = {row.keys[0] for row in self.report.rows[:MOST_SERIES]}
-        for row in reports.run(query).rows:
-            value = row.keys[0]
-            title = self.name(value) if value in dearest else REST
-            if row.start is not None:
-                spent[title][row.start.date()] += row.figures.cost_usd
-        days = every_day(self.choice)
-        order = sorted(spent, key=lambda one: (one == REST, -sum(spent[one].values())))
+        group, days = self.choice.group, every_day(self.choice)
+        dearest = [row.keys[0] for row in self.report.rows[:MOST_SERIES]]
+        if group == "tag":
+            # No filter finds the requests without a tag: they are among the others.
+            dearest = [value for value in dearest if value]
+        query = self.choice.query(bucket="day")
+        rest = _by_day(reports.run(query))[()]
+        filters = {**query.filters, group: tuple(dearest)}
+        chosen = replace(query, group_by=(group,), filters=filters)
+        spent = _by_day(reports.run(chosen)) if dearest else {}
+        stacks = [(self.name(value), spent[(value,)]) for value in dearest]
+        others = {
+            day: max(Decimal(0), rest[day] - sum(one[day] for _, one in stacks))
+            for day in days
+        }
+        if any(others.values()):
+            stacks.append((REST, others))
         return json.dumps(
             {
                 "labels": [f"{day:%b %d}" for day in days],
                 "datasets": [
                     {
                         "label": title,
-                        "data": [float(spent[title][day]) for day in days],
+                        "data": [float(sums[day]) for day in days],
                         "backgroundColor": COLOURS[-1 if title == REST else at],
                     }
-                    for at, title in enumerate(order)
+                    for at, (title, sums) in enumerate(stacks)
                 ],
             }
         )
+
+
+def _by_day(report: Report) -> dict[tuple[str, ...], dict[dt.date, Decimal]]:
+    """USD by group and day; 0 of those without."""
+    found: dict[tuple[str, ...], dict[dt.date, Decimal]]
+    found = defaultdict(lambda: defaultdict(Decimal))
+    for row in report.rows:
+        if row.start is not None:
+            found[row.keys][row.start.date()] += row.figures.cost_usd
+    return found
 
 
 def round_usd(amount: Decimal | None) -> Decimal | None:
@@ -173,18 +188,21 @@ def spend_view(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if not request.user.has_perm(RIGHT):
         raise PermissionDenied
     choice = read_choice(request.GET.dict(), timezone.now().date())
-    context: dict[str, Any] = {}
+    context: dict[str, Any]
     try:
-        page = SpendPage(choice)
         if request.GET.get("csv"):
             query = choice.query(group_by=(choice.group,), compare=True)
             name = f"spend-{choice.start}-{choice.last}.csv"
-            return exports.download(
-                name, exports.report_lines(query, reports.run(query), "csv")
-            )
+            lines = exports.report_lines(query, reports.run(query), "csv")
+            return exports.download(name, lines)
+        page = SpendPage(choice)
         context = {"page": page, "chart": page.chart, "chart_options": CHART_OPTIONS}
+    except ReportError as error:
+        context = {"problem": str(error)}
     except DatabaseError:
-        context = {"too_slow": True}
+        context = {
+            "problem": "The figures took too long: choose fewer days, or try again in a while."
+        }
     return admin.page(
         request,
         "admin/billing/spend.html",

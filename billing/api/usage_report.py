@@ -150,7 +150,10 @@ class UsageReportDetail(Endpoint):
         asked.is_valid(raise_exception=True)
         query, kind = asked.validated_data["query"], asked.validated_data["download"]
         query = replace(query, filters=own_only(self.request, query.filters))
-        report = reports.run(query)
+        try:
+            report = reports.run(query)
+        except ReportError as error:
+            raise s.ValidationError({error.field: str(error)}) from error
         if not kind:
             return report
         name = f"usage-{query.start}-{query.end}.{kind}"

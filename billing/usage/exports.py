@@ -13,6 +13,7 @@ from django.http import StreamingHttpResponse
 from billing.models import Usage
 from billing.usage import reports
 from billing.usage.reports import DIMENSIONS, Report, UsageFigures, UsageQuery
+from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.ids import uuid_or_none
 
 PAGE = 2_000
@@ -128,7 +129,7 @@ def download(name: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
         content_type=KINDS[name.rpartition(".")[2]],
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
+            "Cache-Control": NO_STORE,
         },
     )
 

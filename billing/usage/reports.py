@@ -140,7 +140,7 @@ Place = tuple[tuple[str, ...], dt.datetime | None]
 
 
 def run(query: UsageQuery) -> Report:
-    """Answer a query. Raises ReportError, and DatabaseError where it takes too long."""
+    """Answer a query. Raises ReportError (too many rows, too), and DatabaseError where it takes too long."""
     check(query)
     rows = _figures(query)
     if query.top is not None:
@@ -150,8 +150,8 @@ def run(query: UsageQuery) -> Report:
     before = None
     if query.compare:
         start, end = query.start - (query.end - query.start), query.start
-        past = replace(query, start=start, end=end, bucket="")
-        earlier = _figures(past) if query.group_by else {}
+        past = replace(query, start=start, end=end, bucket="", top=None)
+        earlier = _figures(_same_groups(past, rows)) if query.group_by else {}
         before = _figures(replace(past, group_by=())).get(((), None), UsageFigures())
     return Report(
         rows=[
@@ -162,6 +162,17 @@ def run(query: UsageQuery) -> Report:
         before=before,
         until=RollupState.objects.values_list("until", flat=True).first(),
     )
+
+
+def _same_groups(query: UsageQuery, rows: Mapping[Place, UsageFigures]) -> UsageQuery:
+    """`query` for the groups of `rows` alone: there may be very many others."""
+    found = {
+        name: sorted({keys[at] for keys, _ in rows})
+        for at, name in enumerate(query.group_by)
+        # A filter by tag finds no request without one.
+        if name != "tag"
+    }
+    return replace(query, filters={**query.filters, **found})
 
 
 def check(query: UsageQuery) -> None:
@@ -228,8 +239,16 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
         f"SELECT {groups}, {sums} {source} GROUP BY 1, 2 ORDER BY {order} LIMIT %s"
     )
     with limited_cursor(TIMEOUT_MS) as cursor:
-        cursor.execute(statement, [*values, MOST_ROWS])
+        # The dearest come first, unless there are buckets.
+        most = query.top if query.top and not query.bucket else MOST_ROWS + 1
+        cursor.execute(statement, [*values, most])
         rows = cursor.fetchall()
+    if len(rows) == most > MOST_ROWS:
+        raise ReportError(
+            "group_by",
+            f"These are more than {MOST_ROWS:,} rows: ask for fewer days, add a filter, "
+            "or ask for the 'top' groups without a bucket.",
+        )
     latency = _latency(query) if query.latency else {}
     return {
         (tuple(keys), start): _row(sums, latency.get((tuple(keys), start), ()))

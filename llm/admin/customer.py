@@ -1,18 +1,15 @@
 """The admin of customers, with export and erasure of all that one sent."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib import admin
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from billing.admin.customer import CustomerAdmin
 from billing.models import Customer
+from billing.usage import exports
 from llm.privacy.customer_export import export_lines
 from llm.privacy.erasure import erase
-from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.admin.pages import ConfirmPage, Page
 from valuecanvas.core.templatetags import figures
 
@@ -27,20 +24,7 @@ class ExportPage(Page):
     def answer(self) -> HttpResponseBase:
         self.admin.record(self.request, [self.original], "Exported.")
         name = f"customer-{self.original.pk}.ndjson"
-        return StreamingHttpResponse(
-            _pieces(self.original),
-            content_type="application/x-ndjson",
-            headers={
-                "Content-Disposition": f'attachment; filename="{name}"',
-                "Cache-Control": NO_STORE,
-            },
-        )
-
-
-async def _pieces(customer: Customer) -> AsyncIterator[bytes]:
-    pieces = export_lines(customer)
-    while piece := await sync_to_async(lambda: next(pieces, b""))():
-        yield piece
+        return exports.download(name, export_lines(self.original))
 
 
 class ErasePage(ConfirmPage):

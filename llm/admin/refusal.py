@@ -51,7 +51,10 @@ class RefusalAdmin(ReadOnlyAdmin, LargeTableAdmin):
         known = uuid_or_none(object_id)
         refusal = self.get_object(request, object_id) if known else None
         context = {**(extra_context or {}), **(_context(refusal) if refusal else {})}
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+        answer: HttpResponse = super().change_view(
+            request, object_id, form_url, context
+        )
+        return answer
 
     @display(description="Customer")
     def customer(self, refusal: Refusal) -> str:

@@ -1,9 +1,15 @@
 """The forms of a page, filled in as a hurried visitor would."""
 
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
+
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import strip_tags
 
 WORDS = "1"  # a text, and a number too
 BUTTONS = ("button", "image", "reset", "file")
@@ -111,3 +117,19 @@ def forms_of(page: str, answer: Any) -> list[SentForm]:
     parser = _Forms(page)
     parser.feed(answer.content.decode())
     return parser.found
+
+
+def page_of(row: Any) -> str:
+    opts = row._meta
+    return reverse(
+        f"admin:{opts.app_label}_{opts.model_name}_change", args=[str(row.pk)]
+    )
+
+
+def words(answer: HttpResponse) -> str:
+    return " ".join(unescape(strip_tags(answer.content.decode())).split())
+
+
+def opened(client: Client, row: Any, **changed: Any) -> dict[str, Any]:
+    """The row's form as the page shows it, with some fields changed."""
+    return {**unchanged_form(client.get(page_of(row))), **changed}

@@ -134,6 +134,19 @@ def test_page__takes_too_long__says_so(
     assert "took too long" in auditor.get(PAGE).content.decode()
 
 
+def test_page__more_groups_than_one_answer_has__still_draws_them_all(
+    auditor: Client, traffic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(9):
+        make_usage(model=f"m{at}", cost_usd=Decimal(20 - at), created_at=NOW)
+    rollup.catch_up()
+    monkeypatch.setattr(reports, "MOST_ROWS", 10)
+    chart = json.loads(auditor.get(PAGE).context["chart"])
+    drawn = sum(sum(one["data"]) for one in chart["datasets"])
+    assert drawn == sum(20 - at for at in range(9)) + 7
+    assert "more than 10 rows" in auditor.get(PAGE, {"csv": "1"}).content.decode()
+
+
 def test_page__markup_in_names__stays_text(auditor: Client) -> None:
     make_usage(model="<b>x</b>", created_at=NOW)
     rollup.catch_up()

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from billing.admin import workspace as module
 from billing.models import Customer
+from tests.admin.page_forms import opened, page_of, words
 from tests.admin.rows import make_counter, make_refusal, make_usage
-from tests.admin.test_admin_guard import opened, page_of, words
 from tests.fixtures_billing import (
     make_api_key,
     make_budget,

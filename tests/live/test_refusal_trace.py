@@ -29,8 +29,9 @@ def trace(world: World, answer: Answer) -> Refusal:
 
 
 def refusing(row: Refusal) -> dict[str, Any]:
+    found: dict[str, Any]
     [found] = [one for one in row.limits if one["refused"]]
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def test_quota__used_up__leaves_where_it_stood_and_when_it_resets(world: World) -> None:

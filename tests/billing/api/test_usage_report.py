@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing.usage import rollup
+from billing.usage import reports, rollup
 from tests.admin.rows import make_usage
 from tests.prompts.api.conftest import Caller, key_client, person
 
@@ -67,3 +67,12 @@ def test_get__without_the_scope_or_the_right__is_refused(chief: Caller) -> None:
     assert ask(key_client("flags:read")).status_code == 403
     assert ask(person("billing.view_usage")).status_code == 200
     assert ask(person()).status_code == 403
+
+
+def test_get__more_rows_than_one_answer_has__is_400(
+    chief: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MOST_ROWS", 1)
+    answer = ask(chief, group_by="model")
+    assert answer.status_code == 400
+    assert "more than 1 rows" in answer.json()["error"]["message"]

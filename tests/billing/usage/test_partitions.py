@@ -132,7 +132,7 @@ def test_write__by_the_version_before__has_one_correction_a_request() -> None:
     names = [str(field.column) for field in Usage._meta.concrete_fields]
     copied = ", ".join({"id": "%s", "corrects": "id"}.get(one, one) for one in names)
     statement = (
-        f"INSERT INTO llm_usage ({', '.join(names)}) SELECT {copied} FROM llm_usage u "  # noqa: S608
+        f"INSERT INTO llm_usage ({', '.join(names)}) SELECT {copied} FROM llm_usage u "  # noqa: S608 - names of columns
         "WHERE id = %s AND NOT EXISTS (SELECT FROM llm_usage c WHERE c.corrects = u.id)"
     )
     with connection.cursor() as cursor:

@@ -140,3 +140,26 @@ def test_run__a_query_that_cannot_be_answered__names_the_field(
     with pytest.raises(ReportError) as error:
         run(**fields)
     assert error.value.field == field
+
+
+def test_run__more_rows_than_one_answer_has__says_so(
+    ann: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MOST_ROWS", 1)
+    with pytest.raises(ReportError, match="more than 1 rows: ask for fewer days"):
+        run(group_by=("model",))
+    with pytest.raises(ReportError) as caught:
+        run(group_by=("model",), bucket="day", top=1)
+    assert caught.value.field == "group_by"
+    # The dearest groups alone are no cut, and have their own figures of before.
+    report = run(group_by=("model",), top=1, compare=True)
+    assert costs(report) == {("b",): 20}
+    assert report.rows[0].before == UsageFigures()
+    assert report.total.cost_usd == 23
+
+
+def test_run__compared__groups_of_before_are_those_of_now(ann: Customer) -> None:
+    report = run(group_by=("model", "customer"), compare=True)
+    before = {row.keys: row.before and row.before.cost_usd for row in report.rows}
+    assert before["a", str(ann.pk)] == 8
+    assert sum(one or 0 for one in before.values()) == 8

@@ -19,13 +19,13 @@ from llm.models import CacheEpoch, Feedback, Job, JobBatch, JobFile, RecurringJo
 from llm.privacy import customer_export, erasure
 from tests.admin.conftest import boss, groups, operator
 from tests.admin.job_rows import make_batch, make_job, make_job_file, make_recurring
+from tests.admin.page_forms import words
 from tests.admin.rows import (
     make_feedback,
     make_refusal,
     make_reservation,
     make_usage,
 )
-from tests.admin.test_admin_guard import words
 from tests.fixtures_billing import make_api_key, make_customer, make_team
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.ids import uuid7

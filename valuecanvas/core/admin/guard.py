@@ -115,6 +115,7 @@ class GuardedAdmin(Admin):
 
 
 def _guarded(form: type[ModelForm], request: HttpRequest) -> type[ModelForm]:
+    # A base that is only known here is no type for mypy.
     class Guarded(form):  # type: ignore[valid-type, misc]
         def is_valid(self) -> bool:
             valid = super().is_valid()
