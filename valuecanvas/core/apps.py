@@ -6,7 +6,7 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 from prometheus_client import REGISTRY
 
-from valuecanvas.core import log
+from valuecanvas.core.telemetry import logs
 
 
 class CoreConfig(AppConfig):
@@ -16,7 +16,7 @@ class CoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        log.configure(settings.LOG_LEVEL)
+        logs.configure(settings.LOG_LEVEL)
         # Its module needs the models first.
         figures = import_string("valuecanvas.core.webhooks.metrics.WebhookFigures")
         REGISTRY.register(figures())

@@ -15,7 +15,7 @@ ACCESS_LOG = env.flag(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "valuecanvas.core.log.formatter"}},
+    "formatters": {"json": {"()": "valuecanvas.core.telemetry.logs.formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL.upper()},
     "loggers": {

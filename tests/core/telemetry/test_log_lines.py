@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import structlog
 
-from valuecanvas.core import log
+from valuecanvas.core.telemetry import logs
 
 
 @pytest.fixture
 def level() -> Iterator[None]:
     kept = structlog.get_config()
-    log.configure("info")
+    logs.configure("info")
     yield
     structlog.configure(**kept)
 
@@ -65,6 +65,6 @@ def test_event__error_and_context__are_told(capsys: pytest.CaptureFixture[str]) 
 
 def test_formatter__standard_library__has_the_same_form() -> None:
     record = logging.LogRecord("x.y", logging.ERROR, "f", 1, "%s!", ("so",), None)
-    line = json.loads(log.formatter().format(record))
+    line = json.loads(logs.formatter().format(record))
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "so!", "level": "error", "logger": "x.y"}
