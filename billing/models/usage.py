@@ -91,6 +91,19 @@ class Usage(models.Model):
                 condition=~models.Q(end_user=""),
             ),
             models.Index(fields=["model", "created_at"], name="llm_usage_model"),
+            models.Index(fields=["provider", "created_at"], name="llm_usage_provider"),
+            models.Index(fields=["team", "created_at"], name="llm_usage_team"),
+            # Failures and hits can be rare, and are asked for by time.
+            models.Index(
+                fields=["created_at"],
+                name="llm_usage_not_ok",
+                condition=~models.Q(status="ok"),
+            ),
+            models.Index(
+                fields=["created_at"],
+                name="llm_usage_cached",
+                condition=models.Q(cached=True),
+            ),
             models.Index(
                 fields=["prompt_key", "created_at"],
                 name="llm_usage_prompt",

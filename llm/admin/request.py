@@ -47,8 +47,10 @@ class ReasonFilter(NamesFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         rows = super().queryset(request, queryset)
-        # The ledger, which has no index of codes, is read for none of ours.
-        return rows.filter(refused=True) if self.value() in REASONS else rows
+        # The ledger has no index of codes: of ours it has none, and others say that it failed.
+        if self.value() in REASONS:
+            return rows.filter(refused=True)
+        return rows.exclude(status="ok") if self.value() else rows
 
 
 @admin.register(Request)
