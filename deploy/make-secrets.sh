@@ -30,6 +30,8 @@ put TOGETHER_API_KEY ""
 put OPENAI_API_KEY ""
 # Of the e-mail server that sends alerts, if any.
 put EMAIL_HOST_PASSWORD ""
+# Where errors are sent, if anywhere.
+put SENTRY_DSN ""
 if [ "${2:-}" = --compose ]; then
   put POSTGRES_PASSWORD "$(openssl rand -hex 24)"
   put POSTGRES_APP_PASSWORD "$(openssl rand -hex 24)"

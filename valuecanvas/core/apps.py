@@ -17,6 +17,9 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         logs.configure(settings.LOG_LEVEL)
+        if settings.SENTRY_DSN:
+            # Nobody else pays for the import.
+            import_string("valuecanvas.core.telemetry.errors.start")()
         # Its module needs the models first.
         figures = import_string("valuecanvas.core.webhooks.metrics.WebhookFigures")
         REGISTRY.register(figures())

@@ -5,6 +5,7 @@ import ipaddress
 from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
+from valuecanvas.settings.base import WEB_SCHEMES
 
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", "Least severe log line.", "info", ("debug", "info", "warning", "error")
@@ -22,6 +23,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        # It warns of each try to reach a receiver that is away.
+        "urllib3.connectionpool": {"level": "ERROR"},
     },
 }
 PROMETHEUS_EXPORT_MIGRATIONS = False
@@ -39,3 +42,20 @@ except ValueError as error:
     raise ImproperlyConfigured(
         "METRICS_NETWORKS must be networks with commas, e.g. 10.0.0.0/8."
     ) from error
+SENTRY_DSN = env.url(
+    "SENTRY_DSN",
+    "Where errors are sent, as Sentry shows it: https://KEY@HOST/PROJECT. Empty: nowhere.",
+    schemes=WEB_SCHEMES,
+)
+GRAFANA_URL = env.url(
+    "GRAFANA_URL",
+    "Your Grafana, for the link on the admin's Performance page. Empty: no link.",
+    schemes=("http", "https"),
+)
+# What `manage.py slo` and the Performance page compare the figures with.
+TARGET_P95_S = env.number("TARGET_P95_S", "Target: 95 % of answers within so many seconds.", 5, low=0.001, high=3600)  # fmt: skip
+TARGET_P99_S = env.number("TARGET_P99_S", "Target: 99 % of answers within so many seconds.", 10, low=0.001, high=3600)  # fmt: skip
+TARGET_ERROR_PERCENT = env.number("TARGET_ERROR_PERCENT", "Target: fewer requests fail than this, in percent.", 5, low=0.0001, high=100)  # fmt: skip
+TARGET_REQUESTS_PER_S = env.number("TARGET_REQUESTS_PER_S", "Target: requests a second that are served when they are asked for.", 100, low=0.01, high=1_000_000)  # fmt: skip
+TARGET_CACHE_HIT_PERCENT = env.number("TARGET_CACHE_HIT_PERCENT", "Target: more requests are answered from the cache than this, in percent.", 30, low=0, high=100)  # fmt: skip
+TARGET_COST_USD = env.number("TARGET_COST_USD", "Target: a request costs less than this, in USD.", 0.005, low=0.000001, high=1000)  # fmt: skip

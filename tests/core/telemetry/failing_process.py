@@ -1,0 +1,71 @@
+"""A process in which errors of every kind happen, each with canaries around it."""
+
+import logging
+import sys
+import threading
+
+import django
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.test.utils import override_settings
+from django.urls import path
+
+from tests.core.telemetry.sentry_receiver import CARD, DETAIL, KEY, MAIL
+
+
+def crash(local: str) -> None:
+    body = {"messages": [{"content": local}]}
+    raise ValueError(f"Cannot read {body} of {MAIL}\nDETAIL: Key (name)=({DETAIL})")
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    crash(request.headers["Authorization"])
+    return HttpResponse()
+
+
+def busy(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=503)
+
+
+urlpatterns = [path("page/", page), path("busy/", busy)]
+
+
+def log_errors() -> None:
+    """By the two ways to log."""
+    structlog.contextvars.bind_contextvars(request_id="the-request", trace_id="a1b2")
+    log = structlog.get_logger("the.gateway")
+    log.warning("no.error", about=CARD)
+    log.error("plain.error", about=f"{CARD} of {MAIL}", api_key=KEY)
+    log.error("given.error", exc_info=LookupError(f"no key {KEY}"))
+    try:
+        crash(KEY)
+    except ValueError:
+        log.exception("it.crashed", job="job-1")
+        logging.getLogger("celery.app.trace").exception(
+            "Task %(name)s raised: %(exc)s", {"name": "a.task", "exc": KEY, "args": CARD},
+            extra={"data": {"kwargs": CARD}},
+        )  # fmt: skip
+    structlog.contextvars.clear_contextvars()
+
+
+def serve() -> None:
+    """As the cold path does."""
+    client = Client(raise_request_exception=False, headers={"Authorization": KEY})
+    with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[]):
+        answer = client.post(f"/page/?token={KEY}", {"mail": MAIL}, "application/json")
+        assert answer.status_code == 500
+        assert client.get("/busy/").status_code == 503
+
+
+if __name__ == "__main__":
+    django.setup()
+    log_errors()
+    serve()
+    thread = threading.Thread(target=crash, args=[CARD], name=MAIL)
+    thread.start()
+    thread.join()
+    flood = structlog.get_logger("the.flood")
+    for _ in range(int(sys.argv[1])):
+        flood.error("flood.error")
+    crash(CARD)
