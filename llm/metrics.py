@@ -16,6 +16,10 @@ REFUSALS_DROPPED = Counter(
     "valuecanvas_refusals_dropped_total",
     "Refusals of which no trace is kept: too many waited to be written.",
 )
+REPLAYS_DROPPED = Counter(
+    "valuecanvas_replays_dropped_total",
+    "Replays of which no row is kept: above REPLAYS_PER_MINUTE, or too many waited.",
+)
 LATENCY = Histogram(
     "valuecanvas_request_seconds",
     "From the request to the end of its answer.",

@@ -25,6 +25,7 @@ from llm.admission.lookup import Lookup
 from llm.admission.quota_denials import QuotaDenials
 from llm.admission.quota_headers import QuotaHeaders
 from llm.admission.refusal_trace import RefusalTrace
+from llm.admission.trace_rows import TraceRows
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
 from llm.coalesce.shared_calls import SharedCalls
@@ -86,6 +87,7 @@ class Runtime:
     auth_throttle: AuthThrottle
     quota_headers: QuotaHeaders
     refusals: RefusalTrace
+    trace_rows: TraceRows
     tokenizer: Tokenizer
 
     async def stop(self) -> None:
@@ -99,7 +101,7 @@ class Runtime:
         await self.board.close()
         await self.event_rows.flush()
         await self.exposures.stop()
-        await self.refusals.stop()
+        await self.trace_rows.stop()
         await self.pool.close()
         await self.store.close()
         # Both block, for seconds at most: nothing else runs on this loop any more.
@@ -142,8 +144,9 @@ async def start() -> Runtime:
     exposures.start()
     committed = CommittedConfig(config, ledger)
     authentication = Authentication(callers)
-    refusals = RefusalTrace(authentication, callers, db)
-    refusals.start()
+    trace_rows = TraceRows(db)
+    trace_rows.start()
+    refusals = RefusalTrace(authentication, callers, trace_rows)
     denials = QuotaDenials(store)
     reservations = Reservations(ledger, journal, tokenizer)
     lookup = Lookup(
@@ -159,7 +162,7 @@ async def start() -> Runtime:
             reservations=reservations,
             lookup=lookup,
             denials=denials,
-            replays=IdempotentReplays(db),
+            replays=IdempotentReplays(db, trace_rows),
             exposures=exposures,
         ),
         failover=Failover(pool, board, outcomes, journal),
@@ -217,5 +220,6 @@ async def start() -> Runtime:
         auth_throttle=AuthThrottle(limiter, callers),
         quota_headers=QuotaHeaders(authentication, committed, db),
         refusals=refusals,
+        trace_rows=trace_rows,
         tokenizer=tokenizer,
     )

@@ -29,6 +29,9 @@ _STATEMENTS = {
     "refusals": """DELETE FROM billing_refusal WHERE id IN (
         SELECT id FROM billing_refusal
         WHERE created_at < %(old_refusal)s LIMIT %(most)s)""",
+    "replays": """DELETE FROM billing_replay WHERE id IN (
+        SELECT id FROM billing_replay
+        WHERE created_at < %(old_refusal)s LIMIT %(most)s)""",
     "refusal_counts": """DELETE FROM billing_refusal_count WHERE id IN (
         SELECT id FROM billing_refusal_count
         WHERE minute < %(old_refusal)s LIMIT %(most)s)""",

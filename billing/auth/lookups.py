@@ -45,7 +45,8 @@ class Lookups(Generic[K, V]):
         try:
             async with asyncio.timeout(WAIT_S):
                 return await asyncio.shield(future)
-        except TimeoutError as error:
+        except (TimeoutError, Unavailable) as error:
+            # Of its own: one query's error goes to all who wait, and each adds to it.
             raise unavailable() from error
 
     def forget(self) -> None:

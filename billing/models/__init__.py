@@ -12,7 +12,7 @@ from billing.models.api_key import ApiKey, Scope
 from billing.models.budget import Budget
 from billing.models.counter import Counter
 from billing.models.customer import Customer
-from billing.models.idempotency import IdempotencyKey
+from billing.models.idempotency import IdempotencyKey, IdempotentReplay
 from billing.models.ledger_check import LedgerCheck
 from billing.models.price import Price
 from billing.models.refusal import Refusal, RefusalCount, RefusalStep

@@ -1,4 +1,4 @@
-"""Idempotency keys: the request that first used each, and its answer."""
+"""Idempotency keys: the request that first used each, its answer, and the repeats."""
 
 from django.db import models
 
@@ -25,3 +25,41 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return str(self.request_id)
+
+
+class IdempotentReplay(models.Model):
+    """A request that got the answer to an earlier one again, by its Idempotency-Key.
+
+    Names, not foreign keys, as in the ledger, where a replay has no row: it cost
+    nothing. Written with the refusals, see llm/admission/trace_rows.py.
+    """
+
+    id = models.UUIDField(primary_key=True, help_text="The request id.")
+    created_at = models.DateTimeField()
+    original_id = models.UUIDField(
+        help_text="The request that was answered first, with the same key."
+    )
+    user_id = models.CharField("user", max_length=200)
+    customer_id = models.UUIDField()
+    team = models.CharField(max_length=60, blank=True)
+    key = models.CharField(max_length=16, blank=True)
+    endpoint = models.CharField(max_length=40)
+    model = models.CharField(max_length=200, blank=True)
+    trace_id = models.CharField(max_length=64, blank=True)
+    job = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        db_table = "billing_replay"
+        verbose_name = "replay"
+        verbose_name_plural = "replays"
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="billing_replay_time"),
+            models.Index(
+                fields=["customer_id", "created_at"], name="billing_replay_customer"
+            ),
+            models.Index(fields=["key", "created_at"], name="billing_replay_key"),
+            models.Index(fields=["user_id", "created_at"], name="billing_replay_user"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,12 +1,12 @@
-"""All requests: those of the ledger, and those that were refused."""
+"""All requests: those of the ledger, replays, and those that were refused."""
 
 from django.db import models
 
 
 class Request(models.Model):
-    """A row of the database view `billing_request`: see migration 0025.
+    """A row of the database view `billing_request`: see migration 0029.
 
-    A view and no table, so that both parts keep their indexes: a condition or an order of
+    A view and no table, so that all parts keep their indexes: a condition or an order of
     time on these columns is answered from them.
     """
 
@@ -21,7 +21,7 @@ class Request(models.Model):
     endpoint = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
     provider = models.CharField(max_length=60)
-    # Of the ledger, or 'refused'.
+    # Of the ledger, or 'replayed' or 'refused'.
     status = models.CharField(max_length=20)
     code = models.CharField(max_length=80)
     cached = models.BooleanField()
@@ -33,7 +33,7 @@ class Request(models.Model):
     job = models.CharField(max_length=60)
 
     # The tables of which it is made, for the estimate of its rows.
-    tables = ("llm_usage", "billing_refusal")
+    tables = ("llm_usage", "billing_refusal", "billing_replay")
 
     class Meta:
         managed = False

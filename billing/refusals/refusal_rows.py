@@ -1,4 +1,4 @@
-"""Writes refused requests, kept whole or counted."""
+"""Writes refused requests, kept whole or counted, and replays."""
 
 import datetime as dt
 import uuid
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from billing.auth.principal import Principal
-from billing.models import Refusal
+from billing.models import IdempotentReplay, Refusal
 from valuecanvas.core.errors import LimitState
 from valuecanvas.core.ids import uuid7
 
@@ -48,6 +48,9 @@ class RefusedRequest:
     job: str
 
 
+TraceRow = RefusedRequest | IdempotentReplay
+
+
 class CountKey(NamedTuple):
     """What refusals beyond those kept whole are counted by.
 
@@ -61,12 +64,18 @@ class CountKey(NamedTuple):
     endpoint: str
 
 
-def save(refused: Iterable[RefusedRequest], counts: Mapping[CountKey, int]) -> None:
-    """Write both in one transaction."""
-    rows = [_row(one) for one in refused]
+def save(rows: Iterable[TraceRow], counts: Mapping[CountKey, int]) -> None:
+    """Write all in one transaction."""
+    refused, replays = [], []
+    for one in rows:
+        if isinstance(one, IdempotentReplay):
+            replays.append(one)
+        else:
+            refused.append(_row(one))
     with transaction.atomic():
         # Of a job, the first of each reason is kept.
-        Refusal.objects.bulk_create(rows, ignore_conflicts=True)
+        Refusal.objects.bulk_create(refused, ignore_conflicts=True)
+        IdempotentReplay.objects.bulk_create(replays, ignore_conflicts=True)
         if counts:
             _add(Counter(counts))
 
@@ -80,13 +89,13 @@ def _row(one: RefusedRequest) -> Refusal:
         customer_id=one.caller.customer_id,
         team=one.caller.team,
         key=one.caller.key,
-        endpoint=_plain(one.endpoint, 40),
-        model=_plain(one.model, 200),
+        endpoint=plain(one.endpoint, 40),
+        model=plain(one.model, 200),
         step=one.step,
         status=one.status,
-        code=_plain(one.code, 80),
-        param=_plain(one.param, 200),
-        message=_plain(one.message, LONGEST_MESSAGE),
+        code=plain(one.code, 80),
+        param=plain(one.param, 200),
+        message=plain(one.message, LONGEST_MESSAGE),
         limits=[limit.row() for limit in one.limits],
         max_tokens=one.max_tokens,
         retry_at=_retry_at(at, one.retry_after),
@@ -96,7 +105,7 @@ def _row(one: RefusedRequest) -> Refusal:
     )
 
 
-def _plain(text: str, longest: int) -> str:
+def plain(text: str, longest: int) -> str:
     """Text that PostgreSQL takes, of at most so many characters."""
     cut = text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return cut.encode("utf-8", "replace").decode()
@@ -116,8 +125,8 @@ def _add(counts: Counter[CountKey]) -> None:
         [dt.datetime.fromtimestamp(key.minute * 60, dt.UTC) for key in keys],
         [uuid.UUID(int=key.customer) for key in keys],
         [key.key for key in keys],
-        [_plain(key.code, 80) for key in keys],
-        [_plain(key.endpoint, 40) for key in keys],
+        [plain(key.code, 80) for key in keys],
+        [plain(key.endpoint, 40) for key in keys],
         [counts[key] for key in keys],
     ]
     with connection.cursor() as cursor:

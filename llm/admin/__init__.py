@@ -13,6 +13,7 @@ from llm.admin import (
     price,
     provider,
     refusal,
+    replay,
     request,
     route,
     usage,

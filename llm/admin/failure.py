@@ -5,16 +5,9 @@ from collections.abc import Sequence
 from billing.models import Usage
 from llm.admin.answer import REMEDIES
 from llm.models import Attempt
+from llm.settlement.explanation import CAUSES
 
 ANSWERED = ("ok", "correction")
-# By the request's code, or else by its status.
-CAUSES = {
-    "client_gone": "The client closed its connection before the answer was complete.",
-    "process_died": "The gateway's process ended while the request was under way.",
-    "server_shutdown": "The gateway was shutting down.",
-    "interrupted": "The answer ended early, after a part of it had been sent.",
-    "abandoned": "The gateway abandoned the request before it was answered.",
-}
 
 
 def cause(usage: Usage, attempts: Sequence[Attempt]) -> str:

@@ -1,13 +1,14 @@
-"""All requests in one list: served, failed and refused."""
+"""All requests in one list: served, failed, replayed and refused."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from billing.auth import keys
-from billing.models import ApiKey, Refusal, Request, Usage
+from billing.models import ApiKey, IdempotentReplay, Refusal, Request, Usage
 from billing.models.customer import full_name
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.admin.refusal_reason import REASONS
@@ -23,17 +24,21 @@ from valuecanvas.core.admin.filters import ConditionFilter, NamesFilter, TimeFil
 from valuecanvas.core.ids import uuid_or_none
 from valuecanvas.core.templatetags import figures
 
+# Of which the view is made.
+TABLES = (Usage, Refusal, IdempotentReplay)
+
 
 class RequestOutcomeFilter(ConditionFilter):
     title = "outcome"
     parameter_name = "outcome"
 
     def conditions(self) -> list[tuple[str, str, Q]]:
-        failed = ~Q(status__in=("ok", "correction"))
+        failed = ~Q(status__in=("ok", "correction", "replayed"))
         return [
             ("ok", "Answered", Q(refused=False, status="ok")),
             ("failed", "Not answered", Q(refused=False) & failed),
             ("refused", "Refused", Q(refused=True)),
+            ("replayed", "Replayed", Q(refused=False, status="replayed")),
             ("correction", "Corrections", Q(refused=False, status="correction")),
         ]
 
@@ -85,12 +90,12 @@ class RequestAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     def condition(self, term: str) -> Q:
         """Search one indexed column: with several, PostgreSQL may scan both tables."""
         request_id = uuid_or_none(term)
-        if request_id and _either(pk=request_id):
+        if request_id and _has_row(pk=request_id):
             return Q(pk=request_id)
         prefix = keys.parse(term) or term.removeprefix("vc-").rstrip("-…")
         if ApiKey.objects.filter(pk=prefix).exists():
             return Q(key=prefix)
-        if _either(user_id=term):
+        if _has_row(user_id=term):
             return Q(user_id=term)
         # Only the ledger has the label.
         return Q(refused=False, end_user=term)
@@ -104,8 +109,7 @@ class RequestAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     ) -> HttpResponse:
         """The page of the row in its own table."""
         pk = uuid_or_none(object_id)
-        refused = pk is not None and Refusal.objects.filter(pk=pk).exists()
-        page = self.admin_site.get_model_admin(Refusal if refused else Usage)
+        page = self.admin_site.get_model_admin(_table(pk) if pk else Usage)
         found: HttpResponse = page.change_view(
             request, object_id, form_url, extra_context
         )
@@ -121,7 +125,7 @@ class RequestAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
 
     @display(description="Tokens in / out")
     def tokens(self, row: Request) -> str:
-        if row.refused:
+        if row.refused or row.status == "replayed":
             return "–"
         read = figures.commas(row.prompt_tokens)
         return f"{read} / {figures.commas(row.completion_tokens)}"
@@ -139,19 +143,22 @@ class RequestAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
             "failed": "danger",
             "refused": "warning",
             "correction": "info",
+            "replayed": "info",
         },
     )
     def outcome(self, row: Request) -> tuple[str, str]:
-        if row.status in ("ok", "correction"):
+        if row.status in ("ok", "correction", "replayed"):
             return row.status, row.status
         code = (row.code or row.status).replace("_", " ")
         return ("refused", f"refused: {code}") if row.refused else ("failed", code)
 
 
-def _either(**condition: Any) -> bool:
-    """Whether one of the two tables has such a row."""
-    found: bool = (
-        Usage.objects.filter(**condition).exists()
-        or Refusal.objects.filter(**condition).exists()
-    )
-    return found
+def _table(pk: UUID) -> type[Model]:
+    """The table of a request; that of the ledger for one that is in none."""
+    found = (one for one in TABLES if one._default_manager.filter(pk=pk).exists())
+    return next(found, Usage)
+
+
+def _has_row(**condition: Any) -> bool:
+    """Whether one of the tables has such a row."""
+    return any(one._default_manager.filter(**condition).exists() for one in TABLES)

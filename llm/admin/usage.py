@@ -14,6 +14,7 @@ from billing.models.customer import full_name
 from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
 from llm.models import Attempt
+from llm.settlement.explanation import explain_usage
 from prompts.models import Prompt
 from valuecanvas.core.admin.bases import (
     ExactSearchAdmin,
@@ -36,6 +37,7 @@ MARKS = {
     "capped": "capped: billed less, to stay within a budget",
     "reduced": "reduced: the database accepted the row only without a part of it",
     "refunded": "refunded: no unit of quota was taken, or it was given back",
+    "coalesced": "coalesced: the answer of an identical request under way",
 }
 
 
@@ -151,6 +153,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
             **(extra_context or {}),
             "attempts": found,
             "cause": cause(usage, found) if usage else "",
+            "explanation": _explain(usage, found) if usage else "",
             "corrects": usage is not None and usage.corrects,
         }
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
@@ -216,3 +219,12 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     @display(description="Marks")
     def marks_text(self, usage: Usage) -> str:
         return ", ".join(MARKS.get(mark, mark) for mark in usage.marks) or "none"
+
+
+def _explain(usage: Usage, attempts: list[Attempt]) -> str:
+    """How a request was answered; empty for one that was not, and for a correction."""
+    if usage.status != "ok":
+        return ""
+    flags = ", ".join(f"{name} = {value}" for name, value in usage.flags.items())
+    found = explain_usage(usage, attempts)
+    return f"{found} Flags: {flags}." if flags else found

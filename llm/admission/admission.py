@@ -80,7 +80,7 @@ class Admission:
         used = await self._replays.find(idempotency.claim(call, caller))
         if used is None:
             raise error
-        return await self._replays.replay(used)
+        return await self._replays.replay(call, caller, used)
 
     async def _take(
         self, call: Call, plan: Plan, found: LookupResult
@@ -103,7 +103,7 @@ class Admission:
             used = await self._replays.find(claim)
             if used is None:
                 raise LedgerUnavailable
-            return await self._replays.replay(used)
+            return await self._replays.replay(call, plan.principal, used)
         if isinstance(answer, Stale):
             return answer
         if isinstance(answer, Busy | Mismatch):

@@ -1,44 +1,31 @@
 """Keeps a trace of refused requests, written in the background.
 
-A refusal costs its request one small object: rows are made and written about once a
-second. Of a caller and minute the first are kept whole and the rest are counted, so
-that no flood fills the database; what waits is bounded too.
+A refusal costs its request one small object: rows are made and written by
+llm/admission/trace_rows.py, or counted where there are too many of one caller.
 """
 
 import asyncio
 import time
-from collections import Counter, deque
 from dataclasses import dataclass
 from types import TracebackType
 
-import structlog
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError
 
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
 from billing.models import RefusalStep
-from billing.refusals.refusal_rows import CountKey, RefusedRequest, save
+from billing.refusals.refusal_rows import CountKey, RefusedRequest
 from llm import metrics
 from llm.admission.authentication import Authentication
+from llm.admission.trace_rows import CallerMinutes, TraceRows
 from llm.types import Call
-from valuecanvas.core.cancel import Background
-from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.errors import (
     GatewayError,
     NotAuthenticated,
     NotPermitted,
     TooManyRequests,
 )
-from valuecanvas.core.storage.lru import Lru
 
-log = structlog.get_logger("llm.refusals")
-EVERY_S = 1.0
-MOST_WAITING = 10_000
-MOST_COUNTS = 10_000
-MOST_CALLERS = 10_000
-AT_A_TIME = 1_000
 # Longest wait for the caller of a request that was refused before it was known.
 WITHIN_S = 1.0
 
@@ -72,19 +59,16 @@ class Progress:
             await self.trace.note(self, error)
 
 
-class RefusalTrace(Background):
-    """The refusals of one process that are not written yet."""
+class RefusalTrace:
+    """Notes the refusals of one process."""
 
     def __init__(
-        self, authentication: Authentication, callers: Callers, db: DbThread
+        self, authentication: Authentication, callers: Callers, rows: TraceRows
     ) -> None:
         self._authentication = authentication
         self._callers = callers
-        self._db = db
-        self._waiting: deque[RefusedRequest] = deque()
-        self._counts: Counter[CountKey] = Counter()
-        # (customer, key) -> (the minute, how many were kept whole in it)
-        self._kept: Lru[tuple[int, str], tuple[int, int]] = Lru(MOST_CALLERS)
+        self._rows = rows
+        self._kept = CallerMinutes()
 
     def watch(self, call: Call) -> Progress:
         """A context in which `call` comes as far as its caller and plan say."""
@@ -93,7 +77,7 @@ class RefusalTrace(Background):
     async def note(self, progress: Progress, error: GatewayError) -> None:
         """Count a refusal, and keep it if its caller can be found."""
         call = progress.call
-        metrics.REFUSED.labels(call.endpoint, error.code or error.type).inc()
+        _count_once(call, error)
         if call.restarted:
             # It was admitted before: its row in the ledger says what failed.
             error.recorded = True
@@ -105,8 +89,16 @@ class RefusalTrace(Background):
 
     def note_known(self, progress: Progress, error: GatewayError) -> None:
         """Keep a refusal if its caller is in memory: nothing is looked up."""
-        caller = self._callers.peek(progress.call.authorization)
-        if caller is not None and not error.recorded:
+        if error.recorded:
+            return
+        _count_once(progress.call, error)
+        peek = self._callers.peek
+        if _is_of_key(error):
+            progress.step, peek = RefusalStep.AUTHENTICATE, self._callers.peek_owner
+        elif isinstance(error, TooManyRequests):
+            progress.step = RefusalStep.LOOK_UP
+        caller = peek(progress.call.authorization)
+        if caller is not None:
             self.add(progress, caller, error)
 
     def add(self, progress: Progress, caller: Principal, error: GatewayError) -> None:
@@ -114,38 +106,18 @@ class RefusalTrace(Background):
         error.recorded = True
         call, code, now = progress.call, error.code or error.type, time.time()
         minute = int(now // 60)
-        # A number is found much faster than a UUID.
-        who = caller.customer_id.int, caller.key
-        before, kept = self._kept.get(who) or (minute, 0)
-        kept = kept if before == minute else 0
-        if kept >= settings.REFUSALS_PER_MINUTE:
-            self._count(CountKey(minute, *who, code, call.endpoint))
-            return
-        if len(self._waiting) >= MOST_WAITING:
+        if self._kept.count(caller, minute) >= settings.REFUSALS_PER_MINUTE:
+            who = caller.customer_id.int, caller.key
+            self._rows.count(CountKey(minute, *who, code, call.endpoint))
+        elif self._rows.full:
             metrics.REFUSALS_DROPPED.inc()
-            return
-        self._kept.put(who, (minute, kept + 1))
-        self._waiting.append(_refused_request(progress, caller, error, now))
-
-    async def stop(self) -> None:
-        """Write what waits, if the database takes it."""
-        await super().stop()
-        await self.flush()
-
-    async def flush(self) -> None:
-        """Write what waits; returns when it is written or cannot be."""
-        while await self._write():
-            pass
-
-    def _count(self, key: CountKey) -> None:
-        if key in self._counts or len(self._counts) < MOST_COUNTS:
-            self._counts[key] += 1
         else:
-            metrics.REFUSALS_DROPPED.inc()
+            self._kept.add(caller, minute)
+            self._rows.add(_refused_request(progress, caller, error, now))
 
     async def _find_caller(self, call: Call, error: GatewayError) -> Principal | None:
         """Who called; of a key that is refused its owner, if it is in memory."""
-        if isinstance(error, NotAuthenticated | NotPermitted) or error.status >= 500:
+        if _is_of_key(error) or error.status >= 500:
             return self._callers.peek_owner(call.authorization)
         try:
             async with asyncio.timeout(WITHIN_S):
@@ -153,31 +125,17 @@ class RefusalTrace(Background):
         except (GatewayError, TimeoutError):
             return None
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.flush()
 
-    async def _write(self) -> bool:
-        """Write a part of what waits; whether more can be written at once."""
-        rows = [
-            self._waiting.popleft() for _ in range(min(AT_A_TIME, len(self._waiting)))
-        ]
-        counts, self._counts = self._counts, Counter()
-        if not rows and not counts:
-            return False
-        try:
-            await asyncio.shield(self._db.run(save, rows, counts))
-        except (OperationalError, InterfaceError) as error:
-            log.warning("refusals.waiting", rows=len(rows), error=str(error)[:100])
-            self._waiting.extendleft(reversed(rows))
-            self._counts.update(counts)
-            return False
-        except DatabaseError as error:
-            # What the database does not take would stand before all others.
-            log.warning("refusals.dropped", rows=len(rows), error=str(error)[:100])
-            metrics.REFUSALS_DROPPED.inc(len(rows))
-        return bool(self._waiting)
+def _is_of_key(error: GatewayError) -> bool:
+    """Whether the key, right or not, was refused itself."""
+    return isinstance(error, NotAuthenticated | NotPermitted)
+
+
+def _count_once(call: Call, error: GatewayError) -> None:
+    """Count a refusal, which several parts of the gateway may note."""
+    if not error.counted:
+        error.counted = True
+        metrics.REFUSED.labels(call.endpoint, error.code or error.type).inc()
 
 
 def _is_asked_again(call: Call, error: GatewayError) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from django.db.models import Model, QuerySet
 
-from billing.models import ApiKey, Budget, Customer, Refusal, Usage
+from billing.models import ApiKey, Budget, Customer, IdempotentReplay, Refusal, Usage
 from llm.models import Feedback, Job, JobBatch, JobFile, RecurringJob
 from valuecanvas.core.admin.bases import SECRETS
 
@@ -22,6 +22,7 @@ PARTS: Mapping[str, type[Model]] = {
     "job": Job,
     "feedback": Feedback,
     "refusal": Refusal,
+    "replay": IdempotentReplay,
 }
 
 

@@ -8,7 +8,14 @@ from django.db import connection, transaction
 from django.db.models.functions import Coalesce, Now
 
 from billing.alerts import alert_events
-from billing.models import ApiKey, Customer, IdempotencyKey, Refusal, Reservation
+from billing.models import (
+    ApiKey,
+    Customer,
+    IdempotencyKey,
+    IdempotentReplay,
+    Refusal,
+    Reservation,
+)
 from llm.cache import invalidation
 from llm.models import Feedback, Job, JobBatch, JobFile, RecurringJob
 from llm.models.job import OPEN
@@ -72,8 +79,8 @@ def _erase_names(customer: Customer) -> None:
 
 def _delete_contents(customer_id: uuid.UUID) -> None:
     owned = {"customer_id": customer_id}
-    Refusal.objects.filter(**owned).delete()
-    IdempotencyKey.objects.filter(**owned).delete()
+    for kind in (Refusal, IdempotencyKey, IdempotentReplay):
+        kind._default_manager.filter(**owned).delete()
     for recurring in RecurringJob.objects.filter(**owned):
         recurring.delete()
     for model in (Job, JobBatch, JobFile):

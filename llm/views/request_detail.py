@@ -33,7 +33,8 @@ class LimitShown(s.Serializer):
 class RequestShown(s.Serializer):
     object = s.CharField(help_text="'request'")
     id = s.UUIDField()
-    outcome = s.CharField(help_text="served, failed, refused or in_progress")
+    outcome = s.CharField(help_text="served, failed, refused, replayed or in_progress")
+    explanation = s.CharField(help_text="What became of it, in a few sentences.")
     created_at = s.DateTimeField(required=False)
     endpoint = s.CharField(required=False)
     model = s.CharField(required=False)
@@ -50,6 +51,9 @@ class RequestShown(s.Serializer):
     cost_usd = s.FloatField(required=False)
     latency_ms = s.IntegerField(required=False)
     ttft_ms = s.IntegerField(required=False, allow_null=True)
+    original_request_id = s.UUIDField(
+        required=False, help_text="Of a replay: the request that was answered first."
+    )
     failed_attempts = s.ListField(child=s.DictField(), required=False)
 
 
@@ -59,8 +63,8 @@ class RequestDetail(HotView):
     @extend_schema(
         operation_id="retrieveRequest",
         summary="What became of a request",
-        description="Served, failed or refused; a refused one with the limits that "
-        "were looked at. A request is found about a second after its answer.",
+        description="Served, failed, refused or replayed for an Idempotency-Key; a "
+        "refused one with the limits that were looked at. A request is found about a second after its answer.",
         responses=schemas.responses(RequestShown, _REFUSALS),
         tags=["Gateway"],
     )

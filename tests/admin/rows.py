@@ -20,6 +20,7 @@ from waffle.models import Sample, Switch
 from billing.models import (
     Counter,
     Customer,
+    IdempotentReplay,
     LedgerCheck,
     Refusal,
     RefusalStep,
@@ -93,6 +94,21 @@ def make_refusal(customer: Customer | None = None, **fields: Any) -> Refusal:
         **fields,
     }
     return Refusal.objects.create(id=uuid7(), **values)
+
+
+def make_replay(original: Usage | None = None, **fields: Any) -> IdempotentReplay:
+    original = original or make_usage()
+    values: dict[str, Any] = {
+        "created_at": timezone.now(),
+        "original_id": original.pk,
+        "user_id": original.user_id,
+        "customer_id": original.customer_id,
+        "team": original.team,
+        "endpoint": original.endpoint,
+        "model": original.model,
+        **fields,
+    }
+    return IdempotentReplay.objects.create(id=uuid7(), **values)
 
 
 def make_counter(scope: str, scope_id: str, day: Any, **amounts: int) -> Counter:
@@ -262,6 +278,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "billing.ledgercheck": make_ledger_check,
     "billing.price": _price,
     "billing.refusal": make_refusal,
+    "billing.idempotentreplay": make_replay,
     "billing.request": lambda: Request.objects.get(pk=make_usage().pk),
     "billing.reservation": make_reservation,
     "billing.team": make_team,

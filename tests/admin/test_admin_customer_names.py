@@ -15,6 +15,7 @@ from tests.admin.rows import (
     make_counter,
     make_feedback,
     make_refusal,
+    make_replay,
     make_reservation,
     make_usage,
 )
@@ -31,7 +32,7 @@ def twins() -> list[Customer]:
 
 
 def _rows(customer: Customer) -> None:
-    make_usage(customer)
+    make_replay(make_usage(customer))
     make_refusal(customer)
     make_api_key(customer)
     make_budget(customer)
@@ -47,6 +48,7 @@ def _rows(customer: Customer) -> None:
         "billing_request",
         "billing_usage",
         "billing_refusal",
+        "billing_idempotentreplay",
         "billing_apikey",
         "billing_budget",
         "billing_counter",

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import Refusal, RefusalCount
-from tests.admin.rows import make_refusal, make_usage
+from tests.admin.rows import make_attempt, make_refusal, make_replay, make_usage
 from tests.fixtures_billing import make_api_key, make_budget, make_customer, make_team
 from valuecanvas.core.admin import large_table
 
@@ -57,6 +57,7 @@ def test_list__served_and_refused__are_in_one_order(boss: Client) -> None:
         ({"outcome": "ok"}, ["ok"]),
         ({"outcome": "failed"}, ["failed"]),
         ({"outcome": "refused"}, ["quota", "unknown"]),
+        ({"outcome": "replayed"}, ["replay"]),
         ({"outcome": "correction"}, ["correction"]),
         ({"code": "insufficient_quota"}, ["quota"]),
         ({"code": "upstream_timeout"}, ["failed"]),
@@ -68,13 +69,14 @@ def test_list__served_and_refused__are_in_one_order(boss: Client) -> None:
 def test_filter__one_condition__finds_those_of_both_tables(
     boss: Client, query: dict[str, str], wanted: list[str]
 ) -> None:
-    rows = {
+    rows: dict[str, Any] = {
         "ok": make_usage(cached=True, prompt_key="p.9"),
         "failed": make_usage(status="error", error_code="upstream_timeout"),
         "correction": make_usage(status="correction"),
         "quota": make_refusal(code="insufficient_quota"),
         "unknown": make_refusal(model="gone", status=404),
     }
+    rows["replay"] = make_replay(rows["failed"])
     assert {*found(boss, **query)} == {rows[name].pk for name in wanted}
 
 
@@ -82,12 +84,14 @@ def test_search__each_way__finds_served_and_refused(boss: Client) -> None:
     key, text = make_api_key()
     served = make_usage(key.customer, key=key.pk, end_user="label-1")
     refused = make_refusal(key.customer, key=key.pk)
-    make_usage(), make_refusal()
-    both = {served.pk, refused.pk}
+    again = make_replay(served, key=key.pk)
+    make_usage(), make_refusal(), make_replay()
+    both = {served.pk, refused.pk, again.pk}
     for asked in (key.pk, text, f"vc-{key.pk}-…", served.user_id):
         assert {*found(boss, q=asked)} == both, asked
     assert found(boss, q=str(refused.pk)) == [refused.pk]
     assert found(boss, q=str(served.pk)) == [served.pk]
+    assert found(boss, q=str(again.pk)) == [again.pk]
     assert found(boss, q="label-1") == [served.pk]
 
 
@@ -104,6 +108,7 @@ def test_row__opened__is_the_page_of_its_own_table(boss: Client) -> None:
     for row, words in (
         (make_usage(), "Failed attempts of this request"),
         (make_refusal(), "Why this request was refused"),
+        (make_replay(), "Replay of request"),
     ):
         url = reverse("admin:billing_request_change", args=[row.pk])
         assert words in boss.get(url).content.decode()
@@ -207,3 +212,35 @@ def test_page__limit_of_unknown_amount__has_a_dash(boss: Client) -> None:
     passed = {**QUOTA, "refused": False, "used": None, "resets_at": None}
     row = make_refusal(limits=[passed])
     assert "passed" in page(boss, row)
+
+
+def test_page__replay__links_to_the_request_that_was_answered_first(
+    boss: Client,
+) -> None:
+    first = make_usage()
+    row = make_replay(first)
+    url = reverse("admin:billing_idempotentreplay_change", args=[row.pk])
+    text = boss.get(url).content.decode()
+    assert f"Replay of request {first.pk}: the answer" in text
+    assert f'href="{reverse("admin:billing_request_change", args=[first.pk])}"' in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Answered by some-provider, after some-provider failed (503). It cost $0.01."),
+        ({"cached": True}, "Answered from the cache: no provider was called."),
+        ({"cached": True, "marks": ["coalesced"]}, "an identical request under way got"),
+        ({"marks": ["unpriced"]}, "a stand-in price was billed."),
+        ({"flags": {"tone": "warm"}}, "Flags: tone = warm."),
+        ({"prompt_key": "hi", "prompt_version": 3, "variant": "greet/b"}, "version 3, variant &#x27;greet/b&#x27;."),
+    ],
+)  # fmt: skip
+def test_page__served__says_how(
+    boss: Client, fields: dict[str, Any], words: str
+) -> None:
+    row = make_usage(cost_usd="0.01", **fields)
+    if not fields:
+        make_attempt(request_id=row.pk)
+    url = reverse("admin:billing_usage_change", args=[row.pk])
+    assert words in boss.get(url).content.decode()

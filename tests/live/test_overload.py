@@ -60,7 +60,7 @@ async def test_overload__all_slots_taken_by_streams__says_when_to_ask_again(
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.error["code"] == "overloaded"
     assert refused() == before + 1
-    await small.refusals.flush()
+    await small.trace_rows.flush()
     trace = indoors.db(Refusal.objects.get, pk=request_id(answer))
     assert (trace.code, trace.customer_id) == ("overloaded", indoors.customer.pk)
     # Probes are answered, or the process would be restarted for being busy.

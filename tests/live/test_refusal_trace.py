@@ -262,3 +262,45 @@ def test_body__too_large__is_traced_for_a_known_caller(world: World) -> None:
     answer = world.request("/v1/chat/completions", b" " * 20_971_521)
     assert answer.status == 413
     assert trace(world, answer).customer_id == world.customer.pk
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [("/v1/models", "/v1/models"), ("/v1/files/a/content", "/v1/files/{file_id}/content")],
+)  # fmt: skip
+def test_read__with_a_wrong_secret__is_traced_with_its_endpoint(
+    world: World, path: str, endpoint: str
+) -> None:
+    assert world.request("/v1/models").status == 200
+    wrong = world.key[:-4] + ("aaaa" if world.key[-4:] != "aaaa" else "bbbb")
+    row = trace(world, world.request(path, key=wrong))
+    assert (row.step, row.customer_id) == ("authenticate", world.customer.pk)
+    assert row.endpoint == endpoint
+
+
+def test_read__of_what_is_not_there__leaves_no_trace(world: World) -> None:
+    answer = world.request("/v1/files/a")
+    assert answer.status == 404
+    trace(world, world.chat(unique("no-model")))
+    assert not world.db(Refusal.objects.filter(pk=request_id(answer)).exists)
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"), [("/v1/chat/completions", "chat"), ("/v1/models", "/v1/models")]
+)  # fmt: skip
+def test_refusal__of_an_unknown_key__is_counted_once(
+    world: World, path: str, endpoint: str
+) -> None:
+    series = (
+        f'valuecanvas_refused_total{{code="invalid_api_key",endpoint="{endpoint}"}}'
+    )
+
+    def count() -> float:
+        lines = (line.split() for line in world.metrics().splitlines())
+        return next((float(line[1]) for line in lines if line[0] == series), 0)
+
+    before = count()
+    chat = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+    data = chat if endpoint == "chat" else None
+    assert world.request(path, data, key="vc-0123456789ab-" + "x" * 40).status == 401
+    assert count() == before + 1

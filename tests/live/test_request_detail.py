@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from pytest_django import Settings
 
@@ -144,3 +145,22 @@ async def test_request__looked_up_too_often__is_429(
     assert (first.status, second.status) == (200, 429)
     assert "look-ups of requests" in second.error["message"]
     assert second.error["limit"]["name"] == "requests_per_minute"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_request__replayed__names_the_first_one(world: World, stream: bool) -> None:
+    served, text = world.serve("ok"), unique("Say hello to")
+    body: Any = {"model": served.model, "messages": [{"role": "user", "content": text}], "stream": stream}  # fmt: skip
+    first, again = (
+        world.request(
+            "/v1/chat/completions", orjson.dumps(body), idempotency_key=text[-20:]
+        )
+        for _ in range(2)
+    )
+    record = found(world, again)
+    assert request_id(first) != request_id(again)
+    assert (record["outcome"], record["cost_usd"]) == ("replayed", 0)
+    assert record["original_request_id"] == request_id(first)
+    assert record["explanation"].startswith(f"Replay of request {request_id(first)}: ")
+    assert (record["model"], record["endpoint"]) == (served.model, "chat")
+    assert found(world, first)["outcome"] == "served"

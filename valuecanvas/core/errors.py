@@ -125,6 +125,8 @@ class GatewayError(Exception):
         self.max_tokens = max_tokens
         # Whether a row tells of this refusal or failure already.
         self.recorded = False
+        # Whether it is in the figures of refusals already.
+        self.counted = False
 
     def body(self, request_id: str | None = None) -> dict[str, Any]:
         """The OpenAI error body; `error` always has its four keys."""

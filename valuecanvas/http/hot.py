@@ -6,6 +6,7 @@ the URL, awaits the view and sends its response.
 
 import asyncio
 import math
+import re
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,10 @@ from llm.replies.http_responses import (
 from llm.types import CLIENT_GONE, Call
 from valuecanvas.core.errors import (
     GatewayError,
+    NotAuthenticated,
+    NotPermitted,
+    TooManyRequests,
+    Unavailable,
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.http import cors, hot_body, paths
@@ -46,6 +51,9 @@ ENDPOINTS = {
     "/v1/responses": "responses",
     "/api/llm/complete": "chat",
 }
+READS = ("GET", "HEAD", "OPTIONS")
+READS_REFUSED = (NotAuthenticated, NotPermitted, TooManyRequests, Unavailable)
+_PARAMETER = re.compile(r"<\w+:(\w+)>")
 # These statuses have no body, and get no Content-Length.
 BODILESS = (204, 304)
 log = structlog.get_logger("hot")
@@ -156,20 +164,28 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
 
 
 def _keep_refusal(scope: Scope, error: GatewayError) -> None:
-    """Trace what was refused before the pipeline, such as a body that is too large.
+    """Trace what was refused outside the pipeline, such as a body that is too large.
 
-    Calls that only read, such as those that wait for a job, are not traced.
+    Of calls that only read, those refused for their key, a limit or an overload: that
+    there is no such job, or no answer so far, is an answer to who polls.
     """
-    if scope["method"] != "POST" or error.recorded or error.status == 500:
+    if scope["method"] in READS and not isinstance(error, READS_REFUSED):
+        return
+    if error.recorded or error.status == 500:
         return
     refusals = scope["valuecanvas.runtime"].refusals
     call = Call(
         scope["valuecanvas.request_id"],
-        ENDPOINTS.get(scope["path"], scope["path"][:40]),
+        ENDPOINTS.get(scope["path"]) or _route(scope["path"]),
         {},
         authorization=auth_throttle.authorization(scope),
     )
     refusals.note_known(refusals.watch(call), error)
+
+
+def _route(path: str) -> str:
+    """The path without the ids in it, as in '/v1/files/{file_id}'."""
+    return _PARAMETER.sub(r"{\1}", f"/{_resolve(path).route}")
 
 
 def _unknown(scope: Scope, request_id: uuid.UUID) -> HotResponse:

@@ -201,7 +201,8 @@ DB_PAGE_TIMEOUT_S = env.integer("DB_PAGE_TIMEOUT_S", "Longest database statement
 DB_STATEMENT_TIMEOUT_MS = env.integer("DB_STATEMENT_TIMEOUT_MS", "Longest ledger statement, in milliseconds.", 2000, low=100, high=60_000)  # fmt: skip
 DB_LOCK_TIMEOUT_MS = env.integer("DB_LOCK_TIMEOUT_MS", "Longest wait for a ledger lock, in milliseconds.", 1000, low=50, high=60_000)  # fmt: skip
 REFUSALS_PER_MINUTE = env.integer("REFUSALS_PER_MINUTE", "Refused requests of one caller and minute that a process keeps whole; the rest are counted.", 20, low=1, high=10_000)  # fmt: skip
-REFUSALS_KEEP_DAYS = env.integer("REFUSALS_KEEP_DAYS", "Days that the trace of refused requests is kept.", 7, low=1, high=400)  # fmt: skip
+REPLAYS_PER_MINUTE = env.integer("REPLAYS_PER_MINUTE", "Replays for an Idempotency-Key of one caller and minute of which a process keeps a row.", 300, low=1, high=10_000)  # fmt: skip
+REFUSALS_KEEP_DAYS = env.integer("REFUSALS_KEEP_DAYS", "Days that the trace of refused and replayed requests is kept.", 7, low=1, high=400)  # fmt: skip
 USAGE_RETENTION_DAYS = env.integer("USAGE_RETENTION_DAYS", "Days that bookkeeping rows (not the ledger) are kept.", 400, low=32, high=10_000)  # fmt: skip
 USAGE_KEEP_MONTHS = env.integer("USAGE_KEEP_MONTHS", "Whole months of requests that stay in the database; older ones are archived. 0: all stay.", 0, low=0, high=1200)  # fmt: skip
 USAGE_ARCHIVE_DIR = env.text(

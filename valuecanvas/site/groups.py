@@ -27,6 +27,7 @@ VERBS = {
     "billing.budget": "add change delete",
     "billing.counter": "",
     "billing.customer": "add change",
+    "billing.idempotentreplay": "",
     "billing.ledgercheck": "run",
     "billing.price": "add change",
     "billing.refusal": "",

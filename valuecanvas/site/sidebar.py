@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "billing.request",
                 "billing_usage_",
                 "billing_refusal_",
+                "billing_idempotentreplay_",
             ),
             listing("Failed attempts", "error", "llm.attempt"),
             listing("Feedback", "thumbs_up_down", "llm.feedback"),

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing import tasks
 from billing.accounting import purge
-from billing.models import Counter, LedgerCheck, Refusal, RefusalCount
+from billing.models import Counter, IdempotentReplay, LedgerCheck, Refusal, RefusalCount
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.models import Change, FormResult
 
@@ -20,6 +20,7 @@ NONE = {
     "alerts": 0,
     "webhooks": 0,
     "refusals": 0,
+    "replays": 0,
     "refusal_counts": 0,
     "checks": 0,
 }
@@ -103,6 +104,13 @@ def make_refusal(days_ago: float) -> Refusal:
     return Refusal.objects.create(id=uuid7(), created_at=at, status=429)
 
 
+def make_replay(days: float) -> IdempotentReplay:
+    at = timezone.now() - dt.timedelta(days=days)
+    return IdempotentReplay.objects.create(
+        id=uuid7(), created_at=at, original_id=uuid7(), customer_id=uuid7()
+    )
+
+
 @pytest.mark.django_db
 def test_purge__old_refusals__go_after_the_days_of_the_setting(settings: Any) -> None:
     settings.REFUSALS_KEEP_DAYS = 3
@@ -111,6 +119,9 @@ def test_purge__old_refusals__go_after_the_days_of_the_setting(settings: Any) ->
     for days in (2, 4):
         minute = timezone.now() - dt.timedelta(days=days)
         RefusalCount.objects.create(minute=minute, customer_id=uuid7(), count=5)
-    assert purge.purge() == {**NONE, "refusals": 1, "refusal_counts": 1}
+    replays = [make_replay(days) for days in (3.1, 2.9)]
+    expected = {**NONE, "refusals": 1, "replays": 1, "refusal_counts": 1}
+    assert purge.purge() == expected
+    assert IdempotentReplay.objects.get() == replays[1]
     assert [*Refusal.objects.all()] == [kept]
     assert RefusalCount.objects.count() == 1

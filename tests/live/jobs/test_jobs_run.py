@@ -135,7 +135,7 @@ async def test_job__without_quota_left__waits_or_fails_as_was_chosen(
     assert (job["state"], job["attempts"]) == ("queued", 0)
     assert job["error"]["code"] == "insufficient_quota"
     assert job["runAt"] > job["createdAt"]
-    await gateway.refusals.flush()
+    await gateway.trace_rows.flush()
     traces = api.world.db(lambda: [*Refusal.objects.filter(job=waiting)])
     assert [one.code for one in traces] == ["insufficient_quota"]
 
