@@ -1,5 +1,6 @@
 """The list of requests, and why one was refused, at a desk and on a phone."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def test_refused_request__found_in_the_list__says_why_and_where_to_change_it(
     why = page.locator(".vc-alarm", has_text="Why this request was refused")
     expect(why).to_contain_text("had 10 used of 10.")
     expect(page.locator("td", has_text="refused")).to_be_visible()
-    assert page.screenshot(path=tmp_path / "page.png", full_page=True)
+    kept = Path(os.environ.get("DOCS_IMAGES") or tmp_path)
+    page.screenshot(path=kept / f"request-{width}.png", full_page=True)
     assert site.overflow() == 0
     why.get_by_role("link", name="Tier").click()
     expect(page).to_have_url(
