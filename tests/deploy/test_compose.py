@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import yaml
 from django.conf import settings
 
 from llm.jobs.views.uploads import FORM_BYTES
@@ -27,6 +28,8 @@ from valuecanvas.embedded import binaries, postgres
 
 FOLDER = DEPLOY / "compose"
 FILE = FOLDER / "compose.yaml"
+WATCH_FILE = DEPLOY / "observability/compose.yaml"
+WATCH = yaml.safe_load(WATCH_FILE.read_text())
 OURS = ("migrate", "web", "worker", "beat")
 NGINX = (FOLDER / "nginx.conf").read_text()
 
@@ -42,8 +45,9 @@ def schema_errors(path: Path) -> str:
     return done.stdout if done.returncode else ""
 
 
-def test_file__of_compose__fits_the_schema() -> None:
-    assert schema_errors(FILE) == ""
+@pytest.mark.parametrize("path", [FILE, WATCH_FILE], ids=lambda it: it.parent.name)
+def test_file__of_compose__fits_the_schema(path: Path) -> None:
+    assert schema_errors(path) == ""
 
 
 def test_schema__an_unknown_key__is_found(tmp_path: Path) -> None:
@@ -73,9 +77,11 @@ def test_settings__of_every_process__are_declared_and_start(tmp_path: Path) -> N
 
 def test_secrets__of_compose__are_those_that_the_script_makes(tmp_path: Path) -> None:
     made = make_secrets(tmp_path / "secrets", "--compose")
-    assert set(COMPOSE["secrets"]) == set(made)
+    assert {*COMPOSE["secrets"], *WATCH["secrets"]} == set(made)
     for name, secret in COMPOSE["secrets"].items():
         assert secret == {"file": f"secrets/{name}"}
+    for name, secret in WATCH["secrets"].items():
+        assert secret == {"file": f"../compose/secrets/{name}"}
     before = {name: path.read_text() for name, path in made.items()}
     assert all(text == text.strip() for text in before.values())
     again = make_secrets(tmp_path / "secrets", "--compose")
@@ -94,7 +100,7 @@ def test_images__of_every_service__have_a_version() -> None:
     version = settings.SPECTACULAR_SETTINGS["VERSION"]
     example = read_env(FOLDER / ".env.example")
     assert example["VALUECANVAS_IMAGE"] == f"valuecanvas:{version}"
-    for name, service in SERVICES.items():
+    for name, service in (SERVICES | WATCH["services"]).items():
         assert ":" in service["image"], name
         assert "latest" not in service["image"], name
 
@@ -110,6 +116,60 @@ def test_processes__of_ours__wait_for_migrations_and_are_locked() -> None:
         assert "ports" not in SERVICES[name]
         assert SERVICES[name]["networks"] == ["inside"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
+
+
+def test_watchers__of_the_installation__are_locked_and_reach_what_they_watch() -> None:
+    assert WATCH["include"] == ["../compose/compose.yaml"]
+    assert WATCH["name"] == COMPOSE["name"]
+    assert not WATCH["services"].keys() & SERVICES.keys()
+    networks = {*COMPOSE["networks"], *WATCH["networks"]}
+    secrets = {*COMPOSE["secrets"], *WATCH["secrets"]}
+    for name, service in WATCH["services"].items():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        # Dashboards and traces are for this machine: a proxy of your own lets others in.
+        assert all(one.startswith("127.0.0.1:") for one in service.get("ports", ()))
+        assert {*service["networks"]} <= networks - {"inside"}, name
+        assert {*service.get("secrets", ())} <= secrets
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            known = source in WATCH["volumes"] or (WATCH_FILE.parent / source).exists()
+            assert known, f"{name}: {source}"
+
+
+def test_scrapes__of_prometheus__go_to_services_with_the_token() -> None:
+    config = yaml.safe_load(
+        (WATCH_FILE.parent / "prometheus/prometheus.yaml").read_text()
+    )
+    ours, *others = config["scrape_configs"]
+    secret = ours["authorization"]["credentials_file"].removeprefix("/run/secrets/")
+    assert [secret] == WATCH["services"]["prometheus"]["secrets"]
+    (web,) = ours["dns_sd_configs"]
+    assert web["names"] == ["web"]
+    assert f'"{web["port"]}"' in (DEPLOY / "Dockerfile").read_text()
+    named = [config["alerting"]["alertmanagers"][0], *others]
+    hosts = [one["static_configs"][0]["targets"][0].split(":")[0] for one in named]
+    assert set(hosts) <= WATCH["services"].keys()
+    # Burn rates are sums over steps of this length.
+    rules = yaml.safe_load((WATCH_FILE.parent / "prometheus/rules.yaml").read_text())
+    intervals = {group["interval"] for group in rules["groups"]}
+    assert {config["global"]["scrape_interval"]} == intervals
+
+
+def test_traces__of_the_collector__go_to_jaeger() -> None:
+    folder = WATCH_FILE.parent
+    collector, jaeger = (
+        yaml.safe_load((folder / name).read_text())
+        for name in ("collector.yaml", "jaeger.yaml")
+    )
+    for config in (collector, jaeger):
+        (pipeline,) = config["service"]["pipelines"].values()
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) == config[kind].keys()
+    (exporter,) = collector["exporters"].values()
+    host, port = exporter["endpoint"].split(":")
+    assert host in WATCH["services"]
+    receiver = jaeger["receivers"]["otlp"]["protocols"]["grpc"]
+    assert receiver["endpoint"] == f"0.0.0.0:{port}"
 
 
 def test_web__told_to_stop__has_time_to_drain() -> None:

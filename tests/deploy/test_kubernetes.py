@@ -2,9 +2,11 @@
 
 import copy
 import re
+import subprocess
 
 import kubernetes_validate
 import pytest
+import yaml
 from django.conf import settings
 from django.core.management import get_commands
 from django.urls import resolve
@@ -12,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from llm.jobs.views.uploads import FORM_BYTES
 from llm.models import Model
+from tests.deploy.promql import RULES_PATH
 from tests.deploy.tools import (
     DEPLOY,
     ROOT,
@@ -230,6 +233,17 @@ def test_queue__metric_of_the_scaler__exists() -> None:
     known = {metric.name for metric in REGISTRY.collect()}
     assert wanted
     assert wanted <= known
+
+
+def test_rules__for_the_operator__are_those_of_prometheus() -> None:
+    script = DEPLOY / "observability/prometheus-rule.sh"
+    done = subprocess.run([script], capture_output=True, text=True, check=True)
+    made = yaml.safe_load(done.stdout)
+    assert made["kind"] == "PrometheusRule"
+    assert made["spec"] == yaml.safe_load(RULES_PATH.read_text())
+    # By this label of the Service, Prometheus names the job as the rules do.
+    job = manifests("ServiceMonitor")["web"]["spec"]["jobLabel"]
+    assert manifests("Service")["web"]["metadata"]["labels"][job] == "valuecanvas"
 
 
 def test_settings__of_config_and_secrets__start_in_production(tmp_path) -> None:
