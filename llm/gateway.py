@@ -21,6 +21,8 @@ from llm.runtime import Runtime
 from llm.types import Call, Reply
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.traces import Kind
 
 T = TypeVar("T")
 Messages = Sequence[Mapping[str, Any]]
@@ -142,13 +144,16 @@ async def _complete(body: dict[str, Any], user_id: str, *, team: str) -> Complet
     if body.get("stream"):
         raise InvalidRequest("Streaming is not supported here.", param="stream")
     gateway = await gateway_thread().runtime()
-    call = Call(
-        id=uuid7(),
-        endpoint="chat",
-        body=body,
-        identify=lambda callers: callers.load_user(user_id, team=team),
-    )
-    reply = await gateway.pipeline.run(call)
+    request_id = uuid7()
+    with traces.start("complete", Kind.INTERNAL, request_id.int):
+        call = Call(
+            id=request_id,
+            endpoint="chat",
+            body=body,
+            identify=lambda callers: callers.load_user(user_id, team=team),
+            trace_id=traces.current_trace_id(),
+        )
+        reply = await gateway.pipeline.run(call)
     if not isinstance(reply, Reply):
         raise TypeError("A request without 'stream' is answered whole.")
     return read_completion(reply)

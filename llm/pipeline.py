@@ -120,7 +120,7 @@ class Pipeline:
                 snapshot = await self._config.get_loaded()
                 try:
                     # 1. Authenticate: who calls, and who is billed.
-                    progress.step = RefusalStep.AUTHENTICATE
+                    progress.enter(RefusalStep.AUTHENTICATE)
                     caller = await self._authentication.identify(call)
                     progress.advance(RefusalStep.RESOLVE, caller)
                     # 2. Resolve: prompt, flags, model, routes, price and limits.
@@ -134,7 +134,7 @@ class Pipeline:
                     return stored.replay_reply(
                         await self._admission.replay(call, error)
                     )
-                progress.step = RefusalStep.ADMIT
+                progress.enter(RefusalStep.ADMIT)
                 # 4. Admit: the ledger holds quota and money, or settles a stored answer.
                 admitted = await self._admission.admit(call, plan, found)
                 if not isinstance(admitted, Stale):

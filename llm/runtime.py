@@ -50,6 +50,7 @@ from llm.upstream.outcomes import BreakerReports
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.storage.store import Store, open_store
+from valuecanvas.core.telemetry import traces
 
 log = structlog.get_logger("llm.runtime")
 UPLOADS_AT_ONCE = 8
@@ -110,6 +111,7 @@ class Runtime:
         self.db.close()
         self.jobs_db.close()
         self.tokenizer.close()
+        traces.close()
 
 
 async def start() -> Runtime:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -101,6 +101,22 @@ def choice(name: str, help_text: str, default: str, options: tuple[str, ...]) ->
 def words(name: str, help_text: str, default: str = "") -> list[str]:
     value = _raw(name, help_text, default) or ""
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def pairs(name: str, help_text: str, default: str = "") -> dict[str, str]:
+    """Pairs as in `name=value,name=value`; values may be percent-encoded."""
+
+    def parse(value: str) -> dict[str, str]:
+        found = {}
+        for part in filter(None, map(str.strip, value.split(","))):
+            key, equals, text = part.partition("=")
+            if not (key.strip() and equals):
+                raise ValueError(name)
+            found[key.strip()] = unquote(text.strip())
+        return found
+
+    value = _raw(name, help_text, default) or ""
+    return _parse(name, value, parse, "pairs as in name=value, with commas")
 
 
 def url(

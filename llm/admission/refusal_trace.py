@@ -6,7 +6,7 @@ llm/admission/trace_rows.py, or counted where there are too many of one caller.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from django.conf import settings
@@ -25,6 +25,8 @@ from valuecanvas.core.errors import (
     NotPermitted,
     TooManyRequests,
 )
+from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.traces import Trace
 
 # Longest wait for the caller of a request that was refused before it was known.
 WITHIN_S = 1.0
@@ -39,14 +41,23 @@ class Progress:
     step: RefusalStep = RefusalStep.VALIDATE
     caller: Principal | None = None
     epoch: int | None = None
+    spans: Trace | None = field(default_factory=traces.current)
+
+    def enter(self, step: RefusalStep) -> None:
+        """Begin `step`."""
+        self.step = step
+        if self.spans is not None:
+            self.spans.enter(step)
 
     def advance(
         self, step: RefusalStep, caller: Principal, epoch: int | None = None
     ) -> None:
         """Begin `step`, with what is known by now."""
-        self.step, self.caller, self.epoch = step, caller, epoch
+        self.enter(step)
+        self.caller, self.epoch = caller, epoch
 
     async def __aenter__(self) -> "Progress":
+        self.enter(self.step)
         return self
 
     async def __aexit__(
@@ -55,8 +66,11 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, GatewayError):
-            await self.trace.note(self, error)
+        refusal = error if isinstance(error, GatewayError) else None
+        if self.spans is not None:
+            self.spans.leave((refusal.code or refusal.type) if refusal else "")
+        if refusal is not None:
+            await self.trace.note(self, refusal)
 
 
 class RefusalTrace:

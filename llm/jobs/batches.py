@@ -15,6 +15,7 @@ from llm.jobs.owner import Owner
 from llm.jobs.submission import digest, find_claimed
 from llm.models import BatchState, Job, JobBatch, JobFile, OnLimit
 from llm.models.job_batch import BATCH_PRIORITY
+from valuecanvas.core.telemetry.traces import current_traceparent
 
 # Lines of one statement.
 AT_A_TIME = 2000
@@ -78,6 +79,7 @@ class NewBatch:
     content: str = ""
     # Whether the deadline was asked for: else a second submission has another one.
     timed: bool = False
+    traceparent: str = field(default_factory=current_traceparent)
 
 
 def find_submitted(owner: Owner, new: NewBatch) -> JobBatch | None:
@@ -226,6 +228,7 @@ def _insert(owner: Owner, file: JobFile, new: NewBatch) -> JobBatch:
         deadline=new.deadline,
         claim=_claim(owner, new),
         fingerprint=_fingerprint(new),
+        traceparent=new.traceparent,
     )
 
 

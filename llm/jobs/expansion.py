@@ -142,6 +142,7 @@ class _Row:
             priority=batch.priority,
             run_at=batch.created_at,
             on_limit=batch.on_limit,
+            traceparent=batch.traceparent,
         )
         fields = Job._meta.concrete_fields
         self._columns = [str(field.column) for field in fields]

@@ -20,6 +20,7 @@ from llm.models.job import OPEN, USUAL
 from valuecanvas.core import crypto
 from valuecanvas.core.errors import TooManyRequests, Unprocessable
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry.traces import current_traceparent
 
 C = TypeVar("C", Job, JobBatch)
 
@@ -39,6 +40,7 @@ class NewJob:
     # The Idempotency-Key: a second submission with it returns the first job.
     key: str | None = None
     recurring_id: int | None = None
+    traceparent: str = field(default_factory=current_traceparent)
     id: uuid.UUID = field(default_factory=uuid7)
 
 
@@ -132,6 +134,7 @@ def _insert(owner: Owner, new: NewJob, claim: str, fingerprint: str) -> Job:
         callback_url=new.callback_url,
         claim=claim,
         fingerprint=fingerprint,
+        traceparent=new.traceparent,
     )
 
 

@@ -4,7 +4,13 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
-from llm.models.job_batch import LONGEST_TAG, JobBatch, OnLimit, Owned
+from llm.models.job_batch import (
+    LONGEST_TAG,
+    JobBatch,
+    OnLimit,
+    Owned,
+    traceparent_field,
+)
 from valuecanvas.core.fields import names_field
 
 MOST_TAGS = 10
@@ -89,6 +95,7 @@ class Job(Owned):
     # A digest of owner and Idempotency-Key, and one of what was asked with it.
     claim = models.CharField(max_length=64, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
+    traceparent = traceparent_field()
 
     class Meta(Owned.Meta):
         abstract = False

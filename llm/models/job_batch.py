@@ -11,6 +11,11 @@ LONGEST_TAG = 40
 BATCH_PRIORITY = 7
 
 
+def traceparent_field() -> models.CharField:
+    """The W3C header of the request that submitted; '' without a trace."""
+    return models.CharField(max_length=55, blank=True, default="", db_default="")
+
+
 class OnLimit(models.TextChoices):
     """What a job does whose owner has no quota or budget left."""
 
@@ -122,6 +127,7 @@ class JobBatch(Owned):
     # A digest of owner and Idempotency-Key, and one of what was asked with it.
     claim = models.CharField(max_length=64, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
+    traceparent = traceparent_field()
 
     class Meta(Owned.Meta):
         abstract = False

@@ -9,6 +9,7 @@ from django.conf import settings
 from billing.ledger import Charge
 from llm import metrics
 from llm.settlement.charge import entry_charge
+from llm.settlement.request_spans import describe_request, exemplar
 from llm.types import CacheHit, Call, Plan
 
 log = structlog.get_logger("llm.request")
@@ -18,8 +19,9 @@ def observe(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
     """Count and log one answered request; `cost` is what the caller paid."""
     endpoint, model, provider = call.endpoint, plan.model.name, charge.provider
     _child(metrics.REQUESTS, endpoint, model, provider, charge.status).inc()
+    describe_request(call, plan, charge, cost)
     latency = _child(metrics.LATENCY, endpoint, provider)
-    latency.observe(charge.latency_ms / 1000)
+    latency.observe(charge.latency_ms / 1000, exemplar())
     if charge.ttft_ms is not None:
         _child(metrics.FIRST_TOKEN, provider).observe(charge.ttft_ms / 1000)
     if charge.cached:

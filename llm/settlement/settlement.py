@@ -1,6 +1,7 @@
 """Settles requests: charges them in the ledger and returns their summary."""
 
 import asyncio
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from llm.limits.limiter import Limiter
 from llm.settlement.charge import charge_of, summary_of
 from llm.settlement.outcome import RequestOutcome
 from llm.settlement.request_log import observe
+from llm.settlement.request_spans import add_upstream
 from llm.types import NOTHING, AdmittedCall, Call, Plan, Summary
 from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import LedgerUnavailable
@@ -72,6 +74,7 @@ class Settlement:
         The settlement is queued at once and is not cancelled with its caller. Without
         `answer` the request's idempotency key is free again.
         """
+        begun = time.monotonic()
         answer = limit_answer(answer)
         held = attempts.held
         charge = charge_of(attempts, outcome)
@@ -96,6 +99,7 @@ class Settlement:
                 log.warning("request.unsettled", request_id=str(held.call.id))
         self._correct_limits(held, charge)
         observe(held.call, held.plan, charge, cost)
+        add_upstream(attempts, outcome, charge, begun)
         return summary_of(attempts, outcome, charge, cost)
 
     def _correct_limits(self, held: AdmittedCall, charge: Charge) -> None:

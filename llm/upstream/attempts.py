@@ -24,6 +24,8 @@ class Attempts:
     deadline: float = field(init=False)
     failures: list[Failure] = field(default_factory=list)
     count: int = 0
+    # When the last one began, by the monotonic clock.
+    started_at: float = 0.0
     # Number of the candidate that is or was being tried.
     route: int = 0
     timed_out: bool = False

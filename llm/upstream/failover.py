@@ -164,7 +164,7 @@ class Failover:
         once: Callable[[Candidate, Pass], Awaitable[T]],
     ) -> T:
         attempts.count += 1
-        started_at = time.monotonic()
+        started_at = attempts.started_at = time.monotonic()
         try:
             return await once(candidate, permit)
         except Failed as failure:

@@ -71,7 +71,9 @@ def session() -> aiohttp.ClientSession:
     )
 
 
-def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
+def headers(
+    candidate: Candidate, attempt_id: str, traceparent: str = ""
+) -> dict[str, str]:
     """The headers sent upstream: ours alone, none of the client's."""
     sent = {
         "Content-Type": "application/json",
@@ -81,6 +83,8 @@ def headers(candidate: Candidate, attempt_id: str) -> dict[str, str]:
     }
     if candidate.provider.api_key:
         sent["Authorization"] = f"Bearer {candidate.provider.api_key}"
+    if traceparent:
+        sent["traceparent"] = traceparent
     return sent
 
 
@@ -111,6 +115,7 @@ async def post(
     body: RequestBody,
     *,
     attempt_id: str,
+    traceparent: str = "",
 ) -> aiohttp.ClientResponse:
     """POST and give the response once its headers are a success. Raises Failed.
 
@@ -122,7 +127,7 @@ async def post(
         response = await pool.post(
             url,
             data=body,
-            headers=headers(candidate, attempt_id),
+            headers=headers(candidate, attempt_id, traceparent),
             allow_redirects=False,
         )
     except aiohttp.ConnectionTimeoutError as error:

@@ -19,6 +19,7 @@ from llm.upstream import http
 from llm.upstream.attempts import Attempts
 from llm.upstream.http import Failed
 from llm.upstream.stream import UpstreamStream
+from valuecanvas.core.telemetry import traces
 from valuecanvas.core.threads import run_aside
 
 
@@ -109,6 +110,7 @@ class ProviderCalls:
                 dialect.path,
                 http.RequestBody(body, lambda: self._record_sending(attempts)),
                 attempt_id=f"{held.call.id}.{attempts.count}",
+                traceparent=_traceparent(attempts.count),
             )
         except Failed:
             if attempts.unrecorded is not None:
@@ -124,6 +126,12 @@ class ProviderCalls:
             attempts.unrecorded = error
             raise
         attempts.note_sending()
+
+
+def _traceparent(attempt: int) -> str:
+    """The header for a provider that traces too; '' if it is to get none."""
+    trace = traces.current() if settings.TRACE_PROVIDERS else None
+    return trace.traceparent(trace.attempt_id(attempt)) if trace else ""
 
 
 def _read(

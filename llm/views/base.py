@@ -1,7 +1,6 @@
 """Base classes and parsing for the views of the hot path."""
 
 import asyncio
-import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar, Protocol
@@ -28,9 +27,8 @@ from valuecanvas.core.errors import (
     NotPermitted,
     UnsupportedMedia,
 )
+from valuecanvas.core.telemetry import traces
 from valuecanvas.core.threads import LARGE_BYTES
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class HotView(APIView):
@@ -163,9 +161,11 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
 
 
 def trace_id(request: ASGIRequest) -> str:
-    """The trace id of a W3C traceparent header, or ''."""
-    match = _TRACEPARENT.fullmatch(request.META.get("HTTP_TRACEPARENT", ""))
-    return match.group(1) if match else ""
+    """The id of our trace, or that of a W3C traceparent header, or ''."""
+    if trace := traces.current():
+        return trace.id
+    parent = traces.parse_parent(request.META.get("HTTP_TRACEPARENT", ""))
+    return f"{parent.trace_id:032x}" if parent else ""
 
 
 def call_of(

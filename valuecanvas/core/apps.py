@@ -28,3 +28,8 @@ class CoreConfig(AppConfig):
     def message_thread(self) -> object:
         """The process's thread that sends messages to workers."""
         return import_string("valuecanvas.core.db.worker_messages.MessageThread")()
+
+    @cached_property
+    def span_export(self) -> object:
+        """The process's exporter of traces; imported only where they are on."""
+        return import_string("valuecanvas.core.telemetry.span_export.SpanExport")()

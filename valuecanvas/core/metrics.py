@@ -43,3 +43,11 @@ SNAPSHOT_LOADED = Gauge(
     "valuecanvas_config_loaded_timestamp_seconds",
     "When this process last knew its configuration to be current, Unix time.",
 )
+TRACES_EXPORTED = Counter(
+    "valuecanvas_traces_exported_total", "Traces that the collector took."
+)
+TRACES_DROPPED = Counter(
+    "valuecanvas_traces_dropped_total",
+    "Kept traces that were not delivered: queue_full, collector, unfit.",
+    ("reason",),
+)

@@ -37,7 +37,7 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 from valuecanvas.core.ids import uuid7
-from valuecanvas.http import cors, hot_body, paths
+from valuecanvas.http import cors, hot_body, paths, request_trace
 from valuecanvas.http.hot_body import BodyStream, ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
@@ -96,11 +96,20 @@ class ClientWatch:
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request of the hot path."""
+    scope["valuecanvas.request_id"] = uuid7()
+    if scope["path"].startswith(PROBES):
+        await _serve(scope, receive, send)
+        return
+    with request_trace.start(scope):
+        await _serve(scope, receive, send)
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
     watch = ClientWatch(receive)
     scope["valuecanvas.watch_client"] = watch.start
 
     def unread() -> None:
-        log.info("client.cut", request_id=str(scope.get("valuecanvas.request_id")))
+        log.info("client.cut", request_id=str(scope["valuecanvas.request_id"]))
         if not cut(send):
             watch.end()
 
@@ -126,10 +135,10 @@ async def handle(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotResponse:
-    request_id = uuid7()
-    scope["valuecanvas.request_id"] = request_id
+    request_id = scope["valuecanvas.request_id"]
     try:
         match = _resolve(scope["path"])
+        scope["valuecanvas.route"] = match.route
         # Django's types do not know that all our views are classes.
         if match.func.cls.streams_body:  # type: ignore[attr-defined]
             body = b""
@@ -159,6 +168,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     if response.status == 401:
         await scope["valuecanvas.runtime"].auth_throttle.note(scope)
     response.headers["x-request-id"] = str(request_id)
+    request_trace.note_answer(scope, response)
     allow_origin(scope, response)
     return response
 

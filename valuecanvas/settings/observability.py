@@ -59,3 +59,41 @@ TARGET_ERROR_PERCENT = env.number("TARGET_ERROR_PERCENT", "Target: fewer request
 TARGET_REQUESTS_PER_S = env.number("TARGET_REQUESTS_PER_S", "Target: requests a second that are served when they are asked for.", 100, low=0.01, high=1_000_000)  # fmt: skip
 TARGET_CACHE_HIT_PERCENT = env.number("TARGET_CACHE_HIT_PERCENT", "Target: more requests are answered from the cache than this, in percent.", 30, low=0, high=100)  # fmt: skip
 TARGET_COST_USD = env.number("TARGET_COST_USD", "Target: a request costs less than this, in USD.", 0.005, low=0.000001, high=1000)  # fmt: skip
+OTEL_EXPORTER_OTLP_ENDPOINT = env.url(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "Collector for traces, OTLP over HTTP, without /v1/traces; empty: no traces.",
+    schemes=("https", "http"),
+)
+OTEL_EXPORTER_OTLP_HEADERS = env.pairs(
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "Headers for the collector, as in name=value, with commas.",
+)
+OTEL_SERVICE_NAME = env.text(
+    "OTEL_SERVICE_NAME", "Name of this service in traces.", "valuecanvas"
+)
+TRACE_SAMPLE_RATIO = env.number(
+    "TRACE_SAMPLE_RATIO",
+    "Share of traces that are kept, 0 to 1; failed and slow ones are kept too.",
+    0.1,
+    low=0,
+    high=1,
+)
+TRACE_SLOW_S = env.number(
+    "TRACE_SLOW_S",
+    "A request whose answer begins later than this is slow, in seconds.",
+    10,
+    low=0.001,
+    high=3600,
+)
+TRACE_URL = env.url(
+    "TRACE_URL",
+    "Page of a trace, with {trace_id}; the admin links to it.",
+    schemes=("https", "http"),
+)
+if TRACE_URL and "{trace_id}" not in TRACE_URL:
+    raise ImproperlyConfigured("TRACE_URL must contain {trace_id}.")
+TRACE_PROVIDERS = env.flag(
+    "TRACE_PROVIDERS",
+    "Send the header traceparent to providers, for those that trace too.",
+    default=False,
+)

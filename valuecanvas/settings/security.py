@@ -121,6 +121,7 @@ CORS_EXPOSE_HEADERS = (
     "x-valuecanvas-provider",
     "x-valuecanvas-cost-usd",
     "x-valuecanvas-epoch",
+    "x-valuecanvas-trace-id",
     "x-valuecanvas-cache",
     "x-valuecanvas-max-tokens",
     "x-valuecanvas-prompt",

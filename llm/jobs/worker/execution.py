@@ -14,6 +14,7 @@ from django.utils import timezone
 from billing.auth.callers import Callers
 from billing.auth.principal import Principal
 from llm.jobs.submission import open_body
+from llm.jobs.worker import job_trace
 from llm.jobs.worker.queue import CustomerHold, End
 from llm.models import Job, JobState, OnLimit
 from llm.request import idempotency
@@ -29,6 +30,7 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry import traces
 
 log = structlog.get_logger("jobs")
 
@@ -66,6 +68,13 @@ class JobAttempt:
 
 async def run_attempt(gateway: Runtime, attempt: JobAttempt) -> End:
     """Run a job, and say how that ended. Raises CancelledError."""
+    with job_trace.start(attempt.job, attempt.id):
+        end = await _run(gateway, attempt)
+        job_trace.describe(end)
+        return end
+
+
+async def _run(gateway: Runtime, attempt: JobAttempt) -> End:
     try:
         return await _answer(gateway, attempt)
     except crypto.UnreadableSecret:
@@ -90,6 +99,7 @@ def make_call(attempt: JobAttempt) -> Call:
         identify=_identify(job),
         idempotency_key=str(job.pk),
         channel=CHANNEL,
+        trace_id=traces.current_trace_id(),
         job=str(job.pk),
         share=1.0 if job.batch_id is None else settings.JOBS_BATCH_SHARE,
         size=len(job.sealed),

@@ -1,0 +1,445 @@
+"""Traces as an OpenTelemetry collector gets them, and the names that they use."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.semconv.attributes import (
+    error_attributes,
+    http_attributes,
+    server_attributes,
+    service_attributes,
+)
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
+from pytest_django import Settings
+
+from billing.models import Refusal
+from llm import gateway as python_gateway
+from llm.jobs import expansion
+from llm.models import Job
+from llm.runtime import Runtime
+from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, upstream
+from tests.live.jobs.conftest import JobsApi, working
+from tests.live.jobs.uploading import FilesApi
+from tests.live.server import live_server
+from tests.live.shared import offered
+from tests.live.world import Answer, World, unique
+from tests.otlp import Collector, Received, Trace, running_collector
+from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry import traces
+
+pytestmark = pytest.mark.live
+
+HEADER = "x-valuecanvas-trace-id"
+STEPS = ["validate", "authenticate", "resolve", "look up", "admit"]
+CONVENTIONS = {
+    value
+    for module in (
+        gen_ai_attributes,
+        error_attributes,
+        http_attributes,
+        server_attributes,
+        service_attributes,
+    )
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, str)
+}
+# They still have a constant, but the conventions deprecate them.
+DEPRECATED = {
+    "gen_ai.system",
+    "gen_ai.usage.prompt_tokens",
+    "gen_ai.usage.completion_tokens",
+}
+
+
+@pytest.fixture
+def collector(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Collector]:
+    monkeypatch.setattr("valuecanvas.core.telemetry.span_export.EVERY_S", 0.05)
+    with running_collector() as running:
+        settings.OTEL_EXPORTER_OTLP_ENDPOINT = running.url
+        settings.TRACE_SAMPLE_RATIO = 1.0
+        yield running
+        traces.close()
+
+
+async def ask(
+    world: World, gateway: Runtime, model: str, *, parent: str = "", **fields: Any
+) -> Answer:
+    exchange = Exchange(gateway, CHAT, chat_body(model, **fields), key=world.key)
+    if parent:
+        exchange.scope["headers"].append((b"traceparent", parent.encode()))
+    return await exchange.run()
+
+
+def whole(collector: Collector, answer: Answer) -> Trace:
+    """The trace of an answer: names as agreed, and its spans within each other."""
+    trace = collector.trace(answer.headers[HEADER])
+    check(trace)
+    return trace
+
+
+def check(trace: Trace) -> None:
+    for one in trace.spans:
+        names = {*one.attributes, *one.resource}
+        for event in one.span.events:
+            names |= {attribute.key for attribute in event.attributes}
+        standard = {name for name in names if not name.startswith("valuecanvas.")}
+        assert standard <= CONVENTIONS - DEPRECATED
+        for child in trace.children(one):
+            # Times of failed attempts are those of the ledger, in milliseconds.
+            assert (
+                child.span.start_time_unix_nano >= one.span.start_time_unix_nano - 2e6
+            )
+            if child.kind != "CONSUMER":
+                end = one.span.end_time_unix_nano
+                assert child.span.end_time_unix_nano <= end + 2e6
+    ids = [one.span.span_id for one in trace.spans]
+    assert len(set(ids)) == len(ids)
+
+
+def steps(spans: list[Received]) -> list[str]:
+    """Their names; those that were repeated with a newer configuration once."""
+    return list(dict.fromkeys(one.name for one in spans))
+
+
+def has(span: Received, **expected: Any) -> bool:
+    """Whether the span has these attributes; `__` stands for a dot."""
+    sent = {name.replace("__", "."): value for name, value in expected.items()}
+    return sent.items() <= span.attributes.items()
+
+
+async def test_miss__that_fails_over__is_traced_step_by_step(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    served = indoors.serve("status-500", "ok")
+    answer = await ask(indoors, gateway, served.model, temperature=0.5, seed=7)
+    assert answer.status == 200, answer.body
+    request_id = answer.headers["x-request-id"]
+    assert answer.headers[HEADER] == request_id.replace("-", "")
+    row = indoors.usage(request_id)
+    assert row.trace_id == answer.headers[HEADER]
+    trace = whole(collector, answer)
+    root = trace.root
+    assert (root.name, root.kind) == ("POST /v1/chat/completions", "SERVER")
+    assert has(
+        root,
+        http__request__method="POST",
+        http__route="/v1/chat/completions",
+        http__response__status_code=200,
+        valuecanvas__request_id=request_id,
+        valuecanvas__model=served.model,
+        valuecanvas__provider=served.providers[1],
+        valuecanvas__status="ok",
+        valuecanvas__cached=False,
+        valuecanvas__attempts=2,
+        valuecanvas__cost_usd=float(row.cost_usd),
+        valuecanvas__customer_id=str(row.customer_id),
+    )
+    assert not root.failed
+    assert steps(trace.children(root)) == [*STEPS, "call upstream", "settle"]
+    calls = trace.one("call upstream")
+    assert (calls.events, calls.failed) == (["failover"], False)
+    failed, done = trace.children(calls)
+    assert (failed.name, failed.kind) == ("chat status-500", "CLIENT")
+    assert has(
+        failed,
+        gen_ai__operation__name="chat",
+        gen_ai__provider__name=served.providers[0],
+        gen_ai__request__model="status-500",
+        http__response__status_code=500,
+        error__type="failure",
+    )
+    assert failed.span.status.message == "The provider answered 500."
+    assert (done.name, done.kind, done.failed) == ("chat ok", "CLIENT", False)
+    assert has(
+        done,
+        gen_ai__provider__name=served.providers[1],
+        gen_ai__request__stream=False,
+        gen_ai__request__temperature=0.5,
+        gen_ai__request__seed=7,
+        gen_ai__usage__input_tokens=row.prompt_tokens,
+        gen_ai__usage__output_tokens=row.completion_tokens,
+        server__address="127.0.0.1",
+    )
+    assert done.attributes["gen_ai.request.max_tokens"] > 0
+    assert done.attributes["server.port"] > 0
+
+
+async def test_hit__of_the_cache__has_no_call_of_a_provider(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    with offered(indoors) as offer:
+        texts = {"text": unique("Say hello to")}
+        await ask(indoors, gateway, offer.model, **texts)
+        answer = await ask(indoors, gateway, offer.model, **texts)
+    assert answer.headers["x-valuecanvas-cache"] == "hit"
+    trace = whole(collector, answer)
+    assert steps(trace.spans)[1:] == STEPS
+    assert has(trace.root, valuecanvas__cached=True, valuecanvas__cost_usd=0.0)
+    assert trace.of_kind("CLIENT") == []
+
+
+async def test_stream__whole__has_its_first_token_and_usage(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    script = (0.2, chunk(role="assistant", content="Hi"), 0.1, chunk(), DONE)
+    async with upstream(*script) as url:
+        served = indoors.serve_at((url, "m"))
+        answer = await ask(indoors, gateway, served.model, stream=True)
+    trace = whole(collector, answer)
+    [call] = trace.of_kind("CLIENT")
+    assert (call.events, call.failed) == (["first token"], False)
+    assert has(call, gen_ai__request__stream=True)
+    assert 0.19 < call.attributes["gen_ai.response.time_to_first_chunk"] < 60
+    took = call.span.end_time_unix_nano - call.span.start_time_unix_nano
+    assert took >= 0.29e9
+    assert trace.names[-1] == "settle"
+
+
+async def test_stream__that_breaks_off__is_kept_although_not_sampled(
+    collector: Collector, indoors: World, gateway: Runtime, settings: Settings
+) -> None:
+    settings.TRACE_SAMPLE_RATIO = 0.0
+    async with upstream(chunk(content="Hi"), 0.1) as url:
+        served = indoors.serve_at((url, "m"))
+        answer = await ask(indoors, gateway, served.model, stream=True)
+    assert answer.status == 200
+    trace = whole(collector, answer)
+    assert (trace.root.failed, has(trace.root, valuecanvas__status="interrupted")) == (
+        True,
+        True,
+    )
+    [call] = trace.of_kind("CLIENT")
+    assert call.failed
+    assert trace.root.span.flags == 0
+
+
+async def test_refusal__by_a_limit__says_at_which_step(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    served = indoors.serve("ok")
+    _, key = indoors.new_customer(daily_requests=0)
+    body = chat_body(served.model)
+    answer = await Exchange(gateway, CHAT, body, key=key).run()
+    assert answer.status == 429
+    trace = whole(collector, answer)
+    assert steps(trace.spans)[1:] == STEPS
+    admit = trace.one("admit")
+    assert (admit.failed, admit.attributes["error.type"]) == (
+        True,
+        answer.error["code"],
+    )
+    # A caller's own fault is no failure of ours.
+    assert not trace.root.failed
+    assert has(trace.root, http__response__status_code=429)
+    await gateway.trace_rows.flush()
+    row = indoors.db(Refusal.objects.get, pk=answer.headers["x-request-id"])
+    assert row.trace_id == answer.headers[HEADER]
+
+
+async def test_traceparent__of_the_client__is_the_parent_and_decides(
+    collector: Collector, indoors: World, gateway: Runtime, settings: Settings
+) -> None:
+    settings.TRACE_SAMPLE_RATIO = 0.0
+    served = indoors.serve("ok")
+    ids = {flag: uuid7().hex for flag in ("01", "00")}
+    for flag, trace_id in ids.items():
+        parent = f"00-{trace_id}-b7ad6b7169203331-{flag}"
+        answer = await ask(indoors, gateway, served.model, parent=parent)
+        assert answer.headers[HEADER] == trace_id
+        assert indoors.usage(answer.headers["x-request-id"]).trace_id == trace_id
+    await ask(indoors, gateway, served.model)
+    traces.close()
+    assert collector.trace_ids() == {ids["01"]}
+    root = collector.trace(ids["01"]).root
+    assert root.span.parent_span_id.hex() == "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_traceparent__to_providers__is_sent_only_if_switched_on(
+    collector: Collector,
+    indoors: World,
+    gateway: Runtime,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    told: bool,
+) -> None:
+    settings.TRACE_PROVIDERS = told
+    sent: list[dict[str, str]] = []
+    post = gateway.pool.post
+
+    def noting(*args: Any, headers: dict[str, str], **more: Any) -> Any:
+        sent.append(headers)
+        return post(*args, headers=headers, **more)
+
+    monkeypatch.setattr(gateway.pool, "post", noting)
+    served = indoors.serve("status-500", "ok")
+    answer = await ask(indoors, gateway, served.model)
+    trace = whole(collector, answer)
+    ids = [one.span.span_id.hex() for one in trace.of_kind("CLIENT")]
+    expected = [f"00-{answer.headers[HEADER]}-{one}-01" for one in ids]
+    assert [one.get("traceparent") for one in sent] == (
+        expected if told else [None] * 2
+    )
+
+
+async def test_paths__unknown_or_for_probes__leak_no_word_of_the_caller(
+    collector: Collector, gateway: Runtime
+) -> None:
+    answer = await Exchange(gateway, "/v1/ada@example.com", method="ADA").run()
+    assert answer.status == 404
+    trace = whole(collector, answer)
+    assert (trace.names, trace.root.attributes["http.request.method"]) == (
+        ["_OTHER"],
+        "_OTHER",
+    )
+    probe = await Exchange(gateway, "/health/live", method="GET").run()
+    assert HEADER not in probe.headers
+
+
+async def test_job__submitted_over_http__goes_on_in_the_same_trace(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    api = JobsApi(indoors, gateway)
+    model = indoors.serve("echo").model
+    job_id = await api.submit(model)
+    async with working(gateway):
+        job = await api.wait(job_id)
+    row = indoors.usage(job["requestId"])
+    trace = collector.trace(row.trace_id, lambda one: "settle" in one.names)
+    check(trace)
+    assert (trace.root.name, trace.root.kind) == ("POST /api/llm/jobs", "SERVER")
+    run = trace.one("run completion")
+    assert run.kind == "CONSUMER"
+    assert run in trace.children(trace.root)
+    assert has(
+        run,
+        valuecanvas__job__id=job_id,
+        valuecanvas__job__state="succeeded",
+        valuecanvas__request_id=job["requestId"],
+        valuecanvas__model=model,
+    )
+    assert steps(trace.children(run)) == [*STEPS, "call upstream", "settle"]
+
+
+async def test_job__that_fails__is_kept_although_not_sampled(
+    collector: Collector,
+    indoors: World,
+    gateway: Runtime,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llm.jobs.worker.execution.BACKOFF_S", 0.01)
+    settings.TRACE_SAMPLE_RATIO = 0.0
+    settings.JOBS_ATTEMPTS = 1
+    api = JobsApi(indoors, gateway)
+    job_id = await api.submit(indoors.serve("status-500").model)
+    async with working(gateway):
+        await api.wait(job_id)
+    trace_id = traces.parse_parent(api.row(job_id).traceparent)
+    assert trace_id is not None
+    trace = collector.trace(f"{trace_id.trace_id:032x}")
+    assert [one.name for one in trace.spans if one.kind == "CONSUMER"] == [
+        "run completion"
+    ]
+    assert trace.one("run completion").attributes["error.type"] == "upstream_error"
+
+
+async def test_batch__lines__have_traces_of_their_own_with_a_link(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    api = FilesApi(indoors, gateway)
+    messages = [{"role": "user", "content": "Say hello"}]
+    body = {"model": indoors.serve("echo").model, "messages": messages}
+    lines = [{"custom_id": name, "body": body} for name in "ab"]
+    answer = await api.post(
+        "/api/llm/batches", endpoint="/v1/chat/completions", requests=lines
+    )
+    submission = collector.trace(answer.headers[HEADER]).root
+    indoors.db(expansion.expand_by_id, answer.json["id"])
+    jobs = indoors.db(
+        lambda: list(Job.objects.filter(batch_id=answer.json["id"]).order_by("line"))
+    )
+    async with working(gateway):
+        ended = [await JobsApi(indoors, gateway).wait(str(job.pk)) for job in jobs]
+    for one in ended:
+        trace = collector.trace(one["requestId"].replace("-", ""))
+        [link] = trace.root.span.links
+        assert link.span_id == submission.span.span_id
+        assert link.trace_id.hex() == answer.headers[HEADER]
+
+
+async def test_exemplar__of_a_kept_trace_only__leads_from_the_metric(
+    collector: Collector, indoors: World, gateway: Runtime, settings: Settings
+) -> None:
+    served = indoors.serve("ok")
+    kept = await ask(indoors, gateway, served.model)
+    settings.TRACE_SAMPLE_RATIO = 0.0
+    other = await ask(indoors, gateway, served.model)
+    shown = indoors.db(lambda: generate_latest(REGISTRY)).decode()
+    lines = [one for one in shown.splitlines() if served.providers[0] in one]
+    assert any(f'trace_id="{kept.headers[HEADER]}"' in one for one in lines)
+    assert other.headers[HEADER] not in shown
+
+
+async def test_complete__from_python__is_traced_too(
+    collector: Collector, indoors: World
+) -> None:
+    served = indoors.serve("ok")
+    done = await python_gateway.complete(
+        messages=[{"role": "user", "content": unique("Say hello to")}],
+        model=served.model,
+        customer=indoors.customer,
+    )
+    row = indoors.usage(done.request_id)
+    trace = collector.trace(row.trace_id)
+    check(trace)
+    assert (trace.root.name, trace.root.kind) == ("complete", "INTERNAL")
+    assert trace.one("settle")
+
+
+async def test_off__requests_are_served__without_a_trace_or_a_header(
+    indoors: World, gateway: Runtime
+) -> None:
+    served = indoors.serve("ok")
+    trace_id = uuid7().hex
+    answer = await ask(
+        indoors, gateway, served.model, parent=f"00-{trace_id}-b7ad6b7169203331-01"
+    )
+    assert answer.status == 200
+    assert HEADER not in answer.headers
+    # The client's own id is kept for its sake all the same.
+    assert indoors.usage(answer.headers["x-request-id"]).trace_id == trace_id
+
+
+def test_server__with_a_collector_that_is_down__serves_and_then_sends_at_its_end(
+    world: World, server_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    served = world.serve("ok")
+    with running_collector() as collector:
+        env = {
+            **server_env,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{collector.url}/",
+            "TRACE_SAMPLE_RATIO": "1",
+        }
+        collector.answer = 503
+        with live_server(tmp_path_factory.mktemp("traced"), env) as server:
+            world.port = server.port
+            first = world.chat(served.model)
+            collector.trace(first.headers[HEADER])
+            deadline = time.monotonic() + 60
+            while '"up":false' not in server.log and time.monotonic() < deadline:
+                time.sleep(0.05)
+            collector.answer = 200
+            answers = [world.chat(served.model) for _ in range(3)]
+            figures = world.metrics()
+        assert {one.status for one in (first, *answers)} == {200}
+        for one in answers:
+            assert collector.trace(one.headers[HEADER]).one("settle")
+        assert 'valuecanvas_traces_dropped_total{reason="collector"} 1.0' in figures
+        assert server.log.count("traces.collector") == 2
