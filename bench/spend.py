@@ -65,6 +65,8 @@ def render(found: dict[str, Any], rows: int) -> tuple[str, bool]:
         f"| {name} | {value} | {target} | {'met' if met else '**missed**'} |"
         for name, value, target, met in checked
     ]
+    for name, plan in found["plans"].items():
+        lines += ["", f"The slowest query of *{name}*:", "", "```", plan, "```"]
     return "\n".join(lines), all(met for *_, met in checked)
 
 

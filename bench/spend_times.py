@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import statistics
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import Sum
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -33,6 +35,17 @@ EXPORTED = 1_000_000
 UNNAMED = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
+# Whose slowest query is explained.
+EXPLAINED = (
+    "dashboard",
+    "Spend by customer",
+    "report by customer and model",
+    "Requests, none",
+    "Requests, provider without rows",
+    "Requests, customer with few rows",
+    "Requests, month",
+)
+LARGE = re.compile("^SELECT.*(billing_request|billing_usage_hour|llm_usage)", re.DOTALL)
 REQUESTS, SPEND = "/admin/billing/request/", "/admin/billing/counter/spend/"
 FILTERS = {
     "none": "",
@@ -47,6 +60,7 @@ FILTERS = {
     "team": "team=team-4",
     "team without rows": "team=team-none",
     "customer": "customer_id=%(customer)s",
+    "customer with few rows": "customer_id=%(rare)s",
     "month": "created_at_from_0=%(month)s",
     "user": "q=user-17",
     "id": "q=%(id)s",
@@ -69,7 +83,9 @@ def run(rows: int) -> None:
     partitions.analyze()
     found["exact"] = _is_exact()
     with override_settings(STORAGES=UNNAMED):
-        found["ms"] = {name: _median(name, act) for name, act in _acts().items()}
+        acts = _acts()
+        found["ms"] = {name: _median(name, act) for name, act in acts.items()}
+        found["plans"] = {name: _plan(acts[name]) for name in EXPLAINED}
     found["export"] = _export()
     print(json.dumps(found, default=str))
 
@@ -91,7 +107,13 @@ def _acts() -> dict[str, Callable[[], Any]]:
     client.force_login(user)
     row = Usage.objects.order_by("created_at")[1000:1001].get()
     month = timezone.now() - dt.timedelta(days=31)
-    names = {"customer": row.customer_id, "id": row.pk, "month": f"{month:%Y-%m-%d}"}
+    by_customer = UsageHour.objects.filter(level=13).values_list("customer_id")
+    names = {
+        "customer": row.customer_id,
+        "rare": by_customer.annotate(n=Sum("requests")).order_by("n")[0][0],
+        "id": row.pk,
+        "month": f"{month:%Y-%m-%d}",
+    }
 
     def page(url: str) -> Callable[[], Any]:
         def get() -> None:
@@ -143,6 +165,28 @@ def _median(name: str, act: Callable[[], Any]) -> float:
     found = statistics.median(took)
     _say(f"{name}: {found:.0f} ms")
     return found
+
+
+def _plan(act: Callable[[], Any]) -> str:
+    """PostgreSQL's plan of the slowest query of `act`, with the rows that it read."""
+    queries: list[tuple[float, str, Any]] = []
+
+    def note(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        started = time.perf_counter()
+        answer = execute(sql, params, many, context)
+        queries.append((time.perf_counter() - started, str(sql), params))
+        return answer
+
+    with connection.execute_wrapper(note):
+        act()
+    _, sql, params = max(one for one in queries if LARGE.search(one[1]))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) {sql}",
+            params,
+        )
+        lines = [line for (line,) in cursor.fetchall()]
+    return "\n".join(line for line in lines if "never executed" not in line)
 
 
 def _export() -> dict[str, float]:

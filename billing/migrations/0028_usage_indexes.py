@@ -5,6 +5,9 @@ from django.db import migrations, models
 from valuecanvas.core.db.partitioned_index import AddIndexToPartitions
 
 INDEXES = (
+    models.Index(
+        fields=["customer_id", "created_at"], name="llm_usage_customer_time"
+    ),
     models.Index(fields=["provider", "created_at"], name="llm_usage_provider"),
     models.Index(fields=["team", "created_at"], name="llm_usage_team"),
     models.Index(

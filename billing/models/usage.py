@@ -83,6 +83,9 @@ class Usage(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="llm_usage_time"),
             models.Index(fields=["customer_id", "day"], name="llm_usage_customer"),
+            models.Index(
+                fields=["customer_id", "created_at"], name="llm_usage_customer_time"
+            ),
             models.Index(fields=["user_id", "created_at"], name="llm_usage_user"),
             models.Index(fields=["key", "created_at"], name="llm_usage_key"),
             models.Index(

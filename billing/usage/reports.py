@@ -206,6 +206,13 @@ def _level(query: UsageQuery) -> int | None:
     return level.number if level else None
 
 
+def _group(query: UsageQuery) -> str:
+    """What to group by: columns, which are faster to compare than their texts."""
+    columns = [one for name in query.group_by for one in DIMENSIONS[name][0]]
+    tag = ["tag" if one == "tags" else one for one in columns]
+    return ", ".join(["1", *dict.fromkeys(tag)])
+
+
 def _source(query: UsageQuery) -> tuple[str, str, list[Any]]:
     """The groups' expressions, the FROM and WHERE, and its values."""
     keys = [DIMENSIONS[name][1] for name in query.group_by]
@@ -236,7 +243,8 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
     sums = ", ".join(f"sum({name})" for name in SUMMED)
     order = "1, 3 DESC" if query.bucket else "sum(cost_usd) DESC, sum(requests) DESC, 2"
     statement = (
-        f"SELECT {groups}, {sums} {source} GROUP BY 1, 2 ORDER BY {order} LIMIT %s"
+        f"SELECT {groups}, {sums} {source} "
+        f"GROUP BY {_group(query)} ORDER BY {order} LIMIT %s"
     )
     with limited_cursor(TIMEOUT_MS) as cursor:
         # The dearest come first, unless there are buckets.
