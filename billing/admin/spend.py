@@ -1,7 +1,6 @@
 """The Spend page: where the money went, against the period before."""
 
 import datetime as dt
-import json
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -30,7 +29,6 @@ from valuecanvas.core.templatetags import figures
 
 RIGHT = "billing.view_usage"
 MOST_GROUPS, MOST_SERIES, MOST_CHANGES = 100, 5, 5
-COLOURS = ("#00a699", "#4f7cff", "#d97706", "#a855f7", "#65a30d", charts.GREY)
 REST, NOBODY = "all others", "none"
 # The filter of the list of requests by each dimension.
 LISTED = {
@@ -41,10 +39,6 @@ LISTED = {
     "prompt": "prompt_key",
     "key": "key",
 }
-CHART_OPTIONS = charts.line_options(
-    x={"stacked": True},
-    y={"stacked": True, "beginAtZero": True, "ticks": charts.TICKS},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +148,16 @@ class SpendPage:
         }
         if any(others.values()):
             stacks.append((REST, others))
-        return json.dumps(
-            {
-                "labels": [f"{day:%b %d}" for day in days],
-                "datasets": [
-                    {
-                        "label": title,
-                        "data": [float(sums[day]) for day in days],
-                        "backgroundColor": COLOURS[-1 if title == REST else at],
-                    }
-                    for at, (title, sums) in enumerate(stacks)
-                ],
-            }
+        return charts.bars(
+            [f"{day:%b %d}" for day in days],
+            [
+                charts.ChartSeries(
+                    title,
+                    [float(sums[day]) for day in days],
+                    charts.COLOURS[-1 if title == REST else at],
+                )
+                for at, (title, sums) in enumerate(stacks)
+            ],
         )
 
 
@@ -196,7 +188,11 @@ def spend_view(admin: Admin, request: HttpRequest) -> HttpResponseBase:
             lines = exports.report_lines(query, reports.run(query), "csv")
             return exports.download(name, lines)
         page = SpendPage(choice)
-        context = {"page": page, "chart": page.chart, "chart_options": CHART_OPTIONS}
+        context = {
+            "page": page,
+            "chart": page.chart,
+            "chart_options": charts.STACKED_OPTIONS,
+        }
     except ReportError as error:
         context = {"problem": str(error)}
     except DatabaseError:

@@ -10,16 +10,19 @@ from billing.models import AlertRule
 from valuecanvas.core.db.statement_timeout import limited_cursor
 
 TIMEOUT_MS = 4_000
-# All that ended in the window. A provider's refusal of a request is no failure.
-OF_REQUESTS = """
+CALLERS_FAULT = """(status = 'error' AND EXISTS (
+    SELECT FROM llm_attempt AS a WHERE a.request_id = u.id AND a.outcome = 'client'))"""
+# Which requests `u` of the ledger are errors. A provider's refusal of a request is none.
+FAILED = f"(status IN ('error', 'interrupted') AND NOT {CALLERS_FAULT})"
+# All that ended in the window.
+OF_REQUESTS = f"""
 SELECT count(*) FILTER (WHERE status IN ('error', 'interrupted')), count(*)
 FROM llm_usage AS u
 WHERE created_at >= now() - make_interval(mins => %(minutes)s)
   AND status IN ('ok', 'error', 'interrupted')
   AND (%(model)s = '' OR model = %(model)s)
-  AND NOT (status = 'error' AND EXISTS (
-      SELECT FROM llm_attempt AS a WHERE a.request_id = u.id AND a.outcome = 'client'))
-"""
+  AND NOT {CALLERS_FAULT}
+"""  # noqa: S608 - a constant
 # Of one provider: its calls, for a request that failed has no provider.
 OF_CALLS = """
 SELECT failed, failed + answered FROM

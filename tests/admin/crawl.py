@@ -14,7 +14,7 @@ from tests.admin.rows import MAKE
 
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 # Fragments, files and what answers programs; `r` leads to other sites' objects.
-NO_PAGES = ("jsi18n", "autocomplete", "search", "metrics", "r/")
+NO_PAGES = ("jsi18n", "autocomplete", "search", "metrics/text", "r/")
 
 
 def _flat(patterns: Iterable[Any], before: str = "") -> Iterator[str]:

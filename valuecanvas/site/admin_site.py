@@ -17,6 +17,11 @@ from unfold.sites import UnfoldAdminSite
 from valuecanvas.site.lost_form import keep_typed
 
 MOST_RESULTS = 100
+# Of no model: URL, view, name.
+PAGES = (
+    ("metrics/", "valuecanvas.performance.performance_page.show", "metrics"),
+    ("metrics/text/", "valuecanvas.http.metrics_view.page", "metrics_text"),
+)
 
 
 class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
@@ -25,9 +30,12 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
     index_title = "Dashboard"
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        # Its module needs the models first.
-        page = self.admin_view(import_string("valuecanvas.http.metrics_view.page"))
-        return [path("metrics/", page, name="metrics"), *super().get_urls()]
+        # Their modules need the models first.
+        pages = [
+            path(url, self.admin_view(import_string(view)), name=name)
+            for url, view, name in PAGES
+        ]
+        return [*pages, *super().get_urls()]
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

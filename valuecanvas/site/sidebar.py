@@ -143,7 +143,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("Cache purges", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
-            Item("Metrics", "monitoring", "metrics"),
+            Item("Performance", "monitoring", "metrics", "billing.view_usage"),
             Item("API documentation", "menu_book", "/api/docs"),
         ),
     ),

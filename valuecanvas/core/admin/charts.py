@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # Title and duration.
 SPANS = {
@@ -19,6 +19,8 @@ CHOICES = tuple((name, title) for name, (title, _) in SPANS.items())
 MOST_SERIES = 4
 HEIGHT, WIDTH, GAP = 120.0, 720.0, 2.0
 GREY = "#9ca3af"  # readable on white and on black
+# Of the series of a chart, the last one for the rest; all readable on both.
+COLOURS = ("#00a699", "#4f7cff", "#d97706", "#a855f7", "#65a30d", GREY)
 TICKS = {"color": GREY, "maxTicksLimit": 5}
 
 Columns = Mapping[dt.datetime, Counter[str]]
@@ -135,6 +137,44 @@ def line_options(x: Mapping[str, Any] = {}, **scales: Mapping[str, Any]) -> str:
             "scales": {"x": time, **scales},
         }
     )
+
+
+STACKED_OPTIONS = line_options(
+    x={"stacked": True}, y={"stacked": True, "beginAtZero": True, "ticks": TICKS}
+)
+
+
+class ChartSeries(NamedTuple):
+    """What is drawn in one colour; None where there is no figure."""
+
+    label: str
+    data: Sequence[float | None]
+    colour: str
+
+
+def bars(labels: Sequence[str], series: Iterable[ChartSeries]) -> str:
+    """The data of unfold's bar chart."""
+    return _data(labels, series)
+
+
+def lines(labels: Sequence[str], series: Iterable[ChartSeries]) -> str:
+    """The data of unfold's line chart."""
+    style = {"borderWidth": 2, "pointRadius": 0, "spanGaps": True}
+    return _data(labels, series, **style)
+
+
+def _data(labels: Sequence[str], series: Iterable[ChartSeries], **style: Any) -> str:
+    drawn = [
+        {
+            "label": one.label,
+            "data": list(one.data),
+            "backgroundColor": one.colour,
+            "borderColor": one.colour,
+            **style,
+        }
+        for one in series
+    ]
+    return json.dumps({"labels": list(labels), "datasets": drawn})
 
 
 # Of `traffic`, which needs a second scale.
