@@ -22,12 +22,15 @@ from llm.breaker.types import (
     Pass,
     Rejected,
 )
+from llm.metrics import BREAKER
 from valuecanvas.core.storage.store import Script, Store, StoreDown
 
 # A closed breaker is trusted this long before Redis is asked again, in seconds.
 BELIEVED_S = 0.2
 # Successes of a healthy breaker are reported together, after this at most, in seconds.
 REPORT_AFTER_S = 1.0
+
+_LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 OnTransition = Callable[[Name, BreakerState, BreakerState, str], None]
 
@@ -46,6 +49,8 @@ class _View:
     failing: bool = False
     successes: int = 0
     timer: asyncio.TimerHandle | None = None
+    # As the metric has it.
+    state: BreakerState = BreakerState.CLOSED
     machine: Machine = field(default_factory=Machine)
 
 
@@ -95,6 +100,7 @@ class Board:
             answer = await self._acquire_redis(name, lease_ms)
         except (StoreDown, RedisError):
             return self._acquire_local(view, lease_ms)
+        _note_state(name, view, _state_of(answer))
         if isinstance(answer, Rejected):
             return answer
         view.generation = answer.generation
@@ -204,6 +210,7 @@ class Board:
 
     def _note_local(self, name: Name, view: _View, report: BreakerReport) -> None:
         answer = view.machine.report(_now_ms(), report)
+        _note_state(name, view, answer.state)
         if answer.before is not answer.state:
             self._on_transition(name, answer.before, answer.state, answer.reason)
 
@@ -222,6 +229,7 @@ class Board:
     def _apply(self, name: Name, view: _View, answer: BreakerAnswer) -> None:
         view.generation = answer.generation
         view.failing = answer.failing
+        _note_state(name, view, answer.state)
         if answer.state is not BreakerState.CLOSED:
             view.fresh_until = 0.0
         if answer.before is not answer.state:
@@ -251,6 +259,19 @@ class Board:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _state_of(answer: Pass | Rejected) -> BreakerState:
+    if isinstance(answer, Rejected):
+        return answer.state
+    return BreakerState.HALF_OPEN if answer.probe else BreakerState.CLOSED
+
+
+def _note_state(name: Name, view: _View, state: BreakerState) -> None:
+    """Set the metric, also where another process opened or closed the breaker."""
+    if state is not view.state:
+        view.state = state
+        BREAKER.labels(name.provider, name.model).set(_LEVEL.get(state, 0))
 
 
 def _now_ms() -> int:

@@ -9,7 +9,6 @@ from django.db import Error as DatabaseError
 from django.db import models
 
 from llm.breaker.types import BreakerState, Name
-from llm.metrics import BREAKER
 from llm.models import Attempt, BreakerEvent
 from llm.upstream.attempts import Attempts
 from valuecanvas.core.db.db_thread import DbThread
@@ -19,7 +18,6 @@ log = structlog.get_logger("llm.records")
 # Kept while the database is down; the oldest are dropped first.
 MOST_WAITING = 10_000
 RETRY_S = 1.0
-_LEVEL = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class EventRows:
@@ -59,7 +57,6 @@ class EventRows:
             "to_state": after.value,
         }
         log.warning("breaker.transition", **fields, reason=reason)
-        BREAKER.labels(name.provider, name.model).set(_LEVEL.get(after, 0))
         self._add(
             BreakerEvent(
                 **fields,

@@ -11,6 +11,7 @@ from django.conf import settings
 from llm.breaker import board as module
 from llm.breaker.board import Board, redis_key
 from llm.breaker.types import BreakerState, Event, Name, Pass, Rejected
+from llm.metrics import BREAKER
 from valuecanvas.core.storage.store import Store
 from valuecanvas.embedded.processes import free_port
 
@@ -90,6 +91,7 @@ async def test_tell__five_failures__open_it_for_every_process(
     for process in (first, second):
         told = await process.rejected()
         assert (told.state, told.reason) == (BreakerState.OPEN, "5 failures in a row")
+        assert process.board._views[NAME].state is BreakerState.OPEN
     assert first.reported == [OPENED]
     assert second.reported == []
 
@@ -121,7 +123,11 @@ async def test_acquire__minute_over__one_process_probes_and_closes_for_all(
         PROBING,
         (NAME, BreakerState.HALF_OPEN, BreakerState.CLOSED, "probe succeeded"),
     ]
+    # A gauge of the first process, in which both would be one here.
+    gauge = BREAKER.labels(NAME.provider, NAME.model)
+    gauge.set(2)
     assert await first.leave() == Pass(3)
+    assert gauge._value.get() == 0
 
 
 async def test_tell__probe_given_up_by_its_client__leaves_the_slot_free(
