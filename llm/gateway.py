@@ -22,6 +22,7 @@ from llm.types import Call, Reply
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.request_context import RequestContext
 from valuecanvas.core.telemetry.traces import Kind
 
 T = TypeVar("T")
@@ -145,7 +146,10 @@ async def _complete(body: dict[str, Any], user_id: str, *, team: str) -> Complet
         raise InvalidRequest("Streaming is not supported here.", param="stream")
     gateway = await gateway_thread().runtime()
     request_id = uuid7()
-    with traces.start("complete", Kind.INTERNAL, request_id.int):
+    with (
+        RequestContext("chat", {"request_id": str(request_id)}) as done,
+        traces.start("complete", Kind.INTERNAL, request_id.int),
+    ):
         call = Call(
             id=request_id,
             endpoint="chat",
@@ -154,6 +158,7 @@ async def _complete(body: dict[str, Any], user_id: str, *, team: str) -> Complet
             trace_id=traces.current_trace_id(),
         )
         reply = await gateway.pipeline.run(call)
+        done.status = 200
     if not isinstance(reply, Reply):
         raise TypeError("A request without 'stream' is answered whole.")
     return read_completion(reply)

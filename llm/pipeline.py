@@ -62,6 +62,7 @@ from valuecanvas.core.errors import (
     TooManyRequests,
     Unavailable,
 )
+from valuecanvas.core.telemetry import request_context
 
 Answer = Reply | StreamReply
 # Errors of steps 1 to 3. An outdated snapshot may be the cause of all but the last one.
@@ -114,6 +115,7 @@ class Pipeline:
     async def run(self, call: Call) -> Answer:
         """Serve `call`. Raises GatewayError, after what was held is released."""
         self._refuse_if_closed()
+        request_context.add(trace_id=call.trace_id)
         async with self._refusals.watch(call) as progress:
             request = await read_request(call)
             for _ in range(TRIES):
@@ -148,6 +150,8 @@ class Pipeline:
                 )
         if not isinstance(admitted, AdmittedCall):
             return await self._answer_without_provider(admitted)
+        # Its settlement logs its event.
+        request_context.current().logged = True
         attempts = Attempts(admitted)
         with self._active(attempts):
             try:

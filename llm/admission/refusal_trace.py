@@ -25,7 +25,7 @@ from valuecanvas.core.errors import (
     NotPermitted,
     TooManyRequests,
 )
-from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry import request_context, traces
 from valuecanvas.core.telemetry.traces import Trace
 
 # Longest wait for the caller of a request that was refused before it was known.
@@ -55,6 +55,9 @@ class Progress:
         """Begin `step`, with what is known by now."""
         self.enter(step)
         self.caller, self.epoch = caller, epoch
+        request_context.add(
+            customer_id=str(caller.customer_id), key=caller.key, team=caller.team
+        )
 
     async def __aenter__(self) -> "Progress":
         self.enter(self.step)

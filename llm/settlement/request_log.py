@@ -11,6 +11,7 @@ from llm import metrics
 from llm.settlement.charge import entry_charge
 from llm.settlement.request_spans import describe_request, exemplar
 from llm.types import CacheHit, Call, Plan
+from valuecanvas.core.telemetry import request_context
 
 log = structlog.get_logger("llm.request")
 
@@ -62,10 +63,13 @@ def observe_hit(hit: CacheHit) -> None:
 
 
 def _log(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
+    request_context.current().logged = True
     log.info(
         "request.done",
         request_id=str(call.id),
         trace_id=call.trace_id,
+        job_id=call.job,
+        customer_id=str(plan.principal.customer_id),
         endpoint=call.endpoint,
         model=plan.model.name,
         provider=charge.provider,

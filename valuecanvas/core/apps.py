@@ -16,7 +16,7 @@ class CoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        logs.configure(settings.LOG_LEVEL)
+        logs.configure(settings.LOG_LEVEL, settings.LOG_FORMAT)
         if settings.SENTRY_DSN:
             # Nobody else pays for the import.
             import_string("valuecanvas.core.telemetry.errors.start")()

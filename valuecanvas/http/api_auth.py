@@ -13,6 +13,7 @@ from billing.auth.principal import Principal
 from valuecanvas.core.api.access import KeyUser
 from valuecanvas.core.api.throttle import WrongKeyThrottle
 from valuecanvas.core.errors import NotAuthenticated
+from valuecanvas.core.telemetry import request_context
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -35,6 +36,9 @@ class KeyAuthentication(BaseAuthentication):
             who = key_check.prove(text, found)
         except NotAuthenticated as error:
             raise throttle.count_failure(error) from None
+        request_context.add(
+            customer_id=str(who.customer_id), key=who.key, team=who.team
+        )
         issuer = found.issuer if found else ""
         return KeyUser(who.key, who.scopes, issuer), who
 

@@ -6,6 +6,7 @@ that it cannot slow down the hot path.
 
 import asyncio
 import sys
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from prometheus_client import Counter
 
 from llm.replies.http_responses import HotResponse, error_response
@@ -24,6 +26,7 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry.request_context import CLIENT_GONE, RequestContext
 from valuecanvas.http import hot, paths
 from valuecanvas.http.hot_body import ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
@@ -57,16 +60,26 @@ class ColdPath:
         self._switch_s = sys.getswitchinterval()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request, and log its event."""
+        ids = {"request_id": str(uuid7())}
+        with RequestContext(_route(scope["path"]), ids) as done:
+            await self._handle(scope, receive, send, done)
+
+    async def _handle(
+        self, scope: Scope, receive: Receive, send: Send, done: RequestContext
+    ) -> None:
         held = _HeldBytes(self)
         sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
         try:
             messages = _Messages(sender, held)
             await self._answer(scope, receive, messages, held)
+            done.status = messages.status
             # A client that reads slowly holds no slot meanwhile.
             await messages.send()
         except GatewayError as error:
-            await hot.send_whole(_refusal(scope, error), sender)
+            done.refuse(error)
+            response = _refusal(scope, error, done.ids["request_id"])
+            await hot.send_whole(response, sender)
         except ClientGone:
             return
         finally:
@@ -146,6 +159,8 @@ class _Messages:
     A download is too large for that: it is sent while it is read, and holds its slot.
     """
 
+    status = CLIENT_GONE
+
     def __init__(self, sender: TimedSender, held: _HeldBytes) -> None:
         self._sender = sender
         self._held = held
@@ -154,6 +169,7 @@ class _Messages:
 
     async def add(self, message: dict[str, Any]) -> None:
         size = len(message.get("body", b""))
+        self.status = message.get("status", self.status)
         self._kept.append(message)
         self._size += size
         self._held.add(size)
@@ -239,10 +255,10 @@ def _busy() -> Unavailable:
     )
 
 
-def _refusal(scope: Scope, error: GatewayError) -> HotResponse:
+def _refusal(scope: Scope, error: GatewayError, request_id: str) -> HotResponse:
     """The refusal as JSON for programs, or as a page for people."""
     if paths.API.match(scope["path"]):
-        response = error_response(error, uuid7())
+        response = error_response(error, uuid.UUID(request_id))
     else:
         headers = {"Content-Type": "text/html; charset=utf-8", **error.headers}
         response = HotResponse(_page(error.message), headers, error.status)
@@ -254,6 +270,14 @@ def _refusal(scope: Scope, error: GatewayError) -> HotResponse:
 def _page(message: str) -> bytes:
     """The refusal page, cached: rendering it many times would slow down the hot path."""
     return render_to_string("refused.html", {"message": message}).encode()
+
+
+def _route(path: str) -> str:
+    """The pattern of the path, which names no object."""
+    try:
+        return resolve(path).route or "/"
+    except Resolver404:
+        return "unknown"
 
 
 def _cut(send: Send) -> None:

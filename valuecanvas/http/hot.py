@@ -37,6 +37,8 @@ from valuecanvas.core.errors import (
     Unavailable,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry import request_context
+from valuecanvas.core.telemetry.request_context import RequestContext
 from valuecanvas.http import cors, hot_body, paths, request_trace
 from valuecanvas.http.hot_body import BodyStream, ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
@@ -95,12 +97,15 @@ class ClientWatch:
 
 
 async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one request of the hot path."""
-    scope["valuecanvas.request_id"] = uuid7()
+    """Serve one request of the hot path, with its trace and its event."""
+    request_id = scope["valuecanvas.request_id"] = uuid7()
+    ids = {"request_id": str(request_id)}
     if scope["path"].startswith(PROBES):
-        await _serve(scope, receive, send)
+        # They come every few seconds.
+        with RequestContext("", ids):
+            await _serve(scope, receive, send)
         return
-    with request_trace.start(scope):
+    with RequestContext("unknown", ids), request_trace.start(scope):
         await _serve(scope, receive, send)
 
 
@@ -109,7 +114,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
     scope["valuecanvas.watch_client"] = watch.start
 
     def unread() -> None:
-        log.info("client.cut", request_id=str(scope["valuecanvas.request_id"]))
+        log.info("client.cut")
         if not cut(send):
             watch.end()
 
@@ -136,9 +141,11 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotResponse:
     request_id = scope["valuecanvas.request_id"]
+    done = request_context.current()
     try:
         match = _resolve(scope["path"])
         scope["valuecanvas.route"] = match.route
+        done.name(ENDPOINTS.get(scope["path"], match.route))
         # Django's types do not know that all our views are classes.
         if match.func.cls.streams_body:  # type: ignore[attr-defined]
             body = b""
@@ -155,16 +162,20 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     except Resolver404:
         response = _unknown(scope, request_id)
     except GatewayError as error:
+        done.refuse(error)
         _keep_refusal(scope, error)
         response = error_response(error, request_id)
     except ClientGone:
         raise
     except Exception as error:
         # The last handler: no traceback may reach a client.
-        log.exception("request.crashed", request_id=str(request_id))
+        log.exception("request.crashed")
         crash = GatewayError(f"Internal error: quote the request id {request_id}.")
         crash.__cause__ = error
+        done.refuse(crash)
         response = error_response(crash, request_id)
+    done.status = response.status
+    done.replayed = "Idempotent-Replayed" in response.headers
     if response.status == 401:
         await scope["valuecanvas.runtime"].auth_throttle.note(scope)
     response.headers["x-request-id"] = str(request_id)

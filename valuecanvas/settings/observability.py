@@ -1,32 +1,72 @@
-"""Logs as JSON lines on standard error."""
+"""Logs, and who may read metrics."""
 
 import ipaddress
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from valuecanvas import env
-from valuecanvas.settings.base import WEB_SCHEMES
+from valuecanvas.settings.base import ENVIRONMENT, WEB_SCHEMES
 
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", "Least severe log line.", "info", ("debug", "info", "warning", "error")
 )
-ACCESS_LOG = env.flag(
-    "ACCESS_LOG", "One log line for each gateway request.", default=True
+LOG_FORMAT = env.choice(
+    "LOG_FORMAT",
+    "json: one object per line; text: for people. Unset: text only if embedded.",
+    "text" if ENVIRONMENT == "embedded" else "json",
+    ("json", "text"),
 )
-LOGGING = {
+ACCESS_LOG = env.flag(
+    "ACCESS_LOG", "One log line for each request, served or refused.", default=True
+)
+CLOUDWATCH_LOG_GROUP = env.text(
+    "CLOUDWATCH_LOG_GROUP",
+    "Log group of Amazon CloudWatch that gets all log lines too; unset: none.",
+)
+CLOUDWATCH_LOG_STREAM = env.text(
+    "CLOUDWATCH_LOG_STREAM",
+    "Log stream; each process needs its own.",
+    "{machine_name}/{process_id}",
+)
+CLOUDWATCH_ENDPOINT_URL = env.url(
+    "CLOUDWATCH_ENDPOINT_URL",
+    "Endpoint instead of that of AWS_DEFAULT_REGION, such as a VPC endpoint.",
+    schemes=("http", "https"),
+)
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "valuecanvas.core.telemetry.logs.formatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "formatters": {
+        "lines": {
+            "()": "valuecanvas.core.telemetry.logs.formatter",
+            "form": LOG_FORMAT,
+        },
+        "json": {"()": "valuecanvas.core.telemetry.logs.formatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL.upper()},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # A refusal has its event already; these lines would have its path.
+        "django.request": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         # It warns of each try to reach a receiver that is away.
         "urllib3.connectionpool": {"level": "ERROR"},
+        # They would log bodies and credentials at the level debug.
+        **{name: {"level": "INFO"} for name in ("boto3", "botocore")},
     },
 }
+if CLOUDWATCH_LOG_GROUP:
+    LOGGING["handlers"]["cloudwatch"] = {
+        "class": "valuecanvas.core.telemetry.cloudwatch.CloudWatchLines",
+        "formatter": "json",
+        "group": CLOUDWATCH_LOG_GROUP,
+        "stream": CLOUDWATCH_LOG_STREAM,
+        "endpoint": CLOUDWATCH_ENDPOINT_URL,
+    }
+    LOGGING["root"]["handlers"].append("cloudwatch")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 METRICS_TOKEN = env.text("METRICS_TOKEN", "Bearer token for /metrics and the detail of /api/llm/health; set, it alone counts.")  # fmt: skip
 try:

@@ -31,6 +31,7 @@ from valuecanvas.core.errors import (
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.request_context import RequestContext
 
 log = structlog.get_logger("jobs")
 
@@ -68,23 +69,33 @@ class JobAttempt:
 
 async def run_attempt(gateway: Runtime, attempt: JobAttempt) -> End:
     """Run a job, and say how that ended. Raises CancelledError."""
-    with job_trace.start(attempt.job, attempt.id):
-        end = await _run(gateway, attempt)
+    ids = {"request_id": str(attempt.id), "job_id": str(attempt.job.pk)}
+    with (
+        RequestContext(attempt.job.endpoint, ids) as done,
+        job_trace.start(attempt.job, attempt.id),
+    ):
+        end = await _run(gateway, attempt, done)
         job_trace.describe(end)
         return end
 
 
-async def _run(gateway: Runtime, attempt: JobAttempt) -> End:
+async def _run(gateway: Runtime, attempt: JobAttempt, done: RequestContext) -> End:
     try:
-        return await _answer(gateway, attempt)
+        end = await _answer(gateway, attempt)
+        # Without an event of its own the answer is that of an earlier attempt.
+        done.status, done.replayed = 200, True
+        return end
     except crypto.UnreadableSecret:
+        done.status, done.code = 500, "unreadable"
         message = "Its input cannot be decrypted: FIELD_KEY has changed."
         return attempt.end(JobState.FAILED, error_code="unreadable", error=message)
     except GatewayError as error:
+        done.refuse(error)
         return end_of_error(attempt, error)
     except Exception as error:
-        log.exception("job.crashed", job=str(attempt.job.pk))
+        log.exception("job.crashed")
         crash = GatewayError("An internal error; the log of the worker has more.")
+        done.refuse(crash)
         crash.__cause__ = error
         return end_of_error(attempt, crash)
 

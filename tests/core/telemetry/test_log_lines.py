@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from valuecanvas.core.telemetry import logs
+from valuecanvas.core.telemetry import logs, request_context
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_event__value_that_json_hardly_holds__is_told_all_the_same(
 
 @pytest.mark.usefixtures("level")
 def test_event__error_and_context__are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with structlog.contextvars.bound_contextvars(request_id="r1"):
+    with request_context.RequestContext("", {"request_id": "r1"}):
         try:
             raise ValueError("odd")
         except ValueError:

@@ -1,6 +1,5 @@
 """Renders errors of the cold path with the same body as those of the hot path."""
 
-import uuid
 from typing import Any
 
 import structlog
@@ -25,6 +24,7 @@ from valuecanvas.core.errors import (
     UnsupportedMedia,
 )
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry import request_context
 
 log = structlog.get_logger("api")
 
@@ -48,12 +48,14 @@ _WHOLE = ("non_field_errors", django_errors.NON_FIELD_ERRORS)
 def handle(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER."""
     set_rollback()
-    request_id = uuid7()
+    done = request_context.current()
+    request_id = done.ids.get("request_id") or str(uuid7())
     found = _translate(error, request_id)
-    headers = {**found.headers, "x-request-id": str(request_id)}
+    done.refuse(found)
+    headers = {**found.headers, "x-request-id": request_id}
     if found.status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
-    return Response(found.body(str(request_id)), found.status, headers=headers)
+    return Response(found.body(request_id), found.status, headers=headers)
 
 
 def invalid(faults: list[Fault]) -> InvalidRequest:
@@ -70,7 +72,7 @@ def invalid(faults: list[Fault]) -> InvalidRequest:
     )
 
 
-def _translate(error: Exception, request_id: uuid.UUID) -> GatewayError:
+def _translate(error: Exception, request_id: str) -> GatewayError:
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, drf.APIException):
@@ -84,7 +86,7 @@ def _translate(error: Exception, request_id: uuid.UUID) -> GatewayError:
     if (known := _of_django(error)) is not None:
         return known
     # The last one to catch it: no traceback may reach a client.
-    log.error("request.crashed", request_id=str(request_id), exc_info=error)
+    log.error("request.crashed", exc_info=error)
     return GatewayError(f"Internal error: quote the request id {request_id}.")
 
 
