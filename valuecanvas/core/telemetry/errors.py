@@ -24,14 +24,14 @@ from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import BadDsn, event_from_exception
 
-from valuecanvas.core.telemetry import redaction
+from valuecanvas.core.telemetry import redaction, request_context
 
 MOST_A_MINUTE = 30
 # At its end a process waits this long for what is not sent yet, in seconds.
 FLUSH_S = 1.0
 LONGEST_TEXT = 500
 SEVERE = {"error": "error", "exception": "error", "critical": "fatal"}
-TAGS = ("request_id", "trace_id", "job")
+TAGS = ("request_id", "trace_id", "job_id")
 KEPT = (
     "event_id", "timestamp", "platform", "level", "logger", "release", "environment",
     "server_name", "sdk", "exception", "logentry", "extra",
@@ -145,7 +145,7 @@ def scrub(event: Event, hint: Hint) -> Event | None:
         if not LIMIT.take():
             return None
     found: dict[str, Any] = {name: one for name, one in event.items() if name in KEPT}
-    extra = {**structlog.contextvars.get_contextvars(), **found.pop("extra", {})}
+    extra = {**request_context.current().ids, **found.pop("extra", {})}
     if record is None:
         found["extra"] = redaction.redact_value(extra)
     found["tags"] = {
