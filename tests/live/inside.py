@@ -89,14 +89,6 @@ class Exchange:
         return Answer(start["status"], headers, self.body)
 
 
-class ServedExchange(Exchange):
-    """A request that logs its event, as in the server."""
-
-    async def run(self) -> Answer:
-        await hot.serve(self.scope, self.receive, self.send)
-        return self.answer
-
-
 def chat_body(model: str, text: str = "", **fields: Any) -> bytes:
     """A chat with one user message: of its own, so that no other call answers it."""
     messages = [{"role": "user", "content": text or unique("Say hello to")}]

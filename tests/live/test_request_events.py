@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm.runtime import Runtime
-from tests.live.inside import CHAT, ServedExchange, chat_body
+from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.shared import offered
 from tests.live.world import PATIENCE_S, Answer, World, unique
 from valuecanvas.core.telemetry import logs
@@ -119,7 +119,7 @@ async def test_event__client_leaves__is_one(
     logs.configure("info")
     model = indoors.serve("stall@3").model
     body = chat_body(model, stream=True)
-    one = ServedExchange(gateway, CHAT, body, key=indoors.key)
+    one = Exchange(gateway, CHAT, body, key=indoors.key)
     serving = asyncio.create_task(one.run())
     await one.until(b"data: ")
     one.leave()

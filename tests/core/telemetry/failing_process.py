@@ -12,6 +12,7 @@ from django.test.utils import override_settings
 from django.urls import path
 
 from tests.core.telemetry.sentry_receiver import CARD, DETAIL, KEY, MAIL
+from valuecanvas.core.telemetry.request_context import RequestContext
 
 
 def crash(local: str) -> None:
@@ -33,7 +34,6 @@ urlpatterns = [path("page/", page), path("busy/", busy)]
 
 def log_errors() -> None:
     """By the two ways to log."""
-    structlog.contextvars.bind_contextvars(request_id="the-request", trace_id="a1b2")
     log = structlog.get_logger("the.gateway")
     log.warning("no.error", about=CARD)
     log.error("plain.error", about=f"{CARD} of {MAIL}", api_key=KEY)
@@ -41,12 +41,11 @@ def log_errors() -> None:
     try:
         crash(KEY)
     except ValueError:
-        log.exception("it.crashed", job="job-1")
+        log.exception("it.crashed", job_id="job-1")
         logging.getLogger("celery.app.trace").exception(
             "Task %(name)s raised: %(exc)s", {"name": "a.task", "exc": KEY, "args": CARD},
             extra={"data": {"kwargs": CARD}},
         )  # fmt: skip
-    structlog.contextvars.clear_contextvars()
 
 
 def serve() -> None:
@@ -60,7 +59,8 @@ def serve() -> None:
 
 if __name__ == "__main__":
     django.setup()
-    log_errors()
+    with RequestContext("", {"request_id": "the-request", "trace_id": "a1b2"}):
+        log_errors()
     serve()
     thread = threading.Thread(target=crash, args=[CARD], name=MAIL)
     thread.start()

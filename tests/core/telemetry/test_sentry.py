@@ -89,7 +89,7 @@ def test_error__in_the_context_of_a_request__carries_its_ids(
     received: SentryReceiver,
 ) -> None:
     tags = named(received.events, "it.crashed")["tags"]
-    assert tags == {"request_id": "the-request", "trace_id": "a1b2", "job": "job-1"}
+    assert tags == {"request_id": "the-request", "trace_id": "a1b2", "job_id": "job-1"}
     task = named(received.events, "celery.app.trace")["tags"]
     assert task == {"request_id": "the-request", "trace_id": "a1b2"}
     assert named(received.events, "django.request")["tags"] == {}

@@ -6,7 +6,7 @@ import pytest
 
 from llm.models import Model
 from llm.runtime import Runtime
-from tests.live.inside import CHAT, ServedExchange, chat_body
+from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.jobs.conftest import JobsApi, working
 from tests.live.test_request_events import events
 from tests.live.world import request_id
@@ -28,10 +28,7 @@ async def test_event__job_and_followers__are_one_each(
     world.db(Model.objects.filter(pk=gone).delete)
     async with working(gateway):
         answers = await asyncio.gather(
-            *(
-                ServedExchange(gateway, CHAT, body, key=world.key).run()
-                for _ in range(3)
-            )
+            *(Exchange(gateway, CHAT, body, key=world.key).run() for _ in range(3))
         )
         await api.wait(job)
         await api.wait(refused)
