@@ -11,6 +11,7 @@ from billing.admin.customer_name import customer_link
 from billing.models import Refusal, RefusalCount
 from billing.models.customer import full_name
 from llm.admin.refusal_reason import NIL, amount, explain, limit_title, links
+from llm.admin.trace import trace_link
 from valuecanvas.core.admin.bases import (
     LargeTableAdmin,
     ReadOnlyAdmin,
@@ -31,7 +32,7 @@ class RefusalAdmin(ReadOnlyAdmin, LargeTableAdmin):
         fieldset(None, ("id", "created_at"), ("status", "code"), ("step", "param")),
         fieldset("What the caller was told", "message"),
         fieldset("Who", ("user_id", "team"), ("customer", "key")),
-        fieldset("Where", ("model", "endpoint"), ("epoch", "trace_id"), "job"),
+        fieldset("Where", ("model", "endpoint"), ("epoch", "trace"), "job"),
     )
     change_form_outer_before_template = "admin/billing/refusal/why.html"
     change_form_outer_after_template = "admin/billing/refusal/limits.html"
@@ -40,6 +41,11 @@ class RefusalAdmin(ReadOnlyAdmin, LargeTableAdmin):
     @display(description="User")
     def user(self, refusal: Refusal) -> str:
         return full_name(refusal.user_id, refusal.team) or "–"
+
+    @display(description="Trace")
+    def trace(self, refusal: Refusal) -> str:
+        failed = refusal.status >= 500
+        return trace_link(refusal.trace_id, refusal.pk, failed=failed)
 
     def change_view(
         self,

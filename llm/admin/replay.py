@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from billing.admin.customer_name import customer_link
 from billing.models import IdempotentReplay
 from billing.models.customer import full_name
+from llm.admin.trace import trace_link
 from llm.settlement.explanation import explain_replay
 from valuecanvas.core.admin.bases import (
     LargeTableAdmin,
@@ -27,7 +28,7 @@ class ReplayAdmin(ReadOnlyAdmin, LargeTableAdmin):
     fieldsets = (
         fieldset(None, ("id", "created_at"), "original_id"),
         fieldset("Who", ("user_id", "team"), ("customer", "key")),
-        fieldset("Where", ("model", "endpoint"), ("trace_id", "job")),
+        fieldset("Where", ("model", "endpoint"), ("trace", "job")),
     )
     change_form_outer_before_template = "admin/billing/explanation.html"
     empty_text = (
@@ -55,6 +56,10 @@ class ReplayAdmin(ReadOnlyAdmin, LargeTableAdmin):
     @display(description="User")
     def user(self, replay: IdempotentReplay) -> str:
         return full_name(replay.user_id, replay.team)
+
+    @display(description="Trace")
+    def trace(self, replay: IdempotentReplay) -> str:
+        return trace_link(replay.trace_id, replay.pk, failed=False)
 
     @display(description="Customer")
     def customer(self, replay: IdempotentReplay) -> str:

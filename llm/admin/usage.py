@@ -13,6 +13,7 @@ from billing.models import ApiKey, Usage
 from billing.models.customer import full_name
 from llm.admin.failure import cause
 from llm.admin.filters import ModelFilter, PromptFilter, ProviderFilter, TeamFilter
+from llm.admin.trace import trace_link
 from llm.models import Attempt
 from llm.settlement.explanation import explain_usage
 from prompts.models import Prompt
@@ -115,7 +116,7 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
             ("prompt", "prompt_version"),
             ("variant", "flags"),
             ("job", "epoch"),
-            ("trace_id", "day"),
+            ("trace", "day"),
         ),
     )
     change_form_outer_before_template = "admin/billing/usage/cause.html"
@@ -215,6 +216,12 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
         return (
             f"{usage.status}: {usage.error_code}" if usage.error_code else usage.status
         )
+
+    @display(description="Trace")
+    def trace(self, usage: Usage) -> str:
+        waited = usage.latency_ms if usage.ttft_ms is None else usage.ttft_ms
+        failed = usage.status in ("error", "interrupted")
+        return trace_link(usage.trace_id, usage.pk, failed=failed, waited_ms=waited)
 
     @display(description="Marks")
     def marks_text(self, usage: Usage) -> str:

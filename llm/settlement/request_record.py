@@ -104,4 +104,5 @@ def _common(
         "endpoint": row.endpoint,
         "model": row.model,
         "key": row.key,
+        "trace_id": row.trace_id or None,
     }

@@ -39,6 +39,11 @@ class RequestShown(s.Serializer):
     endpoint = s.CharField(required=False)
     model = s.CharField(required=False)
     key = s.CharField(required=False, help_text="The prefix of the key.")
+    trace_id = s.CharField(
+        required=False,
+        allow_null=True,
+        help_text="As in x-valuecanvas-trace-id, or of the request's traceparent.",
+    )
     error = s.DictField(required=False, allow_null=True)
     step = s.CharField(required=False, help_text="Of a refused one: where it was.")
     limits = s.ListField(child=LimitShown(), required=False)

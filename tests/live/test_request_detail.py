@@ -40,6 +40,7 @@ def test_request__served__has_its_bill_and_failed_attempts(world: World) -> None
     world.attempts(request_id(answer), 1)
     record = found(world, answer)
     assert (record["outcome"], record["error"]) == ("served", None)
+    assert record["trace_id"] is None
     assert (record["model"], record["endpoint"]) == (served.model, "chat")
     assert record["provider"] == served.providers[1]
     usage = answer.json["usage"]
