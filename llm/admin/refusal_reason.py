@@ -23,6 +23,8 @@ REASONS = {
             "customer_suspended",
             "model_not_found",
             "model_unpriced",
+            "no_route",
+            "service_unavailable",
         )
     },
     "rate_limit_exceeded": "The client can wait, or an operator can raise the limit of "
@@ -42,7 +44,10 @@ REASONS = {
     "LLM_MAX_BODY_BYTES.",
     "idempotency_key_in_use": "The client can try again in a second.",
     "idempotency_key_reused": "The client must use a new Idempotency-Key.",
+    "idempotency_answer_not_kept": "The client must use a new Idempotency-Key.",
     "ledger_unavailable": "See the database.",
+    "journal_unavailable": "Free some space on the disk of the web process.",
+    "server_shutdown": "The client can try again.",
     "overloaded": "Add web processes, or raise LLM_MAX_IN_FLIGHT.",
 }
 # Nobody's: where the caller is unknown.
@@ -54,13 +59,15 @@ _NAMES = {
     "requests_at_once": "requests at once",
 }
 _CLIENT = "The client must change its request: see the message."
+_OURS = "The client can try again. If it fails again, see the log."
 
 
 def explain(refusal: Refusal) -> str:
     """One sentence of what refused, and the remedy."""
     limit = refusing_limit(refusal)
     why = refusal.message if limit is None else f"{_describe(limit)}."
-    return " ".join([why, *_passing(refusal), REASONS.get(refusal.code, _CLIENT)])
+    remedy = REASONS.get(refusal.code, _CLIENT if refusal.status < 500 else _OURS)
+    return " ".join([why, *_passing(refusal), remedy])
 
 
 def refusing_limit(refusal: Refusal) -> dict[str, Any] | None:
