@@ -81,6 +81,7 @@ class Collector:
         self.answer = 200
         self.delay_s = 0.0
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self._spans: list[Received] = []
         self._changed = threading.Condition()
 
@@ -89,6 +90,7 @@ class Collector:
         message = ExportTraceServiceRequest.FromString(body)
         with self._changed:
             self.headers.append(headers)
+            self.bodies.append(body)
             for group in message.resource_spans:
                 resource = values(group.resource.attributes)
                 for scope in group.scope_spans:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
@@ -16,11 +16,16 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 from pytest_django import Settings
 
+from billing.ledger import Charge
 from billing.models import Refusal
 from llm import gateway as python_gateway
 from llm.jobs import expansion
 from llm.models import Job
 from llm.runtime import Runtime
+from llm.settlement.outcome import RequestOutcome
+from llm.settlement.request_spans import UpstreamCalls
+from llm.types import TokenUse
+from llm.upstream.attempts import Attempts
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, upstream
 from tests.live.jobs.conftest import JobsApi, working
 from tests.live.jobs.uploading import FilesApi
@@ -30,6 +35,7 @@ from tests.live.world import Answer, World, unique
 from tests.otlp import Collector, Received, Trace, running_collector
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import traces
+from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
 
@@ -300,6 +306,99 @@ async def test_paths__unknown_or_for_probes__leak_no_word_of_the_caller(
     )
     probe = await Exchange(gateway, "/health/live", method="GET").run()
     assert HEADER not in probe.headers
+
+
+async def test_providers__that_cannot_be_reached__are_tried_twice_and_the_trace_kept(
+    collector: Collector, indoors: World, gateway: Runtime, settings: Settings
+) -> None:
+    settings.TRACE_SAMPLE_RATIO = 0.0
+    served = indoors.serve_at((f"http://127.0.0.1:{free_port()}/v1", "m"))
+    answer = await ask(indoors, gateway, served.model, n=2)
+    assert answer.status == 502
+    trace = whole(collector, answer)
+    assert trace.root.attributes["error.type"] == "502"
+    calls = trace.one("call upstream")
+    # The same provider twice is no failover.
+    assert (calls.events, calls.attributes["error.type"]) == ([], "upstream_error")
+    for one in trace.of_kind("CLIENT"):
+        assert has(one, error__type="failure", gen_ai__request__choice__count=2)
+        assert "http.response.status_code" not in one.attributes
+    assert len(trace.of_kind("CLIENT")) == 2
+
+
+async def test_client__that_leaves__ends_the_call_that_was_under_way(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    async with upstream(chunk(content="Hi"), 30.0) as url:
+        served = indoors.serve_at((url, "m"))
+        body = chat_body(served.model, stream=True)
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
+        task = exchange.start()
+        await exchange.until(b"Hi")
+        exchange.leave()
+        await task
+    trace = whole(collector, exchange.answer)
+    [call] = trace.of_kind("CLIENT")
+    assert call.attributes["error.type"] == "client_gone"
+    assert not trace.root.failed
+
+
+def test_usage__with_the_provider_s_cache__is_named_apart() -> None:
+    tokens = TokenUse(prompt=10, completion=5, cached=4, written=3)
+    outcome = RequestOutcome("ok", tokens=tokens)
+    charge = Charge(provider_cost=1_500_000)
+    attempts = cast(Attempts, None)
+    found = UpstreamCalls(attempts, outcome, charge, 0.0, 1.0)._usage()
+    assert found == {
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 5,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.cache_creation.input_tokens": 3,
+        "valuecanvas.provider_cost_usd": 1.5,
+    }
+    assert {one for one in found if one.startswith("gen_ai")} <= CONVENTIONS
+
+
+async def test_words_of_callers__in_each_place__are_in_no_trace(
+    collector: Collector, indoors: World, gateway: Runtime
+) -> None:
+    canary = f"{unique('ada')}@example.com"
+    served = indoors.serve("status-400", "ok")
+    answers = []
+    for body in (
+        chat_body(served.model, canary, user=canary, metadata={"who": canary}),
+        chat_body(canary),
+        chat_body(served.model, stop=[canary], response_format={"type": canary}),
+        canary.encode(),
+    ):
+        exchange = Exchange(gateway, CHAT, body, key=indoors.key)
+        exchange.scope["query_string"] = f"q={canary}".encode()
+        exchange.scope["headers"] += [
+            (name.encode(), canary.encode())
+            for name in ("x-valuecanvas-user", "user-agent", "tracestate", "baggage")
+        ]
+        answers.append(await exchange.run())
+    for path in (f"/v1/{canary}", f"/v1/requests/{canary}", f"/ofrep/v1/{canary}"):
+        exchange = Exchange(gateway, path, method="GET", key=f"vc-{canary}")
+        answers.append(await exchange.run())
+    for answer in answers:
+        whole(collector, answer)
+    assert canary.encode() not in b"".join(collector.bodies)
+
+
+async def test_log_lines__of_a_traced_request__have_its_trace(
+    collector: Collector,
+    indoors: World,
+    gateway: Runtime,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    trace_id = uuid7().hex
+    exchange = Exchange(gateway, "/v1/models", method="GET", key="vc-unknown")
+    parent = f"00-{trace_id}-b7ad6b7169203331-00"
+    exchange.scope["headers"].append((b"traceparent", parent.encode()))
+    assert (await exchange.run()).status == 401
+    [line] = [one for one in capfd.readouterr().err.splitlines() if trace_id in one]
+    assert '"event":"request.done"' in line
 
 
 async def test_job__submitted_over_http__goes_on_in_the_same_trace(

@@ -22,6 +22,7 @@ from django.apps import apps
 from django.conf import settings
 
 from valuecanvas.core.errors import GatewayError
+from valuecanvas.core.telemetry import request_context
 
 log = structlog.get_logger("traces")
 Attributes = Mapping[str, Any]
@@ -157,6 +158,7 @@ class Trace:
 
     def __enter__(self) -> "Trace":
         self._token = _CURRENT.set(self)
+        request_context.add(trace_id=self.id)
         return self
 
     def __exit__(
