@@ -148,10 +148,13 @@ def _reports() -> dict[str, Callable[[], Any]]:
         "report, by the day": report(bucket="day"),
         **{f"report by {one}": report(one, top=100) for one in DIMENSIONS},
         "report by customer and model": report("customer", "model", top=100),
+        "report by customer and prompt": report("customer", "prompt", top=100),
+        "report by customer and model of a prompt": report(
+            "customer", "model", top=100, filters={"prompt": ["prompt-7"]}
+        ),
         "report by model, compared": report("model", compare=True),
         "report of a customer by model": report(
-            "model",
-            filters={"customer": [str(Usage.objects.values_list("customer_id", flat=True)[0])]},
+            "model", filters={"customer": [str(Usage.objects.values_list("customer_id", flat=True)[0])]}
         ),
     }  # fmt: skip
 

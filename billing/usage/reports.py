@@ -21,6 +21,7 @@ from billing.models import RollupState
 from billing.usage.levels import find_level
 from billing.usage.sums import SUMMED, quantile
 from valuecanvas.core.db.statement_timeout import limited_cursor
+from valuecanvas.core.ids import uuid_or_none
 
 TIMEOUT_MS = 10_000
 MOST_DAYS = 1100
@@ -45,6 +46,8 @@ DIMENSIONS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     }
 )
 SHARES = (0.5, 0.95, 0.99)
+# With PostgreSQL's usual 4 MB, many groups are sorted on disk, which takes half as long again.
+MEMORY = "SET LOCAL work_mem = '32MB'"
 
 
 class ReportError(Exception):
@@ -224,13 +227,22 @@ def _source(query: UsageQuery) -> tuple[str, str, list[Any]]:
     parts = ["level = %s", "start >= %s", "start < %s"]
     values: list[Any] = [_level(query), midnight(query.start), midnight(query.end)]
     for name, wanted in query.filters.items():
-        text = DIMENSIONS[name][1]
-        parts.append(
-            "tags && %s::varchar[]" if name == "tag" else f"{text} = ANY(%s::text[])"
-        )
-        values.append(list(wanted))
+        condition, value = _condition(name, wanted)
+        parts.append(condition)
+        values.append(value)
     groups = ", ".join([bucket, f"ARRAY[{', '.join(keys)}]::text[]"])
     return groups, f"FROM {table} WHERE {' AND '.join(parts)}", values
+
+
+def _condition(name: str, wanted: Sequence[str]) -> tuple[str, list[Any]]:
+    """The filter of a dimension, and its value."""
+    if name == "tag":
+        return "tags && %s::varchar[]", list(wanted)
+    if name == "customer":
+        # Another text than an id is nobody's.
+        ids = [found for one in wanted if (found := uuid_or_none(one))]
+        return "customer_id = ANY(%s::uuid[])", ids
+    return f"{DIMENSIONS[name][1]} = ANY(%s::text[])", list(wanted)
 
 
 def midnight(day: dt.date) -> dt.datetime:
@@ -249,6 +261,7 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
     with limited_cursor(TIMEOUT_MS) as cursor:
         # The dearest come first, unless there are buckets.
         most = query.top if query.top and not query.bucket else MOST_ROWS + 1
+        cursor.execute(MEMORY)
         cursor.execute(statement, [*values, most])
         rows = cursor.fetchall()
     if len(rows) == most > MOST_ROWS:
