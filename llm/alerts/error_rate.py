@@ -38,7 +38,7 @@ SELECT failed, failed + answered FROM
 
 def find_error_rates(rule: AlertRule) -> Iterator[Condition]:
     """Whether more requests of the rule's window have failed than it allows."""
-    failed, ended = _count(rule)
+    failed, ended = count_failures(rule)
     if ended < rule.least_requests or 100 * failed < rule.percent * ended:
         return
     whose = "".join(
@@ -56,7 +56,8 @@ def find_error_rates(rule: AlertRule) -> Iterator[Condition]:
     )
 
 
-def _count(rule: AlertRule) -> tuple[int, int]:
+def count_failures(rule: AlertRule) -> tuple[int, int]:
+    """How many of the rule's window have failed, and how many have ended."""
     values: dict[str, Any] = {
         "minutes": rule.window_minutes,
         "model": rule.model,

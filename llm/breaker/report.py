@@ -44,20 +44,15 @@ def _read_views(names: list[Name]) -> list[tuple[Name, BreakerView]]:
         settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
     )
     try:
-        with client:
+        with client, client.pipeline(transaction=False) as asked:
+            # In one round trip: a slow Redis is waited for once.
+            for name in names:
+                key = redis_key(settings.REDIS_PREFIX, name)
+                asked.eval(SCRIPT.source, 1, key, "look")
+            views = asked.execute()
             return [
-                (
-                    name,
-                    parse_view(
-                        client.eval(
-                            SCRIPT.source,
-                            1,
-                            redis_key(settings.REDIS_PREFIX, name),
-                            "look",
-                        )
-                    ),
-                )
-                for name in names
+                (name, parse_view(view))
+                for name, view in zip(names, views, strict=True)
             ]
     except redis.RedisError as error:
         raise UnreadableReport(type(error).__name__) from error

@@ -57,6 +57,8 @@ class GivenRight(models.Model):
     class Meta:
         db_table = "core_given_right"
         default_permissions = ()
+        # Of a page about no model.
+        permissions = [("view_status", "Can see the status page")]
         constraints = [
             models.UniqueConstraint(
                 fields=["group", "right"], name="core_given_right_once"

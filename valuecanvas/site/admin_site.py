@@ -20,6 +20,7 @@ MOST_RESULTS = 100
 # Of no model: URL, view, name.
 PAGES = (
     ("metrics/", "valuecanvas.performance.performance_page.show", "metrics"),
+    ("status/", "valuecanvas.status.status_page.show", "status"),
     ("metrics/text/", "valuecanvas.http.metrics_view.page", "metrics_text"),
 )
 

@@ -31,7 +31,7 @@ def find_for(user: Any) -> list[Matter] | None:
     if user.has_perm("billing.view_alertevent"):
         found += _alerts()
     if user.has_perm("llm.view_model"):
-        found += _models_without_route()
+        found += models_without_route()
     return sorted(found, key=lambda one: one.level)[:MOST]
 
 
@@ -48,7 +48,7 @@ def _alerts() -> list[Matter]:
     ]
 
 
-def _models_without_route() -> list[Matter]:
+def models_without_route() -> list[Matter]:
     """Enabled models that no request can use."""
     usable = Route.objects.filter(
         model=OuterRef("pk"), enabled=True, provider__enabled=True

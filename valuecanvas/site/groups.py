@@ -67,7 +67,7 @@ def _right(name: str, verb: str) -> str:
     return f"{app}.{verb}_{model}"
 
 
-VIEWED = tuple(_right(name, "view") for name in VERBS)
+VIEWED = ("core.view_status", *(_right(name, "view") for name in VERBS))
 OPERATED = (
     "llm.pause_jobs",
     "llm.use_playground",

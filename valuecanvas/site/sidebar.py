@@ -123,6 +123,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Operations",
         (
+            Item("Status", "monitor_heart", "status", "core.view_status"),
             Item("Queue", "queue", "llm_queue", "llm.view_job", ("llm_queue_",)),
             listing(
                 "Periodic tasks",

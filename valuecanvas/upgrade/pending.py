@@ -49,6 +49,13 @@ def is_empty() -> bool:
     return not MigrationExecutor(connection).loader.applied_migrations
 
 
+def find_names() -> list[str]:
+    """The names of what the database lacks, without a look at its risks."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{one.app_label}.{one.name}" for one, _ in plan]
+
+
 def find() -> list[Pending]:
     """What the database lacks, in the order in which it is applied."""
     executor = MigrationExecutor(connection)

@@ -1,0 +1,1 @@
+"""Deep health: what each part of an installation is like now, and what to do about it."""
