@@ -2,22 +2,18 @@
 
 from collections.abc import Iterator
 
-from django.db import DatabaseError
 from django.db.models import Count
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from billing.alerts import alert_events
 from billing.models import AlertRule, LedgerCheck
+from valuecanvas.core.telemetry.database_metrics import DatabaseMetrics, Family
 
 
-class LastCheck(Collector):
-    """Reads the last check's row at each scrape: the check itself ran in a worker.
+class LastCheck(DatabaseMetrics):
+    """The last check of the ledger, which ran in a worker."""
 
-    While the database is down these metrics are absent, and /metrics still answers.
-    """
-
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Family]:
         return [
             GaugeMetricFamily(
                 "valuecanvas_ledger_drift",
@@ -30,11 +26,8 @@ class LastCheck(Collector):
             ),
         ]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        try:
-            last = LedgerCheck.objects.defer("by").first()
-        except DatabaseError:
-            last = None
+    def read(self) -> Iterator[Family]:
+        last = LedgerCheck.objects.defer("by").first()
         if last is None:
             return
         drift, checked = self.describe()
@@ -45,10 +38,10 @@ class LastCheck(Collector):
         yield checked
 
 
-class FiringAlerts(Collector):
-    """Reads the alerts at each scrape, as above: workers check the rules."""
+class FiringAlerts(DatabaseMetrics):
+    """The alerts; workers check the rules."""
 
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Family]:
         return [
             GaugeMetricFamily(
                 "valuecanvas_alerts_firing",
@@ -61,16 +54,11 @@ class FiringAlerts(Collector):
             ),
         ]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        rows = alert_events.find_firing().order_by().values("rule__kind", "severity")
-        try:
-            found = list(rows.annotate(count=Count("pk")))
-            broken = AlertRule.objects.filter(enabled=True).exclude(last_error="")
-            failing_rules = broken.count()
-        except DatabaseError:
-            return
+    def read(self) -> Iterator[Family]:
         alerts, failing = self.describe()
-        for one in found:
+        rows = alert_events.find_firing().order_by().values("rule__kind", "severity")
+        for one in rows.annotate(count=Count("pk")):
             alerts.add_metric([one["rule__kind"], one["severity"]], one["count"])
-        failing.add_metric([], failing_rules)
+        broken = AlertRule.objects.filter(enabled=True).exclude(last_error="")
+        failing.add_metric([], broken.count())
         yield from (alerts, failing)

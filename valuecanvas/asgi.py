@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import re
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
@@ -16,7 +18,8 @@ django_application = get_asgi_application()
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
 from valuecanvas.core.db.statement_timeout import limit_statements  # noqa: E402
-from valuecanvas.http import hot, paths  # noqa: E402
+from valuecanvas.core.telemetry.process_metrics import ProcessMetrics  # noqa: E402
+from valuecanvas.http import hot, metrics_view, paths  # noqa: E402
 from valuecanvas.http.cold_path import ColdPath  # noqa: E402
 from valuecanvas.http.hot_body import Receive  # noqa: E402
 from valuecanvas.http.protocol.write_timeout import Send  # noqa: E402
@@ -24,6 +27,7 @@ from valuecanvas.http.shutdown import Shutdown  # noqa: E402
 
 # Clients fetch prompts on the hot path; the rest of /api/prompts/ is on the cold path.
 HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")
+log = structlog.get_logger("web")
 # New objects before a collection, and collections before one of the next generation.
 GC_THRESHOLDS = (10_000, 20, 20)
 
@@ -36,6 +40,7 @@ class Application:
         self._starting = asyncio.Lock()
         self._shutdown = Shutdown(self._end_streams)
         self._cold = ColdPath(django_application)  # type: ignore[arg-type]
+        self._processes: ProcessMetrics | None = None
 
     async def __call__(
         self, scope: dict[str, Any], receive: Receive, send: Send
@@ -65,6 +70,18 @@ class Application:
                 self._runtime = await runtime.start()
         return self._runtime
 
+    def _share_metrics(self) -> None:
+        """With --workers, uvicorn's processes share a port: any of them is scraped."""
+        if multiprocessing.parent_process() is None:
+            return
+        try:
+            self._processes = ProcessMetrics(settings.VAR_DIR / "metrics")
+        except OSError as error:
+            log.warning("metrics.of_one_process", error=str(error))
+            return
+        self._processes.start()
+        metrics_view.TEXT.processes = self._processes
+
     def _end_streams(self) -> int:
         if self._runtime is None:
             return 0
@@ -77,12 +94,16 @@ class Application:
             if message["type"] == "lifespan.startup":
                 await self._get_runtime()
                 self._shutdown.install()
+                self._share_metrics()
                 _settle_heap()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._runtime is not None:
                     await self._runtime.stop()
                     self._runtime = None
+                if self._processes is not None:
+                    await self._processes.stop()
+                    self._processes.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -74,6 +74,8 @@ class Progress:
             self.spans.leave((refusal.code or refusal.type) if refusal else "")
         if refusal is not None:
             await self.trace.note(self, refusal)
+        elif isinstance(error, Exception):
+            _count_once(self.call, GatewayError("It crashed."))
 
 
 class RefusalTrace:

@@ -11,7 +11,7 @@ from llm.configuration.last_known import LastKnown
 from llm.configuration.snapshot import Snapshot
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange
-from valuecanvas.core.metrics import SNAPSHOT_EPOCH, SNAPSHOT_LOADED
+from valuecanvas.core.metrics import SNAPSHOT_EPOCH, note_snapshot
 
 log = structlog.get_logger("llm.config")
 
@@ -51,7 +51,7 @@ class LiveConfig:
         found = await asyncio.to_thread(last_known.load)
         if found is not None and not self.loaded:
             self._last_known = found
-            SNAPSHOT_LOADED.set(found.saved_at)
+            note_snapshot(found.saved_at)
             log.warning("config.last_known", epoch=found.epoch, saved_at=found.saved_at)
 
     async def refresh(self, found: int | None = None) -> Snapshot:
@@ -62,13 +62,13 @@ class LiveConfig:
         async with self._lock:
             # Equal, not at least: a restored database goes on from an earlier epoch.
             if self._current is not None and self._current.epoch == found:
-                SNAPSHOT_LOADED.set(time.time())
+                note_snapshot(time.time())
                 return self._current
             fresh, changes = await self._db.run(snapshot.load, self._current)
             self._on_change(changes)
             self._current, self._last_known = fresh, None
         SNAPSHOT_EPOCH.set(fresh.epoch)
-        SNAPSHOT_LOADED.set(time.time())
+        note_snapshot(time.time())
         if changes:
             log.info("config.refreshed", epoch=fresh.epoch, changes=len(changes))
         return fresh

@@ -4,15 +4,14 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import DatabaseError
 from django.db.models import Count, Min, Q
 from django.db.models.functions import TruncMinute
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from llm.models import Job, JobPause, JobState, JobWorker
 from llm.models.job import OPEN
+from valuecanvas.core.telemetry.database_metrics import DatabaseMetrics, Family
 
 MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
 MOST_MINUTES = 60
@@ -159,13 +158,10 @@ def _count_failures(now: dt.datetime) -> list[FailureReason]:
     return [FailureReason(**one) for one in found]
 
 
-class QueueCollector(Collector):
-    """Reads the queue at each scrape, so that every process tells the same.
+class QueueCollector(DatabaseMetrics):
+    """The queue of jobs, which workers run."""
 
-    While the database is down these metrics are absent, and /metrics still answers.
-    """
-
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Family]:
         return [
             GaugeMetricFamily(
                 "valuecanvas_jobs_oldest_seconds",
@@ -183,13 +179,9 @@ class QueueCollector(Collector):
             ),
         ]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def read(self) -> Iterator[Family]:
         now = timezone.now()
-        try:
-            age, counts = oldest_seconds(now), count_jobs()
-            workers = live_workers(now)
-        except DatabaseError:
-            return
+        age, counts, workers = oldest_seconds(now), count_jobs(), live_workers(now)
         oldest, jobs, dead, alive, slots = self.describe()
         oldest.add_metric([], age)
         for one in counts:

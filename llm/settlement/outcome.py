@@ -22,11 +22,18 @@ class RequestOutcome:
     ttft_ms: int | None = None
     # The answer of another request, delivered to this one as well: it costs nothing.
     shared: Entry | None = None
+    # A provider refused the request for what it says: no error of ours or of theirs.
+    callers_fault: bool = False
 
 
 def refund_outcome(error: GatewayError) -> RequestOutcome:
     """The outcome of a request that no provider answered: quota and money go back."""
-    return RequestOutcome("error", error_code=error.code or error.type, refund=True)
+    return RequestOutcome(
+        "error",
+        error_code=error.code or error.type,
+        refund=True,
+        callers_fault=error.status < 500,
+    )
 
 
 def cancelled_outcome(*, client_left: bool) -> RequestOutcome:

@@ -1,7 +1,6 @@
 """Writes metrics and the log line of an answered request, never its content."""
 
 from functools import lru_cache
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -9,43 +8,75 @@ from django.conf import settings
 from billing.ledger import Charge
 from llm import metrics
 from llm.settlement.charge import entry_charge
-from llm.settlement.request_spans import describe_request, exemplar
-from llm.types import CacheHit, Call, Plan
+from llm.settlement.request_spans import OPERATIONS, describe_request, exemplar
+from llm.types import CLIENT_GONE, CacheHit, Call, Plan
+from valuecanvas.core.errors import SERVER_CODES
 from valuecanvas.core.telemetry import request_context
 
 log = structlog.get_logger("llm.request")
+# The status, in metrics, of a request that a provider refused for what it says.
+CALLERS_FAULT = "invalid"
+# Others are a provider's own words.
+ERROR_TYPES = SERVER_CODES | {CLIENT_GONE}
 
 
-def observe(call: Call, plan: Plan, charge: Charge, cost: int) -> None:
+def observe(
+    call: Call, plan: Plan, charge: Charge, cost: int, *, callers_fault: bool = False
+) -> None:
     """Count and log one answered request; `cost` is what the caller paid."""
     endpoint, model, provider = call.endpoint, plan.model.name, charge.provider
-    _child(metrics.REQUESTS, endpoint, model, provider, charge.status).inc()
+    status = CALLERS_FAULT if callers_fault else charge.status
     describe_request(call, plan, charge, cost)
-    latency = _child(metrics.LATENCY, endpoint, provider)
-    latency.observe(charge.latency_ms / 1000, exemplar())
+    kept, taken_s = exemplar(), charge.latency_ms / 1000
+    metrics.REQUESTS.labels(endpoint, model, provider, status).inc()
+    metrics.LATENCY.labels(endpoint, provider).observe(taken_s, kept)
     if charge.ttft_ms is not None:
-        _child(metrics.FIRST_TOKEN, provider).observe(charge.ttft_ms / 1000)
+        metrics.FIRST_TOKEN.labels(provider).observe(charge.ttft_ms / 1000, kept)
     if charge.cached:
-        _child(metrics.CACHE_HITS, model).inc()
-        _child(metrics.SAVED, model).inc(charge.saved)
+        metrics.CACHE_HITS.labels(model).inc()
+        metrics.SAVED.labels(model).inc(charge.saved)
     else:
-        _child(metrics.TOKENS, model, provider, "input").inc(charge.prompt_tokens)
-        _child(metrics.TOKENS, model, provider, "output").inc(charge.completion_tokens)
-        _child(metrics.COST, model, provider).inc(cost)
+        metrics.TOKENS.labels(model, provider, "input").inc(charge.prompt_tokens)
+        metrics.TOKENS.labels(model, provider, "output").inc(charge.completion_tokens)
+        metrics.COST.labels(model, provider).inc(cost)
+        _observe_gen_ai(call, plan, charge, kept)
     if settings.ACCESS_LOG:
         _log(call, plan, charge, cost)
 
 
-@lru_cache(maxsize=4096)
-def _child(instrument: Any, *labels: str) -> Any:
-    """One labelled series, cached: finding it costs as much as counting."""
-    return instrument.labels(*labels)
+def _observe_gen_ai(
+    call: Call, plan: Plan, charge: Charge, kept: dict[str, str] | None
+) -> None:
+    """Observe a request to providers, by the names of OpenTelemetry's conventions."""
+    # A request without an answer may have been sent to several providers.
+    names = (
+        OPERATIONS.get(call.endpoint, call.endpoint),
+        charge.provider or "none",
+        charge.upstream_model or plan.model.name,
+    )
+    duration = metrics.GEN_AI_DURATION.labels(*names, _error_type(charge))
+    duration.observe(charge.latency_ms / 1000, kept)
+    if charge.ttft_ms is not None:
+        first = metrics.GEN_AI_FIRST_CHUNK.labels(*names)
+        first.observe(charge.ttft_ms / 1000, kept)
+    if charge.prompt_tokens or charge.completion_tokens:
+        tokens = metrics.GEN_AI_TOKENS.labels
+        tokens(*names, "input").observe(charge.prompt_tokens)
+        if call.endpoint != "embeddings":
+            tokens(*names, "output").observe(charge.completion_tokens)
+
+
+def _error_type(charge: Charge) -> str:
+    if charge.status == "ok":
+        return ""
+    known = charge.error_code in ERROR_TYPES
+    return charge.error_code if known else metrics.GEN_AI_OTHER_ERROR
 
 
 def count_passed_over(plan: Plan) -> None:
     """Count models that an operator named but that could not answer."""
     for named_by, model in plan.chosen.passed_over:
-        _child(metrics.PASSED_OVER, named_by, model).inc()
+        metrics.PASSED_OVER.labels(named_by, model).inc()
         _log_passed_over(named_by, model, plan.chosen.prompt_key, plan.epoch)
 
 

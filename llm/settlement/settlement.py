@@ -98,7 +98,8 @@ class Settlement:
             else:
                 log.warning("request.unsettled", request_id=str(held.call.id))
         self._correct_limits(held, charge)
-        observe(held.call, held.plan, charge, cost)
+        fault = outcome.callers_fault
+        observe(held.call, held.plan, charge, cost, callers_fault=fault)
         add_upstream(attempts, outcome, charge, begun)
         return summary_of(attempts, outcome, charge, cost)
 

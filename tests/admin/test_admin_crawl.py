@@ -7,9 +7,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from billing.models import Customer
 from tests.admin.crawl import paths
 from tests.admin.rows import MAKE
+from tests.fixtures_billing import make_tier
 from tests.flags.rows import make_flag
+from valuecanvas.http.metrics_view import MetricsText
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +80,11 @@ def _is_page(answer: Any) -> bool:
 def test_every_page__looked_at__has_a_landmark_and_a_skip_link(
     boss: Client,
 ) -> None:
+    """With 10,000 customers; and the metrics of so many pages stay small."""
+    tier = make_tier()
+    Customer.objects.bulk_create(
+        Customer(user_id=f"crawl-{number}", tier=tier) for number in range(10_000)
+    )
     faults: dict[str, str] = {}  # with one of the pages that have it
     seen = 0
     for path in paths():
@@ -92,6 +100,11 @@ def test_every_page__looked_at__has_a_landmark_and_a_skip_link(
         f"{path}  {one}" for one, path in sorted(faults.items())
     )
     assert seen > 80
+    text = MetricsText().read()
+    # What bounded instruments take at most (test_bounded_metrics.py) comes on top.
+    pages = [line for line in text.splitlines() if line.startswith(b"django_http_")]
+    assert len(pages) < 350
+    assert sum(map(len, pages)) < 30_000
 
 
 def test_log_in__looked_at__has_a_landmark_and_a_skip_link() -> None:

@@ -2,24 +2,25 @@
 
 from collections.abc import Iterator
 
-from django.db import DatabaseError
+from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from valuecanvas.backups import history
+from valuecanvas.core.telemetry.database_metrics import DatabaseMetrics, Family
 
 
-class LastBackup(Collector):
-    """Reads the history at each scrape: a worker or a job made the backups.
+class LastBackup(DatabaseMetrics):
+    """The last backups, which a worker or a job made."""
 
-    While the database is down these metrics are absent, and /metrics still answers.
-    """
-
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Family]:
         return [
             GaugeMetricFamily(
                 "valuecanvas_backup_verified_timestamp_seconds",
                 "When the newest backup that was restored for trial was made, Unix time.",
+            ),
+            GaugeMetricFamily(
+                "valuecanvas_backup_age_seconds",
+                "How old the newest backup is that was restored for trial.",
             ),
             GaugeMetricFamily(
                 "valuecanvas_backup_failed",
@@ -27,15 +28,14 @@ class LastBackup(Collector):
             ),
         ]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        try:
-            last, verified = history.last(), history.last_verified()
-        except DatabaseError:
-            return
-        made, failed = self.describe()
+    def read(self) -> Iterator[Family]:
+        last, verified = history.last(), history.last_verified()
+        made, age, failed = self.describe()
         if verified is not None:
             made.add_metric([], verified.started_at.timestamp())
-            yield made
+            old = timezone.now() - verified.started_at
+            age.add_metric([], old.total_seconds())
+            yield from (made, age)
         if last is not None:
             failed.add_metric([], float(history.has_failed(last)))
             yield failed

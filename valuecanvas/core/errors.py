@@ -34,6 +34,29 @@ USD = "usd"
 SHARED = frozenset({"global", "model", "tag"})
 
 
+# The codes of what is our fault or a provider's: answers with 5xx. A test holds them
+# equal to the code's; alerts, targets and dashboards count by them.
+SERVER_CODES = frozenset(
+    {
+        "abandoned",
+        "internal_error",
+        "journal_unavailable",
+        "ledger_unavailable",
+        "malformed_reply",
+        "no_provider_available",
+        "no_route",
+        "overloaded",
+        "prompt_broken",
+        "server_shutdown",
+        "service_unavailable",
+        "stream_interrupted",
+        "too_many_watchers",
+        "upstream_error",
+        "upstream_timeout",
+    }
+)
+
+
 class LimitState(NamedTuple):
     """One limit that was looked at. Amounts in US dollars are micro-dollars.
 

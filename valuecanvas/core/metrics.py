@@ -1,5 +1,7 @@
 """Prometheus metrics of the core app."""
 
+import time
+
 from prometheus_client import Counter, Gauge, Histogram
 
 BATCH_SIZE = Histogram(
@@ -51,3 +53,13 @@ TRACES_DROPPED = Counter(
     "Kept traces that were not delivered: queue_full, collector, unfit.",
     ("reason",),
 )
+SNAPSHOT_AGE = Gauge(
+    "valuecanvas_config_age_seconds",
+    "How long ago this process last knew its configuration to be current; 0 before.",
+)
+
+
+def note_snapshot(at: float) -> None:
+    """Tell that the configuration was current at the Unix time `at`."""
+    SNAPSHOT_LOADED.set(at)
+    SNAPSHOT_AGE.set_function(lambda: max(0.0, time.time() - at))

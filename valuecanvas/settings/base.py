@@ -72,7 +72,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "waffle.middleware.WaffleMiddleware",
     "valuecanvas.http.database_down.DatabaseDown",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "valuecanvas.http.page_metrics.PageMetrics",
 ]
 ROOT_URLCONF = "valuecanvas.urls"
 ASGI_APPLICATION = "valuecanvas.asgi.application"

@@ -2,26 +2,20 @@
 
 from collections.abc import Iterator
 
-from django.db import DatabaseError
 from django.db.models import Count, Min, Sum
 from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
+from valuecanvas.core.telemetry.database_metrics import DatabaseMetrics, Family
 from valuecanvas.core.webhooks.models import (
     DeliveryState,
     WebhookDelivery,
     WebhookEndpoint,
 )
 
-Family = CounterMetricFamily | GaugeMetricFamily
 
-
-class WebhookFigures(Collector):
-    """Reads the tables at each scrape: workers send, which nobody scrapes.
-
-    While the database is down these metrics are absent, and /metrics still answers.
-    """
+class WebhookFigures(DatabaseMetrics):
+    """The webhooks, which workers send."""
 
     def describe(self) -> list[Family]:
         return [
@@ -39,16 +33,12 @@ class WebhookFigures(Collector):
             ),
         ]
 
-    def collect(self) -> Iterator[Family]:
-        try:
-            sums = WebhookEndpoint.objects.aggregate(
-                delivered=Sum("delivered", default=0),
-                failed=Sum("failed", default=0),
-            )
-            rows = WebhookDelivery.objects.filter(state=DeliveryState.WAITING)
-            waiting = rows.aggregate(count=Count("pk"), due=Min("next_at"))
-        except DatabaseError:
-            return
+    def read(self) -> Iterator[Family]:
+        sums = WebhookEndpoint.objects.aggregate(
+            delivered=Sum("delivered", default=0), failed=Sum("failed", default=0)
+        )
+        rows = WebhookDelivery.objects.filter(state=DeliveryState.WAITING)
+        waiting = rows.aggregate(count=Count("pk"), due=Min("next_at"))
         attempts, count, late = self.describe()
         for result in ("delivered", "failed"):
             attempts.add_metric([result], sums[result])
