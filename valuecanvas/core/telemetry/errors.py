@@ -20,9 +20,12 @@ from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
-from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.types import Event, Hint
-from sentry_sdk.utils import BadDsn, event_from_exception
+from sentry_sdk.utils import (
+    BadDsn,
+    capture_internal_exceptions,
+    event_from_exception,
+)
 
 from valuecanvas.core.telemetry import redaction, request_context
 
@@ -82,7 +85,6 @@ def start() -> None:
                 DedupeIntegration(),
                 ExcepthookIntegration(),
                 LoggingIntegration(level=None, sentry_logs_level=None),
-                ThreadingIntegration(propagate_scope=False),
             ],
             send_default_pii=False,
             include_local_variables=False,
@@ -108,22 +110,25 @@ def capture(
 ) -> MutableMapping[str, Any]:
     """A processor of structlog: sends what is logged as an error, and changes nothing."""
     if method in SEVERE and LIMIT.take():
-        error = _error_of(event.get("exc_info"))
-        found: dict[str, Any] = {}
-        if error is not None:
-            mechanism = {"type": "structlog", "handled": True}
-            options = sentry_sdk.get_client().options
-            built, _ = event_from_exception(error, options, mechanism)
-            found = {"exception": built["exception"]}
-        extra = {name: one for name, one in event.items() if name not in ("event", "exc_info")}  # fmt: skip
-        found |= {
-            "level": SEVERE[method],
-            "logger": getattr(logger, "name", ""),
-            "logentry": {"message": str(event.get("event", ""))},
-            "extra": extra,
-        }
-        sentry_sdk.capture_event(cast(Event, found))
+        # A log line must not raise.
+        with capture_internal_exceptions():
+            _send(getattr(logger, "name", ""), SEVERE[method], dict(event))
     return event
+
+
+def _send(logger: str, level: str, fields: dict[str, Any]) -> None:
+    text, error = str(fields.pop("event", "")), _error_of(fields.pop("exc_info", None))
+    found: dict[str, Any] = {}
+    hint: Hint = {}
+    if error is not None:
+        mechanism = {"type": "structlog", "handled": True}
+        options = sentry_sdk.get_client().options
+        # With the hint the SDK knows the same exception again if it is logged twice.
+        built, hint = event_from_exception(error, options, mechanism)
+        found = {"exception": built["exception"]}
+    entry = {"logentry": {"message": text}, "extra": fields}
+    found |= {"level": level, "logger": logger, **entry}
+    sentry_sdk.capture_event(cast(Event, found), hint)
 
 
 def _error_of(exc_info: Any) -> BaseException | None:
@@ -163,4 +168,6 @@ def scrub(event: Event, hint: Hint) -> Event | None:
 
 def _text(text: Any) -> str:
     """The first line, redacted: the others are often the data, as in PostgreSQL's DETAIL."""
-    return redaction.redact(str(text or "").partition("\n")[0])[:LONGEST_TEXT]
+    # Celery's lines have the repr of an exception, with its line ends as escapes.
+    line = str(text or "").partition("\n")[0].partition("\\n")[0]
+    return redaction.redact(line)[:LONGEST_TEXT]
