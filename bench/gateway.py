@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,13 +72,16 @@ def run_gateway(
     *,
     app: str = "valuecanvas.asgi:application",
     workers: int = 1,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Started]:
     """Start engines, migrate, seed and serve; stop everything at the end.
+
+    `more` is added to the gateway's environment.
 
     Raises NotStartedError, EngineError, CalledProcessError.
     """
     with _engines(cores.around, folder) as (database, store):
-        env = _environment(database.url, store.url, folder)
+        env = {**_environment(database.url, store.url, folder), **(more or {})}
         _manage("migrate", "--verbosity", "0", env=env)
         code = f"from bench import seed; seed.run({upstream!r}, {KEYS})"
         seeded = _manage("shell", "--no-imports", "--command", code, env=env)

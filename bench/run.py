@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if report.PEER in names:
         peer.install()
     cores = servers.cores()
-    found = _measure(names, sizes, cores)
+    found = _measure(names, sizes, cores, options.observe)
     text = page(found, sizes, cores)
     print(text)
     whole = not options.quick and set(names) == set(NAMES)
@@ -55,6 +55,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"servers to measure, of {','.join(NAMES)}",
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
+    parser.add_argument(
+        "--observe",
+        metavar="RATIO",
+        default="",
+        help="have our gateway trace, and send this share of its traces to a collector",
+    )
     parser.add_argument("--write", action="store_true", help="write the docs anyway")
     return parser.parse_args(arguments)
 
@@ -66,7 +72,9 @@ def _names(text: str, parser: argparse.ArgumentParser) -> tuple[str, ...]:
     return names
 
 
-def _measure(names: list[str], sizes: Sizes, cores: Cores) -> dict[str, Figures]:
+def _measure(
+    names: list[str], sizes: Sizes, cores: Cores, observe: str
+) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -74,21 +82,39 @@ def _measure(names: list[str], sizes: Sizes, cores: Cores) -> dict[str, Figures]
         upstream = stack.enter_context(servers.run_server(fake, cores.around))
         generator = stack.enter_context(drive.generator(cores.around))
         bench = Bench(generator, sizes, drive.learn_answers(upstream))
+        traced = {}
+        if observe:
+            sink = stack.enter_context(
+                servers.run_server(servers.collector(), cores.around)
+            )
+            traced["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url
+            traced["TRACE_SAMPLE_RATIO"] = observe
         print("measuring the upstream alone", flush=True)
         found[report.BASE] = bench.measure_upstream(upstream)
         for name in names:
             print(f"measuring {name}", flush=True)
             found[name] = _one(
-                bench, name, upstream=upstream.url, cores=cores, folder=folder
+                bench,
+                name,
+                upstream=upstream.url,
+                cores=cores,
+                folder=folder,
+                more=traced,
             )
     return found
 
 
 def _one(
-    bench: Bench, name: str, *, upstream: str, cores: Cores, folder: Path
+    bench: Bench,
+    name: str,
+    *,
+    upstream: str,
+    cores: Cores,
+    folder: Path,
+    more: dict[str, str],
 ) -> Figures:
     if name == report.OURS:
-        with gateway.run_gateway(upstream, cores, folder) as ours:
+        with gateway.run_gateway(upstream, cores, folder, more=more) as ours:
             figures = bench.measure(ours.server, ours.beside)
             bench.measure_own_kinds(ours.server, figures, ours.beside)
             figures.evaluation_us = ours.evaluation_us()

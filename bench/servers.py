@@ -176,6 +176,12 @@ def floor(upstream: str) -> Program:
     )
 
 
+def collector() -> Program:
+    """The collector of traces."""
+    command = uvicorn("bench.collector:app", 1, "--http", "httptools")
+    return Program("collector", command, "/")
+
+
 def upstream() -> Program:
     """The fake upstream: answers always the same, at once or as the model's name says."""
     command = [
