@@ -116,6 +116,7 @@ class Runtime:
 
 async def start() -> Runtime:
     """Build the runtime on the running loop, and load the configuration if it can."""
+    traces.prepare()
     loop = asyncio.get_running_loop()
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     db = DbThread()

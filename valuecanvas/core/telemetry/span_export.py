@@ -56,8 +56,7 @@ class SpanExport:
 
     def add(self, trace: Trace) -> None:
         """Queue a finished trace; it is dropped and counted if too many wait."""
-        if self._pid != os.getpid():
-            self._start()
+        self.start()
         if len(self._waiting) >= MOST_WAITING:
             TRACES_DROPPED.labels("queue_full").inc()
         else:
@@ -74,8 +73,10 @@ class SpanExport:
         self._ended.set()
         thread.join(END_S)
 
-    def _start(self) -> None:
-        """Start the thread: none survives a fork, and what waited is the parent's."""
+    def start(self) -> None:
+        """Start the thread, once: none survives a fork, and what waited is the parent's."""
+        if self._pid == os.getpid():
+            return
         with self._lock:
             if self._pid == os.getpid():
                 return

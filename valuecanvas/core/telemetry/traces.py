@@ -84,6 +84,8 @@ class TraceSpan:
 class Exporter(Protocol):
     """What sends finished traces, see span_export.py."""
 
+    def start(self) -> None: ...
+
     def add(self, trace: "Trace") -> None: ...
 
     def close(self) -> None: ...
@@ -232,6 +234,12 @@ def exporter() -> Exporter:
     # Typed as any app's configuration, which has no exporter.
     found: Exporter = apps.get_app_config("core").span_export  # type: ignore[attr-defined]
     return found
+
+
+def prepare() -> None:
+    """Import the exporter and start its thread, so that no request waits for that."""
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        exporter().start()
 
 
 def close() -> None:
