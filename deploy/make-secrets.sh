@@ -32,6 +32,8 @@ put OPENAI_API_KEY ""
 put EMAIL_HOST_PASSWORD ""
 # Where errors are sent, if anywhere.
 put SENTRY_DSN ""
+# Of a collector of traces that wants a key, as in authorization=Bearer%20KEY.
+put OTEL_EXPORTER_OTLP_HEADERS ""
 if [ "${2:-}" = --compose ]; then
   put POSTGRES_PASSWORD "$(openssl rand -hex 24)"
   put POSTGRES_APP_PASSWORD "$(openssl rand -hex 24)"

@@ -28,6 +28,7 @@ from valuecanvas.core.telemetry.redaction import redact
 from valuecanvas.core.telemetry.traces import Attributes, Parent, Trace, TraceSpan
 
 log = structlog.get_logger("traces")
+Finished = tuple[Trace, TraceSpan]
 
 EVERY_S = 1.0
 # So many traces wait at most, and so many are taken each second: what an outage of
@@ -47,20 +48,20 @@ class SpanExport:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[Trace] = deque()
+        self._waiting: deque[Finished] = deque()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
         # Whether the last message was taken: each change is logged once.
         self._up = True
 
-    def add(self, trace: Trace) -> None:
+    def add(self, trace: Trace, root: TraceSpan) -> None:
         """Queue a finished trace; it is dropped and counted if too many wait."""
         self.start()
         if len(self._waiting) >= MOST_WAITING:
             TRACES_DROPPED.labels("queue_full").inc()
         else:
-            self._waiting.append(trace)
+            self._waiting.append((trace, root))
 
     def close(self) -> None:
         """Send what waits, if that takes no longer than END_S, and end the thread."""
@@ -133,7 +134,7 @@ class SpanExport:
             log.warning("traces.collector", up=self._up, url=url, problem=problem)
 
 
-def encode(traces: Iterable[Trace], resource: Resource) -> bytes:
+def encode(traces: Iterable[Finished], resource: Resource) -> bytes:
     """The message for a collector."""
     message = ExportTraceServiceRequest()
     group = message.resource_spans.add(resource=resource)
@@ -141,8 +142,8 @@ def encode(traces: Iterable[Trace], resource: Resource) -> bytes:
     spans.scope.name = "valuecanvas"
     # From the monotonic clock to the one on the wall.
     offset = time.time() - time.monotonic()
-    for trace in traces:
-        spans.spans.extend(_TraceEncoder(trace, offset).spans())
+    for trace, root in traces:
+        spans.spans.extend(_TraceEncoder(trace, offset).spans(root))
     return bytes(message.SerializeToString())
 
 
@@ -155,14 +156,15 @@ class _TraceEncoder:
         self._offset = offset
         self._next = FIRST_ID
 
-    def spans(self) -> Iterator[otlp.Span]:
+    def spans(self, own: TraceSpan) -> Iterator[otlp.Span]:
+        """All of them, from the trace's own one on."""
         trace = self._trace
         parent = _span_id(trace.parent.span_id) if trace.parent else b""
-        root = self._span(trace.root, trace.span_id, parent)
+        root = self._span(own, trace.span_id, parent)
         if trace.link is not None:
             root.links.append(_link(trace.link))
         yield root
-        yield from self._children(trace.root, trace.span_id)
+        yield from self._children(own, trace.span_id)
 
     def _children(self, parent: TraceSpan, parent_id: int) -> Iterator[otlp.Span]:
         for span in parent.children:

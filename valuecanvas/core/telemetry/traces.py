@@ -86,7 +86,7 @@ class Exporter(Protocol):
 
     def start(self) -> None: ...
 
-    def add(self, trace: "Trace") -> None: ...
+    def add(self, trace: "Trace", root: TraceSpan) -> None: ...
 
     def close(self) -> None: ...
 
@@ -96,7 +96,7 @@ class Trace:
 
     __slots__ = (
         "_described", "_later", "_steps", "_token", "answered_at", "error", "id", "kind",
-        "link", "name", "parent", "root", "sampled", "span_id", "start", "trace_id",
+        "link", "name", "parent", "sampled", "span_id", "start", "trace_id",
     )  # fmt: skip
 
     def __init__(
@@ -177,12 +177,11 @@ class Trace:
             self.error = self.error or type(error).__name__
         try:
             if self.is_kept():
-                self.root = self._make_root()
-                exporter().add(self)
+                exporter().add(self, self._make_root())
         except Exception:
             # A request that was served must not fail for its trace.
             log.exception("trace.unfit", trace_id=self.id)
-        # Tasks that began here may outlive it, and would keep the request in memory.
+        # Connections that were opened here outlive it, and keep a reference to it.
         for gathered in (self._described, self._later, self._steps):
             gathered.clear()
 
