@@ -33,6 +33,14 @@ class Prometheus:
         assert found["status"] == "success", found
         return [one["metric"] for one in found["data"]["result"]]
 
+    def exemplar(self, metric: str) -> dict[str, str]:
+        """The labels of the newest exemplar of a metric."""
+        asked = {"query": metric, "start": time.time() - 3600, "end": time.time()}
+        path = f"/api/v1/query_exemplars?{urlencode(asked)}"
+        found = json.loads(self._get(path))["data"]
+        labels: dict[str, str] = found[-1]["exemplars"][-1]["labels"]
+        return labels
+
     def firing(self) -> set[str]:
         """The alerts that fire now."""
         return {one["alertname"] for one in self.query('ALERTS{alertstate="firing"}')}
@@ -74,7 +82,7 @@ def hasten(text: str) -> str:
 
 
 @contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
+def prometheus(folder: Path, target: int, token: str) -> Iterator[Prometheus]:
     """Run Prometheus with the product's configuration; it scrapes the port `target`.
 
     Skips the test where Prometheus is not installed.
@@ -89,7 +97,7 @@ def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
     del scrape["dns_sd_configs"]
     scrape["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
     config["scrape_configs"] = [scrape]
-    (folder / "token").write_text("unused")
+    (folder / "token").write_text(token)
     (folder / "rules.yaml").write_text(hasten((FOLDER / "rules.yaml").read_text()))
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     port = free_port()

@@ -7,9 +7,11 @@ import pytest
 
 from billing.accounting import reconcile
 from tests.deploy.test_dashboards import Question, plain, questions
+from tests.deploy.tools import find_program
 from tests.live.prometheus import Prometheus, prometheus, wait_for
-from tests.live.server import LiveServer
+from tests.live.server import live_server
 from tests.live.world import Served, World, unique
+from tests.otlp import running_collector
 
 pytestmark = pytest.mark.live
 # Nothing else runs beside the gateway.
@@ -20,15 +22,33 @@ EMPTY = {
     "valuecanvas_backup_age_seconds": "no backup was made",
     "valuecanvas_batch_failed_total": "no commit failed",
     "valuecanvas_errors_dropped_total": "Sentry is off",
-    "valuecanvas_traces_dropped_total": "traces are off",
+    "valuecanvas_traces_dropped_total": "the collector took all traces",
     "node_": "there is no node exporter",
 }
 
 
+TOKEN = "the-token-of-a-scraper"
+
+
 @pytest.fixture
-def scraper(server: LiveServer, tmp_path: Path) -> Iterator[Prometheus]:
-    with prometheus(tmp_path, server.port) as running:
-        yield running
+def scraper(
+    server_env: dict[str, str], world: World, tmp_path: Path
+) -> Iterator[Prometheus]:
+    """Prometheus, and a gateway with a token for it that keeps all traces."""
+    find_program("prometheus")
+    with running_collector() as collector:
+        env = {
+            **server_env,
+            "METRICS_TOKEN": TOKEN,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "TRACE_SAMPLE_RATIO": "1",
+        }
+        with (
+            live_server(tmp_path, env) as server,
+            prometheus(tmp_path, server.port, TOKEN) as running,
+        ):
+            world.port = server.port
+            yield running
 
 
 def call_well(world: World, served: Served) -> None:
@@ -83,7 +103,8 @@ def test_prometheus__scrapes_a_gateway__dashboards_have_data_and_an_outage_pages
         wait_for(complete)
     except TimeoutError:
         pytest.fail(f"Without data: {empty_panels(scraper)}")
-    assert not scraper.query('up{job="valuecanvas"} == 0')
+    # From a point of a latency chart to its trace.
+    assert "trace_id" in scraper.exemplar("valuecanvas_request_seconds_bucket")
 
     def outage() -> bool:
         assert world.chat(down.model).status >= 500
