@@ -140,7 +140,11 @@ def test_scrapes__of_prometheus__go_to_services_with_the_token() -> None:
     config = yaml.safe_load(
         (WATCH_FILE.parent / "prometheus/prometheus.yaml").read_text()
     )
-    ours, *others = config["scrape_configs"]
+    ours, workers, *others = config["scrape_configs"]
+    assert workers["authorization"] == ours["authorization"]
+    (worker,) = workers["dns_sd_configs"]
+    port = SERVICES["worker"]["environment"]["WORKER_METRICS_PORT"]
+    assert (worker["names"], str(worker["port"])) == (["worker"], port)
     secret = ours["authorization"]["credentials_file"].removeprefix("/run/secrets/")
     assert [secret] == WATCH["services"]["prometheus"]["secrets"]
     (web,) = ours["dns_sd_configs"]

@@ -70,6 +70,12 @@ if CLOUDWATCH_LOG_GROUP:
 PROMETHEUS_EXPORT_MIGRATIONS = False
 # Of pages, in seconds.
 PROMETHEUS_LATENCY_BUCKETS = (0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+WORKER_METRICS_PORT = env.integer(
+    "WORKER_METRICS_PORT",
+    "Port on which a worker serves its own metrics. 0: none.",
+    0,
+    high=65_535,
+)
 METRICS_TOKEN = env.text("METRICS_TOKEN", "Bearer token for /metrics and the detail of /api/llm/health; set, it alone counts.")  # fmt: skip
 try:
     METRICS_NETWORKS = [

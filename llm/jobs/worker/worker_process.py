@@ -14,6 +14,7 @@ from django.conf import settings
 
 from llm.gateway import gateway_thread
 from llm.jobs.worker.worker_loop import Worker
+from valuecanvas.core.telemetry.metrics_server import start_metrics_server
 
 log = structlog.get_logger("jobs")
 
@@ -95,6 +96,8 @@ class JobsStep(bootsteps.StartStopStep):
         # Where web processes share the machine they go first.
         os.nice(max(0, settings.JOBS_NICE - os.nice(0)))
         process_worker().start()
+        if settings.WORKER_METRICS_PORT:
+            start_metrics_server(settings.WORKER_METRICS_PORT)
 
     def stop(self, parent: Any) -> None:
         process_worker().stop()

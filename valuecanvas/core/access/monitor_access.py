@@ -1,5 +1,8 @@
 """Access to metrics and health details: by a token, or by the client's address."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
@@ -11,9 +14,11 @@ from valuecanvas.core.errors import NotAuthenticated, NotPermitted
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
-def is_allowed(request: HttpRequest) -> bool:
-    """Whether METRICS_TOKEN was sent, or if none is set, the address is in METRICS_NETWORKS."""
-    sent = request.META
+def is_allowed(sent: Mapping[str, Any]) -> bool:
+    """Whether METRICS_TOKEN was sent, or if none is set, the address is in METRICS_NETWORKS.
+
+    `sent` is a WSGI environment, or a request's META.
+    """
     if settings.METRICS_TOKEN:
         scheme, _, token = sent.get("HTTP_AUTHORIZATION", "").partition(" ")
         right = constant_time_compare(token.strip(), settings.METRICS_TOKEN)
@@ -28,7 +33,7 @@ def is_allowed(request: HttpRequest) -> bool:
 
 def require(request: HttpRequest) -> None:
     """Raises NotAuthenticated, NotPermitted."""
-    if is_allowed(request):
+    if is_allowed(request.META):
         return
     if settings.METRICS_TOKEN:
         raise NotAuthenticated(
