@@ -7,7 +7,7 @@ from llm.cache.entry import Entry, Form
 from llm.settlement.token_count import count_tokens
 from llm.types import CLIENT_GONE, Candidate, TokenUse
 from llm.upstream.attempts import Attempts
-from valuecanvas.core.errors import GatewayError, Unavailable
+from valuecanvas.core.errors import GatewayError, TooManyRequests, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ def refund_outcome(error: GatewayError) -> RequestOutcome:
         "error",
         error_code=error.code or error.type,
         refund=True,
-        callers_fault=error.status < 500,
+        # After its admission a request gets 429 only if every provider is throttling us.
+        callers_fault=error.status < 500 and error.status != TooManyRequests.status,
     )
 
 

@@ -147,7 +147,10 @@ def test_requests__that_are_refused_or_fail__are_counted_by_reason(
     assert gate.chat(failing).status >= 500
     refusing = gate.serve("status-400:a_word_of_the_provider").model
     assert gate.chat(refusing).status == 400
+    throttled = gate.serve("status-429").model
+    assert gate.chat(throttled).status == 429
     eventually(lambda: requests(gate, failing, status="error") == 1, gate)
+    eventually(lambda: requests(gate, throttled, status="error") == 1, gate)
     eventually(lambda: requests(gate, refusing, status="invalid") == 1, gate)
     eventually(lambda: refused("model_not_found") == 1, gate)
     eventually(lambda: refused("invalid_json") == 1, gate)
