@@ -22,6 +22,7 @@ from billing.usage.sums import COUNTED, LATENCY, SUMMED, quantile
 from llm.alerts.error_rate import FAILED
 from llm.models import Job
 from valuecanvas.core.db.statement_timeout import limited_cursor
+from valuecanvas.core.errors import SERVER_CODES
 
 TIMEOUT_MS = 10_000
 MINUTE, HOUR, DAY = (dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1))  # fmt: skip
@@ -47,18 +48,15 @@ FROM %s, unnest(latency) AS one GROUP BY 1, 2"""
 _FAILED = f"""
 SELECT date_trunc(%(step)s, created_at, 'UTC'), count(*) FROM llm_usage AS u
 WHERE created_at >= %(start)s AND NOT (status = 'ok') AND {FAILED} GROUP BY 1"""  # noqa: S608 - a constant
-# All refusals of 5xx and 4xx; those that were only counted had others with their code.
+# All refusals: those that are kept whole, and those that were only counted.
 _REFUSED = """
-WITH kept AS (
-    SELECT created_at AS at, code, status, 1 AS count FROM billing_refusal
+SELECT date_trunc(%(step)s, at, 'UTC'), code, code = ANY(%(ours)s), sum(count)::bigint
+FROM (
+    SELECT created_at AS at, code, 1 AS count FROM billing_refusal
     WHERE created_at >= %(start)s
-)
-SELECT date_trunc(%(step)s, at, 'UTC'), code, ours, sum(count)::bigint FROM (
-    SELECT at, code, status >= 500 AS ours, count FROM kept
     UNION ALL
-    SELECT minute, code, code IN (SELECT code FROM kept WHERE status >= 500), count
-    FROM billing_refusal_count WHERE minute >= %(start)s
-) AS found GROUP BY 1, 2, 3
+    SELECT minute, code, count FROM billing_refusal_count WHERE minute >= %(start)s
+) AS found GROUP BY 1, 2
 """
 
 
@@ -183,8 +181,12 @@ class _Query:
 
     def __init__(self, span: TimeSpan, start: dt.datetime) -> None:
         self._span = span
-        self._values: dict[str, Any]
-        self._values = {"start": start, "step": span.step_name, "level": _LEVEL}
+        self._values: dict[str, Any] = {
+            "start": start,
+            "step": span.step_name,
+            "level": _LEVEL,
+            "ours": sorted(SERVER_CODES),
+        }
         self._source = _MINUTES if span.step == MINUTE else _HOURS
 
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
