@@ -51,6 +51,7 @@ from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.storage.store import Store, open_store
 from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.log_level import LogLevelWatch
 
 log = structlog.get_logger("llm.runtime")
 UPLOADS_AT_ONCE = 8
@@ -90,9 +91,11 @@ class Runtime:
     refusals: RefusalTrace
     trace_rows: TraceRows
     tokenizer: Tokenizer
+    log_level: LogLevelWatch
 
     async def stop(self) -> None:
         """Settle what is queued, report to the breakers, close every connection."""
+        await self.log_level.stop()
         await self.shared_calls.stop()
         await self.job_watch.stop()
         await self.recovery.stop()
@@ -189,6 +192,8 @@ async def start() -> Runtime:
     job_watch.start()
     disk_writer = DiskWriter(db, config)
     disk_writer.start()
+    log_level = LogLevelWatch(db)
+    log_level.start()
     return Runtime(
         db=db,
         jobs_db=jobs_db,
@@ -225,4 +230,5 @@ async def start() -> Runtime:
         refusals=refusals,
         trace_rows=trace_rows,
         tokenizer=tokenizer,
+        log_level=log_level,
     )

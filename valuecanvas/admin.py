@@ -15,9 +15,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from valuecanvas.core.admin.bases import Admin, LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.filters import TimeFilter
-from valuecanvas.site import periodic_admin, webhook_admin
+from valuecanvas.site import log_level_admin, periodic_admin, webhook_admin
 
-__all__ = ["periodic_admin", "webhook_admin"]
+__all__ = ["log_level_admin", "periodic_admin", "webhook_admin"]
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

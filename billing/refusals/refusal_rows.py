@@ -13,6 +13,7 @@ from billing.auth.principal import Principal
 from billing.models import IdempotentReplay, Refusal
 from valuecanvas.core.errors import LimitState
 from valuecanvas.core.ids import uuid7
+from valuecanvas.core.telemetry.redaction import redact
 
 LONGEST_MESSAGE = 1000
 _COUNT = """
@@ -106,8 +107,11 @@ def _row(one: RefusedRequest) -> Refusal:
 
 
 def plain(text: str, longest: int) -> str:
-    """Text that PostgreSQL takes, of at most so many characters."""
-    cut = text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """Text that PostgreSQL takes, of at most so many characters, without personal data.
+
+    A model's name, or a message that quotes a field, may be anything.
+    """
+    cut = redact(text)[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return cut.encode("utf-8", "replace").decode()
 
 

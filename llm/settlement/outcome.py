@@ -8,6 +8,7 @@ from llm.settlement.token_count import count_tokens
 from llm.types import CLIENT_GONE, Candidate, TokenUse
 from llm.upstream.attempts import Attempts
 from valuecanvas.core.errors import GatewayError, TooManyRequests, Unavailable
+from valuecanvas.core.telemetry.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ def refund_outcome(error: GatewayError) -> RequestOutcome:
     """The outcome of a request that no provider answered: quota and money go back."""
     return RequestOutcome(
         "error",
-        error_code=error.code or error.type,
+        # It may be a provider's own text.
+        error_code=redact(error.code or error.type),
         refund=True,
         # After its admission a request gets 429 only if every provider is throttling us.
         callers_fault=error.status < 500 and error.status != TooManyRequests.status,

@@ -49,7 +49,7 @@ from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.core.ids import uuid7
-from valuecanvas.core.models import WebhookDelivery
+from valuecanvas.core.models import LogLevel, WebhookDelivery
 from valuecanvas.core.webhooks.outbox import queue
 
 
@@ -284,6 +284,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "billing.team": make_team,
     "billing.tier": make_tier,
     "billing.usage": make_usage,
+    "core.loglevel": lambda: LogLevel.objects.create(expires_at=timezone.now()),
     "core.webhookdelivery": make_webhook,
     "core.webhookendpoint": lambda: make_webhook().endpoint,
     "django_celery_beat.clockedschedule": lambda: ClockedSchedule.objects.create(

@@ -8,9 +8,10 @@ from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
 
 from valuecanvas.core.db import epoch
+from valuecanvas.core.telemetry.models import LogLevel
 from valuecanvas.core.webhooks.models import WebhookDelivery, WebhookEndpoint
 
-__all__ = ["WebhookDelivery", "WebhookEndpoint"]
+__all__ = ["LogLevel", "WebhookDelivery", "WebhookEndpoint"]
 
 
 class Epoch(models.Model):

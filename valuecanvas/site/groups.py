@@ -36,6 +36,7 @@ VERBS = {
     "billing.team": "add change",
     "billing.tier": "add change",
     "billing.usage": "",
+    "core.loglevel": "add change delete",
     "core.webhookdelivery": "resend",
     "core.webhookendpoint": "change",
     "django_celery_beat.periodictask": "change",

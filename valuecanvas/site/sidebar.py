@@ -144,6 +144,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("Cache purges", "cached", "llm.cacheepoch"),
             listing("Counters", "tag", "billing.counter"),
             listing("Reservations under way", "hourglass_top", "billing.reservation"),
+            listing("Log level", "notes", "core.loglevel"),
             Item("Performance", "monitoring", "metrics", "billing.view_usage"),
             Item("API documentation", "menu_book", "/api/docs"),
         ),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -68,3 +69,64 @@ def test_formatter__standard_library__has_the_same_form() -> None:
     line = json.loads(logs.formatter().format(record))
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "so!", "level": "error", "logger": "x.y"}
+
+
+# Of RELIABILITY T26: what would begin a line of its own, or move a terminal's cursor.
+ABUSE = [
+    "a\r\nX-Injected: 1",
+    'a\n{"event":"request.done","level":"info"}',
+    "\x1b[2J\x1b[1;31mred\x1b]0;title\x07",
+    "\x9b31m c1 \x85 next line",
+    "\x00\x08\x0b\x0c\x7f",
+    "\u2028\u2029 \u202e right to left \u2066",
+    "\ud800 lone",
+    "x" * 70_000,
+]
+
+
+@pytest.mark.usefixtures("level")
+@pytest.mark.parametrize("form", [logs.JSON, logs.TEXT])
+@pytest.mark.parametrize("number", range(len(ABUSE)))
+def test_lines__with_what_would_break_them__are_as_many_as_events(
+    capsys: pytest.CaptureFixture[str], form: str, number: int
+) -> None:
+    logs.configure("info", form)
+    text = ABUSE[number]
+    structlog.get_logger(text).info(text, about=text, nested=[text], **{text: text})
+    record = logging.LogRecord(text, logging.ERROR, "f", 1, "%s", (text,), None)
+    told = capsys.readouterr().err + logs.formatter(form).format(record) + "\n"
+    assert len(told.splitlines()) == 2
+    assert told.replace("\n", "").isprintable()
+
+
+@pytest.mark.usefixtures("level")
+def test_text__event_and_traceback__are_for_people(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", logs.TEXT)
+    try:
+        raise ValueError("of ann@example.com\x1b[1m")
+    except ValueError:
+        structlog.get_logger("a.b").exception("it.failed", tokens=12, cost=None)
+    first, *traceback = capsys.readouterr().err.splitlines()
+    assert "it.failed" in first
+    assert "tokens=12" in first
+    assert traceback[-1] == "ValueError: of [email]\\u001b[1m"
+
+
+@pytest.mark.usefixtures("level")
+def test_thread__that_crashes__is_a_line_without_locals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", logs._log_crash)
+
+    def crash() -> None:
+        secret = "of ann@example.com"
+        raise ValueError(secret)
+
+    thread = threading.Thread(target=crash, name="worker-7")
+    thread.start()
+    thread.join()
+    (line,) = lines(capsys)
+    assert (line["event"], line["thread"]) == ("thread.crashed", "worker-7")
+    assert "ValueError: of [email]" in line["exception"]

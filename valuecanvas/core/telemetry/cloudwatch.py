@@ -54,7 +54,7 @@ class CloudWatchLines(CloudWatchLogHandler):
 
     def send(self, line: str) -> None:
         """Send a line that is rendered already."""
-        record = logging.makeLogRecord({"msg": line, "rendered": line})
+        record = logging.makeLogRecord({"name": "lines", "msg": line, "rendered": line})
         self.handle(record)
 
     def format(self, message: logging.LogRecord) -> str:

@@ -15,6 +15,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 from valuecanvas.core.telemetry import request_context
 from valuecanvas.core.telemetry.redaction import redact_event
 
+log = structlog.get_logger("logs")
 METHODS = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "exception", "log")  # fmt: skip
 JSON, TEXT = "json", "text"
 # The name of its handler in settings.LOGGING.
