@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0008_webhook_about_index'),
+        ('core', '0009_status_right'),
     ]
 
     operations = [
