@@ -110,13 +110,17 @@ def pairs(name: str, help_text: str, default: str = "") -> dict[str, str]:
         found = {}
         for part in filter(None, map(str.strip, value.split(","))):
             key, equals, text = part.partition("=")
-            if not (key.strip() and equals):
+            decoded = unquote(text.strip())
+            plain = part.isascii() and decoded.isascii() and decoded.isprintable()
+            if not (key.strip() and equals and plain):
                 raise ValueError(name)
-            found[key.strip()] = unquote(text.strip())
+            found[key.strip()] = decoded
         return found
 
     value = _raw(name, help_text, default) or ""
-    return _parse(name, value, parse, "pairs as in name=value, with commas")
+    return _parse(
+        name, value, parse, "pairs of plain text as in name=value, with commas"
+    )
 
 
 def url(

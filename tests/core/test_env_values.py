@@ -136,3 +136,28 @@ def test_reader__bad_value__is_refused_by_name_and_never_shown(
         READERS[kind]()
     assert str(caught.value).startswith(f"{NAME} must be ")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        ("a=b", {"a": "b"}),
+        (" x-key = k%3D1 ,, b=c=d", {"x-key": "k=1", "b": "c=d"}),
+    ],
+)
+def test_pairs__in_order__are_taken_and_decoded(
+    put: Any, text: str, found: dict[str, str]
+) -> None:
+    put(text)
+    assert env.pairs(NAME, "") == found
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "=b", "a=b,c", "a=b%0Ac: d", "a=\xe9", "a=%C3%A9"]
+)
+def test_pairs__that_make_no_headers__are_refused(put: Any, text: str) -> None:
+    put(text)
+    with pytest.raises(ImproperlyConfigured, match="name=value") as raised:
+        env.pairs(NAME, "")
+    assert str(raised.value).startswith(f"{NAME} must be pairs of plain text")

@@ -92,6 +92,9 @@ REFUSED = [
         "not both",
     ),
     ({"VALUECANVAS_ENV": "prod"}, "VALUECANVAS_ENV must be one of"),
+    ({"TRACE_URL": "https://a.example/"}, "TRACE_URL must contain {trace_id}"),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "a:4317"}, "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL"),
+    ({"OTEL_EXPORTER_OTLP_HEADERS": "key"}, "OTEL_EXPORTER_OTLP_HEADERS must be pairs"),
     ({"METRICS_NETWORKS": "10.0.0.1/8"}, "METRICS_NETWORKS must be networks"),
     (
         {"LLM_MAX_IN_FLIGHT_BYTES": "1048576"},

@@ -54,6 +54,9 @@ class SpanExport:
         self._pid = 0
         # Whether the last message was taken: each change is logged once.
         self._up = True
+        # From 0 on: an alert on an increase must see the first one.
+        for reason in ("queue_full", "collector", "unfit"):
+            TRACES_DROPPED.labels(reason)
 
     def add(self, trace: Trace, root: TraceSpan) -> None:
         """Queue a finished trace; it is dropped and counted if too many wait."""
