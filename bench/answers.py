@@ -73,7 +73,13 @@ class NotAnAnswerError(ValueError):
 
 
 def problem(kind: Kind, answer: Answer, *, expected: str) -> str:
-    """Why this is not the expected answer, or "" if it is."""
+    """Why this is not the expected answer, or "" if it is.
+
+    A refusal is expected by its code.
+    """
+    if kind == "refused" and answer.status == 429:
+        code = json.loads(answer.body)["error"]["code"]
+        return "" if code == expected else f"refused: {code}"
     if answer.status != 200:
         return f"status {answer.status}: {_error(answer.body)}"
     if kind in _OWN:

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-Kind = Literal["miss", "hit", "stream", "fetch", "flag", "flags"]
+Kind = Literal["miss", "hit", "stream", "fetch", "flag", "flags", "refused"]
+# The path by which bench.trace_switch is told 'on' or 'off'.
+TRACE_SWITCH = "/bench/trace/"
 # The prompt that a fetch asks for, in place of a model.
 PROMPT = "bench"
 PROMPT_TEXT = "You help {{team}} to understand its customers: {{question}}"

@@ -8,13 +8,27 @@ from decimal import Decimal
 from django.db import transaction
 
 from bench.plan import FLAG_RULES, FLAGS, PROMPT, PROMPT_TEXT, VARIANT
+from billing.alerts.channels import save_channel
 from billing.auth import keys
 from billing.budget_periods import Period
 from billing.budget_scopes import BudgetScope
-from billing.models import ApiKey, Budget, Customer, Price, Team, Tier
+from billing.models import (
+    AlertChannel,
+    AlertKind,
+    AlertRule,
+    ApiKey,
+    Budget,
+    Customer,
+    Price,
+    Team,
+    Tier,
+)
 from flags.models import Flag, Rule
 from llm.models import Model, Provider, Route
 from prompts import services
+from valuecanvas.core.webhooks.models import EndpointKind
+from valuecanvas.core.webhooks.signature import new_secret
+from valuecanvas.site.schedules import ensure_schedules
 
 # The models of the benchmark, and further ones of the soak test.
 MODELS = ("ok", "ok-31", "flaky@50", "drip@20ms:200")
@@ -70,6 +84,40 @@ def _callers(customers: int) -> list[str]:
         _budget(BudgetScope.KEY, period.DAY, api_key=key)
         texts.append(text)
     return texts
+
+
+def add_refused(customers: int) -> None:
+    """Add customers without any quota, and print their keys as one line of JSON."""
+    tier = Tier.objects.create(key="none", name="None", daily_requests=0)
+    print(json.dumps([_key(f"none-{one}", tier) for one in range(customers)]))
+
+
+def add_alerts(url: str) -> None:
+    """Have alerts on budgets sent to `url`, by the schedules of an installation."""
+    ensure_schedules()
+    channel = AlertChannel(name="Bench")
+    save_channel(channel, EndpointKind.STANDARD, address=url, secret=new_secret())
+    rule = AlertRule.objects.create(name="Bench", kind=AlertKind.BUDGET)
+    rule.channels.add(channel)
+    print()
+
+
+def add_spender(name: str) -> None:
+    """Add a customer whose first request reaches its budget; print its key as JSON."""
+    text = _key(name, Tier.objects.get(key="bench"))
+    Budget.objects.create(
+        scope=BudgetScope.CUSTOMER.kind,
+        period=Period.DAY,
+        limit_usd=Decimal("0.000001"),
+        hard=False,
+        customer=Customer.objects.get(user_id=name),
+    )
+    print(json.dumps(text))
+
+
+def _key(user_id: str, tier: Tier) -> str:
+    customer = Customer.objects.create(user_id=user_id, tier=tier)
+    return keys.issue(customer=customer, name="bench", scopes=["llm"])[1]
 
 
 def _prompt() -> None:

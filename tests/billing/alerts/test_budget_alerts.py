@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.utils import timezone
+from django_celery_beat.schedulers import DEFAULT_MAX_INTERVAL
 from standardwebhooks import Webhook
 
+from billing import tasks
 from billing.alerts import alert_events, rule_checks
 from billing.ledger import Admitted, Ledger, Limit
 from billing.models import AlertEvent, AlertRule, Budget
@@ -20,6 +22,8 @@ from tests.fixtures_billing import make_api_key, make_budget, make_team
 from tests.fixtures_ledger import Desk, make_party, make_settle
 from valuecanvas.core.db import epoch
 from valuecanvas.core.db.db_thread import DbThread
+from valuecanvas.core.webhooks import outbox
+from valuecanvas.core.webhooks import tasks as webhook_tasks
 from valuecanvas.core.webhooks.models import WebhookDelivery
 from valuecanvas.core.webhooks.sender import send_due
 
@@ -215,3 +219,15 @@ def test_threshold__of_an_api_key__is_called_so() -> None:
     make_counter("k", key.prefix, timezone.now().date(), spent=500_000)
     assert rule_checks.check_rules() == 1
     assert f"Budget of API key '{key}' has" in AlertEvent.objects.get().summary
+
+
+def test_schedule__of_alerts_and_webhooks__tells_of_a_threshold_within_a_minute() -> (
+    None
+):
+    """A threshold waits for the next check; its message, if lost, for the next run."""
+    seconds = {
+        work.task: work.every for work in (*tasks.PERIODIC, *webhook_tasks.PERIODIC)
+    }
+    waits = [seconds["billing.evaluate_alerts"], seconds[outbox.SEND]]
+    # Beat looks at its table this often.
+    assert sum(waits) + 2 * DEFAULT_MAX_INTERVAL <= 60
