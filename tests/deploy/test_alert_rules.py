@@ -15,17 +15,18 @@ ALERTS = {one["alert"]: one for one in rules() if "alert" in one}
 RUNBOOKS = (ROOT / "docs/RUNBOOKS.md").read_text()
 # A step is 15 s, and 10 requests a second are served.
 HEALTHY = {
-    "valuecanvas_asyncio_tasks": "5x2000",
     "valuecanvas_job_workers": "2x2000",
-    "valuecanvas_redis_up": "1x2000",
+    'valuecanvas_redis_up{job="valuecanvas"}': "1x2000",
     "valuecanvas_backup_age_seconds": "3600x2000",
-    'valuecanvas_requests_total{model="m",status="ok"}': "0+150x2000",
-    "valuecanvas_request_seconds_count": "0+150x2000",
-    'valuecanvas_request_seconds_bucket{le="10.0"}': "0+150x2000",
+    'valuecanvas_requests_total{job="valuecanvas",model="m",status="ok"}': "0+150x2000",
+    'valuecanvas_request_seconds_count{job="valuecanvas"}': "0+150x2000",
+    'valuecanvas_request_seconds_bucket{job="valuecanvas",le="10.0"}': "0+150x2000",
     'up{job="valuecanvas"}': "1x2000",
 }
 OK, COUNT, BUCKET = [name for name in HEALTHY if "request" in name]
-ERRORS = 'valuecanvas_requests_total{model="m",provider="",status="error"}'
+ERRORS = (
+    'valuecanvas_requests_total{job="valuecanvas",model="m",provider="",status="error"}'
+)
 COST = 'valuecanvas_cost_micro_usd_total{model="m"}'
 DISK = 'node_filesystem_avail_bytes{job="node",fstype="ext4",mountpoint="/"}'
 SIZE = 'node_filesystem_size_bytes{job="node",fstype="ext4",mountpoint="/"}'
@@ -53,7 +54,7 @@ CASES: list[Case] = [
         "all are refused since the ledger is down",
         {
             OK: "0+150x40 6000x100",
-            'valuecanvas_refused_total{code="ledger_unavailable"}': "0x40 0+150x100",
+            'valuecanvas_refused_total{job="valuecanvas",code="ledger_unavailable"}': "0x40 0+150x100",
         },
         {"12m": ("Outage", *BURN)}),
     (
@@ -62,7 +63,7 @@ CASES: list[Case] = [
         {"10m": ()}),
     (
         "callers are refused",
-        {'valuecanvas_refused_total{code="insufficient_quota"}': "0+900x100"},
+        {'valuecanvas_refused_total{job="valuecanvas",code="insufficient_quota"}': "0+900x100"},
         {"10m": ()}),
     ("10% fail", {ERRORS: "0+17x100"}, {"20m": BURN}),
     ("4% fail", {ERRORS: "0+6x2000"}, {"2h": BURN[1:]}),
@@ -82,11 +83,16 @@ CASES: list[Case] = [
         | {"valuecanvas_backup_age_seconds": "3600x2000"},
         {"6m30s": ("Down",)}),
     ("a process is gone", {'up{job="valuecanvas",instance="b"}': "0x99"}, {"6m": ("TargetDown",)}),
+    (
+        "jobs of a worker fail",
+        {ERRORS.replace('"valuecanvas"', '"valuecanvas-worker"'): "0+150x100"},
+        {"10m": ()},
+    ),
     ("a breaker is open", {"valuecanvas_breaker_state": "2x99"}, {"6m": ("BreakerOpen",)}),
     ("a breaker is half-open", {"valuecanvas_breaker_state": "1x99"}, {"6m": ()}),
-    ("Redis is down", {"valuecanvas_redis_up": "0x99"}, {"3m": ("RedisPassedBy",)}),
-    ("the configuration is old", {"valuecanvas_config_age_seconds": "580+15x99"}, {"5m": ("ConfigStale",)}),
-    ("no requests for 5 minutes", {"valuecanvas_config_age_seconds": "303x99"}, {"5m": ()}),
+    ("Redis is down", {'valuecanvas_redis_up{job="valuecanvas"}': "0x99"}, {"3m": ("RedisPassedBy",)}),
+    ("the configuration is old", {'valuecanvas_config_age_seconds{job="valuecanvas"}': "580+15x99"}, {"5m": ("ConfigStale",)}),
+    ("no requests for 5 minutes", {'valuecanvas_config_age_seconds{job="valuecanvas"}': "303x99"}, {"5m": ()}),
     ("a settlement is given up", {"valuecanvas_batch_given_up_total": "0x20 1x99"}, {"10m": ("SettlementLost",)}),
     ("refusals are dropped", {"valuecanvas_refusals_dropped_total": "0x20 9x99"}, {"10m": ("RefusalsDropped",)}),
     ("a disk is rather full", {DISK: "10x99", SIZE: "100x99"}, {"11m": ("DiskLow",)}),
@@ -98,7 +104,7 @@ CASES: list[Case] = [
     ("an old backup", {"valuecanvas_backup_age_seconds": "97000x99"}, {"11m": ("BackupOverdue",)}),
     (
         "never a backup",
-        {**NO_TRAFFIC, "valuecanvas_asyncio_tasks": "5x7000", "valuecanvas_backup_age_seconds": ""},
+        {**NO_TRAFFIC, 'up{job="valuecanvas"}': "1x7000", "valuecanvas_backup_age_seconds": ""},
         {"26h1m": ("BackupMissing",)}),
     ("a failed backup", {"valuecanvas_backup_failed": "1x99"}, {"1m": ("BackupFailed",)}),
     ("drift", {'valuecanvas_ledger_drift{invariant="I1"}': "2x99"}, {"1m": ("LedgerDrift",)}),

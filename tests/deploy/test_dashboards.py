@@ -104,7 +104,7 @@ def test_panels__of_every_board__have_units_a_source_and_a_place(name: str) -> N
         taken |= cells
 
 
-LABELS = ("instance", "mountpoint")
+LABELS = ("instance", "job", "mountpoint")
 
 
 def test_provisioning__of_grafana__finds_boards_and_sources() -> None:
