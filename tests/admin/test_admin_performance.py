@@ -33,6 +33,7 @@ def test_performance__by_who_asks__needs_the_right(
     assert [one["state"] for one in answer.context["targets"]] == ["not judged"] * 6
     assert b"Performance</span>" in answer.content
     assert newcomer.get(PAGE).status_code == 403
+    assert newcomer.get(f"{PAGE}text/").status_code == 403
     assert b"Performance</span>" not in newcomer.get("/admin/").content
 
 

@@ -22,6 +22,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from llm.replies.http_responses import HotResponse
 from llm.views.base import HotView
 from valuecanvas.core.access import monitor_access
+from valuecanvas.core.admin.pages import refuse_unless
 from valuecanvas.core.db.statement_timeout import limit_statements
 from valuecanvas.core.telemetry.bounded_metrics import drop_unused_series
 from valuecanvas.core.telemetry.database_metrics import scrape
@@ -136,5 +137,6 @@ class Metrics(HotView):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """The metrics as a plain text page of the admin."""
+    """The metrics as a plain text page of the admin, for whoever may see the charts."""
+    refuse_unless(request, "billing.view_usage")
     return HttpResponse(TEXT.read(), content_type="text/plain; charset=utf-8")

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.contrib import admin
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,6 +17,7 @@ from django.template.response import TemplateResponse
 from llm.models import JobState
 from valuecanvas.core.admin import charts
 from valuecanvas.core.admin.charts import ChartSeries
+from valuecanvas.core.admin.pages import refuse_unless
 from valuecanvas.core.templatetags import figures
 from valuecanvas.performance import measurement, targets
 from valuecanvas.performance.measurement import MINUTE, SPANS, Performance, StepFigures
@@ -54,8 +54,7 @@ class ChartPanel(NamedTuple):
 
 def show(request: HttpRequest) -> HttpResponse:
     """The page of the span that the URL asks for."""
-    if not request.user.has_perm(RIGHT):
-        raise PermissionDenied
+    refuse_unless(request, RIGHT)
     name = request.GET.get("span", "")
     name = name if name in SPANS else measurement.USUAL
     try:

@@ -1,12 +1,12 @@
 """The Status page of the admin."""
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from valuecanvas.core.admin.pages import refuse_unless
 from valuecanvas.status.status_report import KEPT
 from valuecanvas.status.types import HealthState
 
@@ -21,8 +21,7 @@ LABELS = {
 
 def show(request: HttpRequest) -> HttpResponse:
     """The rows of all checks, as of some seconds ago at most."""
-    if not request.user.has_perm(RIGHT):
-        raise PermissionDenied
+    refuse_unless(request, RIGHT)
     rows = [
         {
             "title": one.check.title,
