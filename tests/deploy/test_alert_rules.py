@@ -212,7 +212,7 @@ def test_alerts__of_all_groups__say_whom_they_wake_and_what_to_do() -> None:
 
 
 def test_receivers__of_alertmanager__are_there_for_each_severity() -> None:
-    path = DEPLOY / "observability/alertmanager.yaml"
+    path = DEPLOY / "observability/alertmanager/alertmanager.yaml"
     assert promtool("check-config", str(path), program="amtool") == ""
     config = yaml.safe_load(path.read_text())
     receivers = {one["name"] for one in config["receivers"]}
