@@ -56,6 +56,18 @@ def test_server__address_is_none_of_the_networks__tells_nothing(
     assert get(port) == (401, b"")
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/" + "a" * 70_000])
+def test_server__stranger_asks__tells_no_version(
+    port: int, settings: Settings, path: str
+) -> None:
+    settings.METRICS_TOKEN = TOKEN
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status in (401, 414)
+        assert answer.headers["Server"] == "valuecanvas"
+
+
 def test_server__port_is_taken__is_logged_and_the_worker_works_on(port: int) -> None:
     with capture_logs() as logs:
         assert start_metrics_server(port) is None

@@ -13,6 +13,8 @@ from valuecanvas.core.access import monitor_access
 from valuecanvas.core.telemetry.database_metrics import scrape
 
 log = structlog.get_logger("metrics")
+# What strangers learn of the server, instead of versions.
+SERVER = "valuecanvas"
 _answer = make_wsgi_app()
 
 
@@ -21,6 +23,9 @@ class _Handler(WSGIRequestHandler):
 
     timeout = 10
 
+    def version_string(self) -> str:
+        return SERVER
+
     def log_message(self, format: str, *args: object) -> None:
         """Scrapes are no events."""
 
@@ -28,7 +33,8 @@ class _Handler(WSGIRequestHandler):
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """The metrics of this process alone, for those who may read /metrics."""
     if not monitor_access.is_allowed(environ):
-        start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer")])
+        headers = [("WWW-Authenticate", "Bearer"), ("Server", SERVER)]
+        start_response("401 Unauthorized", headers)
         return [b""]
     with scrape(database=False):
         found: Iterable[bytes] = _answer(environ, start_response)
