@@ -32,7 +32,10 @@ from valuecanvas import env
 # The oldest release that has all that is used, and the newest known one.
 VERSIONS = ("1.28", kubernetes_validate.latest_version())
 # Kinds of operators, whose schemas no package has: looked at below.
-OPERATORS = {"ScaledObject", "ServiceMonitor"}
+OPERATORS = {"ScaledObject", "ServiceMonitor", "PodMonitor"}
+SCRAPES = yaml.safe_load(RULES_PATH.with_name("prometheus.yaml").read_text())[
+    "scrape_configs"
+]
 CHECKLIST = (ROOT / "docs/DEPLOYMENT_CHECKLIST.md").read_text()
 
 
@@ -152,6 +155,26 @@ def test_ports__by_name__are_the_web_process_s() -> None:
     assert monitor["selector"]["matchLabels"].items() <= service_labels.items()
     assert [one["port"] for one in monitor["endpoints"]] == [service["name"]]
     assert f'"{port["containerPort"]}"' in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_worker__port_of_its_metrics__is_open_to_prometheus_alone() -> None:
+    (app,) = [c for c in pods()["worker"]["spec"]["containers"] if c["name"] == "app"]
+    (port,) = app["ports"]
+    (setting,) = app["env"]
+    assert setting["name"] in env.DECLARED
+    assert setting["value"] == str(port["containerPort"])
+    (scrape,) = manifests("PodMonitor")["worker"]["spec"]["podMetricsEndpoints"]
+    (web,) = manifests("ServiceMonitor")["web"]["spec"]["endpoints"]
+    assert scrape["port"] == port["name"]
+    assert scrape["authorization"] == web["authorization"]
+    (ingress,) = manifests("NetworkPolicy")["worker"]["spec"]["ingress"]
+    assert [one["port"] for one in ingress["ports"]] == [port["name"]]
+    assert len(ingress["from"]) == 1
+    jobs = {one["job_name"] for one in SCRAPES}
+    assert scrape["relabelings"] == [
+        {"targetLabel": "job", "replacement": "valuecanvas-worker"}
+    ]
+    assert {"valuecanvas", "valuecanvas-worker"} <= jobs
 
 
 def test_paths__of_probes_and_scrapes__are_on_the_hot_path() -> None:
