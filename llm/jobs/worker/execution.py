@@ -31,6 +31,7 @@ from valuecanvas.core.errors import (
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import traces
+from valuecanvas.core.telemetry.redaction import redact
 from valuecanvas.core.telemetry.request_context import RequestContext
 
 log = structlog.get_logger("jobs")
@@ -145,7 +146,10 @@ def end_of_error(attempt: JobAttempt, error: GatewayError) -> End:
     """The end of an attempt that was refused or failed: another try, or the last one."""
     job = attempt.job
     end = attempt.end(
-        JobState.QUEUED, error_code=error.code or error.type, error=error.message
+        JobState.QUEUED,
+        # They may be a provider's own texts.
+        error_code=redact(error.code or error.type),
+        error=redact(error.message),
     )
     if error.status == Conflict.status and _may_retry(error):
         # An earlier attempt is not settled yet: the crash recovery ends it.

@@ -29,12 +29,18 @@ _PLAIN_TYPES = frozenset((*PLAIN, str, bool, dt.datetime))
 # Fields that no event has; those of nested values are found by SECRET_NAME.
 _SECRET_FIELDS = frozenset(("password", "secret", "token", "authorization", "cookie"))
 _COMPILED = tuple((pattern, pattern.compile()) for pattern in PATTERNS)
-# One pass that tells whether any of them may match.
-_OPTIONS = re2.Options()
-_OPTIONS.never_capture = True
-_ANY = re2.compile(
-    "|".join(f"(?:{pattern.expression})" for pattern in PATTERNS).encode(), _OPTIONS
-)
+
+
+def _search_all() -> Any:
+    """One pass that tells whether any of them may match."""
+    found = re2.Set.SearchSet()
+    for pattern in PATTERNS:
+        found.Add(pattern.expression.encode())
+    found.Compile()
+    return found
+
+
+_ANY = _search_all()
 
 
 def redact(text: str) -> str:
@@ -107,7 +113,7 @@ def _encode(text: str) -> bytes:
 
 
 def _may_match(encoded: bytes) -> bool:
-    return _ANY.search(encoded) is not None
+    return _ANY.Match(encoded) is not None
 
 
 def _replace(pattern: Pattern, compiled: Any, text: bytes) -> bytes:
