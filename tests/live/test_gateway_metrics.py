@@ -155,7 +155,7 @@ def test_requests__that_are_refused_or_fail__are_counted_by_reason(
     eventually(lambda: refused("model_not_found") == 1, gate)
     eventually(lambda: refused("invalid_json") == 1, gate)
     duration = "gen_ai_client_operation_duration_seconds_count"
-    eventually(lambda: count(gate, duration, error_type="_OTHER") == 1, gate)
+    eventually(lambda: count(gate, duration, error_type="_OTHER") >= 1, gate)
     text = gate.request("/metrics", key="").body.decode()
     assert "a_word_of_the_provider" not in text
 
