@@ -104,6 +104,8 @@ CLEAN = [
     "1234567 tokens, $0.001234",
     "basic authentication",
     "Bearer authentication",
+    "Basic abcdefghi",
+    "999.1.1.1",
     "max_tokens: 4096",
     "the first token came after 12 ms",
 ]

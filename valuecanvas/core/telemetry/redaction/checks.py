@@ -12,8 +12,6 @@ Check = Callable[[str], bool]
 # The digit of a number that is counted twice, by Luhn's rule.
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 _PIECES = str.maketrans("", "", " -")
-# The longest text of an IPv6 address, with an embedded IPv4 address.
-_LONGEST_IP = 45
 
 
 def is_card(found: str) -> bool:
@@ -46,8 +44,6 @@ def _is_97(compact: str) -> bool:
 
 def is_address(found: str) -> bool:
     """Whether this is an IP address of a machine other than this one."""
-    if len(found) > _LONGEST_IP:
-        return False
     try:
         address = ipaddress.ip_address(found.strip("."))
     except ValueError:
