@@ -16,14 +16,16 @@ MOST_ROWS = 10_000
 COUNT_TIMEOUT_MS = 700
 
 
-def estimate(table: str) -> int:
-    """PostgreSQL's estimate of the rows in `table`; -1 if it has none yet."""
+def estimate(*tables: str) -> int:
+    """PostgreSQL's estimate of the rows in `tables`; -1 if it has none yet."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(sum(reltuples) FILTER (WHERE reltuples >= 0), -1)::bigint "
-            "FROM pg_class WHERE relkind = 'r' AND (oid = to_regclass(%s) OR oid IN "
-            "(SELECT relid FROM pg_partition_tree(to_regclass(%s))))",
-            [table, table],
+            "FROM pg_class WHERE relkind = 'r' AND oid IN ("
+            "SELECT to_regclass(name) FROM unnest(%(names)s::text[]) AS name UNION "
+            "SELECT relid FROM unnest(%(names)s::text[]) AS name, "
+            "pg_partition_tree(to_regclass(name)))",
+            {"names": list(tables)},
         )
         row = cursor.fetchone()
     return int(row[0]) if row else -1
@@ -50,7 +52,7 @@ class EstimatedPaginator(Paginator):
         if not rows.query.where:
             # A view has no estimate of its own: its model names the tables.
             tables = getattr(rows.model, "tables", [rows.model._meta.db_table])
-            guess = sum(max(0, estimate(table)) for table in tables)
+            guess = estimate(*tables)
             if guess > MOST_ROWS:
                 self.about = guess
                 return MOST_ROWS
