@@ -18,6 +18,7 @@ from llm.journal.records import (
     CallProgress,
     unpack_subject,
 )
+from valuecanvas.core.file_lock import is_held
 
 _NAMED = re.compile(r"([^.]+)\.(\d+)" + re.escape(SUFFIX))
 
@@ -60,7 +61,7 @@ def living_processes(folder: Path) -> set[str]:
     return {
         name
         for name, paths in _groups(folder).items()
-        if any(_is_held(path) for path in paths)
+        if any(is_held(path) for path in paths)
     }
 
 
@@ -80,22 +81,6 @@ def progress_of(folder: Path, name: str) -> dict[uuid.UUID, CallProgress] | None
     finally:
         for fd in fds:
             os.close(fd)
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, PermissionError):
-        # Its owner has just replaced it, or it belongs to another account: it may live.
-        return True
-    try:
-        # Shared: two processes that check at once do not block each other.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def _groups(folder: Path) -> dict[str, list[Path]]:

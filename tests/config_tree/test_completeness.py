@@ -32,6 +32,7 @@ LEFT_OUT = {
     "billing.alertchannel": "Each is an address with a secret: they are entered anew.",
     "billing.alertrule": "They name channels. An installation begins with one of a kind.",
     "billing.apikey": "Secrets, shown once: they are issued anew.",
+    "core.loglevel": "A level of the moment, which ends by itself within a day.",
     "llm.breakeroverride": "An act of the moment, which ends by itself within 30 days.",
     "llm.cacheepoch": "A count of purges; a lower one would bring purged answers back.",
     "prompts.rollout": "An act under way; the labels that it ends with are in the tree.",

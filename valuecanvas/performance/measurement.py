@@ -40,7 +40,7 @@ _LEVEL = next(
 _HOURS = """(
     SELECT * FROM billing_usage_hour WHERE level = %(level)s AND start >= %(start)s
 ) AS found"""
-_SUMS = f"SELECT start, provider, {', '.join(f'sum({name})' for name in SUMMED)} FROM %s GROUP BY 1, 2"  # noqa: S608
+_SUMS = f"SELECT start, provider, {', '.join(f'sum({name})' for name in SUMMED)} FROM %s GROUP BY 1, 2"  # noqa: S608 - names of this project
 _LATENCY = """
 SELECT date_trunc(%%(step)s, start, 'UTC'), one >> 32, sum(one & 4294967295)::bigint
 FROM %s, unnest(latency) AS one GROUP BY 1, 2"""

@@ -93,10 +93,16 @@ def test_lines__more_than_may_wait__are_dropped(
     level: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloudwatch, "MOST_WAITING", 3)
+    monkeypatch.setattr(cloudwatch, "SEND_EVERY_S", 0)
     monkeypatch.setattr(CloudWatchLines, "FLUSH_TIMEOUT", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_S)
         before = DROPPED._value.get()
         for _ in attached(f"http://127.0.0.1:{silent.getsockname()[1]}"):
-            for _ in range(10):
-                structlog.get_logger("a").info("it.happened")
-            assert DROPPED._value.get() >= before + 6
+            log = structlog.get_logger("a")
+            log.info("is.sent")
+            # Its thread waits for an answer from now on.
+            with silent.accept()[0]:
+                for _ in range(10):
+                    log.info("it.happened")
+                assert DROPPED._value.get() == before + 7

@@ -101,8 +101,7 @@ def start() -> None:
             "SENTRY_DSN must be as Sentry shows it: https://KEY@HOST/PROJECT."
         ) from None
     # The loggers of structlog write by themselves: the SDK does not see them.
-    processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[capture, *processors])
+    structlog.get_config()["processors"].insert(0, capture)
 
 
 def capture(

@@ -20,6 +20,8 @@ METHODS = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "ex
 JSON, TEXT = "json", "text"
 # The name of its handler in settings.LOGGING.
 CLOUDWATCH = "cloudwatch"
+# One list for good: loggers keep the one that they were made with.
+_PROCESSORS: list[Processor] = []
 
 
 class LineLogger(structlog.make_filtering_bound_logger("info")):  # type: ignore[misc]
@@ -116,16 +118,17 @@ def configure(level: str, form: str = JSON) -> None:
     """
     sinks: list[Any] = [one for one in logging.root.handlers if one.name == CLOUDWATCH]
     Lines.cloudwatch = sinks[0] if sinks else None
+    _PROCESSORS[:] = [
+        request_context.add_ids,
+        structlog.processors.add_log_level,
+        _name,
+        _stamp,
+        structlog.processors.format_exc_info,
+        _redact,
+        _renderer(form),
+    ]
     structlog.configure(
-        processors=[
-            request_context.add_ids,
-            structlog.processors.add_log_level,
-            _name,
-            _stamp,
-            structlog.processors.format_exc_info,
-            _redact,
-            _renderer(form),
-        ],
+        processors=_PROCESSORS,
         wrapper_class=LineLogger,
         logger_factory=Lines,
         cache_logger_on_first_use=True,

@@ -23,6 +23,7 @@ from prometheus_client import REGISTRY, Metric
 from prometheus_client.samples import Exemplar, Sample
 
 from valuecanvas.core.cancel import Background
+from valuecanvas.core.file_lock import is_held
 from valuecanvas.core.telemetry.database_metrics import DatabaseMetrics, scrape
 
 log = structlog.get_logger("metrics")
@@ -98,7 +99,7 @@ class ProcessMetrics(Background):
             if path.stem in (self._name, "folder"):
                 continue
             samples = self._read(path.stem)
-            if _is_held(path):
+            if is_held(path):
                 found.append(samples)
             else:
                 _bury(dead, samples)
@@ -180,17 +181,6 @@ def _lock(path: Path) -> int:
     fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
     return fd
-
-
-def _is_held(path: Path) -> bool:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def _remove_unused(folder: Path) -> None:
