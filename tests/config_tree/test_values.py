@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from valuecanvas.config_tree.field_values import parse_fields
@@ -45,6 +45,7 @@ def test_documents__of_any_values__are_read_as_they_were_written(
         assert section.parse(yaml_io.load(text)[0]) == document
 
 
+@example(place=("models", "max_output_tokens"), value=float("inf"))
 @settings(derandomize=True, max_examples=1000, deadline=None)
 @given(place=st.sampled_from(FIELDS), value=VALUES)
 def test_parse__of_any_value_of_any_field__is_a_document_or_a_refusal(

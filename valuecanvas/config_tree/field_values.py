@@ -151,7 +151,11 @@ def _parse(field: Any, value: Any) -> Any:
         return key_of(field.related_model, parse_fields(keys, named))
     # A number may be written as such, a time as YAML's own.
     as_text = isinstance(field, DecimalField | DateField)
-    found = plain(field.to_python(str(value) if as_text else value))
+    try:
+        found = plain(field.to_python(str(value) if as_text else value))
+    except OverflowError:
+        # Django's integers take infinity for a number.
+        raise ValidationError("Write a finite number.") from None
     if not as_text and canonical(found) != canonical(value):
         raise ValidationError(f"Write it as {canonical(found)}.")
     return found
