@@ -47,7 +47,8 @@ DIMENSIONS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
 )
 SHARES = (0.5, 0.95, 0.99)
 # With PostgreSQL's usual 4 MB, many groups are sorted on disk, which takes half as long again.
-MEMORY = "SET LOCAL work_mem = '32MB'"
+# One core is enough for a report: the others are the ledger's.
+RESOURCES = "SET LOCAL work_mem = '32MB'; SET LOCAL max_parallel_workers_per_gather = 0"
 
 
 class ReportError(Exception):
@@ -261,7 +262,7 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
     with limited_cursor(TIMEOUT_MS) as cursor:
         # The dearest come first, unless there are buckets.
         most = query.top if query.top and not query.bucket else MOST_ROWS + 1
-        cursor.execute(MEMORY)
+        cursor.execute(RESOURCES)
         cursor.execute(statement, [*values, most])
         rows = cursor.fetchall()
     if len(rows) == most > MOST_ROWS:
