@@ -27,6 +27,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await gateway(scope, receive, send)
         return
     on = scope["path"] == f"{TRACE_SWITCH}on"
+    # A method is replaced on purpose, for the whole process.
     RefusalTrace.note = _NOTE if on else _count  # type: ignore[method-assign]
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})

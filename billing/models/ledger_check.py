@@ -1,8 +1,14 @@
 """Checks of the ledger: one row a run."""
 
+from datetime import timedelta
+
 from django.db import models
+from django.utils import timezone
 
 from valuecanvas.core.ids import uuid7
+
+# After this the hourly check is overdue.
+STALE_AFTER = timedelta(hours=2, minutes=15)
 
 
 class LedgerCheck(models.Model):
@@ -26,3 +32,8 @@ class LedgerCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether there should have been another one since."""
+        return timezone.now() - self.finished_at > STALE_AFTER

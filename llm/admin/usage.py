@@ -157,7 +157,10 @@ class UsageAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
             "explanation": _explain(usage, found) if usage else "",
             "corrects": usage is not None and usage.corrects,
         }
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+        answer: HttpResponse = super().change_view(
+            request, object_id, form_url, context
+        )
+        return answer
 
     @display(description="User")
     def user(self, usage: Usage) -> str:

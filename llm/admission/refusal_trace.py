@@ -54,10 +54,11 @@ class Progress:
     ) -> None:
         """Begin `step`, with what is known by now."""
         self.enter(step)
+        if caller is not self.caller:
+            request_context.add(
+                customer_id=str(caller.customer_id), key=caller.key, team=caller.team
+            )
         self.caller, self.epoch = caller, epoch
-        request_context.add(
-            customer_id=str(caller.customer_id), key=caller.key, team=caller.team
-        )
 
     async def __aenter__(self) -> "Progress":
         self.enter(self.step)

@@ -18,7 +18,9 @@ from tests.fixtures_billing import unique
 from tests.live.party import Party, gathering
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
+from tests.otlp import Collector, running_collector
 from tests.tables import empty_tables
+from valuecanvas.core.telemetry import traces
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +114,16 @@ async def party(
     """Two gateways that share the calls of one customer."""
     async with gathering(indoors, settings, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def collector(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Collector]:
+    """One that gets all traces of the gateway in this process."""
+    monkeypatch.setattr("valuecanvas.core.telemetry.span_export.EVERY_S", 0.05)
+    with running_collector() as running:
+        settings.OTEL_EXPORTER_OTLP_ENDPOINT = running.url
+        settings.TRACE_SAMPLE_RATIO = 1.0
+        yield running
+        traces.close()

@@ -52,8 +52,7 @@ def test_metrics__asked_by_many_at_once__are_written_once(
     slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_view, "MOST_AGE_S", 600)
-    ask = lambda: metrics_view.TEXT.read(metrics_view.TextForm())  # noqa: E731
-    assert together(ask, slow) == [b"text 1"] * 8
+    assert together(metrics_view.TEXT.read, slow) == [b"text 1"] * 8
     assert slow.calls == 1
 
 

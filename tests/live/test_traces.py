@@ -1,17 +1,9 @@
-"""Traces as an OpenTelemetry collector gets them, and the names that they use."""
+"""Traces of requests as an OpenTelemetry collector gets them."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
-from opentelemetry.semconv.attributes import (
-    error_attributes,
-    http_attributes,
-    server_attributes,
-    service_attributes,
-)
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 from pytest_django import Settings
@@ -19,58 +11,22 @@ from pytest_django import Settings
 from billing.ledger import Charge
 from billing.models import Refusal
 from llm import gateway as python_gateway
-from llm.jobs import expansion
-from llm.models import Job
 from llm.runtime import Runtime
 from llm.settlement.outcome import RequestOutcome
 from llm.settlement.request_spans import UpstreamCalls
 from llm.types import TokenUse
 from llm.upstream.attempts import Attempts
 from tests.live.inside import CHAT, DONE, Exchange, chat_body, chunk, upstream
-from tests.live.jobs.conftest import JobsApi, working
-from tests.live.jobs.uploading import FilesApi
 from tests.live.server import live_server
 from tests.live.shared import offered
+from tests.live.trace_checks import CONVENTIONS, HEADER, STEPS, check, has, steps
 from tests.live.world import Answer, World, unique
-from tests.otlp import Collector, Received, Trace, running_collector
+from tests.otlp import Collector, Trace, running_collector
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import traces
 from valuecanvas.embedded.processes import free_port
 
 pytestmark = pytest.mark.live
-
-HEADER = "x-valuecanvas-trace-id"
-STEPS = ["validate", "authenticate", "resolve", "look up", "admit"]
-CONVENTIONS = {
-    value
-    for module in (
-        gen_ai_attributes,
-        error_attributes,
-        http_attributes,
-        server_attributes,
-        service_attributes,
-    )
-    for name, value in vars(module).items()
-    if name.isupper() and isinstance(value, str)
-}
-# They still have a constant, but the conventions deprecate them.
-DEPRECATED = {
-    "gen_ai.system",
-    "gen_ai.usage.prompt_tokens",
-    "gen_ai.usage.completion_tokens",
-}
-
-
-@pytest.fixture
-def collector(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Collector]:
-    monkeypatch.setattr("valuecanvas.core.telemetry.span_export.EVERY_S", 0.05)
-    with running_collector() as running:
-        settings.OTEL_EXPORTER_OTLP_ENDPOINT = running.url
-        settings.TRACE_SAMPLE_RATIO = 1.0
-        yield running
-        traces.close()
 
 
 async def ask(
@@ -87,36 +43,6 @@ def whole(collector: Collector, answer: Answer) -> Trace:
     trace = collector.trace(answer.headers[HEADER])
     check(trace)
     return trace
-
-
-def check(trace: Trace) -> None:
-    for one in trace.spans:
-        names = {*one.attributes, *one.resource}
-        for event in one.span.events:
-            names |= {attribute.key for attribute in event.attributes}
-        standard = {name for name in names if not name.startswith("valuecanvas.")}
-        assert standard <= CONVENTIONS - DEPRECATED
-        for child in trace.children(one):
-            # Times of failed attempts are those of the ledger, in milliseconds.
-            assert (
-                child.span.start_time_unix_nano >= one.span.start_time_unix_nano - 2e6
-            )
-            if child.kind != "CONSUMER":
-                end = one.span.end_time_unix_nano
-                assert child.span.end_time_unix_nano <= end + 2e6
-    ids = [one.span.span_id for one in trace.spans]
-    assert len(set(ids)) == len(ids)
-
-
-def steps(spans: list[Received]) -> list[str]:
-    """Their names; those that were repeated with a newer configuration once."""
-    return list(dict.fromkeys(one.name for one in spans))
-
-
-def has(span: Received, **expected: Any) -> bool:
-    """Whether the span has these attributes; `__` stands for a dot."""
-    sent = {name.replace("__", "."): value for name, value in expected.items()}
-    return sent.items() <= span.attributes.items()
 
 
 async def test_miss__that_fails_over__is_traced_step_by_step(
@@ -399,78 +325,6 @@ async def test_log_lines__of_a_traced_request__have_its_trace(
     assert (await exchange.run()).status == 401
     [line] = [one for one in capfd.readouterr().err.splitlines() if trace_id in one]
     assert '"event":"request.done"' in line
-
-
-async def test_job__submitted_over_http__goes_on_in_the_same_trace(
-    collector: Collector, indoors: World, gateway: Runtime
-) -> None:
-    api = JobsApi(indoors, gateway)
-    model = indoors.serve("echo").model
-    job_id = await api.submit(model)
-    async with working(gateway):
-        job = await api.wait(job_id)
-    row = indoors.usage(job["requestId"])
-    trace = collector.trace(row.trace_id, lambda one: "settle" in one.names)
-    check(trace)
-    assert (trace.root.name, trace.root.kind) == ("POST /api/llm/jobs", "SERVER")
-    run = trace.one("run completion")
-    assert run.kind == "CONSUMER"
-    assert run in trace.children(trace.root)
-    assert has(
-        run,
-        valuecanvas__job__id=job_id,
-        valuecanvas__job__state="succeeded",
-        valuecanvas__request_id=job["requestId"],
-        valuecanvas__model=model,
-    )
-    assert steps(trace.children(run)) == [*STEPS, "call upstream", "settle"]
-
-
-async def test_job__that_fails__is_kept_although_not_sampled(
-    collector: Collector,
-    indoors: World,
-    gateway: Runtime,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("llm.jobs.worker.execution.BACKOFF_S", 0.01)
-    settings.TRACE_SAMPLE_RATIO = 0.0
-    settings.JOBS_ATTEMPTS = 1
-    api = JobsApi(indoors, gateway)
-    job_id = await api.submit(indoors.serve("status-500").model)
-    async with working(gateway):
-        await api.wait(job_id)
-    trace_id = traces.parse_parent(api.row(job_id).traceparent)
-    assert trace_id is not None
-    trace = collector.trace(f"{trace_id.trace_id:032x}")
-    assert [one.name for one in trace.spans if one.kind == "CONSUMER"] == [
-        "run completion"
-    ]
-    assert trace.one("run completion").attributes["error.type"] == "upstream_error"
-
-
-async def test_batch__lines__have_traces_of_their_own_with_a_link(
-    collector: Collector, indoors: World, gateway: Runtime
-) -> None:
-    api = FilesApi(indoors, gateway)
-    messages = [{"role": "user", "content": "Say hello"}]
-    body = {"model": indoors.serve("echo").model, "messages": messages}
-    lines = [{"custom_id": name, "body": body} for name in "ab"]
-    answer = await api.post(
-        "/api/llm/batches", endpoint="/v1/chat/completions", requests=lines
-    )
-    submission = collector.trace(answer.headers[HEADER]).root
-    indoors.db(expansion.expand_by_id, answer.json["id"])
-    jobs = indoors.db(
-        lambda: list(Job.objects.filter(batch_id=answer.json["id"]).order_by("line"))
-    )
-    async with working(gateway):
-        ended = [await JobsApi(indoors, gateway).wait(str(job.pk)) for job in jobs]
-    for one in ended:
-        trace = collector.trace(one["requestId"].replace("-", ""))
-        [link] = trace.root.span.links
-        assert link.span_id == submission.span.span_id
-        assert link.trace_id.hex() == answer.headers[HEADER]
 
 
 async def test_exemplar__of_a_kept_trace_only__leads_from_the_metric(

@@ -18,6 +18,8 @@ def start(scope: Scope) -> AbstractContextManager[Trace | None]:
 
     Without a parent its id is that of the request.
     """
+    if not traces.are_on():
+        return traces.OFF
     request_id = scope["valuecanvas.request_id"]
     return traces.start(
         _method(scope), Kind.SERVER, request_id.int, parent=_parent(scope)

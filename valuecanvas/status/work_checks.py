@@ -5,7 +5,6 @@ import datetime as dt
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from billing.admin.ledger_check import STALE
 from billing.alerts import alert_events
 from billing.models import AlertRule, LedgerCheck
 from llm.alerts.breaker_alerts import find_open_breakers, find_refused_keys
@@ -109,10 +108,12 @@ def check_ledger() -> HealthFinding:
     figure = f"checked {ago(last.finished_at)}"
     if not last.ok:
         return HealthFinding(HealthState.FAILING, f"drift; {figure}", "See the rows in Ledger health, and tell the administrator of the database.")  # fmt: skip
-    stale = timezone.now() - last.finished_at > STALE
     return judge_figure(
         f"no drift; {figure}",
-        (stale, "The hourly check is overdue: see that a worker and the beat run."),
+        (
+            last.stale,
+            "The hourly check is overdue: see that a worker and the beat run.",
+        ),
     )
 
 

@@ -46,7 +46,7 @@ def log_errors() -> None:
     except ValueError:
         log.exception("it.crashed", job_id="job-1")
         log.exception("it.crashed")
-    logging.getLogger("a.library").error("With %s", CARD, extra={"mail": MAIL})
+    logging.getLogger("a.package").error("With %s", CARD, extra={"mail": MAIL})
     # As a worker runs it.
     celery.app.task(name="a.task")(crash).apply(args=[CARD])
 

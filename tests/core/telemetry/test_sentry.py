@@ -82,7 +82,7 @@ def test_error__each_kind__has_its_exception_and_place(
     assert task["logentry"]["formatted"].startswith("Task a.task[")
     (error,) = task["exception"]["values"]
     assert error["stacktrace"]["frames"][-1]["function"] == "crash"
-    library = named(received.events, "a.library")["logentry"]
+    library = named(received.events, "a.package")["logentry"]
     assert library["message"] == "With %s"
     assert library["formatted"].startswith("With [")
     kinds = [one["exception"]["values"][-1]["mechanism"]["type"] for one in received.events if "exception" in one]  # fmt: skip

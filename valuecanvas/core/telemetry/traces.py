@@ -33,7 +33,7 @@ _TRACEPARENT = re.compile(
 _SAMPLED = 1
 # The bits of a trace id that are random, by W3C Trace Context Level 2: the last 56.
 _RANDOM = 1 << 56
-_OFF: AbstractContextManager[None] = nullcontext()
+OFF: AbstractContextManager[None] = nullcontext()
 
 
 class Kind(IntEnum):
@@ -214,6 +214,11 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 current = _CURRENT.get
 
 
+def are_on() -> bool:
+    """Whether traces go to a collector."""
+    return bool(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
+
+
 def start(
     name: str,
     kind: Kind,
@@ -223,8 +228,8 @@ def start(
     link: Parent | None = None,
 ) -> AbstractContextManager[Trace | None]:
     """A trace of the block, with this id unless it has a parent; None if traces are off."""
-    if not settings.OTEL_EXPORTER_OTLP_ENDPOINT:
-        return _OFF
+    if not are_on():
+        return OFF
     return Trace(name, kind, trace_id, parent, link)
 
 
@@ -237,13 +242,13 @@ def exporter() -> Exporter:
 
 def prepare() -> None:
     """Import the exporter and start its thread, so that no request waits for that."""
-    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+    if are_on():
         exporter().start()
 
 
 def close() -> None:
     """Send what waits; called when the process ends."""
-    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+    if are_on():
         exporter().close()
 
 

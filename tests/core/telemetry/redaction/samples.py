@@ -9,7 +9,14 @@ JWT = f"ey{'JhbGciOiJIUzI1NiJ9'}.eyJzdWIiOiIxIn0.{LETTERS}"
 SAMPLES = {
     "email": ["o'neil+x@mail.example.co.uk", "jürgen@müller.example", "a%40b.example"],
     "card": ["4111111111111111", "5500-0000-0000-0004", "3782 822463 10005"],
-    "iban": ["DE89370400440532013000", "GB82 WEST 1234 5698 7654 32"],
+    # The shortest and nearly the longest are among them.
+    "iban": [
+        "DE89370400440532013000",
+        "GB82 WEST 1234 5698 7654 32",
+        "NO9386011117947",
+        "NO93 8601 1117 947",
+        "MT84MALT011000012345MTLCAST001S",
+    ],
     "ip": ["203.0.113.7", "2001:db8::8a2e:370:7334", "2001:db8:1:2:3:4:5:6"],
     "phone": [
         "+49 170 1234567",
@@ -57,7 +64,7 @@ SAMPLES = {
         f"hf_{LETTERS}",
         f"SG.{LETTERS}.{LETTERS}",
         f"AGE-SECRET-KEY-1{LETTERS.upper()}",
-        "hooks.slack.com/services/" + "T000/B000/XXXX",
+        "hooks.slack.com/services/" + "T000/B000/abcdefghijkl",
         "discord.com/api/webhooks/" + "123/abc-def",
     ],
     "token": [JWT],

@@ -147,7 +147,8 @@ def test_event__usual_one__is_not_touched(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "_COMPILED", None)
     event: dict[str, Any] = {
         "event": "request.done",
-        "request_id": "0193a5c2-7d1e-7b3a-9c4d-1234567890ab",
+        "request_id": "0193a5c2-7d1e-7b3a-9c4d-ab12cdef3456",
+        "key": "kb12cdefGH56",
         "trace_id": "1" * 32,
         "model": "claude-3-5-sonnet-20241022",
         "id": uuid.uuid4(),

@@ -93,9 +93,10 @@ PATTERNS = (
         is_card,
         b".",
     ),
+    # None has fewer than 15 characters; the end of a UUID has 12.
     Pattern(
         "iban",
-        r"\b(?i:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)\b",
+        r"\b(?i:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2} ?[A-Z0-9]{3}(?:[A-Z0-9](?: ?[A-Z0-9]{4}){0,4}(?: ?[A-Z0-9]{1,3})?)?)\b",
         is_iban,
     ),
     _number("ip", r"(?:\d{1,3}\.){3}\d{1,3}", is_address),
