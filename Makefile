@@ -15,7 +15,10 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run credentials test faults check lock bench bench-memory soak rehearse clients clean
+# Reproducible: the same lock gives the same list.
+SBOM := $(RUN) -m cyclonedx_py requirements requirements.txt --output-reproducible
+
+.PHONY: help run credentials test faults check audit sbom licences lock bench bench-memory soak rehearse clients clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -33,10 +36,22 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy .
+	$(RUN) -m bandit -q -c pyproject.toml -r billing flags llm prompts valuecanvas
+	$(RUN) -m tests.supply_chain.dependency_audit
 	$(RUN) manage.py makemigrations --check --dry-run
 	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
 	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py tests/test_migrations.py)
+
+audit: $(VENV)/.dev ## Look the pinned packages up for known vulnerabilities; fails where it can't.
+	$(RUN) -m tests.supply_chain.dependency_audit --strict
+
+sbom: $(VENV)/.dev ## List what production is made of: build/sbom.json (CycloneDX).
+	@mkdir -p build
+	$(SBOM) -o build/sbom.json
+
+licences: $(VENV)/.dev ## Write docs/LICENCES.md.
+	$(RUN) -m tests.supply_chain.licences
 
 lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.
 	$(LOCK) requirements.in -o requirements.txt
