@@ -4,6 +4,7 @@ import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
 
+from tests import fresh_logins
 from tests.tables import empty_tables
 
 # Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
@@ -22,6 +23,7 @@ pytest_plugins = [
 def pytest_configure() -> None:
     """What each test pays for must not cost a third of a second."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
+    fresh_logins.install()
     # Django has no public name for what ends a test that commits; its stubs have none.
     TransactionTestCase._fixture_teardown = (  # type: ignore[attr-defined]
         lambda case: empty_tables()

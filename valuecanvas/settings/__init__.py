@@ -8,6 +8,7 @@ from valuecanvas.settings.security import *
 from valuecanvas.settings.backups import *
 from valuecanvas.settings.api import *
 from valuecanvas.settings.admin import *
+from valuecanvas.settings.door import *
 from valuecanvas.settings.celery import *
 from valuecanvas.settings.gateway import *
 from valuecanvas.settings.jobs import *

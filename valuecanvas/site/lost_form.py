@@ -1,4 +1,5 @@
-"""Keeps the input of a form that is sent after the session or the CSRF token expired."""
+"""Keeps the input of a form that is sent after the session, the CSRF token or the last
+proof of identity expired."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +8,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.http import urlencode
+
+from valuecanvas.core.access.recent_login import StaleLogin
 
 TOKEN = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
 # Never sent back to a page.
@@ -22,16 +26,31 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def keep_typed(view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
-    """Wrap an admin view: a POST without a session gets its input back, no redirect."""
+    """Wrap an admin view: a POST without a session gets its input back, no redirect.
+
+    The same where the view wants a recent log-in; a GET is led to re-authentication.
+    """
 
     @wraps(view)
     def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         typed = request.method == "POST" and set(request.POST) - {TOKEN}
         if not typed or _signed_in(request) or "HX-Request" in request.headers:
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except StaleLogin as error:
+                return _confirm_identity(request, error)
         return _page(request, signed_in=False)
 
     return kept
+
+
+def _confirm_identity(request: HttpRequest, error: StaleLogin) -> HttpResponse:
+    if "HX-Request" in request.headers or not request.accepts("text/html"):
+        return HttpResponse(str(error), status=403, content_type="text/plain")
+    if request.method in ("GET", "HEAD"):
+        query = urlencode({"next": request.get_full_path()})
+        return redirect(f"{reverse('account_reauthenticate')}?{query}")
+    return _page(request, signed_in=True, stale=True)
 
 
 def _signed_in(request: HttpRequest) -> bool:
@@ -39,7 +58,9 @@ def _signed_in(request: HttpRequest) -> bool:
     return user is not None and user.is_active and user.is_staff
 
 
-def _page(request: HttpRequest, *, signed_in: bool) -> HttpResponse:
+def _page(
+    request: HttpRequest, *, signed_in: bool, stale: bool = False
+) -> HttpResponse:
     typed = [
         (name, value)
         for name, values in request.POST.lists()
@@ -56,6 +77,7 @@ def _page(request: HttpRequest, *, signed_in: bool) -> HttpResponse:
             one for one in request.POST if one != TOKEN and SECRET.search(one)
         ),
         "signed_in": signed_in,
+        "stale": stale,
         "login": login,
         "action": request.get_full_path(),
     }

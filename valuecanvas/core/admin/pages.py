@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.views.decorators.http import require_POST
 
+from valuecanvas.core.access.recent_login import require_recent_login
 from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.errors import Conflict, GatewayError
 
@@ -112,6 +113,8 @@ class Page:
     needs: ClassVar[str] = "change"
     right: ClassVar[str] = ""
     post_only: ClassVar[bool] = False
+    # Whether it needs a proof of identity of the last minutes.
+    recent_login: ClassVar[bool] = False
 
     def __init__(self, admin: Any, request: HttpRequest, original: Any) -> None:
         self.admin, self.request, self.original = admin, request, original
@@ -127,6 +130,8 @@ class Page:
             if cls.right:
                 refuse_unless(request, cls.right)
             original = admin.find_object(request, object_id, cls.needs)
+            if cls.recent_login:
+                require_recent_login(request)
             return cls(admin, request, original, **found).answer()
 
         end = cls.url or f"{cls.name}/"

@@ -10,6 +10,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from valuecanvas.core.access.recent_login import StaleLogin
 from valuecanvas.core.db import sqlstate
 from valuecanvas.core.errors import (
     Conflict,
@@ -98,6 +99,8 @@ def _of_django(error: Exception) -> GatewayError | None:
     if isinstance(error, DataError):
         # For example a NUL in the path: no column can hold it.
         return InvalidRequest("A text in this request cannot be stored.")
+    if isinstance(error, StaleLogin):
+        return NotPermitted(str(error), code="recent_login_required")
     if isinstance(error, django_errors.PermissionDenied):
         return NotPermitted("You may not do this.")
     return None
