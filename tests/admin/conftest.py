@@ -5,7 +5,8 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 
-from valuecanvas.site.groups import AUDITORS, OPERATORS, ensure_groups
+from valuecanvas.site.groups import ensure_groups
+from valuecanvas.site.people.ready_groups import AUDITOR, OPERATOR
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +38,14 @@ def boss(db: None) -> Client:
 
 @pytest.fixture
 def operator(groups: list[str]) -> Client:
-    """Of the group Operators."""
-    return _client("olga", group=OPERATORS)
+    """Of the group Operator."""
+    return _client("olga", group=OPERATOR)
 
 
 @pytest.fixture
 def auditor(groups: list[str]) -> Client:
-    """Of the group Auditors: looks, and changes nothing."""
-    return _client("arno", group=AUDITORS)
+    """Of the group Auditor: looks, and changes nothing."""
+    return _client("arno", group=AUDITOR)
 
 
 @pytest.fixture

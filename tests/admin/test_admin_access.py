@@ -9,7 +9,13 @@ from django.test import Client
 
 from tests.fixtures_billing import make_team
 from valuecanvas.site import groups as the_groups
-from valuecanvas.site.groups import AUDITORS, OPERATED, OPERATORS, ensure_groups
+from valuecanvas.site.groups import ensure_groups
+from valuecanvas.site.people.ready_groups import (
+    AUDITOR,
+    OPERATOR,
+    READY_GROUPS,
+    ReadyGroup,
+)
 
 USERS = "/admin/auth/user/"
 CHANGES = ("add_user", "change_user", "delete_user", "view_user", "add_group", "change_group", "view_group")  # fmt: skip
@@ -40,8 +46,8 @@ def test_users__climber__looks_but_cannot_make_itself_superuser(
 
 
 def test_groups__climber__cannot_add_rights(climber: Client, groups: Any) -> None:
-    group = Group.objects.get(name=AUDITORS)
-    form = {"name": AUDITORS, "permissions": []}
+    group = Group.objects.get(name=AUDITOR)
+    form = {"name": AUDITOR, "permissions": []}
     assert (
         climber.post(f"/admin/auth/group/{group.pk}/change/", form).status_code == 403
     )
@@ -52,7 +58,7 @@ def test_users__superuser__adds_an_operator(boss: Client, groups: Any) -> None:
     form = {"username": "otto", "password1": secret, "password2": secret, "usable_password": "true"}  # fmt: skip
     assert boss.post(f"{USERS}add/", form).status_code == 302
     user = User.objects.get(username="otto")
-    group = Group.objects.get(name=OPERATORS)
+    group = Group.objects.get(name=OPERATOR)
     fields = {
         "username": "otto",
         "is_active": "on",
@@ -64,7 +70,7 @@ def test_users__superuser__adds_an_operator(boss: Client, groups: Any) -> None:
     assert boss.post(f"{USERS}{user.pk}/change/", fields).status_code == 302
     assert user.groups.get() == group
     text = boss.get(USERS).content.decode()
-    assert OPERATORS in text
+    assert OPERATOR in text
     assert "superuser" in text
 
 
@@ -87,24 +93,24 @@ def test_own_password__any_user__can_change_it(newcomer: Client) -> None:
 
 
 def test_ensure_groups__twice__makes_them_once(db: None) -> None:
-    assert ensure_groups() == [AUDITORS, OPERATORS]
+    assert ensure_groups() == [one.name for one in READY_GROUPS]
     assert ensure_groups() == []
 
 
 def test_ensure_groups__rights_that_were_changed__are_left_alone(groups: Any) -> None:
-    group = Group.objects.get(name=OPERATORS)
+    group = Group.objects.get(name=OPERATOR)
     group.permissions.clear()
     ensure_groups()
     assert not group.permissions.exists()
 
 
 def test_ensure_groups__auditors__only_look(groups: Any) -> None:
-    rights = Group.objects.get(name=AUDITORS).permissions
+    rights = Group.objects.get(name=AUDITOR).permissions
     assert not rights.exclude(codename__startswith="view_").exists()
 
 
 def test_ensure_groups__operators__no_users_and_no_endpoints(groups: Any) -> None:
-    rights = Group.objects.get(name=OPERATORS).permissions
+    rights = Group.objects.get(name=OPERATOR).permissions
     assert not rights.filter(content_type__app_label="auth").exists()
     assert not rights.filter(codename="set_provider_endpoint").exists()
     assert rights.filter(codename="use_playground").exists()
@@ -113,7 +119,8 @@ def test_ensure_groups__operators__no_users_and_no_endpoints(groups: Any) -> Non
 def test_ensure_groups__slip_of_the_pen__is_found(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(the_groups, "OPERATED", (*OPERATED, "billing.fly"))
+    wrong = ReadyGroup("Pilot", "Flies.", ("billing.fly",))
+    monkeypatch.setattr(the_groups, "READY_GROUPS", (wrong,))
     with pytest.raises(LookupError, match="billing.fly"):
         ensure_groups()
 

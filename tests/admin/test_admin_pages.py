@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from tests.admin.rows import MAKE
 from valuecanvas.core.admin.bases import Admin, ReadOnlyAdmin
-from valuecanvas.site.groups import VERBS
+from valuecanvas.site.people.ready_groups import OPERATED
 
 LABELS = sorted(MAKE)
 WRITABLE = [
@@ -20,7 +20,7 @@ WRITABLE = [
     for label in LABELS
     if not issubclass(type(admin.site.get_model_admin(apps.get_model(label))), ReadOnlyAdmin)
 ]  # fmt: skip
-HIDDEN = sorted(set(LABELS) - set(VERBS))
+HIDDEN = sorted(set(LABELS) - set(OPERATED))
 
 
 def page(label: str, kind: str, *args: Any) -> str:
@@ -82,7 +82,7 @@ def test_add_page__superuser__opens_unless_it_is_history(
     assert boss.get(page(label, "add")).status_code == wanted
 
 
-@pytest.mark.parametrize("label", sorted(VERBS))
+@pytest.mark.parametrize("label", sorted(OPERATED))
 def test_pages__auditor__looks_and_cannot_change(label: str, auditor: Client) -> None:
     row = MAKE[label]()
     assert auditor.get(page(label, "changelist")).status_code == 200

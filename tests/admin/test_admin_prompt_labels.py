@@ -210,7 +210,7 @@ def test_protected_label__not_in_its_group__is_told_whom_to_ask(
 def test_protected_label__in_its_group__may(operator: Client) -> None:
     prompt = make_prompt(versions=2, live=1)
     rule = ProtectedLabel.objects.create(name="production")
-    rule.groups.add(Group.objects.get(name="Operators"))
+    rule.groups.add(Group.objects.get(name="Operator"))
     operator.post(url_of(prompt, version=2), {"reason": "x", "expected": "1"})
     assert live_number(prompt) == 2
 

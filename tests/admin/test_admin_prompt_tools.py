@@ -207,7 +207,7 @@ def test_usage__ledger_too_busy__says_so(
 def test_usage__no_right_to_requests__says_whom_to_ask(
     operator: Client, prompt: Prompt
 ) -> None:
-    group = Group.objects.get(name="Operators")
+    group = Group.objects.get(name="Operator")
     group.permissions.remove(*group.permissions.filter(codename="view_usage"))
     assert "no right to see requests" in text_of(operator.get(url_of(prompt, "usage")))
 

@@ -94,7 +94,7 @@ def test_upgrade__of_an_empty_database__makes_all_without_a_backup(
     _, said = installed
     assert "llm.0012_share_answers: safe while the version before serves\n" in said
     assert "Backup:" not in said
-    assert re.search("Groups: .*Operators", said)
+    assert re.search("Groups: .*Operator", said)
     assert "workers, 2. beat" in said
     assert not Backup.objects.exists()
     again = upgrade()

@@ -1,4 +1,4 @@
-"""The built-in groups, with the least rights for their work."""
+"""Creates and updates the ready groups."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,104 +7,46 @@ from django.db import transaction
 from django.db.models import Max
 
 from valuecanvas.core.models import GivenRight
-
-OPERATORS = "Operators"
-AUDITORS = "Auditors"
-
-# Both groups may view these; the verbs are the daily work, of operators. Missing on
-# purpose: adding providers and setting their endpoints (that sends keys to a host),
-# channels of alerts (that sends names and sums to a host), exporting, erasing and
-# deleting customers, deleting teams and tiers, users and groups, kinds of schedules, who
-# may move protected labels, and reading what customers sent with jobs
-# (llm.view_job_content).
-VERBS = {
-    "admin.logentry": "",
-    "backups.backup": "make",
-    "billing.alertchannel": "test",
-    "billing.alertevent": "",
-    "billing.alertrule": "add change delete",
-    "billing.apikey": "add change",
-    "billing.budget": "add change delete",
-    "billing.counter": "",
-    "billing.customer": "add change",
-    "billing.idempotentreplay": "",
-    "billing.ledgercheck": "run",
-    "billing.price": "add change",
-    "billing.refusal": "",
-    "billing.request": "",
-    "billing.reservation": "",
-    "billing.team": "add change",
-    "billing.tier": "add change",
-    "billing.usage": "",
-    "core.loglevel": "add change delete",
-    "core.webhookdelivery": "resend",
-    "core.webhookendpoint": "change",
-    "django_celery_beat.periodictask": "change",
-    "flags.flag": "add change delete kill",
-    "flags.flagevent": "",
-    "llm.attempt": "",
-    "llm.breakerevent": "",
-    "llm.breakeroverride": "add change delete",
-    "llm.cacheepoch": "add",
-    "llm.feedback": "",
-    "llm.job": "operate",
-    "llm.jobbatch": "",
-    "llm.jobfile": "delete",
-    "llm.model": "add change",
-    "llm.provider": "change",
-    "llm.recurringjob": "add change delete",
-    "llm.route": "add change delete",
-    "prompts.experiment": "add change delete",
-    "prompts.prompt": "add change publish",
-    "prompts.promptevent": "",
-    "prompts.protectedlabel": "",
-    "waffle.sample": "add change delete",
-    "waffle.switch": "add change delete",
-}
-
-
-def _right(name: str, verb: str) -> str:
-    app, model = name.split(".")
-    return f"{app}.{verb}_{model}"
-
-
-VIEWED = ("core.view_status", *(_right(name, "view") for name in VERBS))
-OPERATED = (
-    "llm.pause_jobs",
-    "llm.use_playground",
-    *(_right(name, verb) for name, verbs in VERBS.items() for verb in verbs.split()),
-)
+from valuecanvas.site.people.ready_groups import READY_GROUPS, ReadyGroup
 
 
 def ensure_groups() -> list[str]:
-    """Create or update the built-in groups. Returns the names of those that changed.
+    """Create or update the ready groups. Returns the names of those that changed.
 
     A right is granted once: changes by superusers stay. A right that this version no
     longer grants is removed.
     """
-    wanted = {AUDITORS: VIEWED, OPERATORS: (*VIEWED, *OPERATED)}
-    return [name for name, rights in wanted.items() if _ensure(name, rights)]
+    return [one.name for one in READY_GROUPS if _ensure(one)]
 
 
-def _ensure(name: str, rights: Sequence[str]) -> bool:
-    wanted = _permissions(rights)
-    with transaction.atomic():
-        group, new = Group.objects.select_for_update().get_or_create(name=name)
-        granted = set(
-            GivenRight.objects.filter(group=group).values_list("right", flat=True)
-        )
-        if not new and not granted:
-            granted = _rights_before_records(group, wanted)
-        added = {right: one for right, one in wanted.items() if right not in granted}
-        gone = granted - set(wanted)
-        group.permissions.add(*added.values())
-        group.permissions.remove(*find_permissions(gone).values())
-        GivenRight.objects.filter(group=group, right__in=gone).delete()
-        GivenRight.objects.bulk_create(
-            [GivenRight(group=group, right=right) for right in wanted],
-            ignore_conflicts=True,
-        )
-    return new or bool(added or gone)
+@transaction.atomic
+def _ensure(ready: ReadyGroup) -> bool:
+    wanted = _permissions(ready.rights)
+    renamed = _rename(ready)
+    group, new = Group.objects.select_for_update().get_or_create(name=ready.name)
+    granted = set(
+        GivenRight.objects.filter(group=group).values_list("right", flat=True)
+    )
+    if not new and not granted:
+        # A group that somebody made under a ready group's name keeps its rights.
+        granted = _rights_before_records(group, wanted) if renamed else set(wanted)
+    added = {right: one for right, one in wanted.items() if right not in granted}
+    gone = granted - set(wanted)
+    group.permissions.add(*added.values())
+    group.permissions.remove(*find_permissions(gone).values())
+    GivenRight.objects.filter(group=group, right__in=gone).delete()
+    GivenRight.objects.bulk_create(
+        [GivenRight(group=group, right=right) for right in wanted],
+        ignore_conflicts=True,
+    )
+    return new or renamed or bool(added or gone)
+
+
+def _rename(ready: ReadyGroup) -> bool:
+    """Give the group with the former name its name of today, unless that is taken."""
+    if not ready.former or Group.objects.filter(name=ready.name).exists():
+        return False
+    return bool(Group.objects.filter(name=ready.former).update(name=ready.name))
 
 
 def _rights_before_records(group: Group, wanted: dict[str, Permission]) -> set[str]:

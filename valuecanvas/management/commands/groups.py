@@ -9,7 +9,7 @@ from valuecanvas.site.groups import ensure_groups
 
 class Command(BaseCommand):
     help = (
-        "Make the groups Operators and Auditors, or give them the rights that are new "
+        "Make the ready groups (Operator, Auditor ...), or give them the rights that are new "
         "in this version. What was changed by hand stays. `upgrade` does it too."
     )
 
