@@ -120,7 +120,9 @@ def _prompt(path: Path) -> PromptFile:
                 )
             prompt.versions[number] = _version(beside, number, prompt.kind)
     for name, number in prompt.labels.items():
-        if not isinstance(name, str) or number not in prompt.versions:
+        # A bool is an int, and a list has no hash.
+        known = type(number) is int and number in prompt.versions
+        if not isinstance(name, str) or not known:
             raise ValidationError(
                 f"{path}: the label '{name}' has no version {number} here."
             )

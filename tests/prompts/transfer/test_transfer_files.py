@@ -2,12 +2,15 @@
 
 import random
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from prompts.services import words
 from prompts.transfer.prompt_files import (
+    _PROMPT_FIELDS,
+    _VERSION_FIELDS,
     PromptFile,
     VersionFile,
     read_prompt_files,
@@ -142,6 +145,8 @@ def test_read__times__may_be_left_out_or_name_their_zone(tmp_path):
         ("prompt.yaml", "key: p\narchived: 'no'", "'archived' is"),
         ("prompt.yaml", "key: p\nlabels: {production: 2}", "no version 2"),
         ("prompt.yaml", "key: p\nlabels: {3: 1}", "label '3'"),
+        ("prompt.yaml", "key: p\nlabels: {production: [1]}", "label 'production'"),
+        ("prompt.yaml", "key: p\nlabels: {production: true}", "label 'production'"),
         ("prompt.yaml", "key: !!python/object:os.system x", "not YAML"),
         ("v0001.yaml", "template: yes", "template: Write some text"),
         ("v0001.yaml", "template: x\nvariables: [1]", "variables: A variable is"),
@@ -164,6 +169,33 @@ def test_read__wrong_files__are_named_with_the_reason(tmp_path, name, text, why)
 
     assert str(tmp_path) in str(caught.value)
     assert why in str(caught.value)
+
+
+ODD_VALUES = (
+    "null", "1", "-1", "1.5", ".inf", ".nan", "true", "x", "''", "[]", "[[1]]", "[{}]",
+    "[null]", "{}", "{a: [1]}", "{1: 2}", "{a: {b: null}}", "2026-01-01", "'2026-01-01'",
+    "!!binary aGk=", f"1{'0' * 400}", "0x10", "'\\0'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted({*_PROMPT_FIELDS, *_VERSION_FIELDS}))
+def test_read__a_value_of_any_kind_in_each_field__is_taken_or_refused(
+    tmp_path: Path, name: str
+) -> None:
+    """Of a file by hand no value raises anything but a refusal that names the file."""
+    for value in ODD_VALUES:
+        about, version = {"key": "p"}, {"template": "x"}
+        if name in _PROMPT_FIELDS:
+            about[name] = value
+        if name in _VERSION_FIELDS:
+            version[name] = value
+        for file, row in (("prompt.yaml", about), ("v1.yaml", version)):
+            lines = [f"{field}: {text}" for field, text in row.items()]
+            (tmp_path / file).write_text("\n".join(lines))
+        try:
+            read_prompt_files(tmp_path)
+        except ValidationError as error:
+            assert str(tmp_path) in str(error), value
 
 
 def test_read__bytes_that_are_no_text__are_refused(tmp_path):
