@@ -7,11 +7,12 @@ from typing import Any, Self
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, models, transaction
 from django.db.models.deletion import Collector
 
+from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.db import epoch
 from valuecanvas.core.telemetry.models import LogLevel
 from valuecanvas.core.webhooks.models import WebhookDelivery, WebhookEndpoint
 
-__all__ = ["LogLevel", "WebhookDelivery", "WebhookEndpoint"]
+__all__ = ["AuditEntry", "LogLevel", "WebhookDelivery", "WebhookEndpoint"]
 
 
 class Epoch(models.Model):
