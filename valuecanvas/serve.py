@@ -13,6 +13,7 @@ ARGUMENTS = (
     *("--http", "valuecanvas.http.protocol.uvicorn_protocol:HttpProtocol"),
     *("--lifespan", "on"),
     "--no-access-log",
+    "--no-server-header",
     # X-Forwarded-For is used only with TRUST_PROXY.
     "--no-proxy-headers",
     # Longer than proxies keep idle connections (60 s mostly): else a request may meet the end.

@@ -86,6 +86,12 @@ REFUSED = [
     ({"ALLOWED_HOSTS": ".com"}, "ALLOWED_HOSTS must name hosts"),
     ({"ALLOWED_HOSTS": "."}, "ALLOWED_HOSTS must name hosts"),
     ({"ALLOWED_HOSTS": "https://llm.example.com"}, "ALLOWED_HOSTS must name hosts"),
+    ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS must name origins"),
+    ({"CORS_ALLOWED_ORIGINS": "null"}, "CORS_ALLOWED_ORIGINS must name origins"),
+    (
+        {"CORS_ALLOWED_ORIGINS": "https://a.example/"},
+        "CORS_ALLOWED_ORIGINS must name origins",
+    ),
     ({"JWT_SECRET": "z"}, "Set JWT_ISSUER"),
     (
         {"JWT_SECRET": "z", "JWT_JWKS_URL": "https://a", "JWT_ISSUER": "i"},

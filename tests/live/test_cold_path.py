@@ -38,8 +38,8 @@ class Visitor:
     def status(self) -> int:
         return int(self.sent[0]["status"])
 
-    def visit(self, path: ColdPath) -> "asyncio.Task[None]":
-        scope = {"type": "http", "method": "GET", "path": "/api/x", "headers": []}
+    def visit(self, path: ColdPath, at: str = "/api/x") -> "asyncio.Task[None]":
+        scope = {"type": "http", "method": "GET", "path": at, "headers": []}
         return asyncio.create_task(path.handle(scope, self.receive, self.send))
 
 

@@ -27,7 +27,7 @@ from valuecanvas.core.errors import (
 )
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry.request_context import CLIENT_GONE, RequestContext
-from valuecanvas.http import hot, paths
+from valuecanvas.http import hot, page_headers, paths
 from valuecanvas.http.hot_body import ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
@@ -262,6 +262,7 @@ def _refusal(scope: Scope, error: GatewayError, request_id: str) -> HotResponse:
     else:
         headers = {"Content-Type": "text/html; charset=utf-8", **error.headers}
         response = HotResponse(_page(error.message), headers, error.status)
+    response.headers |= page_headers.find_headers(scope["path"])
     hot.allow_origin(scope, response)
     return response
 

@@ -179,6 +179,7 @@ async def _respond(scope: Scope, receive: Receive, slot: LoadSlot) -> HotRespons
     if response.status == 401:
         await scope["valuecanvas.runtime"].auth_throttle.note(scope)
     response.headers["x-request-id"] = str(request_id)
+    response.headers["x-content-type-options"] = "nosniff"
     request_trace.note_answer(scope, response)
     allow_origin(scope, response)
     return response

@@ -57,11 +57,11 @@ INSTALLED_APPS = [
 
 # The cold path only. The hot path (valuecanvas/http/hot.py) runs none of these.
 MIDDLEWARE = [
+    "valuecanvas.http.page_headers.PageHeaders",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "valuecanvas.http.protocol.compression.CompressedPages",
-    "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "valuecanvas.http.cors.CorsOptions",
     "django.contrib.sessions.middleware.SessionMiddleware",

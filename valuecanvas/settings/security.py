@@ -14,6 +14,8 @@ from valuecanvas.settings.base import PRODUCTION, VAR_DIR, WEB_SCHEMES
 # A name, an address, or a parent domain (`.example.com`), but no wildcard for all.
 _HOST_NAME = re.compile(r"[\w-]+|\.?[\w-]+(\.[\w-]+)+|\[[0-9A-Fa-f:.]+\]")
 
+_ORIGIN = re.compile(r"https?://[\w.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
+
 
 def _refuse_weak(name: str, value: str) -> None:
     weakness = secret_strength.weakness(value) if PRODUCTION and value else ""
@@ -66,6 +68,12 @@ CSRF_TRUSTED_ORIGINS = env.words(
 CORS_ALLOWED_ORIGINS = env.words(
     "CORS_ALLOWED_ORIGINS", "Browser origins that may call the API, with commas."
 )
+for _origin in CORS_ALLOWED_ORIGINS:
+    if not _ORIGIN.fullmatch(_origin):
+        raise ImproperlyConfigured(
+            "CORS_ALLOWED_ORIGINS must name origins such as https://app.example.com, "
+            f"without path or wildcard; {_origin!r} is none."
+        )
 # For the hot and the cold path; the hot path also allows prefixes (valuecanvas/http/cors.py).
 CORS_ALLOW_HEADERS = (
     "authorization",
@@ -163,18 +171,36 @@ TRUST_PROXY = env.flag(
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": [SELF],
-        # Unfold's Alpine.js evaluates expressions; nothing is inline.
-        "script-src": [SELF, UNSAFE_EVAL],
-        "style-src": [SELF, UNSAFE_INLINE],
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
         "img-src": [SELF, "data:"],
-        # Redoc runs its search in a worker from a blob URL.
-        "worker-src": [SELF, "blob:"],
-        "object-src": [NONE],
-        "base-uri": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "base-uri": [NONE],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     }
+}
+# What differs below a path.
+CSP_AT_PREFIX = {
+    "/admin/": {
+        # Unfold's Alpine.js evaluates the expressions in its templates; nothing is inline.
+        "script-src": [SELF, UNSAFE_EVAL],
+        # Unfold's colours are a style element, and its widths style attributes.
+        "style-src": [SELF, UNSAFE_INLINE],
+    },
+    "/api/redoc": {
+        # Redoc runs its search in a worker from a blob URL.
+        "worker-src": [SELF, "blob:"],
+        # Its style elements: empty ones, filled by scripts, and that of its scroll bars.
+        "style-src": [
+            SELF,
+            "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+            "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
+        ],
+    },
 }
 
 JWT_SECRET = env.text("JWT_SECRET", "HS256 secret of your Supabase project's tokens.")
