@@ -5,6 +5,7 @@ from celery import shared_task
 
 from billing.accounting import purge, reconcile
 from billing.alerts import rule_checks
+from billing.auth import issuer_rights
 from billing.usage import archive, partitions, rollup
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
@@ -39,6 +40,14 @@ PERIODIC = (
         crontab="37 3 * * *",
         kwargs='{"days": 32}',
         expire_seconds=3600,
+    ),
+    PeriodicWork(
+        "Billing: revoke keys of former staff",
+        "billing.revoke_keys_of_former_staff",
+        "Under KEYS_OF_FORMER_STAFF=revoke: ends the keys whose issuer lost the rights for "
+        "their scopes.",
+        every=60,
+        expire_seconds=50,
     ),
     PeriodicWork(
         "Billing: sum up the ledger",
@@ -92,3 +101,9 @@ def partition_ledger() -> dict[str, list[str]]:
 def rollup_usage() -> str:
     """Add the newest requests to the rollups. Returns up to when they go."""
     return str(rollup.catch_up())
+
+
+@shared_task(name="billing.revoke_keys_of_former_staff")
+def revoke_keys_of_former_staff() -> int:
+    """End the keys whose issuer lost rights, if the setting says so. Returns how many."""
+    return issuer_rights.revoke_affected_keys()

@@ -16,6 +16,7 @@ from unfold.enums import ActionVariant
 
 from billing.admin.api_key_form import ApiKeyForm, RotateForm
 from billing.admin.issued import IssuedAdmin
+from billing.admin.key_issuer import KeyIssuerMixin
 from billing.admin.minute_limits import minute_limits
 from billing.auth import keys
 from billing.models import ApiKey
@@ -42,7 +43,7 @@ class KeyStateFilter(ConditionFilter):
         ]
 
 
-class ApiKeyAdmin(GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
+class ApiKeyAdmin(KeyIssuerMixin, GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
     form = ApiKeyForm
     list_display = (
         "name",
@@ -59,7 +60,7 @@ class ApiKeyAdmin(GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
     search_fields = ("name",)
     search_help_text = "A name, the part after vc-, or the whole id of a customer."
     autocomplete_fields = ("customer",)
-    actions_detail = ("rotate_page", "revoke_page")
+    actions_detail = ("rotate_page", "take_over_page", "revoke_page")
     add_fieldsets = (
         fieldset(None, "name", "customer", "expires_at"),
         fieldset("Rights", "scopes", "allowed_models", "cache_policy"),

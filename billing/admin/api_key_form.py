@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from billing.models import ApiKey, Scope
-from billing.models.api_key import scopes_beyond
+from billing.models.api_key import SCOPE_RIGHTS, scopes_beyond
 from valuecanvas.core.admin.forms import ConsoleFields, ConsoleForm, NamesField
 
 OVERLAPS = (
@@ -27,8 +27,9 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
         widget=forms.CheckboxSelectMultiple,
         help_text="Give no more than its user needs. “Name another user” reaches the "
         "users of the customer's team; of a customer without a team, all users who have "
-        "neither a team nor an API key: put callers who must not see each other's "
-        "users into teams.",
+        "neither a team nor an API key (where people sign in with bearer tokens, only "
+        "with the scope for them): put callers who must not see each other's users into "
+        "teams.",
     )
     allowed_models = NamesField(
         required=False,
@@ -66,13 +67,20 @@ class ApiKeyForm(ConsoleFields, forms.ModelForm):
     user: Any = None
 
     def clean_scopes(self) -> list[str]:
-        """Refuse scopes beyond the user's own rights."""
+        """Refuse scopes beyond the user's own rights.
+
+        Whoever adds a scope that needs a right becomes the key's issuer, whose rights are
+        looked at from then on: so they need the rights for its other scopes, too.
+        """
         scopes: list[str] = self.cleaned_data["scopes"]
         added = set(scopes) - set(self.instance.scopes if self.instance.pk else ())
-        if beyond := scopes_beyond(self.user, sorted(added)):
-            raise ValidationError(f"Beyond your own rights: {', '.join(beyond)}.")
-        if Scope.BILL_USER in scopes and Scope.ACT_AS not in scopes:
-            raise ValidationError("'bill_user' needs 'act_as' beside it.")
+        if not added.isdisjoint(SCOPE_RIGHTS):
+            if beyond := scopes_beyond(self.user, sorted(scopes)):
+                raise ValidationError(f"Beyond your own rights: {', '.join(beyond)}.")
+            self.instance.issuer = self.user.get_username()
+        for scope in (Scope.BILL_USER, Scope.ACT_AS_JWT):
+            if scope in scopes and Scope.ACT_AS not in scopes:
+                raise ValidationError(f"'{scope}' needs 'act_as' beside it.")
         return scopes
 
     def clean_expires_at(self) -> Any:

@@ -8,13 +8,17 @@ How every process drops a cached caller after a change:
 Then a principal is never older than the epoch that its request is admitted under.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from billing.auth import key_check, key_facts
-from billing.auth.act_as import may_act_for
+import structlog
+from django.db import Error
+
+from billing.auth import key_check, key_facts, keys
+from billing.auth.act_as import ActAsRefusal, find_refusal
 from billing.auth.customers import is_user_id
 from billing.auth.jwt import JwtVerifier
 from billing.auth.key_facts import CustomerFacts, KeyFacts, UserKey
@@ -28,9 +32,11 @@ from valuecanvas.core.errors import (
     NotAuthenticated,
     NotPermitted,
     Unavailable,
+    scope_frozen,
 )
 from valuecanvas.core.storage.lru import Lru
 
+log = structlog.get_logger("billing.callers")
 K = TypeVar("K")
 V = TypeVar("V")
 SIZE = 20_000
@@ -40,11 +46,19 @@ REFUSED_S = 1.0
 UNKNOWN_S = 5.0
 TOKEN_SCOPES = frozenset({Scope.LLM.value, Scope.FLAGS_EVALUATE.value})
 ACT_AS = Scope.ACT_AS.value
-HAS_KEY = (
-    "This key may not name this '{param}', who has an API key: a key without a team acts "
-    "only for users that have none. Call with that user's own key, or have an operator "
-    "put both into one team."
-)
+REFUSALS = {
+    ActAsRefusal.OTHER_TEAM: "This key may not name this '{param}', who is of another team.",
+    ActAsRefusal.USER_HAS_KEY: (
+        "This key may not name this '{param}', who has an API key: a key without a team "
+        "acts only for users that have none. Call with that user's own key, or have an "
+        "operator put both into one team."
+    ),
+    ActAsRefusal.USER_HAS_JWT: (
+        "This key may not name this '{param}': users without a team sign in with bearer "
+        "tokens here. Have an operator put the key's customer into a team, whose users "
+        "are apart, or give the key the scope 'act_as_jwt'."
+    ),
+}
 
 
 class Callers:
@@ -61,6 +75,8 @@ class Callers:
         self._key_lookups = Lookups(key_facts.load_keys, db)
         self._customer_lookups = Lookups(key_facts.load_customers, db)
         self._drops = 0
+        self._db = db
+        self._upgrade: asyncio.Task[None] | None = None
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """The caller who sent this Authorization header.
@@ -98,15 +114,16 @@ class Callers:
         if user_id == principal.user_id:
             return principal
         if ACT_AS not in principal.scopes:
+            if ACT_AS in principal.frozen_scopes:
+                raise scope_frozen(ACT_AS, param)
             raise NotPermitted(
                 "This key may not name another user: it lacks the scope 'act_as'.",
                 param=param,
             )
+        # Before the look-up, which adds who is new.
+        _check_reach(principal, has_key=False, param=param)
         other = await self._customer((principal.team, _check_user_id(user_id, param)))
-        if not may_act_for(principal, team=principal.team, has_key=other.has_key):
-            raise NotPermitted(
-                HAS_KEY.format(param=param), param=param, code="user_has_key"
-            )
+        _check_reach(principal, has_key=other.has_key, param=param)
         if other.suspended:
             raise key_check.suspended_error()
         return replace(
@@ -167,7 +184,21 @@ class Callers:
         self._customer_lookups.forget()
 
     async def _by_key(self, text: str) -> Principal:
-        return key_check.prove(text, await self._key(key_check.prefix(text)))
+        prefix = key_check.prefix(text)
+        found = await self._key(prefix)
+        who = key_check.prove(text, found)
+        if key_check.needs_upgrade(text, found) and not self._upgrade:
+            self._upgrade = asyncio.create_task(self._upgrade_digest(prefix, text))
+        return who
+
+    async def _upgrade_digest(self, prefix: str, text: str) -> None:
+        try:
+            await self._db.run(keys.upgrade_digest, prefix, text)
+        except (Error, Unavailable) as error:
+            # The next request with this key tries again.
+            log.warning("key.not_upgraded", key=prefix, error=type(error).__name__)
+        finally:
+            self._upgrade = None
 
     async def _key(self, prefix: str) -> KeyFacts | None:
         found = self._keys.get(prefix)
@@ -232,6 +263,13 @@ class Callers:
             found = await lookups.get(key)
             if drops == self._drops:
                 return found
+
+
+def _check_reach(principal: Principal, *, has_key: bool, param: str) -> None:
+    refusal = find_refusal(principal, team=principal.team, has_key=has_key)
+    if refusal:
+        text = REFUSALS[refusal].format(param=param)
+        raise NotPermitted(text, param=param, code=refusal.value)
 
 
 def _check_user_id(user_id: str, param: str = "user") -> str:

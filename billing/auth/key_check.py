@@ -4,6 +4,8 @@ import hmac
 import time
 from collections.abc import Mapping
 
+from django.conf import settings
+
 from billing.auth import keys
 from billing.auth.key_facts import KeyFacts
 from billing.auth.principal import Principal
@@ -46,10 +48,17 @@ def prove(text: str, found: KeyFacts | None) -> Principal:
     Raises NotAuthenticated, NotPermitted (suspended).
     """
     kept = found.digest if found else _NOBODY
-    proven = hmac.compare_digest(kept, keys.digest(text))
-    if not proven:
+    digests = (keys.digest(text), *keys.earlier_digests(text))
+    if not any(hmac.compare_digest(kept, one) for one in digests):
         raise unknown_key()
     return require_valid(found)
+
+
+def needs_upgrade(text: str, found: KeyFacts | None) -> bool:
+    """Whether a proven key is stored under one of KEY_PEPPER_PREVIOUS."""
+    return bool(
+        settings.KEY_PEPPER_PREVIOUS and found and found.digest != keys.digest(text)
+    )
 
 
 def require_valid(found: KeyFacts | None) -> Principal:

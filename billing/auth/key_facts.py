@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from billing.auth.issuer_rights import REVOKE, find_lost_scopes
 from billing.auth.principal import Principal
 from billing.minute_limits import MinuteLimits
 from billing.models import ApiKey
@@ -16,6 +17,7 @@ from valuecanvas.core.ids import uuid7
 # A hung lookup would block every other caller that is not cached.
 STATEMENT_TIMEOUT_MS = 2000
 
+NONE: frozenset[str] = frozenset()
 UserKey = tuple[str, str]  # (team, user_id)
 
 _FIND = """
@@ -80,7 +82,8 @@ def load_keys(prefixes: list[str]) -> dict[str, KeyFacts]:
     with transaction.atomic():
         _limit_statements()
         rows = ApiKey.objects.filter(prefix__in=prefixes).select_related("customer")
-        return {row.prefix: _key_facts(row) for row in rows}
+        lost = find_lost_scopes(rows)
+        return {row.prefix: _key_facts(row, lost.get(row.prefix, NONE)) for row in rows}
 
 
 def load_customers(wanted: list[UserKey]) -> dict[UserKey, CustomerFacts]:
@@ -105,11 +108,13 @@ def _limit_statements() -> None:
         cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS:d}")
 
 
-def _key_facts(row: ApiKey) -> KeyFacts:
+def _key_facts(row: ApiKey, lost: frozenset[str]) -> KeyFacts:
     customer = row.customer
+    # The schedule writes it down: billing.revoke_keys_of_former_staff.
+    revoked = bool(lost) and settings.KEYS_OF_FORMER_STAFF == REVOKE
     return KeyFacts(
         digest=row.digest,
-        revoked=row.revoked_at is not None,
+        revoked=revoked or row.revoked_at is not None,
         issuer=row.issuer,
         principal=Principal(
             customer_id=customer.pk,
@@ -117,7 +122,8 @@ def _key_facts(row: ApiKey) -> KeyFacts:
             tier=customer.tier_id,
             team=customer.team_id or "",
             key=row.prefix,
-            scopes=frozenset(row.scopes),
+            scopes=frozenset(row.scopes) - lost,
+            frozen_scopes=lost,
             allowed_models=frozenset(row.allowed_models),
             suspended=customer.suspended,
             expires_at=row.expires_at.timestamp() if row.expires_at else None,

@@ -41,7 +41,22 @@ def digest(text: str) -> str:
 
     A fast hash is enough: the secret has 256 random bits, so there is nothing to guess.
     """
-    return hmac.digest(settings.KEY_PEPPER.encode(), text.encode(), "sha256").hex()
+    return _digest(settings.KEY_PEPPER, text)
+
+
+def earlier_digests(text: str) -> list[str]:
+    """What `digest` gave under each of KEY_PEPPER_PREVIOUS."""
+    return [_digest(pepper, text) for pepper in settings.KEY_PEPPER_PREVIOUS]
+
+
+def upgrade_digest(prefix: str, text: str) -> None:
+    """Store a key, whose text was just checked, under the present KEY_PEPPER."""
+    rows = ApiKey.objects.filter(pk=prefix, digest__in=earlier_digests(text))
+    rows.update(digest=digest(text))
+
+
+def _digest(pepper: str, text: str) -> str:
+    return hmac.digest(pepper.encode(), text.encode(), "sha256").hex()
 
 
 def issue(

@@ -23,4 +23,6 @@ class Principal:
     key_limits: MinuteLimits = NO_LIMITS  # the key's, besides those
     cache_policy: str = "auto"  # the key's
     tags: tuple[str, ...] = ()  # of each request of the key
+    # Of the key, while its issuer lacks the rights for them; not in `scopes`.
+    frozen_scopes: frozenset[str] = frozenset()
     allowed_tags: frozenset[str] = frozenset()  # that its requests may name besides

@@ -20,6 +20,10 @@ class Scope(models.TextChoices):
 
     LLM = "llm", "Call models"
     ACT_AS = "act_as", "Name another user, who is then billed"
+    ACT_AS_JWT = (
+        "act_as_jwt",
+        "Name users of bearer tokens (without a team; needs “Name another user”)",
+    )
     BILL_USER = "bill_user", "Bill whom the field “user” names (needs the one above)"
     PROMPTS_READ = "prompts:read", "Read prompts"
     PROMPTS_WRITE = "prompts:write", "Write prompts and new versions"
@@ -35,6 +39,7 @@ class Scope(models.TextChoices):
 # same rights of people (a test compares them).
 SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
     Scope.ACT_AS: ("billing.change_customer",),
+    Scope.ACT_AS_JWT: ("billing.change_customer",),
     Scope.BILL_USER: ("billing.change_customer",),
     Scope.PROMPTS_READ: ("prompts.view_prompt", "prompts.view_experiment"),
     Scope.PROMPTS_WRITE: ("prompts.add_prompt", "prompts.change_prompt"),

@@ -37,6 +37,8 @@ REASONS = {
     "model_not_allowed": "Add the model to those that the key may use.",
     "permission_denied": "See the rights of the key.",
     "user_has_key": "The client can use that user's own key.",
+    "user_has_jwt": "An operator can put the key's customer into a team.",
+    "scope_frozen": "Somebody with the right can take the key over, on its page.",
     "invalid_request": "The client must change its request.",
     "unsupported_parameter": "The client must leave out this field.",
     "invalid_json": "The client must send valid JSON.",

@@ -34,12 +34,12 @@ class PromptActor:
     def from_key(cls, prefix: str, issuer: str = "") -> Self:
         """An API key; the endpoint checks its scopes.
 
-        It has the groups of its `issuer`, if that account is still active.
+        It has the groups of its `issuer`, if that account is still active staff.
         """
         name = f"key vc-{prefix}-…"
         if not issuer:
             return cls(name, is_key=True)
-        people = User.objects.filter(username=issuer, is_active=True)
+        people = User.objects.filter(username=issuer, is_active=True, is_staff=True)
         groups = people.values_list("groups__name", flat=True)
         return cls(
             name,

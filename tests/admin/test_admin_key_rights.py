@@ -22,6 +22,7 @@ from valuecanvas.core.errors import NotPermitted
 pytestmark = pytest.mark.django_db
 ISSUE = ("billing.view_apikey", "billing.add_apikey", "billing.change_apikey")
 GUARDED = sorted(SCOPE_RIGHTS)
+BESIDE_ACT_AS = ("bill_user", "act_as_jwt")
 
 
 def person(*rights: str, **fields: Any) -> User:
@@ -51,7 +52,7 @@ def form(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scope", GUARDED)
 def test_issue__a_scope_beyond_ones_own_rights__is_refused(scope: str) -> None:
-    customer, named = make_customer(), ["act_as"] if scope == "bill_user" else []
+    customer, named = make_customer(), ["act_as"] if scope in BESIDE_ACT_AS else []
     given = form(customer=customer.pk, scopes=[scope, *named])
     url = reverse("admin:billing_apikey_add")
     answer = entered(person(*ISSUE)).post(url, given)
@@ -69,9 +70,46 @@ def test_change__scopes_that_the_key_has__may_stay(settings: Any) -> None:
     client = entered(person(*ISSUE))
     assert client.post(url, form(scopes=["flags:write", "llm"])).status_code == 302
     wider = client.post(url, form(scopes=["flags:write", "prompts:publish"]))
-    assert "Beyond your own rights: prompts:publish" in wider.content.decode()
+    beyond = "Beyond your own rights: flags:write, prompts:publish"
+    assert beyond in wider.content.decode()
     key.refresh_from_db()
-    assert key.scopes == ["flags:write", "llm"]
+    assert (key.scopes, key.issuer) == (["flags:write", "llm"], "")
+
+
+def test_change__a_scope_that_needs_a_right__makes_its_giver_the_issuer() -> None:
+    """Else their departure would change nothing for the scope that they gave."""
+    key, _ = keys.issue(customer=make_customer(), name="k", scopes=["llm"])
+    url = reverse("admin:billing_apikey_change", args=[key.pk])
+    user = person(*ISSUE, *SCOPE_RIGHTS["flags:write"])
+    assert entered(user).post(url, form(scopes=["flags:write"])).status_code == 302
+    key.refresh_from_db()
+    assert key.issuer == user.get_username()
+
+
+def test_take_over__by_somebody_with_the_rights__frees_the_key() -> None:
+    issuer = person(*SCOPE_RIGHTS["act_as"])
+    key, _ = keys.issue(
+        customer=make_customer(),
+        name=unique("key"),
+        scopes=["act_as"],
+        issuer=issuer.get_username(),
+    )
+    User.objects.filter(pk=issuer.pk).update(is_active=False)
+    page = reverse("admin:billing_apikey_change", args=[key.pk])
+    url = reverse("admin:billing_apikey_changelist") + f"{key.pk}/take-over/"
+    weak, strong = person(*ISSUE), person(*ISSUE, *SCOPE_RIGHTS["act_as"])
+    assert "has lost act_as: its issuer" in entered(strong).get(page).content.decode()
+    home = entered(strong).get(reverse("admin:index")).context["attention"]
+    assert any(key.name in one.text for one in home)
+    answer = entered(weak).post(url, follow=True).content.decode()
+    assert "beyond your rights: act_as" in answer
+    asked = entered(strong).get(url).content.decode()
+    assert f"in place of {issuer.get_username()}" in asked
+    assert entered(strong).post(url).status_code == 302
+    key.refresh_from_db()
+    assert key.issuer == strong.get_username()
+    assert "has lost" not in entered(strong).get(page).content.decode()
+    assert entered(strong).get(reverse("admin:index")).context["attention"] == []
 
 
 def test_rotate__a_key_that_may_more_than_oneself__is_refused() -> None:

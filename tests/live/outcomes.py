@@ -286,7 +286,8 @@ REFUSED = [
     Case("suspended customer", suspension, **KEY, code="customer_suspended", console=("Resume the customer",)),
     Case("missing scope", limited_key(scopes=["prompts:read"]), **UNFIT, code="permission_denied", console=("'llm'", "rights of the key")),
     Case("another user", other_user(), **KEY, code="permission_denied", console=("lacks the scope 'act_as'", "rights of the key")),
-    Case("another key holder", other_user("act_as"), **KEY, code="user_has_key", console=("has an API key", "own key")),
+    Case("another key holder", other_user("act_as", "act_as_jwt"), **KEY, code="user_has_key", console=("has an API key", "own key")),
+    Case("a user of tokens", other_user("act_as"), **KEY, code="user_has_jwt", console=("bearer tokens", "act_as_jwt")),
     Case("reused idempotency key", reused_key, outcome="refused", step="admit", code="idempotency_key_reused", console=("new Idempotency-Key",)),
 ]  # fmt: skip
 # At a server with other settings.

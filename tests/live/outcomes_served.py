@@ -113,7 +113,7 @@ def act_as(world: World) -> Seed:
     tier = world.tier
     customer, _ = world.new_customer()
     world.db(customer.api_keys.all().delete)
-    text = world.new_key(scopes=["llm", "act_as"])
+    text = world.new_key(scopes=["llm", "act_as", "act_as_jwt"])
     served = world.serve("ok")
     answer = ask(world, served, authorization_header=f"Bearer {text}", x_valuecanvas_user_header=customer.user_id)  # fmt: skip
     assert tier == world.tier

@@ -101,7 +101,7 @@ def test_hit__short_way__says_that_it_was_cached(world: World) -> None:
     with offered(world) as offer:
         asked = {"model": offer.model, "prompt": offer.text, "userId": "ann"}
         world.free_tier()
-        key = world.new_key(scopes=["llm", "act_as"])
+        key = world.new_key(scopes=["llm", "act_as", "act_as_jwt"])
         one, two = (world.post("/api/llm/complete", key=key, **asked) for _ in "12")
         assert offer.calls == 1
     assert (one.json["cached"], two.json["cached"]) == (False, True)

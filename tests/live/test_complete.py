@@ -52,7 +52,7 @@ def test_complete__user_named_by_a_key_that_may__is_billed_instead(
 ) -> None:
     world.free_tier()
     served, user = world.serve("ok"), unique("user")
-    key = world.new_key(scopes=["llm", "act_as"])
+    key = world.new_key(scopes=["llm", "act_as", "act_as_jwt"])
     answer = world.post(
         "/api/llm/complete", key, prompt="Go.", model=served.model, userId=user
     )
@@ -76,7 +76,10 @@ def test_act_as__without_a_team__reaches_nobody_who_has_a_key(
     world: World, field: str
 ) -> None:
     """Else one tenant used up another's quota, and read its stored answers."""
-    served, key = world.serve("ok"), world.new_key(scopes=["llm", "act_as"])
+    served, key = (
+        world.serve("ok"),
+        world.new_key(scopes=["llm", "act_as", "act_as_jwt"]),
+    )
     victim, own = world.new_customer(daily_requests=2)
     body = {"prompt": "Go."} if field == "userId" else {"messages": HELLO}
     path = "/api/llm/complete" if field == "userId" else "/v1/chat/completions"
@@ -100,7 +103,7 @@ def test_act_as__user_is_given_a_key__is_out_of_reach_from_then_on(
 ) -> None:
     world.free_tier()
     served = world.serve("ok")
-    key = world.new_key(scopes=["llm", "act_as", "bill_user"])
+    key = world.new_key(scopes=["llm", "act_as", "act_as_jwt", "bill_user"])
     user = world.db(make_customer)
     assert world.chat(served.model, key=key, user=user.user_id).status == 200
     world.new_key(user, revoked=True)

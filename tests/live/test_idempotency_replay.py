@@ -120,7 +120,7 @@ def test_key__of_another_customer_or_path__is_another(world: World) -> None:
 
 def test_key__short_way__replays_the_completion(world: World) -> None:
     world.free_tier()
-    caller, key = world.new_key(scopes=["llm", "act_as"]), unique("key")
+    caller, key = world.new_key(scopes=["llm", "act_as", "act_as_jwt"]), unique("key")
     with offered(world) as offer:
         body = b'{"model":"%s","prompt":"Hi.","userId":"ann"}' % offer.model.encode()
         one, two = (

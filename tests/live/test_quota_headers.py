@@ -61,7 +61,7 @@ def test_refusal__after_others_were_served__tells_what_they_left(world: World) -
 def test_refusal__in_another_users_name__tells_of_that_users(world: World) -> None:
     tier = world.free_tier()
     user = world.db(make_customer, tier=tier)
-    key = world.new_key(scopes=["llm", "act_as", "bill_user"])
+    key = world.new_key(scopes=["llm", "act_as", "act_as_jwt", "bill_user"])
     answer = world.chat("no-such", key=key, user=user.user_id)
     assert answer.status == 404
     check_told(answer, limit=tier.daily_requests, left=tier.daily_requests)

@@ -108,7 +108,9 @@ def test_request__by_another_key_of_its_customer__is_there(world: World) -> None
 def test_request__of_the_user_that_the_key_acts_for__is_there(world: World) -> None:
     other, _ = world.new_customer()
     row = world.db(make_refusal, other)
-    key = world.db(make_api_key, world.customer, scopes=["llm", "act_as"])[1]
+    key = world.db(
+        make_api_key, world.customer, scopes=["llm", "act_as", "act_as_jwt"]
+    )[1]
     path, user = f"/v1/requests/{row.pk}", {"x_valuecanvas_user": other.user_id}
     refused = world.request(path, key=key, **user)
     # It has a key of its own, which is for that user alone.

@@ -41,7 +41,7 @@ def test_header__of_a_key_with_act_as__bills_the_named_user(
     world: World, path: str
 ) -> None:
     world.free_tier()
-    user, key = unique("Zoë"), world.new_key(scopes=["llm", "act_as"])
+    user, key = unique("Zoë"), world.new_key(scopes=["llm", "act_as", "act_as_jwt"])
     sent = user.encode().decode("latin-1")
     answer = ask(world, path, key, header=sent, user="a-label")
     row = world.usage(answer.headers["x-request-id"])
@@ -50,7 +50,10 @@ def test_header__of_a_key_with_act_as__bills_the_named_user(
 
 def test_user__by_a_key_that_bills_it__is_the_user_to_bill(world: World) -> None:
     world.free_tier()
-    user, key = unique("user"), world.new_key(scopes=["llm", "act_as", "bill_user"])
+    user, key = (
+        unique("user"),
+        world.new_key(scopes=["llm", "act_as", "act_as_jwt", "bill_user"]),
+    )
     answer = ask(world, "/v1/chat/completions", key, user=user)
     row = world.usage(answer.headers["x-request-id"])
     assert (row.user_id, row.end_user) == (user, user)
@@ -86,7 +89,7 @@ def test_user__safety_identifier__is_the_label_where_there_is_no_user(
 
 
 def test_complete__user_id_and_header__must_agree(world: World) -> None:
-    key = world.new_key(scopes=["llm", "act_as"])
+    key = world.new_key(scopes=["llm", "act_as", "act_as_jwt"])
     body = {"prompt": "Go.", "model": world.serve("ok").model, "userId": "a"}
     sent = {"x_valuecanvas_user": "b"}
     answer = world.request("/api/llm/complete", orjson.dumps(body), key=key, **sent)

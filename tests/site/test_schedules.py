@@ -34,6 +34,7 @@ def test_migrations__what_they_made__is_as_declared() -> None:
                 "valuecanvas.",
                 "billing.evaluate_",
                 "billing.partition_",
+                "billing.revoke_keys_",
                 "billing.rollup_",
             )
         )

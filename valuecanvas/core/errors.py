@@ -214,6 +214,16 @@ class NotPermitted(GatewayError):
     default_code = "permission_denied"
 
 
+def scope_frozen(scope: str, param: str | None = None) -> NotPermitted:
+    """The refusal of a key whose issuer has lost the right for a scope."""
+    return NotPermitted(
+        f"This key's scope '{scope}' is frozen: its issuer may not give it any more. "
+        "Have an operator with that right take the key over, on the key's page.",
+        param=param,
+        code="scope_frozen",
+    )
+
+
 class NotFound(GatewayError):
     status = 404
     type = "invalid_request_error"

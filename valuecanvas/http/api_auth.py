@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from billing.auth import key_check, key_facts
+from billing.auth import key_check, key_facts, keys
 from billing.auth.principal import Principal
 from valuecanvas.core.api.access import KeyUser
 from valuecanvas.core.api.throttle import WrongKeyThrottle
@@ -36,11 +36,13 @@ class KeyAuthentication(BaseAuthentication):
             who = key_check.prove(text, found)
         except NotAuthenticated as error:
             raise throttle.count_failure(error) from None
+        if key_check.needs_upgrade(text, found):
+            keys.upgrade_digest(prefix, text)
         request_context.add(
             customer_id=str(who.customer_id), key=who.key, team=who.team
         )
         issuer = found.issuer if found else ""
-        return KeyUser(who.key, who.scopes, issuer), who
+        return KeyUser(who.key, who.scopes, issuer, who.frozen_scopes), who
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

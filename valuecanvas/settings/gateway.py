@@ -85,6 +85,12 @@ API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", "Requests a min
 FEEDBACK_PER_MINUTE = env.integer("FEEDBACK_PER_MINUTE", "Ratings a minute by one key or user; 0: any number.", 600)  # fmt: skip
 LOOKUPS_PER_MINUTE = env.integer("LOOKUPS_PER_MINUTE", "Look-ups of requests (/v1/requests) a minute by one key or user; 0: any number.", 600)  # fmt: skip
 AUTH_FAILURES_PER_MINUTE = env.integer("AUTH_FAILURES_PER_MINUTE", "Different wrong API keys a minute from one address, or uses of one; 0: any number.", 60)  # fmt: skip
+KEYS_OF_FORMER_STAFF = env.choice(
+    "KEYS_OF_FORMER_STAFF",
+    "Keys whose issuer lost the rights for their scopes: freeze takes those scopes away for as long, revoke ends the key, keep changes nothing.",
+    "freeze",
+    ("keep", "freeze", "revoke"),
+)
 LLM_UNPRICED = env.choice(
     "LLM_UNPRICED",
     "A model without a price: block refuses it, cap bills the stated price.",

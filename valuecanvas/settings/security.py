@@ -38,18 +38,32 @@ SECRET_KEY = _secret("SECRET_KEY", "Django's signing key: 50 random characters."
 KEY_PEPPER = _secret(
     "KEY_PEPPER", "Secret under which API keys are hashed. Changing it voids all keys."
 )
+KEY_PEPPER_PREVIOUS = env.words(
+    "KEY_PEPPER_PREVIOUS",
+    "Earlier values of KEY_PEPPER, with commas: keys of then work, and are hashed anew when they are used.",
+)
 FIELD_KEY = _secret(
     "FIELD_KEY", "Base64 of 32 random bytes: encrypts provider keys in the database."
 )
-try:
-    _field_key = base64.b64decode(FIELD_KEY, validate=True)
-except ValueError:
-    _field_key = b""
-if len(_field_key) != 32:
-    raise ImproperlyConfigured("FIELD_KEY must be the base64 of 32 bytes.")
+FIELD_KEY_PREVIOUS = env.words(
+    "FIELD_KEY_PREVIOUS",
+    "Earlier values of FIELD_KEY, with commas: still readable, until manage.py rotate_field_keys is done.",
+)
+for _name, _key in (
+    ("FIELD_KEY", FIELD_KEY),
+    *(("FIELD_KEY_PREVIOUS", _key) for _key in FIELD_KEY_PREVIOUS),
+):
+    try:
+        _field_key = base64.b64decode(_key, validate=True)
+    except ValueError:
+        _field_key = b""
+    if len(_field_key) != 32:
+        raise ImproperlyConfigured(f"{_name} must be the base64 of 32 bytes.")
 _refuse_weak("SECRET_KEY", SECRET_KEY)
 _refuse_weak("KEY_PEPPER", KEY_PEPPER)
-_refuse_weak("FIELD_KEY", _field_key.decode("latin-1"))
+for _pepper in KEY_PEPPER_PREVIOUS:
+    _refuse_weak("KEY_PEPPER_PREVIOUS", _pepper)
+_refuse_weak("FIELD_KEY", base64.b64decode(FIELD_KEY).decode("latin-1"))
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS",
     "Host names that this server answers to, with commas.",

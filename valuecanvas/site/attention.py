@@ -1,11 +1,13 @@
 """What needs an operator's attention: alerts that fire, and settings that cannot work."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from billing.alerts import alert_events
+from billing.auth.issuer_rights import describe_loss, find_affected_keys
 from llm.models import Model, Route
 
 MOST = 8
@@ -23,15 +25,10 @@ class Matter(NamedTuple):
 
 def find_for(user: Any) -> list[Matter] | None:
     """The matters that `user` may see, the worst first; None: the user may see none."""
-    if not (
-        user.has_perm("billing.view_alertevent") or user.has_perm("llm.view_model")
-    ):
+    sources = [find for right, find in SOURCES.items() if user.has_perm(right)]
+    if not sources:
         return None
-    found: list[Matter] = []
-    if user.has_perm("billing.view_alertevent"):
-        found += _alerts()
-    if user.has_perm("llm.view_model"):
-        found += models_without_route()
+    found = [matter for find in sources for matter in find()]
     return sorted(found, key=lambda one: one.level)[:MOST]
 
 
@@ -63,3 +60,24 @@ def models_without_route() -> list[Matter]:
         )
         for one in rows[:MOST]
     ]
+
+
+def keys_without_rights() -> list[Matter]:
+    """Keys whose issuer lost the rights for their scopes."""
+    return [
+        Matter(
+            describe_loss(key, lost),
+            reverse("admin:billing_apikey_change", args=[key.pk]),
+            "warning",
+            "warning",
+        )
+        for key, lost in find_affected_keys()[:MOST]
+    ]
+
+
+# By the right that a user needs to see them.
+SOURCES: dict[str, Callable[[], list[Matter]]] = {
+    "billing.view_alertevent": _alerts,
+    "llm.view_model": models_without_route,
+    "billing.view_apikey": keys_without_rights,
+}

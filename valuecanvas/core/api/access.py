@@ -17,7 +17,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from valuecanvas.core.api.throttle import count
-from valuecanvas.core.errors import NotPermitted
+from valuecanvas.core.errors import NotPermitted, scope_frozen
 
 if TYPE_CHECKING:
     # DRF's settings name the authentication, which is read while this is imported.
@@ -46,6 +46,7 @@ class KeyUser:
     scopes: frozenset[str]
     # The person who issued it; '' for somebody with a shell.
     issuer: str = ""
+    frozen_scopes: frozenset[str] = frozenset()
     pk: None = field(default=None, init=False)
     is_authenticated: bool = field(default=True, init=False)
     is_anonymous: bool = field(default=False, init=False)
@@ -94,6 +95,8 @@ def check(request: Request, need: Need) -> None:
     user = request.user
     if isinstance(user, KeyUser):
         if user.scopes.isdisjoint((need.scope, need.instead)):
+            if need.scope in user.frozen_scopes:
+                raise scope_frozen(need.scope)
             raise NotPermitted(
                 f"This key lacks the scope '{need.scope}'.", code="missing_scope"
             )
