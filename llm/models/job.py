@@ -11,7 +11,7 @@ from llm.models.job_batch import (
     Owned,
     traceparent_field,
 )
-from valuecanvas.core.fields import names_field
+from valuecanvas.core.fields import SealedField, names_field
 
 MOST_TAGS = 10
 LONGEST_CUSTOM_ID = 256
@@ -43,7 +43,7 @@ class Job(Owned):
     )
     endpoint = models.CharField(max_length=40)
     # The body of its call, encrypted.
-    sealed = models.BinaryField()
+    sealed = SealedField(owner=lambda row: f"job:{row.pk}")
     batch = models.ForeignKey(
         JobBatch, null=True, on_delete=models.CASCADE, related_name="jobs"
     )
@@ -159,7 +159,7 @@ class JobResult(models.Model):
 
     job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True)
     status = models.PositiveSmallIntegerField()
-    sealed = models.BinaryField()
+    sealed = SealedField(owner=lambda row: f"job-result:{row.pk}")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from valuecanvas.core.fields import names_field
+from valuecanvas.core.fields import SealedField, names_field
 from valuecanvas.core.ids import uuid7
 
 LONGEST_TAG = 40
@@ -78,7 +78,7 @@ class JobFilePart(models.Model):
 
     file = models.ForeignKey(JobFile, on_delete=models.CASCADE, related_name="parts")
     number = models.PositiveIntegerField()
-    sealed = models.BinaryField()
+    sealed = SealedField(owner=lambda row: f"file:{row.file_id}:{row.number}")
 
     class Meta:
         db_table = "llm_job_file_part"

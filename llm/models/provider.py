@@ -8,6 +8,7 @@ from django.db import models
 from llm.providers import address_guard
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
+from valuecanvas.core.fields import SealedField
 from valuecanvas.core.models import ConfigModel
 
 
@@ -49,7 +50,9 @@ class Provider(ConfigModel):
         validators=[check_variable],
         help_text="Name of the variable with the key, e.g. TOGETHER_API_KEY.",
     )
-    api_key_sealed = models.BinaryField(null=True, editable=False)
+    api_key_sealed = SealedField(
+        owner=lambda row: row._bound_to(), null=True, editable=False
+    )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

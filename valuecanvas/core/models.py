@@ -9,6 +9,7 @@ from django.db.models.deletion import Collector
 
 from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.db import epoch
+from valuecanvas.core.fields import SealedField
 from valuecanvas.core.telemetry.models import LogLevel
 from valuecanvas.core.webhooks.models import WebhookDelivery, WebhookEndpoint
 
@@ -91,7 +92,7 @@ class FormResult(models.Model):
     """The result of an admin form that acts once, encrypted for its sender."""
 
     id = models.CharField(max_length=64, primary_key=True)
-    body = models.BinaryField()
+    body = SealedField()
     # It is deleted then.
     until = models.DateTimeField(db_index=True)
 

@@ -15,3 +15,4 @@ from valuecanvas.settings.jobs import *
 from valuecanvas.settings.webhooks import *
 from valuecanvas.settings.alerts import *
 from valuecanvas.settings.observability import *
+from valuecanvas.settings.production import *

@@ -30,7 +30,8 @@ SELECT current_setting('server_version'),
        current_setting('max_connections')::int
            - current_setting('superuser_reserved_connections')::int,
        pg_database_size(current_database()),
-       (SELECT max(extract(epoch FROM replay_lag))::float8 FROM pg_stat_replication)
+       (SELECT max(extract(epoch FROM replay_lag))::float8 FROM pg_stat_replication),
+       current_setting('is_superuser') = 'on'
 """
 
 
@@ -42,7 +43,7 @@ def check_database() -> HealthFinding:
         cursor.execute("SELECT 1")
         took_s = time.monotonic() - started
         cursor.execute(_DATABASE)
-        version, used, limit, size, lag_s = cursor.fetchone()
+        version, used, limit, size, lag_s, superuser = cursor.fetchone()
     figure = f"PostgreSQL {version}, answers in {took_s * 1000:.1f} ms; {used} of {limit} connections; {_size(size)}"
     if lag_s is not None:
         figure += f"; a replica is {lag_s:.1f} s behind"
@@ -51,6 +52,7 @@ def check_database() -> HealthFinding:
         (used >= NEARLY_ALL * limit, "Nearly all connections are in use: raise max_connections, or run fewer processes."),
         (took_s > SLOW_DATABASE_S, "It answers slowly: look at its load and its disk."),
         ((lag_s or 0) > MOST_LAG_S, "A replica is far behind: look at its load and network."),
+        (superuser and settings.PRODUCTION, "DATABASE_URL names a superuser: use a role that owns this database alone."),
     )  # fmt: skip
 
 

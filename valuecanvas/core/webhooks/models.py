@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from valuecanvas.core import crypto
+from valuecanvas.core.fields import SealedField
 from valuecanvas.core.ids import uuid7
 
 # With its owner it fits into an index entry of PostgreSQL.
@@ -42,9 +43,9 @@ class WebhookEndpoint(models.Model):
         default=EndpointKind.STANDARD,
         db_default=EndpointKind.STANDARD,
     )
-    secret_sealed = models.BinaryField()
+    secret_sealed = SealedField(owner=lambda row: row._seal_owner())
     # Signs too until then, so that a receiver has time to take the new one.
-    previous_sealed = models.BinaryField(null=True)
+    previous_sealed = SealedField(owner=lambda row: row._seal_owner(), null=True)
     previous_until = models.DateTimeField("old secret valid until", null=True)
     # Attempts.
     delivered = models.PositiveBigIntegerField(default=0)
