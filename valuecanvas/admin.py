@@ -1,77 +1,18 @@
-"""Admin pages of users, groups and the audit log."""
+"""Admin pages of the audit log, and those of the modules below."""
 
 from datetime import datetime
-from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from valuecanvas.core.admin.bases import Admin, LargeTableAdmin, ReadOnlyAdmin, display
+from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.filters import TimeFilter
 from valuecanvas.site import log_level_admin, periodic_admin, webhook_admin
+from valuecanvas.site.people import user_admin
 
-__all__ = ["log_level_admin", "periodic_admin", "webhook_admin"]
-
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-class SuperusersOnly(Admin):
-    """Only superusers change users and groups; others may view them with the right."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-
-# Django's class comes first: unfold has an empty `add_fieldsets` of its own.
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    list_display = (
-        "username",
-        "email",
-        "role",
-        "is_active",
-        "groups_text",
-        "last_login",
-    )
-    empty_text = "Users of this admin. Callers of the API are customers."
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("groups")
-
-    @display(
-        description="Role",
-        label={"superuser": "danger", "staff": "info", "no access": "default"},
-    )
-    def role(self, user: User) -> str:
-        if user.is_superuser:
-            return "superuser"
-        return "staff" if user.is_staff else "no access"
-
-    @display(description="Groups")
-    def groups_text(self, user: User) -> str:
-        return ", ".join(group.name for group in user.groups.all()) or "–"
-
-
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):  # type: ignore[misc]
-    empty_text = "A group is a set of rights. `Operators` and `Auditors` are created automatically."
+__all__ = ["log_level_admin", "periodic_admin", "user_admin", "webhook_admin"]
 
 
 @admin.register(LogEntry)

@@ -19,6 +19,8 @@ _PRIMARY = {
 
 LOGIN_FAILURES = env.integer("LOGIN_FAILURES", "Failed logins to an account or from an address until it is locked.", 10, low=1, high=1000)  # fmt: skip
 LOGIN_LOCKOUT_S = env.integer("LOGIN_LOCKOUT_S", "How long logging in is locked then, in seconds.", 900, low=1, high=86_400)  # fmt: skip
+INVITATION_HOURS = env.integer("INVITATION_HOURS", "How long the link works by which an invited colleague chooses a password.", 48, low=1, high=24 * 14)  # fmt: skip
+PASSWORD_RESET_TIMEOUT = INVITATION_HOURS * 3600
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 FORMAT_MODULE_PATH = ["valuecanvas.formats"]

@@ -22,6 +22,7 @@ PAGES = (
     ("metrics/", "valuecanvas.performance.performance_page.show", "metrics"),
     ("status/", "valuecanvas.status.status_page.show", "status"),
     ("metrics/text/", "valuecanvas.http.metrics_view.page", "metrics_text"),
+    ("rights/", "valuecanvas.site.people.rights_page.show", "rights"),
 )
 
 
@@ -36,7 +37,10 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
             path(url, self.admin_view(import_string(view)), name=name)
             for url, view, name in PAGES
         ]
-        return [*pages, *super().get_urls()]
+        # For people who have no session yet.
+        accept = import_string("valuecanvas.site.people.invitation.Acceptance")
+        link = path("invitation/<uidb64>/<token>/", accept.as_view(), name="invitation")
+        return [link, *pages, *super().get_urls()]
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

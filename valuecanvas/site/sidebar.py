@@ -154,6 +154,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             listing("Users", "manage_accounts", "auth.user"),
             listing("Groups", "group_work", "auth.group"),
+            Item("Who may do what", "policy", "rights"),
             listing("Audit log", "history", "admin.logentry"),
         ),
     ),
