@@ -11,6 +11,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.site.people import accounts
 from valuecanvas.site.people.ready_groups import FINANCE, PROMPT_EDITOR
 
@@ -44,6 +45,11 @@ def accept(link: str, secret: str = SECRET) -> Any:
     return client.post(page.request["PATH_INFO"], form, follow=True)
 
 
+def events() -> list[str]:
+    rows = AuditEntry.objects.filter(kind="auth.user", action__startswith="user.")
+    return list(rows.order_by("pk").values_list("action", flat=True))
+
+
 def invited() -> User:
     return User.objects.get(username="pia@a.example")
 
@@ -71,6 +77,9 @@ def test_link__password_chosen__logs_in_and_works_once(boss: Client) -> None:
     assert "does not work any more" in accept(link, "another-horse").content.decode()
     assert invited().check_password(SECRET)
     assert not accounts.may_be_invited(invited())
+    assert events() == ["user.invited", "user.invitation_accepted"]
+    entry = AuditEntry.objects.get(action="user.invited")
+    assert (entry.actor, entry.object_id) == ("boss", str(invited().pk))
 
 
 def test_link__opened__is_not_in_the_address_that_is_sent_on(boss: Client) -> None:

@@ -19,6 +19,7 @@ from django.urls import reverse, reverse_lazy
 from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.admin.pages import ConfirmPage, Page
+from valuecanvas.core.audit.record import record
 from valuecanvas.core.crypto import seal, unseal
 from valuecanvas.site.people import accounts
 from valuecanvas.site.people.user_form import InvitationForm
@@ -53,9 +54,15 @@ def invite(admin: Any, request: HttpRequest) -> HttpResponse:
 def _issue_link(request: HttpRequest, user: User) -> HttpResponse:
     """Make a link, mail it, and redirect to the page that shows it once."""
     link = request.build_absolute_uri(accounts.make_link(user))
+    _record("user.invited", user)
     messages.info(request, accounts.send_link(user, link, str(request.user)))
     request.session[KEPT] = base64.b64encode(seal(link, _owner(user))).decode()
     return redirect("admin:auth_user_invited", user.pk)
+
+
+def _record(action: str, user: User) -> None:
+    name = user.get_username()
+    record(action, kind="auth.user", object_id=str(user.pk), label=name)
 
 
 def _owner(user: User) -> str:
@@ -116,6 +123,7 @@ class WithdrawPage(InvitationPage):
 
     def act(self, form: Any) -> str:
         accounts.withdraw(self.original)
+        _record("user.invitation_withdrawn", self.original)
         return "The invitation was withdrawn."
 
 
@@ -134,5 +142,6 @@ class Acceptance(PasswordResetConfirmView):
         self.validlink = accounts.TOKENS.check_token(form.user, token)
         if not self.validlink:
             return self.render_to_response(self.get_context_data())
+        _record("user.invitation_accepted", form.user)
         messages.success(self.request, "Your password is set. Log in with it now.")
         return super().form_valid(form)
