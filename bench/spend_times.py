@@ -25,6 +25,7 @@ from django.utils import timezone
 from bench import measure, usage_rows
 from billing.models import Usage, UsageHour
 from billing.usage import exports, partitions, reports, rollup
+from billing.usage.levels import LEVELS
 from billing.usage.reports import DIMENSIONS, UsageQuery
 from billing.usage.spend_query import GROUPS
 
@@ -94,8 +95,11 @@ def _is_exact() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), sum(cost_usd) FROM llm_usage")
         raw = cursor.fetchone()
+        # Those of weeks are sums of these, of weeks that are over.
         cursor.execute(
-            "SELECT level, sum(requests), sum(cost_usd) FROM billing_usage_hour GROUP BY 1"
+            "SELECT level, sum(requests), sum(cost_usd) FROM billing_usage_hour "
+            "WHERE level = ANY(%s) GROUP BY 1",
+            [[one.number for one in LEVELS]],
         )
         return all((count, cost) == raw for _, count, cost in cursor.fetchall())
 
@@ -136,9 +140,11 @@ def _acts() -> dict[str, Callable[[], Any]]:
 
 def _reports() -> dict[str, Callable[[], Any]]:
     end = timezone.now().date() + dt.timedelta(days=1)
-    start = end - dt.timedelta(days=REPORT_DAYS)
+    # Of 30 days that end before a Sunday the fewest are in whole weeks.
+    sunday = end - dt.timedelta(days=(end.weekday() + 1) % 7)
 
-    def report(*groups: str, **more: Any) -> Callable[[], Any]:
+    def report(*groups: str, end: dt.date = end, **more: Any) -> Callable[[], Any]:
+        start = end - dt.timedelta(days=REPORT_DAYS)
         return lambda: reports.run(UsageQuery(start, end, groups, **more))
 
     return {
@@ -147,6 +153,9 @@ def _reports() -> dict[str, Callable[[], Any]]:
         "report, by the day": report(bucket="day"),
         **{f"report by {one}": report(one, top=100) for one in DIMENSIONS},
         "report by customer and model": report("customer", "model", top=100),
+        "report by customer and model, fewest weeks": report(
+            "customer", "model", top=100, end=sunday
+        ),
         "report by customer and prompt": report("customer", "prompt", top=100),
         "report by customer and model of a prompt": report(
             "customer", "model", top=100, filters={"prompt": ["prompt-7"]}

@@ -62,13 +62,14 @@ INVARIANTS = (
         "rolled_up_cost",
         "Reports show what was spent",
         "The sums that reports read (costs, provider's costs and savings) are those of the "
-        "ledger's rows, by day. If not: manage.py rollup_usage --rebuild.",
+        "ledger's rows, by day, and each week's those of its days. If not: "
+        "manage.py rollup_usage --rebuild.",
         "usd",
     ),
     Invariant(
         "rolled_up_rows",
         "Reports count every request",
-        "The sums that reports read count every row of the ledger, by day.",
+        "The sums that reports read count every row of the ledger, by day and by week.",
         "requests",
     ),
 )

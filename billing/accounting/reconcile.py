@@ -108,10 +108,16 @@ WHERE c.corrects >= %(first_id)s AND (u.id IS NULL OR c.status <> 'correction')
 LIMIT %(most)s
 """
 # Of each level the sums of whole days, against the rows. Not of days to sum up again.
+# Of each week the sums against those of its days, whose rows may be archived.
+_WEEKS = ", ".join(
+    f"({days}, {week.number}, '{week.name}')" for days, week in levels.WEEKS.items()
+)
 _LEVELS = ", ".join(f"({one.number}, '{one.name}')" for one in levels.LEVELS)
 ROLLUPS = f"""
 WITH span AS (
-    SELECT until, (until AT TIME ZONE 'utc')::date AS last FROM billing_rollup_state
+    SELECT until, coalesce(weeks_until, '-infinity') AS weeks_until,
+           date_trunc('week', %(first)s::timestamp) AT TIME ZONE 'utc' AS first_week
+    FROM billing_rollup_state
 ), ledger AS (
     SELECT (created_at AT TIME ZONE 'utc')::date AS day, count(*) AS rows,
            sum(cost_usd) AS cost, sum(provider_cost_usd + saved_usd) AS rest
@@ -124,7 +130,14 @@ WITH span AS (
            sum(provider_cost_usd + saved_usd) AS rest
     FROM billing_usage_hour
     WHERE start >= %(first)s::timestamp AT TIME ZONE 'utc' GROUP BY 1, 2
-), days AS (
+), weeks AS (
+    SELECT level, date_trunc('week', start, 'UTC') AS start,
+           sum(requests + corrections) AS rows,
+           sum(cost_usd + provider_cost_usd + saved_usd) * 1000000 AS cost
+    FROM billing_usage_hour, span
+    WHERE start >= first_week AND start < weeks_until::timestamp AT TIME ZONE 'utc'
+    GROUP BY 1, 2
+), checked AS (
     SELECT l.name, day, coalesce(w.rows, 0) AS wanted_rows, coalesce(s.rows, 0) AS rows,
            coalesce(w.cost + w.rest, 0) * 1000000 AS wanted_cost,
            coalesce(s.cost + s.rest, 0) * 1000000 AS cost
@@ -132,17 +145,24 @@ WITH span AS (
     CROSS JOIN (SELECT day FROM ledger UNION SELECT day FROM summed) AS every
     LEFT JOIN ledger w USING (day) LEFT JOIN summed s USING (level, day)
     WHERE day NOT IN (SELECT day FROM billing_late_day)
+    UNION ALL
+    SELECT l.name, (every.start AT TIME ZONE 'utc')::date, coalesce(d.rows, 0),
+           coalesce(w.rows, 0), coalesce(d.cost, 0), coalesce(w.cost, 0)
+    FROM (VALUES {_WEEKS}) AS l (days, week, name)
+    CROSS JOIN (SELECT DISTINCT start FROM weeks) AS every
+    LEFT JOIN weeks d ON d.level = l.days AND d.start = every.start
+    LEFT JOIN weeks w ON w.level = l.week AND w.start = every.start
 ), drifting AS (
-    SELECT d.*, days.name AS level, day, count(*) OVER (PARTITION BY d.name) AS drifted,
-           row_number() OVER (PARTITION BY d.name ORDER BY day DESC, days.name) AS place
-    FROM days, LATERAL (VALUES
+    SELECT d.*, checked.name AS level, day, count(*) OVER (PARTITION BY d.name) AS drifted,
+           row_number() OVER (PARTITION BY d.name ORDER BY day DESC, checked.name) AS place
+    FROM checked, LATERAL (VALUES
         ('rolled_up_cost', wanted_cost, cost), ('rolled_up_rows', wanted_rows, rows)
     ) AS d (name, expected, found)
     WHERE expected <> found
 )
 SELECT name, drifted, 'g', level, day, expected, found, '' FROM drifting
 WHERE place <= %(most)s
-UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM days
+UNION ALL SELECT '', count(*), '', '', NULL, 0, 0, '' FROM checked
 """  # noqa: S608 - numbers and names of a constant
 
 

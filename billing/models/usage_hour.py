@@ -1,4 +1,4 @@
-"""Rollups of the ledger: exact sums by hour and by day, for reports."""
+"""Rollups of the ledger: exact sums by hour, by day and by week, for reports."""
 
 import uuid
 
@@ -7,11 +7,11 @@ from django.db import models
 
 
 class UsageHour(models.Model):
-    """The sums of one group of requests in one hour or day (UTC).
+    """The sums of one group of requests in one hour, day or week (UTC).
 
-    `level` says whether of an hour or a day, and which of the dimensions the group has;
+    `level` says whether of an hour, a day or a week, and which of the dimensions the group has;
     the others are empty: see billing/usage/levels.py. Written by billing/usage/rollup.py
-    alone. The time of a row of the ledger is its created_at.
+    and weeks.py alone. The time of a row of the ledger is its created_at.
     """
 
     # A digest of level, start and group: one index probe.
@@ -54,9 +54,11 @@ class UsageHour(models.Model):
 
 
 class RollupState(models.Model):
-    """One row: up to which time the ledger is in the rollups."""
+    """One row: up to which time the ledger is in the rollups, and in those of weeks."""
 
     until = models.DateTimeField(null=True)
+    # A Monday: the weeks before it are summed up.
+    weeks_until = models.DateField(null=True)
 
     class Meta:
         db_table = "billing_rollup_state"

@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 
 from billing.models import Usage
-from billing.usage import reports
 from billing.usage.reports import DIMENSIONS, Report, UsageFigures, UsageQuery
+from billing.usage.weeks import midnight
 from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.ids import uuid_or_none
 
@@ -79,8 +79,8 @@ def _cells(figures: UsageFigures) -> list[Any]:
 def find_requests(query: UsageQuery) -> QuerySet[Usage]:
     """The rows of the ledger that a report with these days and filters would sum up."""
     rows = Usage.objects.filter(
-        created_at__gte=reports.midnight(query.start),
-        created_at__lt=reports.midnight(query.end),
+        created_at__gte=midnight(query.start),
+        created_at__lt=midnight(query.end),
     )
     for name, values in query.filters.items():
         rows = rows.filter(_condition(name, values))

@@ -1,6 +1,7 @@
-"""Which sums are kept: combinations of dimensions, by hour and by day.
+"""Which sums are kept: combinations of dimensions, by hour, by day and by week.
 
-A report reads the first level, from the fewest rows to the most, that has its dimensions.
+A report reads the first level, from the fewest rows to the most, that has its dimensions;
+of whole weeks those of the week, where there are such.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ DIMENSIONS = (*CALLER, *MODEL, *PROMPT, *TAGS)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Sums by `grain` (hour or day) of each combination of `columns`."""
+    """Sums by `grain` (hour, day or week) of each combination of `columns`."""
 
     number: int
     grain: str
@@ -40,6 +41,12 @@ LEVELS = (
     Level(17, "day", (*CALLER, *TAGS)),
     Level(18, "day", DIMENSIONS),
 )
+# Of the levels with many sums a day, by their numbers: a week is the sum of its days.
+WEEKS = {
+    one.number: Level(one.number + 10, "week", one.columns)
+    for one in LEVELS
+    if one.number in (15, 16, 17, 18)
+}
 
 
 def find_level(columns: set[str], grain: str) -> Level | None:

@@ -1,4 +1,4 @@
-"""Sums up the ledger by hour and day, as it grows, and again from its rows."""
+"""Sums up the ledger by hour, day and week, as it grows, and again from its rows."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from django.db.models import Min
 
 from billing.models import RollupState, Usage, UsageHour
-from billing.usage import partitions
+from billing.usage import partitions, weeks
 from billing.usage.levels import DIMENSIONS, LEVELS, Level
-from billing.usage.sums import COUNTED, LATENCY, NONE, RAW, SUMMED
+from billing.usage.sums import COUNTED, LATENCY, NONE, RAW, SUMMED, insert_into
 from valuecanvas.core.db import locks
 
 log = structlog.get_logger("billing.usage")
@@ -37,19 +37,12 @@ def _insert(level: Level) -> str:
     ]
     groups = ", ".join(dimensions[DIMENSIONS.index(name)] for name in level.columns)
     start = f"date_trunc('{level.grain}', created_at, 'UTC')"
-    named = ", ".join(DIMENSIONS)
     shown = ", ".join(
         f"{s} AS {n}" for s, n in zip(dimensions, DIMENSIONS, strict=True)
     )
     counted = ", ".join(f"{sql} AS {name}" for name, sql in COUNTED.items())
     added = ", ".join(f"{name} = h.{name} + excluded.{name}" for name in SUMMED)
-    return f"""
-INSERT INTO billing_usage_hour AS h
-    (id, level, start, {named}, {", ".join(SUMMED)}, latency)
-SELECT left(encode(sha256(convert_to(
-           ROW(extract(epoch FROM start), {named})::text, 'UTF8')), 'hex'), 32)::uuid,
-       {level.number}, start, {named}, {", ".join(SUMMED)}, latency
-FROM (
+    return f"""{insert_into(level)} (
     SELECT {start} AS start, {shown}, {counted}, {LATENCY} AS latency
     FROM llm_usage WHERE created_at >= %(low)s AND created_at < %(high)s
     GROUP BY {start}, {groups}
@@ -73,7 +66,10 @@ def catch_up(most_days: int | None = None) -> dt.datetime | None:
         until, more = _step()
         steps += 1
         if not more or steps == most_days:
-            return until
+            break
+    while _sum_next_week():
+        pass
+    return until
 
 
 def rebuild(
@@ -136,6 +132,20 @@ def _step() -> tuple[dt.datetime | None, bool]:
     return high, high < bound
 
 
+def _sum_next_week() -> bool:
+    """Sum up the first week that is over and not summed up. Returns whether there was one."""
+    with transaction.atomic(durable=True):
+        locks.hold("billing.rollup")
+        state = _state()
+        week = state.weeks_until or weeks.first_week()
+        if not (week and state.until and week + weeks.WEEK <= state.until.date()):
+            return False
+        weeks.sum_week(week)
+        state.weeks_until = week + weeks.WEEK
+        state.save()
+    return True
+
+
 def _sum_late_days(until: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM billing_late_day RETURNING day")
@@ -153,6 +163,9 @@ def _sum_day(day: dt.date, until: dt.datetime) -> None:
     start = dt.datetime.combine(day, dt.time(), dt.UTC)
     UsageHour.objects.filter(start__gte=start, start__lt=start + DAY).delete()
     _add(start, min(start + DAY, until))
+    summed_until = _state().weeks_until
+    if summed_until and day < summed_until:
+        weeks.sum_week(weeks.monday(day))
 
 
 def _add(low: dt.datetime, high: dt.datetime) -> None:

@@ -2,6 +2,8 @@
 
 import math
 
+from billing.usage.levels import DIMENSIONS, Level
+
 # DDSketch (Masson et al. 2019): buckets that grow by GAMMA give any quantile of any union
 # of groups within 2 %, and are merged by adding counts, which PostgreSQL does itself.
 ACCURACY = 0.02
@@ -35,6 +37,18 @@ NONE = {
     "prompt_version": "0",
     "tags": "'{}'::varchar[]",
 }
+
+
+def insert_into(level: Level) -> str:
+    """The beginning of the statement that writes sums of a level: its FROM is to follow."""
+    named = ", ".join(DIMENSIONS)
+    return f"""
+INSERT INTO billing_usage_hour AS h
+    (id, level, start, {named}, {", ".join(SUMMED)}, latency)
+SELECT left(encode(sha256(convert_to(
+           ROW(extract(epoch FROM start), {named})::text, 'UTF8')), 'hex'), 32)::uuid,
+       {level.number}, start, {named}, {", ".join(SUMMED)}, latency
+FROM"""  # noqa: S608 - names of this package
 
 
 def quantile(buckets: list[tuple[int, int]], share: float) -> int | None:
