@@ -25,7 +25,7 @@ CREATE AGGREGATE usage_latency_sum(bigint[]) (
 
 class Migration(migrations.Migration):
     safe_because = "The new tables are empty; their parent is locked for a moment."
-    dependencies = [("billing", "0030_rollup_indexes")]
+    dependencies = [("billing", "0031_keys_of_former_staff")]
     operations = [
         migrations.RunSQL(LATENCY, "DROP AGGREGATE usage_latency_sum(bigint[])"),
         migrations.RunSQL(TABLES, NO_TABLES),
