@@ -46,6 +46,7 @@ from llm.settlement.exposures import ExposureCounts
 from llm.settlement.settlement import Settlement
 from llm.upstream import http
 from llm.upstream.failover import Failover
+from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange
@@ -122,7 +123,7 @@ async def start() -> Runtime:
     traces.prepare()
     loop = asyncio.get_running_loop()
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
-    db = DbThread()
+    db, jobs_db = DbThread(), DbThread()
     store = open_store()
     await store.refuse_cluster()
     ledger = Ledger()
@@ -171,7 +172,7 @@ async def start() -> Runtime:
             replays=IdempotentReplays(db, trace_rows),
             exposures=exposures,
         ),
-        failover=Failover(pool, board, outcomes, journal),
+        failover=Failover(pool, board, outcomes, journal, KeyRefresh(jobs_db)),
         settlement=Settlement(ledger, journal, limiter),
         sharing=AnswerSharing(cache, shared_calls),
         journal=journal,
@@ -187,7 +188,6 @@ async def start() -> Runtime:
         # It starts all the same and answers 503 until the database is back.
         log.warning("config.unavailable", error=type(error).__name__)
         await config.recall()
-    jobs_db = DbThread()
     job_watch = JobWatch(jobs_db)
     job_watch.start()
     disk_writer = DiskWriter(db, config)

@@ -10,6 +10,7 @@ from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
 from llm.models.job_queue import RECURRING_TASK
+from llm.providers import stored_keys
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 log = structlog.get_logger("llm.tasks")
@@ -20,6 +21,13 @@ PERIODIC = (
         "Bills requests whose process died, by what is known.",
         every=15,
         expire_seconds=60,
+    ),
+    PeriodicWork(
+        "Providers: read keys of Secrets Manager again",
+        "llm.refresh_provider_keys",
+        "Takes over keys that were rotated there.",
+        every=300,
+        expire_seconds=240,
     ),
     PeriodicWork(
         "Jobs: free, expire and finish",
@@ -78,3 +86,9 @@ def purge_jobs() -> dict[str, int]:
 def submit_recurring(id: int) -> None:
     """Submit the job of a recurring job whose time has come."""
     recurring.submit_due(id, timezone.now())
+
+
+@shared_task(name="llm.refresh_provider_keys")
+def refresh_provider_keys() -> int:
+    """Read providers' keys that are references. Returns how many have changed."""
+    return stored_keys.refresh_keys()

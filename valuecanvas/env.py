@@ -1,8 +1,14 @@
-"""Reads settings from the environment. A bad value stops the start."""
+"""Reads settings from the environment, else a file, else AWS Secrets Manager.
 
+A bad value stops the start.
+"""
+
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -38,7 +44,40 @@ def _raw(name: str, help_text: str, default: str | None) -> str | None:
             raise ImproperlyConfigured(
                 f"{name}_FILE names a file that cannot be read: {error.strerror}."
             ) from error
-    return value or default
+    return value or _from_secrets_manager(name) or default
+
+
+def _from_secrets_manager(name: str) -> str:
+    """The member `name` of the secret AWS_SECRETS_NAME, where that is set."""
+    secret = os.environ.get("AWS_SECRETS_NAME", "").strip()
+    if not secret or name == "AWS_SECRETS_NAME":
+        return ""
+    return str(_read_secret(secret).get(name, "")).strip()
+
+
+@cache
+def _read_secret(secret: str) -> Mapping[str, object]:
+    """The members of a secret, read once. Raises ImproperlyConfigured."""
+    # Its import takes longer than all the rest of the settings, and few need it.
+    boto3, config = import_module("boto3"), import_module("botocore.config")
+    limits = config.Config(
+        connect_timeout=5, read_timeout=5, retries={"max_attempts": 3}
+    )
+    try:
+        client = boto3.client("secretsmanager", config=limits)
+        found = json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
+    except Exception as error:  # noqa: BLE001 - boto3 makes its classes at run time
+        # Without its message: that of a JSON error shows the value.
+        raise ImproperlyConfigured(
+            f"AWS_SECRETS_NAME: the secret {secret!r} cannot be read "
+            f"({type(error).__name__}). It must be a JSON object of settings, and the "
+            "credentials of this process must allow secretsmanager:GetSecretValue."
+        ) from None
+    if not isinstance(found, dict):
+        raise ImproperlyConfigured(
+            f"AWS_SECRETS_NAME: the secret {secret!r} is no JSON object of settings."
+        )
+    return found
 
 
 def _parse(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:

@@ -49,6 +49,7 @@ class ProviderAdmin(GuardedAdmin):
                 "fields": (
                     "base_url",
                     "api_key_env",
+                    "api_key_ref",
                     "key_state",
                     "new_key",
                     "forget_key",
@@ -58,7 +59,10 @@ class ProviderAdmin(GuardedAdmin):
     )
     add_fieldsets = (
         (None, {"fields": ("key", "name", "kind", "enabled")}),
-        ("Endpoint and key", {"fields": ("base_url", "api_key_env", "new_key")}),
+        (
+            "Endpoint and key",
+            {"fields": ("base_url", "api_key_env", "api_key_ref", "new_key")},
+        ),
     )
     change_form_outer_before_template = "admin/llm/provider/tools.html"
     empty_text = (
@@ -97,7 +101,7 @@ class ProviderAdmin(GuardedAdmin):
         fixed = ["key_state", *(["key"] if obj else [])]
         if request.user.has_perm(ENDPOINT_RIGHT):
             return fixed
-        return [*fixed, "base_url", "api_key_env"]
+        return [*fixed, "base_url", "api_key_env", "api_key_ref"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if not obj:
@@ -106,7 +110,7 @@ class ProviderAdmin(GuardedAdmin):
             request
         ):
             return self.fieldsets
-        fields = ("base_url", "api_key_env", "key_state")
+        fields = ("base_url", "api_key_env", "api_key_ref", "key_state")
         return (self.fieldsets[0], ("Endpoint and key", {"fields": fields}))
 
     def get_form(
@@ -147,12 +151,16 @@ class ProviderAdmin(GuardedAdmin):
         description="Key in use",
         label={
             "stored here": "success",
+            "from Secrets Manager": "success",
+            "not read yet": "danger",
             "from environment": "success",
             "variable is empty": "danger",
             "none": "default",
         },
     )
     def key_state(self, provider: Provider) -> str:
+        if provider.api_key_ref:
+            return "from Secrets Manager" if provider.has_key else "not read yet"
         if provider.has_key:
             return "stored here"
         if not provider.api_key_env:

@@ -12,6 +12,7 @@ from unfold.widgets import (
 
 from llm.models import Provider
 from llm.providers.address_guard import origin
+from llm.providers.key_reference import UnreadableReference, read_key
 
 
 class ProviderForm(forms.ModelForm):
@@ -33,7 +34,15 @@ class ProviderForm(forms.ModelForm):
 
     class Meta:
         model = Provider
-        fields = ("key", "name", "kind", "base_url", "api_key_env", "enabled")
+        fields = (
+            "key",
+            "name",
+            "kind",
+            "base_url",
+            "api_key_env",
+            "api_key_ref",
+            "enabled",
+        )
         labels = {"key": "Short name", "base_url": "Base URL"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,14 +67,28 @@ class ProviderForm(forms.ModelForm):
         if data.get("new_key") and data.get("forget_key"):
             self.add_error("forget_key", "Enter a new key or delete the old, not both.")
         moved = "base_url" in data and self._is_other_origin(data["base_url"])
-        if moved and data.get("api_key_env") and "api_key_env" not in self.changed_data:
-            # Otherwise an edit of the URL would send that key to another host.
-            self.add_error(
-                "api_key_env",
-                "The scheme, host or port has changed: choose None, save, then choose "
-                "the variable again if its key may be sent there.",
-            )
+        for name in ("api_key_env", "api_key_ref"):
+            if moved and data.get(name) and name not in self.changed_data:
+                # Otherwise an edit of the URL would send that key to another host.
+                self.add_error(
+                    name,
+                    "The scheme, host or port has changed: empty this, save, then enter "
+                    "it again if its key may be sent there.",
+                )
+        if data.get("api_key_ref") and (data.get("new_key") or data.get("forget_key")):
+            self.add_error("api_key_ref", "Its key is stored: enter no other key.")
+        elif data.get("api_key_ref") and "api_key_ref" in self.changed_data:
+            data["new_key"] = self._read_reference(data["api_key_ref"])
+        elif "api_key_ref" in self.changed_data and not data.get("new_key"):
+            data["forget_key"] = True
         return data
+
+    def _read_reference(self, reference: str) -> str:
+        try:
+            return read_key(reference)
+        except UnreadableReference as error:
+            self.add_error("api_key_ref", str(error))
+            return ""
 
     def apply_key(self) -> str:
         """Set or clear the key of the instance; the warning to show, or ''."""

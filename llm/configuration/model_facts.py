@@ -21,6 +21,8 @@ class ProviderFacts:
     base_url: str
     api_key: str = field(repr=False)
     enabled: bool
+    # Where the key is read again when it is refused; '' if nowhere.
+    key_reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def load_providers(keys: Keys = None) -> dict[str, ProviderFacts]:
     rows = Provider.objects.among(keys)
     return {
         row.key: ProviderFacts(
-            row.key, KINDS[row.kind], row.base_url.rstrip("/"), _open_key(row), row.enabled
+            row.key, KINDS[row.kind], row.base_url.rstrip("/"), _open_key(row), row.enabled,
+            row.api_key_ref,
         )
         for row in rows
     }  # fmt: skip

@@ -6,6 +6,7 @@ from django.core.validators import URLValidator
 from django.db import models
 
 from llm.providers import address_guard
+from llm.providers.key_reference import check_reference
 from llm.providers.registry import KINDS
 from valuecanvas.core import crypto
 from valuecanvas.core.fields import SealedField
@@ -52,6 +53,16 @@ class Provider(ConfigModel):
     )
     api_key_sealed = SealedField(
         owner=lambda row: row._bound_to(), null=True, editable=False
+    )
+    api_key_ref = models.CharField(
+        "key by reference",
+        max_length=600,
+        blank=True,
+        validators=[check_reference],
+        db_default="",
+        default="",
+        help_text="As in aws-sm://valuecanvas/providers/openai#api_key: the key is read "
+        "from AWS Secrets Manager, and again every five minutes and when it is refused.",
     )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

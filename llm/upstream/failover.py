@@ -20,6 +20,7 @@ from llm.types import Candidate, Failure
 from llm.upstream.attempts import Attempts
 from llm.upstream.client_errors import passed_through, words
 from llm.upstream.http import Failed
+from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports, name_of
 from llm.upstream.provider_calls import Delivery, ProviderCalls
 from llm.upstream.stream import UpstreamStream
@@ -52,11 +53,13 @@ class Failover:
         board: Board,
         outcomes: BreakerReports,
         journal: Journal,
+        keys: KeyRefresh,
     ) -> None:
         self._calls = ProviderCalls(pool, journal)
         self._board = board
         self.outcomes = outcomes
         self._journal = journal
+        self._keys = keys
         self.retries = RetryLimit()
 
     async def deliver(self, attempts: Attempts) -> "Delivery | UpstreamStream":
@@ -134,7 +137,7 @@ class Failover:
     ) -> T:
         """One attempt; a second at the same provider only if nothing was sent."""
         try:
-            return await self._attempt(attempts, candidate, permit, once)
+            return await self._attempt_with_key(attempts, candidate, permit, once)
         except Failed as failure:
             retry = (
                 failure.unsent
@@ -155,6 +158,22 @@ class Failover:
             raise
         finally:
             self.retries.running -= 1
+
+    async def _attempt_with_key(
+        self,
+        attempts: Attempts,
+        candidate: Candidate,
+        permit: Pass,
+        once: Callable[[Candidate, Pass], Awaitable[T]],
+    ) -> T:
+        """One attempt; a second if the key was refused and there is a new one."""
+        try:
+            return await self._attempt(attempts, candidate, permit, once)
+        except Failed as failure:
+            renewed = await self._keys.renew(candidate, failure)
+            if renewed is None or not self._may_start(attempts):
+                raise
+        return await self._attempt(attempts, renewed, permit, once)
 
     async def _attempt(
         self,

@@ -125,7 +125,7 @@ def test_change__another_host_with_an_environment_key__refused(
     settings.PROVIDER_KEYS = {"OPENAI_API_KEY": SECRET}
     provider = make_provider(api_key_env="OPENAI_API_KEY")
     answer = save(boss, provider, base_url="https://elsewhere.example/v1")
-    assert "choose None, save" in answer.content.decode()
+    assert "empty this, save" in answer.content.decode()
     provider.refresh_from_db()
     assert provider.base_url == "http://127.0.0.1:9/v1"
 

@@ -31,6 +31,7 @@ def test_migrations__what_they_made__is_as_declared() -> None:
         if work.task.startswith(
             (
                 "llm.jobs.",
+                "llm.refresh_",
                 "valuecanvas.",
                 "billing.evaluate_",
                 "billing.partition_",

@@ -10,6 +10,10 @@ from valuecanvas import env
 BASE_DIR = Path(__file__).resolve().parents[2]
 load_dotenv(BASE_DIR / ".env")
 
+AWS_SECRETS_NAME = env.text(
+    "AWS_SECRETS_NAME",
+    "Secret in AWS Secrets Manager: a JSON object of settings that are set neither here nor as NAME_FILE.",
+)
 ENVIRONMENT = env.choice(
     "VALUECANVAS_ENV",
     "embedded: everything on this machine; production: refuses unsafe settings; test: the test suite.",

@@ -220,6 +220,11 @@ FLAGS_EXPIRED = env.choice(
     "warn",
     ("warn", "error"),
 )
+PROVIDER_SECRETS_PREFIX = env.text(
+    "PROVIDER_SECRETS_PREFIX",
+    "How names of secrets in AWS Secrets Manager begin that providers' keys may be read from.",
+    "valuecanvas/providers/",
+)
 # The variables that `Provider.api_key_env` may name.
 PROVIDER_KEYS = {
     "TOGETHER_API_KEY": TOGETHER_API_KEY,
