@@ -103,3 +103,15 @@ def test_contributing__places_that_it_names__exist():
             if "/" not in name:
                 defined = rf"^\s*(?:(?:async )?def |class )?{name}\b"
                 assert re.search(defined, read, re.MULTILINE), f"{name}: {row}"
+
+
+def test_security__every_threat__has_a_row_and_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "SECURITY.md").read_text()
+    rows = dict(re.findall(r"^\| (S\d+) \|(.*)$", text, re.M))
+    assert [*rows] == [f"S{number}" for number in range(1, 30)]
+    for name, row in rows.items():
+        assert "`tests/" in row or "comes with" in row, name
+    named = set(re.findall(r"`(tests/[^`]+)`", text))
+    assert {one for one in named if not (ROOT / one).is_file()} == set()
+    ours = {f"tests/security/{one.name}" for one in (ROOT / "tests/security").glob("test_*.py")}  # fmt: skip
+    assert ours <= named

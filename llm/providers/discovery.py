@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 
 from llm.providers.client import sdk
@@ -61,6 +62,8 @@ def discover(provider: "Provider") -> dict[str, int | None]:
     except openai.OpenAIError as error:
         # Never the error's own text: providers echo parts of the key in it.
         raise Unreachable(_explain(error)) from error
+    except httpx2.InvalidURL as error:
+        raise Unreachable("Its URL is not valid: correct its host.") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise Unreachable(NOT_A_LIST) from error
     return {name: found[name] for name in sorted(found)[:MOST_MODELS]}

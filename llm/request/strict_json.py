@@ -1,11 +1,11 @@
 """Parses JSON, and refuses what programs would read in two ways."""
 
-import json
 from typing import Any
 
 import orjson
 
 from valuecanvas.core import json_numbers
+from valuecanvas.core.api import json_names
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 from valuecanvas.core.threads import LARGE_BYTES
 
@@ -73,7 +73,7 @@ def _refuse_ambiguous(raw: bytes, written: bytes) -> None:
     Raises InvalidRequest.
     """
     if may_repeat_names(raw, written):
-        _refuse_repeated_names(raw)
+        json_names.refuse_repeated(raw)
     json_numbers.refuse_over_64_bits(raw)
 
 
@@ -83,24 +83,6 @@ def may_repeat_names(raw: bytes, written: bytes) -> bool:
     A name given twice takes a colon more, unless a text has one written as an escape.
     """
     return raw.count(b":") != written.count(b":") or raw.find(b"\\u003") >= 0
-
-
-def _refuse_repeated_names(raw: bytes) -> None:
-    """Raises InvalidRequest for a repeated name: parsers disagree on its value."""
-    try:
-        json.loads(raw, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, say: orjson takes what json does not.
-        raise InvalidRequest(
-            f"The body is not valid JSON: {error}.", code="invalid_json"
-        ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise InvalidRequest("The body names a field twice.", code="invalid_json")
-    return found
 
 
 def _write(body: dict[str, Any]) -> bytes:

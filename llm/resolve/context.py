@@ -7,6 +7,7 @@ import orjson
 
 from billing.auth.principal import Principal
 from valuecanvas.core import json_numbers
+from valuecanvas.core.api import json_names
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.targeting.conditions import Attributes
 
@@ -33,6 +34,7 @@ def parse(header: str | None) -> Mapping[str, Any]:
             param=HEADER,
         )
     json_numbers.refuse_over_64_bits(header.encode(), HEADER)
+    json_names.refuse_repeated(header.encode(), f"'{HEADER}'", HEADER)
     return found
 
 

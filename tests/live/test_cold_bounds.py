@@ -14,13 +14,18 @@ import pytest
 
 from tests.live.server import LiveServer, database_url, live_server
 from tests.live.world import World
+from valuecanvas.core.access import session_store
 
 pytestmark = pytest.mark.live
 
 T = TypeVar("T")
 PATIENCE_S = 120.0
 PATHS = ["/admin/login/", "/api/prompts", "/api/docs", "/nothing"]
-RUNNING, WAITING, VISITORS = 3, 5, 300
+# One visitor has half of the slots.
+SLOTS, WAITING, VISITORS = 6, 5, 300
+RUNNING = SLOTS // 2
+# Of a session that has ended: only for keys of its own the site asks the database.
+COOKIE = f"sessionid={session_store.add_proof('a' * 32)}"
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
@@ -93,7 +98,7 @@ def small(server_env: dict[str, str], tmp_path: Path) -> Iterator[LiveServer]:
     """A gateway that works on few pages at once."""
     env = {
         **server_env,
-        "PAGE_MAX_RUNNING": str(RUNNING),
+        "PAGE_MAX_RUNNING": str(SLOTS),
         "PAGE_MAX_WAITING": str(WAITING),
         "DB_PAGE_TIMEOUT_S": "600",
         "LLM_HEADER_TIMEOUT_S": "120",
@@ -106,8 +111,8 @@ def visit(port: int) -> socket.socket:
     """Ask for a page for which Django looks at the sessions in the database."""
     line = socket.create_connection(("127.0.0.1", port))
     line.sendall(
-        b"GET /admin/ HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid=%s\r\n"
-        b"Connection: close\r\n\r\n" % (b"a" * 32)
+        b"GET /admin/ HTTP/1.1\r\nHost: localhost\r\nCookie: %s\r\n"
+        b"Connection: close\r\n\r\n" % COOKIE.encode()
     )
     line.setblocking(False)
     return line
@@ -197,9 +202,35 @@ def test_refusal__of_a_page_or_a_call__says_when_to_come_again(
         lock.execute("lock table django_session in access exclusive mode")
         visitors = Visitors(small.port, 50, stack)
         eventually(lambda: len(visitors.answers()) == 50 - RUNNING - WAITING)
-        answer = world.request("/api/prompts", key="")
+        answer = world.request("/api/prompts", key="", cookie=COOKIE)
         assert (answer.status, answer.error["code"]) == (503, "overloaded")
         assert answer.headers["retry-after"] == "1"
-        page = world.request("/admin/login/", key="")
+        page = world.request("/admin/login/", key="", cookie=COOKIE)
         assert (page.status, page.headers["retry-after"]) == (503, "1")
         assert b"busy" in page.body
+
+
+def test_flood__of_one_session__leaves_others_their_turn(
+    world: World, small: LiveServer
+) -> None:
+    world.port = small.port
+    with ExitStack() as stack:
+        lock = stack.enter_context(psycopg.connect(database_url()))
+        lock.execute("lock table django_session in access exclusive mode")
+        visitors = Visitors(small.port, 50, stack)
+        eventually(lambda: len(visitors.answers()) == 50 - RUNNING - WAITING)
+        assert world.request("/admin/login/", key="").status == 200
+        assert len(visitors.answers()) == 50 - RUNNING - WAITING
+
+
+def test_visitors__with_made_up_cookies__cost_no_query(
+    world: World, small: LiveServer
+) -> None:
+    world.port = small.port
+    with ExitStack() as stack:
+        lock = stack.enter_context(psycopg.connect(database_url()))
+        lock.execute("lock table django_session in access exclusive mode")
+        for number in range(20):
+            cookie = f"sessionid={number:a<40}"
+            answer = world.request("/admin/", key="", cookie=cookie)
+            assert answer.status == 302

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from valuecanvas.http import cold_path
 from valuecanvas.http.cold_path import ColdPath
+from valuecanvas.http.fairness import held_bytes
 
 PAGE = b"x" * 200_000
 
@@ -70,8 +71,9 @@ async def until(condition: Any) -> None:
 
 
 @pytest.fixture
-def pages(settings: Settings) -> Pages:
+def pages(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Pages:
     settings.PAGE_MAX_RUNNING, settings.PAGE_MAX_WAITING = 1, 1
+    monkeypatch.setattr(cold_path, "RETRY_AFTER_S", 0)
     return Pages()
 
 
@@ -107,7 +109,7 @@ async def test_bytes__of_all_requests__are_bounded_and_free_again(
     pages: Pages, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.LLM_SEND_TIMEOUT_S = 600
-    monkeypatch.setattr(cold_path, "MOST_HELD_BYTES", 100_000)
+    monkeypatch.setattr(held_bytes, "MOST_HELD_BYTES", 100_000)
     path, stuck, late = ColdPath(pages), Visitor(stuck=True), Visitor()
     pages.open.set()
     first = stuck.visit(path)

@@ -1,0 +1,1 @@
+"""Tests that hold a threat of docs/SECURITY.md as a whole."""

@@ -6,6 +6,7 @@ that it cannot slow down the hot path.
 
 import asyncio
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,16 +29,19 @@ from valuecanvas.core.errors import (
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry.request_context import CLIENT_GONE, RequestContext
 from valuecanvas.http import hot, page_headers, paths
-from valuecanvas.http.hot_body import ClientGone, Receive, Scope
+from valuecanvas.http.fairness import origin
+from valuecanvas.http.fairness.fair_queue import FairQueue, QueueFull
+from valuecanvas.http.fairness.held_bytes import HeldBytes, HeldShare
+from valuecanvas.http.hot_body import PART_BYTES, ClientGone, Receive, Scope
 from valuecanvas.http.protocol.write_timeout import Send, TimedSender, cut
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Bytes of bodies, and of answers that clients have not read yet, in one process.
-MOST_HELD_BYTES = 67_108_864
 # A larger streamed answer is sent while it is made.
 MOST_KEPT_BYTES = 4_194_304
 RETRY_AFTER_S = 1
+# Between two pages of a visitor of whom more wait, in seconds.
+MOST_PAUSE_S = 0.25
 # The interpreter's switch interval while Django works, in seconds: with Python's default
 # of 5 ms, requests of the hot path would wait ten times as long.
 SWITCH_S = 0.0005
@@ -53,10 +57,10 @@ class ColdPath:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._slots = asyncio.Semaphore(settings.PAGE_MAX_RUNNING)
-        self._waiting = 0
+        most = settings.PAGE_MAX_RUNNING, settings.PAGE_MAX_WAITING
+        self._slots = FairQueue(*most)
         self._running = 0
-        self._held = 0
+        self._held = HeldBytes()
         self._switch_s = sys.getswitchinterval()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +72,7 @@ class ColdPath:
     async def _handle(
         self, scope: Scope, receive: Receive, send: Send, done: RequestContext
     ) -> None:
-        held = _HeldBytes(self)
+        held = HeldShare(self._held, origin.identify(scope))
         sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
         try:
             messages = _Messages(sender, held)
@@ -78,6 +82,9 @@ class ColdPath:
             await messages.send()
         except GatewayError as error:
             done.refuse(error)
+            if isinstance(error, Unavailable):
+                # Whoever asks again at once is not refused faster than that.
+                await asyncio.sleep(RETRY_AFTER_S)
             response = _refusal(scope, error, done.ids["request_id"])
             await hot.send_whole(response, sender)
         except ClientGone:
@@ -91,66 +98,46 @@ class ColdPath:
         scope: Scope,
         receive: Receive,
         messages: "_Messages",
-        held: "_HeldBytes",
+        held: HeldShare,
     ) -> None:
         """Fill `messages` with Django's. Raises GatewayError, ClientGone."""
         # A client that sends slowly holds no slot meanwhile.
         body = await _body(scope, receive, held)
         scope = {**scope, "headers": _headers(scope, len(body))}
-        async with self._slot():
+        async with self._slot(held.visitor):
             await self._application(scope, _replay(body), messages.add)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, who: str) -> AsyncIterator[None]:
         """Hold a slot: a thread and a database connection. Raises Unavailable."""
-        if self._waiting >= settings.PAGE_MAX_WAITING:
-            raise _busy()
-        self._waiting += 1
         try:
             async with asyncio.timeout(settings.DB_PAGE_TIMEOUT_S):
-                await self._slots.acquire()
-        except TimeoutError:
+                await self._slots.take(who)
+        except (QueueFull, TimeoutError):
             raise _busy() from None
-        finally:
-            self._waiting -= 1
         self._count(1)
+        started = time.monotonic()
         try:
             yield
         finally:
             self._count(-1)
-            self._slots.release()
+            self._give_back(who, time.monotonic() - started)
+
+    def _give_back(self, who: str, took: float) -> None:
+        """At once; but where more of this visitor wait, requests to models come first.
+
+        Threads of pages that follow each other without a pause would take half of the
+        interpreter's time, or more.
+        """
+        if not self._slots.is_waiting(who):
+            self._slots.give_back(who)
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(min(took, MOST_PAUSE_S), self._slots.give_back, who)
 
     def _count(self, more: int) -> None:
         self._running += more
         sys.setswitchinterval(SWITCH_S if self._running else self._switch_s)
-
-    def hold(self, size: int) -> None:
-        """Count `size` more bytes in memory; fewer if it is negative."""
-        self._held += size
-
-    @property
-    def full(self) -> bool:
-        return self._held > MOST_HELD_BYTES
-
-
-class _HeldBytes:
-    """The bytes that one request holds in memory."""
-
-    def __init__(self, path: ColdPath) -> None:
-        self._path = path
-        self._size = 0
-
-    def add(self, size: int) -> None:
-        self._size += size
-        self._path.hold(size)
-
-    def free(self) -> None:
-        self._path.hold(-self._size)
-
-    def check(self) -> None:
-        """Raises Unavailable if all requests together hold too much."""
-        if self._path.full:
-            raise _busy()
 
 
 class _Messages:
@@ -161,7 +148,7 @@ class _Messages:
 
     status = CLIENT_GONE
 
-    def __init__(self, sender: TimedSender, held: _HeldBytes) -> None:
+    def __init__(self, sender: TimedSender, held: HeldShare) -> None:
         self._sender = sender
         self._held = held
         self._kept: list[dict[str, Any]] = []
@@ -177,7 +164,9 @@ class _Messages:
             await self.send()
 
     async def send(self) -> None:
-        """Send what is kept."""
+        """Send what is kept; whoever reads it too slowly as a whole is cut too."""
+        parts = 1 + self._size // PART_BYTES
+        self._sender.deadline = time.monotonic() + settings.LLM_SEND_TIMEOUT_S * parts
         for message in self._kept:
             await self._sender.send(message)
         self._kept.clear()
@@ -185,9 +174,9 @@ class _Messages:
         self._size = 0
 
 
-async def _body(scope: Scope, receive: Receive, held: _HeldBytes) -> bytes:
+async def _body(scope: Scope, receive: Receive, held: HeldShare) -> bytes:
     """The whole body. Raises BodyTooLarge, RequestTooLate, Unavailable, ClientGone."""
-    held.check()
+    _refuse_too_much(held)
     if int(dict(scope["headers"]).get(b"content-length", 0)) > _most():
         raise _too_large()
     try:
@@ -199,7 +188,7 @@ async def _body(scope: Scope, receive: Receive, held: _HeldBytes) -> bytes:
         ) from error
 
 
-async def _parts(receive: Receive, held: _HeldBytes) -> bytes:
+async def _parts(receive: Receive, held: HeldShare) -> bytes:
     found, more = bytearray(), True
     while more:
         message = await receive()
@@ -209,9 +198,15 @@ async def _parts(receive: Receive, held: _HeldBytes) -> bytes:
         if len(found) > _most():
             raise _too_large()
         held.add(len(message.get("body", b"")))
-        held.check()
+        _refuse_too_much(held)
         more = message.get("more_body", False)
     return bytes(found)
+
+
+def _refuse_too_much(held: HeldShare) -> None:
+    """Raises Unavailable if too many bytes are held already."""
+    if held.too_much:
+        raise _busy()
 
 
 def _headers(scope: Scope, length: int) -> list[tuple[bytes, bytes]]:

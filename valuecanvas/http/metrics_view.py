@@ -68,6 +68,8 @@ class MetricsText:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._texts: dict[TextForm, tuple[float, bytes]] = {}
+        # One thread for all scrapers that come at once.
+        self._under_way: dict[TextForm, asyncio.Task[bytes]] = {}
         # Where several processes share this one's port.
         self.processes: ProcessMetrics | None = None
 
@@ -84,6 +86,17 @@ class MetricsText:
                 found = self._render(form)
                 self._texts[form] = time.monotonic() + MOST_AGE_S, found
             return found
+
+    async def wait(self, form: TextForm) -> bytes:
+        """The text; rendered in a thread, once for all who wait for it."""
+        found = self.fresh(form)
+        if found is not None:
+            return found
+        task = self._under_way.get(form)
+        if task is None or task.done():
+            work = asyncio.to_thread(self.read_in_thread, form)
+            task = self._under_way[form] = asyncio.create_task(work)
+        return await asyncio.shield(task)
 
     def read_in_thread(self, form: TextForm) -> bytes:
         """The same for a new thread: closes its database connections."""
@@ -124,9 +137,7 @@ class Metrics(HotView):
             "application/openmetrics-text" in request.headers.get("accept", ""),
             "gzip" in request.headers.get("accept-encoding", ""),
         )
-        text = TEXT.fresh(form)
-        if text is None:
-            text = await asyncio.to_thread(TEXT.read_in_thread, form)
+        text = await TEXT.wait(form)
         headers = {
             "Content-Type": form.content_type,
             "Vary": "Accept, Accept-Encoding",

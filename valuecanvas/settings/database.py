@@ -79,4 +79,4 @@ CACHES = {
     },
     "none": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "valuecanvas.core.access.session_store"

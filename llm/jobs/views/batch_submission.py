@@ -32,6 +32,7 @@ from llm.models.job_batch import BATCH_PRIORITY
 from llm.request import idempotency
 from llm.translate.typed_fields import a_list, refuse_unknown
 from llm.views.base import body_stream, json_body
+from valuecanvas.core.api import json_names
 from valuecanvas.core.errors import InvalidRequest
 
 JSONL = ("application/x-ndjson", "application/jsonl")
@@ -100,16 +101,21 @@ def _options(request: ASGIRequest) -> dict[str, Any]:
         given["tags"] = sent.getlist("tags")
     for name in ("priority", "metadata"):
         if name in sent:
-            given[name] = _json(sent[name])
+            given[name] = _json(sent[name], name)
     return given
 
 
-def _json(text: str) -> Any:
-    """What `text` is as JSON; else `text`, which is refused where it is read."""
+def _json(text: str, name: str) -> Any:
+    """What `text` is as JSON; else `text`, which is refused where it is read.
+
+    Raises InvalidRequest for a field that is named twice.
+    """
     try:
-        return orjson.loads(text)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+    json_names.refuse_repeated(text.encode(), f"'{name}'", name)
+    return found
 
 
 def _new_batch(given: Mapping[str, Any], **fields: Any) -> NewBatch:

@@ -53,6 +53,8 @@ class UrlGuard:
             return
         if parts.scheme != "https":
             raise ValidationError("Use https://.")
+        if not parts.hostname:
+            raise ValidationError("The URL names no host.")
         if _is_inside(parts.hostname or ""):
             raise ValidationError(
                 f"This address is not a public one. {self.setting}=on allows it."
@@ -114,6 +116,9 @@ def _is_inside(host: str) -> bool:
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
+    if ":" in name:
+        # With or without a zone, which no look-up needs to know.
+        return not is_public(name)
     try:
         # Every spelling of an address: 127.1, 0x7f000001 and 2130706433 are the same.
         found = socket.getaddrinfo(name, None, flags=socket.AI_NUMERICHOST)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 
 from valuecanvas.core import json_numbers
+from valuecanvas.core.api import json_names
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 
 DEPTH_MAX = 32
@@ -38,6 +39,7 @@ class JsonParser(BaseParser):
         if not isinstance(found, dict):
             raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
         json_numbers.refuse_over_64_bits(raw)
+        json_names.refuse_repeated(raw)
         return found
 
 
