@@ -172,7 +172,7 @@ def run(query: UsageQuery) -> Report:
     )
 
 
-def _same_groups(query: UsageQuery, rows: Mapping[Place, UsageFigures]) -> UsageQuery:
+def _same_groups(query: UsageQuery, rows: Mapping[Place, Any]) -> UsageQuery:
     """`query` for the groups of `rows` alone: there may be very many others."""
     found = {
         name: sorted({keys[at] for keys, _ in rows})
@@ -283,10 +283,11 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
             f"These are more than {MOST_ROWS:,} rows: ask for fewer days, add a filter, "
             "or ask for the 'top' groups without a bucket.",
         )
-    latency = _latency(query) if query.latency else {}
+    places = {(tuple(keys), start): sums for start, keys, *sums in rows}
+    # Of all other groups it would take far longer than their sums.
+    latency = _latency(_same_groups(query, places)) if query.latency else {}
     return {
-        (tuple(keys), start): _row(sums, latency.get((tuple(keys), start), ()))
-        for start, keys, *sums in rows
+        place: _row(sums, latency.get(place, ())) for place, sums in places.items()
     }
 
 
