@@ -1,22 +1,22 @@
-"""A stored answer: JSON under zstd, with its tenant, key and MAC inside.
+"""A stored answer: JSON under zstd, encrypted (AES-256-GCM) for its tenant and key.
 
-An attacker who can write to Redis can delete answers, but not plant one, move one to
-another tenant, or run code here.
+Who reads Redis, its files or its traffic reads no answer. Who can write to it can delete
+answers, but not plant one, move one to another tenant, or run code here.
 """
 
-import hmac
+import os
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import orjson
 import zstandard
+from cryptography.exceptions import InvalidTag
 
-from llm.cache.secret import secret
+from llm.cache.secret import answer_cipher
 
 MOST_BYTES = 262_144
-# Most bytes of an unpacked value: a planted one must not fill memory.
-_MOST_UNPACKED = 2 * MOST_BYTES + 65_536
+_NONCE_SIZE = 12
 # Reused, as making one costs twice its use. For the event loop's thread only.
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
@@ -49,8 +49,6 @@ class Entry:
 def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
     """The value to store."""
     envelope: dict[str, Any] = {
-        "tenant": tenant,
-        "key": key,
         "at": entry.at,
         "provider": entry.provider,
         "upstream_model": entry.upstream_model,
@@ -59,26 +57,20 @@ def pack(entry: Entry, *, tenant: str, key: str) -> bytes:
         "body": entry.body.decode(),
         "form": entry.form.value,
     }
-    envelope["mac"] = _mac(envelope)
-    return _COMPRESSOR.compress(orjson.dumps(envelope))
+    packed = _COMPRESSOR.compress(orjson.dumps(envelope))
+    nonce = os.urandom(_NONCE_SIZE)
+    return nonce + answer_cipher(tenant, key).encrypt(nonce, packed, None)
 
 
 def unpack(value: bytes, *, tenant: str, key: str) -> Entry | None:
     """The answer, or None for a value that this process would not have stored there."""
+    nonce, sealed = value[:_NONCE_SIZE], value[_NONCE_SIZE:]
     try:
-        # A frame that says its size is unpacked to that size, whatever we allow.
-        if zstandard.frame_content_size(value) > _MOST_UNPACKED:
-            return None
-        raw = _DECOMPRESSOR.decompress(value, max_output_size=_MOST_UNPACKED)
-        envelope = orjson.loads(raw)
-        claimed = envelope.pop("mac")
-        if not hmac.compare_digest(str(claimed), _mac(envelope)):
-            return None
-        if envelope["tenant"] != tenant or envelope["key"] != key:
-            return None
+        packed = answer_cipher(tenant, key).decrypt(nonce, sealed, None)
+        envelope = orjson.loads(_DECOMPRESSOR.decompress(packed))
         return _entry(envelope)
-    except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, AttributeError,
-            TypeError, ValueError):  # fmt: skip
+    except (InvalidTag, zstandard.ZstdError, KeyError, AttributeError, TypeError,
+            ValueError):  # fmt: skip
         return None
 
 
@@ -96,8 +88,3 @@ def _entry(envelope: dict[str, Any]) -> Entry:
         cached_tokens=cached,
         form=Form(envelope.get("form", "")),
     )
-
-
-def _mac(envelope: dict[str, Any]) -> str:
-    canonical = orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
-    return hmac.new(secret(), canonical, "sha256").hexdigest()

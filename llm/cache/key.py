@@ -10,7 +10,7 @@ from llm.cache.secret import secret
 from llm.types import Plan
 
 # Raise it when the meaning of a stored value changes: older ones are then misses.
-SCHEMA = 3
+SCHEMA = 4
 # Fields that change how an answer is delivered, but not its content.
 LEFT_OUT = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 

