@@ -286,9 +286,7 @@ def _figures(query: UsageQuery) -> dict[Place, UsageFigures]:
     places = {(tuple(keys), start): sums for start, keys, *sums in rows}
     # Of all other groups it would take far longer than their sums.
     latency = _latency(_same_groups(query, places)) if query.latency else {}
-    return {
-        place: _row(sums, latency.get(place, ())) for place, sums in places.items()
-    }
+    return {place: _row(sums, latency.get(place, ())) for place, sums in places.items()}
 
 
 def _row(sums: list[Any], latency: tuple[int | None, ...]) -> UsageFigures:
