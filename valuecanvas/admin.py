@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.utils.html import format_html
@@ -13,6 +16,11 @@ from valuecanvas.site import log_level_admin, periodic_admin, webhook_admin
 from valuecanvas.site.people import user_admin
 
 __all__ = ["log_level_admin", "periodic_admin", "user_admin", "webhook_admin"]
+
+# allauth's own: what is theirs to see is on the page 'Your account'.
+admin.site.unregister(
+    [EmailAddress, Authenticator, SocialApp, SocialToken, SocialAccount]
+)
 
 
 @admin.register(LogEntry)

@@ -15,6 +15,8 @@ handler500 = "valuecanvas.http.database_down.handle_server_error"
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/", permanent=False)),
     path("favicon.ico", RedirectView.as_view(url="/static/valuecanvas/icon.svg")),
+    # The log-in page is here: before the site's own.
+    path("admin/", include("valuecanvas.site.door.urls")),
     path("admin/", admin.site.urls),
     path("usage", OwnUsagePage.as_view(), name="own_usage"),
     path("api/schema", Schema.as_view(), name="schema"),

@@ -11,6 +11,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from billing.admin.alert_deliveries import DeliveriesPage, deliveries_of
 from billing.alerts import channels
 from billing.models import AlertChannel
+from valuecanvas.core.access.recent_login import RecentLoginAdmin
 from valuecanvas.core.admin.bases import Admin, display, fieldset
 from valuecanvas.core.admin.forms import ConsoleFields
 from valuecanvas.core.admin.pages import Page
@@ -107,7 +108,7 @@ class ChannelTestPage(Page):
 
 
 @admin.register(AlertChannel)
-class AlertChannelAdmin(Admin):
+class AlertChannelAdmin(RecentLoginAdmin, Admin):
     form = ChannelForm
     list_display = ("name", "kind_name", "goes_to", "state", "last_failure", "enabled")
     list_select_related = ("endpoint",)

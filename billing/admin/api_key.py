@@ -21,6 +21,10 @@ from billing.admin.minute_limits import minute_limits
 from billing.auth import keys
 from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
+from valuecanvas.core.access.recent_login import (
+    RecentLoginAdmin,
+    require_recent_login,
+)
 from valuecanvas.core.admin.bases import ExactSearchAdmin, action, display, fieldset
 from valuecanvas.core.admin.filters import ConditionFilter
 from valuecanvas.core.admin.guard import GuardedAdmin
@@ -43,7 +47,11 @@ class KeyStateFilter(ConditionFilter):
         ]
 
 
-class ApiKeyAdmin(KeyIssuerMixin, GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
+class ApiKeyAdmin(
+    RecentLoginAdmin, KeyIssuerMixin, GuardedAdmin, ExactSearchAdmin, IssuedAdmin
+):
+    # Revoking is always at once.
+    recent_acts = frozenset({"add", "change"})
     form = ApiKeyForm
     list_display = (
         "name",
@@ -176,6 +184,7 @@ class ApiKeyAdmin(KeyIssuerMixin, GuardedAdmin, ExactSearchAdmin, IssuedAdmin):
     )
     def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.find_object(request, object_id)
+        require_recent_login(request)
         if beyond := scopes_beyond(request.user, key.scopes):
             # They would get its text.
             text = f"This key has scopes beyond your rights: {', '.join(beyond)}."

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from billing.auth.issuer_rights import describe_loss, find_lost_scopes
 from billing.models import ApiKey
 from billing.models.api_key import scopes_beyond
+from valuecanvas.core.access.recent_login import require_recent_login
 from valuecanvas.core.admin.bases import Admin, action
 
 REMEDY = (
@@ -41,6 +42,7 @@ class KeyIssuerMixin(Admin):
     )
     def take_over_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.find_object(request, object_id)
+        require_recent_login(request)
         before, user = key.issuer, request.user.get_username()
         if beyond := scopes_beyond(request.user, key.scopes):
             text = f"This key has scopes beyond your rights: {', '.join(beyond)}."

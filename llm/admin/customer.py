@@ -10,6 +10,7 @@ from billing.models import Customer
 from billing.usage import exports
 from llm.privacy.customer_export import export_lines
 from llm.privacy.erasure import erase
+from valuecanvas.core.access.recent_login import RecentLoginAdmin
 from valuecanvas.core.admin.pages import ConfirmPage, Page
 from valuecanvas.core.templatetags import figures
 
@@ -20,6 +21,7 @@ class ExportPage(Page):
     name = "export"
     needs = "view"
     right = "billing.export_customer"
+    recent_login = True
 
     def answer(self) -> HttpResponseBase:
         self.admin.record(self.request, [self.original], "Exported.")
@@ -31,6 +33,7 @@ class ErasePage(ConfirmPage):
     name = "erase"
     needs = "change"
     right = "billing.erase_customer"
+    recent_login = True
     text = (
         "The user id, labels of end users and comments are removed from all rows of this "
         "customer, and its jobs, files, refusals, stored answers and callbacks are "
@@ -56,5 +59,6 @@ class ErasePage(ConfirmPage):
 
 
 @admin.register(Customer)
-class CustomerDataAdmin(CustomerAdmin):
+class CustomerDataAdmin(RecentLoginAdmin, CustomerAdmin):
+    recent_acts = frozenset({"delete"})
     pages = (*CustomerAdmin.pages, ExportPage, ErasePage)

@@ -16,6 +16,7 @@ from llm.admin.provider_form import ProviderForm
 from llm.admin.route import route_effects
 from llm.models import Provider, Route
 from llm.providers import discovery
+from valuecanvas.core.access.recent_login import RecentLoginAdmin
 from valuecanvas.core.admin import form_results
 from valuecanvas.core.admin.bases import display
 from valuecanvas.core.admin.guard import Effects, GuardedAdmin
@@ -28,7 +29,7 @@ ADDING_RIGHTS = ("llm.add_model", "llm.add_route")
 
 
 @admin.register(Provider)
-class ProviderAdmin(GuardedAdmin):
+class ProviderAdmin(RecentLoginAdmin, GuardedAdmin):
     form = ProviderForm
     list_display = (
         "name",

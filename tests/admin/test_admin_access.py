@@ -87,8 +87,8 @@ def test_users__superuser__sets_a_password(boss: Client) -> None:
 def test_own_password__any_user__can_change_it(newcomer: Client) -> None:
     secret = "correct-horse-battery"
     form = {"old_password": "pw", "new_password1": secret, "new_password2": secret}
-    assert newcomer.get("/admin/password_change/").status_code == 200
-    assert newcomer.post("/admin/password_change/", form).status_code == 302
+    assert newcomer.get("/admin/account/password/").status_code == 200
+    assert newcomer.post("/admin/account/password/", form).status_code == 302
     assert User.objects.get(username="nora").check_password(secret)
 
 

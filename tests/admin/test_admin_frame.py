@@ -113,7 +113,7 @@ def test_crumbs__row_without_a_name__end_of_its_id(boss: Client) -> None:
 
 
 def test_crumbs__page_outside_the_sidebar__its_title(boss: Client) -> None:
-    assert crumbs(boss, "/admin/password_change/") == ["Password change"]
+    assert crumbs(boss, "/admin/account/password/") == ["Change the password"]
 
 
 def test_list__title_of_the_window__is_its_name(boss: Client) -> None:

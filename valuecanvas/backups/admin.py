@@ -24,6 +24,7 @@ from valuecanvas.backups.repository import (
     BackupRepository,
 )
 from valuecanvas.backups.types import BackupSummary
+from valuecanvas.core.access.recent_login import require_recent_login
 from valuecanvas.core.admin.bases import NO_STORE, ReadOnlyAdmin, display
 from valuecanvas.core.admin.pages import Page, post_only, refuse_unless
 from valuecanvas.core.templatetags import figures
@@ -41,6 +42,7 @@ class VerifyPage(Page):
     needs = "view"
     right = MAKE
     post_only = True
+    recent_login = True
 
     def answer(self) -> HttpResponse:
         row: Backup = self.original
@@ -60,6 +62,7 @@ class DownloadPage(Page):
     name = "download"
     needs = "view"
     right = DOWNLOAD
+    recent_login = True
 
     def answer(self) -> HttpResponseBase:
         repository, name = BackupRepository(), self.original.name
@@ -136,6 +139,7 @@ class BackupAdmin(ReadOnlyAdmin):
 
     def make_view(self, request: HttpRequest) -> HttpResponse:
         refuse_unless(request, MAKE)
+        require_recent_login(request)
         row = runs.begin(request.user.get_username())
         begun = _enqueue(
             request,

@@ -42,20 +42,22 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
         link = path("invitation/<uidb64>/<token>/", accept.as_view(), name="invitation")
         return [link, *pages, *super().get_urls()]
 
-    def login(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        answer: HttpResponse = super().login(request, extra_context)
-        form = (getattr(answer, "context_data", None) or {}).get("form")
-        if locked_s := getattr(form, "locked_s", 0):
-            answer.status_code = 429
-            answer["Retry-After"] = str(locked_s)
-        return answer
-
     def admin_view(
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., Any]:
         return keep_typed(super().admin_view(view, cacheable))
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Never Django's page, which knows no second factor: valuecanvas.site.door."""
+        return redirect("account_login")
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's page; ours counts wrong passwords."""
+        return redirect("account_change_password")
 
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -8,6 +8,7 @@ from unfold.forms import AuthenticationForm
 
 from valuecanvas.core.access import address
 from valuecanvas.core.access.login_failures import Locked, LoginAttempt
+from valuecanvas.site.door.factors import has_factor
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
@@ -27,7 +28,11 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
         except ValidationError:
             attempt.record_failure()
             raise
-        attempt.record_success()
+        if has_factor(self.get_user()):
+            # Else a known password would give new tries at the second factor.
+            attempt.take_back()
+        else:
+            attempt.record_success()
         return found
 
     def _begin(self, attempt: LoginAttempt) -> None:
@@ -35,10 +40,13 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
             attempt.begin()
         except Locked as error:
             self.locked_s = error.seconds
-            minutes = math.ceil(error.seconds / 60)
-            raise ValidationError(
-                "Too many failed logins to this account or from your address. Even the "
-                f"right password is refused now. Try again in {minutes} min, or ask an "
-                "operator to run: manage.py unlock_login",
-                code="locked",
-            ) from error
+            raise ValidationError(locked_text(error.seconds), code="locked") from error
+
+
+def locked_text(seconds: int) -> str:
+    """What a locked form says."""
+    return (
+        "Too many failed logins to this account or from your address. Even the "
+        f"right password is refused now. Try again in {math.ceil(seconds / 60)} min, or "
+        "ask an operator to run: manage.py unlock_login"
+    )

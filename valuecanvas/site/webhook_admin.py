@@ -150,6 +150,7 @@ class EndpointPage(ConfirmPage):
 
 class EnableEndpointPage(EndpointPage):
     name = "enable"
+    recent_login = True
     title = verb = "Enable again"
     text = (
         "Webhooks are sent there again from now on. Those that failed meanwhile are "
@@ -161,6 +162,7 @@ class EnableEndpointPage(EndpointPage):
 
 class RotateSecretPage(EndpointPage):
     name = "rotate"
+    recent_login = True
     title = verb = "Rotate the secret"
     text = (
         "A new secret signs what is sent from now on; for 24 hours the old one signs "

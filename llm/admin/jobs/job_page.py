@@ -57,6 +57,7 @@ class ContentPage(Page):
     name = "content"
     needs = "view"
     right = VIEW_CONTENT
+    recent_login = True
 
     def answer(self) -> HttpResponse:
         job: Job = self.original

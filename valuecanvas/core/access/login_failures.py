@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from valuecanvas.core.audit.record import record
 from valuecanvas.core.models import LoginFailure
 
 log = structlog.get_logger("login")
@@ -48,34 +49,54 @@ class Locked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """One attempt to log in: call `begin`, then `record_success` or `record_failure`."""
+    """One attempt to log in: call `begin`, then one of the others with its outcome.
+
+    `username` is empty where nobody knows yet who it is: then the address alone counts.
+    """
 
     username: str
     address: str
+
+    @property
+    def names(self) -> list[str]:
+        """What is counted. An address that is locked must not lock accounts."""
+        account = [_account(self.username)] if self.username else []
+        return [_address(self.address), *account]
 
     def begin(self) -> None:
         """Count the attempt. Raises Locked; then it is not counted."""
         try:
             with transaction.atomic():
-                # An address that is locked must not lock accounts.
-                _count(_address(self.address))
-                _count(_account(self.username))
+                for name in self.names:
+                    _count(name)
         except Locked as error:
             self._log("login.locked", seconds=error.seconds)
             raise
 
     def record_success(self) -> None:
         """Reset the account's count; for the address take back this attempt only."""
-        spent = LoginFailure.objects.filter(name=_address(self.address))
-        spent.filter(failures__gt=0).update(failures=F("failures") - 1)
-        LoginFailure.objects.filter(name=_account(self.username)).delete()
+        self.take_back()
+        if self.username:
+            LoginFailure.objects.filter(name=_account(self.username)).delete()
+
+    def take_back(self) -> None:
+        """Count this attempt no more: it was right, but is not the last step."""
+        spent = LoginFailure.objects.filter(name__in=self.names, failures__gt=0)
+        spent.update(failures=F("failures") - 1)
 
     def record_failure(self) -> None:
         self._log("login.failed")
+        spent = LoginFailure.objects.filter(
+            name__in=self.names, failures__gte=settings.LOGIN_FAILURES
+        )
+        if locked := sorted(spent.values_list("name", flat=True)):
+            self._log("login.lockout", locked=", ".join(locked))
+            detail = {"locked": locked, "address": self.address}
+            record("login.locked", label=self.username[:MOST_NAME], detail=detail)
         with connection.cursor() as cursor:
             cursor.execute(_PURGE, [MOST_PURGED])
 
-    def _log(self, event: str, **more: int) -> None:
+    def _log(self, event: str, **more: int | str) -> None:
         name = self.username[:MOST_NAME]
         log.warning(event, username=name, address=self.address, **more)
 

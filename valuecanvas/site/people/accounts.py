@@ -1,16 +1,15 @@
 """Accounts of people: the last superuser, sessions, and one-time links to begin."""
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
-from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+
+from valuecanvas.site.door.factors import end_sessions
 
 
 def is_last_superuser(user: User) -> bool:
@@ -26,9 +25,7 @@ def lock_out(user: User) -> None:
     """End the sessions and links of a deactivated user: no later activation revives them."""
     if not user.has_usable_password():
         _void_links(user, is_active=False)
-    for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
-        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
-            session.delete()
+    end_sessions(user)
 
 
 class InvitationTokens(PasswordResetTokenGenerator):

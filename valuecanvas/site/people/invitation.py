@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse, reverse_lazy
 
+from valuecanvas.core.access.recent_login import require_recent_login
 from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.admin.pages import ConfirmPage, Page
@@ -32,6 +33,7 @@ def invite(admin: Any, request: HttpRequest) -> HttpResponse:
     """The page 'Invite a colleague'."""
     if not admin.has_add_permission(request):
         raise PermissionDenied
+    require_recent_login(request)
     form = InvitationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = accounts.create_invited(**form.cleaned_data)
@@ -102,6 +104,7 @@ class InvitationPage(ConfirmPage):
 
 class NewLinkPage(InvitationPage):
     name = "new_link"
+    recent_login = True
     title = "Make a new link"
     text = "Earlier links of this person become void."
     verb = "Make a new link"

@@ -10,7 +10,12 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 
+from valuecanvas.core.access.recent_login import (
+    RecentLoginAdmin,
+    require_recent_login,
+)
 from valuecanvas.core.admin.bases import Admin, action, display, fieldset
+from valuecanvas.site.door.reset import ResetFactorsMixin
 from valuecanvas.site.people import accounts, invitation
 from valuecanvas.site.people.ready_groups import SENTENCES
 from valuecanvas.site.people.user_form import GroupsField, UserForm
@@ -19,7 +24,7 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
-class SuperusersOnly(Admin):
+class SuperusersOnly(RecentLoginAdmin, Admin):
     """Only superusers change users and groups; others may view them with the right."""
 
     delete_many = False
@@ -36,7 +41,7 @@ class SuperusersOnly(Admin):
 
 # Django's class comes first: unfold has an empty `add_fieldsets` of its own.
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
+class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
     form = UserForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -71,6 +76,13 @@ class UserAdmin(DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("groups")
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        require_recent_login(request)
+        answer: HttpResponse = super().user_change_password(request, id, form_url)
+        return answer
 
     def formfield_for_dbfield(
         self, db_field: Any, request: HttpRequest, **options: Any
