@@ -1,5 +1,6 @@
 """The admin's door: second factors, what they open, and what stays shut without."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -321,3 +322,38 @@ def test_reset__of_lost_factors__lets_in_by_the_password_and_is_recorded(
 def test_reset__of_nobody__says_so() -> None:
     with pytest.raises(CommandError, match="no user named"):
         call_command("reset_mfa", "nobody")
+
+
+def test_rotation__of_the_field_key__reaches_apps_and_recovery_codes(
+    boss: User, settings: Any
+) -> None:
+    add_app(boss)
+    codes = add_codes(boss)
+    new = base64.b64encode(bytes(range(32))).decode()
+    settings.FIELD_KEY, settings.FIELD_KEY_PREVIOUS = new, [settings.FIELD_KEY]
+    with pytest.raises(CommandError, match="2 are sealed"):
+        call_command("rotate_field_keys", "--check")
+    call_command("rotate_field_keys")
+    settings.FIELD_KEY_PREVIOUS = []
+    client = Client()
+    for second in (code(), codes[0]):
+        client.logout()
+        enter(client)
+        client.post(SECOND, {"code": second})
+        assert is_in(client)
+
+
+def test_passkey__is_renamed_and_removed__and_not_by_others(
+    inside: Client, boss: User
+) -> None:
+    mine = Authenticator.objects.create(user=boss, type="webauthn", data={"name": "Mac", "credential": {}})  # fmt: skip
+    assert "Mac" in inside.get(ACCOUNT).content.decode()
+    where = f"{ACCOUNT}passkeys/{mine.pk}"
+    assert inside.get(f"{where}/rename/").status_code == 200
+    assert inside.post(f"{where}/rename/", {"name": "Home"})["Location"] == ACCOUNT
+    assert "Home" in inside.get(f"{where}/remove/").content.decode()
+    other = Client()
+    other.force_login(User.objects.create_superuser("olga"))
+    assert other.post(f"{where}/remove/").status_code == 404
+    assert inside.post(f"{where}/remove/")["Location"] == ACCOUNT
+    assert not Authenticator.objects.exists()

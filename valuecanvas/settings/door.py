@@ -55,6 +55,8 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
 OIDC_PROVIDER = f"oidc-{hashlib.sha256(OIDC_ISSUER.encode()).hexdigest()[:16]}"
 
 _DOOR = "valuecanvas.site.door"
+# What `manage.py rotate_field_keys` seals again besides the columns of our own models.
+MORE_SEALED = {"mfa.Authenticator.data": f"{_DOOR}.factor_secrets.reseal_factors"}
 ACCOUNT_ADAPTER = f"{_DOOR}.adapters.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_FORMS = {"reauthenticate": f"{_DOOR}.door_forms.PasswordForm"}

@@ -1,6 +1,5 @@
 """What differs from allauth's ways: who may enter, where secrets are sealed."""
 
-import base64
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -18,8 +17,8 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from valuecanvas.core.access.recent_login import is_recent
-from valuecanvas.core.crypto import seal, unseal
 from valuecanvas.site.door import oidc
+from valuecanvas.site.door.factor_secrets import seal_text, unseal_text
 from valuecanvas.site.door.factors import (
     PROVIDER_MFA,
     begin_session,
@@ -27,7 +26,6 @@ from valuecanvas.site.door.factors import (
     record_event,
 )
 
-OWNER = "mfa"
 NOT_STAFF = "This account may not enter here: ask a superuser."
 
 
@@ -96,10 +94,10 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Secrets are sealed; the last factor stays where one is required."""
 
     def encrypt(self, text: str) -> str:
-        return base64.b64encode(seal(text, OWNER)).decode()
+        return seal_text(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return unseal(base64.b64decode(encrypted_text), OWNER)
+        return unseal_text(encrypted_text)
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         return not is_last_factor(authenticator)

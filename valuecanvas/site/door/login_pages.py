@@ -28,9 +28,12 @@ class Frame:
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         self.request.current_app = admin.site.name
+        found = super().get_context_data(**kwargs)  # type: ignore[misc]
+        # Unfold's header would link to its list, which there is not.
+        found.pop("object", None)
         return {
             **admin.site.each_context(self.request),
-            **super().get_context_data(**kwargs),  # type: ignore[misc]
+            **found,
             "title": self.title,
         }
 

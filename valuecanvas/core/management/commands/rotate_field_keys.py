@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 
 from valuecanvas.core.db.sealed_columns import find_columns, reseal
 
@@ -31,8 +32,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str:
         check = options["check"]
         left = 0
-        for column in find_columns():
-            count = reseal(column, write=not check)
+        counts = [(str(one), reseal(one, write=not check)) for one in find_columns()]
+        for name, path in settings.MORE_SEALED.items():
+            counts.append((name, import_string(path)(write=not check)))
+        for column, count in counts:
             left += count.left
             self.stdout.write(
                 f"{column}: {count.resealed} sealed again, {count.left} with an earlier "
