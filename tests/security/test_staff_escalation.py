@@ -96,7 +96,7 @@ def test_own_password__of_a_climber__is_all_that_changes(climber: User) -> None:
         "old_password": "pw", "new_password1": secret, "new_password2": secret,
         "is_superuser": "on", "username": "boss",
     }  # fmt: skip
-    assert client.post("/admin/password_change/", form).status_code == 302
+    assert client.post("/admin/account/password/", form).status_code == 302
     climber.refresh_from_db()
     assert climber.check_password(secret)
     assert not climber.is_superuser
