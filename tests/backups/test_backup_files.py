@@ -1,4 +1,4 @@
-"""The files of a backup: encrypted, sealed, private; and the folder for plain data."""
+"""S26: the files of a backup: encrypted, sealed, private; and the folder for plain data."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Restores: the copy takes the place of a database, or nothing changes."""
+"""S26: restores: the copy takes the place of a database, or nothing changes."""
 
 import threading
 from collections.abc import Iterator

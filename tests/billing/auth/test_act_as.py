@@ -1,4 +1,4 @@
-"""Which users a key with `act_as` reaches, as one table."""
+"""S23: which users a key with `act_as` reaches, as one table."""
 
 from typing import Any
 

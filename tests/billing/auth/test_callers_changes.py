@@ -1,4 +1,4 @@
-"""A change, once dropped, governs the very next request; a late row can't undo it."""
+"""S11: a change, once dropped, governs the very next request; a late row can't undo it."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Keys lose what their issuer may no longer do, from the next request on."""
+"""S5, S16: keys lose what their issuer may no longer do, from the next request on."""
 
 from collections.abc import Callable
 from typing import Any

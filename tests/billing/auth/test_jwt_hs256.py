@@ -1,4 +1,7 @@
-"""Tokens signed with the project's secret: what is believed, and what is not."""
+"""S11, S12: tokens signed with the project's secret: what is believed, and what is not.
+
+More than forty forged tokens are refused, and tokens that begin alike are told apart.
+"""
 
 import time
 

@@ -1,4 +1,7 @@
-"""Tokens signed with published keys: RS256 and ES256, fetched seldom."""
+"""S12: tokens signed with published keys: RS256 and ES256, fetched seldom.
+
+A flood of unknown key ids costs one fetch in 30 seconds; keys that are known serve on.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
