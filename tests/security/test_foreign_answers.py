@@ -37,6 +37,8 @@ def patient(server_env: dict[str, str], tmp_path: Path) -> Iterator[LiveServer]:
         "LLM_POOL_TIMEOUT_S": "60",
         "LLM_HEADER_TIMEOUT_S": "60",
         "REDIS_TIMEOUT_MS": "5000",
+        "DB_LOCK_TIMEOUT_MS": "60000",
+        "DB_STATEMENT_TIMEOUT_MS": "60000",
         "ACCESS_LOG": "off",
     }
     with live_server(tmp_path, env) as running:
@@ -108,8 +110,8 @@ class Tenant:
         assert owners <= {self.name}
         assert text.startswith(row.text)
         if row.broke != "gave up":
-            # The first call with its key may be under way.
-            assert row.whole or row.status == 409, (row.status, row.code, row.broke)
+            # The first call with its key may be under way, or the machine too busy.
+            assert row.whole or row.status in (409, 503), (row.status, row.broke)
             assert row.text == (text if row.whole else "")
 
 
