@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,9 @@ from valuecanvas.core.ids import uuid_or_none
 
 PAGE = 2_000
 # What a spreadsheet may take for a formula (OWASP ASVS 1.2.10).
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# The same where another cell begins for a spreadsheet whose language separates by `;`.
+_INNER = re.compile(rf"([;\t\r\n][\s\"]*)(?=[{re.escape(''.join(FORMULA))}])")
 KINDS = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 FIGURES = (
     "requests", "ok", "failed", "cached", "corrections", "prompt_tokens",
@@ -35,12 +38,13 @@ COLUMNS = (
 
 
 def safe_cell(value: Any) -> Any:
-    """A value for a cell: text that a spreadsheet would calculate begins with a quote."""
+    """A value for a cell: text that a spreadsheet would calculate gets a quote before it."""
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    quote = "'" if value.startswith(FORMULA) else ""
+    return quote + _INNER.sub(r"\1'", value)
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:

@@ -54,6 +54,7 @@ class ProviderAdmin(RecentLoginAdmin, GuardedAdmin):
                     "key_state",
                     "new_key",
                     "forget_key",
+                    "extra_fields",
                 )
             },
         ),
@@ -62,7 +63,15 @@ class ProviderAdmin(RecentLoginAdmin, GuardedAdmin):
         (None, {"fields": ("key", "name", "kind", "enabled")}),
         (
             "Endpoint and key",
-            {"fields": ("base_url", "api_key_env", "api_key_ref", "new_key")},
+            {
+                "fields": (
+                    "base_url",
+                    "api_key_env",
+                    "api_key_ref",
+                    "new_key",
+                    "extra_fields",
+                )
+            },
         ),
     )
     change_form_outer_before_template = "admin/llm/provider/tools.html"
@@ -102,7 +111,7 @@ class ProviderAdmin(RecentLoginAdmin, GuardedAdmin):
         fixed = ["key_state", *(["key"] if obj else [])]
         if request.user.has_perm(ENDPOINT_RIGHT):
             return fixed
-        return [*fixed, "base_url", "api_key_env", "api_key_ref"]
+        return [*fixed, "base_url", "api_key_env", "api_key_ref", "extra_fields"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if not obj:
@@ -111,7 +120,7 @@ class ProviderAdmin(RecentLoginAdmin, GuardedAdmin):
             request
         ):
             return self.fieldsets
-        fields = ("base_url", "api_key_env", "api_key_ref", "key_state")
+        fields = ("base_url", "api_key_env", "api_key_ref", "key_state", "extra_fields")
         return (self.fieldsets[0], ("Endpoint and key", {"fields": fields}))
 
     def get_form(

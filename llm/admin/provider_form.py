@@ -13,6 +13,7 @@ from unfold.widgets import (
 from llm.models import Provider
 from llm.providers.address_guard import origin
 from llm.providers.key_reference import UnreadableReference, read_key
+from valuecanvas.core.admin.forms import NamesField
 
 
 class ProviderForm(forms.ModelForm):
@@ -25,6 +26,11 @@ class ProviderForm(forms.ModelForm):
         max_length=500,
         widget=UnfoldAdminPasswordWidget({"autocomplete": "new-password"}),
         help_text="Stored encrypted and never shown again. Empty: no change.",
+    )
+    extra_fields = NamesField(
+        label="Further fields",
+        required=False,
+        help_text=Provider._meta.get_field("extra_fields").help_text,
     )
     forget_key = forms.BooleanField(
         label="Delete the stored key",
@@ -41,6 +47,7 @@ class ProviderForm(forms.ModelForm):
             "base_url",
             "api_key_env",
             "api_key_ref",
+            "extra_fields",
             "enabled",
         )
         labels = {"key": "Short name", "base_url": "Base URL"}

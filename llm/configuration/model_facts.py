@@ -23,6 +23,8 @@ class ProviderFacts:
     enabled: bool
     # Where the key is read again when it is refused; '' if nowhere.
     key_reference: str = ""
+    # Fields for routing that clients may send to it.
+    extra_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def load_providers(keys: Keys = None) -> dict[str, ProviderFacts]:
     return {
         row.key: ProviderFacts(
             row.key, KINDS[row.kind], row.base_url.rstrip("/"), _open_key(row), row.enabled,
-            row.api_key_ref,
+            row.api_key_ref, frozenset(row.extra_fields),
         )
         for row in rows
     }  # fmt: skip

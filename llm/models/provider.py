@@ -1,6 +1,7 @@
 """Providers: endpoints that speak the OpenAI wire format."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
@@ -8,6 +9,7 @@ from django.db import models
 from llm.providers import address_guard
 from llm.providers.key_reference import check_reference
 from llm.providers.registry import KINDS
+from llm.request import routing_fields
 from valuecanvas.core import crypto
 from valuecanvas.core.fields import SealedField
 from valuecanvas.core.models import ConfigModel
@@ -22,6 +24,14 @@ def check_variable(name: str) -> None:
     if name and name not in settings.PROVIDER_KEYS:
         known = ", ".join(settings.PROVIDER_KEYS)
         raise ValidationError(f"Known variables: {known}.")
+
+
+def check_further_field(name: str) -> None:
+    """Raises ValidationError for a field that no client may send."""
+    try:
+        routing_fields.check_further(name)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
 
 
 class Provider(ConfigModel):
@@ -63,6 +73,18 @@ class Provider(ConfigModel):
         default="",
         help_text="As in aws-sm://valuecanvas/providers/openai#api_key: the key is read "
         "from AWS Secrets Manager, and again every five minutes and when it is refused.",
+    )
+    extra_fields = ArrayField(
+        models.CharField(
+            max_length=routing_fields.MOST_LETTERS, validators=[check_further_field]
+        ),
+        verbose_name="further fields",
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Fields that choose providers or models behind it, such as 'provider' "
+        "or 'models', and that clients may send, with commas. They are refused where "
+        "this is empty. What they can choose must not cost more than the prices here.",
     )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,22 +1,25 @@
-"""Refuses fields of a request by their name, in any spelling.
+"""Which fields of a request are sent on, by their name.
 
+OpenAI's own fields are, and those that nobody here knows. Refused is what chooses where
+or how a request is served, what has a price of its own, and what uses a provider's state.
 Some providers read names in any case, so all spellings of a name are treated alike. A
 field counts if it is present: `{}` or `false` may be priced as well.
 """
 
-import unicodedata
-from functools import lru_cache
 from typing import Any
 
 from llm.dialects.responses import FIELDS as RESPONSES
+from llm.request.routing_fields import MOST_LETTERS, ROUTING, is_routing, plain
 from valuecanvas.core.errors import InvalidRequest
 from valuecanvas.core.parameters import UPSTREAM
 
 MOST_FIELDS = 200
-# A longer name is none of ours, and is not checked.
-MOST_LETTERS = 64
 _WHOLE = "Send the whole conversation in 'input'."
-_ROUTED = "An operator chooses providers and models. Leave it out."
+_UPSTREAM = "An operator chooses providers and models. Leave it out."
+_ROUTED = (
+    f"{_UPSTREAM[:-1]}, or have an operator list it under 'Further fields' of each "
+    "provider of this model."
+)
 _UNPRICED = "It has a price of its own, which the gateway does not know. Leave it out."
 _CAPPED = "Send 'max_tokens' (in the Responses API: 'max_output_tokens')."
 
@@ -31,16 +34,6 @@ CHAT = frozenset(
 )  # fmt: skip
 EMBEDDINGS = frozenset({"dimensions", "encoding_format", "input", "model", "user"})
 KNOWN = CHAT | RESPONSES | EMBEDDINGS
-# Fields that tell aggregators and proxies where and how to send a request.
-ROUTING = frozenset(
-    {"agent_id", "allow_fallbacks", "allowed_openai_params", "azure_ad_token",
-     "azure_deployment", "azure_endpoint", "context_window_fallback_dict",
-     "deployment_id", "drop_params", "extra_query", "fallback", "fallback_models",
-     "fallbacks", "gateway", "guardrails", "input_cost_per_token", "mock_response",
-     "mock_tool_calls", "model_list", "models", "output_cost_per_token", "preset",
-     "provider", "provider_options", "providers", "requesty", "route", "router",
-     "routing", "transforms"}
-) | UPSTREAM  # fmt: skip
 UNPRICED = frozenset(
     {"cached_content", "compound_custom", "connectors", "data_sources", "deferred",
      "enable_code_interpreter", "enable_search", "google", "plugins", "safety_model",
@@ -50,6 +43,7 @@ UNPRICED = frozenset(
 CAPS = frozenset({"best_of", "max_new_tokens", "n_predict", "num_predict"})
 _REFUSED = {
     **dict.fromkeys(ROUTING, _ROUTED),
+    **dict.fromkeys(UPSTREAM, _UPSTREAM),
     **dict.fromkeys(UNPRICED, _UNPRICED),
     **dict.fromkeys(CAPS, _CAPPED),
 }
@@ -74,11 +68,12 @@ INSIDE = frozenset(
 
 
 def check(
-    endpoint: str, body: dict[str, Any], preset: frozenset[str] = frozenset()
+    endpoint: str, body: dict[str, Any], allowed: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest with the name of a field that may not be sent on.
 
-    An operator may set fields for routing: they are in `preset`.
+    An operator may set fields for routing, or let clients send them to a provider: they
+    are in `allowed`.
     """
     _check_number(body, "body")
     refused, passed = _BY_ENDPOINT[endpoint], _PASSED[endpoint]
@@ -86,10 +81,12 @@ def check(
         name = _meant(written, _NAMES)
         if name in refused:
             neutral = written == name and _is_unset(name, body[name])
-            if not (neutral or (name in ROUTING and written in preset)):
+            if not (neutral or (name in ROUTING and written in allowed)):
                 raise unsupported_field(written, refused[name])
         elif name and name != written:
             raise _misspelt(written, name, "")
+        elif not name and written not in allowed and is_routing(written):
+            raise unsupported_field(written, _ROUTED)
 
 
 def check_inside(item: dict[str, Any], param: str) -> None:
@@ -111,13 +108,6 @@ def unsupported_field(param: str, remedy: str) -> InvalidRequest:
 def _meant(written: str, names: dict[str, str]) -> str:
     """The one of `names` that `written` spells; empty: none."""
     return "" if len(written) > MOST_LETTERS else names.get(plain(written), "")
-
-
-@lru_cache(maxsize=1024)
-def plain(name: str) -> str:
-    """A name without its case and separators: `Service-Tier` is `servicetier`."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(letter for letter in folded if letter.isalnum())
 
 
 _NAMES = {plain(name): name for name in (*KNOWN, *_REFUSED)}

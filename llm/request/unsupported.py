@@ -25,13 +25,13 @@ _KEPT = "Send the content itself: other callers' content has such ids too."
 
 
 def check(
-    endpoint: str, body: dict[str, Any], *, preset: frozenset[str] = frozenset()
+    endpoint: str, body: dict[str, Any], *, allowed: frozenset[str] = frozenset()
 ) -> None:
     """Raises InvalidRequest with the name of an unsupported field.
 
-    `preset` were set by an operator, who may set more than a client.
+    `allowed` are further fields, set or declared by an operator.
     """
-    field_names.check(endpoint, body, preset)
+    field_names.check(endpoint, body, allowed)
     if body.get("service_tier") not in _TIERS:
         raise unsupported_field(
             "service_tier", "Only the default tier has prices here: leave it out."

@@ -18,7 +18,10 @@ def check(endpoint: str, plan: Plan) -> None:
     try:
         if endpoint == "responses" and not all(natively):
             to_chat(plan.body)
-        unsupported.check(endpoint, plan.body, preset=plan.chosen.preset)
+        # Whichever provider serves it: a field that one of them lacks is refused.
+        declared = [one.provider.extra_fields for one in plan.candidates]
+        allowed = plan.chosen.preset | frozenset.intersection(*declared)
+        unsupported.check(endpoint, plan.body, allowed=allowed)
     except InvalidRequest as error:
         blame(error, plan.chosen.preset)
 

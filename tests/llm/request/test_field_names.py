@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.request import field_names, unsupported
+from llm.request.routing_fields import ROUTING
 from valuecanvas.core.errors import InvalidRequest
 
-REFUSED = sorted(field_names.ROUTING | field_names.UNPRICED | field_names.CAPS)
+REFUSED = sorted(ROUTING | field_names.UNPRICED | field_names.CAPS)
 EMPTY: list[Any] = [{}, [], False, 0, "", True, {"a": 1}, "x"]
 # What SDKs and inference servers have besides OpenAI's fields, and nobody pays for.
 HARMLESS = [
@@ -149,13 +150,13 @@ def test_check__function_without_a_type__is_let_through(tool: dict[str, Any]) ->
 
 def test_check__routing_by_an_operator__is_let_through() -> None:
     body = {"provider": {"order": ["a"]}, "transforms": []}
-    unsupported.check("chat", body, preset=frozenset(body))
-    assert refusal("chat", body, preset=frozenset({"provider"})).param == "transforms"
+    unsupported.check("chat", body, allowed=frozenset(body))
+    assert refusal("chat", body, allowed=frozenset({"provider"})).param == "transforms"
 
 
 def test_check__priced_service_by_an_operator__is_refused() -> None:
     body: dict[str, Any] = {"web_search_options": {}}
-    assert refusal("chat", body, preset=frozenset(body)).param == "web_search_options"
+    assert refusal("chat", body, allowed=frozenset(body)).param == "web_search_options"
 
 
 def test_check__too_many_fields__is_refused() -> None:

@@ -55,7 +55,8 @@ def test_usable__model_and_caller__decide(
 
 
 def plan(*, native: bool = False, given: tuple[str, ...] = (), **body: Any) -> Any:
-    provider = SimpleNamespace(kind=SimpleNamespace(responses=native))
+    kind = SimpleNamespace(responses=native)
+    provider = SimpleNamespace(kind=kind, extra_fields=frozenset())
     return SimpleNamespace(
         body={"model": "m", "input": "Hi", **body},
         chosen=Selection(preset=frozenset(given)),
