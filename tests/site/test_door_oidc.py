@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 
+from tests.fresh_logins import make_stale
 from tests.site.door_steps import add_app
 from tests.site.oidc_issuer import CLIENT, SECRET, Issuer, run_issuer
 
@@ -196,3 +197,20 @@ def test_oidc__the_providers_factor__opens_where_one_is_required(
         client = Client()
         sign_in(issuer, client)
         assert client.get("/admin/").status_code == status
+
+
+def test_oidc__without_a_password_here__re_authenticates_at_the_provider(
+    issuer: Issuer, settings: Any
+) -> None:
+    settings.OIDC_CREATE_USERS = True
+    client = Client()
+    sign_in(issuer, client)
+    User.objects.update(is_superuser=True)
+    make_stale(client)
+    page = "/admin/auth/user/add/"
+    again = client.get(client.get(page)["Location"])["Location"]
+    assert again.startswith(START)
+    back = issuer.authorize(client.get(again)["Location"])
+    assert issuer.asked[-1]["prompt"] == "login"
+    assert client.get(back)["Location"] == page
+    assert client.get(page).status_code == 200

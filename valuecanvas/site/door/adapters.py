@@ -9,11 +9,13 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.stages import AuthenticateStage
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from valuecanvas.core.access.recent_login import is_recent
@@ -72,6 +74,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def reauthenticate(self, user: Any, password: str) -> bool:
         return bool(user.is_active and user.check_password(password))
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        linked = SocialAccount.objects.filter(
+            user_id=user.pk, provider=settings.OIDC_PROVIDER
+        )
+        if settings.OIDC_ISSUER and linked.exists():
+            # Who has no password here; the provider asks for theirs again.
+            url = f"{reverse('openid_connect_login')}?auth_params=prompt%3Dlogin"
+            text = f"Sign in with {settings.OIDC_NAME}"
+            found.append({"id": "oidc", "description": text, "url": url})
+        return found
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
         return not is_recent(context.request)
