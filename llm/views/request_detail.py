@@ -1,16 +1,14 @@
 """Tells a caller what became of one of its requests."""
 
 import orjson
-from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as s
 
-from llm.jobs.views.base import parse_id, query, unknown
+from llm.jobs.views.base import OwnedView, parse_id, query, unknown
 from llm.replies.http_responses import HotResponse, json_response
 from llm.settlement.request_record import load_record
 from llm.views import schemas
-from llm.views.base import HotView, call_of, count_in_minute, runtime
 
 _REFUSALS = {
     401: "Unknown key.",
@@ -62,8 +60,11 @@ class RequestShown(s.Serializer):
     failed_attempts = s.ListField(child=s.DictField(), required=False)
 
 
-class RequestDetail(HotView):
+class RequestDetail(OwnedView):
     """One request of the caller's, by the header x-request-id of its answer."""
+
+    scope = ""
+    counted = ("r", "LOOKUPS_PER_MINUTE")
 
     @extend_schema(
         operation_id="retrieveRequest",
@@ -74,14 +75,9 @@ class RequestDetail(HotView):
         tags=["Gateway"],
     )
     async def get(self, request: ASGIRequest, request_id: str) -> HotResponse:
-        gateway = runtime(request)
-        # First, as a key that was revoked is dropped with the change of the snapshot.
-        await gateway.committed.latest()
-        call = call_of(request, "requests", {})
-        principal = await gateway.authentication.identify(call)
-        await count_in_minute(request, principal, "r", settings.LOOKUPS_PER_MINUTE)
+        owner = await self.owner(request)
         pk = parse_id(request_id, "request")
-        record = await query(request, load_record, principal.customer_id, pk)
+        record = await query(request, load_record, owner.customer_id, pk)
         if record is None:
             raise unknown(request_id, "request")
         return json_response(orjson.dumps(record))

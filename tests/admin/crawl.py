@@ -17,16 +17,34 @@ PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 NO_PAGES = ("jsi18n", "autocomplete", "search", "metrics/text", "r/")
 
 
-def _flat(patterns: Iterable[Any], before: str = "") -> Iterator[str]:
+def routes() -> list[tuple[str, str]]:
+    """The name and the pattern of every URL of the admin; '' for one without a name."""
+    return sorted(set(_flat(admin.site.get_urls())))
+
+
+def _flat(patterns: Iterable[Any], before: str = "") -> Iterator[tuple[str, str]]:
     for one in patterns:
         path = before + str(one.pattern)
         if isinstance(one, URLResolver):
             yield from _flat(one.url_patterns, path)
         elif isinstance(one, URLPattern):
-            yield path
+            yield one.name or "", path
+
+
+def make_rows() -> dict[str, Model]:
+    """A row of every model, by its label."""
+    return {label: make() for label, make in MAKE.items()}
+
+
+def fill(pattern: str, rows: dict[str, Model]) -> str:
+    """The path of a pattern, for the row of its model."""
+    value = str(_row_of(pattern, rows))
+    return "/admin/" + PARAMETER.sub(value.replace("\\", r"\\"), pattern)
 
 
 def _row_of(path: str, rows: dict[str, Model]) -> Any:
+    if "job_type" in path:
+        return "completion"
     if "prompt_id" in path:
         return Prompt.objects.latest("pk").pk
     row = rows.get(".".join(path.split("/")[:2]))
@@ -35,11 +53,10 @@ def _row_of(path: str, rows: dict[str, Model]) -> Any:
 
 def paths() -> list[str]:
     """Of every page, with a row of every model made for them."""
-    rows = {label: make() for label, make in MAKE.items()}
-    found = []
-    for path in _flat(admin.site.get_urls()):
-        if path.startswith(NO_PAGES) or "(" in path:
-            continue
-        value = str(_row_of(path, rows))
-        found.append("/admin/" + PARAMETER.sub(value.replace("\\", r"\\"), path))
-    return sorted(set(found))
+    rows = make_rows()
+    found = {
+        fill(path, rows)
+        for _, path in routes()
+        if not path.startswith(NO_PAGES) and "(" not in path
+    }
+    return sorted(found)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ClassVar, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -18,18 +18,32 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobsView(HotView):
-    """An endpoint of what customers own."""
+class OwnedView(HotView):
+    """An endpoint of what customers own: the base of all with an id of it in their URL.
+
+    The id is looked up among the rows of `owner` (llm/jobs/owner.py): one of another
+    customer is 404, as one that never was.
+    """
+
+    # The scope that a key needs, '' for none; whose calls are counted, and the limit.
+    scope: ClassVar[str] = Scope.LLM
+    counted: ClassVar[tuple[str, str]] = ("j", "JOBS_CALLS_PER_MINUTE")
 
     async def owner(self, request: ASGIRequest) -> Owner:
         """The caller, or the user it acts for. Raises GatewayError."""
         gateway = runtime(request)
         # First, as a key that was revoked is dropped with the change of the snapshot.
         await gateway.committed.latest()
-        principal = await gateway.authentication.identify(call_of(request, "jobs", {}))
-        require_scope(principal, Scope.LLM)
-        await count_in_minute(request, principal, "j", settings.JOBS_CALLS_PER_MINUTE)
+        principal = await gateway.authentication.identify(call_of(request, "owned", {}))
+        if self.scope:
+            require_scope(principal, self.scope)
+        letter, limit = self.counted
+        await count_in_minute(request, principal, letter, getattr(settings, limit))
         return owner_of(principal)
+
+
+class JobsView(OwnedView):
+    """An endpoint of jobs, batches and files."""
 
 
 async def query(
