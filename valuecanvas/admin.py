@@ -12,10 +12,17 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.filters import TimeFilter
+from valuecanvas.core.audit import timeline_admin
 from valuecanvas.site import log_level_admin, periodic_admin, webhook_admin
 from valuecanvas.site.people import user_admin
 
-__all__ = ["log_level_admin", "periodic_admin", "user_admin", "webhook_admin"]
+__all__ = [
+    "log_level_admin",
+    "periodic_admin",
+    "timeline_admin",
+    "user_admin",
+    "webhook_admin",
+]
 
 # allauth's own: what is theirs to see is on the page 'Your account'.
 admin.site.unregister(

@@ -1,11 +1,24 @@
 """Celery: workers and the beat."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
+
+from valuecanvas.core.audit.context import ActorKind, acting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
-app = Celery("valuecanvas")
+
+
+class AuditedTask(Task):
+    """What a task changes is done by the task, in the audit."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with acting(f"task {self.name}", ActorKind.TASK):
+            return super().__call__(*args, **kwargs)
+
+
+app = Celery("valuecanvas", task_cls=AuditedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # By name: its module needs the models.

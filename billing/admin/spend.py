@@ -26,6 +26,7 @@ from billing.usage.spend_query import (
 from valuecanvas.core.admin import charts
 from valuecanvas.core.admin.bases import Admin
 from valuecanvas.core.templatetags import figures
+from valuecanvas.core.transfer import downloads
 
 RIGHT = "billing.view_usage"
 MOST_GROUPS, MOST_SERIES, MOST_CHANGES = 100, 5, 5
@@ -186,7 +187,7 @@ def spend_view(admin: Admin, request: HttpRequest) -> HttpResponseBase:
             query = choice.query(group_by=(choice.group,), compare=True)
             name = f"spend-{choice.start}-{choice.last}.csv"
             lines = exports.report_lines(query, reports.run(query), "csv")
-            return exports.download(name, lines)
+            return downloads.download(name, lines)
         page = SpendPage(choice)
         context = {
             "page": page,

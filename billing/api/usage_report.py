@@ -17,6 +17,7 @@ from valuecanvas.core.api.access import Need
 from valuecanvas.core.api.bodies import StrictSerializer
 from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotPermitted
+from valuecanvas.core.transfer import downloads
 
 READ = Need(Scope.ADMIN.value, "billing.view_usage", instead=Scope.LLM.value)
 NAMES = ", ".join(DIMENSIONS)
@@ -27,7 +28,7 @@ SPAN = [
     ),
 ]
 DOWNLOAD = OpenApiParameter(
-    "download", str, enum=[*exports.KINDS], description="Answer with a file."
+    "download", str, enum=[*downloads.KINDS], description="Answer with a file."
 )
 FILTERS = [
     OpenApiParameter(
@@ -68,7 +69,7 @@ class GivenUsageReport(StrictSerializer):
     top = s.IntegerField(required=False, min_value=1, max_value=1000)
     compare = s.BooleanField(required=False, default=False)
     latency = s.BooleanField(required=False, default=False)
-    download = s.ChoiceField(choices=[*exports.KINDS], required=False, default="")
+    download = s.ChoiceField(choices=[*downloads.KINDS], required=False, default="")
 
     def get_fields(self) -> dict[str, s.Field]:
         # 'from' is no name that Python allows.
@@ -157,7 +158,7 @@ class UsageReportDetail(Endpoint):
         if not kind:
             return report
         name = f"usage-{query.start}-{query.end}.{kind}"
-        return exports.download(name, exports.report_lines(query, report, kind))
+        return downloads.download(name, exports.report_lines(query, report, kind))
 
 
 class UsageExport(Endpoint):
@@ -180,7 +181,7 @@ class UsageExport(Endpoint):
         query = replace(query, filters=own_only(self.request, query.filters))
         rows = exports.find_requests(query)
         name = f"requests-{query.start}-{query.end}.{kind}"
-        return exports.download(name, exports.request_lines(rows, kind))
+        return downloads.download(name, exports.request_lines(rows, kind))
 
 
 def own_only(

@@ -1,28 +1,18 @@
 """Usage as CSV and as lines of JSON, in constant memory."""
 
-import csv
-import io
-import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
-from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
-from django.http import StreamingHttpResponse
 
 from billing.models import Usage
 from billing.usage.reports import DIMENSIONS, Report, UsageFigures, UsageQuery
 from billing.usage.weeks import midnight
-from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.ids import uuid_or_none
+from valuecanvas.core.transfer.downloads import csv_lines
 
 PAGE = 2_000
-# What a spreadsheet may take for a formula (OWASP ASVS 1.2.10).
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-# The same where another cell begins for a spreadsheet whose language separates by `;`.
-_INNER = re.compile(rf"([;\t\r\n][\s\"]*)(?=[{re.escape(''.join(FORMULA))}])")
-KINDS = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 FIGURES = (
     "requests", "ok", "failed", "cached", "corrections", "prompt_tokens",
     "completion_tokens", "cached_tokens", "cost_usd", "provider_cost_usd", "saved_usd",
@@ -35,23 +25,6 @@ COLUMNS = (
     "cached", "latency_ms", "ttft_ms", "prompt_key", "prompt_version", "variant", "tags",
     "job", "marks", "corrects",
 )  # fmt: skip
-
-
-def safe_cell(value: Any) -> Any:
-    """A value for a cell: text that a spreadsheet would calculate gets a quote before it."""
-    if isinstance(value, list | tuple):
-        value = " ".join(map(str, value))
-    if not isinstance(value, str):
-        return value
-    quote = "'" if value.startswith(FORMULA) else ""
-    return quote + _INNER.sub(r"\1'", value)
-
-
-def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """The rows by RFC 4180."""
-    text = io.StringIO()
-    csv.writer(text).writerows([safe_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
 
 
 def report_lines(query: UsageQuery, report: Report, kind: str) -> Iterator[bytes]:
@@ -124,20 +97,3 @@ def request_lines(rows: QuerySet[Usage], kind: str) -> Iterator[bytes]:
         # The first condition alone is one of the index.
         after = rows.filter(later | same, created_at__gte=last["created_at"])
         page = list(after.values(*COLUMNS)[:PAGE])
-
-
-def download(name: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
-    """The answer that sends `pieces` as a file, each once it is made."""
-    return StreamingHttpResponse(
-        _stream(pieces),
-        content_type=KINDS[name.rpartition(".")[2]],
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": NO_STORE,
-        },
-    )
-
-
-async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while piece := await sync_to_async(lambda: next(pieces, b""))():
-        yield piece

@@ -7,12 +7,12 @@ from django.http.response import HttpResponseBase
 
 from billing.admin.customer import CustomerAdmin
 from billing.models import Customer
-from billing.usage import exports
 from llm.privacy.customer_export import export_lines
 from llm.privacy.erasure import erase
 from valuecanvas.core.access.recent_login import RecentLoginAdmin
 from valuecanvas.core.admin.pages import ConfirmPage, Page
 from valuecanvas.core.templatetags import figures
+from valuecanvas.core.transfer import downloads
 
 
 class ExportPage(Page):
@@ -26,7 +26,7 @@ class ExportPage(Page):
     def answer(self) -> HttpResponseBase:
         self.admin.record(self.request, [self.original], "Exported.")
         name = f"customer-{self.original.pk}.ndjson"
-        return exports.download(name, export_lines(self.original))
+        return downloads.download(name, export_lines(self.original))
 
 
 class ErasePage(ConfirmPage):

@@ -155,7 +155,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             listing("Users", "manage_accounts", "auth.user"),
             listing("Groups", "group_work", "auth.group"),
             Item("Who may do what", "policy", "rights"),
-            listing("Audit log", "history", "admin.logentry"),
+            listing("Audit", "history", "core.auditentry"),
+            listing("Admin log", "manage_history", "admin.logentry"),
         ),
     ),
 )

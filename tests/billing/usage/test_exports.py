@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from billing.models import Usage
 from billing.usage import exports, rollup
-from billing.usage.exports import csv_lines, request_lines, safe_cell
+from billing.usage.exports import request_lines
 from tests.admin.rows import make_usage
 from tests.fixtures_billing import make_api_key, make_customer
 from tests.prompts.api.conftest import key_client, person
+from valuecanvas.core.transfer import downloads
+from valuecanvas.core.transfer.downloads import csv_lines, safe_cell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now() - dt.timedelta(minutes=2)
@@ -48,7 +50,7 @@ def cells(text: str) -> list[dict[str, str]]:
 def test_csv__text_that_begins_a_formula__begins_with_a_quote(payload: str) -> None:
     text = csv_lines([[payload, "fine", 5, Decimal("-1.5")]]).decode()
     [row] = csv.reader(io.StringIO(text, newline=""))
-    assert not row[0].startswith(exports.FORMULA)
+    assert not row[0].startswith(downloads.FORMULA)
     assert row[0].startswith("'")
     assert payload in (row[0][1:], row[0][1:].replace("'=", "="))
     # Numbers stay numbers.

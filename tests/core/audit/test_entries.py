@@ -39,8 +39,13 @@ def test_record__after_a_rollback__names_the_right_actor():
     with acting("bob", "person"):
         explain("his own")
         record("next")
-    found = AuditEntry.objects.values_list("action", "actor", "reason").order_by("id")
-    assert list(found) == [("kept", "alice", ""), ("next", "bob", "his own")]
+    found = AuditEntry.objects.filter(action__in=["lost", "kept", "next"]).order_by(
+        "id"
+    )
+    assert list(found.values_list("action", "actor", "reason")) == [
+        ("kept", "alice", ""),
+        ("next", "bob", "his own"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
@@ -114,6 +115,22 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
         if not self.delete_many:
             found.pop("delete_selected", None)
         return found
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The object's entries of the audit, which has changes by all ways."""
+        if not request.user.has_perm("core.view_auditentry"):
+            answer: HttpResponse = super().history_view(
+                request, object_id, extra_context
+            )
+            return answer
+        row = self.find_object(request, object_id, "view")
+        wanted = {"kind": row._meta.label_lower, "object_id": str(row.pk)}
+        return redirect(reverse("admin:core_auditentry_changelist", query=wanted))
 
     def attach(self, rows: list[Any]) -> None:
         """Add data to the rows of one list page, by one query for all of them."""

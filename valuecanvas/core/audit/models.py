@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models.functions import Now
+
+# Columns whose words are found.
+SEARCHED = ("label", "reason")
 
 
 class AuditEntry(models.Model):
@@ -37,7 +42,9 @@ class AuditEntry(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["at"], name="core_audit_at"),
-            models.Index(fields=["kind", "object_id", "-id"], name="core_audit_object"),
+            models.Index(fields=["object_id", "kind", "-id"], name="core_audit_object"),
+            models.Index(fields=["kind", "-id"], name="core_audit_kind"),
+            GinIndex(SearchVector(*SEARCHED, config="simple"), name="core_audit_words"),
             models.Index(fields=["actor", "-id"], name="core_audit_actor"),
             models.Index(fields=["action", "-id"], name="core_audit_action"),
             models.Index(

@@ -1,5 +1,7 @@
 """The audit: its table, which only grows, and the triggers that write it."""
 
+import django.contrib.postgres.indexes
+import django.contrib.postgres.search
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
@@ -165,7 +167,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'audit',
                 'db_table': 'core_audit_entry',
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['at'], name='core_audit_at'), models.Index(fields=['kind', 'object_id', '-id'], name='core_audit_object'), models.Index(fields=['actor', '-id'], name='core_audit_actor'), models.Index(fields=['action', '-id'], name='core_audit_action'), models.Index(condition=models.Q(('request_id', ''), _negated=True), fields=['request_id'], name='core_audit_request')],
+                'indexes': [models.Index(fields=['at'], name='core_audit_at'), models.Index(fields=['object_id', 'kind', '-id'], name='core_audit_object'), models.Index(fields=['kind', '-id'], name='core_audit_kind'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('label', 'reason', config='simple'), name='core_audit_words'), models.Index(fields=['actor', '-id'], name='core_audit_actor'), models.Index(fields=['action', '-id'], name='core_audit_action'), models.Index(condition=models.Q(('request_id', ''), _negated=True), fields=['request_id'], name='core_audit_request')],
             },
         ),
         migrations.RunSQL(SIGN, NO_SIGN),

@@ -159,7 +159,7 @@ READY_GROUPS = (
     ReadyGroup(
         AUDITOR,
         "Sees everything but what customers sent; changes nothing.",
-        (*_viewed(OPERATED), "core.view_status"),
+        (*_viewed(OPERATED), "core.view_auditentry", "core.view_status"),
         former="Auditors",
     ),
     ReadyGroup(
