@@ -23,4 +23,4 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # By name: its module needs the models.
 app.steps["worker"].add("llm.jobs.worker.worker_process:JobsStep")
-app.autodiscover_tasks(["valuecanvas.core.webhooks"])
+app.autodiscover_tasks(["valuecanvas.core.audit", "valuecanvas.core.webhooks"])

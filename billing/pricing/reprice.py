@@ -15,6 +15,7 @@ from billing.models import Usage
 from billing.pricing import corrections
 from billing.pricing.corrections import PriceCorrection
 from valuecanvas.core import money
+from valuecanvas.core.audit.record import record
 
 log = structlog.get_logger("billing.ledger")
 
@@ -97,6 +98,10 @@ def apply(pairs: Iterable[Pair] | None = None, *, most: int | None = None) -> Re
     result.waiting = _waiting(rates, pairs)
     result.more = any(rows.exists() for rows in _candidates(rates))
     log.info("ledger.repriced", requests=result.requests, delta_micro_usd=result.delta)
+    if result.requests:
+        charged = str(money.to_usd(result.delta))
+        detail = {"requests": result.requests, "charged_usd": charged}
+        record("ledger.repriced", detail=detail)
     return result
 
 

@@ -19,6 +19,7 @@ from billing.models import (
 from llm.cache import invalidation
 from llm.models import Feedback, Job, JobBatch, JobFile, RecurringJob
 from llm.models.job import OPEN
+from valuecanvas.core.audit import erasure as audit_erasure
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.models import WebhookEndpoint
 
@@ -45,8 +46,10 @@ def erase(customer_id: uuid.UUID) -> int:
     with transaction.atomic():
         customer = Customer.objects.select_for_update().get(pk=customer_id)
         _refuse_while_open(customer)
-        _erase_names(customer)
+        keys, names = _erase_names(customer)
         _delete_contents(customer_id)
+        # Last, since what is above is in the audit too.
+        audit_erasure.erase_customer(customer_id, keys=keys, names=names)
     return _erase_usage(customer_id)
 
 
@@ -61,11 +64,14 @@ def _refuse_while_open(customer: Customer) -> None:
         )
 
 
-def _erase_names(customer: Customer) -> None:
+def _erase_names(customer: Customer) -> tuple[list[str], list[str]]:
+    """The prefixes of the customer's keys, and the names that were erased."""
+    former = customer.user_id
     customer.user_id = f"{ERASED}-{customer.pk}"
     customer.save(update_fields=["user_id"])
     keys = ApiKey.objects.filter(customer=customer)
     prefixes = list(keys.values_list("pk", flat=True))
+    names = [former, *keys.values_list("name", flat=True)]
     keys.update(name=ERASED, revoked_at=Coalesce("revoked_at", Now()))
     for model, ids in ((Customer, [str(customer.pk)]), (ApiKey, prefixes)):
         LogEntry.objects.filter(
@@ -75,6 +81,7 @@ def _erase_names(customer: Customer) -> None:
     Feedback.objects.filter(customer_id=customer.pk).update(
         user_id=ERASED, comment="", subject=None
     )
+    return prefixes, names
 
 
 def _delete_contents(customer_id: uuid.UUID) -> None:

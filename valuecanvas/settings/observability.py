@@ -20,6 +20,9 @@ LOG_FORMAT = env.choice(
 ACCESS_LOG = env.flag(
     "ACCESS_LOG", "One log line for each request, served or refused.", default=True
 )
+AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", "Days that entries of the audit are kept, at least 30; 0: for good.", 0, high=36_500)  # fmt: skip
+if 0 < AUDIT_KEEP_DAYS < 30:
+    raise ImproperlyConfigured("AUDIT_KEEP_DAYS must be 0, or at least 30.")
 CLOUDWATCH_LOG_GROUP = env.text(
     "CLOUDWATCH_LOG_GROUP",
     "Log group of Amazon CloudWatch that gets all log lines too; unset: none.",

@@ -65,6 +65,7 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
         # A GET, as by an old link, does not log out.
         if request.method in ("GET", "HEAD"):
             return redirect("admin:index")
+        _record("login.ended", request)
         answer: HttpResponseBase = super().logout(request, extra_context)
         return answer
 
@@ -91,6 +92,12 @@ class ControlRoomSite(UnfoldAdminSite):  # type: ignore[misc]
             },
             headers={"HX-Trigger": "search"},
         )
+
+
+def _record(event: str, request: HttpRequest) -> None:
+    """Write an event of the audit; its module needs the models first."""
+    record = import_string("valuecanvas.core.audit.record.record")
+    record(event, kind="auth.user", label=str(request.user))
 
 
 class ControlRoomConfig(AdminConfig):

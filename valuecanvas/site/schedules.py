@@ -7,12 +7,13 @@ from flags import tasks as flags
 from llm import tasks as llm
 from prompts import tasks as prompts
 from valuecanvas.backups import tasks as backups
+from valuecanvas.core.audit import tasks as audit
 from valuecanvas.core.db.periodic_work import PeriodicWork, ensure_work
 from valuecanvas.core.webhooks import tasks as webhooks
 
 BUILT_IN: dict[str, PeriodicWork] = {
     work.name: work
-    for app in (backups, billing, flags, llm, prompts, webhooks)
+    for app in (audit, backups, billing, flags, llm, prompts, webhooks)
     for work in app.PERIODIC
 }
 

@@ -135,5 +135,6 @@ def test_export__with_filters__is_safe_and_is_recorded():
     assert [row["label"] for row in rows] == ["'=cmd|'/c calc'!A1"]
     lines = _file(client.get(f"{PAGE}export.ndjson?actor=alice")).splitlines()
     assert [orjson.loads(one)["object_id"] for one in lines] == ["evil"]
-    entry = AuditEntry.objects.filter(action="audit.exported").latest("id")
-    assert (entry.actor, entry.after["format"]) == ("arno", "ndjson")
+    entry = AuditEntry.objects.filter(action="data.exported").latest("id")
+    assert (entry.actor, entry.label) == ("arno", "audit.ndjson")
+    assert entry.after == {"actor": "alice"}

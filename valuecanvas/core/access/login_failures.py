@@ -93,6 +93,8 @@ class LoginAttempt:
             self._log("login.lockout", locked=", ".join(locked))
             detail = {"locked": locked, "address": self.address}
             record("login.locked", label=self.username[:MOST_NAME], detail=detail)
+        else:
+            record("login.failed", kind="auth.user", label=self.username[:MOST_NAME])
         with connection.cursor() as cursor:
             cursor.execute(_PURGE, [MOST_PURGED])
 

@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from valuecanvas.core.admin.large_table import EstimatedPaginator, RowsChangeList
 from valuecanvas.core.admin.pages import Page
 from valuecanvas.core.admin.save_errors import RefusalsMixin
+from valuecanvas.core.audit.record import record_acts
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Unfold's own decorators, with types.
@@ -148,12 +149,14 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
 
     def record(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
         """Write the audit log: who did `message` to each of `rows`."""
+        rows = list(rows)
         LogEntry.objects.log_actions(
             str(request.user.pk),
-            list(rows),
+            rows,
             CHANGE,
             change_message=message,
         )
+        record_acts(rows, message)
 
     def route(self, url: str, view: Callable[..., Any], name: str) -> URLPattern:
         """The URL of a further page of this admin, for signed-in staff only."""

@@ -8,9 +8,11 @@ from django.http import HttpRequest, HttpResponse, RawPostDataException
 from valuecanvas.core.access import address
 from valuecanvas.core.api.access import KeyUser
 from valuecanvas.core.audit.context import ActorKind, AuditContext, using
+from valuecanvas.core.audit.record import record
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import request_context
 
+FORBIDDEN = 403
 NOBODY = "anonymous"
 MOST_REASON = 2000
 
@@ -58,4 +60,11 @@ class AuditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with using(RequestAudit(request)):
-            return self._get_response(request)
+            response = self._get_response(request)
+            if response.status_code == FORBIDDEN and _is_staff(request):
+                record("access.refused", label=f"{request.method} {request.path}")
+            return response
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return bool(getattr(getattr(request, "user", None), "is_staff", False))

@@ -23,7 +23,6 @@ from valuecanvas.core.audit import sentences
 from valuecanvas.core.audit.context import ActorKind
 from valuecanvas.core.audit.export import export_lines
 from valuecanvas.core.audit.models import SEARCHED, AuditEntry
-from valuecanvas.core.audit.record import record
 from valuecanvas.core.transfer import downloads
 
 VIEW = "core.view_auditentry"
@@ -148,8 +147,8 @@ class AuditEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
         if not self.has_view_permission(request) or kind not in downloads.KINDS:
             raise PermissionDenied
         rows = self.get_changelist_instance(request).get_queryset(request)
-        record("audit.exported", detail={"format": kind, "filters": request.GET.dict()})
-        return downloads.download(f"audit.{kind}", export_lines(rows, kind))
+        lines = export_lines(rows, kind)
+        return downloads.download(f"audit.{kind}", lines, request.GET.dict())
 
     def change_view(
         self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any

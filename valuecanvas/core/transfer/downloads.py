@@ -3,13 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
 from valuecanvas.core.admin.bases import NO_STORE
+from valuecanvas.core.audit.record import record
 
 # What a spreadsheet may take for a formula (OWASP ASVS 1.2.10).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -35,8 +36,11 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def download(name: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
-    """The answer that sends `pieces` as a file, each once it is made."""
+def download(
+    name: str, pieces: Iterator[bytes], filters: Mapping[str, Any] | None = None
+) -> StreamingHttpResponse:
+    """The answer that sends `pieces` as a file, each once it is made; it is audited."""
+    record("data.exported", label=name, detail=filters)
     return StreamingHttpResponse(
         _stream(pieces),
         content_type=KINDS[name.rpartition(".")[2]],

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from billing.alerts.rules import ensure_rules
 from valuecanvas.backups import history, runs
 from valuecanvas.backups.errors import BackupError
+from valuecanvas.core.audit.record import record
 from valuecanvas.core.db import locks
 from valuecanvas.site.groups import ensure_groups
 from valuecanvas.site.schedules import ensure_schedules
@@ -81,6 +82,7 @@ class Command(BaseCommand):
         for what, names in changed.items():
             self.stdout.write(f"{what}: {', '.join(names) or 'nothing to change'}")
         self._collect_static()
+        record("upgrade.done", detail={"migrations": [one.name for one in found]})
         return NEXT
 
     def _show(self, found: Sequence[Pending]) -> None:

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from valuecanvas.core.access.recent_login import is_recent
+from valuecanvas.core.audit.record import record
 from valuecanvas.site.door import oidc
 from valuecanvas.site.door.factor_secrets import seal_text, unseal_text
 from valuecanvas.site.door.factors import (
@@ -71,6 +72,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def login(self, request: HttpRequest, user: Any) -> None:
         super().login(request, user)
         begin_session(request)
+        name = user.get_username()
+        record("login.succeeded", kind="auth.user", object_id=str(user.pk), label=name)
 
     def reauthenticate(self, user: Any, password: str) -> bool:
         return bool(user.is_active and user.check_password(password))

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from valuecanvas.backups.command import LATEST, BackupCommand, resolve_name
 from valuecanvas.backups.errors import BackupError
 from valuecanvas.backups.repository import BackupRepository
 from valuecanvas.backups.restoration import Restored, restore
+from valuecanvas.core.audit.record import record
+from valuecanvas.core.models import AuditEntry
 from valuecanvas.embedded import secrets
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.secrets import NAMES
@@ -45,6 +48,9 @@ class Command(BackupCommand):
             self.stdout.write(f"The former database is kept as {done.kept}.")
         if done.changed_keys:
             self._take_over(done)
+        # A backup of an earlier version has no audit.
+        if AuditEntry._meta.db_table in connection.introspection.table_names():
+            record("backup.restored", kind="backups.backup", label=name)
         return f"{name}: restored, {done.summary.rows} rows"
 
     def _take_over(self, done: Restored) -> None:
