@@ -65,7 +65,7 @@ def test_change__stored_key__is_never_shown(boss: Client, provider: Provider) ->
         url(provider, "llm_provider_history"),
     ]
     for page in pages:
-        assert SECRET not in boss.get(page).content.decode()
+        assert SECRET not in boss.get(page, follow=True).content.decode()
     assert "stored here" in boss.get(url(provider)).content.decode()
 
 

@@ -7,7 +7,7 @@ from valuecanvas.core.audit.tables import AuditTable
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("llm", "0015_submission_trace"),
+        ("llm", "0016_provider_key_reference"),
         ("core", "0011_audit"),
     ]
     operations = [
