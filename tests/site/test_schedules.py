@@ -30,6 +30,7 @@ def test_migrations__what_they_made__is_as_declared() -> None:
         for name, work in BUILT_IN.items()
         if work.task.startswith(
             (
+                "core.audit.",
                 "llm.jobs.",
                 "llm.refresh_",
                 "valuecanvas.",
