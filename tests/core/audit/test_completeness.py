@@ -12,6 +12,8 @@ TRAFFIC = "traffic writes it"
 HISTORY = "a history that only grows"
 BOOKS = "bookkeeping of the program"
 NOT_AUDITED = {
+    "account.emailconfirmation": "no mail is sent by the door",
+    "socialaccount.socialtoken": "tokens of the identity provider are not stored",
     "admin.logentry": HISTORY,
     "auth.permission": "migrations alone write it",
     "contenttypes.contenttype": "migrations alone write it",
