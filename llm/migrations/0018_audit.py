@@ -7,7 +7,7 @@ from valuecanvas.core.audit.tables import AuditTable
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("llm", "0016_provider_key_reference"),
+        ("llm", "0017_provider_further_fields"),
         ("core", "0011_audit"),
     ]
     operations = [
