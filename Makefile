@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 # Reproducible: the same lock gives the same list.
 SBOM := $(RUN) -m cyclonedx_py requirements requirements.txt --output-reproducible
 
-.PHONY: help run credentials test faults check audit sbom licences lock bench bench-memory soak rehearse clients clean
+.PHONY: help run credentials test faults check audit sbom licences openapi lock bench bench-memory soak rehearse clients clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -39,6 +39,8 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	$(RUN) -m bandit -q -c pyproject.toml -r billing flags llm prompts valuecanvas
 	$(RUN) -m tests.supply_chain.dependency_audit
 	$(RUN) manage.py makemigrations --check --dry-run
+	@mkdir -p build && $(RUN) manage.py spectacular --validate --fail-on-warn --file build/openapi.yaml
+	@diff -u docs/openapi.yaml build/openapi.yaml || { echo "Run 'make openapi', and commit docs/openapi.yaml."; exit 1; }
 	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
 	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/test_locks.py tests/test_migrations.py)
@@ -52,6 +54,9 @@ sbom: $(VENV)/.dev ## List what production is made of: build/sbom.json (CycloneD
 
 licences: $(VENV)/.dev ## Write docs/LICENCES.md.
 	$(RUN) -m tests.supply_chain.licences
+
+openapi: $(VENV)/.dev ## Write the OpenAPI document to docs/openapi.yaml.
+	$(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.
 	$(LOCK) requirements.in -o requirements.txt

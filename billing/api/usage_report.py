@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
 from rest_framework.request import Request
@@ -14,7 +15,7 @@ from billing.models import Scope
 from billing.usage import exports, reports
 from billing.usage.reports import DIMENSIONS, Report, ReportError, UsageQuery
 from valuecanvas.core.api.access import Need
-from valuecanvas.core.api.bodies import StrictSerializer
+from valuecanvas.core.api.bodies import StrictSerializer, Text
 from valuecanvas.core.api.endpoint import Endpoint, operation
 from valuecanvas.core.errors import NotPermitted
 from valuecanvas.core.transfer import downloads
@@ -22,9 +23,14 @@ from valuecanvas.core.transfer import downloads
 READ = Need(Scope.ADMIN.value, "billing.view_usage", instead=Scope.LLM.value)
 NAMES = ", ".join(DIMENSIONS)
 SPAN = [
-    OpenApiParameter("from", str, required=True, description="The first UTC day."),
     OpenApiParameter(
-        "to", str, required=True, description="The UTC day after the last."
+        "from", OpenApiTypes.DATE, required=True, description="The first UTC day."
+    ),
+    OpenApiParameter(
+        "to",
+        OpenApiTypes.DATE,
+        required=True,
+        description="The UTC day after the last.",
     ),
 ]
 DOWNLOAD = OpenApiParameter(
@@ -48,7 +54,9 @@ PARAMETERS = [
         "bucket", str, enum=reports.BUCKETS, description="Rows by time, too."
     ),
     OpenApiParameter(
-        "top", int, description="Only so many groups, of those that cost most."
+        "top",
+        {"type": "integer", "minimum": 1, "maximum": 1000},
+        description="Only so many groups, of those that cost most.",
     ),
     OpenApiParameter(
         "compare", bool, description="With the figures of as many days before."
@@ -64,7 +72,9 @@ PARAMETERS = [
 class GivenUsageReport(StrictSerializer):
     """The query parameters of a report."""
 
-    group_by = s.CharField(required=False, default="")
+    typed = False
+
+    group_by = s.CharField(required=False, default="", allow_blank=True)
     bucket = s.CharField(required=False, default="")
     top = s.IntegerField(required=False, min_value=1, max_value=1000)
     compare = s.BooleanField(required=False, default=False)
@@ -73,7 +83,7 @@ class GivenUsageReport(StrictSerializer):
 
     def get_fields(self) -> dict[str, s.Field]:
         # 'from' is no name that Python allows.
-        filters = {name: s.CharField(required=False) for name in DIMENSIONS}
+        filters = {name: Text() for name in DIMENSIONS}
         days = {name: s.DateField() for name in ("from", "to")}
         return {**super().get_fields(), **days, **filters}
 
@@ -83,7 +93,7 @@ class GivenUsageReport(StrictSerializer):
             end=attrs["to"],
             group_by=_words(attrs["group_by"]),
             bucket=attrs["bucket"],
-            filters={n: _words(attrs[n]) for n in DIMENSIONS if n in attrs},
+            filters={n: _words(attrs[n]) for n in DIMENSIONS if attrs.get(n)},
             compare=attrs["compare"],
             top=attrs.get("top"),
             latency=attrs["latency"],

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import serializers as s
 
 from flags import services
 from flags.api.access import (
@@ -18,16 +17,15 @@ from flags.api.access import (
 from flags.api.shapes import GivenEdit, GivenFlag, ShownFlagEvent
 from flags.documents import document
 from flags.models import Flag, FlagEvent
+from valuecanvas.core.api.bodies import Text
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 
 class FlagFilters(ListQuery):
     """The query of a list of flags."""
 
-    tag = s.CharField(required=False, max_length=40, help_text="Flags with this tag.")
-    search = s.CharField(
-        required=False, max_length=100, help_text="In the name and the note."
-    )
+    tag = Text(40, "Flags with this tag.")
+    search = Text(100, "In the name and the note.")
 
 
 class FlagList(FlagEndpoint):
@@ -72,7 +70,7 @@ class FlagHistory(FlagEndpoint):
     """Lists who did what, when and why; newest first."""
 
     @flag_operation(
-        "flagHistory",
+        "listFlagHistory",
         "What happened to a flag",
         READ,
         answer=ShownFlagEvent,

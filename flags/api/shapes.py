@@ -10,9 +10,11 @@ from flags.models import ChangeKind, Flag, FlagEvent, FlagKind, Purpose, Schedul
 from flags.wording import listing
 from valuecanvas.core.api.bodies import (
     Choice,
+    Day,
     GivenReason,
     JsonField,
     JsonObjectField,
+    Percent,
     StrictSerializer,
     Text,
 )
@@ -68,10 +70,10 @@ class Fields(StrictSerializer):
     purpose = Choice(Purpose.choices, required=False)
     owner = s.CharField(required=False, allow_null=True, help_text="A user name.")
     tags = s.ListField(child=s.CharField(max_length=40), required=False)
-    expires_on = s.CharField(required=False, allow_null=True, help_text="2026-12-31")
+    expires_on = Day(required=False, allow_null=True, help_text="2026-12-31")
     enabled = s.BooleanField(required=False)
     everyone = s.BooleanField(required=False, allow_null=True)
-    percent = s.DecimalField(5, 2, required=False, allow_null=True)
+    percent = Percent(required=False, allow_null=True)
     sticky = s.CharField(required=False, max_length=60)
     in_gateway = s.BooleanField(required=False)
     default_variant = Text(60)
@@ -104,8 +106,8 @@ class GivenChange(GivenChangeReason):
 
 
 class GivenRamp(GivenChangeReason):
-    to = s.DecimalField(5, 2, help_text="The last percentage.")
-    step = s.DecimalField(5, 2, help_text="Percentage points per step.")
+    to = Percent(help_text="The last percentage.")
+    step = Percent(help_text="Percentage points per step.")
     every_minutes = s.IntegerField(min_value=1, max_value=525_600)
     start = s.DateTimeField(help_text="The time of the first step.")
 

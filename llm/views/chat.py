@@ -29,6 +29,8 @@ class ProviderView(PaidView):
     "Chat completion",
     schemas.ChatRequestSerializer,
     schemas.ChatCompletion,
+    events="With `stream`: server-sent events, each `data: ` and a chat.completion.chunk; "
+    "the last one is `data: [DONE]`.",
 )
 class ChatCompletions(ProviderView):
     """Streamed or not; tools, structured outputs, images and unknown fields pass through."""
@@ -46,7 +48,12 @@ class EmbeddingsView(ProviderView):
 
 
 @document_post(
-    "createResponse", "Response", schemas.ResponseRequest, schemas.ResponseObject
+    "createResponse",
+    "Response",
+    schemas.ResponseRequest,
+    schemas.ResponseObject,
+    events="With `stream`: server-sent events, `event: ` and the type, then `data: ` and "
+    "the event, from response.created to response.completed.",
 )
 class ResponsesView(ProviderView):
     """OpenAI's Responses; translated to chat for providers that lack it."""

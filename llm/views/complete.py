@@ -75,7 +75,7 @@ def render_completion(completion: Completion) -> dict[str, Any]:
 
 
 @schemas.document_post(
-    "complete",
+    "completePrompt",
     "Complete a prompt",
     schemas.CompleteRequest,
     schemas.CompleteResponse,

@@ -14,8 +14,10 @@ from llm.prompting.results import Results, results
 from llm.views import experiment_shapes as shapes
 from prompts.experiments.verdict import ExperimentVerdict
 from prompts.models import Experiment, Prompt
+from prompts.models.experiment import ExperimentState
 from valuecanvas.core.api.access import Need
-from valuecanvas.core.api.endpoint import Endpoint, operation
+from valuecanvas.core.api.bodies import Choice, Text
+from valuecanvas.core.api.endpoint import Endpoint, PageQuery, operation
 from valuecanvas.core.errors import NotFound
 
 METRICS = Need("prompts:read", "prompts.view_prompt")
@@ -50,7 +52,7 @@ class PromptMetrics(Endpoint):
     """Requests, money, latency, errors and feedback of each version, and over time."""
 
     @operation(
-        "promptMetrics",
+        "getPromptMetrics",
         "Figures of a prompt's versions",
         METRICS,
         tags=["Prompts"],
@@ -83,6 +85,13 @@ class PromptMetrics(Endpoint):
         }
 
 
+class ExperimentFilters(PageQuery):
+    """The query of a list of experiments."""
+
+    prompt = Text(200, "Only those of this prompt.")
+    state = Choice(ExperimentState.choices, required=False, help_text="Only these.")
+
+
 class ExperimentEndpoint(Endpoint):
     """The base of endpoints of experiments."""
 
@@ -100,15 +109,11 @@ class Experiments(ExperimentEndpoint):
         EXPERIMENTS,
         tags=["Experiments"],
         answer=shapes.ShownExperiment,
+        query=ExperimentFilters,
         paged_by="key",
-        parameters=[
-            OpenApiParameter("prompt", str, description="Only those of this prompt."),
-            OpenApiParameter("state", str, enum=["draft", "running", "stopped"]),
-        ],
         refusals=(),
     )
-    def get(self) -> "QuerySet[Experiment]":
-        asked = self.request.query_params
+    def get(self, asked: dict[str, Any]) -> "QuerySet[Experiment]":
         filters = {"prompt__key": asked.get("prompt"), "state": asked.get("state")}
         given = {name: value for name, value in filters.items() if value}
         return self.experiments().filter(**given)

@@ -14,22 +14,15 @@ from llm.prompting import feedback
 from llm.prompting.feedback import Rating
 from llm.replies.http_responses import HotResponse, json_response
 from llm.translate.typed_fields import refuse_unknown
-from llm.views import schemas
 from llm.views.base import HotView, bare_call, count_in_minute, json_body, runtime
+from valuecanvas.core.api.bodies import StrictSerializer
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest
 
 _KNOWN = ("request_id", "score", "comment")
-_REFUSALS = {
-    400: "Something is wrong.",
-    401: "Unknown key.",
-    404: "Unknown request.",
-    409: "Still under way.",
-    429: "Too many ratings.",
-    503: "Try again.",
-}
 
 
-class FeedbackRequest(s.Serializer):
+class FeedbackRequest(StrictSerializer):
     request_id = s.UUIDField(help_text="The answer's header x-request-id.")
     score = s.FloatField(
         min_value=WORST, max_value=BEST, help_text="From -1, bad, to 1, good."
@@ -91,7 +84,7 @@ class FeedbackView(HotView):
         summary="Rate an answer",
         description="One rating for a request; sent again, it replaces the first.",
         request=FeedbackRequest,
-        responses=schemas.responses(FeedbackShown, _REFUSALS),
+        responses=answers(FeedbackShown, 404, 409),
         tags=["Gateway"],
     )
     async def post(self, request: ASGIRequest) -> HotResponse:

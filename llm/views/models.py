@@ -12,6 +12,7 @@ from llm.replies.http_responses import HotResponse, json_response
 from llm.resolve.plan import may_use
 from llm.views import schemas
 from llm.views.base import HotView, bare_call, runtime
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import NotFound
 
 
@@ -43,7 +44,7 @@ class ModelList(HotView):
     @extend_schema(
         operation_id="listModels",
         summary="Models",
-        responses={200: schemas.ModelListSerializer, 401: schemas.ErrorBody},
+        responses=answers(schemas.ModelListSerializer),
         tags=["OpenAI-compatible"],
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -57,11 +58,7 @@ class ModelDetail(HotView):
     @extend_schema(
         operation_id="retrieveModel",
         summary="One model",
-        responses={
-            200: schemas.ModelSerializer,
-            401: schemas.ErrorBody,
-            404: schemas.ErrorBody,
-        },
+        responses=answers(schemas.ModelSerializer, 404),
         tags=["OpenAI-compatible"],
     )
     async def get(self, request: ASGIRequest, name: str) -> HotResponse:

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.utils.cache import get_conditional_response
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers as s
 
@@ -37,10 +36,19 @@ SCOPE = "prompts:read"
 CACHE_CONTROL = "private, max-age=60, stale-while-revalidate=600, stale-if-error=86400"
 _KNOWN = frozenset({"label", "version", "user"})
 _PARAMETERS = [
-    OpenApiParameter("label", description="`production` unless given."),
-    OpenApiParameter("version", OpenApiTypes.INT, description="In place of a label."),
+    OpenApiParameter(
+        "label",
+        {"type": "string", "minLength": 1},
+        description="`production` unless given.",
+    ),
+    OpenApiParameter(
+        "version",
+        {"type": "integer", "minimum": 1},
+        description="In place of a label.",
+    ),
     OpenApiParameter(
         "user",
+        {"type": "string", "minLength": 1},
         description="Your id for the user. Which side of an experiment or rollout is "
         "answered, and what flags say, is decided for this user; for the customer of "
         "the key where neither this nor a `targetingKey` names one.",

@@ -8,14 +8,7 @@ from rest_framework import serializers as s
 from llm.jobs.views.base import OwnedView, parse_id, query, unknown
 from llm.replies.http_responses import HotResponse, json_response
 from llm.settlement.request_record import load_record
-from llm.views import schemas
-
-_REFUSALS = {
-    401: "Unknown key.",
-    404: "You have no such request.",
-    429: "Too many look-ups.",
-    503: "Try again.",
-}
+from valuecanvas.core.api.openapi_schema import answers
 
 
 class LimitShown(s.Serializer):
@@ -71,7 +64,7 @@ class RequestDetail(OwnedView):
         summary="What became of a request",
         description="Served, failed, refused or replayed for an Idempotency-Key; a "
         "refused one with the limits that were looked at. A request is found about a second after its answer.",
-        responses=schemas.responses(RequestShown, _REFUSALS),
+        responses=answers(RequestShown, 404),
         tags=["Gateway"],
     )
     async def get(self, request: ASGIRequest, request_id: str) -> HotResponse:

@@ -1,21 +1,47 @@
 """Shapes for the OpenAPI document only: the hot path validates by hand."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
 from rest_framework import serializers as s
 
-from valuecanvas.core.api.openapi_schema import ErrorBody as ErrorBody
+from valuecanvas.core.api.bodies import StrictSerializer
+from valuecanvas.core.api.openapi_schema import answers, event_stream
+
+
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+            {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+        ]
+    }
+)
+class VersionNumber(s.CharField):
+    """A number, or a text with it, as OpenAI has it."""
 
 
 class StoredPrompt(s.Serializer):
     id = s.CharField(help_text="The prompt's key, e.g. 'canvas.generate'.")
-    version = s.CharField(required=False, help_text="A number; else by the label.")
+    version = VersionNumber(required=False, help_text="A number; else by the label.")
     label = s.CharField(  # type: ignore[assignment]
         required=False, help_text="'production' unless given."
     )
     variables = s.DictField(required=False)
+
+
+class ChatMessage(s.Serializer):
+    role = s.CharField(help_text="developer, system, user, assistant or tool.")
+    content = s.JSONField(
+        required=False, allow_null=True, help_text="A text, or a list of parts."
+    )
+    name = s.CharField(required=False)
+    tool_calls = s.ListField(child=s.DictField(), required=False)
+    tool_call_id = s.CharField(required=False)
 
 
 class ChatRequestSerializer(s.Serializer):
@@ -23,7 +49,8 @@ class ChatRequestSerializer(s.Serializer):
         required=False, help_text="Required, unless the prompt's version names one."
     )
     messages = s.ListField(
-        child=s.DictField(),
+        child=ChatMessage(),
+        min_length=1,
         required=False,
         help_text="Required without a prompt; with one they come after its own.",
     )
@@ -56,11 +83,37 @@ class ChatCompletion(s.Serializer):
     usage = UsageSerializer(required=False)
 
 
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string", "minLength": 1},
+            },
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "integer", "minimum": 0},
+            },
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+            },
+        ]
+    }
+)
+class EmbeddingInput(s.JSONField):
+    """As OpenAI has it."""
+
+
 class EmbeddingRequest(s.Serializer):
     model = s.CharField()
-    input = s.ListField(child=s.CharField())
+    input = EmbeddingInput(help_text="One text, several, or tokens.")
     encoding_format = s.ChoiceField(["float", "base64"], required=False)
-    dimensions = s.IntegerField(required=False)
+    dimensions = s.IntegerField(required=False, min_value=1)
     user = s.CharField(required=False)
 
 
@@ -71,13 +124,25 @@ class EmbeddingList(s.Serializer):
     usage = s.DictField()
 
 
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "minItems": 1, "items": {"type": "object"}},
+        ]
+    }
+)
+class ResponseInput(s.JSONField):
+    """A text, or a list of items."""
+
+
 class ResponseRequest(s.Serializer):
     model = s.CharField(required=False)
-    input = s.JSONField(required=False, help_text="Required without a prompt.")
+    input = ResponseInput(required=False, help_text="Required without a prompt.")
     prompt = StoredPrompt(required=False)
     instructions = s.CharField(required=False)
     stream = s.BooleanField(required=False)
-    max_output_tokens = s.IntegerField(required=False)
+    max_output_tokens = s.IntegerField(required=False, min_value=1)
     tools = s.ListField(child=s.DictField(), required=False)
 
 
@@ -101,7 +166,7 @@ class ModelListSerializer(s.Serializer):
     data = ModelSerializer(many=True)  # type: ignore[assignment]
 
 
-class CompleteRequest(s.Serializer):
+class CompleteRequest(StrictSerializer):
     prompt = s.CharField(required=False, help_text="A text; or send a promptKey.")
     promptKey = s.CharField(required=False, help_text="A stored prompt's key.")
     promptVersion = s.IntegerField(required=False, min_value=1)
@@ -117,7 +182,13 @@ class CompleteRequest(s.Serializer):
         "or without a team, for users without keys.",
     )
     maxTokens = s.IntegerField(required=False, min_value=1)
+    max_tokens = s.IntegerField(
+        required=False, min_value=1, help_text="The same as maxTokens."
+    )
     temperature = s.FloatField(required=False)
+    top_p = s.FloatField(required=False)
+    seed = s.IntegerField(required=False)
+    stop = s.JSONField(required=False, help_text="A text, or a list of them.")
 
 
 class CompleteResponse(s.Serializer):
@@ -141,27 +212,6 @@ class HealthSerializer(s.Serializer):
     queue = s.DictField(required=False)
 
 
-_REFUSALS = {
-    400: "The request cannot be served as it is.",
-    401: "The key is missing or unknown.",
-    403: "The key may not do this.",
-    404: "No such model.",
-    429: "The daily quota or a budget is used up, or all providers ask us to slow down.",
-    502: "No provider could answer.",
-    503: "No provider, or the ledger, is available now.",
-    504: "No provider answered in time.",
-}
-
-
-def responses(success: Any, refusals: Mapping[int, str] = _REFUSALS) -> dict[int, Any]:
-    """The documented responses of an endpoint, by default of one that costs money."""
-    documented = {
-        status: OpenApiResponse(ErrorBody, description=text)
-        for status, text in refusals.items()
-    }
-    return {200: success, **documented}
-
-
 def document_post(
     operation_id: str,
     summary: str,
@@ -169,14 +219,20 @@ def document_post(
     answer: type[s.Serializer],
     *,
     tag: str = "OpenAI-compatible",
+    events: str = "",
 ) -> Any:
-    """Document the POST of a view that costs money."""
+    """Document the POST of a view that costs money; `events` says what is streamed if
+    `stream` is true.
+    """
+    documented = answers(answer, 404, 409, 422, 502, 504)
+    if events:
+        documented[200, "text/event-stream"] = event_stream(events)
     return extend_schema_view(
         post=extend_schema(
             operation_id=operation_id,
             summary=summary,
             request=request,
-            responses=responses(answer),
+            responses=documented,
             tags=[tag],
         )
     )

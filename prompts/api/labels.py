@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
+
 from prompts import services
 from prompts.api import request_bodies, response_bodies
 from prompts.api.access import (
@@ -16,6 +18,12 @@ from prompts.api.versions import number
 from prompts.models import Label
 from prompts.services.label import find_label
 from valuecanvas.core.errors import NotFound
+
+LABEL_NAME = OpenApiParameter(
+    "name",
+    {"type": "string", "maxLength": 40, "pattern": "^(?![0-9]+$)[a-z0-9][a-z0-9_.-]*$"},
+    location=OpenApiParameter.PATH,
+)
 
 
 class Labels(PromptEndpoint):
@@ -60,6 +68,7 @@ class LabelDetail(PromptEndpoint):
         PUBLISH,
         body=request_bodies.GivenMove,
         answer=response_bodies.ShownLabel,
+        parameters=[LABEL_NAME],
     )
     def put(self, asked: dict[str, Any]) -> Label:
         services.move_label(

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from rest_framework import serializers as s
 
 from prompts import services
 from prompts.api import request_bodies, response_bodies
@@ -19,19 +18,16 @@ from prompts.api.response_bodies import ShownPromptDetail
 from prompts.models import Prompt, PromptEvent
 from prompts.models.label import with_versions
 from prompts.models.rollout import LIVE
+from valuecanvas.core.api.bodies import Text
 from valuecanvas.core.api.endpoint import ListQuery, narrow
 
 
 class PromptFilters(ListQuery):
     """The query of a list of prompts."""
 
-    folder = s.CharField(
-        required=False, max_length=200, help_text="This folder and those in it."
-    )
-    tag = s.CharField(required=False, max_length=40, help_text="Prompts with this tag.")
-    search = s.CharField(
-        required=False, max_length=200, help_text="In the key and the description."
-    )
+    folder = Text(200, "This folder and those in it.")
+    tag = Text(40, "Prompts with this tag.")
+    search = Text(200, "In the key and the description.")
 
 
 def detail(prompt: Prompt) -> dict[str, Any]:
@@ -123,7 +119,7 @@ class PromptHistory(PromptEndpoint):
     """Lists who did what, when and why; newest first."""
 
     @prompt_operation(
-        "promptHistory",
+        "listPromptHistory",
         "What happened to a prompt",
         READ,
         answer=response_bodies.ShownEvent,

@@ -18,6 +18,7 @@ from prompts.models import Prompt, PromptVersion
 from prompts.rendering.label_names import LATEST
 from valuecanvas.core.errors import InvalidRequest, NotFound
 
+NAMED = {"type": "string", "minLength": 1}
 VERSION = "A number, a label such as `production`, or `latest`."
 
 
@@ -114,7 +115,7 @@ class Diff(PromptEndpoint):
         READ,
         answer=response_bodies.ShownDiff,
         parameters=[
-            OpenApiParameter(name, required=True, description=VERSION)
+            OpenApiParameter(name, NAMED, required=True, description=VERSION)
             for name in ("from", "to")
         ],
         refusals=[400, 404],

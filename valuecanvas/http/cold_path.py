@@ -75,7 +75,7 @@ class ColdPath:
         held = HeldShare(self._held, origin.identify(scope))
         sender = TimedSender(send, settings.LLM_SEND_TIMEOUT_S, lambda: _cut(send))
         try:
-            messages = _Messages(sender, held)
+            messages = _Messages(sender, held, done.ids["request_id"])
             await self._answer(scope, receive, messages, held)
             done.status = messages.status
             # A client that reads slowly holds no slot meanwhile.
@@ -148,15 +148,21 @@ class _Messages:
 
     status = CLIENT_GONE
 
-    def __init__(self, sender: TimedSender, held: HeldShare) -> None:
+    def __init__(self, sender: TimedSender, held: HeldShare, request_id: str) -> None:
         self._sender = sender
         self._held = held
+        self._request_id = (b"x-request-id", request_id.encode())
         self._kept: list[dict[str, Any]] = []
         self._size = 0
 
     async def add(self, message: dict[str, Any]) -> None:
         size = len(message.get("body", b""))
-        self.status = message.get("status", self.status)
+        if "status" in message:
+            self.status = message["status"]
+            headers = [
+                one for one in message["headers"] if one[0].lower() != b"x-request-id"
+            ]
+            message = {**message, "headers": [*headers, self._request_id]}
         self._kept.append(message)
         self._size += size
         self._held.add(size)

@@ -1,62 +1,37 @@
 """Shapes of batches and files for the OpenAPI document only."""
 
-from typing import Any
-
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
 
 from llm.jobs.types import ENDPOINTS
 from llm.jobs.views import shapes
+from llm.jobs.views.listing import CURSOR, limit_parameter
 from llm.jobs.views.shapes import IDEMPOTENCY_KEY as IDEMPOTENCY_KEY
 from llm.models import BatchState, OnLimit
-from llm.models.job import LAST
+from llm.models.job import LAST, LONGEST_CUSTOM_ID
+from valuecanvas.core.api.bodies import StrictSerializer
 
 OPENAI, JOBS = ["OpenAI-compatible"], ["Jobs"]
 NDJSON, BINARY = "application/x-ndjson", "application/octet-stream"
 _PATHS = list(ENDPOINTS)
-_LIMIT = OpenApiParameter("limit", OpenApiTypes.INT)
 _AFTER = OpenApiParameter("after", description="The last page's `last_id`.")
-OPENAI_QUERY = [_LIMIT, _AFTER]
+OPENAI_QUERY = [limit_parameter(20, 100), _AFTER]
 FILE_QUERY = [
     OpenApiParameter("purpose"),
     OpenApiParameter("order", enum=["asc", "desc"]),
-    *OPENAI_QUERY,
+    limit_parameter(10_000, 10_000),
+    _AFTER,
 ]
-BATCH_QUERY = [
-    _LIMIT,
-    OpenApiParameter("cursor", description="The last page's `nextCursor`."),
-]
+BATCH_QUERY = [limit_parameter(), CURSOR]
 FAILED = OpenApiParameter(
     "failed", OpenApiTypes.BOOL, description="The lines without an answer instead."
 )
-_MEANING = {
-    404: "You have nothing of this id.",
-    409: "Its state does not allow this now.",
-    413: "It is too large, or your files leave no room for it.",
-    422: "The Idempotency-Key was used for something else.",
-}
-_ALWAYS = {
-    400: "The request cannot be served as it is.",
-    401: "The key is missing or unknown.",
-    403: "The key may not do this.",
-    429: "Too many calls a minute, or too many open jobs.",
-    503: "The database is not available now, or there are too many uploads.",
-}
-
-
-def responses(
-    success: Any, *more: int, status: int = 200, kind: str = "application/json"
-) -> dict[Any, Any]:
-    """The documented responses: the answer, and errors, also of the statuses `more`."""
-    refusals = {**_ALWAYS, **{one: _MEANING[one] for one in more}}
-    found: dict[Any, Any] = shapes.responses(success, status=status, refusals=refusals)
-    return {(status, kind): found.pop(status), **found}
 
 
 class UploadShape(s.Serializer):
     file = s.FileField()
-    purpose = s.CharField(help_text="'batch'")
+    purpose = s.ChoiceField(["batch"])
 
 
 class FileShape(s.Serializer):
@@ -87,11 +62,11 @@ class FileList(OpenAIPage):
     data = FileShape(many=True)  # type: ignore[assignment]
 
 
-class NewOpenAIBatch(s.Serializer):
+class NewOpenAIBatch(StrictSerializer):
     input_file_id = s.CharField()
     endpoint = s.ChoiceField(_PATHS)
     completion_window = s.ChoiceField(["24h"])
-    metadata = s.DictField(child=s.CharField(), required=False)
+    metadata = shapes.Metadata(required=False, allow_null=True)
 
 
 class BatchFault(s.Serializer):
@@ -139,22 +114,29 @@ class OpenAIBatchList(OpenAIPage):
     data = OpenAIBatch(many=True)  # type: ignore[assignment]
 
 
-class BatchLineShape(s.Serializer):
-    custom_id = s.CharField()
+class BatchLineShape(StrictSerializer):
+    custom_id = s.RegexField(r"^[ -~]+$", max_length=LONGEST_CUSTOM_ID)
     body = s.DictField(help_text="The body of a request to the endpoint.")
 
 
-class NewBatchShape(s.Serializer):
+class NewBatchShape(StrictSerializer):
     endpoint = s.ChoiceField(_PATHS)
-    requests = BatchLineShape(many=True)
-    tags = s.ListField(child=s.CharField(), required=False)
-    callbackUrl = s.URLField(required=False, help_text="Told when the batch has ended.")
+    requests = s.ListField(child=BatchLineShape(), min_length=1)
+    tags = shapes.Tags(required=False, allow_null=True)
+    callbackUrl = s.URLField(
+        required=False,
+        allow_null=True,
+        max_length=2000,
+        help_text="Told when the batch has ended.",
+    )
     onLimit = s.ChoiceField(
         OnLimit.choices, required=False, help_text="If quota or budget are used up."
     )
-    deadline = s.DateTimeField(required=False, help_text="In 24 hours unless given.")
+    deadline = s.DateTimeField(
+        required=False, allow_null=True, help_text="In 24 hours unless given."
+    )
     priority = s.IntegerField(required=False, min_value=0, max_value=LAST)
-    metadata = s.DictField(child=s.CharField(), required=False)
+    metadata = shapes.Metadata(required=False, allow_null=True)
 
 
 class BatchShape(s.Serializer):

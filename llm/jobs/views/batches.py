@@ -15,6 +15,7 @@ from llm.jobs.views.listing import parse_limit, parse_uuid
 from llm.models import JobBatch
 from llm.replies.http_responses import HotResponse, json_response
 from llm.translate.typed_fields import refuse_unknown
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest
 
 
@@ -34,7 +35,7 @@ class Batches(JobsView):
             "application/json": shapes.NewBatchShape,
             "application/x-ndjson": shapes.BatchLineShape,
         },
-        responses=shapes.responses(shapes.BatchShape, 413, 422, status=202),
+        responses=answers(shapes.BatchShape, 413, 422, status=202),
         tags=shapes.JOBS,
     )
     async def post(self, request: ASGIRequest) -> HotResponse:
@@ -45,7 +46,7 @@ class Batches(JobsView):
         operation_id="listJobBatches",
         summary="List batches",
         parameters=shapes.BATCH_QUERY,
-        responses=shapes.responses(shapes.BatchPage),
+        responses=answers(shapes.BatchPage),
         tags=shapes.JOBS,
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -60,7 +61,7 @@ class BatchDetail(JobsView):
     @extend_schema(
         operation_id="getJobBatch",
         summary="One batch, with its progress",
-        responses=shapes.responses(shapes.BatchShape, 404),
+        responses=answers(shapes.BatchShape, 404),
         tags=shapes.JOBS,
     )
     async def get(self, request: ASGIRequest, batch_id: str) -> HotResponse:
@@ -78,7 +79,7 @@ class BatchAnswers(JobsView):
         description="JSONL in the form of OpenAI's output files, in the order of the "
         "lines; also while the batch runs.",
         parameters=[shapes.FAILED],
-        responses=shapes.responses(shapes.OutputLine, 404, kind=shapes.NDJSON),
+        responses=answers(shapes.OutputLine, 404, kind=shapes.NDJSON),
         tags=shapes.JOBS,
     )
     async def get(self, request: ASGIRequest, batch_id: str) -> HotResponse:
@@ -98,7 +99,7 @@ class BatchCancel(JobsView):
         description="Lines that are not answered are cancelled; the others stay, and "
         "are billed.",
         request=None,
-        responses=shapes.responses(shapes.BatchShape, 404, 409),
+        responses=answers(shapes.BatchShape, 404, 409),
         tags=shapes.JOBS,
     )
     async def post(self, request: ASGIRequest, batch_id: str) -> HotResponse:

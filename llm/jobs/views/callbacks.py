@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as s
 
 from llm.jobs import callbacks
-from llm.jobs.views import shapes
 from llm.jobs.views.base import JobsView, parse_id, query
 from llm.replies.http_responses import HotResponse, json_response
+from valuecanvas.core.api.openapi_schema import answers
 
 TAG = ["Jobs"]
 # Secrets are in the answers.
@@ -50,7 +50,7 @@ class Callbacks(JobsView):
         operation_id="listCallbacks",
         summary="List callback URLs",
         description="A URL is listed once a job or batch was submitted with it.",
-        responses=shapes.responses(CallbackPage),
+        responses=answers(CallbackPage),
         tags=TAG,
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -67,7 +67,7 @@ class CallbackDetail(JobsView):
         summary="Delete a callback URL",
         description="With its secret and what waits to be sent there. 409 while a job or "
         "batch that will call it has not ended.",
-        responses=shapes.responses(None, status=204),
+        responses=answers(None, 404, 409, status=204),
         tags=TAG,
     )
     async def delete(self, request: ASGIRequest, callback_id: str) -> HotResponse:
@@ -85,7 +85,7 @@ class CallbackRotate(JobsView):
         summary="Rotate a callback's secret",
         description="For 24 hours the old secret signs too.",
         request=None,
-        responses=shapes.responses(CallbackShape),
+        responses=answers(CallbackShape, 404),
         tags=TAG,
     )
     async def post(self, request: ASGIRequest, callback_id: str) -> HotResponse:

@@ -25,6 +25,7 @@ from llm.replies.http_responses import (
     json_response,
 )
 from llm.translate.typed_fields import refuse_unknown
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import Conflict, InvalidRequest
 
 MOST_FILES = 10_000
@@ -39,7 +40,7 @@ class Files(JobsView):
         operation_id="uploadFile",
         summary="Upload a file for a batch",
         request={"multipart/form-data": shapes.UploadShape},
-        responses=shapes.responses(shapes.FileShape, 413),
+        responses=answers(shapes.FileShape, 413),
         tags=shapes.OPENAI,
     )
     async def post(self, request: ASGIRequest) -> HotResponse:
@@ -61,7 +62,7 @@ class Files(JobsView):
         summary="Uploaded files",
         description="Without the output of batches, whose ids the batches name.",
         parameters=shapes.FILE_QUERY,
-        responses=shapes.responses(shapes.FileList),
+        responses=answers(shapes.FileList, 404),
         tags=shapes.OPENAI,
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -76,7 +77,7 @@ class FileDetail(JobsView):
     @extend_schema(
         operation_id="retrieveFile",
         summary="One file",
-        responses=shapes.responses(shapes.FileShape, 404),
+        responses=answers(shapes.FileShape, 404),
         tags=shapes.OPENAI,
     )
     async def get(self, request: ASGIRequest, file_id: str) -> HotResponse:
@@ -94,7 +95,7 @@ class FileDetail(JobsView):
         operation_id="deleteFile",
         summary="Delete a file",
         description="409 while a batch that has not ended needs it.",
-        responses=shapes.responses(shapes.FileDeleted, 404, 409),
+        responses=answers(shapes.FileDeleted, 404, 409),
         tags=shapes.OPENAI,
     )
     async def delete(self, request: ASGIRequest, file_id: str) -> HotResponse:
@@ -117,7 +118,7 @@ class FileContent(JobsView):
     @extend_schema(
         operation_id="downloadFile",
         summary="A file's content",
-        responses=shapes.responses(OpenApiTypes.BINARY, 404, kind=shapes.BINARY),
+        responses=answers(OpenApiTypes.BINARY, 404, kind=shapes.BINARY),
         tags=shapes.OPENAI,
     )
     async def get(self, request: ASGIRequest, file_id: str) -> HotResponse:

@@ -21,9 +21,13 @@ from llm.replies.stored import JSON
 from llm.request import idempotency
 from llm.request.stored_prompt import rename_fields
 from llm.views.base import call_of, json_body, runtime
+from valuecanvas.core.api.openapi_schema import answers, event_stream
 from valuecanvas.core.errors import Conflict, GatewayError
 
 TAG = ["Jobs"]
+EVENTS = (
+    "`event: job`, then `data: ` and the job as JSON; the last one is that of its end."
+)
 
 
 class Jobs(JobsView):
@@ -36,7 +40,7 @@ class Jobs(JobsView):
         "Idempotency-Key, a second submission returns the first job.",
         parameters=[shapes.IDEMPOTENCY_KEY],
         request=shapes.NewJobShape,
-        responses=shapes.responses(shapes.JobShape, status=202),
+        responses=answers(shapes.JobShape, 404, 422, status=202),
         tags=TAG,
     )
     async def post(self, request: ASGIRequest) -> HotResponse:
@@ -58,7 +62,7 @@ class Jobs(JobsView):
         operation_id="listJobs",
         summary="List jobs",
         parameters=JOB_QUERY,
-        responses=shapes.responses(shapes.JobPage),
+        responses=answers(shapes.JobPage),
         tags=TAG,
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -73,7 +77,7 @@ class JobDetail(JobsView):
     @extend_schema(
         operation_id="getJob",
         summary="One job",
-        responses=shapes.responses(shapes.JobShape),
+        responses=answers(shapes.JobShape, 404, 409),
         tags=TAG,
     )
     async def get(self, request: ASGIRequest, job_id: str) -> HotResponse:
@@ -89,7 +93,7 @@ class JobAnswer(JobsView):
         summary="A job's answer",
         description="The body of the answer, in the form of OpenAI's API. 409 until the "
         "job has succeeded; the message says why.",
-        responses=shapes.responses(shapes.Answer),
+        responses=answers(shapes.Answer, 404, 409),
         tags=TAG,
     )
     async def get(self, request: ASGIRequest, job_id: str) -> HotResponse:
@@ -111,7 +115,7 @@ class JobProgress(JobsView):
         summary="Watch a job",
         description="Server-sent events: `event: job` with the job after each change, "
         "the first one at once. The stream ends after the job has.",
-        responses=shapes.responses(shapes.Answer),
+        responses=answers(event_stream(EVENTS), 404, kind=shapes.EVENT_STREAM),
         tags=TAG,
     )
     async def get(self, request: ASGIRequest, job_id: str) -> HotResponse:
@@ -130,7 +134,7 @@ class JobCancel(JobsView):
         description="In any state: one that has ended stays as it is. A running one "
         "ends within seconds, and what was sent to a provider is billed.",
         request=None,
-        responses=shapes.responses(shapes.JobShape),
+        responses=answers(shapes.JobShape, 404, 409),
         tags=TAG,
     )
     async def post(self, request: ASGIRequest, job_id: str) -> HotResponse:
@@ -146,7 +150,7 @@ class JobRetry(JobsView):
         summary="Retry a job",
         description="For one that failed, is a dead letter or was cancelled.",
         request=None,
-        responses=shapes.responses(shapes.JobShape),
+        responses=answers(shapes.JobShape, 404, 409),
         tags=TAG,
     )
     async def post(self, request: ASGIRequest, job_id: str) -> HotResponse:

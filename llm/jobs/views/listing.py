@@ -15,13 +15,26 @@ from valuecanvas.core.errors import InvalidRequest
 
 USUAL, MOST = 50, 200
 _FILTERS = ("state", "type", "tag", "batchId")
+CURSOR = OpenApiParameter(
+    "cursor", OpenApiTypes.UUID, description="The last page's `nextCursor`."
+)
+
+
+def limit_parameter(usual: int = USUAL, most: int = MOST) -> OpenApiParameter:
+    """The size of a page, for the OpenAPI document."""
+    bounds = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}
+    return OpenApiParameter("limit", bounds, description=f"1 to {most}.")
+
+
 JOB_QUERY = [
     OpenApiParameter("state", enum=JobState.values),
-    OpenApiParameter("type"),
+    OpenApiParameter(
+        "type", description="canvas_generation, completion, embedding, or your own."
+    ),
     OpenApiParameter("tag"),
     OpenApiParameter("batchId", OpenApiTypes.UUID),
-    OpenApiParameter("limit", OpenApiTypes.INT, description=f"1 to {MOST}."),
-    OpenApiParameter("cursor", description="The last page's `nextCursor`."),
+    limit_parameter(),
+    CURSOR,
 ]
 
 

@@ -26,6 +26,7 @@ from llm.replies.http_responses import HotResponse, json_response
 from llm.request import idempotency
 from llm.translate.typed_fields import refuse_unknown
 from llm.views.base import json_body
+from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import InvalidRequest
 
 _ID = re.compile(r"batch_([0-9a-f]{32})")
@@ -42,7 +43,7 @@ class OpenAIBatches(JobsView):
         summary="Create a batch",
         parameters=[shapes.IDEMPOTENCY_KEY],
         request=shapes.NewOpenAIBatch,
-        responses=shapes.responses(shapes.OpenAIBatch, 404, 422),
+        responses=answers(shapes.OpenAIBatch, 404, 422),
         tags=shapes.OPENAI,
     )
     async def post(self, request: ASGIRequest) -> HotResponse:
@@ -55,7 +56,7 @@ class OpenAIBatches(JobsView):
         operation_id="listBatches",
         summary="Batches",
         parameters=shapes.OPENAI_QUERY,
-        responses=shapes.responses(shapes.OpenAIBatchList),
+        responses=answers(shapes.OpenAIBatchList, 404),
         tags=shapes.OPENAI,
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -70,7 +71,7 @@ class OpenAIBatchDetail(JobsView):
     @extend_schema(
         operation_id="retrieveBatch",
         summary="One batch",
-        responses=shapes.responses(shapes.OpenAIBatch, 404),
+        responses=answers(shapes.OpenAIBatch, 404),
         tags=shapes.OPENAI,
     )
     async def get(self, request: ASGIRequest, batch_id: str) -> HotResponse:
@@ -87,7 +88,7 @@ class OpenAIBatchCancel(JobsView):
         summary="Cancel a batch",
         description="What was answered stays, and is billed.",
         request=None,
-        responses=shapes.responses(shapes.OpenAIBatch, 404, 409),
+        responses=answers(shapes.OpenAIBatch, 404, 409),
         tags=shapes.OPENAI,
     )
     async def post(self, request: ASGIRequest, batch_id: str) -> HotResponse:

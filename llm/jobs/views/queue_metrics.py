@@ -71,7 +71,7 @@ class QueueMetrics(Endpoint):
     """Of all customers: a key of one customer needs the scope for it."""
 
     @operation(
-        "queueMetrics",
+        "getQueueMetrics",
         "Figures of the queue of jobs",
         READ,
         tags=["Jobs"],

@@ -1,31 +1,46 @@
 """Shapes of jobs for the OpenAPI document only: the requests are checked by hand."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers as s
 
+from llm.jobs.parsing import LONGEST_METADATA, MOST_METADATA
 from llm.models import JobState, OnLimit
-from llm.models.job import LAST
-from valuecanvas.core.api.openapi_schema import ErrorBody
+from llm.models.job import LAST, MOST_TAGS
+from llm.models.job_batch import LONGEST_TAG
+from valuecanvas.core.api.bodies import StrictSerializer
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
+    {"type": "string", "pattern": r"^[!#-~]{1,255}$"},
     location=OpenApiParameter.HEADER,
     description="A second submission with the same key returns the first one.",
 )
 Answer = OpenApiTypes.OBJECT
-_REFUSALS = {
-    400: "The request cannot be served as it is.",
-    401: "The key is missing or unknown.",
-    403: "The key may not do this.",
-    404: "You have nothing of this id.",
-    409: "Its state does not allow this now.",
-    429: "Too many calls a minute, or too many open jobs.",
-    503: "The database is not available now.",
-}
+EVENT_STREAM = "text/event-stream"
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "maxItems": MOST_TAGS,
+        "items": {"type": "string", "pattern": r"^[ -~]+$", "maxLength": LONGEST_TAG},
+    }
+)
+class Tags(s.ListField):
+    """Short texts of printable characters."""
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": MOST_METADATA,
+        "propertyNames": {"maxLength": LONGEST_METADATA[0]},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_METADATA[1]},
+    }
+)
+class Metadata(s.DictField):
+    """Texts by their names, as OpenAI has them."""
 
 
 class JobFailure(s.Serializer):
@@ -33,7 +48,7 @@ class JobFailure(s.Serializer):
     message = s.CharField()
 
 
-class NewJobShape(s.Serializer):
+class NewJobShape(StrictSerializer):
     type = s.CharField(
         help_text="canvas_generation, completion, embedding, or your own."
     )
@@ -53,10 +68,19 @@ class NewJobShape(s.Serializer):
         max_value=LAST,
         help_text="0 is the first; 5 usual.",
     )
-    runAt = s.DateTimeField(required=False, help_text="Not before then.")
-    deadline = s.DateTimeField(required=False, help_text="Fails if it has not ended.")
-    tags = s.ListField(child=s.CharField(), required=False)
-    callbackUrl = s.URLField(required=False, help_text="Told when the job has ended.")
+    runAt = s.DateTimeField(
+        required=False, allow_null=True, help_text="Not before then."
+    )
+    deadline = s.DateTimeField(
+        required=False, allow_null=True, help_text="Fails if it has not ended."
+    )
+    tags = Tags(required=False, allow_null=True)
+    callbackUrl = s.URLField(
+        required=False,
+        allow_null=True,
+        max_length=2000,
+        help_text="Told when the job has ended.",
+    )
     onLimit = s.ChoiceField(
         OnLimit.choices, required=False, help_text="If quota or budget are used up."
     )
@@ -91,14 +115,3 @@ class JobShape(s.Serializer):
 class JobPage(s.Serializer):
     data = JobShape(many=True)  # type: ignore[assignment]
     nextCursor = s.UUIDField(allow_null=True)
-
-
-def responses(
-    success: Any, *, status: int = 200, refusals: Mapping[int, str] = _REFUSALS
-) -> dict[int, Any]:
-    """The documented responses of an endpoint of jobs."""
-    documented = {
-        code: OpenApiResponse(ErrorBody, description=text)
-        for code, text in refusals.items()
-    }
-    return {status: success, **documented}

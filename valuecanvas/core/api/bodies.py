@@ -5,6 +5,7 @@ from typing import IO, Any, NoReturn
 
 import orjson
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 
@@ -13,6 +14,13 @@ from valuecanvas.core.api import json_names
 from valuecanvas.core.errors import BodyTooLarge, InvalidRequest
 
 DEPTH_MAX = 32
+# The JSON types that fields take.
+_TYPES: tuple[tuple[type[serializers.Field], tuple[type, ...], str], ...] = (
+    (serializers.CharField, (str,), "This must be a text."),
+    (serializers.BooleanField, (bool,), "This must be true or false."),
+    (serializers.IntegerField, (int, float), "This must be a number."),
+    (serializers.FloatField, (int, float), "This must be a number."),
+)
 
 
 class JsonParser(BaseParser):
@@ -43,6 +51,7 @@ class JsonParser(BaseParser):
         return found
 
 
+@extend_schema_field({"type": ["object", "array", "string", "number", "boolean"]})
 class JsonField(serializers.JSONField):
     """Any JSON that a `jsonb` column accepts: no NUL, and limited nesting."""
 
@@ -53,6 +62,7 @@ class JsonField(serializers.JSONField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObjectField(JsonField):
     """A JSON object that a `jsonb` column accepts."""
 
@@ -96,20 +106,60 @@ class OptionalNumber(Number):
         super().__init__(help_text, **{**usual, **options})
 
 
+@extend_schema_field({"type": "string", "format": "date"})
+class Day(serializers.CharField):
+    """A date as 2026-12-31, kept as text."""
+
+
+@extend_schema_field(
+    {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01},
+            {
+                "type": "string",
+                "pattern": r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)$",
+            },
+        ]
+    }
+)
+class Percent(serializers.DecimalField):
+    """A percentage with two decimals, as a number or a text."""
+
+    def __init__(self, **options: Any) -> None:
+        usual = {"max_digits": 5, "decimal_places": 2, "min_value": 0}
+        super().__init__(**{**usual, "max_value": 100, **options})
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        # DRF would take an empty text for null, which means no percentage at all.
+        if isinstance(data, str) and not data.strip():
+            self.fail("invalid")
+        found: tuple[bool, Any] = super().validate_empty_values(data)
+        return found
+
+
 class StrictSerializer(serializers.Serializer):
-    """Refuses unknown fields: a misspelt one must not be ignored."""
+    """Refuses unknown fields: a misspelt one must not be ignored. Refuses values of
+    another JSON type, too, which DRF converts.
+    """
+
+    # False for a query, where all is text.
+    typed = True
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            known = {name for name, one in self.fields.items() if not one.read_only}
-            unknown = sorted(set(data) - known)
-            if unknown:
-                raise serializers.ValidationError(
-                    {
-                        name: f"Unknown field. Known: {', '.join(sorted(known))}."
-                        for name in unknown
-                    }
-                )
+            known = {n: one for n, one in self.fields.items() if not one.read_only}
+            faults = {
+                name: f"Unknown field. Known: {', '.join(sorted(known))}."
+                for name in sorted(set(data) - set(known))
+            }
+            if self.typed and not faults:
+                faults = {
+                    name: fault
+                    for name, field in known.items()
+                    if name in data and (fault := _type_fault(field, data[name]))
+                }
+            if faults:
+                raise serializers.ValidationError(faults)
         return super().to_internal_value(data)
 
 
@@ -117,6 +167,23 @@ class GivenReason(StrictSerializer):
     """Why something is done."""
 
     reason = Text(2000, "Why; kept in the history.", default="")
+
+
+def _type_fault(field: serializers.Field, value: Any) -> str:
+    """What is wrong with the JSON type of `value`, if anything is; null is looked at later."""
+    if value is None:
+        return ""
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        faults = (_type_fault(field.child, one) for one in value)
+        return next((fault for fault in faults if fault), "")
+    for kind, types, fault in _TYPES:
+        if isinstance(field, kind):
+            right = isinstance(value, types)
+            # In Python true is a number.
+            if isinstance(value, bool) and bool not in types:
+                right = False
+            return "" if right else fault
+    return ""
 
 
 def _fault(data: Any, depth: int) -> str:

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from valuecanvas.core.api.access import Access, Need, Needs
-from valuecanvas.core.api.bodies import StrictSerializer
+from valuecanvas.core.api.bodies import StrictSerializer, Text
 from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.api.paging import Paging
 from valuecanvas.core.audit import context
@@ -47,16 +47,10 @@ class Endpoint(APIView):
                 cls.pagination_class = Paging.ordered_by(method.paged_by)  # type: ignore[attr-defined]
 
 
-class ListQuery(StrictSerializer):
-    """The query parameters of a list: common filters and the page."""
+class PageQuery(StrictSerializer):
+    """The query parameters of a page: see Paging."""
 
-    tag = s.CharField(required=False, max_length=40)
-    search = s.CharField(required=False, max_length=200)
-    archived = s.BooleanField(
-        required=False,
-        default=False,
-        help_text="`true`: archived ones only. They are left out unless asked for.",
-    )
+    typed = False
     cursor = s.CharField(required=False)
     limit = s.CharField(required=False)
 
@@ -64,14 +58,31 @@ class ListQuery(StrictSerializer):
     def parameters(cls) -> list[OpenApiParameter]:
         """Those with a description, for the OpenAPI document; paging has its own."""
         return [
-            OpenApiParameter(
-                name,
-                bool if isinstance(field, s.BooleanField) else str,
-                description=str(field.help_text),
-            )
+            OpenApiParameter(name, _schema(field), description=str(field.help_text))
             for name, field in cls().fields.items()
             if field.help_text
         ]
+
+
+class ListQuery(PageQuery):
+    """The query parameters of a list: common filters and the page."""
+
+    tag = Text(40)
+    search = Text(200)
+    archived = s.BooleanField(
+        required=False,
+        default=False,
+        help_text="`true`: archived ones only. They are left out unless asked for.",
+    )
+
+
+def _schema(field: s.Field) -> dict[str, Any]:
+    if isinstance(field, s.BooleanField):
+        return {"type": "boolean"}
+    if isinstance(field, s.ChoiceField):
+        return {"type": "string", "enum": list(field.choices)}
+    most = getattr(field, "max_length", None)
+    return {"type": "string", **({"maxLength": most} if most else {})}
 
 
 def narrow(rows: Any, asked: dict[str, Any], searched: Sequence[str]) -> Any:
@@ -93,7 +104,7 @@ def operation(
     tags: Sequence[str],
     body: Shape | None = None,
     partial: bool = False,
-    query: type[ListQuery] | None = None,
+    query: type[PageQuery] | None = None,
     answer: Shape | None = None,
     many: bool = False,
     paged_by: str = "",

@@ -65,6 +65,14 @@ class Paging(CursorPagination):
         link = urlsplit(super().encode_cursor(cursor))
         return parse_qs(link.query)[self.cursor_query_param][0]
 
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        bounds = {"minimum": 1, "maximum": MOST, "default": self.page_size}
+        for one in found:
+            if one["name"] == self.page_size_query_param:
+                one["schema"] |= bounds
+        return found
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"data": data, "next_cursor": self.get_next_link()})
 
