@@ -17,7 +17,7 @@ from django.db import connections
 from valuecanvas import serve
 from valuecanvas.embedded.processes import free_port
 
-START_S = 60
+START_S = 180
 STOP_S = 30
 
 

@@ -79,7 +79,7 @@ def test_patch__nothing_new__writes_nothing(chief: Caller, anna: Customer) -> No
     ("body", "param", "said"),
     [
         ({"tier": "gold"}, "tier", "There is no tier 'gold'. Known: "),
-        ({"suspended": "maybe"}, "suspended", "Must be a valid boolean."),
+        ({"suspended": "maybe"}, "suspended", "This must be true or false."),
         ({"requests_per_minute": 0}, "requests_per_minute", "greater than or equal to 1"),
         ({"requests_per_minute": 2_000_000}, "requests_per_minute", "less than or equal to 1000000"),
         ({"user_id": "bob"}, "user_id", "Unknown field."),
