@@ -77,8 +77,10 @@ def _staff(world: World) -> Role:
         return Role(
             "staff",
             CREATE_FLAG,
-            {"cookieAuth": {"api_key": session}},
-            {"X-CSRFToken": token, "Cookie": f"csrftoken={token}"},
+            headers={
+                "Cookie": f"sessionid={session}; csrftoken={token}",
+                "X-CSRFToken": token,
+            },
         )
 
     return world.db(sign_in)

@@ -128,11 +128,13 @@ def _events(
 
 
 def _config(url: str, role: Role, budget: Budget) -> dict[str, Any]:
+    # schemathesis takes no empty table.
+    auth = {"auth": {"openapi": dict(role.auth)}} if role.auth else {}
     return {
+        **auth,
         "seed": SEED,
         "base-url": url,
         "headers": dict(role.headers),
-        "auth": {"openapi": {name: dict(value) for name, value in role.auth.items()}},
         "continue-on-failure": True,
         "request-timeout": REQUEST_TIMEOUT_S,
         "max-stream-events": STREAM_EVENTS,
