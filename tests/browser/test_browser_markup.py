@@ -11,13 +11,16 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.utils import quote as quoted
 from django.contrib.auth.models import Permission, User
+from django.core import signing
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
-from playwright.sync_api import Error
+from playwright.sync_api import Dialog, Error
 
+from billing.models import ApiKey
+from billing.usage.own_page import COOKIE, SALT
 from flags import services as flags
 from flags.models import Flag
-from llm.models import RecurringJob
+from llm.models import CacheEpoch, RecurringJob
 from prompts import services as prompts
 from prompts.experiments import service as experiments
 from prompts.models import Prompt
@@ -26,6 +29,7 @@ from tests.admin.provider_server import listening
 from tests.admin.rows import MAKE
 from tests.browser.conftest import Site
 from tests.browser.planting import PAYLOADS, plant
+from tests.faults.counts import either
 from tests.fixtures_billing import (
     make_customer,
     make_model,
@@ -35,18 +39,30 @@ from tests.fixtures_billing import (
 )
 from tests.flags.rows import ADA, make_colours
 from tests.prompts.experiments.rows import make_draft
+from tests.security.payloads import PAYLOADS as ALL
 from valuecanvas.core.management.commands.flush import SCHEDULES
 
 pytestmark = pytest.mark.browser
-FOUND = """() => [
-    ...[...document.querySelectorAll(
-        'x-planted, [data-planted], [x-init*=planted], [onclick*=planted], '
-        + '[onerror*=planted], [href^="javascript:" i], [src^="javascript:" i], '
-        + '[action^="javascript:" i], [formaction^="javascript:" i]'
-    )].map(one => one.outerHTML.slice(0, 300)),
-    ...('planted' in window ? ['it ran'] : []),
-    ...(document.body.innerText.includes('</x-planted>42') ? ['it was rendered'] : []),
-]"""
+# Attributes that a browser, Alpine or htmx would run.
+FOUND = """() => {
+    const found = [], runs = /^(on|x-|@|:|hx-|data-hx-|srcdoc|style|formaction)/i;
+    for (const one of document.querySelectorAll('*')) {
+        if (one.localName === 'x-planted') found.push(one.outerHTML.slice(0, 300));
+        for (const {name, value} of one.attributes) {
+            const url = /^(href|src|action|formaction|data)$/i.test(name)
+                && /^[\\s\\0]*(javascript|vbscript|data:text)/i.test(value);
+            if ((runs.test(name) && value.includes('planted')) || url)
+                found.push(one.outerHTML.slice(0, 300));
+        }
+    }
+    if ('planted' in window) found.push('it ran');
+    if (document.body.innerText.includes('x-planted>42')) found.push('it was rendered');
+    return [...found, ...(window.refusals ?? [])];
+}"""
+# What the content security policy kept from running: on these pages, nothing may try.
+LISTEN = """window.refusals = [];
+document.addEventListener('securitypolicyviolation', one => window.refusals.push(
+    `${one.violatedDirective} ${one.blockedURI} ${one.sample}`));"""
 # Ends the session, or is a file of Django's.
 # The last one is a file.
 NOT_OPENED = {
@@ -75,6 +91,7 @@ def make_rows() -> dict[str, Any]:
     rows = {label: make() for label, make in MAKE.items()}
     rows["llm.provider"] = make_provider()
     rows["llm.model"] = make_model(PAYLOADS[0][:200])
+    CacheEpoch.objects.create(target=f"model:{PAYLOADS[0]}"[:220])
     rows["llm.route"] = make_route(rows["llm.model"], rows["llm.provider"])
     rows["prompts.prompt"] = make_prompt_with_parts()
     rows["flags.flag"] = make_flag_with_parts()
@@ -113,6 +130,8 @@ def pages(rows: dict[str, Any]) -> Iterator[str]:
         "event_id": rows["flags.flag"].events.earliest("pk").pk,
         "app_label": "llm",
         "job_type": "completion",
+        "uidb64": "MQ",
+        "token": "planted",
     }
     for name, pattern in routes(admin.site.urls[0]):
         if name in NOT_OPENED:
@@ -127,6 +146,8 @@ def pages(rows: dict[str, Any]) -> Iterator[str]:
 @pytest.fixture
 def planted(site: Site) -> Iterator[Site]:
     site.page.context.on("request", lambda one: site.complaints.append(one.url))
+    site.page.context.on("dialog", lambda one: note_dialog(site, one))
+    site.page.context.add_init_script(LISTEN)
     without_looks(site)
     kept = [[*model.objects.all()] for model in SCHEDULES]
     yield site
@@ -159,18 +180,57 @@ def found_on(site: Site, path: str) -> tuple[str, int, list[str]]:
     return path, answer.status, site.page.evaluate(FOUND)
 
 
+def usage_cookie(site: Site, key: ApiKey) -> Any:
+    """Whoever has it sees the page /usage."""
+    value = signing.dumps(key.prefix, salt=SALT)
+    return {"name": COOKIE, "value": value, "url": f"{site.url}/usage"}
+
+
+def note_dialog(site: Site, dialog: Dialog) -> None:
+    site.complaints.append(f"dialog {dialog.message}/planted")
+    dialog.dismiss()
+
+
 def ran(site: Site) -> list[str]:
-    return [one for one in site.complaints if one.endswith("/planted")]
+    """What a payload asked for or opened; nothing may be asked of another host either."""
+    return [
+        one
+        for one in site.complaints
+        if one.endswith("/planted")
+        or (one.startswith("http") and not one.startswith(site.url))
+    ]
 
 
 def test_every_page__markup_in_every_text__stays_text(planted: Site) -> None:
+    """S8: 315 payloads, spread over the fields; with FAULTS=full in several rounds."""
     rows = make_rows()
-    assert plant() > 100
-    opened = [found_on(planted, path) for path in pages(rows)]
-    assert [one for one in opened if one[2]] == []
-    assert [one for one in opened if one[1] not in (200, 403, 405)] == []
-    assert sum(status == 200 for _, status, _ in opened) > 150
-    assert ran(planted) == []
+    for start in range(0, len(ALL), either(len(ALL), 63)):
+        assert plant(start).used == set(ALL)
+        planted.page.context.add_cookies(
+            [usage_cookie(planted, rows["billing.apikey"])]
+        )
+        opened = [found_on(planted, path) for path in (*pages(rows), "/usage")]
+        assert [one for one in opened if one[2]] == []
+        assert [one for one in opened if one[1] not in (200, 403, 405)] == []
+        assert sum(status == 200 for _, status, _ in opened) > 150
+        assert ran(planted) == []
+
+
+@pytest.mark.parametrize("markup", ["<x-planted>", "<b onclick=planted=1>", "<b x-init=planted=1>", "<a href=' javascript:1'>x</a>", "<img src=x onerror=planted=1>"])  # fmt: skip
+def test_crawl__markup_on_a_page__is_found(planted: Site, markup: str) -> None:
+    page = planted.open("/usage")
+    page.evaluate("text => { document.body.innerHTML = text; }", markup)
+    assert page.evaluate(FOUND) != []
+
+
+def test_crawl__script_that_the_policy_stops__is_found(planted: Site) -> None:
+    page = planted.open("/usage")
+    page.evaluate("""() => {
+        const one = document.createElement('script');
+        one.textContent = 'planted = 1';
+        document.body.append(one);
+    }""")
+    assert [one[:10] for one in page.evaluate(FOUND)] == ["script-src"]
 
 
 def test_change_pages__read_by_an_auditor__stay_text(
