@@ -46,7 +46,7 @@ def test_document__that_is_wrong__is_found(
     """A status that is not named, and a field that is not so."""
     wrong = copy.deepcopy(document)
     del wrong["paths"]["/api/flags/{key}"]["get"]["responses"]["404"]
-    wrong["components"]["schemas"]["ModelListSerializer"]["required"].append("more")
+    wrong["components"]["schemas"]["ModelList"]["required"].append("more")
     found = run(
         contract_server.url, wrong, full_key, Budget(1, 2, "^(getFlag|listModels)$")
     )
