@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from dotenv import load_dotenv
 
-from valuecanvas.core.audit import context
+from valuecanvas.core.audit import audit_context
 from valuecanvas.embedded.errors import EngineError
 from valuecanvas.embedded.launch import run_with_engines
 
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
     load_dotenv(ROOT / ".env")
-    context.name_process(
-        f"command {' '.join(sys.argv[1:2])}", context.ActorKind.COMMAND
+    audit_context.name_process(
+        f"command {' '.join(sys.argv[1:2])}", audit_context.ActorKind.COMMAND
     )
     try:
         with run_with_engines(sys.argv, ROOT):

@@ -17,7 +17,7 @@ django_application = get_asgi_application()
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-from valuecanvas.core.audit import context  # noqa: E402
+from valuecanvas.core.audit import audit_context  # noqa: E402
 from valuecanvas.core.db.statement_timeout import limit_statements  # noqa: E402
 from valuecanvas.core.telemetry.process_metrics import ProcessMetrics  # noqa: E402
 from valuecanvas.http import hot, metrics_view, paths  # noqa: E402
@@ -29,7 +29,7 @@ from valuecanvas.http.shutdown import Shutdown  # noqa: E402
 # Clients fetch prompts on the hot path; the rest of /api/prompts/ is on the cold path.
 HOT = re.compile(r"/(?:v1|api/llm|ofrep|health)/|/metrics\Z|/api/prompts/[^/]+/fetch\Z")
 log = structlog.get_logger("web")
-context.name_process("web server", context.ActorKind.SYSTEM)
+audit_context.name_process("web server", audit_context.ActorKind.SYSTEM)
 # New objects before a collection, and collections before one of the next generation.
 GC_THRESHOLDS = (10_000, 20, 20)
 

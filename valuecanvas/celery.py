@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery, Task
 
-from valuecanvas.core.audit.context import ActorKind, acting
+from valuecanvas.core.audit.audit_context import ActorKind, use_actor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
 
@@ -14,7 +14,7 @@ class AuditedTask(Task):
     """What a task changes is done by the task, in the audit."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with acting(f"task {self.name}", ActorKind.TASK):
+        with use_actor(f"task {self.name}", ActorKind.TASK):
             return super().__call__(*args, **kwargs)
 
 

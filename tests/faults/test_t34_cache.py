@@ -138,8 +138,8 @@ async def test_cache__values_believed__are_seen_to_be_served(
     rig: Rig, stage: Stage
 ) -> None:
     """The twin with the guard off: the case above can fail."""
-    with unguarded(stage, "mac") as rig.webs:
-        asked, served = await planted(rig, 10, "unguarded-mac")
+    with unguarded(stage, "place") as rig.webs:
+        asked, served = await planted(rig, 10, "unguarded-place")
         wrong = [row for row, text in served if row.text != text]
         assert wrong
         rig.case.figure("served", len(wrong))

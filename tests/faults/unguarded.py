@@ -3,15 +3,13 @@
 uvicorn tests.faults.unguarded:application
 """
 
-import hmac
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-import orjson
 import psycopg
-import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.faults import inside
 from tests.faults.inside import application
@@ -22,6 +20,7 @@ from billing.ledger.types import Admit, Answer, Item  # isort: skip
 from llm.request import idempotency
 
 from llm.cache import entry, key  # isort: skip
+from llm.cache.secret import secret  # isort: skip
 from llm.coalesce.shared_calls import SharedCalls  # isort: skip
 from llm.live_stream import LiveStream  # isort: skip
 from tests.faults.leaks import LEAKS  # isort: skip
@@ -82,26 +81,9 @@ def _no_sharing() -> None:
     SharedCalls.find_or_lead = alone  # type: ignore[method-assign, assignment]
 
 
-def _no_mac() -> None:
-    """What is found in Redis is believed: whoever signed it, wherever it lies."""
-    entry.hmac = _Believing  # type: ignore[assignment, attr-defined]
-    entry.unpack = _unpack_anything
-
-
-class _Believing:
-    new = staticmethod(hmac.new)
-    compare_digest = staticmethod(lambda claimed, wanted: True)
-
-
-def _unpack_anything(value: bytes, *, tenant: str, key: str) -> entry.Entry | None:
-    try:
-        found = orjson.loads(zstandard.decompress(value))
-    except (zstandard.ZstdError, orjson.JSONDecodeError):
-        return None
-    return UNPACK(value, tenant=found["tenant"], key=found["key"])
-
-
-UNPACK = entry.unpack
+def _no_place() -> None:
+    """What is found in Redis is believed, wherever it lies: all places share a key."""
+    entry.answer_cipher = lambda tenant, key: AESGCM(secret())
 
 
 def _no_tenant() -> None:
@@ -120,7 +102,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "settlement": _no_settlement,
     "claim": _no_claim,
     "shared_calls": _no_sharing,
-    "mac": _no_mac,
+    "place": _no_place,
     "tenant": _no_tenant,
     "leaks": _leaks,
 }

@@ -13,12 +13,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from tests.fixtures_billing import make_customer
 from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
-from tests.security.access_rules import GATEWAY, OPEN, REST, Rest
+from tests.security.access_rules import GATEWAY, OPEN, REST, SUPERUSER, Rest
 from tests.security.roles import (
     ANONYMOUS,
     KEYS,
     PEOPLE,
-    SUPERUSER,
     Role,
     ask,
     make_role,

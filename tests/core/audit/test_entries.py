@@ -3,7 +3,7 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from valuecanvas.core.audit.context import acting, explain
+from valuecanvas.core.audit.audit_context import explain, use_actor
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.models import AuditEntry
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_record__of_an_event__says_who_where_and_why():
-    with acting("alice", "person", "192.0.2.7", "a drill"):
+    with use_actor("alice", "person", "192.0.2.7", "a drill"):
         record(
             "mfa.reset", kind="auth.user", object_id="7", label="bob", detail={"n": 1}
         )
@@ -31,12 +31,12 @@ def test_record__by_nobody_known__names_the_user_of_the_database():
 
 
 def test_record__after_a_rollback__names_the_right_actor():
-    with acting("alice", "person"):
+    with use_actor("alice", "person"):
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             record("lost")
             raise ZeroDivisionError
         record("kept")
-    with acting("bob", "person"):
+    with use_actor("bob", "person"):
         explain("his own")
         record("next")
     found = AuditEntry.objects.filter(action__in=["lost", "kept", "next"]).order_by(
@@ -69,6 +69,6 @@ def test_entries__of_the_audit__cannot_be_changed(statement):
 
 
 def test_entries__made_by_hand__cannot_name_another_actor():
-    with acting("mallory", "person"):
+    with use_actor("mallory", "person"):
         AuditEntry.objects.create(action="x", actor="alice", address="10.0.0.1")
     assert AuditEntry.objects.get(action="x").actor == "mallory"

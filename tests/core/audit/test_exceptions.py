@@ -12,7 +12,7 @@ from django.utils import timezone
 from llm.privacy.erasure import erase
 from tests.fixtures_billing import make_api_key, make_budget, make_customer, make_tier
 from valuecanvas.core.audit import retention
-from valuecanvas.core.audit.context import acting
+from valuecanvas.core.audit.audit_context import use_actor
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.models import AuditEntry
 
@@ -66,7 +66,7 @@ def test_erasure__of_the_actor__is_refused_by_the_database():
 
 def test_erasure__of_a_customer__leaves_no_name_in_the_audit():
     tier = make_tier("free")
-    with acting("alice", "person", reason=f"asked by {CANARY}"):
+    with use_actor("alice", "person", reason=f"asked by {CANARY}"):
         customer = make_customer(CANARY, tier=tier)
         make_api_key(customer, name=f"laptop of {CANARY}")
         budget = make_budget(customer, note=f"for {CANARY}")
@@ -76,7 +76,7 @@ def test_erasure__of_a_customer__leaves_no_name_in_the_audit():
         customer.save()
         budget.delete()
     assert _rows_with(CANARY)
-    with acting("bob", "person"):
+    with use_actor("bob", "person"):
         erase(customer.pk)
     assert _rows_with(CANARY) == []
     entry = AuditEntry.objects.get(action="audit.erased")
@@ -89,7 +89,7 @@ def test_erasure__of_a_customer__leaves_no_name_in_the_audit():
 def test_export__by_the_command__writes_the_days_asked_for():
     record("first")
     backdate(3)
-    with acting("alice", "person"):
+    with use_actor("alice", "person"):
         record("second")
     out = StringIO()
     day = str((timezone.now() - timedelta(days=1)).date())

@@ -11,8 +11,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests.fixtures_billing import make_price, make_provider, make_route, make_tier
-from valuecanvas.core.audit import context
-from valuecanvas.core.audit.context import acting
+from valuecanvas.core.audit import audit_context
+from valuecanvas.core.audit.audit_context import use_actor
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.audit.sentences import describe, find_names
 from valuecanvas.core.models import AuditEntry
@@ -23,7 +23,7 @@ PAGE = "/admin/core/auditentry/"
 
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "_process", None)
+    monkeypatch.setattr(audit_context, "_process", None)
 
 
 def auditor(*rights: str) -> Client:
@@ -67,9 +67,9 @@ def test_sentence__of_a_password__says_that_it_was_replaced():
 
 def test_filters__of_the_timeline__find_their_entries():
     client = auditor("view_auditentry")
-    with acting("alice", "person", "192.0.2.7", "by ticket 4711"):
+    with use_actor("alice", "person", "192.0.2.7", "by ticket 4711"):
         make_tier("gold", name="Golden years")
-    with acting("task x", "task"):
+    with use_actor("task x", "task"):
         record("login.locked", label="mallory")
     for filters in (
         {"actor": "alice"}, {"address": "192.0.2.7"}, {"object_id": "gold"},
@@ -127,7 +127,7 @@ def _file(answer: Any) -> str:
 
 def test_export__with_filters__is_safe_and_is_recorded():
     client = auditor("view_auditentry")
-    with acting("alice", "person"):
+    with use_actor("alice", "person"):
         make_tier("evil", name="=cmd|'/c calc'!A1")
     rows = list(
         csv.DictReader(io.StringIO(_file(client.get(f"{PAGE}export.csv?actor=alice"))))

@@ -24,7 +24,7 @@ from tests.fixtures_billing import (
 )
 from tests.prompts.api.conftest import key_client
 from valuecanvas.celery import app
-from valuecanvas.core.audit import context
+from valuecanvas.core.audit import audit_context
 from valuecanvas.core.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "_process", None)
+    monkeypatch.setattr(audit_context, "_process", None)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_change__by_an_import__has_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "tiers.yaml").write_text("- {key: new, name: New, daily_requests: 3}\n")
-    context.name_process("command import_config", context.ActorKind.COMMAND)
+    audit_context.name_process("command import_config", audit_context.ActorKind.COMMAND)
     call_command("import_config", tmp_path, reason="ticket 7", verbosity=0)
     entry = latest("billing.tier")
     assert (entry.action, entry.reason) == ("created", "ticket 7")

@@ -22,7 +22,7 @@ from valuecanvas.core.api.access import Access, Need, Needs
 from valuecanvas.core.api.bodies import StrictSerializer, Text
 from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.api.paging import Paging
-from valuecanvas.core.audit import context
+from valuecanvas.core.audit import audit_context
 
 Shape = type[s.BaseSerializer]
 Method = Callable[..., Any]
@@ -128,7 +128,7 @@ def operation(
         ) -> Response | StreamingHttpResponse:
             asked = _validate(request, body, query, partial)
             if asked and asked.get("reason"):
-                context.explain(asked["reason"])
+                audit_context.explain(asked["reason"])
             found = method(view) if asked is None else method(view, asked)
             if isinstance(found, StreamingHttpResponse):
                 return found

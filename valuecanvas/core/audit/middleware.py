@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, RawPostDataException
 
 from valuecanvas.core.access import address
 from valuecanvas.core.api.access import KeyUser
-from valuecanvas.core.audit.context import ActorKind, AuditContext, using
+from valuecanvas.core.audit.audit_context import ActorKind, AuditContext, use_context
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.telemetry import request_context
@@ -59,7 +59,7 @@ class AuditMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with using(RequestAudit(request)):
+        with use_context(RequestAudit(request)):
             response = self._get_response(request)
             if response.status_code == FORBIDDEN and _is_staff(request):
                 record("access.refused", label=f"{request.method} {request.path}")

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import TextFilter
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.filters import ConditionFilter, NamesFilter, TimeFilter
 from valuecanvas.core.audit import sentences
-from valuecanvas.core.audit.context import ActorKind
+from valuecanvas.core.audit.audit_context import ActorKind
 from valuecanvas.core.audit.export import export_lines
 from valuecanvas.core.audit.models import SEARCHED, AuditEntry
 from valuecanvas.core.transfer import downloads

@@ -5,7 +5,7 @@ import django.contrib.postgres.search
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-# Who acts is a setting of the session (valuecanvas/core/audit/context.py); without it
+# Who acts is a setting of the session (valuecanvas/core/audit/audit_context.py); without it
 # somebody works with the database by hand.
 SIGN = """
 CREATE FUNCTION core_audit_sign() RETURNS trigger AS $$

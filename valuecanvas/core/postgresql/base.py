@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from valuecanvas.core.audit import context
+from valuecanvas.core.audit import audit_context
 from valuecanvas.core.db import statement_timeout
 from valuecanvas.core.postgresql import driver
 
@@ -41,10 +41,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, more: Any
     ) -> Any:
         if not isinstance(sql, str) or _WRITE.match(sql):
-            actor = context.dump()
+            actor = audit_context.dump()
             if actor != self._actor:
                 with self.wrap_database_errors:
-                    self.connection.execute(_TELL, (context.SETTING, actor))
+                    self.connection.execute(_TELL, (audit_context.SETTING, actor))
                 self._actor = actor
         return execute(sql, params, many, more)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from valuecanvas.core.audit import context
+from valuecanvas.core.audit import audit_context
 
 DRY_RUN = "Only show what would be done."
 REASON = "Imported."
@@ -100,7 +100,7 @@ class ImportCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         folder, dry = options["folder"], options["dry_run"]
-        context.explain(options["reason"])
+        audit_context.explain(options["reason"])
         try:
             done = self.load(folder, reason=options["reason"], dry=dry)
         except OSError as error:

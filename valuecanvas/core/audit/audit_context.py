@@ -61,7 +61,7 @@ def dump() -> str:
 
 
 @contextmanager
-def using(context: AuditContext) -> Iterator[AuditContext]:
+def use_context(context: AuditContext) -> Iterator[AuditContext]:
     """`context` is the present one within the block."""
     token = _current.set(context)
     try:
@@ -71,13 +71,13 @@ def using(context: AuditContext) -> Iterator[AuditContext]:
 
 
 @contextmanager
-def acting(
+def use_actor(
     actor: str, kind: str, address: str = "", reason: str = ""
 ) -> Iterator[AuditContext]:
     """Whatever the block changes is done by `actor`, of an ActorKind."""
     outer = _current.get()
     request_id = outer.request_id if outer else ""
-    with using(AuditContext(actor, kind, address, request_id, reason)) as found:
+    with use_context(AuditContext(actor, kind, address, request_id, reason)) as found:
         yield found
 
 
