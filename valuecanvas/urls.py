@@ -7,7 +7,7 @@ from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitV
 
 from billing.usage.own_page import OwnUsagePage
 from valuecanvas.http.error_handlers import unknown
-from valuecanvas.http.openapi.document import Schema
+from valuecanvas.http.openapi.openapi_document import Schema
 
 handler400 = "valuecanvas.http.error_handlers.bad_request"
 handler404 = "valuecanvas.http.error_handlers.not_found"

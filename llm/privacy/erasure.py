@@ -19,7 +19,7 @@ from billing.models import (
 from llm.cache import invalidation
 from llm.models import Feedback, Job, JobBatch, JobFile, RecurringJob
 from llm.models.job import OPEN
-from valuecanvas.core.audit import erasure as audit_erasure
+from valuecanvas.core.audit import audit_erasure
 from valuecanvas.core.errors import Conflict
 from valuecanvas.core.models import WebhookEndpoint
 

@@ -34,7 +34,7 @@ class StoredPrompt(s.Serializer):
     variables = s.DictField(required=False)
 
 
-class ChatMessage(s.Serializer):
+class RequestMessage(s.Serializer):
     role = s.CharField(help_text="developer, system, user, assistant or tool.")
     content = s.JSONField(
         required=False, allow_null=True, help_text="A text, or a list of parts."
@@ -49,7 +49,7 @@ class ChatRequestSerializer(s.Serializer):
         required=False, help_text="Required, unless the prompt's version names one."
     )
     messages = s.ListField(
-        child=ChatMessage(),
+        child=RequestMessage(),
         min_length=1,
         required=False,
         help_text="Required without a prompt; with one they come after its own.",

@@ -10,8 +10,8 @@ from drf_spectacular.renderers import OpenApiYamlRenderer
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from valuecanvas.http.openapi.document import text
-from valuecanvas.http.openapi.rules import complete_document
+from valuecanvas.http.openapi.document_rules import complete_document
+from valuecanvas.http.openapi.openapi_document import text
 
 pytestmark = pytest.mark.django_db
 VERBS = (

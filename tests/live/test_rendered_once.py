@@ -12,7 +12,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from llm.runtime import Runtime
 from tests.live.inside import Exchange
 from valuecanvas.http import metrics_view
-from valuecanvas.http.openapi import document
+from valuecanvas.http.openapi import openapi_document
 
 pytestmark = pytest.mark.live
 
@@ -85,10 +85,10 @@ def test_schema__asked_by_many_at_once__is_made_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slow = Slow()
-    monkeypatch.setattr(document, "_TEXTS", {})
-    monkeypatch.setattr(document, "_document", slow)
+    monkeypatch.setattr(openapi_document, "_TEXTS", {})
+    monkeypatch.setattr(openapi_document, "_document", slow)
     monkeypatch.setattr(OpenApiJsonRenderer, "render", lambda self, data: data)
     monkeypatch.setattr(OpenApiYamlRenderer, "render", lambda self, data: data)
-    ask = lambda: document.text(OpenApiJsonRenderer)  # noqa: E731
+    ask = lambda: openapi_document.text(OpenApiJsonRenderer)  # noqa: E731
     assert together(ask, slow) == [b"text 1"] * 8
-    assert document.text(OpenApiYamlRenderer) == b"text 2"
+    assert openapi_document.text(OpenApiYamlRenderer) == b"text 2"

@@ -41,7 +41,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "valuecanvas.http.openapi.rules.complete_document",
+        "valuecanvas.http.openapi.document_rules.complete_document",
     ],
     # Fields of one name with different choices, in different components.
     "ENUM_NAME_OVERRIDES": {

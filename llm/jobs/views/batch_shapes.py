@@ -122,7 +122,7 @@ class BatchLineShape(StrictSerializer):
 class NewBatchShape(StrictSerializer):
     endpoint = s.ChoiceField(_PATHS)
     requests = s.ListField(child=BatchLineShape(), min_length=1)
-    tags = shapes.Tags(required=False, allow_null=True)
+    tags = shapes.JobTags(required=False, allow_null=True)
     callbackUrl = s.URLField(
         required=False,
         allow_null=True,

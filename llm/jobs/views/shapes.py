@@ -27,7 +27,7 @@ EVENT_STREAM = "text/event-stream"
         "items": {"type": "string", "pattern": r"^[ -~]+$", "maxLength": LONGEST_TAG},
     }
 )
-class Tags(s.ListField):
+class JobTags(s.ListField):
     """Short texts of printable characters."""
 
 
@@ -74,7 +74,7 @@ class NewJobShape(StrictSerializer):
     deadline = s.DateTimeField(
         required=False, allow_null=True, help_text="Fails if it has not ended."
     )
-    tags = Tags(required=False, allow_null=True)
+    tags = JobTags(required=False, allow_null=True)
     callbackUrl = s.URLField(
         required=False,
         allow_null=True,

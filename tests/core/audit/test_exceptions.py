@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from llm.privacy.erasure import erase
 from tests.fixtures_billing import make_api_key, make_budget, make_customer, make_tier
-from valuecanvas.core.audit import retention
+from valuecanvas.core.audit import audit_retention
 from valuecanvas.core.audit.audit_context import use_actor
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.models import AuditEntry
@@ -32,7 +32,7 @@ def backdate(days: int) -> None:
 def test_purge__by_default__keeps_everything():
     record("old")
     backdate(5000)
-    assert retention.purge() == 0
+    assert audit_retention.purge() == 0
     assert AuditEntry.objects.filter(action="old").exists()
 
 
@@ -42,7 +42,7 @@ def test_purge__of_old_entries__is_recorded(settings):
     record("old")
     backdate(61)
     record("new")
-    assert retention.purge() >= 1
+    assert audit_retention.purge() >= 1
     assert not AuditEntry.objects.filter(action="old").exists()
     assert AuditEntry.objects.filter(action="new").exists()
     assert AuditEntry.objects.get(action="audit.purged").after["entries"] >= 1
@@ -53,14 +53,14 @@ def test_purge__of_old_entries__is_recorded(settings):
 def test_purge__of_young_entries__is_refused_by_the_database():
     record("young")
     with pytest.raises(IntegrityError), transaction.atomic():
-        retention.allow("purge")
+        audit_retention.allow("purge")
         AuditEntry.objects.all().delete()
 
 
 def test_erasure__of_the_actor__is_refused_by_the_database():
     record("x")
     with pytest.raises(IntegrityError), transaction.atomic():
-        retention.allow("erasure")
+        audit_retention.allow("erasure")
         AuditEntry.objects.update(actor="somebody else")
 
 

@@ -11,7 +11,6 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests.fixtures_billing import make_price, make_provider, make_route, make_tier
-from valuecanvas.core.audit import audit_context
 from valuecanvas.core.audit.audit_context import use_actor
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.audit.sentences import describe, find_names
@@ -19,11 +18,6 @@ from valuecanvas.core.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/core/auditentry/"
-
-
-@pytest.fixture(autouse=True)
-def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_context, "_process", None)
 
 
 def auditor(*rights: str) -> Client:

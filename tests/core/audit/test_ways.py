@@ -30,11 +30,6 @@ from valuecanvas.core.models import AuditEntry
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_context, "_process", None)
-
-
 @pytest.fixture
 def boss(db: None) -> Client:
     client = Client(REMOTE_ADDR="192.0.2.7")

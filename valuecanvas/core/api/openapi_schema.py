@@ -43,7 +43,7 @@ MEANING = {
     503: "The gateway is overloaded, or no provider or its database is available now.",
     504: "No provider answered in time.",
 }
-# Any operation may be refused so: valuecanvas/http/openapi/rules.py adds them to each.
+# Any operation may be refused so: valuecanvas/http/openapi/document_rules.py adds them to each.
 ALWAYS = (400, 401, 403, 429, 500, 503)
 WITH_BODY = (408, 413, 415)
 

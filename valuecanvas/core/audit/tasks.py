@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from valuecanvas.core.audit import retention
+from valuecanvas.core.audit import audit_retention
 from valuecanvas.core.db.periodic_work import PeriodicWork
 
 PERIODIC = (
@@ -19,4 +19,4 @@ PERIODIC = (
 @shared_task(name="core.audit.purge")
 def purge_audit() -> int:
     """Delete entries that need not be kept any longer."""
-    return retention.purge()
+    return audit_retention.purge()

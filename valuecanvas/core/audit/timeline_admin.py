@@ -21,7 +21,7 @@ from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
 from valuecanvas.core.admin.filters import ConditionFilter, NamesFilter, TimeFilter
 from valuecanvas.core.audit import sentences
 from valuecanvas.core.audit.audit_context import ActorKind
-from valuecanvas.core.audit.export import export_lines
+from valuecanvas.core.audit.audit_export import export_lines
 from valuecanvas.core.audit.models import SEARCHED, AuditEntry
 from valuecanvas.core.transfer import downloads
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from valuecanvas.core.audit.export import export_lines
+from valuecanvas.core.audit.audit_export import export_lines
 from valuecanvas.core.audit.record import record
 from valuecanvas.core.models import AuditEntry
 from valuecanvas.core.transfer.downloads import KINDS

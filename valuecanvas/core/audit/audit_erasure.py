@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from valuecanvas.core.audit.audit_retention import allow
 from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.audit.record import record
-from valuecanvas.core.audit.retention import allow
 
 ERASED = "erased"
 # Columns whose texts may name somebody.
