@@ -29,9 +29,17 @@ FAILED = OpenApiParameter(
 )
 
 
-class UploadShape(s.Serializer):
+class UploadShape(StrictSerializer):
     file = s.FileField()
     purpose = s.ChoiceField(["batch"])
+
+    def get_fields(self) -> dict[str, s.Field]:
+        # OpenAI's names, which Python does not allow.
+        expiry = {
+            "expires_after[anchor]": s.RegexField("^created_at$", required=False),
+            "expires_after[seconds]": s.IntegerField(required=False, min_value=3600),
+        }
+        return {**super().get_fields(), **expiry}
 
 
 class FileShape(s.Serializer):

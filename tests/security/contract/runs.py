@@ -143,6 +143,8 @@ def _config(url: str, role: Role, budget: Budget) -> dict[str, Any]:
             "max-examples": budget.examples,
             "database": "none",
             "no-shrink": True,
+            # Else made-up cookies would be sent in place of the session's.
+            "with-security-parameters": False,
             # No text may have a NUL: PostgreSQL keeps none.
             "allow-x00": False,
         },

@@ -33,7 +33,10 @@ def test_document__asked_as_each_role__is_kept(
     contract_server: LiveServer, document: dict[str, Any], role: Role
 ) -> None:
     found = run(contract_server.url, document, role, BUDGET)
-    log.info("%s: %d cases, %d exempt", role.name, found.cases, found.exempt)
+    log.info(
+        "%s: %d cases, %d exempt, %d operations served",
+        role.name, found.cases, found.exempt, len(found.served),
+    )  # fmt: skip
     assert found.failures == {}
     assert found.unnamed == set()
     assert found.cases >= LEAST

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.validators import RegexValidator
 from drf_spectacular.extensions import (
     OpenApiSerializerExtension,
     OpenApiSerializerFieldExtension,
@@ -99,7 +100,8 @@ class TrimmedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-c
         )
         # What may be null becomes so where this is used.
         found["type"] = "string"
-        blank = field.allow_blank or not field.trim_whitespace
-        if direction == "response" or blank or "format" in found:
+        free = field.allow_blank or not field.trim_whitespace
+        ruled = any(isinstance(one, RegexValidator) for one in field.validators)
+        if direction == "response" or free or ruled or "format" in found:
             return found
         return {"pattern": r"\S", **found}
