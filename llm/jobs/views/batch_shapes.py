@@ -35,7 +35,7 @@ class UploadShape(StrictSerializer):
 
     def get_fields(self) -> dict[str, s.Field]:
         # OpenAI's names, which Python does not allow.
-        expiry = {
+        expiry: dict[str, s.Field] = {
             "expires_after[anchor]": s.RegexField("^created_at$", required=False),
             "expires_after[seconds]": s.IntegerField(required=False, min_value=3600),
         }

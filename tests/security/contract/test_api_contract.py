@@ -48,15 +48,14 @@ def test_document__that_is_wrong__is_found(
 ) -> None:
     """A status that is not named, and a field that is not so."""
     wrong = copy.deepcopy(document)
-    del wrong["paths"]["/api/flags/{key}"]["get"]["responses"]["404"]
-    wrong["components"]["schemas"]["ModelList"]["required"].append("more")
-    found = run(
-        contract_server.url, wrong, full_key, Budget(1, 2, "^(getFlag|listModels)$")
-    )
+    del wrong["paths"]["/v1/models"]["get"]["responses"]["200"]
+    wrong["components"]["schemas"]["Health"]["required"].append("more")
+    budget = Budget(1, 2, "^(getGatewayHealth|listModels)$")
+    found = run(contract_server.url, wrong, full_key, budget)
     checks = {(label, check) for label, check, _ in found.failures}
-    assert ("GET /api/flags/{key}", "status_code_conformance") in checks
-    assert ("GET /v1/models", "response_schema_conformance") in checks
-    assert ("GET /api/flags/{key}", 404) in found.unnamed
+    assert ("GET /v1/models", "status_code_conformance") in checks
+    assert ("GET /api/llm/health", "response_schema_conformance") in checks
+    assert ("GET /v1/models", 200) in found.unnamed
 
 
 @pytest.mark.parametrize(
