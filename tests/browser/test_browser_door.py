@@ -87,7 +87,7 @@ def test_passkey__is_added_with_a_name__and_logs_in_alone(
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_text("My laptop")).to_be_visible()
     page = log_out(site)
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Log in with a passkey").click()
     expect(page).to_have_url(f"{site.url}/admin/status/")
     page = log_out(site)
     enter(page)
@@ -108,7 +108,7 @@ def test_passkey__that_no_device_has__is_explained(site: Site, device: str) -> N
         "WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": False}
     )
     page = log_out(site)
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Log in with a passkey").click()
     expect(page.get_by_role("alert")).to_contain_text("The passkey was not used")
     assert site.complaints == []
 

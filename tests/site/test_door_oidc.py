@@ -57,7 +57,7 @@ def test_oidc__a_verified_address_of_staff__is_linked_by_the_subject(
     issuer: Issuer, ann: User
 ) -> None:
     client = Client()
-    assert "Sign in with Firm ID" in client.get("/admin/login/").content.decode()
+    assert "Log in with Firm ID" in client.get("/admin/login/").content.decode()
     assert sign_in(issuer, client)["Location"] == "/admin/account/"
     assert is_in(client)
     link = SocialAccount.objects.get()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from valuecanvas.embedded import postgres, valkey
+from valuecanvas.embedded.app_role import ensure_app_role
 from valuecanvas.embedded.processes import Engine
 from valuecanvas.embedded.state_files import exclusive_lock, private_folder, write_json
 
@@ -39,6 +40,9 @@ class Engines:
         }
         alive = {kind: engine for kind, engine in found.items() if engine}
         urls = {f"{kind}_url": engine.url for kind, engine in alive.items()}
+        if DATABASE in alive:
+            state = self.folder(DATABASE) / "engine.json"
+            urls["database_url"] = ensure_app_role(alive[DATABASE].url, state)
         pids = {f"{kind}_pid": engine.pid for kind, engine in alive.items()}
         write_json(self.var / "engines.json", {**urls, **pids})
 

@@ -86,7 +86,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if settings.OIDC_ISSUER and linked.exists():
             # Who has no password here; the provider asks for theirs again.
             url = f"{reverse('openid_connect_login')}?auth_params=prompt%3Dlogin"
-            text = f"Sign in with {settings.OIDC_NAME}"
+            text = f"Log in with {settings.OIDC_NAME}"
             found.append({"id": "oidc", "description": text, "url": url})
         return found
 
