@@ -48,7 +48,7 @@ def test_app_role__cluster_of_an_earlier_version__owns_all_and_is_no_superuser(
     state = home.folder / "engine.json"
     url = ensure_app_role(superuser, state)
 
-    owners = dict(ask(url, OWNERS))
+    owners: dict[object, object] = dict(ask(url, OWNERS))
     assert {"plain", "parted", "parted_1", "seen", "kept", "Odd name", "guard"} <= set(owners)  # fmt: skip
     assert set(owners.values()) == {APP_ROLE}
     ask(url, "ALTER TABLE parted ADD COLUMN more text; INSERT INTO plain DEFAULT VALUES; SET log_min_error_statement = panic")  # fmt: skip
