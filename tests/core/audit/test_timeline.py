@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -57,6 +58,24 @@ def test_sentence__of_a_password__says_that_it_was_replaced():
     user.save()
     entry = AuditEntry.objects.filter(kind="auth.user").latest("id")
     assert describe(entry) == "changed user bob: password replaced"
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    None, "", 0, 1.5, True, "x" * 500, "<b>", [], [1, "a"], [{"a": 1}], [[1]], {}, {"a": {"b": [1]}},
+)  # fmt: skip
+
+
+def test_describe__values_of_any_kind_in_every_column__are_text() -> None:
+    """The database holds what it wants: a column may have been of another type."""
+    for model in apps.get_models():
+        for column in (one.column for one in model._meta.concrete_fields):
+            for value in ODD_VALUES:
+                entry = AuditEntry(
+                    action="changed", kind=model._meta.label_lower, object_id="1", label="",
+                    before={column: value}, after={column: [value]},
+                )  # fmt: skip
+                text = describe(entry, find_names([entry]))
+                assert text.startswith("changed "), (model, column, value)
 
 
 def test_filters__of_the_timeline__find_their_entries():

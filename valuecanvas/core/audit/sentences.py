@@ -1,9 +1,11 @@
 """An entry of the audit in plain words."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils.text import Truncator
 
@@ -82,13 +84,23 @@ def find_names(entries: Iterable[AuditEntry]) -> Names:
         fields = _fields(entry.kind)
         for values in (entry.before or {}, entry.after or {}):
             for name, value in values.items():
-                if (model := _target(fields.get(name))) and value is not None:
+                model = _target(fields.get(name))
+                if model and value is not None and _is_key(model, str(value)):
                     wanted.setdefault(model, set()).add(str(value))
     return {
         (model, str(row.pk)): str(row)
         for model, keys in wanted.items()
         for row in model._default_manager.filter(pk__in=keys)
     }
+
+
+def _is_key(model: type[Model], value: str) -> bool:
+    """Whether a row may have this key: a column may have been of another type once."""
+    try:
+        model._meta.pk.to_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _phrase(action: str, one: ColumnChange) -> str:
@@ -133,8 +145,12 @@ def _text(value: Any, field: Any, names: Names) -> str:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, list) and not any(
+        isinstance(one, dict | list) for one in value
+    ):
         return ", ".join(map(str, value))
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     if target := _target(field):
         return names.get((target, str(value)), str(value))
     chosen = dict(getattr(field, "flatchoices", None) or ())
