@@ -40,6 +40,7 @@ from tests.fixtures_billing import (
 from tests.flags.rows import ADA, make_colours
 from tests.prompts.experiments.rows import make_draft
 from tests.security.payloads import PAYLOADS as ALL
+from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.management.commands.flush import SCHEDULES
 
 pytestmark = pytest.mark.browser
@@ -64,9 +65,10 @@ LISTEN = """window.refusals = [];
 document.addEventListener('securitypolicyviolation', one => window.refusals.push(
     `${one.violatedDirective} ${one.blockedURI} ${one.sample}`));"""
 # Ends the session, or is a file of Django's.
-# The last one is a file.
+# The last two are files.
 NOT_OPENED = {
     "logout", "jsi18n", "view_on_site", "autocomplete", "billing_customer_export",
+    "core_auditentry_export",
 }  # fmt: skip
 # What a page must be asked for.
 ASKED = {
@@ -206,6 +208,8 @@ def test_every_page__markup_in_every_text__stays_text(planted: Site) -> None:
     rows = make_rows()
     for start in range(0, len(ALL), either(len(ALL), 63)):
         assert plant(start).used == set(ALL)
+        # The audit has recorded what was planted.
+        rows["core.auditentry"] = AuditEntry.objects.latest("pk")
         planted.page.context.add_cookies(
             [usage_cookie(planted, rows["billing.apikey"])]
         )
