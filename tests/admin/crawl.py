@@ -45,6 +45,8 @@ def fill(pattern: str, rows: dict[str, Model]) -> str:
 def _row_of(path: str, rows: dict[str, Model]) -> Any:
     if "job_type" in path:
         return "completion"
+    if "<str:kind>" in path:
+        return "csv"
     if "prompt_id" in path:
         return Prompt.objects.latest("pk").pk
     row = rows.get(".".join(path.split("/")[:2]))

@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
@@ -144,8 +144,10 @@ class AuditEntryAdmin(ReadOnlyAdmin, LargeTableAdmin):
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """Sends what the list's filters find."""
-        if not self.has_view_permission(request) or kind not in downloads.KINDS:
+        if not self.has_view_permission(request):
             raise PermissionDenied
+        if kind not in downloads.KINDS:
+            raise Http404
         rows = self.get_changelist_instance(request).get_queryset(request)
         lines = export_lines(rows, kind)
         return downloads.download(f"audit.{kind}", lines, request.GET.dict())
