@@ -33,6 +33,8 @@ def web(stage: Stage) -> Iterator[Web]:
         **stage.env,
         "DATABASE_URL": f"{stage.engines.postgres.url}?connect_timeout=2",
         "DB_PAGE_TIMEOUT_S": "1",
+        # All four at once: one visitor has half of them.
+        "PAGE_MAX_RUNNING": "8",
     }
     with webs([Web(stage.folder, env)]) as [made]:
         yield made
