@@ -49,7 +49,7 @@ from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
 from valuecanvas.backups.models import Backup, BackupState
 from valuecanvas.core.ids import uuid7
-from valuecanvas.core.models import LogLevel, WebhookDelivery
+from valuecanvas.core.models import AuditEntry, LogLevel, WebhookDelivery
 from valuecanvas.core.webhooks.outbox import queue
 
 
@@ -284,6 +284,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "billing.team": make_team,
     "billing.tier": make_tier,
     "billing.usage": make_usage,
+    "core.auditentry": lambda: AuditEntry.objects.create(
+        action="user.invited", kind="auth.user", object_id="1", label=unique("user")
+    ),
     "core.loglevel": lambda: LogLevel.objects.create(expires_at=timezone.now()),
     "core.webhookdelivery": make_webhook,
     "core.webhookendpoint": lambda: make_webhook().endpoint,
