@@ -79,5 +79,5 @@ def test_help_text__markup__is_shown_as_text_unless_django_made_it(
 
 
 def test_help_text__of_django__is_still_a_list(boss: Client) -> None:
-    text = boss.get(reverse("admin:password_change")).content.decode()
+    text = boss.get(reverse("account_change_password")).content.decode()
     assert "<li>Your password must contain at least" in text

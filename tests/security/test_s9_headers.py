@@ -127,7 +127,7 @@ def test_answer__a_view_that_fails__has_all_headers(
 async def test_refusal__made_before_django__has_all_headers(
     settings: Settings, path: str, status: int
 ) -> None:
-    settings.PAGE_MAX_WAITING = 0
+    settings.PAGE_MAX_RUNNING = settings.PAGE_MAX_WAITING = 0
     body = b"x" * (settings.PAGE_MAX_BODY_BYTES + 1 if status == 413 else 1)
     visitor = Visitor(body)
     await visitor.visit(ColdPath(_never_called), path)
