@@ -41,7 +41,7 @@ def test_sidebar__auditor__no_playground_and_no_users(auditor: Client) -> None:
 
 
 def test_sidebar__no_rights__only_what_needs_none(newcomer: Client) -> None:
-    assert titles(newcomer) == ["Dashboard", "API documentation"]
+    assert titles(newcomer) == ["Dashboard", "API documentation", "Who may do what"]
 
 
 @pytest.mark.parametrize("extended", ["", "1"])
