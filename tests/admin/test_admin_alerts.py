@@ -19,11 +19,13 @@ from tests.billing.alerts.rows import (
     make_rule,
     three_receivers,
 )
+from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.webhooks import signature
 from valuecanvas.core.webhooks.endpoints import rotate_secret
 from valuecanvas.core.webhooks.models import WebhookEndpoint
 from valuecanvas.core.webhooks.sender import send_due
 
+AUDIT = "/admin/core/auditentry/"
 CHANNELS, RULES, ALERTS = (
     f"/admin/billing/alert{name}/" for name in ("channel", "rule", "event")
 )
@@ -75,8 +77,9 @@ def test_channel__added__keeps_its_secret_to_itself(
     channel = AlertChannel.objects.get()
     assert channel.endpoint.open_secret() == secret
     assert (channel.endpoint.url, channel.endpoint.kind) == (url, kind)
-    texts = [text_of(boss, one) for one in (CHANNELS, page(channel), page(channel, "history"))]  # fmt: skip
+    texts = [text_of(boss, one) for one in (CHANNELS, page(channel), AUDIT)]
     entries = [one.change_message for one in LogEntry.objects.all()]
+    entries += [f"{one.before} {one.after}" for one in AuditEntry.objects.all()]
     shown = "".join([*texts, *entries, repr(channel), str(channel)])
     assert not secret or secret not in shown
     assert "S3CRET" not in shown

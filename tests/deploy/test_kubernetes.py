@@ -274,7 +274,10 @@ def test_settings__of_config_and_secrets__start_in_production(tmp_path) -> None:
     secrets = make_secrets(tmp_path / "secrets")
     assert {*config["data"], *secrets} <= env.DECLARED.keys()
     values = config["data"] | {x: path.read_text() for x, path in secrets.items()}
-    values |= {"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://:p4ssphrase@h/0"}
+    values |= {
+        "DATABASE_URL": "postgresql://u@h/d",
+        "REDIS_URL": "redis://:p4ssphrase@h/0",
+    }
     assert check_settings(values) == ""
     assert "FIELD_KEY" in check_settings({**values, "FIELD_KEY": "short"})
 

@@ -17,13 +17,18 @@ BOOKS = [
     "llm_usage",
     "llm_usage_corrected",
 ]
-HISTORY = ["feature_flag_events", "prompt_events", "prompt_versions"]
+HISTORY = [
+    "core_audit_entry",
+    "feature_flag_events",
+    "prompt_events",
+    "prompt_versions",
+]
 # A cascade from these reaches the history.
 PARENTS = ["auth_user", "feature_flags", "prompts_prompt"]
-# Of `tgtype`: 8 is DELETE, 32 is TRUNCATE.
+# Of `tgtype`: 2 is BEFORE (the audit's come after), 8 is DELETE, 32 is TRUNCATE.
 GUARDED = """
 SELECT tgrelid::regclass::text, bit_or(tgtype) & 32 = 32 FROM pg_trigger
-WHERE NOT tgisinternal GROUP BY 1 HAVING bit_or(tgtype) & 40 > 0
+WHERE NOT tgisinternal AND tgtype & 2 = 2 GROUP BY 1 HAVING bit_or(tgtype) & 40 > 0
 """
 PARTITIONS = """
 SELECT relid::regclass::text FROM pg_partition_tree('llm_usage') WHERE isleaf
