@@ -101,4 +101,4 @@ def test_csv__in_our_code__is_written_in_one_place() -> None:
         for path in (ROOT / app).rglob("*.py")
         if "csv.writer" in path.read_text() or "DictWriter" in path.read_text()
     }
-    assert found == {"billing/usage/exports.py"}
+    assert found == {"valuecanvas/core/transfer/downloads.py"}
