@@ -8,7 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 OTHER = "other"
 DAY_S = 86_400.0
-MOST_SERIES = 120
+MOST_SERIES = 100
 MOST_LETTERS = 80
 # Labels whose values are data: of the configuration, or words of a provider. All other
 # labels are enumerations of this code.
