@@ -1,17 +1,12 @@
 """The page that shows a new key's text, once."""
 
-import base64
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 
 from billing.models import ApiKey
 from valuecanvas.core.admin.bases import NO_STORE, Admin
-from valuecanvas.core.crypto import seal, unseal
-
-# The key in the session.
-KEPT = "issued_keys"
+from valuecanvas.core.admin.shown_once import keep_secret, take_secret
 
 
 class IssuedAdmin(Admin):
@@ -28,17 +23,12 @@ class IssuedAdmin(Admin):
 
         Until then the sealed text is in the session of the issuer.
         """
-        sealed = base64.b64encode(seal(text, _owner(key))).decode()
-        request.session[KEPT] = {**request.session.get(KEPT, {}), key.pk: sealed}
+        keep_secret(request, _owner(key), text)
         return redirect("admin:billing_apikey_issued", key.pk)
 
     def issued_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.find_object(request, object_id, "view")
-        kept = request.session.get(KEPT, {})
-        sealed = kept.pop(key.pk, None)
-        if sealed:
-            request.session[KEPT] = kept
-        text = unseal(base64.b64decode(sealed), _owner(key)) if sealed else ""
+        text = take_secret(request, _owner(key))
         answer = self.page(
             request,
             "admin/billing/apikey/issued.html",

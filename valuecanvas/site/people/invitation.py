@@ -1,6 +1,5 @@
 """Invites colleagues: the form, the link that is shown once, and the page behind it."""
 
-import base64
 from typing import Any
 
 from django.conf import settings
@@ -20,13 +19,10 @@ from valuecanvas.core.access.recent_login import require_recent_login
 from valuecanvas.core.admin.bases import NO_STORE
 from valuecanvas.core.admin.forms import ConsoleForm
 from valuecanvas.core.admin.pages import ConfirmPage, Page
+from valuecanvas.core.admin.shown_once import keep_secret, take_secret
 from valuecanvas.core.audit.record import record
-from valuecanvas.core.crypto import seal, unseal
 from valuecanvas.site.people import accounts
 from valuecanvas.site.people.user_form import InvitationForm
-
-# In the session: the link until it is shown, sealed.
-KEPT = "invitation"
 
 
 def invite(admin: Any, request: HttpRequest) -> HttpResponse:
@@ -58,7 +54,7 @@ def _issue_link(request: HttpRequest, user: User) -> HttpResponse:
     link = request.build_absolute_uri(accounts.make_link(user))
     _record("user.invited", user)
     messages.info(request, accounts.send_link(user, link, str(request.user)))
-    request.session[KEPT] = base64.b64encode(seal(link, _owner(user))).decode()
+    keep_secret(request, _owner(user), link)
     return redirect("admin:auth_user_invited", user.pk)
 
 
@@ -77,8 +73,7 @@ class InvitedPage(Page):
     name = "invited"
 
     def answer(self) -> HttpResponse:
-        sealed = self.request.session.pop(KEPT, "")
-        link = unseal(base64.b64decode(sealed), _owner(self.original)) if sealed else ""
+        link = take_secret(self.request, _owner(self.original))
         answer = self.show(
             "admin/people/invited.html",
             title="Give them this link" if link else "The link was shown already",
