@@ -24,10 +24,12 @@ def _groups(groups: Any) -> None:
     """The ready groups are there."""
 
 
-def invite(boss: Client, email: str = "Pia@A.example", **fields: Any) -> Any:
+def invite(
+    boss: Client, email: str = "Pia@A.example", *, follow: bool = True, **fields: Any
+) -> Any:
     chosen = Group.objects.filter(name__in=[FINANCE, PROMPT_EDITOR])
     form = {"name": "Pia Meyer Lund", "email": email, "groups": [g.pk for g in chosen]}
-    return boss.post(f"{USERS}invite/", form | fields, follow=True)
+    return boss.post(f"{USERS}invite/", form | fields, follow=follow)
 
 
 def link_in(answer: Any) -> str:
@@ -69,6 +71,13 @@ def test_invite__new_colleague__gets_an_account_and_a_link(boss: Client) -> None
     assert "invited" in boss.get(USERS).content.decode()
 
 
+def test_links__of_two_who_are_invited_at_once__are_each_shown(boss: Client) -> None:
+    shown = [invite(boss, email, follow=False) for email in ("Pia@A.example", "bo@a.example")]  # fmt: skip
+    links = [link_in(boss.get(one["Location"])) for one in shown]
+    names = [Client().get(one, follow=True).context["form"].user.email for one in links]
+    assert names == ["pia@a.example", "bo@a.example"]
+
+
 def test_link__password_chosen__logs_in_and_works_once(boss: Client) -> None:
     link = link_in(invite(boss))
     answer = accept(link)
@@ -106,16 +115,19 @@ def test_link__too_old__is_void(boss: Client, monkeypatch: pytest.MonkeyPatch) -
     assert not Client().get(link, follow=True).context["validlink"]
 
 
-@pytest.mark.parametrize("act", ["new_link", "withdraw", "deactivate", "password"])
+@pytest.mark.parametrize("act", ["new_link", "withdraw", "is_active", "is_staff", "password"])  # fmt: skip
 def test_link__after_another_act__is_void(boss: Client, act: str) -> None:
     link = link_in(invite(boss))
     user = invited()
-    if act == "deactivate":
-        form = {"username": user.username, "is_staff": "on"}
-        assert boss.post(f"{USERS}{user.pk}/change/", form).status_code == 302
-        # Activated again, the old link stays void.
-        boss.post(f"{USERS}{user.pk}/change/", form | {"is_active": "on"})
-        assert invited().is_active
+    if act.startswith("is_"):
+        # A link is void as well if the address changes.
+        same = {"username": user.username, "email": user.email}
+        form = {**same, "is_active": "on", "is_staff": "on"}
+        without = {name: value for name, value in form.items() if name != act}
+        assert boss.post(f"{USERS}{user.pk}/change/", without).status_code == 302
+        # Once they may enter again, the old link stays void.
+        boss.post(f"{USERS}{user.pk}/change/", form)
+        assert accounts.is_invited(invited())
     elif act == "password":
         form = {"password1": SECRET, "password2": SECRET, "usable_password": "true"}
         assert boss.post(f"{USERS}{user.pk}/password/", form).status_code == 302

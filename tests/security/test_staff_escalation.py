@@ -154,18 +154,22 @@ def test_user__who_has_acted__is_deactivated_and_not_deleted(boss: User) -> None
     assert LogEntry.objects.filter(user=user).exists()
 
 
-def test_user__deactivated__is_out_at_once_and_stays_out(boss: User) -> None:
+@pytest.mark.parametrize("lost", ["is_active", "is_staff"])
+def test_user__without_access__is_out_at_once_and_stays_out(
+    boss: User, lost: str
+) -> None:
     user = User.objects.create_user("otto", password="pw", is_staff=True)
     theirs, other = signed_in(user), signed_in(user)
     assert theirs.get("/admin/").status_code == 200
     page = f"{USERS}{user.pk}/change/"
-    form = {"username": "otto", "is_staff": "on"}
+    form = {"username": "otto", "is_active": "on", "is_staff": "on"}
     mine = signed_in(boss)
-    assert mine.post(page, form).status_code == 302
+    without = {name: value for name, value in form.items() if name != lost}
+    assert mine.post(page, without).status_code == 302
     assert theirs.get("/admin/").status_code == 302
-    mine.post(page, form | {"is_active": "on"})
+    mine.post(page, form)
     user.refresh_from_db()
-    assert user.is_active
+    assert getattr(user, lost)
     assert user.check_password("pw")
     assert [one.get("/admin/").status_code for one in (theirs, other)] == [302, 302]
     assert mine.get("/admin/").status_code == 200

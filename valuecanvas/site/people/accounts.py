@@ -22,9 +22,9 @@ def is_last_superuser(user: User) -> bool:
 
 
 def lock_out(user: User) -> None:
-    """End the sessions and links of a deactivated user: no later activation revives them."""
+    """End the sessions and links of a user who may not enter: nothing later revives them."""
     if not user.has_usable_password():
-        _void_links(user, is_active=False)
+        _void_links(user, is_active=user.is_active)
     end_sessions(user)
 
 

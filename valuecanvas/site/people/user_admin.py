@@ -105,7 +105,7 @@ class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ig
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
-        if not obj.is_active:
+        if not (obj.is_active and obj.is_staff):
             accounts.lock_out(obj)
 
     def change_view(
