@@ -33,6 +33,11 @@ DECLARED: dict[str, Setting] = {}
 
 def _raw(name: str, help_text: str, default: str | None) -> str | None:
     DECLARED[name] = Setting(name, help_text, "" if default is None else default)
+    return _given(name) or _from_secrets_manager(name) or default
+
+
+def _given(name: str) -> str:
+    """The value in the environment, or in the file that NAME_FILE names."""
     value = os.environ.get(name, "").strip()
     path = os.environ.get(f"{name}_FILE", "").strip()
     if value and path:
@@ -44,15 +49,16 @@ def _raw(name: str, help_text: str, default: str | None) -> str | None:
             raise ImproperlyConfigured(
                 f"{name}_FILE names a file that cannot be read: {error.strerror}."
             ) from error
-    return value or _from_secrets_manager(name) or default
+    return value
 
 
 def _from_secrets_manager(name: str) -> str:
-    """The member `name` of the secret AWS_SECRETS_NAME, where that is set."""
-    secret = os.environ.get("AWS_SECRETS_NAME", "").strip()
+    """The member `name` of the secret AWS_SECRETS_NAME, where that is set; null is none."""
+    secret = _given("AWS_SECRETS_NAME")
     if not secret or name == "AWS_SECRETS_NAME":
         return ""
-    return str(_read_secret(secret).get(name, "")).strip()
+    value = _read_secret(secret).get(name)
+    return "" if value is None else str(value).strip()
 
 
 @cache

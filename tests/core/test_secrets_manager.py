@@ -21,15 +21,29 @@ def secrets() -> Iterator[SecretsManager]:
 def test_settings__of_a_secret__are_taken_unless_they_are_set(
     secrets: SecretsManager, tmp_path: Path
 ) -> None:
-    names = ("SECRET_KEY", "KEY_PEPPER", "BATCH_MAX")
-    members = {name: SAFE[name] for name in names[:2]} | {"BATCH_MAX": 77, "X": "y"}
-    secrets.put(NAME, json.dumps(members))
+    names = ("SECRET_KEY", "KEY_PEPPER", "BATCH_MAX", "SENTRY_DSN")
+    members = {name: SAFE[name] for name in names[:2]}
+    more = {"BATCH_MAX": 77, "SENTRY_DSN": None, "X": "y"}
+    secrets.put(NAME, json.dumps({**members, **more}))
     given = {**SAFE, "SECRET_KEY": "", "KEY_PEPPER": SAFE["KEY_PEPPER"][::-1]}
     access = {**secrets.environment, "AWS_SECRETS_NAME": NAME}
     assert read_settings(tmp_path, *names, **{**given, **access}) == {
         "SECRET_KEY": SAFE["SECRET_KEY"],
         "KEY_PEPPER": SAFE["KEY_PEPPER"][::-1],
         "BATCH_MAX": 77,
+        "SENTRY_DSN": "",
+    }
+
+
+def test_settings__of_a_secret_that_a_file_names__are_taken(
+    secrets: SecretsManager, tmp_path: Path
+) -> None:
+    secrets.put(NAME, json.dumps({"BATCH_MAX": 78}))
+    path = tmp_path / "name"
+    path.write_text(NAME)
+    access = {**secrets.environment, "AWS_SECRETS_NAME_FILE": str(path)}
+    assert read_settings(tmp_path, "BATCH_MAX", **{**SAFE, **access}) == {
+        "BATCH_MAX": 78
     }
 
 
