@@ -92,8 +92,8 @@ class HealthView(HotView):
         operation_id="getGatewayHealth",
         summary="Gateway health",
         responses=schemas.HealthSerializer,
-        # A key is welcome, but not needed; its type says names, and takes requirements.
-        auth=[{}, {"key": []}],  # type: ignore[list-item]
+        # A key is welcome, but not needed.
+        auth=[{}, {"key": []}],  # type: ignore[list-item] # typed as names alone
         tags=["Gateway"],
     )
     async def get(self, request: ASGIRequest) -> HotResponse:

@@ -57,8 +57,7 @@ class ColdPath:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        most = settings.PAGE_MAX_RUNNING, settings.PAGE_MAX_WAITING
-        self._slots = FairQueue(*most)
+        self._slots = FairQueue(settings.PAGE_MAX_RUNNING, settings.PAGE_MAX_WAITING)
         self._running = 0
         self._held = HeldBytes()
         self._switch_s = sys.getswitchinterval()

@@ -70,7 +70,7 @@ def event_stream(text: str) -> OpenApiResponse:
     return OpenApiResponse({"description": text})
 
 
-class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # its __init_subclass__ has no types
     """Objects that refuse unknown fields."""
 
     target_class = "valuecanvas.core.api.bodies.StrictSerializer"
@@ -87,7 +87,7 @@ class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         return {**found, "additionalProperties": False}
 
 
-class TrimmedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class TrimmedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # its __init_subclass__ has no types
     """Texts of requests that may not be blank, of which spaces are taken off."""
 
     target_class = "rest_framework.serializers.CharField"
