@@ -40,17 +40,11 @@ def mark(tmp_path: Path) -> Path:
 @pytest.fixture
 def bomb(mark: Path) -> Iterator[bytes]:
     raw = pickle.dumps(Bomb(mark))
-    pickle.loads(raw)  # noqa: S301 - our own
+    pickle.loads(raw)  # noqa: S301 - our own bomb, to see that it is one
     assert mark.exists(), "It would be no test."
     mark.unlink()
     yield raw
     assert not mark.exists()
-
-
-@pytest.fixture
-def redis_server() -> Iterator["redis.Redis"]:
-    with redis.Redis.from_url(of_django.REDIS_URL) as client:
-        yield client
 
 
 def plant(server: "redis.Redis", name: bytes, bomb: bytes) -> str:

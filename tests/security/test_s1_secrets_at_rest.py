@@ -4,18 +4,17 @@ Ten API keys, two keys of providers and a secret of callbacks are issued and use
 admin, the gateway and the management API, right and wrong; then everything is searched.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from django.conf import settings as of_django
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from psycopg import sql
 
 from billing.auth import keys
 from billing.models import ApiKey, Scope
@@ -40,16 +39,16 @@ def spellings(secret: str) -> list[bytes]:
 def dump_tables() -> bytes:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename)"
-            " FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
         )
-        tables = [name for (name,) in cursor.fetchall()]
+        tables = cursor.fetchall()
         assert len(tables) > 50
         found: list[bytes] = []
+        # Of partitioned tables COPY takes a query alone.
+        query = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT")
         for table in tables:
-            # Of partitioned tables COPY takes a query alone.
-            query = f"COPY (SELECT * FROM {table}) TO STDOUT"  # noqa: S608 - quoted
-            with cursor.cursor.copy(query) as rows:
+            with cursor.cursor.copy(query.format(sql.Identifier(*table))) as rows:
                 found += [bytes(one) for one in rows]
     return b"\n".join(found)
 
@@ -57,12 +56,6 @@ def dump_tables() -> bytes:
 def dump_redis(server: "redis.Redis") -> bytes:
     names = list(server.scan_iter(count=1000))
     return b"\n".join([*names, *(server.dump(name) or b"" for name in names)])
-
-
-@pytest.fixture
-def redis_server() -> Iterator["redis.Redis"]:
-    with redis.Redis.from_url(of_django.REDIS_URL) as client:
-        yield client
 
 
 def issue_keys(customer: Any) -> list[str]:

@@ -16,7 +16,7 @@ from tests.faults.counts import either
 from valuecanvas.core.errors import NotAuthenticated
 
 COUNT = either(2_000, 10_000)
-# Either of them is enough: see RELIABILITY section 3.
+# Either of them is enough.
 LEAST_P, MOST_DELTA_NS = 0.01, 50_000
 
 
@@ -56,7 +56,7 @@ def compare_ranks(first: list[int], second: list[int]) -> float:
 
 
 def test_ranks__of_other_and_of_like_times__are_told_apart() -> None:
-    """The test can fail: a tenth of a percent of an early return would be seen."""
+    """The test can fail: a shift by a third of the spread would be seen."""
     like = [secrets.randbelow(1000) for _ in range(2000)]
     assert compare_ranks(like, [one + 300 for one in like]) < LEAST_P
     assert compare_ranks(like, like) > LEAST_P
