@@ -36,7 +36,8 @@ def _secret(name: str, help_text: str) -> str:
 
 SECRET_KEY = _secret("SECRET_KEY", "Django's signing key: 50 random characters.")
 KEY_PEPPER = _secret(
-    "KEY_PEPPER", "Secret under which API keys are hashed. Changing it voids all keys."
+    "KEY_PEPPER",
+    "Secret under which API keys are hashed. Without KEY_PEPPER_PREVIOUS a new one voids all keys.",
 )
 KEY_PEPPER_PREVIOUS = env.words(
     "KEY_PEPPER_PREVIOUS",
