@@ -25,6 +25,7 @@ from tests.fixtures_billing import (
 from tests.prompts.api.conftest import key_client
 from valuecanvas.celery import app
 from valuecanvas.core.audit import audit_context
+from valuecanvas.core.audit.audit_context import use_actor
 from valuecanvas.core.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +150,26 @@ def test_change__by_raw_sql__names_the_user_of_the_database():
     assert entry.object_id == str(budget.pk)
     assert (entry.actor_kind, entry.after) == ("system", {"limit_usd": 999})
     assert entry.actor.startswith("database user")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "/* why */ UPDATE billing_tier SET name = 'x'",
+        "-- why\nUPDATE billing_tier SET name = 'x'",
+        "DO $$ BEGIN UPDATE billing_tier SET name = 'x'; END $$",
+    ],
+)
+def test_change__by_a_statement_of_another_form__names_no_earlier_actor(
+    statement: str,
+):
+    tier = make_tier("gold")
+    with use_actor("alice", "person"):
+        tier.daily_requests = 7
+        tier.save()
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert latest("billing.tier").actor.startswith("database user")
 
 
 def test_change__by_a_cascade__is_of_each_row():

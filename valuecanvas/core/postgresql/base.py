@@ -10,7 +10,8 @@ from valuecanvas.core.audit import audit_context
 from valuecanvas.core.db import statement_timeout
 from valuecanvas.core.postgresql import driver
 
-_WRITE = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|WITH|MERGE)\b", re.I)
+# Statements that change no row. Whatever begins otherwise may: a comment, COPY, DO, WITH.
+_READ = re.compile(r"\s*(?:SELECT|SET|SAVEPOINT|RELEASE|ROLLBACK|EXPLAIN)\b", re.I)
 _TELL = "SELECT set_config(%s, %s, false)"
 _UNKNOWN = "?"
 
@@ -18,7 +19,7 @@ _UNKNOWN = "?"
 class DatabaseWrapper(base.DatabaseWrapper):
     """One connection. The statement timeout of its context is set in the server too.
 
-    Before a statement that writes, the audit's triggers are told who acts, unless they
+    Before a statement that may write, the audit's triggers are told who acts, unless they
     were told so before.
     """
 
@@ -40,7 +41,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _tell_actor(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, more: Any
     ) -> Any:
-        if not isinstance(sql, str) or _WRITE.match(sql):
+        if not isinstance(sql, str) or not _READ.match(sql):
             actor = audit_context.dump()
             if actor != self._actor:
                 with self.wrap_database_errors:
