@@ -90,4 +90,12 @@ def explain(reason: str) -> None:
 def name_process(actor: str, kind: str) -> None:
     """Name who acts in this process wherever nobody else does."""
     global _process
-    _process = AuditContext(actor, kind, f"{getpass.getuser()}@{socket.gethostname()}")
+    _process = AuditContext(actor, kind, f"{account_name()}@{socket.gethostname()}")
+
+
+def account_name() -> str:
+    """The account of the machine that this process runs as."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "somebody"
