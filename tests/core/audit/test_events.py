@@ -39,6 +39,14 @@ def test_logins__failed_locked_and_right__are_recorded(settings):
     assert AuditEntry.objects.get(action="login.locked").address == "192.0.2.9"
 
 
+def test_login__with_a_reason_that_no_text_column_takes__is_recorded():
+    answer = Client().post(
+        LOGIN, {"username": "boss", "password": "x", "reason": "a\0b"}
+    )
+    assert answer.status_code == 200
+    assert AuditEntry.objects.get(action="login.failed").reason == "ab"
+
+
 def test_pages__that_staff_may_not_open__are_recorded():
     client = Client()
     client.force_login(User.objects.create_user("nora", is_staff=True))

@@ -48,7 +48,7 @@ class RequestAudit(AuditContext):
         """The reason that the admin's forms ask for."""
         # A body that DRF has read is no form.
         with suppress(RawPostDataException):
-            return self._request.POST.get("reason", "")
+            return self._request.POST.get("reason", "").replace("\0", "")
         return ""
 
 
