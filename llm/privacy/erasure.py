@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Now
 from billing.alerts import alert_events
 from billing.models import (
     ApiKey,
+    Budget,
     Customer,
     IdempotencyKey,
     IdempotentReplay,
@@ -46,10 +47,15 @@ def erase(customer_id: uuid.UUID) -> int:
     with transaction.atomic():
         customer = Customer.objects.select_for_update().get(pk=customer_id)
         _refuse_while_open(customer)
-        keys, names = _erase_names(customer)
+        names = _erase_names(customer)
         _delete_contents(customer_id)
         # Last, since what is above is in the audit too.
-        audit_erasure.erase_customer(customer_id, keys=keys, names=names)
+        kept = [
+            customer,
+            *ApiKey.objects.filter(customer=customer),
+            *Budget.objects.filter(customer=customer),
+        ]
+        audit_erasure.erase_customer(customer_id, rows=kept, names=names)
     return _erase_usage(customer_id)
 
 
@@ -64,8 +70,8 @@ def _refuse_while_open(customer: Customer) -> None:
         )
 
 
-def _erase_names(customer: Customer) -> tuple[list[str], list[str]]:
-    """The prefixes of the customer's keys, and the names that were erased."""
+def _erase_names(customer: Customer) -> list[str]:
+    """The names that were erased: of the customer, and of its keys."""
     former = customer.user_id
     customer.user_id = f"{ERASED}-{customer.pk}"
     customer.save(update_fields=["user_id"])
@@ -81,7 +87,7 @@ def _erase_names(customer: Customer) -> tuple[list[str], list[str]]:
     Feedback.objects.filter(customer_id=customer.pk).update(
         user_id=ERASED, comment="", subject=None
     )
-    return prefixes, names
+    return names
 
 
 def _delete_contents(customer_id: uuid.UUID) -> None:

@@ -38,7 +38,6 @@ def test_purge__by_default__keeps_everything():
 
 def test_purge__of_old_entries__is_recorded(settings):
     settings.AUDIT_KEEP_DAYS = 60
-    AuditEntry.objects.filter(action="none")
     record("old")
     backdate(61)
     record("new")
@@ -84,6 +83,19 @@ def test_erasure__of_a_customer__leaves_no_name_in_the_audit():
     assert entry.after["entries"] >= 6
     changed = AuditEntry.objects.filter(kind="billing.budget", action="changed").get()
     assert (changed.actor, changed.after, changed.label) == ("alice", {"limit_usd": 5}, "erased")  # fmt: skip
+
+
+def test_erasure__of_a_budget_older_than_the_audit__leaves_no_name():
+    budget = make_budget(make_customer(CANARY, suspended=True))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM core_audit_entry")
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    budget.limit_usd = 5
+    budget.save()
+    assert _rows_with(CANARY)
+    erase(budget.customer.pk)
+    assert _rows_with(CANARY) == []
 
 
 def test_export__by_the_command__writes_the_days_asked_for():

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Model
 
 from valuecanvas.core.audit.audit_retention import allow
 from valuecanvas.core.audit.models import AuditEntry
@@ -21,8 +22,7 @@ WITH owned AS (
     SELECT kind, object_id FROM core_audit_entry
     WHERE before->>'customer_id' = %(customer)s OR after->>'customer_id' = %(customer)s
         OR before->>'owner' = %(owner)s OR after->>'owner' = %(owner)s
-    UNION SELECT 'billing.customer', %(customer)s
-    UNION SELECT 'billing.apikey', unnest(%(keys)s::text[])
+    UNION SELECT * FROM unnest(%(kinds)s::text[], %(ids)s::text[])
 )
 SELECT e.id FROM core_audit_entry e JOIN owned o USING (kind, object_id)
 """
@@ -30,28 +30,29 @@ SELECT e.id FROM core_audit_entry e JOIN owned o USING (kind, object_id)
 
 @transaction.atomic
 def erase_customer(
-    customer_id: uuid.UUID, *, keys: Collection[str], names: Collection[str]
+    customer_id: uuid.UUID, *, rows: Collection[Model], names: Collection[str]
 ) -> int:
     """Erase the customer's `names` and texts; returns the number of entries.
 
-    `keys` are the prefixes of its API keys. The erasure itself is recorded.
+    `rows` are those of the customer that stay, itself too. The erasure itself is recorded.
     """
     values: dict[str, Any] = {
         "customer": str(customer_id),
         "owner": f"customer:{customer_id}",
-        "keys": list(keys),
+        "kinds": [row._meta.label_lower for row in rows],
+        "ids": [str(row.pk) for row in rows],
     }
     with connection.cursor() as cursor:
         cursor.execute(_FIND, values)
         ids = [pk for (pk,) in cursor.fetchall()]
-    rows = list(AuditEntry.objects.filter(pk__in=ids))
+    entries = list(AuditEntry.objects.filter(pk__in=ids))
     texts = [one for one in names if one]
-    for row in rows:
-        row.label, row.reason = ERASED, _blank(row.reason, texts)
-        row.before, row.after = _erase(row.before, texts), _erase(row.after, texts)
+    for one in entries:
+        one.label, one.reason = ERASED, _blank(one.reason, texts)
+        one.before, one.after = _erase(one.before, texts), _erase(one.after, texts)
     allow("erasure")
     AuditEntry.objects.bulk_update(
-        rows, ["label", "reason", "before", "after"], batch_size=500
+        entries, ["label", "reason", "before", "after"], batch_size=500
     )
     allow("")
     record(
@@ -59,9 +60,9 @@ def erase_customer(
         kind="billing.customer",
         object_id=str(customer_id),
         label=ERASED,
-        detail={"entries": len(rows)},
+        detail={"entries": len(entries)},
     )
-    return len(rows)
+    return len(entries)
 
 
 def _erase(values: dict[str, Any] | None, names: Collection[str]) -> Any:
