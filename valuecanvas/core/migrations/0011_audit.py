@@ -72,8 +72,9 @@ BEGIN
         path := string_to_array(part, ':');
         name := one->>path[1];
         IF cardinality(path) = 4 AND name IS NOT NULL THEN
-            EXECUTE format('SELECT %I::text FROM %I WHERE %I::text = $1',
-                path[4], path[2], path[3]) INTO name USING name;
+            -- A literal takes the key's type, so that its index finds the row.
+            EXECUTE format('SELECT %I::text FROM %I WHERE %I = %L',
+                path[4], path[2], path[3], name) INTO name;
         END IF;
         IF name <> '' THEN
             found := array_append(found, name);
