@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from unfold.contrib.filters.admin import TextFilter
+from django.db.models import Q
 
 from billing.models import Customer
 from llm.jobs.types import JOB_TYPES
-from valuecanvas.core.admin.filters import NamesFilter
+from valuecanvas.core.admin.filters import NamesFilter, TermFilter
 from valuecanvas.core.ids import uuid_or_none
 
 # Customers of one user id: of several teams.
@@ -37,18 +34,6 @@ class JobTypeFilter(NamesFilter):
 
     def names(self) -> Iterable[tuple[str, str]]:
         return [(name, name) for name in sorted(JOB_TYPES)]
-
-
-class TermFilter(TextFilter):  # type: ignore[misc]
-    """Filters by a term that is typed."""
-
-    def condition(self, term: str) -> Q:
-        """The condition that rows of this term fulfil."""
-        raise NotImplementedError
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        term = (self.value() or "").strip()
-        return queryset.filter(self.condition(term)) if term else queryset
 
 
 class OwnerFilter(TermFilter):

@@ -7,7 +7,11 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date, parse_time
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import (
+    DropdownFilter,
+    RangeDateTimeFilter,
+    TextFilter,
+)
 
 MOST_NAMES = 300
 
@@ -34,6 +38,18 @@ class NamesFilter(DropdownFilter):  # type: ignore[misc]
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         value = self.value()
         return queryset.filter(**{self.parameter_name: value}) if value else queryset
+
+
+class TermFilter(TextFilter):  # type: ignore[misc]  # unfold has no types
+    """Filters by a term that is typed: by default the column's whole text."""
+
+    def condition(self, term: str) -> Q:
+        """The condition that rows of this term fulfil."""
+        return Q(**{self.parameter_name: term})
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        term = (self.value() or "").strip()
+        return queryset.filter(self.condition(term)) if term else queryset
 
 
 class ConditionFilter(DropdownFilter):  # type: ignore[misc]

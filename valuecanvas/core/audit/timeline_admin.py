@@ -15,10 +15,14 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
-from unfold.contrib.filters.admin import TextFilter
 
 from valuecanvas.core.admin.bases import LargeTableAdmin, ReadOnlyAdmin, display
-from valuecanvas.core.admin.filters import ConditionFilter, NamesFilter, TimeFilter
+from valuecanvas.core.admin.filters import (
+    ConditionFilter,
+    NamesFilter,
+    TermFilter,
+    TimeFilter,
+)
 from valuecanvas.core.audit import sentences
 from valuecanvas.core.audit.audit_context import ActorKind
 from valuecanvas.core.audit.audit_export import export_lines
@@ -29,27 +33,19 @@ VIEW = "core.view_auditentry"
 LIST = "admin:core_auditentry_changelist"
 
 
-class WholeTextFilter(TextFilter):  # type: ignore[misc]
-    """Filters by the whole value, which an index finds."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        value = self.value()
-        return queryset.filter(**{self.parameter_name: value}) if value else queryset
-
-
-class ActorFilter(WholeTextFilter):
+class ActorFilter(TermFilter):
     title, parameter_name = "who", "actor"
 
 
-class AddressFilter(WholeTextFilter):
+class AddressFilter(TermFilter):
     title, parameter_name = "address", "address"
 
 
-class RequestFilter(WholeTextFilter):
+class RequestFilter(TermFilter):
     title, parameter_name = "request", "request_id"
 
 
-class ObjectFilter(WholeTextFilter):
+class ObjectFilter(TermFilter):
     title, parameter_name = "id of the object", "object_id"
 
 
