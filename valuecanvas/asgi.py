@@ -11,13 +11,14 @@ import structlog
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from valuecanvas.core.audit import audit_context
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "valuecanvas.settings")
 django_application = get_asgi_application()
 
 # The apps must be loaded before the gateway's modules.
 from llm import runtime  # noqa: E402
 from llm.runtime import Runtime  # noqa: E402
-from valuecanvas.core.audit import audit_context  # noqa: E402
 from valuecanvas.core.db.statement_timeout import limit_statements  # noqa: E402
 from valuecanvas.core.telemetry.process_metrics import ProcessMetrics  # noqa: E402
 from valuecanvas.http import hot, metrics_view, paths  # noqa: E402

@@ -78,7 +78,7 @@ def reseal(column: SealedColumn, *, write: bool = True) -> ResealCount:
 def _find_old(column: SealedColumn) -> Iterator[Any]:
     head = Substr(column.field, 1, crypto.HEADER, output_field=BinaryField())
     rows = (
-        column.model._base_manager.exclude(**{f"{column.field}": None})
+        column.model._base_manager.exclude(**{column.field: None})
         .annotate(head=head)
         .exclude(head=crypto.present_header())
         .order_by("pk")
