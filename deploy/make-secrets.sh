@@ -23,6 +23,11 @@ put() {
 put SECRET_KEY "$(openssl rand -base64 48)"
 put KEY_PEPPER "$(openssl rand -base64 48)"
 put FIELD_KEY "$(openssl rand -base64 32)"
+# While a key is changed: its earlier values.
+put KEY_PEPPER_PREVIOUS ""
+put FIELD_KEY_PREVIOUS ""
+# Of the identity provider for single sign-on, if any.
+put OIDC_CLIENT_SECRET ""
 put METRICS_TOKEN "$(openssl rand -hex 32)"
 # manage.py backup --new-key makes it.
 put BACKUP_KEY ""
