@@ -30,14 +30,18 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
 _INSIDE = ("apikey", "apibase", "baseurl")
 
 
-@lru_cache(maxsize=1024)
 def is_routing(name: str) -> bool:
     """Whether a field of this name may choose where a request is sent."""
-    if name in ROUTING:
-        return True
-    text = unicodedata.normalize("NFKC", name[:MOST_LETTERS])
+    # Cut before it is remembered: the names that clients send may be of megabytes.
+    return name in ROUTING or _has_routing_word(name[:MOST_LETTERS])
+
+
+@lru_cache(maxsize=1024)
+def _has_routing_word(name: str) -> bool:
+    text = unicodedata.normalize("NFKC", name)
     words = {word.casefold() for word in _WORD.findall(text)}
-    return not WORDS.isdisjoint(words) or any(one in plain(text) for one in _INSIDE)
+    joined = plain(name)
+    return not WORDS.isdisjoint(words) or any(one in joined for one in _INSIDE)
 
 
 def check_further(name: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm.request import field_names, unsupported
+from llm.request import field_names, routing_fields, unsupported
 from llm.request.routing_fields import ROUTING
 from valuecanvas.core.errors import InvalidRequest
 
@@ -157,6 +157,14 @@ def test_check__routing_by_an_operator__is_let_through() -> None:
 def test_check__priced_service_by_an_operator__is_refused() -> None:
     body: dict[str, Any] = {"web_search_options": {}}
     assert refusal("chat", body, allowed=frozenset(body)).param == "web_search_options"
+
+
+def test_check__names_without_end__are_not_kept_in_memory() -> None:
+    routing_fields._has_routing_word.cache_clear()
+    for number in range(5):
+        unsupported.check("chat", {f"{'x' * 10_000}{number}": 1})
+    assert routing_fields._has_routing_word.cache_info().currsize == 1
+    assert refusal("chat", {f"base_url{'x' * 10_000}": 1}).param
 
 
 def test_check__too_many_fields__is_refused() -> None:
