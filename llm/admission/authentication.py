@@ -26,7 +26,9 @@ class Authentication:
         if call.identify is not None:
             return await call.identify(self._callers)
         principal = await self._callers.authenticate(call.authorization)
-        billed = user_to_bill(principal.scopes, call.on_behalf, call.user)
+        # A frozen scope is refused by `act_for`: else the key's own customer paid.
+        scopes = principal.scopes | principal.frozen_scopes
+        billed = user_to_bill(scopes, call.on_behalf, call.user)
         if billed is None:
             return principal
         return await self._callers.act_for(principal, billed, param=call.named_in)

@@ -26,6 +26,7 @@ from valuecanvas.core.errors import (
     MethodNotAllowed,
     NotPermitted,
     UnsupportedMedia,
+    scope_frozen,
 )
 from valuecanvas.core.telemetry import traces
 from valuecanvas.core.threads import LARGE_BYTES
@@ -147,6 +148,8 @@ async def count_in_minute(
 
 def require_scope(principal: Principal, scope: str) -> None:
     """Raises NotPermitted."""
+    if scope in principal.frozen_scopes:
+        raise scope_frozen(scope)
     if scope not in principal.scopes:
         raise NotPermitted(f"This key lacks the scope '{scope}'.", code="missing_scope")
 

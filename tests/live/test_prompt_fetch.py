@@ -189,6 +189,9 @@ def test_fetch__without_the_right_key__is_refused(shelf: Shelf) -> None:
     assert shelf.fetch(prompt.key, key="vc-nonsense").status == 401
     answer = shelf.fetch(prompt.key, key=shelf.world.key)
     assert (answer.status, answer.error["code"]) == (403, "missing_scope")
+    left = shelf.world.new_key(scopes=["prompts:read"], issuer="somebody-who-left")
+    answer = shelf.fetch(prompt.key, key=left)
+    assert (answer.status, answer.error["code"]) == (403, "scope_frozen")
     posted = shelf.world.request(f"/api/prompts/{prompt.key}/fetch", b"{}", key=shelf.key)  # fmt: skip
     assert posted.status == 405
 

@@ -48,6 +48,16 @@ def test_header__of_a_key_with_act_as__bills_the_named_user(
     assert (row.user_id, row.end_user) == (user, "a-label")
 
 
+def test_user__by_a_key_whose_issuer_left__is_refused_and_nobody_is_billed(
+    world: World,
+) -> None:
+    key = world.new_key(
+        scopes=["llm", "act_as", "bill_user"], issuer="somebody-who-left"
+    )
+    answer = ask(world, "/v1/chat/completions", key, user="ann")
+    assert (answer.status, answer.error["code"]) == (403, "scope_frozen")
+
+
 def test_user__by_a_key_that_bills_it__is_the_user_to_bill(world: World) -> None:
     world.free_tier()
     user, key = (
