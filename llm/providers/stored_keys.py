@@ -6,9 +6,11 @@ is read again by the schedule, and once when a provider refuses it (llm/upstream
 
 import structlog
 from django.core.cache import cache
+from django.db import transaction
 
 from llm.models import Provider
 from llm.providers.key_reference import UnreadableReference, read_key
+from valuecanvas.core.crypto import UnreadableSecret
 
 log = structlog.get_logger("llm.providers")
 # Refused keys are looked up again at most so often, by all processes together.
@@ -25,12 +27,29 @@ def refresh_key(provider_key: str) -> bool:
     except UnreadableReference as error:
         log.warning("provider.key_unreadable", provider=row.pk, error=str(error))
         return False
-    if row.has_key and key == row.open_key():
-        return False
-    row.set_key(key)
-    row.save(update_fields=["api_key_sealed"])
-    log.info("provider.key_refreshed", provider=row.pk)
+    changed = _replace_key(row.pk, row.api_key_ref, key)
+    if changed:
+        log.info("provider.key_refreshed", provider=row.pk)
+    return changed
+
+
+def _replace_key(provider_key: str, reference: str, key: str) -> bool:
+    """Save the key, unless it is the same or an operator has changed the reference."""
+    with transaction.atomic():
+        rows = Provider.objects.select_for_update().filter(api_key_ref=reference)
+        row = rows.filter(pk=provider_key).first()
+        if row is None or _has(row, key):
+            return False
+        row.set_key(key)
+        row.save(update_fields=["api_key_sealed"])
     return True
+
+
+def _has(row: Provider, key: str) -> bool:
+    try:
+        return row.has_key and key == row.open_key()
+    except UnreadableSecret:
+        return False
 
 
 def read_after_refusal(provider_key: str) -> str:

@@ -123,6 +123,35 @@ def test_schedule__a_rotated_key__is_taken_over(secrets: SecretsManager) -> None
     cache.clear()
 
 
+@pytest.mark.django_db
+def test_refresh__an_operator_enters_a_key_meanwhile__keeps_the_operators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = make_provider()
+    refer(row.pk, f"aws-sm://{PREFIX}raced")
+
+    def read_slowly(reference: str) -> str:
+        refer(row.pk, "", "sk-of-the-operator")
+        return "sk-of-the-reference"
+
+    monkeypatch.setattr(stored_keys, "read_key", read_slowly)
+    assert refresh_provider_keys() == 0
+    assert Provider.objects.get(pk=row.pk).open_key() == "sk-of-the-operator"
+
+
+@pytest.mark.django_db
+def test_schedule__a_stored_key_that_cannot_be_opened__is_read_again_as_the_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [make_provider(), make_provider()]
+    for row in rows:
+        refer(row.pk, f"aws-sm://{PREFIX}lost", "sk-old")
+    Provider.objects.filter(pk=rows[0].pk).update(api_key_sealed=b"of a lost FIELD_KEY")
+    monkeypatch.setattr(stored_keys, "read_key", lambda reference: "sk-new")
+    assert refresh_provider_keys() == 2
+    assert {Provider.objects.get(pk=row.pk).open_key() for row in rows} == {"sk-new"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
