@@ -152,7 +152,7 @@ class Failover:
         try:
             # Full jitter; nothing secret.
             await asyncio.sleep(random.uniform(*RETRY_MS) / 1000)  # noqa: S311
-            return await self._attempt(attempts, candidate, permit, once)
+            return await self._attempt_with_key(attempts, candidate, permit, once)
         except Failed as failure:
             await self.outcomes.report_failure(candidate, permit, failure)
             raise
