@@ -47,11 +47,11 @@ DIMENSIONS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     }
 )
 SHARES = (0.5, 0.95, 0.99)
-# With PostgreSQL's usual 4 MB, many groups are sorted on disk, which takes half as long again.
-# One core is enough for a report: the others are the ledger's.
 _SPAN = (
     "SELECT * FROM billing_usage_hour WHERE level = %s AND start >= %s AND start < %s"
 )
+# With PostgreSQL's usual 4 MB, many groups are sorted on disk, which takes half as long again.
+# One core is enough for a report: the others are the ledger's.
 RESOURCES = "SET LOCAL work_mem = '32MB'; SET LOCAL max_parallel_workers_per_gather = 0"
 
 

@@ -92,7 +92,7 @@ def rebuild(
     for day in days:
         with transaction.atomic(durable=True):
             locks.hold("billing.rollup")
-            _sum_day(day, _state().until or until)
+            _sum_days([day], _state().until or until)
         progress(day)
     return len(days)
 
@@ -151,21 +151,23 @@ def _sum_late_days(until: dt.datetime) -> None:
         cursor.execute("DELETE FROM billing_late_day RETURNING day")
         days = sorted(day for (day,) in cursor.fetchall())
     complete_from, _ = partitions.horizon()
+    archived = [day for day in days if complete_from and day < complete_from]
+    for day in archived:
+        log.error("usage.row_of_archived_day", day=day.isoformat())
+    _sum_days(days[len(archived) :], until)
+
+
+def _sum_days(days: list[dt.date], until: dt.datetime) -> None:
+    """Replace the sums of the days, and of their weeks, by those of the rows from before
+    `until`.
+    """
     for day in days:
-        if complete_from and day < complete_from:
-            log.error("usage.row_of_archived_day", day=day.isoformat())
-        else:
-            _sum_day(day, until)
-
-
-def _sum_day(day: dt.date, until: dt.datetime) -> None:
-    """Replace the sums of a day by those of its rows from before `until`."""
-    start = dt.datetime.combine(day, dt.time(), dt.UTC)
-    UsageHour.objects.filter(start__gte=start, start__lt=start + DAY).delete()
-    _add(start, min(start + DAY, until))
-    summed_until = _state().weeks_until
-    if summed_until and day < summed_until:
-        weeks.sum_week(weeks.monday(day))
+        start = weeks.midnight(day)
+        UsageHour.objects.filter(start__gte=start, start__lt=start + DAY).delete()
+        _add(start, min(start + DAY, until))
+    summed_until = _state().weeks_until or dt.date.min
+    for week in sorted({weeks.monday(day) for day in days if day < summed_until}):
+        weeks.sum_week(week)
 
 
 def _add(low: dt.datetime, high: dt.datetime) -> None:

@@ -73,12 +73,14 @@ def cover_days(level: int, start: dt.date, end: dt.date) -> list[LevelSpan]:
 
     Whole weeks from the sums of weeks, as far as there are such; the rest from the days.
     """
+    days = [LevelSpan(level, start, end)]
+    first, last = monday(start + WEEK - dt.timedelta(days=1)), monday(end)
+    if level not in WEEKS or first >= last:
+        return days
     until = RollupState.objects.values_list("weeks_until", flat=True).first()
-    if level not in WEEKS or until is None:
-        return [LevelSpan(level, start, end)]
-    first, last = monday(start + WEEK - dt.timedelta(days=1)), min(monday(end), until)
+    last = min(last, until or first)
     if first >= last:
-        return [LevelSpan(level, start, end)]
+        return days
     found = (
         LevelSpan(level, start, first),
         LevelSpan(WEEKS[level].number, first, last),
