@@ -20,7 +20,6 @@ from billing.admin.key_issuer import KeyIssuerMixin
 from billing.admin.minute_limits import minute_limits
 from billing.auth import keys
 from billing.models import ApiKey
-from billing.models.api_key import scopes_beyond
 from valuecanvas.core.access.recent_login import (
     RecentLoginAdmin,
     require_recent_login,
@@ -185,10 +184,8 @@ class ApiKeyAdmin(
     def rotate_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.find_object(request, object_id)
         require_recent_login(request)
-        if beyond := scopes_beyond(request.user, key.scopes):
-            # They would get its text.
-            text = f"This key has scopes beyond your rights: {', '.join(beyond)}."
-            messages.error(request, f"{text} Ask somebody with these rights.")
+        # They would get its text.
+        if self.refuse_beyond_rights(request, key):
             return redirect(self.change_url(key))
         form = RotateForm(request.POST or None)
         if request.method != "POST" or not form.is_valid():

@@ -34,6 +34,14 @@ class KeyIssuerMixin(Admin):
                     messages.warning(request, f"{describe_loss(key, lost)} {REMEDY}")
         return super().changeform_view(request, object_id, form_url, extra_context)
 
+    def refuse_beyond_rights(self, request: HttpRequest, key: ApiKey) -> bool:
+        """Whether the key has scopes that its user may not give; they are told so."""
+        beyond = scopes_beyond(request.user, key.scopes)
+        if beyond:
+            text = f"This key has scopes beyond your rights: {', '.join(beyond)}."
+            messages.error(request, f"{text} Ask somebody with these rights.")
+        return bool(beyond)
+
     @action(
         description="Take over",
         url_path="take-over",
@@ -44,9 +52,7 @@ class KeyIssuerMixin(Admin):
         key = self.find_object(request, object_id)
         require_recent_login(request)
         before, user = key.issuer, request.user.get_username()
-        if beyond := scopes_beyond(request.user, key.scopes):
-            text = f"This key has scopes beyond your rights: {', '.join(beyond)}."
-            messages.error(request, f"{text} Ask somebody with these rights.")
+        if self.refuse_beyond_rights(request, key):
             return redirect(self.change_url(key))
         if request.method != "POST":
             return self.page(
