@@ -134,6 +134,13 @@ class Visitors:
         return [status for raw in self._heard for status in statuses(raw)]
 
 
+def lock_sessions(stack: ExitStack) -> psycopg.Connection:
+    """Pages that look at the sessions in the database hang from now on."""
+    lock = stack.enter_context(psycopg.connect(database_url()))
+    lock.execute("lock table django_session in access exclusive mode")
+    return lock
+
+
 def waiting(one: psycopg.Connection) -> int:
     """How many connections wait for a lock in this database."""
     return count(one, "and wait_event_type = 'Lock'")
@@ -156,8 +163,7 @@ def test_visitors__hundreds_of_hanging_pages__leave_callers_alone(
     with ExitStack() as stack:
         watch = stack.enter_context(psycopg.connect(database_url(), autocommit=True))
         before = count(watch)
-        lock = stack.enter_context(psycopg.connect(database_url()))
-        lock.execute("lock table django_session in access exclusive mode")
+        lock = lock_sessions(stack)
         visitors = Visitors(small.port, VISITORS, stack)
         refused = [503] * (VISITORS - RUNNING - WAITING)
         eventually(lambda: visitors.answers() == refused)
@@ -180,8 +186,7 @@ def test_visitors__who_leave__give_no_seat_to_others_while_their_page_runs(
 ) -> None:
     with ExitStack() as stack:
         watch = stack.enter_context(psycopg.connect(database_url(), autocommit=True))
-        lock = stack.enter_context(psycopg.connect(database_url()))
-        lock.execute("lock table django_session in access exclusive mode")
+        lock_sessions(stack)
         for _ in range(RUNNING):
             stack.enter_context(visit(small.port))
         eventually(lambda: waiting(watch) == RUNNING)
@@ -193,34 +198,35 @@ def test_visitors__who_leave__give_no_seat_to_others_while_their_page_runs(
         assert waiting(watch) == RUNNING
 
 
+@pytest.fixture
+def flood(small: LiveServer) -> Iterator[Visitors]:
+    """Fifty pages of one session, which hang."""
+    with ExitStack() as stack:
+        lock_sessions(stack)
+        visitors = Visitors(small.port, 50, stack)
+        eventually(lambda: len(visitors.answers()) == 50 - RUNNING - WAITING)
+        yield visitors
+
+
+@pytest.mark.usefixtures("flood")
 def test_refusal__of_a_page_or_a_call__says_when_to_come_again(
     world: World, small: LiveServer
 ) -> None:
     world.port = small.port
-    with ExitStack() as stack:
-        lock = stack.enter_context(psycopg.connect(database_url()))
-        lock.execute("lock table django_session in access exclusive mode")
-        visitors = Visitors(small.port, 50, stack)
-        eventually(lambda: len(visitors.answers()) == 50 - RUNNING - WAITING)
-        answer = world.request("/api/prompts", key="", cookie=COOKIE)
-        assert (answer.status, answer.error["code"]) == (503, "overloaded")
-        assert answer.headers["retry-after"] == "1"
-        page = world.request("/admin/login/", key="", cookie=COOKIE)
-        assert (page.status, page.headers["retry-after"]) == (503, "1")
-        assert b"busy" in page.body
+    answer = world.request("/api/prompts", key="", cookie=COOKIE)
+    assert (answer.status, answer.error["code"]) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+    page = world.request("/admin/login/", key="", cookie=COOKIE)
+    assert (page.status, page.headers["retry-after"]) == (503, "1")
+    assert b"busy" in page.body
 
 
 def test_flood__of_one_session__leaves_others_their_turn(
-    world: World, small: LiveServer
+    world: World, small: LiveServer, flood: Visitors
 ) -> None:
     world.port = small.port
-    with ExitStack() as stack:
-        lock = stack.enter_context(psycopg.connect(database_url()))
-        lock.execute("lock table django_session in access exclusive mode")
-        visitors = Visitors(small.port, 50, stack)
-        eventually(lambda: len(visitors.answers()) == 50 - RUNNING - WAITING)
-        assert world.request("/admin/login/", key="").status == 200
-        assert len(visitors.answers()) == 50 - RUNNING - WAITING
+    assert world.request("/admin/login/", key="").status == 200
+    assert len(flood.answers()) == 50 - RUNNING - WAITING
 
 
 def test_visitors__with_made_up_cookies__cost_no_query(
@@ -228,8 +234,7 @@ def test_visitors__with_made_up_cookies__cost_no_query(
 ) -> None:
     world.port = small.port
     with ExitStack() as stack:
-        lock = stack.enter_context(psycopg.connect(database_url()))
-        lock.execute("lock table django_session in access exclusive mode")
+        lock_sessions(stack)
         for number in range(20):
             cookie = f"sessionid={number:a<40}"
             answer = world.request("/admin/", key="", cookie=cookie)
