@@ -152,8 +152,10 @@ def planted(site: Site) -> Iterator[Site]:
     site.page.context.add_init_script(LISTEN)
     without_looks(site)
     kept = [[*model.objects.all()] for model in SCHEDULES]
+    rights = [*Permission.objects.all()]
     yield site
-    # No flush takes schedules away, and the next tests want them without markup.
+    # No flush takes these away, and the next tests want them without markup.
+    Permission.objects.bulk_update(rights, ["name"])
     RecurringJob.objects.all().delete()
     for model in reversed(SCHEDULES):
         model.objects.all().delete()

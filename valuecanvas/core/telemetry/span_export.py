@@ -52,7 +52,7 @@ class SpanExport:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
-        # Whether the last message was taken: each change is logged once.
+        # Whether the last message of this thread was taken: each change is logged once.
         self._up = True
         # From 0 on: an alert on an increase must see the first one.
         for reason in ("queue_full", "collector", "unfit"):
@@ -86,6 +86,7 @@ class SpanExport:
                 return
             if self._pid:
                 self._waiting.clear()
+            self._up = True
             self._ended = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._ended,), name="traces", daemon=True
