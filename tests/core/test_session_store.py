@@ -45,4 +45,15 @@ def test_login__with_such_a_key__holds() -> None:
     client = Client()
     client.force_login(User.objects.get(username="boss-of-sessions"))
     assert client.get("/admin/").status_code == 200
-    assert session_store.is_issued(client.cookies["sessionid"].value)
+    key = client.cookies["sessionid"].value
+    assert session_store.is_issued(key)
+    assert session_store.is_of_login(key)
+
+
+@pytest.mark.django_db
+def test_key__of_a_session_without_a_login__says_so() -> None:
+    session = SessionStore()
+    session.create()
+    assert not session_store.is_of_login(session.session_key or "")
+    async_to_sync(session.acycle_key)()
+    assert session_store.is_of_login(session.session_key or "")

@@ -25,7 +25,7 @@ PATHS = ["/admin/login/", "/api/prompts", "/api/docs", "/nothing"]
 SLOTS, WAITING, VISITORS = 6, 5, 300
 RUNNING = SLOTS // 2
 # Of a session that has ended: only for keys of its own the site asks the database.
-COOKIE = f"sessionid={session_store.add_proof('a' * 32)}"
+COOKIE = f"sessionid={session_store.add_proof('a' * 32, login=True)}"
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 

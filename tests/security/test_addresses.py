@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from llm.runtime import Runtime
 from tests.live.inside import Exchange
@@ -57,6 +57,21 @@ def test_pages__from_a_hundred_made_up_addresses__are_of_one(
         origin.identify({"headers": sent(number, trusted), "client": (peer, 1)})
         for number in range(len(SPOOFED))
     }
+    assert visitors == {PEER}
+
+
+@pytest.mark.django_db
+def test_pages__with_many_sessions_of_strangers__are_of_one() -> None:
+    """Passkeys' page keeps its challenge in a session: whoever opens it has one."""
+    visitors = set()
+    for _ in range(3):
+        client = Client()
+        client.get(
+            "/admin/account/passkeys/login/", headers={"accept": "application/json"}
+        )
+        cookie = f"sessionid={client.cookies['sessionid'].value}"
+        asked = {"headers": [(b"cookie", cookie.encode())], "client": (PEER, 1)}
+        visitors.add(origin.identify(asked))
     assert visitors == {PEER}
 
 

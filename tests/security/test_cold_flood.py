@@ -81,7 +81,8 @@ def signed_in() -> str:
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
+    session.cycle_key()
+    session.save()
     return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 

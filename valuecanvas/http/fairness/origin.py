@@ -13,15 +13,15 @@ _SESSION = re.compile(
 
 
 def identify(scope: Scope) -> str:
-    """The session that this site has issued, else the client's address.
+    """The session of somebody who has logged in, else the client's address.
 
-    So people with a session have turns of their own where a flood has their address, as
-    behind a proxy that is not trusted.
+    So people who work here have turns of their own where a flood has their address, as
+    behind a proxy that is not trusted. Of other sessions anybody can have as many as they like.
     """
     sent = dict(scope["headers"])
     cookie = _SESSION.search(sent.get(b"cookie", b""))
     key = cookie[1].decode() if cookie else ""
-    if session_store.is_issued(key):
+    if session_store.is_of_login(key):
         return f"session:{key}"
     peer = (scope.get("client") or ("",))[0]
     return address.client_address(
