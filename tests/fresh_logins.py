@@ -28,10 +28,11 @@ def make_stale(client: Client) -> None:
 
 def install() -> None:
     """Let every session that a test client begins be of now."""
-    begin = ClientMixin._login  # type: ignore[attr-defined]
+    mixin: Any = ClientMixin  # whose stubs lack it
+    begin = mixin._login
 
     def begin_now(self: Any, *args: Any, **kwargs: Any) -> None:
         begin(self, *args, **kwargs)
         prove(self)
 
-    ClientMixin._login = begin_now  # type: ignore[attr-defined]
+    mixin._login = begin_now

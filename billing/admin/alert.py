@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -57,21 +57,8 @@ class AlertEventAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "what they find is listed here."
     )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        event = self.get_object(request, object_id)
-        found = deliveries_of(self, event) if event else {}
-        found["why_unsent"] = _why_unsent(event) if event else ""
-        context = {**(extra_context or {}), **found}
-        answer: HttpResponse = super().change_view(
-            request, object_id, form_url, context
-        )
-        return answer
+    def details(self, request: HttpRequest, row: AlertEvent) -> dict[str, Any]:
+        return {**deliveries_of(self, row), "why_unsent": _why_unsent(row)}
 
     def deliveries(self, event: AlertEvent) -> Any:
         """What was sent of it."""

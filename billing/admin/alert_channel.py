@@ -153,23 +153,9 @@ class AlertChannelAdmin(RecentLoginAdmin, Admin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         channels.delete_channel(obj)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        channel = self.get_object(request, object_id)
-        context = {
-            **(extra_context or {}),
-            **(deliveries_of(self, channel) if channel else {}),
-            "may_test": request.user.has_perm(TEST),
-        }
-        answer: HttpResponse = super().change_view(
-            request, object_id, form_url, context
-        )
-        return answer
+    def details(self, request: HttpRequest, row: AlertChannel) -> dict[str, Any]:
+        may_test = request.user.has_perm(TEST)
+        return {**deliveries_of(self, row), "may_test": may_test}
 
     def deliveries(self, channel: AlertChannel) -> Any:
         """What was sent there last."""

@@ -48,16 +48,8 @@ class LedgerCheckAdmin(ReadOnlyAdmin, LargeTableAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        check = self.get_object(request, object_id)
-        context = {**(extra_context or {}), "findings": render_findings(check)}
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+    def details(self, request: HttpRequest, row: LedgerCheck) -> dict[str, Any]:
+        return {"findings": render_findings(row)}
 
     @display(description="State", label={"no drift": "success", "drift": "danger"})
     def state(self, check: LedgerCheck) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tests.fixtures_billing import make_team
@@ -18,39 +18,6 @@ from valuecanvas.site.people.ready_groups import (
 )
 
 USERS = "/admin/auth/user/"
-CHANGES = ("add_user", "change_user", "delete_user", "view_user", "add_group", "change_group", "view_group")  # fmt: skip
-
-
-@pytest.fixture
-def climber(db: None) -> Client:
-    """Staff with every right to users and groups, but no superuser."""
-    user = User.objects.create_user("cora", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=CHANGES))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def test_users__climber__looks_but_cannot_make_itself_superuser(
-    climber: Client,
-) -> None:
-    user = User.objects.get(username="cora")
-    assert climber.get(USERS).status_code == 200
-    form = {"username": "cora", "is_active": "on", "is_superuser": "on"}
-    assert climber.post(f"{USERS}{user.pk}/change/", form).status_code == 403
-    assert climber.post(f"{USERS}{user.pk}/password/", {}).status_code == 403
-    assert climber.post(f"{USERS}{user.pk}/delete/", {}).status_code == 403
-    assert climber.post(f"{USERS}add/", {}).status_code == 403
-    user.refresh_from_db()
-    assert not user.is_superuser
-
-
-def test_groups__climber__cannot_add_rights(climber: Client, groups: Any) -> None:
-    group = Group.objects.get(name=AUDITOR)
-    form = {"name": AUDITOR, "permissions": []}
-    assert (
-        climber.post(f"/admin/auth/group/{group.pk}/change/", form).status_code == 403
-    )
 
 
 def test_users__superuser__adds_an_operator(boss: Client, groups: Any) -> None:

@@ -113,25 +113,13 @@ class BackupAdmin(ReadOnlyAdmin):
         }
         return super().changelist_view(request, context)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id)
-        stored = row is not None and row.state == BackupState.STORED
-        context = {
-            **(extra_context or {}),
+    def details(self, request: HttpRequest, row: Backup) -> dict[str, Any]:
+        stored = row.state == BackupState.STORED
+        return {
             "backup": row,
             "may_verify": stored and request.user.has_perm(MAKE),
             "may_download": stored and request.user.has_perm(DOWNLOAD),
         }
-        answer: HttpResponse = super().change_view(
-            request, object_id, form_url, context
-        )
-        return answer
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         found = super().get_fields(request, obj)

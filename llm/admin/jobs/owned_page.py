@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
 
 from billing.admin.customer_name import customer_link
 from billing.models.customer import full_name
@@ -31,32 +30,7 @@ STATES = {
 }
 
 
-class DetailsMixin:
-    """For an admin whose page of a row has more than its fields."""
-
-    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """The context of the page of `row`, besides its fields."""
-        raise NotImplementedError
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id)  # type: ignore[attr-defined]
-        context = {
-            **(extra_context or {}),
-            **(self.details(request, row) if row else {}),
-        }
-        answer: HttpResponse = super().change_view(  # type: ignore[misc]
-            request, object_id, form_url, context
-        )
-        return answer
-
-
-class OwnedAdmin(DetailsMixin, ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
+class OwnedAdmin(ReadOnlyAdmin, LargeTableAdmin, ExactSearchAdmin):
     """Read-only rows of customers, the newest first."""
 
     ordering = ("-id",)  # as the time goes, and indexed

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from llm.admin.jobs.owned_page import STATES, DetailsMixin
+from llm.admin.jobs.owned_page import STATES
 from llm.admin.jobs.recurring_form import RecurringForm
 from llm.jobs.recurring import submit_now
 from llm.models import Job, RecurringJob
@@ -41,7 +41,7 @@ class RunPage(Page):
 
 
 @admin.register(RecurringJob)
-class RecurringJobAdmin(DetailsMixin, Admin):
+class RecurringJobAdmin(Admin):
     form = RecurringForm
     list_display = (
         "name",

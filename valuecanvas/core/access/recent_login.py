@@ -61,17 +61,17 @@ class RecentLoginAdmin:
         # Who may only look is not asked.
         if act in self.recent_acts and self._may(act, request):
             require_recent_login(request)
-        return super().changeform_view(request, object_id, *args, **kw)  # type: ignore[misc]
+        return super().changeform_view(request, object_id, *args, **kw)  # type: ignore[misc]  # a mixin of admins
 
     def delete_view(self, request: HttpRequest, *args: Any, **kw: Any) -> Any:
         if "delete" in self.recent_acts and self._may("delete", request):
             require_recent_login(request)
-        return super().delete_view(request, *args, **kw)  # type: ignore[misc]
+        return super().delete_view(request, *args, **kw)  # type: ignore[misc]  # a mixin of admins
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kw: Any) -> Any:
         if "list" in self.recent_acts and request.method == "POST":
             require_recent_login(request)
-        return super().changelist_view(request, *args, **kw)  # type: ignore[misc]
+        return super().changelist_view(request, *args, **kw)  # type: ignore[misc]  # a mixin of admins
 
     def _may(self, act: str, request: HttpRequest) -> bool:
         return bool(getattr(self, f"has_{act}_permission")(request))

@@ -30,11 +30,11 @@ class SessionStore(db.SessionStore):
         await super().acycle_key()
 
     def _get_new_session_key(self) -> str:
-        key = super()._get_new_session_key()  # type: ignore[misc]
+        key = super()._get_new_session_key()  # type: ignore[misc]  # not in the stubs
         return add_proof(key, login=self._login)
 
     async def _aget_new_session_key(self) -> str:
-        key = await super()._aget_new_session_key()  # type: ignore[misc]
+        key = await super()._aget_new_session_key()  # type: ignore[misc]  # not in the stubs
         return add_proof(key, login=self._login)
 
     def _validate_session_key(self, key: str | None) -> bool:

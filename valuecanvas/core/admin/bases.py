@@ -136,9 +136,15 @@ class Admin(RefusalsMixin, ModelAdmin):  # type: ignore[misc]
     def attach(self, rows: list[Any]) -> None:
         """Add data to the rows of one list page, by one query for all of them."""
 
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """The context of the page of `row`, besides its fields."""
+        return {}
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        if (row := kwargs.get("obj")) is not None:
+            context.update(self.details(request, row))
         context.setdefault("show_save_and_add_another", False)
         if not self.save_and_continue:
             context["show_save_and_continue"] = False

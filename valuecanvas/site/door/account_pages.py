@@ -56,7 +56,7 @@ class RecentFrame(AccountFrame):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         require_recent_login(request)
-        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # a mixin of views
         return answer
 
 
@@ -96,14 +96,14 @@ class PasswordPage(Lockout, AccountFrame, PasswordChangeView):
         return answer
 
 
-class AddAppPage(RecentFrame, ActivateTOTPView):  # type: ignore[misc]
+class AddAppPage(RecentFrame, ActivateTOTPView):  # type: ignore[misc]  # allauth has no types
     """Shows the secret once, and asks for the first code."""
 
     title = "Add an authenticator app"
     template_name = "admin/door/add_app.html"
 
 
-class RemoveAppPage(RecentFrame, DeactivateTOTPView):  # type: ignore[misc]
+class RemoveAppPage(RecentFrame, DeactivateTOTPView):  # type: ignore[misc]  # allauth has no types
     """Asks, then forgets the app."""
 
     title = "Remove the authenticator app"
@@ -111,7 +111,7 @@ class RemoveAppPage(RecentFrame, DeactivateTOTPView):  # type: ignore[misc]
     extra_context = {"last": LAST}
 
 
-class AddPasskeyPage(RecentFrame, AddWebAuthnView):  # type: ignore[misc]
+class AddPasskeyPage(RecentFrame, AddWebAuthnView):  # type: ignore[misc]  # allauth has no types
     """Has the browser make a passkey."""
 
     title = "Add a passkey"
@@ -124,14 +124,14 @@ class AddPasskeyPage(RecentFrame, AddWebAuthnView):  # type: ignore[misc]
         return {**found, "js_data": {"creation_options": options}}
 
 
-class RenamePasskeyPage(RecentFrame, EditWebAuthnView):  # type: ignore[misc]
+class RenamePasskeyPage(RecentFrame, EditWebAuthnView):  # type: ignore[misc]  # allauth has no types
     title = "Rename the passkey"
     template_name = "admin/door/form.html"
     success_url = HOME
     extra_context = {"verb": "Save"}
 
 
-class RemovePasskeyPage(RecentFrame, RemoveWebAuthnView):  # type: ignore[misc]
+class RemovePasskeyPage(RecentFrame, RemoveWebAuthnView):  # type: ignore[misc]  # allauth has no types
     """Asks, then forgets the passkey."""
 
     title = "Remove the passkey"
@@ -146,14 +146,14 @@ class RemovePasskeyPage(RecentFrame, RemoveWebAuthnView):  # type: ignore[misc]
         return answer
 
 
-class CodesPage(RecentFrame, ViewRecoveryCodesView):  # type: ignore[misc]
+class CodesPage(RecentFrame, ViewRecoveryCodesView):  # type: ignore[misc]  # allauth has no types
     """Shows the recovery codes once."""
 
     title = "Recovery codes"
     template_name = "admin/door/codes.html"
 
 
-class NewCodesPage(RecentFrame, GenerateRecoveryCodesView):  # type: ignore[misc]
+class NewCodesPage(RecentFrame, GenerateRecoveryCodesView):  # type: ignore[misc]  # allauth has no types
     """New recovery codes void the old ones."""
 
     title = "New recovery codes"
@@ -162,8 +162,9 @@ class NewCodesPage(RecentFrame, GenerateRecoveryCodesView):  # type: ignore[misc
 
 def _log_out_elsewhere(request: HttpRequest) -> HttpResponse:
     require_recent_login(request)
-    ended = end_sessions(request.user, keep=str(request.session.session_key))  # type: ignore[arg-type]
-    record_event("sessions_ended", request.user)  # type: ignore[arg-type]
+    user: Any = request.user  # signed in
+    ended = end_sessions(user, keep=str(request.session.session_key))
+    record_event("sessions_ended", user)
     messages.success(request, f"Ended {ended} other sessions.")
     return redirect(HOME)
 

@@ -32,7 +32,7 @@ from valuecanvas.site.door.factors import (
 NOT_STAFF = "This account may not enter here: ask a superuser."
 
 
-class SecondFactorStage(AuthenticateStage):  # type: ignore[misc]
+class SecondFactorStage(AuthenticateStage):  # type: ignore[misc]  # allauth has no types
     """Asks for the second factor, unless the identity provider did."""
 
     def _should_handle(self, request: HttpRequest) -> bool:
@@ -40,7 +40,7 @@ class SecondFactorStage(AuthenticateStage):  # type: ignore[misc]
         return not by_provider and bool(super()._should_handle(request))
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Staff only, no sign-up, no mail."""
 
     def get_login_stages(self) -> list[str]:
@@ -107,7 +107,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record_event(template_prefix.rpartition("/")[2], user)
 
 
-class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
     """Secrets are sealed; the last factor stays where one is required."""
 
     def encrypt(self, text: str) -> str:
@@ -120,7 +120,7 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return not is_last_factor(authenticator)
 
 
-class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Single sign-on for staff, by (issuer, sub)."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:

@@ -47,7 +47,7 @@ class CountedFields(ConsoleFields):
         except Locked as error:
             self.locked_s = error.seconds
             self._errors, self.cleaned_data = ErrorDict(), {}
-            self.add_error(None, locked_text(error.seconds))  # type: ignore[attr-defined]
+            self.add_error(None, locked_text(error.seconds))  # type: ignore[attr-defined]  # a mixin of forms
             return
         self._clean()
         if self._errors:
@@ -56,10 +56,10 @@ class CountedFields(ConsoleFields):
             attempt.record_success()
 
     def _clean(self) -> None:
-        super().full_clean()  # type: ignore[misc]
+        super().full_clean()  # type: ignore[misc]  # a mixin of forms
 
 
-class PasswordForm(CountedFields, ReauthenticateForm):  # type: ignore[misc]
+class PasswordForm(CountedFields, ReauthenticateForm):  # type: ignore[misc]  # allauth has no types
     """Re-authentication by the password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,31 +80,31 @@ class NewPasswordForm(CountedFields, PasswordChangeForm):
             field.widget = UnfoldAdminPasswordWidget(dict(field.widget.attrs))
 
 
-class CodeForm(CountedFields, AuthenticateForm):  # type: ignore[misc]
+class CodeForm(CountedFields, AuthenticateForm):  # type: ignore[misc]  # allauth has no types
     """The second step of a log-in."""
 
 
-class ReauthenticateCodeForm(CountedFields, MfaReauthenticateForm):  # type: ignore[misc]
+class ReauthenticateCodeForm(CountedFields, MfaReauthenticateForm):  # type: ignore[misc]  # allauth has no types
     """Re-authentication by a code."""
 
 
-class PasskeyForm(CountedFields, AuthenticateWebAuthnForm):  # type: ignore[misc]
+class PasskeyForm(CountedFields, AuthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """The second step of a log-in, by a passkey."""
 
 
-class ReauthenticatePasskeyForm(CountedFields, ReauthenticateWebAuthnForm):  # type: ignore[misc]
+class ReauthenticatePasskeyForm(CountedFields, ReauthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """Re-authentication by a passkey."""
 
 
-class PasskeyLoginForm(CountedFields, LoginWebAuthnForm):  # type: ignore[misc]
+class PasskeyLoginForm(CountedFields, LoginWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """A log-in by a passkey alone."""
 
 
-class AddAppForm(ConsoleFields, ActivateTOTPForm):  # type: ignore[misc]
+class AddAppForm(ConsoleFields, ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
     """The first code of an authenticator app."""
 
 
-class AddPasskeyForm(ConsoleFields, SignupWebAuthnForm):  # type: ignore[misc]
+class AddPasskeyForm(ConsoleFields, SignupWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """A passkey that is enough to log in: it asks for a finger, a face or a PIN."""
 
     def clean(self) -> Any:
@@ -112,5 +112,5 @@ class AddPasskeyForm(ConsoleFields, SignupWebAuthnForm):  # type: ignore[misc]
         return super().clean()
 
 
-class RenamePasskeyForm(ConsoleFields, EditWebAuthnForm):  # type: ignore[misc]
+class RenamePasskeyForm(ConsoleFields, EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """The name of a passkey."""

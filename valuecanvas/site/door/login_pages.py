@@ -28,7 +28,7 @@ class Frame:
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         self.request.current_app = admin.site.name
-        found = super().get_context_data(**kwargs)  # type: ignore[misc]
+        found = super().get_context_data(**kwargs)  # type: ignore[misc]  # a mixin of views
         # Unfold's header would link to its list, which there is not.
         found.pop("object", None)
         return {
@@ -42,7 +42,7 @@ class Lockout:
     """A view whose form may be locked: that is 429, with the time left."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        answer: HttpResponse = super().form_invalid(form)  # type: ignore[misc]  # a mixin of views
         return mark_lockout(answer, form)
 
 
@@ -87,7 +87,7 @@ class LoginPage(Frame, Lockout, LoginView):
         return found
 
 
-class SecondFactorPage(Frame, Lockout, AuthenticateView):  # type: ignore[misc]
+class SecondFactorPage(Frame, Lockout, AuthenticateView):  # type: ignore[misc]  # allauth has no types
     """The second step of a log-in."""
 
     title = "Second factor"
@@ -100,7 +100,7 @@ class SecondFactorPage(Frame, Lockout, AuthenticateView):  # type: ignore[misc]
         return {**found, "has_passkeys": mine.filter(type="webauthn").exists()}
 
 
-class PasskeyLogin(LoginWebAuthnView):  # type: ignore[misc]
+class PasskeyLogin(LoginWebAuthnView):  # type: ignore[misc]  # allauth has no types
     """Logs in by a passkey alone; the page is LoginPage."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -116,22 +116,22 @@ class Reauthentication(Frame, Lockout):
 
     def form_valid(self, form: Any) -> HttpResponse:
         record_proof(self.request)
-        answer: HttpResponse = super().form_valid(form)  # type: ignore[misc]
+        answer: HttpResponse = super().form_valid(form)  # type: ignore[misc]  # a mixin of views
         return answer
 
     def get_default_success_url(self) -> str:
         return reverse("admin:index")
 
 
-class ReauthenticateByPassword(Reauthentication, ReauthenticateView):  # type: ignore[misc]
+class ReauthenticateByPassword(Reauthentication, ReauthenticateView):  # type: ignore[misc]  # allauth has no types
     """Without a password, allauth leads to another way."""
 
 
-class ReauthenticateByCode(Reauthentication, MfaReauthenticateView):  # type: ignore[misc]
+class ReauthenticateByCode(Reauthentication, MfaReauthenticateView):  # type: ignore[misc]  # allauth has no types
     """By the authenticator app, or a recovery code."""
 
 
-class ReauthenticateByPasskey(Reauthentication, ReauthenticateWebAuthnView):  # type: ignore[misc]
+class ReauthenticateByPasskey(Reauthentication, ReauthenticateWebAuthnView):  # type: ignore[misc]  # allauth has no types
     """By a passkey."""
 
     def form_invalid(self, form: Any) -> HttpResponse:

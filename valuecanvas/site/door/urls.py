@@ -1,6 +1,5 @@
 """URLs of the door, below /admin/. Of allauth's views only those that are used are here."""
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.socialaccount.providers.openid_connect.views import callback, login
@@ -12,9 +11,9 @@ from django.views.decorators.cache import never_cache
 from valuecanvas.site.door import account_pages, login_pages
 
 
-def _page(route: str, view: Callable[..., Any], *names: str) -> list[URLPattern]:
+def _page(route: str, view: type[Any], *names: str) -> list[URLPattern]:
     """A page for signed-in staff; allauth knows some by several names."""
-    page = admin.site.admin_view(view)
+    page = admin.site.admin_view(view.as_view())
     return [path(f"account/{route}", page, name=name) for name in names]
 
 
@@ -41,41 +40,37 @@ urlpatterns = [
     ),
     *_page(
         "reauthenticate/",
-        login_pages.ReauthenticateByPassword.as_view(),
+        login_pages.ReauthenticateByPassword,
         "account_reauthenticate",
     ),
     *_page(
-        "reauthenticate/code/",
-        login_pages.ReauthenticateByCode.as_view(),
-        "mfa_reauthenticate",
+        "reauthenticate/code/", login_pages.ReauthenticateByCode, "mfa_reauthenticate"
     ),
     *_page(
         "reauthenticate/passkey/",
-        login_pages.ReauthenticateByPasskey.as_view(),
+        login_pages.ReauthenticateByPasskey,
         "mfa_reauthenticate_webauthn",
     ),
-    *_page("", account_pages.AccountPage.as_view(), "mfa_index", "mfa_list_webauthn"),
-    *_page(
-        "password/", account_pages.PasswordPage.as_view(), "account_change_password"
-    ),
-    *_page("app/add/", account_pages.AddAppPage.as_view(), "mfa_activate_totp"),
-    *_page("app/remove/", account_pages.RemoveAppPage.as_view(), "mfa_deactivate_totp"),
-    *_page("passkeys/add/", account_pages.AddPasskeyPage.as_view(), "mfa_add_webauthn"),
+    *_page("", account_pages.AccountPage, "mfa_index", "mfa_list_webauthn"),
+    *_page("password/", account_pages.PasswordPage, "account_change_password"),
+    *_page("app/add/", account_pages.AddAppPage, "mfa_activate_totp"),
+    *_page("app/remove/", account_pages.RemoveAppPage, "mfa_deactivate_totp"),
+    *_page("passkeys/add/", account_pages.AddPasskeyPage, "mfa_add_webauthn"),
     *_page(
         "passkeys/<int:pk>/rename/",
-        account_pages.RenamePasskeyPage.as_view(),
+        account_pages.RenamePasskeyPage,
         "mfa_edit_webauthn",
     ),
     *_page(
         "passkeys/<int:pk>/remove/",
-        account_pages.RemovePasskeyPage.as_view(),
+        account_pages.RemovePasskeyPage,
         "mfa_remove_webauthn",
     ),
-    *_page("codes/", account_pages.CodesPage.as_view(), "mfa_view_recovery_codes"),
-    *_page(
-        "codes/new/",
-        account_pages.NewCodesPage.as_view(),
-        "mfa_generate_recovery_codes",
+    *_page("codes/", account_pages.CodesPage, "mfa_view_recovery_codes"),
+    *_page("codes/new/", account_pages.NewCodesPage, "mfa_generate_recovery_codes"),
+    path(
+        "account/sessions/end/",
+        admin.site.admin_view(account_pages.log_out_elsewhere),
+        name="log_out_elsewhere",
     ),
-    *_page("sessions/end/", account_pages.log_out_elsewhere, "log_out_elsewhere"),
 ]

@@ -41,7 +41,7 @@ class SuperusersOnly(RecentLoginAdmin, Admin):
 
 # Django's class comes first: unfold has an empty `add_fieldsets` of its own.
 @admin.register(User)
-class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]
+class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ignore[misc]  # unfold has no types
     form = UserForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -53,7 +53,7 @@ class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ig
         "groups_text",
         "last_login",
     )
-    fieldsets = (  # type: ignore[assignment]
+    fieldsets = (  # type: ignore[assignment]  # fixed lengths in the stubs
         fieldset(None, "username", "password"),
         fieldset("Person", ("first_name", "last_name"), "email"),
         fieldset("Access", "is_active", "is_staff", "groups"),
@@ -108,24 +108,12 @@ class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ig
         if not (obj.is_active and obj.is_staff):
             accounts.lock_out(obj)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        user = self.get_object(request, object_id)
-        waits = bool(user and accounts.may_be_invited(user))
-        context = {
-            **(extra_context or {}),
-            "may_invite": waits and self.has_change_permission(request),
-            "invited": bool(user and accounts.is_invited(user)),
+    def details(self, request: HttpRequest, row: User) -> dict[str, Any]:
+        may_change = self.has_change_permission(request)
+        return {
+            "may_invite": may_change and accounts.may_be_invited(row),
+            "invited": accounts.is_invited(row),
         }
-        answer: HttpResponse = super().change_view(
-            request, object_id, form_url, context
-        )
-        return answer
 
     @action(
         description="Invite a colleague",
@@ -158,9 +146,9 @@ class UserAdmin(ResetFactorsMixin, DjangoUserAdmin, SuperusersOnly):  # type: ig
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):  # type: ignore[misc]
+class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):  # type: ignore[misc]  # unfold has no types
     list_display = ("name", "sentence")
-    fieldsets = (  # type: ignore[assignment]
+    fieldsets = (  # type: ignore[assignment]  # fixed lengths in the stubs
         fieldset(None, "name"),
         fieldset("Advanced", "permissions", classes=["collapse"]),
     )

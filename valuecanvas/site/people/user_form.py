@@ -33,7 +33,7 @@ class GroupsField(forms.ModelMultipleChoiceField):
         return f"{group.name}: {SENTENCES.get(group.name, 'a group of your own.')}"
 
 
-class UserForm(UserChangeForm):  # type: ignore[misc]
+class UserForm(UserChangeForm):  # type: ignore[misc]  # unfold has no types
     """A user, changed by a superuser."""
 
     class Meta:
