@@ -58,14 +58,14 @@ NOT_AUDITED = {
 
 
 def _audited() -> set[str]:
-    """Tables whose INSERT, UPDATE and DELETE fire the audit's triggers."""
+    """Tables whose INSERT, UPDATE, DELETE and TRUNCATE fire the audit's triggers."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tgrelid::regclass::text, bit_or(tgtype::int) FROM pg_trigger "
             "WHERE tgname LIKE 'core_audited%' GROUP BY 1"
         )
-        # Bits of pg_trigger.tgtype: INSERT, DELETE, UPDATE.
-        return {name for name, kinds in cursor.fetchall() if kinds & 28 == 28}
+        # Bits of pg_trigger.tgtype: INSERT, DELETE, UPDATE, TRUNCATE.
+        return {name for name, kinds in cursor.fetchall() if kinds & 60 == 60}
 
 
 def test_tables__of_all_models__are_audited_or_exempt():

@@ -172,6 +172,17 @@ def test_change__by_a_statement_of_another_form__names_no_earlier_actor(
     assert latest("billing.tier").actor.startswith("database user")
 
 
+def test_truncate__of_an_audited_table__is_recorded():
+    Switch.objects.create(name="one")
+    with use_actor("alice", "person"), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE waffle_switch, feature_flags_users")
+    found = AuditEntry.objects.filter(action="emptied").order_by("label")
+    assert list(found.values_list("actor", "kind", "label")) == [
+        ("alice", "flags.flag", "feature_flags_users"),
+        ("alice", "waffle.switch", "waffle_switch"),
+    ]
+
+
 def test_change__by_a_cascade__is_of_each_row():
     route = make_route()
     model = route.model

@@ -8,7 +8,20 @@ from django.db.migrations import RunSQL
 _BY_TRAFFIC = """coalesce(current_setting('valuecanvas.audit', true), '') ~ '^$|"kind":"system"'"""
 
 
-class AuditTable(RunSQL):
+class _Triggers(RunSQL):
+    """Makes triggers, and the one that records that the table was emptied."""
+
+    def __init__(self, table: str, kind: str, *triggers: tuple[str, str]) -> None:
+        emptied = _trigger(
+            "core_audited_emptied", "TRUNCATE", table, "core_audit_emptied", [kind], "STATEMENT"
+        )  # fmt: skip
+        each = (*triggers, emptied)
+        super().__init__(
+            "".join(made for made, _ in each), "".join(undone for _, undone in each)
+        )
+
+
+class AuditTable(_Triggers):
     """Attaches the audit's trigger: whoever changes a row, by whatever way, is recorded.
 
     `kind` is the model's label, `key` the column of its key. `label` are the columns that
@@ -32,17 +45,16 @@ class AuditTable(RunSQL):
     ) -> None:
         parts = (kind, key, *map(",".join, (label, left_out, secret)))
         changes = "UPDATE OR DELETE" if traffic_adds else "INSERT OR UPDATE OR DELETE"
-        made, undone = _trigger("core_audited", changes, table, "core_audit_row", parts)
+        each = [_trigger("core_audited", changes, table, "core_audit_row", parts)]
         if traffic_adds:
-            more = _trigger(
+            each.append(_trigger(
                 "core_audited_new", "INSERT", table, "core_audit_row", parts,
-                f"WHEN (NOT {_BY_TRAFFIC}) ",
-            )  # fmt: skip
-            made, undone = made + more[0], undone + more[1]
-        super().__init__(made, undone)
+                f"ROW WHEN (NOT {_BY_TRAFFIC})",
+            ))  # fmt: skip
+        super().__init__(table, kind, *each)
 
 
-class AuditLinks(RunSQL):
+class AuditLinks(_Triggers):
     """The same for the table of a many-to-many field: `field` of `kind` changed.
 
     `owner` and `value` are columns, written so that their rows are named.
@@ -53,9 +65,8 @@ class AuditLinks(RunSQL):
     ) -> None:
         parts = (kind, field, owner.partition(":")[0], owner, value)
         changes = "INSERT OR UPDATE OR DELETE"
-        super().__init__(
-            *_trigger("core_audited", changes, table, "core_audit_link", parts)
-        )
+        made = _trigger("core_audited", changes, table, "core_audit_link", parts)
+        super().__init__(table, kind, made)
 
 
 def _trigger(
@@ -64,12 +75,12 @@ def _trigger(
     table: str,
     function: str,
     parts: Sequence[str],
-    when: str = "",
+    each: str = "ROW",
 ) -> tuple[str, str]:
     """The SQL that makes a trigger, and that drops it."""
     values = ", ".join(f"'{part}'" for part in parts)
     made = (
         f'CREATE TRIGGER {name} AFTER {changes} ON "{table}" '
-        f"FOR EACH ROW {when}EXECUTE FUNCTION {function}({values});"
+        f"FOR EACH {each} EXECUTE FUNCTION {function}({values});"
     )
     return made, f'DROP TRIGGER {name} ON "{table}";'

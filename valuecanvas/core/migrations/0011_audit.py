@@ -141,6 +141,16 @@ BEGIN
 END
 $$ LANGUAGE plpgsql;
 """
+# Argument: kind. TRUNCATE fires no trigger of a row.
+EMPTIED = """
+CREATE FUNCTION core_audit_emptied() RETURNS trigger AS $$
+BEGIN
+    INSERT INTO core_audit_entry (action, kind, label)
+    VALUES ('emptied', TG_ARGV[0], TG_TABLE_NAME);
+    RETURN NULL;
+END
+$$ LANGUAGE plpgsql;
+"""
 
 
 class Migration(migrations.Migration):
@@ -178,4 +188,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(ROW, "DROP FUNCTION core_audit_row();"),
         migrations.RunSQL(LINK, "DROP FUNCTION core_audit_link();"),
+        migrations.RunSQL(EMPTIED, "DROP FUNCTION core_audit_emptied();"),
     ]
