@@ -49,3 +49,8 @@ def last_day(period: str, day: dt.date) -> dt.date | None:
 def first_day_before(period: str, day: dt.date) -> dt.date:
     """The first day of the recurrent period before the one that has `day`."""
     return first_day(period, first_day(period, day) - dt.timedelta(days=1))
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """The first moment of a UTC day."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.utils import timezone
 
-from billing.budget_periods import RECURRENT, Period, first_day, last_day
+from billing.budget_periods import RECURRENT, Period, first_day, last_day, midnight
 from billing.budget_scopes import BY_KIND, CUSTOMER, BudgetScope
 from billing.config import limit_of
 from billing.ledger.windows import EVER, start
@@ -80,7 +80,7 @@ class BudgetProgress:
         """
         if self.start is None or self.end is None:
             return None
-        begin = dt.datetime.combine(self.start, dt.time(), tzinfo=dt.UTC)
+        begin = midnight(self.start)
         whole = dt.timedelta(days=(self.end - self.start).days + 1)
         gone = min(now - begin, whole)
         if gone < max(dt.timedelta(hours=1), whole / 100):

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 from django.db.models import Q, QuerySet
 
+from billing.budget_periods import midnight
 from billing.models import Usage
 from billing.usage.reports import DIMENSIONS, Report, UsageFigures, UsageQuery
-from billing.usage.weeks import midnight
 from valuecanvas.core.ids import uuid_or_none
 from valuecanvas.core.transfer.downloads import csv_lines
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.accounting import spend
 from billing.accounting.spend import BudgetProgress
 from billing.auth.principal import Principal
+from billing.budget_periods import midnight
 from billing.budget_scopes import BY_KIND, BudgetScope
 from billing.models import Budget, Counter, Customer, Tier
 
@@ -83,12 +84,11 @@ def read_own_usage(who: Principal) -> OwnUsage:
     """What the caller `who` may know of its use."""
     rows = Customer.objects.select_related("tier__upgrade_to", "team")
     now = timezone.now()
-    midnight = dt.datetime.combine(now.date(), dt.time(), tzinfo=dt.UTC)
     return OwnUsage(
         customer=rows.get(pk=who.customer_id),
         days=_days(who, now.date()),
         budgets=_budgets(who),
-        resets_at=midnight + dt.timedelta(days=1),
+        resets_at=midnight(now.date() + dt.timedelta(days=1)),
     )
 
 

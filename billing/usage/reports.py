@@ -17,10 +17,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from billing.budget_periods import midnight
 from billing.models import RollupState
 from billing.usage.levels import find_level
 from billing.usage.sums import SUMMED, quantile
-from billing.usage.weeks import LevelSpan, cover_days, midnight
+from billing.usage.weeks import LevelSpan, cover_days
 from valuecanvas.core.db.statement_timeout import limited_cursor
 from valuecanvas.core.ids import uuid_or_none
 

@@ -8,6 +8,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Min
 
+from billing.budget_periods import midnight
 from billing.models import RollupState, Usage, UsageHour
 from billing.usage import partitions, weeks
 from billing.usage.levels import DIMENSIONS, LEVELS, Level
@@ -162,7 +163,7 @@ def _sum_days(days: list[dt.date], until: dt.datetime) -> None:
     `until`.
     """
     for day in days:
-        start = weeks.midnight(day)
+        start = midnight(day)
         UsageHour.objects.filter(start__gte=start, start__lt=start + DAY).delete()
         _add(start, min(start + DAY, until))
     summed_until = _state().weeks_until or dt.date.min

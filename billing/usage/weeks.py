@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import Min
 
+from billing.budget_periods import midnight
 from billing.models import RollupState, UsageHour
 from billing.usage.levels import DIMENSIONS, WEEKS, Level
 from billing.usage.sums import SUMMED, insert_into
@@ -40,11 +41,6 @@ class LevelSpan:
     level: int
     start: dt.date
     end: dt.date
-
-
-def midnight(day: dt.date) -> dt.datetime:
-    """The first moment of a UTC day."""
-    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def monday(day: dt.date) -> dt.date:

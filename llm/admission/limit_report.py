@@ -3,6 +3,7 @@
 import datetime as dt
 from functools import lru_cache
 
+from billing.budget_periods import midnight
 from billing.budget_scopes import BY_LETTER, BudgetScope
 from billing.ledger import BudgetRefused, LimitStanding, QuotaRefused, Refusal
 from llm.limits.types import Hold, LimitKind, LimitRefused, MinuteUse
@@ -60,15 +61,15 @@ def _quota(
         "requests",
         limit=answer.quota,
         used=answer.used,
-        resets_at=_midnight(answer.at.date()),
+        resets_at=_end_of(answer.at.date()),
         refused=refused,
     )
 
 
 @lru_cache(maxsize=4)
-def _midnight(day: dt.date) -> dt.datetime:
+def _end_of(day: dt.date) -> dt.datetime:
     """The end of a UTC day: kept, as a flood of refusals asks for the same one."""
-    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
+    return midnight(day + dt.timedelta(days=1))
 
 
 def _budget(found: LimitStanding, at: dt.datetime, refused: bool) -> LimitState:

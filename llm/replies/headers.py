@@ -5,7 +5,7 @@ RateLimit fields: draft-ietf-httpapi-ratelimit-headers-10.
 
 import datetime as dt
 
-from billing.budget_periods import last_day
+from billing.budget_periods import last_day, midnight
 from billing.ledger import Admitted, BudgetRefused, Limit, QuotaRefused
 from llm.replies.limit_headers import duration, merge
 from llm.replies.limit_headers import headers as limit_headers
@@ -14,10 +14,8 @@ from llm.types import AdmittedCall, Plan
 
 def seconds_to_midnight(at: dt.datetime) -> int:
     """Seconds from `at` to the next 00:00 UTC, at least 1."""
-    midnight = dt.datetime.combine(
-        at.date() + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC
-    )
-    return max(1, int((midnight - at).total_seconds()))
+    tomorrow = at.date() + dt.timedelta(days=1)
+    return max(1, int((midnight(tomorrow) - at).total_seconds()))
 
 
 def quota(used: int, limit: int, at: dt.datetime) -> dict[str, str]:
@@ -85,5 +83,5 @@ def reset_of(limit: Limit, at: dt.datetime) -> int | None:
     end = limit.ends or last_day(limit.period, at.date())
     if end is None:
         return None
-    after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time(), tzinfo=dt.UTC)
+    after = midnight(end + dt.timedelta(days=1))
     return max(1, int((after - at).total_seconds()))

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from billing.accounting import reconcile
+from billing.budget_periods import midnight
 from billing.models import RollupState, Usage, UsageHour
 from billing.usage import partitions, reports, rollup, weeks
 from billing.usage.levels import WEEKS
@@ -109,10 +110,10 @@ def test_late_row__of_a_week_that_is_over__is_in_its_week() -> None:
     query = UsageQuery(MONDAY - 2 * WEEK, MONDAY, ("customer", "model"))
     before = reports.run(query).total
     for day in (MONDAY - 2 * WEEK, MONDAY - DAY):
-        at = weeks.midnight(day) + dt.timedelta(hours=1)
+        at = midnight(day) + dt.timedelta(hours=1)
         make_usage(created_at=at, model="late", cost_usd=Decimal(7))
     make_usage(
-        created_at=weeks.midnight(MONDAY - WEEK), model="late", cost_usd=Decimal(-2),
+        created_at=midnight(MONDAY - WEEK), model="late", cost_usd=Decimal(-2),
         status="correction", corrects=uuid7(),
     )  # fmt: skip
     rollup.catch_up()
