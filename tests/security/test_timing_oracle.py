@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.faults.counts import either
-from tests.faults.traffic import Client
+from tests.faults.traffic import Client, Row
 from tests.live.world import World, unique
 
 pytestmark = pytest.mark.live
@@ -41,10 +41,14 @@ async def test_time__of_what_another_tenant_asked__is_that_of_what_nobody_asked(
                 row = await client.chat(world.url, other, served.model, text=text)
                 assert row.headers["x-valuecanvas-cache"] == "miss"
                 (asked if known else unasked).append(row.took)
-        # The twin: who asked it themselves gets it sooner, so the measure can tell.
-        texts = [unique("Mine") for _ in range(PAIRS)]
-        first = [await client.chat(world.url, other, served.model, text=one) for one in texts]  # fmt: skip
-        again = [await client.chat(world.url, other, served.model, text=one) for one in texts]  # fmt: skip
+        # The twin: who asked it themselves gets it sooner, so the measure can tell. In
+        # pairs, as the machine's other work comes and goes.
+        mine: list[tuple[Row, Row]] = []
+        for text in (unique("Mine") for _ in range(PAIRS)):
+            first = await client.chat(world.url, other, served.model, text=text)
+            again = await client.chat(world.url, other, served.model, text=text)
+            mine.append((first, again))
     assert abs(area(asked, unasked) - 0.5) <= MOST_APART
-    hits = [row.took for row in again if row.headers["x-valuecanvas-cache"] == "hit"]
-    assert area([row.took for row in first], hits) > 0.6
+    hits = [pair for pair in mine if pair[1].headers["x-valuecanvas-cache"] == "hit"]
+    sooner = sum(again.took < first.took for first, again in hits)
+    assert sooner > 0.6 * len(hits) > 0
