@@ -114,8 +114,13 @@ def unchanged_form(answer: Any) -> dict[str, list[str]]:
 
 def forms_of(page: str, answer: Any) -> list[SentForm]:
     """Of the page at `page`, those that are POSTed."""
+    return read_forms(page, answer.content.decode())
+
+
+def read_forms(page: str, text: str) -> list[SentForm]:
+    """The same of a page's text."""
     parser = _Forms(page)
-    parser.feed(answer.content.decode())
+    parser.feed(text)
     return parser.found
 
 

@@ -3,7 +3,7 @@
 import json
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+import zstandard
 from django.db import connection
 
 from tests.core.telemetry.redaction.samples import SAMPLES
@@ -22,6 +23,8 @@ CANARIES = [text for texts in SAMPLES.values() for text in texts] + [
     "password=canary-of-a-password",
 ]
 PLANTED = " | ".join(CANARIES)
+# For fields of secrets: fit for a provider and for a receiver of webhooks.
+SECRET = "whsec_Y2FuYXJ5LW9mLWEtc2VjcmV0LW9mLW91cnM="
 # Headers take one line.
 LINE = PLANTED.replace("\n", " ").encode("ascii", "replace").decode()
 # What is searched: of a key in PEM its middle, of a URL its password.
@@ -30,6 +33,7 @@ _SOUGHT = [
     "MIIEow+/AA==",
     "hunter2-canary",
     "canary-of-a-password",
+    SECRET,
 ]
 NEEDLES = {
     form.encode()
@@ -44,8 +48,11 @@ def found_in(text: bytes) -> set[bytes]:
     return {needle for needle in NEEDLES if needle in text}
 
 
-def in_database(meant: dict[str, str]) -> dict[str, set[bytes]]:
-    """The canaries in each column 'table.column' that is not `meant` to hold content."""
+def in_database(meant: Mapping[str, str]) -> dict[str, set[bytes]]:
+    """The canaries in each column 'table.column' that is not `meant` to hold text.
+
+    A SECRET is meant to be in none of them.
+    """
     hits: dict[str, set[bytes]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -58,7 +65,9 @@ def in_database(meant: dict[str, str]) -> dict[str, set[bytes]]:
             for (row,) in cursor:
                 for column, value in json.loads(row).items():
                     where, one = f"{table}.{column}", found_in(_bytes(value))
-                    if one and where not in meant:
+                    if where in meant:
+                        one &= {SECRET.encode()}
+                    if one:
                         hits[where] = hits.get(where, set()) | one
     return hits
 
@@ -70,18 +79,28 @@ def _bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else orjson.dumps(value)
 
 
-def in_redis(prefix: str, meant: Sequence[str]) -> dict[str, set[bytes]]:
-    """The canaries in each key that does not begin with the prefix and one of `meant`."""
+def in_redis(prefix: str) -> dict[str, set[bytes]]:
+    """The canaries in each key, its name and its value, compressed or not."""
     hits = {}
+    for key, value in redis_items(prefix):
+        if one := found_in(key + b" " + repr(value).encode() + _unpacked(value)):
+            hits[key.decode("utf-8", "replace")] = one
+    return hits
+
+
+def redis_items(prefix: str) -> Iterator[tuple[bytes, Any]]:
+    """Each key that begins with the prefix, and all that it holds."""
     with valkey() as client:
         for key in client.scan_iter(f"{prefix}*"):
-            name = key.decode("utf-8", "replace")
-            dumped = key if name.removeprefix(prefix).startswith(tuple(meant)) else (
-                key + b" " + repr(_read(client, key)).encode()
-            )  # fmt: skip
-            if one := found_in(dumped):
-                hits[name] = one
-    return hits
+            yield key, _read(client, key)
+
+
+def _unpacked(value: Any) -> bytes:
+    """A value that is a zstd frame, unpacked."""
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(value)
+    except (zstandard.ZstdError, TypeError):
+        return b""
 
 
 def _read(client: Any, key: bytes) -> Any:

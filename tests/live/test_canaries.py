@@ -28,23 +28,18 @@ from tests.live.canaries import (
     in_database,
     in_redis,
     receiver,
+    redis_items,
 )
+from tests.live.canary_columns import CALLERS_TEXT, OPERATORS_TEXT
+from tests.live.canary_forms import CRASH, plant_in_crashes, plant_in_forms
 from tests.live.inside import CHAT, Exchange, chat_body
 from tests.live.server import LiveServer, live_server
-from tests.live.world import PATIENCE_S, World
+from tests.live.world import PATIENCE_S, World, request_id
 from valuecanvas.core.telemetry import logs
 
 pytestmark = pytest.mark.live
 redact = importlib.import_module("valuecanvas.core.telemetry.redaction.redact")
 PREFIX = "canaries"
-# Columns that are meant to hold what callers or operators wrote, and why.
-MEANT = {
-    "llm_usage.end_user": "the caller's own name for its user, to report and erase by",
-}
-# Redis keys that may hold what a provider answered.
-CACHED = [":answer:"]
-
-
 HEADERS = (
     "idempotency_key", "user_agent", "cookie", "x_valuecanvas_user", "x_valuecanvas_tags",
     "x_valuecanvas_context", "traceparent", "referer", "x_forwarded_for", "origin",
@@ -112,20 +107,28 @@ def test_canaries__everywhere_they_can_be_planted__are_in_no_report(
     plant_in_requests(world)
     plant_in_every_path(world)
     plant_in_the_admin(world)
+    callers = world.db(in_database, CALLERS_TEXT)
+    plant_in_forms(world)
+    plant_in_crashes(world)
     metrics = world.metrics().encode()
     wait_for_reports(scene)
     log = scene.server.log_path.read_bytes()
+    errors = b"\n".join(scene.errors.bodies)
     # The filter has had something to do, and the canaries were let in.
     assert b"[email]" in log
+    assert b"[email]" in errors
     assert b'"end_user"' not in log
     assert world.db(Usage.objects.filter(end_user=CANARIES[0]).exists)
+    # Answers full of canaries were stored, encrypted.
+    assert any(b":cache:" in key for key, _ in redis_items(PREFIX))
     assert {
         "logs": found_in(log),
         "metrics": found_in(metrics),
         "spans": found_in(b"\n".join(scene.spans.bodies)),
-        "errors": found_in(b"\n".join(scene.errors.bodies)),
-        "redis": in_redis(PREFIX, CACHED),
-        "database": world.db(in_database, MEANT),
+        "errors": found_in(errors),
+        "redis": in_redis(PREFIX),
+        "database": callers,
+        "database with forms": world.db(in_database, CALLERS_TEXT | OPERATORS_TEXT),
     } == {
         "logs": set(),
         "metrics": set(),
@@ -133,6 +136,7 @@ def test_canaries__everywhere_they_can_be_planted__are_in_no_report(
         "errors": set(),
         "redis": {},
         "database": {},
+        "database with forms": {},
     }
 
 
@@ -159,6 +163,10 @@ def plant_in_requests(world: World) -> None:
         chat = {"model": model, "messages": [{"role": "user", "content": text}]}
         job = world.post("/api/llm/jobs", type="completion", body=chat)
         assert job.status == 202, job.body
+    rated = request_id(world.chat(model))
+    world.usage(rated)
+    said = {"request_id": rated, "score": 1, "comment": CANARIES[0]}
+    assert world.post("/v1/feedback", **said).status == 200
     for header in HEADERS:
         for line in (LINE, CANARIES[0], f"Bearer {LINE}"):
             world.request(CHAT, chat_body(model), **{header: line})
@@ -198,13 +206,15 @@ def plant_in_the_admin(world: World) -> None:
 
 
 def wait_for_reports(scene: Scene) -> None:
-    """Return once the last spans have come."""
+    """Return once the last spans have come, and an error of a crash."""
     last = scene.world.chat(scene.world.serve("ok").model)
     mark = last.headers["x-request-id"].replace("-", "").encode()
     marks = (mark, bytes.fromhex(mark.decode()), last.headers["x-request-id"].encode())
     deadline = time.monotonic() + PATIENCE_S
-    while not any(one in body for body in scene.spans.bodies for one in marks):
-        assert time.monotonic() < deadline
+    while not any(
+        one in body for body in scene.spans.bodies for one in marks
+    ) or not any(CRASH.encode() in body for body in scene.errors.bodies):
+        assert time.monotonic() < deadline, len(scene.errors.bodies)
         time.sleep(0.05)
 
 
