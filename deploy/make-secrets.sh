@@ -43,8 +43,9 @@ if [ "${2:-}" = --compose ]; then
   put POSTGRES_PASSWORD "$(openssl rand -hex 24)"
   put POSTGRES_APP_PASSWORD "$(openssl rand -hex 24)"
   put REDIS_PASSWORD "$(openssl rand -hex 24)"
+  put REDIS_APP_PASSWORD "$(openssl rand -hex 24)"
   put DATABASE_URL "postgresql://valuecanvas:$(cat "$folder/POSTGRES_APP_PASSWORD")@postgres:5432/valuecanvas"
-  put REDIS_URL "redis://:$(cat "$folder/REDIS_PASSWORD")@redis:6379/0"
+  put REDIS_URL "redis://valuecanvas:$(cat "$folder/REDIS_APP_PASSWORD")@redis:6379/0"
   # Of Grafana's user admin.
   put GRAFANA_PASSWORD "$(openssl rand -hex 16)"
   # Of the backups' bucket, as ~/.aws/credentials.

@@ -1,5 +1,6 @@
 """The compose file fits its schema, the settings and the gateway's times."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -174,6 +175,37 @@ def test_traces__of_the_collector__go_to_jaeger() -> None:
     assert host in WATCH["services"]
     receiver = jaeger["receivers"]["otlp"]["protocols"]["grpc"]
     assert receiver["endpoint"] == f"0.0.0.0:{port}"
+
+
+def test_redis__at_its_start__has_the_users_of_the_script(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path / "secrets", "--compose")
+    write, start = SERVICES["redis"]["command"][2].split(" && exec ")
+    users = tmp_path / "users.acl"
+    for path, here in {
+        "/run/secrets": tmp_path / "secrets",
+        "/redis-acl.sh": DEPLOY / "redis-acl.sh",
+        "/tmp/users.acl": users,  # noqa: S108 - in the container
+    }.items():
+        write = write.replace(path, str(here))
+    subprocess.run(["sh", "-c", write], check=True)
+    assert "--aclfile /tmp/users.acl" in start
+    found = {
+        line.split()[1]: line.split()[3] for line in users.read_text().splitlines()
+    }
+    assert found == {
+        user: "#" + hashlib.sha256(made[name].read_bytes()).hexdigest()
+        for user, name in {
+            "default": "REDIS_PASSWORD",
+            "valuecanvas": "REDIS_APP_PASSWORD",
+        }.items()
+    }
+    url = urlsplit(made["REDIS_URL"].read_text())
+    assert (url.username, url.password) == (
+        "valuecanvas",
+        made["REDIS_APP_PASSWORD"].read_text(),
+    )
+    assert set(SERVICES["redis"]["secrets"]) == {"REDIS_PASSWORD", "REDIS_APP_PASSWORD"}
+    assert "../redis-acl.sh:/redis-acl.sh:ro" in SERVICES["redis"]["volumes"]
 
 
 def test_web__told_to_stop__has_time_to_drain() -> None:
