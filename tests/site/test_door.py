@@ -16,6 +16,7 @@ from tests.fresh_logins import make_stale
 from tests.site.door_steps import SECRET, add_app, add_codes, code, wrong_code
 from valuecanvas.core.audit.models import AuditEntry
 from valuecanvas.core.models import LoginFailure
+from valuecanvas.site.door.factor_secrets import unseal_text
 
 RIGHT = "a-right-password"
 LOGIN, SECOND = "/admin/login/", "/admin/account/second-factor/"
@@ -121,8 +122,10 @@ def test_app__is_added_by_its_first_code__and_the_codes_are_shown_once(
     inside: Client, boss: User
 ) -> None:
     page = inside.get(f"{ACCOUNT}app/add/").content.decode()
-    secret = inside.session["mfa.totp.secret"]
+    kept = inside.session["mfa.totp.secret"]
+    secret = unseal_text(kept)
     assert secret in page
+    assert secret not in kept
     assert "data:image/svg+xml" in page
     answer = inside.post(f"{ACCOUNT}app/add/", {"code": code(secret)})
     assert answer["Location"] == f"{ACCOUNT}codes/"
@@ -249,8 +252,23 @@ def test_required__once_a_factor_is_there__opens_all(
     page = inside.get(ACCOUNT)
     assert "Set up a second factor" in page.content.decode()
     inside.get(f"{ACCOUNT}app/add/")
-    inside.post(f"{ACCOUNT}app/add/", {"code": code(inside.session["mfa.totp.secret"])})
+    inside.post(
+        f"{ACCOUNT}app/add/",
+        {"code": code(unseal_text(inside.session["mfa.totp.secret"]))},
+    )
     assert inside.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("kept", ["GEZDGNBVGY3TQOJQ", "", "AAAA"])
+def test_app__with_a_secret_that_cannot_be_read__is_not_added(
+    inside: Client, kept: str
+) -> None:
+    session = inside.session
+    session["mfa.totp.secret"] = kept
+    session.save()
+    answer = inside.post(f"{ACCOUNT}app/add/", {"code": code("GEZDGNBVGY3TQOJQ")})
+    assert answer.status_code == 200
+    assert not Authenticator.objects.exists()
 
 
 def test_required__the_last_factor__stays(

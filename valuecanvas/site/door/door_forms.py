@@ -1,5 +1,6 @@
 """Forms of the door. Failures of every kind count in one lockout."""
 
+from contextlib import suppress
 from typing import Any
 
 from allauth.account.forms import ReauthenticateForm
@@ -7,6 +8,7 @@ from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as MfaReauthenticateForm
 from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn.forms import (
     AuthenticateWebAuthnForm,
     EditWebAuthnForm,
@@ -21,6 +23,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from valuecanvas.core.access import address
 from valuecanvas.core.access.login_failures import Locked, LoginAttempt
 from valuecanvas.core.admin.forms import ConsoleFields
+from valuecanvas.core.crypto import UnreadableSecret
+from valuecanvas.site.door.factor_secrets import seal_text, unseal_text
 from valuecanvas.site.login import locked_text
 
 
@@ -101,7 +105,19 @@ class PasskeyLoginForm(CountedFields, LoginWebAuthnForm):  # type: ignore[misc] 
 
 
 class AddAppForm(ConsoleFields, ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
-    """The first code of an authenticator app."""
+    """The first code of an authenticator app.
+
+    Until then allauth keeps the app's secret in the session, in the database: it is sealed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        session = context.request.session
+        if sealed := session.pop(SECRET_SESSION_KEY, ""):
+            # One that cannot be read is made anew, and its code is wrong.
+            with suppress(UnreadableSecret, ValueError):
+                session[SECRET_SESSION_KEY] = unseal_text(sealed)
+        super().__init__(*args, **kwargs)
+        session[SECRET_SESSION_KEY] = seal_text(self.secret)
 
 
 class AddPasskeyForm(ConsoleFields, SignupWebAuthnForm):  # type: ignore[misc]  # allauth has no types
