@@ -10,6 +10,8 @@ from typing import Literal, Self
 Kind = Literal["miss", "hit", "stream", "fetch", "flag", "flags", "refused"]
 # The path by which bench.trace_switch is told 'on' or 'off'.
 TRACE_SWITCH = "/bench/trace/"
+# The path at which bench.lag_probe tells the longest delay of the event loop.
+LAG = "/bench/lag"
 # The prompt that a fetch asks for, in place of a model.
 PROMPT = "bench"
 PROMPT_TEXT = "You help {{team}} to understand its customers: {{question}}"

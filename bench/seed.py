@@ -92,6 +92,13 @@ def add_refused(customers: int) -> None:
     print(json.dumps([_key(f"none-{one}", tier) for one in range(customers)]))
 
 
+def add_customers(count: int) -> None:
+    """Add customers that may call, and print their keys as one line of JSON."""
+    tier = Tier.objects.get(key="bench")
+    with transaction.atomic():
+        print(json.dumps([_key(f"caller-{one}", tier) for one in range(count)]))
+
+
 def add_alerts(url: str) -> None:
     """Have alerts on budgets sent to `url`, by the schedules of an installation."""
     ensure_schedules()
