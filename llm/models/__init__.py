@@ -3,6 +3,13 @@
 from llm.models.attempt import Attempt
 from llm.models.breaker import BreakerEvent, BreakerOverride
 from llm.models.cache_epoch import CacheEpoch
+from llm.models.chaos import (
+    ChaosExperiment,
+    ChaosRun,
+    ChaosWindow,
+    FaultKind,
+    RunState,
+)
 from llm.models.feedback import Feedback
 from llm.models.job import Job, JobResult, JobState
 from llm.models.job_batch import BatchState, JobBatch, JobFile, JobFilePart, OnLimit

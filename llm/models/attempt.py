@@ -14,6 +14,8 @@ class Attempt(models.Model):
     outcome = models.CharField(max_length=30)
     status = models.PositiveSmallIntegerField(null=True)
     error = models.CharField(max_length=300, blank=True)
+    # The chaos experiment or drill that made it fail.
+    injected_by = models.CharField(max_length=60, blank=True, db_default="")
     latency_ms = models.IntegerField()
     provider_cost_usd = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     created_at = models.DateTimeField(db_index=True)

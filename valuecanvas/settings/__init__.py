@@ -14,5 +14,6 @@ from valuecanvas.settings.gateway import *
 from valuecanvas.settings.jobs import *
 from valuecanvas.settings.webhooks import *
 from valuecanvas.settings.alerts import *
+from valuecanvas.settings.chaos import *
 from valuecanvas.settings.observability import *
 from valuecanvas.settings.production import *

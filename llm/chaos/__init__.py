@@ -1,0 +1,1 @@
+"""Controlled failure injection: experiments, faults that expire by themselves, drills."""
