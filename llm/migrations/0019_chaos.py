@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
                 ('is_drill', models.BooleanField(default=False)),
                 ('state', models.CharField(choices=[('checking', 'Checking the steady state'), ('running', 'Running'), ('recovering', 'Watching the recovery'), ('completed', 'Completed'), ('aborted', 'Aborted by its limits'), ('stopped', 'Stopped by a person'), ('refused', 'Not begun: no steady state'), ('lost', 'Its controller was lost')], default='checking', max_length=12)),
                 ('plan', models.JSONField()),
+                ('limits', models.JSONField(default=dict)),
                 ('started_at', models.DateTimeField()),
                 ('ends_at', models.DateTimeField()),
                 ('lease_until', models.DateTimeField(null=True)),

@@ -139,6 +139,8 @@ class ChaosRun(models.Model):
     )
     # What is injected, as llm/chaos/plan.py reads it: fixed when the run begins.
     plan = models.JSONField()
+    # The experiment's steady state, fixed likewise; empty: a drill's.
+    limits = models.JSONField(default=dict)
     started_by = user_field()
     stopped_by = user_field()
     started_at = models.DateTimeField()
