@@ -1,0 +1,113 @@
+"""What a run injects, and whom it may meet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from llm.chaos.faults import fill_parameters
+from llm.models.chaos import ChaosExperiment
+from llm.types import AdmittedCall
+from valuecanvas.core.targeting.conditions import (
+    Attributes,
+    Test,
+    compile_conditions,
+)
+
+# What conditions may ask of a caller: never what a request says of itself, but for the
+# endpoint and the model that it calls.
+ATTRIBUTES = ("user_id", "tier", "team", "key", "tags", "endpoint", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """A fault and its audience. Empty sets: all of them."""
+
+    fault: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    percent: float = 100.0
+    providers: frozenset[str] = frozenset()
+    model_names: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
+    conditions: tuple[Mapping[str, Any], ...] = ()
+    # Made of the conditions.
+    tests: tuple[Test, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tests", compile_conditions(self.conditions))
+
+    @property
+    def limited(self) -> bool:
+        """Whether others than its audience may call the same model of a provider."""
+        return bool(self.conditions or self.model_names or self.endpoints)
+
+    def may_meet(self, held: AdmittedCall) -> bool:
+        """Whether the call, of whatever provider, is one of its audience."""
+        model = held.plan.model.name
+        if self.model_names and model not in self.model_names:
+            return False
+        if self.endpoints and held.call.endpoint not in self.endpoints:
+            return False
+        if not self.tests:
+            return True
+        known = attributes_of(held)
+        return all(test(known) for test in self.tests)
+
+    def concerns(self, provider: str) -> bool:
+        """Whether it injects into calls of this provider."""
+        return not self.providers or provider in self.providers
+
+
+def attributes_of(held: AdmittedCall) -> Attributes:
+    """The attributes of a call's caller that conditions see."""
+    caller = held.plan.principal
+    found = {
+        "user_id": caller.user_id,
+        "tier": caller.tier,
+        "team": caller.team,
+        "key": caller.key,
+        "tags": caller.tags,
+        "endpoint": held.call.endpoint,
+        "model": held.plan.model.name,
+    }
+    return Attributes(found)
+
+
+def plan_of(experiment: ChaosExperiment) -> dict[str, Any]:
+    """The plan of an experiment, for the row of its run."""
+    return {
+        "fault": experiment.fault,
+        "parameters": fill_parameters(experiment.fault, experiment.parameters),
+        "percent": float(Decimal(experiment.percent)),
+        "providers": sorted(experiment.providers),
+        "model_names": sorted(experiment.model_names),
+        "endpoints": sorted(experiment.endpoints),
+        "conditions": list(experiment.conditions),
+    }
+
+
+def write_plan(plan: FaultPlan) -> dict[str, Any]:
+    """A plan as the row of its run has it."""
+    return {
+        "fault": str(plan.fault),
+        "parameters": fill_parameters(plan.fault, plan.parameters),
+        "percent": plan.percent,
+        "providers": sorted(plan.providers),
+        "model_names": sorted(plan.model_names),
+        "endpoints": sorted(plan.endpoints),
+        "conditions": list(plan.conditions),
+    }
+
+
+def read_plan(written: Mapping[str, Any]) -> FaultPlan:
+    """The plan in the row of a run. Raises KeyError, BadCondition for one that is none."""
+    fault = written["fault"]
+    return FaultPlan(
+        fault=fault,
+        parameters=fill_parameters(fault, written.get("parameters", {})),
+        percent=float(written.get("percent", 100)),
+        providers=frozenset(written.get("providers", ())),
+        model_names=frozenset(written.get("model_names", ())),
+        endpoints=frozenset(written.get("endpoints", ())),
+        conditions=tuple(written.get("conditions", ())),
+    )
