@@ -86,6 +86,11 @@ PASSED_OVER = BoundedCounter(
     ("named_by", "model"),
     most=40,
 )
+CHAOS_RUNS = Counter(
+    "valuecanvas_chaos_runs_total",
+    "Changes of the state of chaos runs, by the new state.",
+    ("state",),
+)
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
 TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")
 
