@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import structlog
@@ -28,6 +29,9 @@ from llm.admission.refusal_trace import RefusalTrace
 from llm.admission.trace_rows import TraceRows
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
+from llm.chaos.leases import Leases, LeaseWatch
+from llm.chaos.process_faults import ProcessFaults
+from llm.chaos.store_faults import FaultStore
 from llm.coalesce.shared_calls import SharedCalls
 from llm.coalesce.sharing import AnswerSharing
 from llm.configuration.committed import CommittedConfig
@@ -48,6 +52,7 @@ from llm.upstream import http
 from llm.upstream.failover import Failover
 from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports
+from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange
 from valuecanvas.core.storage.store import Store, open_store
@@ -93,9 +98,13 @@ class Runtime:
     trace_rows: TraceRows
     tokenizer: Tokenizer
     log_level: LogLevelWatch
+    # Empty unless CHAOS_ENABLED.
+    chaos: tuple[Background, ...]
 
     async def stop(self) -> None:
         """Settle what is queued, report to the breakers, close every connection."""
+        for one in self.chaos:
+            await one.stop()
         await self.log_level.stop()
         await self.shared_calls.stop()
         await self.job_watch.stop()
@@ -124,7 +133,8 @@ async def start() -> Runtime:
     loop = asyncio.get_running_loop()
     metrics.TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     db, jobs_db = DbThread(), DbThread()
-    store = open_store()
+    leases = Leases() if settings.CHAOS_ENABLED else None
+    store = open_store(partial(FaultStore, leases) if leases else None)
     await store.refuse_cluster()
     ledger = Ledger()
     callers = Callers(db)
@@ -194,6 +204,11 @@ async def start() -> Runtime:
     disk_writer.start()
     log_level = LogLevelWatch(db)
     log_level.start()
+    chaos: tuple[Background, ...] = ()
+    if leases:
+        chaos = (LeaseWatch(db, leases), ProcessFaults(leases, jobs_db))
+    for one in chaos:
+        one.start()
     return Runtime(
         db=db,
         jobs_db=jobs_db,
@@ -231,4 +246,5 @@ async def start() -> Runtime:
         trace_rows=trace_rows,
         tokenizer=tokenizer,
         log_level=log_level,
+        chaos=chaos,
     )

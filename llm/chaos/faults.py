@@ -15,7 +15,7 @@ MALFORMED_FORMS = ("not_json", "truncated", "wrong_shape", "html", "compressed")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a fault. `kind` is 'integer' or 'choice'."""
+    """A parameter of a fault. `kind` is 'integer', 'choice' or 'text'."""
 
     name: str
     label: str
@@ -28,6 +28,8 @@ class Parameter:
 
     def check(self, value: Any) -> str:
         """What is wrong with `value`, with the remedy; empty: nothing."""
+        if self.kind == "text":
+            return "" if isinstance(value, str) else f"{self.label}: enter a text."
         if self.kind == "choice":
             known = type(value) in (str, int) and value in self.choices
             named = ", ".join(str(one) for one in self.choices)
@@ -74,7 +76,9 @@ PARAMETERS: Mapping[str, tuple[Parameter, ...]] = {
     ),
     FaultKind.STORE_DOWN: (),
     FaultKind.DATABASE_RESTART: (),
-    FaultKind.WORKER_EXIT: (),
+    FaultKind.WORKER_EXIT: (
+        Parameter("worker", "Worker", "Name it as under Workers: HOST:PID.", "text", ""),
+    ),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,9 @@ class _Call:
     future: asyncio.Future[Any]
 
 
-def open_store() -> "Store":
-    """The store that the settings configure, for one event loop."""
-    return Store(
+def open_store(kind: "Callable[..., Store] | None" = None) -> "Store":
+    """The store that the settings configure, for one event loop; of another `kind`."""
+    return (kind or Store)(
         settings.REDIS_URL,
         timeout_s=settings.REDIS_TIMEOUT_MS / 1000,
         prefix=settings.REDIS_PREFIX,
