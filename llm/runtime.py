@@ -29,6 +29,7 @@ from llm.admission.refusal_trace import RefusalTrace
 from llm.admission.trace_rows import TraceRows
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
+from llm.chaos.controller import Controller
 from llm.chaos.leases import Leases, LeaseWatch
 from llm.chaos.process_faults import ProcessFaults
 from llm.chaos.store_faults import FaultStore
@@ -206,7 +207,7 @@ async def start() -> Runtime:
     log_level.start()
     chaos: tuple[Background, ...] = ()
     if leases:
-        chaos = (LeaseWatch(db, leases), ProcessFaults(leases, jobs_db))
+        chaos = (LeaseWatch(db, leases), ProcessFaults(leases, jobs_db), Controller())
     for one in chaos:
         one.start()
     return Runtime(

@@ -5,6 +5,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from llm.chaos import runs
 from llm.jobs import expansion, recurring
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
@@ -40,7 +41,7 @@ PERIODIC = (
     PeriodicWork(
         "Jobs: purge old jobs and files",
         "llm.jobs.purge",
-        "Deletes ended jobs after JOBS_KEEP_DAYS, and expired files.",
+        "Deletes ended jobs after JOBS_KEEP_DAYS, expired files, and chaos runs after 90 days.",
         crontab="50 3 * * *",
         expire_seconds=3600,
     ),
@@ -78,8 +79,8 @@ def sweep_jobs() -> dict[str, int]:
 
 @shared_task(name="llm.jobs.purge")
 def purge_jobs() -> dict[str, int]:
-    """Delete old jobs, results and files."""
-    return sweep.purge()
+    """Delete old jobs, results and files, and old runs of chaos experiments."""
+    return {**sweep.purge(), "chaos_runs": runs.purge()}
 
 
 @shared_task(name=RECURRING_TASK)

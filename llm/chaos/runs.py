@@ -84,6 +84,55 @@ def renew(pk: uuid.UUID) -> bool:
     return bool(rows.update(lease_until=Now() + _lease()))
 
 
+def keep(pk: uuid.UUID) -> None:
+    """Tell that an active run without faults is looked after."""
+    rows = ChaosRun.objects.filter(pk=pk, state__in=ACTIVE)
+    rows.update(lease_until=Now() + _lease())
+
+
+def move(
+    pk: uuid.UUID,
+    before: RunState,
+    after: RunState,
+    *,
+    reason: str = "",
+    **columns: Any,
+) -> bool:
+    """Put an active run into another state. False: it is not in the state `before`."""
+    rows = ChaosRun.objects.filter(pk=pk, state=before)
+    columns |= {"lease_until": Now() + _lease(), "reason": reason[:LONGEST_REASON]}
+    return bool(rows.update(state=after, **columns) and report(pk, after, reason))
+
+
+def abort(pk: uuid.UUID, reason: str) -> bool:
+    """End the faults of a run for its limits. Its recovery is still watched."""
+    ends = Least("ends_at", Now())
+    return move(
+        pk,
+        RunState.RUNNING,
+        RunState.RECOVERING,
+        reason=reason,
+        verdict="failed",
+        ends_at=ends,
+    )
+
+
+def record_refusal(experiment: ChaosExperiment, reason: str, at: dt.datetime) -> None:
+    """Keep why a start by schedule was refused: nobody saw it."""
+    run = ChaosRun.objects.create(
+        experiment=experiment,
+        name=experiment.name,
+        plan={},
+        state=RunState.REFUSED,
+        started_by=experiment.created_by,
+        started_at=at,
+        ends_at=at,
+        ended_at=at,
+        reason=reason[:LONGEST_REASON],
+    )
+    report(run.pk, RunState.REFUSED, reason)
+
+
 def stop(run: ChaosRun, *, by: Person, reason: str) -> bool:
     """Stop a run: no fault is injected after CHAOS_POLL_S. Whether it was active."""
     return bool(_stop(ChaosRun.objects.filter(pk=run.pk), by, reason))

@@ -1,0 +1,76 @@
+"""Controls the runs of experiments: one of the gateway's processes at a time."""
+
+import asyncio
+import datetime as dt
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from llm.chaos import runs, schedules, supervision
+from llm.models import ChaosExperiment, ChaosRun
+from valuecanvas.core.audit.audit_context import ActorKind, use_actor
+from valuecanvas.core.cancel import Background
+from valuecanvas.core.db.db_thread import DbThread
+
+log = structlog.get_logger("llm.chaos")
+EVERY_S = 1.0
+# The session keeps the lock until its connection ends, with its process at the latest:
+# it may be taken again and again.
+_LOCK = """
+SELECT pg_try_advisory_lock(hashtextextended('llm.chaos.controller', 0)), clock_timestamp()
+"""
+
+
+class Controller(Background):
+    """Looks after schedules and runs each second, on a connection of its own."""
+
+    def __init__(self) -> None:
+        self._db = DbThread()
+
+    async def stop(self) -> None:
+        await super().stop()
+        # Its connection ends, and so another process takes over.
+        self._db.close()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._db.run(control)
+            except DatabaseError as error:
+                log.warning("chaos.uncontrolled", error=type(error).__name__)
+            await asyncio.sleep(EVERY_S)
+
+
+def control() -> bool:
+    """Do what is due now, if no other process does. Raises DatabaseError."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        is_ours, now = cursor.fetchone()
+    if not is_ours:
+        return False
+    with use_actor("chaos controller", ActorKind.SYSTEM):
+        for experiment in schedules.find_due(now):
+            _start(experiment, now)
+        for run in runs.active():
+            _advance(run, now)
+    return True
+
+
+def _advance(run: ChaosRun, now: dt.datetime) -> None:
+    try:
+        supervision.advance(run, now)
+    except DatabaseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the others must not be left alone
+        # Its lease is not renewed: its faults end, and then it is lost.
+        log.error("chaos.uncontrolled", run=str(run.pk), error=repr(error)[:300])
+
+
+def _start(experiment: ChaosExperiment, now: dt.datetime) -> None:
+    """Start an experiment whose time has come, for who made it."""
+    by = experiment.created_by
+    try:
+        runs.start(experiment, by=by, reason="By its schedule")
+    except runs.RunRefused as refusal:
+        runs.record_refusal(experiment, str(refusal), now)
