@@ -1,7 +1,7 @@
 """Sends a stream to its client, watches how it ends, and settles it once."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from django.conf import settings
@@ -13,12 +13,13 @@ from llm.dialects.base import Piece, Sort
 from llm.journal.journal import Journal, JournalFull
 from llm.metering import tokens
 from llm.replies.stored import SentParts, usage_of, with_cost
-from llm.settlement.outcome import RequestOutcome, cost_of
+from llm.settlement.outcome import RequestOutcome, cost_of, injected_outcome
 from llm.settlement.settlement import Settlement
 from llm.settlement.token_count import count_tokens
 from llm.types import Summary
 from llm.upstream import http, stream_error
 from llm.upstream.attempts import Attempts
+from llm.upstream.failures import add_failure
 from llm.upstream.http import Failed
 from llm.upstream.outcomes import BreakerReports
 from llm.upstream.stream import UpstreamStream
@@ -29,6 +30,8 @@ from valuecanvas.core.wait_timer import NEVER, WaitTimer
 HEALTHY_S = settings.BREAKER_HEALTHY_S
 # A client that takes this long to read on was slow.
 SLOW_CLIENT_S = 5.0
+# The error code of a stream that took longer than it may.
+LATE = "stream_interrupted"
 
 
 class LiveStream(WaitTimer):
@@ -41,6 +44,7 @@ class LiveStream(WaitTimer):
         outcomes: BreakerReports,
         sharing: AnswerSharing,
         settlement: Settlement,
+        record_failures: Callable[[Attempts], None],
         attempts: Attempts,
         stream: UpstreamStream,
         headers: dict[str, str],
@@ -49,6 +53,7 @@ class LiveStream(WaitTimer):
         self._outcomes = outcomes
         self._sharing = sharing
         self._settlement = settlement
+        self._record_failures = record_failures
         self._attempts = attempts
         self._stream = stream
         self._headers = headers
@@ -182,7 +187,7 @@ class LiveStream(WaitTimer):
         self._due = deadline if deadline < due else due
         if self._due <= now:
             # The time passed while the client was reading: not the provider's fault.
-            self._stop_code = "stream_interrupted"
+            self._stop_code = LATE
             raise stream_error.stop_failure()
         if self._timer is None:
             self._start_timer()
@@ -195,7 +200,7 @@ class LiveStream(WaitTimer):
     def _handle_late(self) -> None:
         if self._due >= self._attempts.deadline:
             # Tokens came, but the whole answer took too long.
-            self._stop_code = "stream_interrupted"
+            self._stop_code = LATE
         self._stream.stop(stream_error.stall_failure())
 
     def _note_health(self, now: float) -> None:
@@ -222,8 +227,13 @@ class LiveStream(WaitTimer):
 
     async def _break_off(self) -> bytes:
         """End with an in-band error, as after content there is no failover."""
-        self._sharing.fail(self._attempts.held)
-        stream, outcomes = self._stream, self._outcomes
+        stream, outcomes, attempts = self._stream, self._outcomes, self._attempts
+        late = self._stop_code == LATE
+        self._failure.blame(attempts.experiment(timed_out=late))
+        if self._failure.injected_by:
+            # Even if the process dies now, what was delivered is not billed.
+            self._journal.withdraw(attempts.held.call.id)
+        self._sharing.fail(attempts.held)
         # A stream that we end, or that was not read, says nothing about its provider.
         unread = self._client_was_slow and self._failure.error is None
         if self._stop_code or unread:
@@ -233,10 +243,12 @@ class LiveStream(WaitTimer):
                 stream.candidate, stream.permit, self._failure
             )
         error = self._error()
-        return await self._end(
-            self._outcome("interrupted", str(error["code"])),
-            stream_error.event(stream, error),
-        )
+        outcome = self._outcome("interrupted", str(error["code"]))
+        if self._failure.injected_by:
+            add_failure(attempts, stream.candidate, self._failure, cost_of(outcome))
+            self._record_failures(attempts)
+            outcome = injected_outcome(outcome)
+        return await self._end(outcome, stream_error.event(stream, error))
 
     async def _end(self, outcome: RequestOutcome, ending: bytes) -> bytes:
         """Settle, and return the last part: the cost, and how the stream ended."""
@@ -279,6 +291,6 @@ class LiveStream(WaitTimer):
     ) -> Summary:
         self._settled = True
         answer = None
-        if self._sent is not None:
+        if self._sent is not None and not outcome.refund:
             answer = self._sent.answer(self._headers, ending)
         return await self._settlement.settle(self._attempts, outcome, answer, wait=wait)

@@ -58,7 +58,7 @@ SAVED = BoundedCounter(
 )
 ATTEMPTS = BoundedCounter(
     "valuecanvas_attempts_failed_total",
-    "Upstream attempts that were not delivered.",
+    "Upstream attempts that were not delivered; verdict 'injected': a chaos experiment did it.",
     ("provider", "verdict"),
     most=44,
 )
@@ -90,6 +90,12 @@ CHAOS_RUNS = Counter(
     "valuecanvas_chaos_runs_total",
     "Changes of the state of chaos runs, by the new state.",
     ("state",),
+)
+CHAOS_FAULTS = BoundedCounter(
+    "valuecanvas_chaos_faults_total",
+    "Faults that chaos experiments and drills injected.",
+    ("experiment", "fault"),
+    most=40,
 )
 ACTIVE = Gauge("valuecanvas_active_requests", "Admitted requests under way.")
 TASKS = Gauge("valuecanvas_asyncio_tasks", "Tasks on this process's event loop.")

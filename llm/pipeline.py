@@ -253,6 +253,7 @@ class Pipeline:
             outcomes=self._failover.outcomes,
             sharing=self._sharing,
             settlement=self._settlement,
+            record_failures=self._record_failures,
             attempts=attempts,
             stream=upstream,
             headers=sent,

@@ -29,6 +29,7 @@ from llm.admission.refusal_trace import RefusalTrace
 from llm.admission.trace_rows import TraceRows
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
+from llm.chaos.client import ChaosClient
 from llm.chaos.controller import Controller
 from llm.chaos.leases import Leases, LeaseWatch
 from llm.chaos.process_faults import ProcessFaults
@@ -49,7 +50,7 @@ from llm.resolve.resolver import Resolver
 from llm.settlement.event_rows import EventRows
 from llm.settlement.exposures import ExposureCounts
 from llm.settlement.settlement import Settlement
-from llm.upstream import http
+from llm.upstream.client import ProviderClient, open_session
 from llm.upstream.failover import Failover
 from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports
@@ -148,7 +149,7 @@ async def start() -> Runtime:
             callers.drop(changes)
 
     config = LiveConfig(db, forget_callers)
-    pool = http.session()
+    pool = open_session()
     cache = Cache(store)
     journal = Journal(settings.JOURNAL_DIR)
     board = Board(store, event_rows.add_transition, journal.name)
@@ -158,6 +159,8 @@ async def start() -> Runtime:
     tokenizer.load()
     shared_calls = SharedCalls(store, cache, settings.REDIS_URL, journal.name)
     shared_calls.start()
+    sharing = AnswerSharing(cache, shared_calls)
+    client = ChaosClient(pool, leases, sharing) if leases else ProviderClient(pool)
     exposures = ExposureCounts(db)
     exposures.start()
     committed = CommittedConfig(config, ledger)
@@ -183,9 +186,9 @@ async def start() -> Runtime:
             replays=IdempotentReplays(db, trace_rows),
             exposures=exposures,
         ),
-        failover=Failover(pool, board, outcomes, journal, KeyRefresh(jobs_db)),
+        failover=Failover(client, board, outcomes, journal, KeyRefresh(jobs_db)),
         settlement=Settlement(ledger, journal, limiter),
-        sharing=AnswerSharing(cache, shared_calls),
+        sharing=sharing,
         journal=journal,
         record_failures=event_rows.add_attempts,
         refusals=refusals,

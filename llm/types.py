@@ -115,6 +115,8 @@ class Candidate:
     rate: Rate
     unpriced: bool
     forced: str
+    # Of its breaker; '' for the one that all share.
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,10 @@ class Failure:
     words: str
     latency_ms: int
     at: dt.datetime
+    # The chaos experiment that made it fail.
+    injected_by: str = ""
+    # What it cost us all the same, in micro-dollars.
+    provider_cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

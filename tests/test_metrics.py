@@ -20,6 +20,7 @@ OURS = ("valuecanvas_", "gen_ai_")
 # Labels whose values are enumerations of the code.
 CLOSED_LABELS = {
     "endpoint",
+    "fault",
     "gen_ai_operation_name",
     "gen_ai_token_type",
     "invariant",

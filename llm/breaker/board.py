@@ -55,7 +55,8 @@ class _View:
 
 
 def redis_key(prefix: str, name: Name) -> str:
-    return f"{prefix}:{{breaker:{name.provider}:{name.model}}}"
+    scope = f":{name.scope}" if name.scope else ""
+    return f"{prefix}:{{breaker:{name.provider}:{name.model}}}{scope}"
 
 
 async def free(store: Store, name: Name, owner: str) -> None:
@@ -126,9 +127,18 @@ class Board:
             view.timer = loop.call_later(REPORT_AFTER_S, self._flush, name, view)
 
     async def report(
-        self, name: Name, permit: Pass, event: Event, wait_s: float = 0.0
+        self,
+        name: Name,
+        permit: Pass,
+        event: Event,
+        wait_s: float = 0.0,
+        *,
+        injected_by: str = "",
     ) -> None:
-        """Report an outcome; `wait_s` is a throttled provider's Retry-After."""
+        """Report an outcome; `wait_s` is a throttled provider's Retry-After.
+
+        `injected_by` is the chaos experiment that made the call fail.
+        """
         view = self._views.setdefault(name, _View())
         successes = 1 if event is Event.OK else 0
         if permit.generation == view.generation and not permit.local:
@@ -140,6 +150,7 @@ class Board:
             wait_ms=int(wait_s * 1000),
             # Spreads probes over processes; nothing secret.
             jitter=random.random() * THRESHOLDS.jitter,  # noqa: S311
+            injected_by=injected_by,
         )
         if event is not Event.OK:
             view.fresh_until = 0.0
@@ -200,7 +211,7 @@ class Board:
             _text(reason),
             bool(failing),
         )
-        self._apply(name, view, answer)
+        self._apply(name, view, answer, report.injected_by)
 
     def _acquire_local(self, view: _View, lease_ms: int) -> Pass | Rejected:
         answer = view.machine.acquire(_now_ms(), lease_ms)
@@ -212,7 +223,7 @@ class Board:
         answer = view.machine.report(_now_ms(), report)
         _note_state(name, view, answer.state)
         if answer.before is not answer.state:
-            self._on_transition(name, answer.before, answer.state, answer.reason)
+            self._tell(name, answer, report.injected_by)
 
     def _read_local(self, view: _View) -> BreakerView:
         machine, now = view.machine, _now_ms()
@@ -226,14 +237,22 @@ class Board:
             max(machine.throttled - now, 0),
         )
 
-    def _apply(self, name: Name, view: _View, answer: BreakerAnswer) -> None:
+    def _apply(
+        self, name: Name, view: _View, answer: BreakerAnswer, injected_by: str
+    ) -> None:
         view.generation = answer.generation
         view.failing = answer.failing
         _note_state(name, view, answer.state)
         if answer.state is not BreakerState.CLOSED:
             view.fresh_until = 0.0
         if answer.before is not answer.state:
-            self._on_transition(name, answer.before, answer.state, answer.reason)
+            self._tell(name, answer, injected_by)
+
+    def _tell(self, name: Name, answer: BreakerAnswer, injected_by: str) -> None:
+        reason = answer.reason
+        if injected_by:
+            reason = f"{reason} (injected by {injected_by})"
+        self._on_transition(name, answer.before, answer.state, reason)
 
     def _flush(self, name: Name, view: _View) -> None:
         view.timer = None
@@ -271,6 +290,9 @@ def _note_state(name: Name, view: _View, state: BreakerState) -> None:
     """Set the metric, also where another process opened or closed the breaker."""
     if state is not view.state:
         view.state = state
+        if name.scope:
+            # The state that nearly all calls meet is another's.
+            return
         BREAKER.labels(name.provider, name.model).set(_LEVEL.get(state, 0))
 
 

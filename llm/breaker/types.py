@@ -53,14 +53,20 @@ class BreakerReport:
     wait_ms: int = 0
     # The share of the open time that is taken off.
     jitter: float = 0.0
+    # The chaos experiment that made the call fail.
+    injected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The name of a breaker: a provider and its name for the model."""
+    """The name of a breaker: a provider and its name for the model.
+
+    The calls that a chaos experiment may meet have breakers of their own, by `scope`.
+    """
 
     provider: str
     model: str
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,15 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from llm.chaos.plan import FaultPlan, read_plan
+from llm.chaos.windows import why_forbidden
+from llm.metrics import CHAOS_FAULTS
 from llm.models.chaos import ChaosRun, RunState
 from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 
 log = structlog.get_logger("llm.chaos")
+# The metric counts those that are not logged.
+LOGS_PER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Leases:
         self._changed = asyncio.Event()
         # Faults injected since they were last written, by run.
         self.injected: Counter[uuid.UUID] = Counter()
+        self._log_from = 0.0
+        self._logged = 0
 
     def live(self) -> tuple[Lease, ...]:
         """Those that are not over."""
@@ -60,9 +66,27 @@ class Leases:
 
     def put(self, leases: tuple[Lease, ...]) -> None:
         """Replace all leases; who waits for the end of one looks again."""
+        _log_changes(self._held, leases)
         self._held = leases
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def note(self, lease: Lease, **facts: str) -> None:
+        """Count a fault that is injected, and log it if not too many were just now."""
+        self.injected[lease.run_id] += 1
+        CHAOS_FAULTS.labels(lease.name, str(lease.plan.fault)).inc()
+        now = time.monotonic()
+        if now - self._log_from >= 1:
+            self._log_from, self._logged = now, 0
+        if self._logged < LOGS_PER_S:
+            self._logged += 1
+            log.warning(
+                "chaos.injected",
+                experiment=lease.name,
+                run=str(lease.run_id),
+                fault=str(lease.plan.fault),
+                **facts,
+            )
 
     async def wait(self, lease: Lease, seconds: float) -> None:
         """Wait so long, or until the run of `lease` has no lease any more."""
@@ -103,7 +127,7 @@ class LeaseWatch(Background):
             self._leases.put(await self._db.run(read_leases))
         except DatabaseError as error:
             log.warning("chaos.leases_unread", error=type(error).__name__)
-            if not may_inject():
+            if Path(settings.CHAOS_STOP_FILE).exists():
                 self._leases.put(())
 
     async def _write_counts(self) -> None:
@@ -116,14 +140,19 @@ class LeaseWatch(Background):
             self._leases.injected.update(counts)
 
 
-def may_inject() -> bool:
-    """Whether this process may inject faults at all."""
-    return settings.CHAOS_ENABLED and not Path(settings.CHAOS_STOP_FILE).exists()
+def _log_changes(before: tuple[Lease, ...], after: tuple[Lease, ...]) -> None:
+    known, held = {one.run_id for one in before}, {one.run_id for one in after}
+    for one in after:
+        if one.run_id not in known:
+            log.warning("chaos.lease_began", experiment=one.name, run=str(one.run_id))
+    for one in before:
+        if one.run_id not in held:
+            log.warning("chaos.lease_ended", experiment=one.name, run=str(one.run_id))
 
 
 def read_leases() -> tuple[Lease, ...]:
     """The leases of the runs that may inject faults now. Raises database errors."""
-    if not may_inject():
+    if why_forbidden():
         return ()
     # Before the query: no lease is longer than the database's clock says.
     now = time.monotonic()

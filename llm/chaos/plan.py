@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm.chaos.faults import fill_parameters
-from llm.models.chaos import ChaosExperiment
+from llm.models.chaos import PROVIDER_FAULTS, ChaosExperiment
 from llm.types import AdmittedCall
 from valuecanvas.core.targeting.conditions import (
     Attributes,
@@ -35,6 +35,11 @@ class FaultPlan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tests", compile_conditions(self.conditions))
+
+    @property
+    def is_upstream(self) -> bool:
+        """Whether its fault is one of a provider's."""
+        return self.fault in PROVIDER_FAULTS
 
     @property
     def limited(self) -> bool:

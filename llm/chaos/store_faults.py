@@ -26,7 +26,7 @@ class FaultStore(Store):
         for lease in self._leases.live():
             if lease.plan.fault not in (FaultKind.STORE_DOWN, FaultKind.STORE_SLOW):
                 continue
-            self._leases.injected[lease.run_id] += 1
+            self._leases.note(lease)
             if lease.plan.fault == FaultKind.STORE_DOWN:
                 raise RedisConnectionError(f"Injected by '{lease.name}'.")
             await asyncio.sleep(lease.plan.parameters["delay_ms"] / 1000)

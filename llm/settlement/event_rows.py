@@ -11,6 +11,7 @@ from django.db import models
 from llm.breaker.types import BreakerState, Name
 from llm.models import Attempt, BreakerEvent
 from llm.upstream.attempts import Attempts
+from valuecanvas.core import money
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.ids import uuid7
 
@@ -29,8 +30,11 @@ class EventRows:
         self._task: asyncio.Task[None] | None = None
 
     def add_attempts(self, attempts: Attempts) -> None:
-        """Add a row for each failed attempt of a request."""
+        """Add a row for each failed attempt of a request that has none."""
         for number, failure in enumerate(attempts.failures, start=1):
+            if number <= attempts.recorded:
+                continue
+            attempts.recorded = number
             self._add(
                 Attempt(
                     id=uuid7(),
@@ -41,7 +45,9 @@ class EventRows:
                     outcome=failure.verdict,
                     status=failure.status,
                     error=failure.message[:300],
+                    injected_by=failure.injected_by,
                     latency_ms=failure.latency_ms,
+                    provider_cost_usd=money.to_usd(failure.provider_cost),
                     created_at=failure.at,
                 )
             )
@@ -50,6 +56,8 @@ class EventRows:
         self, name: Name, before: BreakerState, after: BreakerState, reason: str
     ) -> None:
         """Log a breaker's change of state, and add its row."""
+        if name.scope:
+            reason = f"{reason}; only for calls that {name.scope} may meet"
         fields = {
             "provider": name.provider,
             "upstream_model": name.model,

@@ -75,6 +75,11 @@ def _failed(attempts: Sequence[Attempt]) -> str:
     return ", ".join(
         f"{one.provider} {_DID.get(one.outcome, one.outcome)}"
         + (f" ({one.status})" if one.status else "")
+        + (
+            f", injected by the experiment '{one.injected_by}'"
+            if one.injected_by
+            else ""
+        )
         for one in attempts
     )
 

@@ -39,6 +39,11 @@ def refund_outcome(error: GatewayError) -> RequestOutcome:
     )
 
 
+def injected_outcome(outcome: RequestOutcome) -> RequestOutcome:
+    """The outcome of an answer that a chaos experiment cut: it costs its caller nothing."""
+    return replace(outcome, tokens=TokenUse(), refund=True)
+
+
 def cancelled_outcome(*, client_left: bool) -> RequestOutcome:
     """The outcome of a cancelled request: of its client, or of ours."""
     if client_left:

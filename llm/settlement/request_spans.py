@@ -21,6 +21,8 @@ from valuecanvas.core.telemetry.traces import Kind, SpanEvent, TraceSpan
 OPERATIONS = {"chat": "chat", "responses": "chat", "embeddings": "embeddings"}
 # Fields of the body that are numbers, and safe to keep.
 PARAMETERS = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+# The chaos experiment that made the attempt fail, or take longer.
+INJECTED_BY = "valuecanvas.chaos.experiment"
 PORTS = {"https": 443, "http": 80}
 
 
@@ -111,6 +113,8 @@ class UpstreamCalls:
         attributes = _call_attributes(held, candidate)
         if failure.status is not None:
             attributes["http.response.status_code"] = failure.status
+        if failure.injected_by:
+            attributes[INJECTED_BY] = failure.injected_by
         return TraceSpan(
             _name(attributes),
             end - failure.latency_ms / 1000,
@@ -132,6 +136,8 @@ class UpstreamCalls:
         candidate = held.plan.candidates[self.attempts.route]
         attributes = _call_attributes(held, candidate)
         events = []
+        if self.attempts.slowed_by:
+            attributes[INJECTED_BY] = self.attempts.slowed_by
         if outcome.candidate is not None:
             attributes |= self._usage()
         if outcome.ttft_ms is not None:

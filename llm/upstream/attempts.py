@@ -1,5 +1,6 @@
 """Records what happened to one request upstream."""
 
+import time
 from dataclasses import dataclass, field
 
 from llm.providers.base import Verdict
@@ -33,6 +34,11 @@ class Attempts:
     sent: bool = False
     sending: bool = False
     soonest_ms: int | None = None
+    # How many of the failures have a row.
+    recorded: int = 0
+    # The chaos experiment that broke the attempt under way, and the one that slowed it.
+    injected_by: str = ""
+    slowed_by: str = ""
     # Routes that were not tried: (provider, why).
     skipped: list[tuple[str, str]] = field(default_factory=list)
     # The error of the journal, if it could not record the request.
@@ -40,6 +46,16 @@ class Attempts:
 
     def __post_init__(self) -> None:
         self.deadline = self.held.call.started + self.held.plan.longest_s
+
+    def begin(self) -> None:
+        """Begin the next attempt."""
+        self.count += 1
+        self.started_at = time.monotonic()
+        self.injected_by = self.slowed_by = ""
+
+    def experiment(self, *, timed_out: bool) -> str:
+        """The chaos experiment that made the attempt fail; '' if none did."""
+        return self.injected_by or (self.slowed_by if timed_out else "")
 
     def note_sending(self) -> None:
         """Note that a provider is about to get the request."""

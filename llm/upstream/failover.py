@@ -1,24 +1,23 @@
 """Tries routes in order until one delivers: failover, retries, deadlines, breakers."""
 
 import asyncio
-import datetime as dt
 import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import aiohttp
 from django.conf import settings
 
 from llm.breaker.board import Board
 from llm.breaker.types import Event, Pass, Rejected
 from llm.journal.journal import Journal
-from llm.metrics import ATTEMPTS
 from llm.providers.base import Verdict
-from llm.types import Candidate, Failure
+from llm.types import Candidate
 from llm.upstream.attempts import Attempts
-from llm.upstream.client_errors import passed_through, words
+from llm.upstream.client import ProviderClient
+from llm.upstream.client_errors import passed_through
+from llm.upstream.failures import note_failure
 from llm.upstream.http import Failed
 from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports, name_of
@@ -27,10 +26,6 @@ from llm.upstream.stream import UpstreamStream
 
 T = TypeVar("T")
 RETRY_MS = (50, 150)
-# So much of a provider's message is shown when all routes failed, in characters.
-MOST_WORDS = 200
-# Its messages about our key and account are not for callers.
-OURS = (Verdict.AUTH, Verdict.BILLING)
 
 
 @dataclass(slots=True)
@@ -49,13 +44,14 @@ class Failover:
 
     def __init__(
         self,
-        pool: aiohttp.ClientSession,
+        client: ProviderClient,
         board: Board,
         outcomes: BreakerReports,
         journal: Journal,
         keys: KeyRefresh,
     ) -> None:
-        self._calls = ProviderCalls(pool, journal)
+        self._client = client
+        self._calls = ProviderCalls(client, journal)
         self._board = board
         self.outcomes = outcomes
         self._journal = journal
@@ -93,7 +89,7 @@ class Failover:
     async def _first(
         self, attempts: Attempts, once: Callable[[Candidate, Pass], Awaitable[T]]
     ) -> T:
-        for route, candidate in enumerate(attempts.held.plan.candidates):
+        for route, candidate in enumerate(self._client.routes(attempts)):
             attempts.route = route
             if not self._may_start(attempts):
                 break
@@ -182,18 +178,12 @@ class Failover:
         permit: Pass,
         once: Callable[[Candidate, Pass], Awaitable[T]],
     ) -> T:
-        attempts.count += 1
-        started_at = attempts.started_at = time.monotonic()
+        attempts.begin()
         try:
             return await once(candidate, permit)
         except Failed as failure:
-            attempts.sending = False
             self._journal.withdraw(attempts.held.call.id)
-            ATTEMPTS.labels(candidate.provider.key, failure.verdict.value).inc()
-            attempts.timed_out = failure.timeout
-            if failure.verdict is Verdict.THROTTLED:
-                attempts.note_retry(int(failure.retry_after_s * 1000))
-            attempts.failures.append(_failure(candidate, failure, started_at))
+            note_failure(attempts, candidate, failure)
             raise
         except BaseException:
             # Cancelled: a probe's slot must not stay taken.
@@ -202,16 +192,3 @@ class Failover:
                     self.outcomes.report(candidate, permit, Event.RELEASED)
                 )
             raise
-
-
-def _failure(candidate: Candidate, failure: Failed, started_at: float) -> Failure:
-    return Failure(
-        candidate.provider.key,
-        candidate.upstream_model,
-        failure.verdict.value,
-        failure.status,
-        failure.message,
-        "" if failure.verdict in OURS else words(failure.error or {}, MOST_WORDS),
-        int((time.monotonic() - started_at) * 1000),
-        dt.datetime.now(dt.UTC),
-    )

@@ -1,27 +1,22 @@
-"""Makes one HTTP call to a provider; every failure becomes one exception."""
+"""Reads a provider's response; every failure becomes one exception."""
 
 import asyncio
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from django.conf import settings
 
-from llm.providers.address_guard import GUARD
 from llm.providers.base import Verdict
 from llm.providers.error_body import error_within, read_error
 from llm.providers.redaction import redact_error
 from llm.types import Candidate
 from valuecanvas.core import failpoints
-from valuecanvas.core.access.url_guard import OffLimits
 
-# A body is written in parts, so that the socket's buffers do not hold a second copy.
-PIECE_BYTES = 65_536
 MOST_ERROR_BYTES = 65_536
 ERROR_WITHIN_S = 5.0
 MOST_RETRY_AFTER_S = float(settings.LLM_MAX_RETRY_AFTER_S)
@@ -44,118 +39,40 @@ class Failed(Exception):
     # True if nothing can have reached the provider: the same one may be tried again.
     unsent: bool = False
     timeout: bool = False
+    # Bytes of an answer that was cut short.
+    received: int = 0
+    # The chaos experiment that made it fail; '' if it failed by itself.
+    injected_by: str = ""
+
+    def blame(self, experiment: str) -> None:
+        """Tell that a chaos experiment made it fail; '' says nothing."""
+        if experiment:
+            self.injected_by = experiment
+            what = self.message.rstrip(".")
+            self.message = f"{what} (injected by the chaos experiment '{experiment}')."
 
     def __str__(self) -> str:
         return self.message
 
 
-def session() -> aiohttp.ClientSession:
-    """The process's pool of upstream connections."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0,
-            limit_per_host=settings.LLM_POOL_SIZE,
-            ttl_dns_cache=30,
-            socket_factory=GUARD.open_socket,
-        ),
-        timeout=aiohttp.ClientTimeout(
-            total=None,
-            # Waiting for a free connection, and making one.
-            connect=settings.LLM_POOL_TIMEOUT_S + settings.LLM_CONNECT_TIMEOUT_S,
-            sock_connect=settings.LLM_CONNECT_TIMEOUT_S,
-        ),
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        read_bufsize=262_144,
-    )
+class ProviderResponse(Protocol):
+    """What is read of a provider's response: `aiohttp.ClientResponse` is one."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def content(self) -> aiohttp.StreamReader: ...
+
+    def release(self) -> Any: ...
+
+    def close(self) -> None: ...
 
 
-def headers(
-    candidate: Candidate, attempt_id: str, traceparent: str = ""
-) -> dict[str, str]:
-    """The headers sent upstream: ours alone, none of the client's."""
-    sent = {
-        "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "valuecanvas",
-        "x-valuecanvas-attempt": attempt_id,
-    }
-    if candidate.provider.api_key:
-        sent["Authorization"] = f"Bearer {candidate.provider.api_key}"
-    if traceparent:
-        sent["traceparent"] = traceparent
-    return sent
-
-
-class RequestBody(aiohttp.BytesPayload):
-    """The bytes of a request; `sending` is called when they are about to be sent."""
-
-    def __init__(self, value: bytes, sending: Callable[[], None]) -> None:
-        # Not BytesPayload's own, which warns of large bodies: it writes them at once.
-        super(aiohttp.BytesPayload, self).__init__(
-            value, content_type="application/json"
-        )
-        self._size = len(value)
-        self._sending = sending
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        self._sending()
-        whole = memoryview(self._value)
-        for at in range(0, len(whole), PIECE_BYTES):
-            await writer.write(whole[at : at + PIECE_BYTES])
-
-
-async def post(
-    pool: aiohttp.ClientSession,
-    candidate: Candidate,
-    path: str,
-    body: RequestBody,
-    *,
-    attempt_id: str,
-    traceparent: str = "",
-) -> aiohttp.ClientResponse:
-    """POST and give the response once its headers are a success. Raises Failed.
-
-    The caller sets the time limit, and releases the response.
-    """
-    url = candidate.provider.base_url + path
-    try:
-        GUARD.require_https(url)
-        response = await pool.post(
-            url,
-            data=body,
-            headers=headers(candidate, attempt_id, traceparent),
-            allow_redirects=False,
-        )
-    except aiohttp.ConnectionTimeoutError as error:
-        raise Failed(
-            Verdict.FAILURE,
-            "The provider cannot be reached in time.",
-            unsent=True,
-            timeout=True,
-        ) from error
-    except OffLimits as error:
-        raise Failed(Verdict.FAILURE, str(error), unsent=True) from error
-    except aiohttp.ClientConnectorError as error:
-        refused = isinstance(error.os_error, OffLimits)
-        message = str(error.os_error) if refused else "The provider cannot be reached."
-        raise Failed(Verdict.FAILURE, message, unsent=True) from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise Failed(
-            Verdict.FAILURE, "The connection to the provider broke."
-        ) from error
-    try:
-        await _check(response, candidate)
-    except BaseException:
-        release(response)
-        raise
-    return response
-
-
-async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None:
+async def check(response: ProviderResponse, candidate: Candidate) -> None:
     """Raises Failed unless the headers are a success."""
     if response.status != 200:
         raise await _refusal(response, candidate)
@@ -164,7 +81,7 @@ async def _check(response: aiohttp.ClientResponse, candidate: Candidate) -> None
     failpoints.hit("after_connect")
 
 
-def release(response: aiohttp.ClientResponse) -> None:
+def release(response: ProviderResponse) -> None:
     """Release a response; its connection is reused only after a body read to its end."""
     if response.content.at_eof():
         response.release()
@@ -195,7 +112,7 @@ def _status(code: Any) -> int:
     return int(code) if _STATUS.fullmatch(str(code)[:4]) else 0
 
 
-async def _refusal(response: aiohttp.ClientResponse, candidate: Candidate) -> Failed:
+async def _refusal(response: ProviderResponse, candidate: Candidate) -> Failed:
     """The failure for a status other than 200."""
     status = response.status
     error = _safe(candidate, read_error(await _error_bytes(response)))
@@ -213,7 +130,7 @@ def _safe(candidate: Candidate, error: dict[str, Any]) -> dict[str, Any]:
     return redact_error(error, candidate.provider.api_key)
 
 
-async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
+async def _error_bytes(response: ProviderResponse) -> bytes:
     """The beginning of a refusal's body, as far as it comes; empty if compressed."""
     parts: list[bytes] = []
     try:
@@ -227,13 +144,13 @@ async def _error_bytes(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)[:MOST_ERROR_BYTES] if is_plain(response) else b""
 
 
-def is_plain(response: aiohttp.ClientResponse) -> bool:
+def is_plain(response: ProviderResponse) -> bool:
     """Whether the body is not compressed."""
     coding = response.headers.get("Content-Encoding", "")
     return coding.strip().lower() in ("", "identity")
 
 
-async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def read_whole(response: ProviderResponse, most: int) -> bytes:
     """The body. Raises Failed if it is larger than `most` or cut short."""
     parts: list[bytes] = []
     size = 0
@@ -248,7 +165,7 @@ async def read_whole(response: aiohttp.ClientResponse, most: int) -> bytes:
             parts.append(part)
     except (aiohttp.ClientError, OSError) as error:
         raise Failed(
-            Verdict.FAILURE, "The provider's reply was cut short.", 200
+            Verdict.FAILURE, "The provider's reply was cut short.", 200, received=size
         ) from error
     return b"".join(parts)
 

@@ -53,19 +53,33 @@ class BreakerReports:
             event is Event.BILLING and not _is_certain(failure)
         )
         if not doubtful:
-            await self.report(candidate, permit, event, failure.retry_after_s)
+            await self.report(
+                candidate,
+                permit,
+                event,
+                failure.retry_after_s,
+                injected_by=failure.injected_by,
+            )
         elif not candidate.forced:
             check = asyncio.create_task(self._check(candidate, permit, failure))
             self.checks.add(check)
             check.add_done_callback(self.checks.discard)
 
     async def report(
-        self, candidate: Candidate, permit: Pass, event: Event, wait_s: float = 0.0
+        self,
+        candidate: Candidate,
+        permit: Pass,
+        event: Event,
+        wait_s: float = 0.0,
+        *,
+        injected_by: str = "",
     ) -> None:
         """Report an event to the breaker, if it is an outcome."""
         counts = event is not Event.RELEASED or permit.probe
         if counts and not candidate.forced:
-            await self._board.report(name_of(candidate), permit, event, wait_s)
+            await self._board.report(
+                name_of(candidate), permit, event, wait_s, injected_by=injected_by
+            )
 
     async def close(self) -> None:
         """End the checks under way."""
@@ -90,4 +104,4 @@ def _is_certain(failure: Failed) -> bool:
 
 def name_of(candidate: Candidate) -> Name:
     """The breaker of a route."""
-    return Name(candidate.provider.key, candidate.upstream_model)
+    return Name(candidate.provider.key, candidate.upstream_model, candidate.scope)

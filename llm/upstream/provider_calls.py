@@ -4,7 +4,6 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-import aiohttp
 import orjson
 from django.conf import settings
 
@@ -17,7 +16,8 @@ from llm.providers.base import Verdict
 from llm.types import AdmittedCall, Candidate
 from llm.upstream import http
 from llm.upstream.attempts import Attempts
-from llm.upstream.http import Failed
+from llm.upstream.client import ProviderClient, RequestBody
+from llm.upstream.http import Failed, ProviderResponse
 from llm.upstream.stream import UpstreamStream
 from valuecanvas.core.telemetry import traces
 from valuecanvas.core.threads import run_aside
@@ -32,10 +32,10 @@ class Delivery:
 
 
 class ProviderCalls:
-    """Calls providers through the process's pool, and records in the journal when."""
+    """Calls providers, and records in the journal when."""
 
-    def __init__(self, pool: aiohttp.ClientSession, journal: Journal) -> None:
-        self._pool = pool
+    def __init__(self, client: ProviderClient, journal: Journal) -> None:
+        self._client = client
         self._journal = journal
 
     async def whole(self, attempts: Attempts, candidate: Candidate) -> Delivery:
@@ -89,7 +89,7 @@ class ProviderCalls:
 
     async def _post(
         self, attempts: Attempts, candidate: Candidate, dialect: Dialect
-    ) -> aiohttp.ClientResponse:
+    ) -> ProviderResponse:
         try:
             return await self._send(attempts, candidate, dialect)
         except Failed as failure:
@@ -99,17 +99,16 @@ class ProviderCalls:
 
     async def _send(
         self, attempts: Attempts, candidate: Candidate, dialect: Dialect
-    ) -> aiohttp.ClientResponse:
+    ) -> ProviderResponse:
         held = attempts.held
         large = held.call.size > dialect.most_on_loop
         body = await run_aside(large, dialect.encode, held, candidate)
         try:
-            return await http.post(
-                self._pool,
+            return await self._client.post(
+                attempts,
                 candidate,
                 dialect.path,
-                http.RequestBody(body, lambda: self._record_sending(attempts)),
-                attempt_id=f"{held.call.id}.{attempts.count}",
+                RequestBody(body, lambda: self._record_sending(attempts)),
                 traceparent=_traceparent(attempts.count),
             )
         except Failed:

@@ -11,7 +11,7 @@ from llm.dialects.base import Malformed, Piece, Sort, StreamReader
 from llm.providers.base import Verdict
 from llm.types import Candidate
 from llm.upstream import http
-from llm.upstream.http import Failed
+from llm.upstream.http import Failed, ProviderResponse
 from llm.upstream.sse import MOST_EVENT_BYTES, Splitter, TooLarge
 
 BURST_S = 0.002
@@ -29,7 +29,7 @@ class UpstreamStream:
     candidate: Candidate
     reader: StreamReader
     permit: Pass
-    response: aiohttp.ClientResponse
+    response: ProviderResponse
     # The events before the first content: sent only with it.
     first: list[Piece] = field(default_factory=list)
     # The first content, with what came in the same burst.

@@ -36,6 +36,8 @@ def describe(
 ) -> dict[str, str | None]:
     """The in-band error. `stop_code` is set if we end the stream ourselves."""
     message = _STOPPED.get(stop_code, _BROKE_OFF)
+    if failure.injected_by:
+        message += f" The chaos experiment '{failure.injected_by}' caused this."
     detail = "" if stop_code else words(failure.error or {}, MOST_WORDS)
     return {
         "message": f"{message} The provider says: {detail}" if detail else message,

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from llm.models import Provider
 from llm.providers import address_guard, discovery
-from llm.upstream import http
+from llm.upstream.client import open_session
 from tests.fixtures_billing import make_provider
 from valuecanvas.core import crypto
 from valuecanvas.core.access.url_guard import OffLimits, UrlGuard
@@ -111,7 +111,7 @@ async def test_pool__asked_for_each_trick__connects_to_nobody(
     canary: socket.socket,
 ) -> None:
     """The hot path's own pool, behind the check of the scheme."""
-    async with http.session() as pool:
+    async with open_session() as pool:
         for trick in URLS:
             url = trick.format(port=canary.getsockname()[1])
             with pytest.raises((aiohttp.ClientError, OffLimits, ValueError, OSError)):

@@ -16,6 +16,7 @@ OPEN_LABELS = frozenset(
     {
         "code",
         "error_type",
+        "experiment",
         "gen_ai_provider_name",
         "gen_ai_request_model",
         "model",
