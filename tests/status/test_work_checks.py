@@ -11,11 +11,14 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from billing.models import AlertEvent, AlertRule
 from billing.models.alert import AlertKind
 from llm.breaker.types import BreakerState, Event, Name
+from llm.chaos import runs
+from llm.chaos.plan import FaultPlan
 from llm.models import BreakerOverride
 from tests.admin.job_rows import make_job, make_worker
 from tests.admin.rows import make_backup, make_ledger_check, make_usage
 from tests.fixtures_billing import make_customer, make_model, make_provider, make_route
 from tests.llm.breaker.test_breaker_report import tell
+from tests.llm.chaos.rows import make_superuser
 from valuecanvas.status import work_checks as checks
 from valuecanvas.status.types import HealthFinding, HealthState
 
@@ -135,3 +138,13 @@ def test_alerts_and_models__something_is_wrong__are_warnings() -> None:
     make_model("lonely")
     assert_finding(checks.check_alerts(), "warning", "1 fire: It burns.")
     assert_finding(checks.check_models(), "warning", "'lonely' has no route")
+
+
+def test_chaos__off_idle_and_active__names_the_runs(settings: Any) -> None:
+    assert checks.check_chaos() is None
+    settings.CHAOS_ENABLED = True
+    assert_finding(checks.check_chaos(), "ok", "no run is active")
+    runs.start_plan(
+        "a-drill", FaultPlan("store_down"), by=make_superuser(), ttl_s=60, is_drill=True
+    )
+    assert_finding(checks.check_chaos(), "warning", "active: a-drill", "stop --all")

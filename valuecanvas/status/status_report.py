@@ -32,6 +32,7 @@ CHECKS = (
     HealthCheck("beat", "Periodic tasks", work.check_beat, "django_celery_beat_periodictask_changelist", DATABASE),
     HealthCheck("backups", "Backups", work.check_backups, "backups_backup_changelist", DATABASE),
     HealthCheck("ledger", "Ledger", work.check_ledger, "billing_ledger_health", DATABASE),
+    HealthCheck("chaos", "Chaos", work.check_chaos, needs=DATABASE),
     HealthCheck("disks", "Disks", engines.check_disks),
     HealthCheck("configuration", "Configuration", engines.check_configuration, needs=DATABASE),
     HealthCheck("migrations", "Migrations", engines.check_migrations, needs=DATABASE),

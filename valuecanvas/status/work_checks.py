@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from django.conf import settings
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -10,6 +11,7 @@ from billing.models import AlertRule, LedgerCheck
 from llm.alerts.breaker_alerts import find_open_breakers, find_refused_keys
 from llm.alerts.error_rate import count_failures, find_error_rates
 from llm.breaker import report
+from llm.chaos import runs
 from llm.jobs.metrics import count_jobs, live_workers, oldest_seconds
 from llm.models import JobState
 from llm.models.job_queue import RECURRING_TASK
@@ -130,3 +132,12 @@ def check_models() -> HealthFinding:
     texts = [one.text for one in attention.models_without_route()]
     figure = " ".join(texts[:3]) or "every enabled model has a route"
     return judge_figure(figure, (bool(texts), "Enable a route, or disable the model."))
+
+
+def check_chaos() -> HealthFinding | None:
+    """Experiments and drills that inject faults now; None where chaos is off."""
+    if not settings.CHAOS_ENABLED:
+        return None
+    names = [one.name for one in runs.active()]
+    figure = f"active: {', '.join(names)}" if names else "no run is active"
+    return judge_figure(figure, (bool(names), "Stop all with `manage.py chaos stop --all`."))  # fmt: skip
