@@ -29,7 +29,7 @@ from llm.admission.refusal_trace import RefusalTrace
 from llm.admission.trace_rows import TraceRows
 from llm.breaker.board import Board
 from llm.cache.cache import Cache
-from llm.chaos.client import ChaosClient
+from llm.chaos.chaos_client import ChaosClient
 from llm.chaos.controller import Controller
 from llm.chaos.leases import Leases, LeaseWatch
 from llm.chaos.process_faults import ProcessFaults
@@ -50,10 +50,10 @@ from llm.resolve.resolver import Resolver
 from llm.settlement.event_rows import EventRows
 from llm.settlement.exposures import ExposureCounts
 from llm.settlement.settlement import Settlement
-from llm.upstream.client import ProviderClient, open_session
 from llm.upstream.failover import Failover
 from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports
+from llm.upstream.provider_client import ProviderClient, open_session
 from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
 from valuecanvas.core.db.epoch import ConfigChange

@@ -30,6 +30,7 @@ SAME_MODULE = {
     "chat": "An endpoint of OpenAI's API, in each layer that speaks it.",
     "embeddings": "An endpoint of OpenAI's API, in each layer that speaks it.",
     "responses": "An endpoint of OpenAI's API, in each layer that speaks it.",
+    "plan": "What a request needs, and what a chaos run injects.",
     "patterns": "An operator's by RE2, and a schema's: their syntax differs.",
 }
 # A model's name is also that of its admin page, service, endpoint, view and command; a

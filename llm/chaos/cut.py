@@ -14,7 +14,7 @@ _CONTENT = re.compile(
 )
 
 
-class Point(ABC):
+class CutPoint(ABC):
     """Where a body breaks off."""
 
     @abstractmethod
@@ -26,7 +26,7 @@ class Point(ABC):
     def is_reached(self) -> bool: ...
 
 
-class BytePoint(Point):
+class BytePoint(CutPoint):
     """After so many bytes."""
 
     def __init__(self, after: int) -> None:
@@ -42,7 +42,7 @@ class BytePoint(Point):
         return passed
 
 
-class EventPoint(Point):
+class EventPoint(CutPoint):
     """After so many events with content."""
 
     def __init__(self, after: int) -> None:
@@ -70,7 +70,7 @@ class CutContent(aiohttp.StreamReader):
     """A body that breaks off at a point, as if the connection were lost there."""
 
     def __init__(
-        self, content: aiohttp.StreamReader, point: Point, on_cut: Callable[[], None]
+        self, content: aiohttp.StreamReader, point: CutPoint, on_cut: Callable[[], None]
     ) -> None:
         # Not StreamReader's own: all is read from `content`.
         self._content = content

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ class Lease:
     name: str
     plan: FaultPlan
     until: float
+    # Of the breakers of its audience.
+    scope: str = field(init=False)
 
-    @property
-    def scope(self) -> str:
-        """The scope of the breakers of its audience."""
-        return f"{self.name}:{self.run_id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scope", f"{self.name}:{self.run_id}")
 
 
 class Leases:
@@ -48,6 +48,8 @@ class Leases:
 
     def __init__(self) -> None:
         self._held: tuple[Lease, ...] = ()
+        # When the first of them is over.
+        self._soonest = 0.0
         self._changed = asyncio.Event()
         # Faults injected since they were last written, by run.
         self.injected: Counter[uuid.UUID] = Counter()
@@ -60,7 +62,7 @@ class Leases:
         if not held:
             return held
         now = time.monotonic()
-        if all(one.until > now for one in held):
+        if now < self._soonest:
             return held
         return tuple(one for one in held if one.until > now)
 
@@ -68,6 +70,7 @@ class Leases:
         """Replace all leases; who waits for the end of one looks again."""
         _log_changes(self._held, leases)
         self._held = leases
+        self._soonest = min((one.until for one in leases), default=0.0)
         self._changed.set()
         self._changed = asyncio.Event()
 

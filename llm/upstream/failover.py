@@ -15,13 +15,13 @@ from llm.journal.journal import Journal
 from llm.providers.base import Verdict
 from llm.types import Candidate
 from llm.upstream.attempts import Attempts
-from llm.upstream.client import ProviderClient
 from llm.upstream.client_errors import passed_through
 from llm.upstream.failures import note_failure
 from llm.upstream.http import Failed
 from llm.upstream.key_refresh import KeyRefresh
 from llm.upstream.outcomes import BreakerReports, name_of
 from llm.upstream.provider_calls import Delivery, ProviderCalls
+from llm.upstream.provider_client import ProviderClient
 from llm.upstream.stream import UpstreamStream
 
 T = TypeVar("T")

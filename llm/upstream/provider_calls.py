@@ -16,8 +16,8 @@ from llm.providers.base import Verdict
 from llm.types import AdmittedCall, Candidate
 from llm.upstream import http
 from llm.upstream.attempts import Attempts
-from llm.upstream.client import ProviderClient, RequestBody
 from llm.upstream.http import Failed, ProviderResponse
+from llm.upstream.provider_client import ProviderClient, RequestBody
 from llm.upstream.stream import UpstreamStream
 from valuecanvas.core.telemetry import traces
 from valuecanvas.core.threads import run_aside

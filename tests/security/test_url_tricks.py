@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from llm.models import Provider
 from llm.providers import address_guard, discovery
-from llm.upstream.client import open_session
+from llm.upstream.provider_client import open_session
 from tests.fixtures_billing import make_provider
 from valuecanvas.core import crypto
 from valuecanvas.core.access.url_guard import OffLimits, UrlGuard

@@ -92,7 +92,7 @@ def test_audience__that_shares_a_breaker_with_others__is_limited(plan, limited):
     ],
 )
 def test_call__by_its_attributes__is_met_or_not(plan, met):
-    assert plan.may_meet(held()) is met
+    assert plan.may_meet(attributes_of(held())) is met
 
 
 def test_attributes__of_a_call__are_those_that_are_named():

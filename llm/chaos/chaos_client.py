@@ -8,15 +8,16 @@ from typing import Any
 
 import aiohttp
 
-from llm.chaos import responses
+from llm.chaos import injected_responses
 from llm.chaos.cut import BytePoint, CutContent, EventPoint
 from llm.chaos.leases import Lease, Leases
+from llm.chaos.plan import attributes_of
 from llm.coalesce.sharing import AnswerSharing
 from llm.models.chaos import FaultKind
 from llm.types import Candidate
 from llm.upstream.attempts import Attempts
-from llm.upstream.client import ProviderClient, RequestBody
 from llm.upstream.http import ProviderResponse, check
+from llm.upstream.provider_client import ProviderClient, RequestBody
 from valuecanvas.core.targeting import bucketing
 
 # Its lease ends earlier, or else the caller gives up.
@@ -39,17 +40,17 @@ class ChaosClient(ProviderClient):
 
     def routes(self, attempts: Attempts) -> tuple[Candidate, ...]:
         """The routes; those that a limited run may meet have breakers of their own."""
-        found = super().routes(attempts)
+        held = attempts.held
+        found = held.plan.candidates
+        known = None
         for lease in self._leases.live():
             plan = lease.plan
-            if plan.limited and plan.is_upstream and plan.may_meet(attempts.held):
-                self._sharing.fail(attempts.held)
-                found = tuple(
-                    replace(one, scope=lease.scope)
-                    if plan.concerns(one.provider.key)
-                    else one
-                    for one in found
-                )
+            if not (plan.limited and plan.is_upstream):
+                continue
+            known = known or attributes_of(held)
+            if plan.may_meet(known):
+                self._sharing.fail(held)
+                found = tuple(_own_breaker(one, lease) for one in found)
         return found
 
     async def post(
@@ -62,12 +63,14 @@ class ChaosClient(ProviderClient):
         traceparent: str = "",
     ) -> ProviderResponse:
         """As the real one: POST, unless a fault comes before. Raises Failed."""
+        lease = self._pick(attempts, candidate)
+        if lease is None:
+            return await super().post(
+                attempts, candidate, path, body, traceparent=traceparent
+            )
         send = partial(
             super().post, attempts, candidate, path, body, traceparent=traceparent
         )
-        lease = self._pick(attempts, candidate)
-        if lease is None:
-            return await send()
         self._sharing.fail(attempts.held)
         fault, parameters = lease.plan.fault, lease.plan.parameters
         if fault == FaultKind.CUT:
@@ -87,9 +90,9 @@ class ChaosClient(ProviderClient):
         """The lease whose fault meets this call; None: there is none."""
         for lease in self._leases.live():
             plan = lease.plan
-            if not (plan.is_upstream and plan.concerns(candidate.provider.key)):
-                continue
             if plan.limited and candidate.scope != lease.scope:
+                continue
+            if not (plan.is_upstream and plan.concerns(candidate.provider.key)):
                 continue
             # The same for each attempt of a request, in each process.
             call = str(attempts.held.call.id)
@@ -115,7 +118,7 @@ class ChaosClient(ProviderClient):
         by_event = parameters["unit"] == "events" and attempts.held.plan.shape.stream
         point = (EventPoint if by_event else BytePoint)(parameters["after"])
         content = CutContent(response.content, point, note_cut)
-        return responses.CutResponse(response, content)
+        return injected_responses.CutResponse(response, content)
 
     def _note(self, lease: Lease, attempts: Attempts, candidate: Candidate) -> None:
         self._leases.note(
@@ -126,14 +129,21 @@ class ChaosClient(ProviderClient):
         )
 
 
+def _own_breaker(route: Candidate, lease: Lease) -> Candidate:
+    """The route with a breaker of the run's audience, if the run is about its provider."""
+    if not lease.plan.concerns(route.provider.key):
+        return route
+    return replace(route, scope=lease.scope)
+
+
 def _answer(
     fault: str, parameters: Mapping[str, Any], *, streamed: bool
-) -> responses.InjectedResponse:
+) -> injected_responses.InjectedResponse:
     if fault == FaultKind.ERROR:
-        return responses.refuse(parameters["status"])
+        return injected_responses.refuse(parameters["status"])
     if fault == FaultKind.RATE_LIMIT:
-        return responses.refuse(429, retry_after_s=parameters["retry_after_s"])
-    return responses.malform(parameters["form"], streamed=streamed)
+        return injected_responses.refuse(429, retry_after_s=parameters["retry_after_s"])
+    return injected_responses.malform(parameters["form"], streamed=streamed)
 
 
 def _delay(fault: str, parameters: Mapping[str, Any]) -> float:
