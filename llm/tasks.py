@@ -3,13 +3,16 @@
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from llm.chaos import runs
+from llm.chaos.drills import record_refusal, run_drill
 from llm.jobs import expansion, recurring
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
 from llm.journal import recovery
+from llm.models.chaos import DRILL_TASK
 from llm.models.job_queue import RECURRING_TASK
 from llm.providers import stored_keys
 from valuecanvas.core.db.periodic_work import PeriodicWork
@@ -93,3 +96,13 @@ def submit_recurring(id: int) -> None:
 def refresh_provider_keys() -> int:
     """Read providers' keys that are references. Returns how many have changed."""
     return stored_keys.refresh_keys()
+
+
+@shared_task(name=DRILL_TASK, acks_late=False)
+def rehearse(name: str, by: str, model: str = "") -> None:
+    """Run a drill whose time has come, for the superuser `by`. It is never repeated."""
+    person = User.objects.filter(username=by).first()
+    try:
+        run_drill(name, by=person, model=model)
+    except runs.RunRefused as refusal:
+        record_refusal(name, str(refusal), person)

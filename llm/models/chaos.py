@@ -10,6 +10,8 @@ from django_celery_beat.models import CrontabSchedule
 from valuecanvas.core.fields import names_field, user_field
 
 LONGEST_NAME = 60
+# The Celery task of drills that a schedule runs.
+DRILL_TASK = "llm.drill"
 
 
 class FaultKind(models.TextChoices):

@@ -85,3 +85,18 @@ def test_own_task__edited__may_get_another_name_and_task(boss: Client) -> None:
     assert boss.post(page(task), sent).status_code == 302
     task.refresh_from_db()
     assert (task.name, task.task) == ("renamed", "other.task")
+
+
+def test_drill__scheduled_by_an_operator__is_refused(
+    operator: Client, boss: Client
+) -> None:
+    task = make_task()
+    sent = form(task, name=task.name, task="", regtask="")
+    for field in ("task", "regtask"):
+        refused = operator.post(page(task), {**sent, field: "llm.drill"})
+        assert "Only a superuser may schedule drills." in refused.content.decode()
+    assert boss.post(page(task), {**sent, "task": "llm.drill"}).status_code == 302
+    task.refresh_from_db()
+    assert task.task == "llm.drill"
+    assert operator.get(page(task)).status_code == 302
+    assert boss.get(page(task)).status_code == 200

@@ -13,6 +13,7 @@ CHAOS_STOP_FILE = (
 )
 CHAOS_MOST_PERCENT = env.number("CHAOS_MOST_PERCENT", "Most of all requests that an experiment may meet, in percent.", 10, low=0.01, high=100)  # fmt: skip
 CHAOS_MOST_TTL_S = env.integer("CHAOS_MOST_TTL_S", "Longest run, in seconds.", 900, low=10, high=3600)  # fmt: skip
+DRILL_URL = env.url("DRILL_URL", "The gateway that drills send their requests to. Empty: HOST and PORT here.", schemes=("http", "https"))  # fmt: skip
 # Faults end so long after the last word of their controller, and are looked up so often.
 CHAOS_LEASE_S = 15
 CHAOS_POLL_S = 1.0

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_celery_beat import admin as beat
@@ -15,6 +17,7 @@ from django_celery_beat.models import (
 )
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from llm.models.chaos import DRILL_TASK
 from llm.models.job_queue import RECURRING_TASK
 from valuecanvas.core.admin.bases import Admin, Inline, display
 from valuecanvas.site.schedules import is_built_in
@@ -41,6 +44,9 @@ class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignor
 
 
 class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
+    # Who edits it.
+    user: Any = AnonymousUser()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "task" in self.fields:
@@ -50,7 +56,10 @@ class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]
     def clean(self) -> Any:
         if "task" not in self.fields:
             self.cleaned_data["task"] = self.instance.task
-        return super().clean()
+        found = super().clean()
+        if found.get("task") == DRILL_TASK and not self.user.is_superuser:
+            raise ValidationError({"task": "Only a superuser may schedule drills."})
+        return found
 
 
 @admin.register(PeriodicTask)
@@ -73,9 +82,17 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, Admin):  # type: ignore[misc]
     empty_text = "Periodic tasks are added at the first start. If there are none, start the server once."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """Without those of recurring jobs, which are edited there."""
+        """Without those of recurring jobs, which are edited there, and without drills,
+        which only superusers start."""
         rows: QuerySet = super().get_queryset(request)
-        return rows.exclude(task=RECURRING_TASK)
+        hidden = [RECURRING_TASK]
+        if not getattr(request.user, "is_superuser", False):
+            hidden.append(DRILL_TASK)
+        return rows.exclude(task__in=hidden)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        return type(form.__name__, (form,), {"user": request.user})
 
     def has_delete_permission(
         self, request: HttpRequest, obj: PeriodicTask | None = None
