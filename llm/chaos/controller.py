@@ -2,13 +2,15 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
 
 from llm.chaos import runs, schedules, supervision
-from llm.models import ChaosExperiment, ChaosRun
+from llm.models import ChaosExperiment
 from valuecanvas.core.audit.audit_context import ActorKind, use_actor
 from valuecanvas.core.cancel import Background
 from valuecanvas.core.db.db_thread import DbThread
@@ -50,27 +52,28 @@ def control() -> bool:
     if not is_ours:
         return False
     with use_actor("chaos controller", ActorKind.SYSTEM):
-        for experiment in schedules.find_due(now):
-            _start(experiment, now)
         for run in runs.active():
-            _advance(run, now)
+            _guard(str(run.pk), supervision.advance, run, now)
+        for experiment in schedules.find_scheduled():
+            _guard(experiment.name, _start_due, experiment, now)
     return True
 
 
-def _advance(run: ChaosRun, now: dt.datetime) -> None:
+def _guard(name: str, act: Callable[..., None], *args: Any) -> None:
+    """Do one thing, so that the others are done whatever becomes of it."""
     try:
-        supervision.advance(run, now)
+        act(*args)
     except DatabaseError:
         raise
-    except Exception as error:  # noqa: BLE001 - the others must not be left alone
-        # Its lease is not renewed: its faults end, and then it is lost.
-        log.error("chaos.uncontrolled", run=str(run.pk), error=repr(error)[:300])
+    except Exception as error:  # noqa: BLE001 - logged; a run's lease then ends by itself
+        log.error("chaos.uncontrolled", of=name, error=repr(error)[:300])
 
 
-def _start(experiment: ChaosExperiment, now: dt.datetime) -> None:
+def _start_due(experiment: ChaosExperiment, now: dt.datetime) -> None:
     """Start an experiment whose time has come, for who made it."""
-    by = experiment.created_by
+    if not schedules.is_due(experiment, schedules.last_run(experiment), now):
+        return
     try:
-        runs.start(experiment, by=by, reason="By its schedule")
+        runs.start(experiment, by=experiment.created_by, reason="By its schedule")
     except runs.RunRefused as refusal:
         runs.record_refusal(experiment, str(refusal), now)

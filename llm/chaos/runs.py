@@ -122,7 +122,7 @@ def record_refusal(experiment: ChaosExperiment, reason: str, at: dt.datetime) ->
     run = ChaosRun.objects.create(
         experiment=experiment,
         name=experiment.name,
-        plan={},
+        plan=plan_of(experiment),
         state=RunState.REFUSED,
         started_by=experiment.created_by,
         started_at=at,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from billing.models import Customer, Usage
@@ -57,3 +58,9 @@ def make_requests(
 def make_injected(request: Usage, run: str) -> None:
     """An attempt of the request that a fault made fail."""
     make_attempt(request_id=request.pk, injected_by=run)
+
+
+def release_locks() -> None:
+    """Give back the controller's lock, which the connection would keep for all tests."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")

@@ -1,6 +1,7 @@
 """When experiments start by themselves."""
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from llm.chaos import controller, schedules
 from llm.models import ChaosExperiment, ChaosRun
 from llm.models.chaos import RunState
-from tests.llm.chaos.rows import make_experiment, make_superuser
+from tests.llm.chaos.rows import make_experiment, make_superuser, release_locks
 from valuecanvas.core.db.periodic_work import find_crontab
 
 pytestmark = pytest.mark.django_db
@@ -78,9 +79,11 @@ def test_crontab__of_each_ten_minutes__is_due_at_its_minute(case):
 
 
 @pytest.fixture
-def chaos(settings: Any, tmp_path: Path) -> None:
+def chaos(settings: Any, tmp_path: Path, db: None) -> Iterator[None]:
     settings.CHAOS_ENABLED = True
     settings.CHAOS_STOP_FILE = str(tmp_path / "chaos.stop")
+    yield
+    release_locks()
 
 
 def test_control__of_a_start_that_is_due__starts_it_for_its_author(chaos):
@@ -107,3 +110,14 @@ def test_control__of_a_start_that_may_not_be__keeps_the_reason(chaos, former):
     run = ChaosRun.objects.get(experiment=experiment)
     assert run.state == RunState.REFUSED
     assert "superuser" in run.reason
+
+
+def test_control__of_an_experiment_that_cannot_be_read__starts_the_next(chaos):
+    root = make_superuser()
+    broken, sound = (
+        make_experiment(created_by=root, starts_at=timezone.now()) for _ in range(2)
+    )
+    # By hand in the database: the form allows no such fault.
+    ChaosExperiment.objects.filter(pk=broken.pk).update(fault="flood", name="a-first")
+    controller.control()
+    assert [one.experiment for one in ChaosRun.objects.all()] == [sound]

@@ -1,6 +1,7 @@
 """What the controller does with a run, second by second."""
 
 import datetime as dt
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,23 @@ from llm.chaos.plan import FaultPlan
 from llm.models import ChaosRun, Route
 from llm.models.chaos import RunState
 from tests.fixtures_billing import make_route
-from tests.llm.chaos.rows import make_experiment, make_requests, make_superuser
+from tests.llm.chaos.rows import (
+    make_experiment,
+    make_requests,
+    make_superuser,
+    release_locks,
+)
 from valuecanvas.core.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def chaos(settings: Any, tmp_path: Path) -> None:
+def chaos(settings: Any, tmp_path: Path, db: None) -> Iterator[None]:
     settings.CHAOS_ENABLED = True
     settings.CHAOS_STOP_FILE = str(tmp_path / "chaos.stop")
+    yield
+    release_locks()
 
 
 @pytest.fixture
@@ -211,16 +219,14 @@ def test_control__of_a_run_that_cannot_be_read__goes_on_to_the_next(route):
     assert run.state == RunState.RUNNING
 
 
-def test_control__while_another_process_has_the_lock__does_nothing(db):
-    copy = connection.copy()
+def test_control__while_another_process_has_the_lock__does_nothing():
+    other = connection.copy()
     try:
-        with copy.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_all()")
-            with connection.cursor() as ours:
-                ours.execute("SELECT pg_advisory_unlock_all()")
+        with other.cursor() as cursor:
             cursor.execute(controller._LOCK)
             assert cursor.fetchone()[0]
             assert not controller.control()
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+            assert controller.control()
     finally:
-        copy.close()
-    assert controller.control()
+        other.close()
