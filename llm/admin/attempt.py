@@ -34,6 +34,7 @@ class AttemptAdmin(ReadOnlyAdmin, LargeTableAdmin):
         "outcome",
         "status",
         "error",
+        "injected_by",
         "took",
         "cost",
         "created_at",

@@ -1,11 +1,13 @@
 """Each fault from end to end: client, failover, breaker, ledger, attempts, metrics, log."""
 
 import time
+from decimal import Decimal
 from typing import Any
 
 import openai
 import pytest
 
+from llm.settlement.explanation import explain_usage
 from tests.live.chaos.conftest import Chaos
 from tests.live.world import Answer, World
 
@@ -28,48 +30,51 @@ def failed_attempts(world: World, answer: Answer, count: int = 1) -> list[Any]:
     return world.attempts(answer.headers["x-request-id"], count)
 
 
-@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("case", REFUSED)
 def test_fault__instead_of_an_answer__fails_over_and_reaches_no_provider(
-    world: World, chaos: Chaos, case: str, stream: bool
+    world: World, chaos: Chaos, case: str
 ) -> None:
     fault, parameters, verdict, status, message = REFUSED[case]
     served = world.serve("ok-3", "ok-3", prices=("50", "1"))
-    run = chaos.begin(fault, parameters=parameters, providers=served.providers[:1])
-    answer = world.chat(served.model, stream=stream)
-    assert answer.status == 200
-    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
-    [attempt] = failed_attempts(world, answer)
-    assert (attempt.provider, attempt.injected_by) == (served.providers[0], run.name)
-    assert attempt.status == status
-    assert attempt.outcome == verdict or case == "wrong_shape"
-    assert attempt.error.startswith(message)
-    assert attempt.error.endswith(f"(injected by the chaos experiment '{run.name}').")
-    assert attempt.provider_cost_usd == 0
-    assert not chaos.reached(answer, 1)
-    [row] = world.usage_rows()
-    assert (row.status, row.attempts, row.provider) == ("ok", 2, served.providers[1])
-    assert chaos.injected(run, 1) == 1
-    [line] = chaos.logged("chaos.injected", run)
-    for part in (run.name, fault, served.providers[0], served.model, str(row.pk)):
-        assert part in line
+    first, second = served.providers
+    run = chaos.begin(fault, parameters=parameters, providers=[first])
+    # A provider that throttles us is not asked again at once.
+    world.force(first, "forced_closed")
+    for stream in (False, True):
+        answer = world.chat(served.model, stream=stream)
+        assert answer.status == 200
+        assert answer.headers["x-valuecanvas-provider"] == second
+        [attempt] = failed_attempts(world, answer)
+        assert (attempt.provider, attempt.injected_by) == (first, run.name)
+        assert attempt.status == status
+        assert attempt.outcome == verdict or case == "wrong_shape"
+        assert attempt.error.startswith(message)
+        assert f"(injected by the chaos experiment '{run.name}')." in attempt.error
+        assert attempt.provider_cost_usd == 0
+        assert not chaos.reached(answer, 1)
+    for row in world.usage_rows():
+        assert (row.status, row.attempts, row.provider) == ("ok", 2, second)
+        assert row.cost_usd < Decimal("0.000050")
+    assert chaos.injected(run, 2) == 2
+    for line in chaos.logged("chaos.injected", run):
+        assert all(part in line for part in (run.name, fault, first, served.model))
 
 
-@pytest.mark.parametrize("endpoint", ["responses", "embeddings"])
 @pytest.mark.parametrize(
     "form", ["not_json", "truncated", "html", "compressed", "wrong_shape"]
 )
 def test_malformed__at_the_other_endpoints__is_never_an_answer(
-    world: World, chaos: Chaos, form: str, endpoint: str
+    world: World, chaos: Chaos, form: str
 ) -> None:
-    kind = {"embeddings": "embedding"}.get(endpoint, "chat")
-    served = world.serve("ok", kind=kind)
-    chaos.begin("malformed", parameters={"form": form}, providers=served.providers)
-    for stream in (False, True)[: 2 if endpoint == "responses" else 1]:
-        more = {"stream": True} if stream else {}
-        answer = world.post(
-            f"/v1/{endpoint}", model=served.model, input="Hello", **more
-        )
+    chat, vectors = world.serve("ok"), world.serve("ok", kind="embedding")
+    providers = [*chat.providers, *vectors.providers]
+    chaos.begin("malformed", parameters={"form": form}, providers=providers)
+    for path, model, more in (
+        ("/v1/responses", chat.model, {}),
+        ("/v1/responses", chat.model, {"stream": True}),
+        ("/v1/embeddings", vectors.model, {}),
+    ):
+        answer = world.post(path, model=model, input="Hello", **more)
         assert answer.status == 502, answer.body
         assert "chaos experiment" in answer.error["message"]
     assert world.counter() == (0, 0, 0)
@@ -90,6 +95,8 @@ def test_error__on_every_route__is_refunded_and_says_what_it_is(
     assert (row.status, row.cost_usd, row.provider_cost_usd) == ("error", 0, 0)
     assert "refunded" in row.marks
     assert world.counter() == (0, 0, 0)
+    told = explain_usage(row, world.attempts(str(row.pk), 2))
+    assert told.count(f"injected by the experiment '{run.name}'") == 2
     assert chaos.injected(run, 2) == 2
     metrics = world.metrics()
     counted = (
@@ -177,19 +184,51 @@ def test_latency__when_the_run_is_stopped__ends_at_once(
     assert answer.headers["x-valuecanvas-provider"] == served.providers[0]
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_timeout__until_the_callers_limit__fails_over_without_a_bill(
-    world: World, chaos: Chaos, stream: bool
+def test_timeout__until_the_callers_limit__is_refunded(
+    world: World, chaos: Chaos
 ) -> None:
-    limits = {"first_token_s": 1, "total_s": 1, "total_stream_s": 60}
-    served = world.serve("ok-3", **limits)
+    served = world.serve("ok-3", first_token_s=1, between_tokens_s=1, total_s=1)
     run = chaos.begin("timeout", providers=served.providers)
-    answer = world.chat(served.model, stream=stream)
+    answer = world.chat(served.model)
     assert answer.status == 504
     assert run.name in answer.error["message"]
     [attempt] = failed_attempts(world, answer)
     assert (attempt.outcome, attempt.injected_by) == ("failure", run.name)
+    assert attempt.provider_cost_usd == 0
+    assert not chaos.reached(answer, 1)
     assert world.counter() == (0, 0, 0)
+
+
+def test_timeout__until_the_first_token_is_due__fails_over(
+    world: World, chaos: Chaos
+) -> None:
+    served = world.serve("ok-3", "ok-3", first_token_s=1)
+    run = chaos.begin("timeout", providers=served.providers[:1])
+    answer = world.chat(served.model, stream=True)
+    assert (answer.status, answer.body.count(b"[DONE]")) == (200, 1)
+    assert answer.headers["x-valuecanvas-provider"] == served.providers[1]
+    [attempt] = failed_attempts(world, answer)
+    assert attempt.injected_by == run.name
+    assert "did not answer in time" in attempt.error
+
+
+def test_latency__that_leaves_a_stream_too_little_time__is_refunded(
+    world: World, chaos: Chaos
+) -> None:
+    limits = {"first_token_s": 3, "between_tokens_s": 1, "total_stream_s": 4}
+    served = world.serve("drip@500ms+ok-6", **limits)
+    parameters = {"delay_ms": 2_000}
+    run = chaos.begin("latency", parameters=parameters, providers=served.providers)
+    answer = world.chat(served.model, stream=True)
+    assert answer.status == 200
+    assert f"The chaos experiment '{run.name}' caused this.".encode() in answer.body
+    [row] = world.usage_rows()
+    assert (row.status, row.cost_usd) == ("interrupted", 0)
+    assert world.counter() == (0, 0, 0)
+    [attempt] = failed_attempts(world, answer)
+    assert attempt.provider_cost_usd > 0
+    # We ended it: that says nothing about the provider.
+    assert world.breaker(served.providers[0])["failures"] == 0
 
 
 def test_timeout__when_the_lease_ends_by_itself__is_answered(
