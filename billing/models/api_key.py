@@ -31,7 +31,7 @@ class Scope(models.TextChoices):
     FLAGS_EVALUATE = "flags:evaluate", "Ask for the values of flags"
     FLAGS_READ = "flags:read", "Read how flags are set"
     FLAGS_WRITE = "flags:write", "Change flags"
-    QUEUE_READ = "queue:read", "Read the figures of the queue"
+    QUEUE_READ = "queue:read", "Read the figures of the queue, and runs of chaos"
     ADMIN = "admin", "Read and change customers of every team"
 
 
@@ -51,7 +51,7 @@ SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
         "flags.kill_flag",
         "flags.delete_flag",
     ),
-    Scope.QUEUE_READ: ("llm.view_job",),
+    Scope.QUEUE_READ: ("llm.view_job", "llm.view_chaosrun"),
     Scope.ADMIN: (
         "billing.view_customer",
         "billing.change_customer",

@@ -5,6 +5,7 @@ from llm.admin import (
     attempt,
     breaker,
     cache,
+    chaos,
     customer,
     experiment,
     feedback,

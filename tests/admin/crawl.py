@@ -38,6 +38,7 @@ def make_rows() -> dict[str, Model]:
 
 def fill(pattern: str, rows: dict[str, Model]) -> str:
     """The path of a pattern, for the row of its model."""
+    pattern = pattern.replace("/report/<str:kind>/", "/report/csv/")
     value = str(_row_of(pattern, rows))
     return "/admin/" + PARAMETER.sub(value.replace("\\", r"\\"), pattern)
 

@@ -31,6 +31,11 @@ from billing.models import (
 from flags.models import Flag
 from llm.models import Attempt, BreakerEvent, BreakerOverride, CacheEpoch, Feedback
 from prompts.models import ProtectedLabel
+from tests.admin.chaos_rows import (
+    make_chaos_experiment,
+    make_chaos_run,
+    make_chaos_window,
+)
 from tests.admin.job_rows import make_batch, make_job, make_job_file, make_recurring
 from tests.admin.prompt_rows import make_prompt
 from tests.billing.alerts.rows import make_alert, make_channel, make_rule
@@ -309,6 +314,9 @@ MAKE: dict[str, Callable[[], Any]] = {
     "llm.breakerevent": make_event,
     "llm.breakeroverride": make_override,
     "llm.cacheepoch": lambda: CacheEpoch.objects.create(target=unique("model:m")),
+    "llm.chaosexperiment": make_chaos_experiment,
+    "llm.chaosrun": make_chaos_run,
+    "llm.chaoswindow": make_chaos_window,
     "llm.feedback": make_feedback,
     "llm.job": make_job,
     "llm.jobbatch": make_batch,

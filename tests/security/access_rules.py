@@ -25,6 +25,7 @@ _ADD_FLAG = Rest("flags:write", "flags.add_flag")
 _WRITE_FLAG = Rest("flags:write", "flags.change_flag")
 _KILL_FLAG = Rest("flags:write", "flags.kill_flag")
 _DELETE_FLAG = Rest("flags:write", "flags.delete_flag")
+_READ_CHAOS = Rest("queue:read", "llm.view_chaosrun")
 _USAGE = Rest("admin", "billing.view_usage", instead="llm")
 
 REST: dict[str, dict[str, Rest]] = {
@@ -64,6 +65,8 @@ REST: dict[str, dict[str, Rest]] = {
     "api/flags/<str:key>/schedule/<int:number>": {"DELETE": _WRITE_FLAG},
     "api/flags/<str:key>/ramp": {"POST": _WRITE_FLAG},
     "api/queue/metrics": {"GET": Rest("queue:read", "llm.view_job")},
+    "api/chaos/runs": {"GET": _READ_CHAOS},
+    "api/chaos/runs/<str:run_id>": {"GET": _READ_CHAOS},
     "api/customers/<path:user_id>": {
         "GET": Rest("admin", "billing.view_customer"),
         "PATCH": Rest("admin", "billing.change_customer"),
@@ -165,6 +168,8 @@ MODELS = {
     "llm.breakerevent": "view",
     "llm.breakeroverride": "view add change delete",
     "llm.cacheepoch": "view add",
+    "llm.chaosrun": "view",
+    "llm.chaoswindow": "view",
     "llm.feedback": "view",
     "llm.job": "view",
     "llm.jobbatch": "view",
@@ -182,7 +187,7 @@ MODELS = {
     "waffle.switch": "view add change delete",
 }
 # Nobody but a superuser changes these, whatever rights he has; the right lets look.
-SUPERUSERS_ONLY = ("auth.user", "auth.group")
+SUPERUSERS_ONLY = ("auth.user", "auth.group", "llm.chaosexperiment")
 
 STAFF, SUPERUSER = "staff", "superuser"
 
@@ -248,6 +253,10 @@ PAGES: dict[str, str] = {
     "flags_flag_try": "flags.view_flag",
     "flags_flag_exposures": "flags.view_flag",
     "llm_breakers": "llm.view_breakerevent",
+    "llm_chaos_stop_all": "llm.stop_chaosrun",
+    "llm_chaosexperiment_start": SUPERUSER,
+    "llm_chaosrun_report": "llm.view_chaosrun",
+    "llm_chaosrun_stop": "llm.view_chaosrun llm.stop_chaosrun",
     "llm_job_cancel": "llm.view_job llm.operate_job",
     "llm_job_retry": "llm.view_job llm.operate_job",
     "llm_job_content": "llm.view_job llm.view_job_content",
@@ -287,6 +296,7 @@ WRITES = {
 # They act on a POST alone: a GET, as by an old link, leads on before any right is asked.
 POST_ONLY = (
     "backups_make", "backups_backup_verify", "billing_alertchannel_test", "llm_prompt_estimate",
+    "llm_chaos_stop_all", "llm_chaosrun_stop",
     "core_webhookdelivery_resend", "flags_flag_rule_preview", "flags_flag_rule_order",
     "flags_flag_try", "llm_provider_test",
     "llm_provider_add_models", "llm_recurringjob_run", "prompts_prompt_preview",

@@ -69,6 +69,10 @@ ACTS = [
     Act("billing.customer", "billing_customer_export"),
     Act("core.webhookendpoint", "core_webhookendpoint_enable"),
     Act("core.webhookendpoint", "core_webhookendpoint_rotate"),
+    Act("llm.chaosexperiment", "llm_chaosexperiment_add"),
+    Act("llm.chaosexperiment", "llm_chaosexperiment_change"),
+    Act("llm.chaosexperiment", "llm_chaosexperiment_delete"),
+    Act("llm.chaosexperiment", "llm_chaosexperiment_start"),
     Act("llm.job", "llm_job_content"),
     Act("llm.provider", "llm_provider_add"),
     Act("llm.provider", "llm_provider_change"),
@@ -81,12 +85,18 @@ HARMLESS = {
     "billing_alertchannel_deliveries", "billing_alertchannel_history",
     "billing_alertchannel_test", "billing_apikey_changelist", "billing_apikey_delete",
     "billing_apikey_history", "billing_apikey_issued", "billing_apikey_revoke_page",
+    "llm_chaosexperiment_changelist", "llm_chaosexperiment_history",
     "core_webhookendpoint_add", "core_webhookendpoint_change",
     "core_webhookendpoint_changelist", "core_webhookendpoint_delete",
     "core_webhookendpoint_history", "llm_provider_add_models", "llm_provider_changelist",
     "llm_provider_discover", "llm_provider_history", "llm_provider_test",
 }  # fmt: skip
-WHOLE = {"auth.group", "auth.user", "billing.alertchannel", "billing.apikey", "core.webhookendpoint", "llm.provider"}  # fmt: skip
+WHOLE = {"auth.group", "auth.user", "billing.alertchannel", "billing.apikey", "core.webhookendpoint", "llm.chaosexperiment", "llm.provider"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
 
 
 @pytest.fixture

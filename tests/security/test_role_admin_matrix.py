@@ -24,6 +24,14 @@ from tests.security.access_rules import (
 from tests.security.roles import ANONYMOUS, OUTSIDER, PEOPLE, Role, ask, make_role
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    """Off, all of its pages are 404 for everybody: test_s17_chaos.py."""
+    settings.CHAOS_ENABLED = True
+
+
 STANDARD = re.compile(r"(.+)_(changelist|add|change|delete|history)")
 # Old addresses of objects lead to the change page; the last one is the admin's 404.
 NAMELESS = re.compile(r".+/<path:object_id>/|\(\?P<url>\.\*\)\$")

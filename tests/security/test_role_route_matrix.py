@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from tests.admin.chaos_rows import make_chaos_run
 from tests.fixtures_billing import make_customer
 from tests.flags.rows import make_flag
 from tests.prompts.experiments.rows import make_draft
@@ -60,12 +61,13 @@ def known(db: None) -> dict[str, str]:
         "api/flags": make_flag().name,
         "api/experiments": experiment.key,
         "api/customers": make_customer().user_id,
+        "api/chaos": str(make_chaos_run().pk),
     }
 
 
 def fill(route: str, known: dict[str, str]) -> str:
     key = known.get("/".join(route.split("/")[:2]), "1")
-    for name in ("<str:key>", "<path:user_id>"):
+    for name in ("<str:key>", "<path:user_id>", "<str:run_id>"):
         route = route.replace(name, key)
     for name in ("<str:version>", "<int:number>"):
         route = route.replace(name, "1")
@@ -98,6 +100,7 @@ def fault_of(role: Role, method: str, rule: Rest | None, status: int) -> str:
 def test_rest__each_route_and_method__answers_as_the_matrix_says(
     name: str, known: dict[str, str], settings: Any
 ) -> None:
+    settings.CHAOS_ENABLED = True
     role, faults, seen = make_role(name), [], 0
     for route, rules in REST.items():
         for method in METHODS:

@@ -29,6 +29,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "Jobs", "description": "Requests that are answered later."},
         {"name": "Prompts", "description": "Prompts, versions, labels and rollouts."},
         {"name": "Experiments", "description": "Experiments and their results."},
+        {"name": "Chaos", "description": "Runs of experiments and drills, to read."},
         {"name": "Flags", "description": "Feature flags; evaluation by OFREP."},
         {"name": "Usage", "description": "What was used and spent."},
         {"name": "Customers", "description": "Customers and their limits."},
@@ -46,6 +47,7 @@ SPECTACULAR_SETTINGS = {
     # Fields of one name with different choices, in different components.
     "ENUM_NAME_OVERRIDES": {
         "BatchStateEnum": "llm.models.BatchState.choices",
+        "ChaosRunStateEnum": "llm.models.chaos.RunState.choices",
         "ExperimentStateEnum": ["draft", "running", "stopped"],
         "FlagChangeKindEnum": "flags.models.schedule.change_kinds",
         "FlagKindEnum": "flags.models.flag.FlagKind.choices",

@@ -27,6 +27,8 @@ class Item:
     url: str
     permission: str = ""
     covers: tuple[str, ...] = ()
+    # The setting without which it is hidden.
+    setting: str = ""
 
     def link(self) -> str:
         return self.url if self.url.startswith("/") else reverse(f"admin:{self.url}")
@@ -37,14 +39,20 @@ class Item:
             return len(name)
         return max((len(one) for one in self.covers if name.startswith(one)), default=0)
 
+    def is_for(self, user: Any) -> bool:
+        """Whether this user may open it."""
+        on = not self.setting or getattr(settings, self.setting)
+        return on and (not self.permission or user.has_perm(self.permission))
 
-def listing(title: str, icon: str, model: str, *covers: str) -> Item:
+
+def listing(title: str, icon: str, model: str, *covers: str, setting: str = "") -> Item:
     """A link to the list page of `app.model`, which covers all pages of its objects."""
     app, name = model.split(".")
     url, right = f"{app}_{name}_changelist", f"{app}.view_{name}"
-    return Item(title, icon, url, right, (f"{app}_{name}_", *covers))
+    return Item(title, icon, url, right, (f"{app}_{name}_", *covers), setting)
 
 
+_CHAOS = "CHAOS_ENABLED"
 GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     ("", (Item("Dashboard", "space_dashboard", "index"),)),
     (
@@ -150,6 +158,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         ),
     ),
     (
+        "Chaos",
+        (
+            listing("Experiments", "bolt", "llm.chaosexperiment", setting=_CHAOS),
+            listing("Runs", "monitoring", "llm.chaosrun", setting=_CHAOS),
+            listing("Windows", "event_available", "llm.chaoswindow", setting=_CHAOS),
+        ),
+    ),
+    (
         "Access",
         (
             listing("Users", "manage_accounts", "auth.user"),
@@ -185,7 +201,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "active": here is not None and item is here[1],
                 }
                 for item in items
-                if not item.permission or request.user.has_perm(item.permission)
+                if item.is_for(request.user)
             ],
         }
         for title, items in GROUPS

@@ -42,6 +42,16 @@ def duration(millis: int | None) -> str:
 
 
 @register.filter
+def time_left(seconds: int) -> str:
+    """Seconds as '2 min 5 s left'; 'about to end' without any."""
+    minutes, rest = divmod(max(0, seconds), 60)
+    parts = [f"{minutes}\u00a0min" if minutes else "", f"{rest}\u00a0s" if rest else ""]
+    return (
+        f"{' '.join(filter(None, parts))} left" if minutes or rest else "about to end"
+    )
+
+
+@register.filter
 def commas(number: int) -> str:
     """A whole number with commas."""
     return f"{number:,}"

@@ -3,8 +3,8 @@
 Missing everywhere on purpose: adding providers and setting their endpoints (that sends
 keys to a host), channels of alerts (that sends names and sums to a host), exporting,
 erasing and deleting customers, deleting teams and tiers, users and groups, kinds of
-schedules, who may move protected labels, and reading what customers sent with jobs
-(llm.view_job_content).
+schedules, chaos experiments (only superusers begin faults; operators stop them), who may
+move protected labels, and reading what customers sent with jobs (llm.view_job_content).
 """
 
 from collections.abc import Mapping
@@ -55,6 +55,9 @@ OPERATED = {
     "llm.breakerevent": "",
     "llm.breakeroverride": "add change delete",
     "llm.cacheepoch": "add",
+    "llm.chaosexperiment": "",
+    "llm.chaosrun": "stop",
+    "llm.chaoswindow": "",
     "llm.feedback": "",
     "llm.job": "operate",
     "llm.jobbatch": "",

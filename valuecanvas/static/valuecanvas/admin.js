@@ -61,4 +61,16 @@
       button.removeAttribute("aria-busy");
     }
   });
+
+  // New figures for charts that stay on the page while its texts are replaced.
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    for (const source of document.querySelectorAll("[data-chart]")) {
+      const canvas = document.querySelector(`${source.dataset.chart} canvas`);
+      const chart = canvas && window.Chart && window.Chart.getChart(canvas);
+      if (!chart || canvas.dataset.value === source.dataset.value) continue;
+      canvas.dataset.value = source.dataset.value;
+      chart.data = JSON.parse(source.dataset.value);
+      chart.update("none");
+    }
+  });
 })();
