@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from llm.chaos.plan import read_plan
+from llm.chaos.plan import FaultPlan, read_plan
 from llm.models import ChaosRun
-from llm.models.chaos import FaultKind
 
 
 def write_json(run: ChaosRun) -> dict[str, Any]:
@@ -22,6 +21,7 @@ def write_json(run: ChaosRun) -> dict[str, Any]:
         "reason": run.reason,
         "plan": run.plan,
         "injected": run.injected,
+        "slo_effect": slo_effect(run),
         "findings": run.findings,
         "samples": run.samples,
     }
@@ -48,20 +48,42 @@ def write_markdown(run: ChaosRun) -> str:
 
 
 def _facts(run: ChaosRun) -> list[tuple[str, str]]:
-    # One that was refused has none.
-    plan = read_plan(run.plan or {"fault": FaultKind.TIMEOUT})
-    parameters = ", ".join(f"{key}={one}" for key, one in plan.parameters.items())
     return [
-        ("Injected", f"{plan.fault} {parameters}".strip()),
-        ("Providers", ", ".join(sorted(plan.providers))),
-        ("Models", ", ".join(sorted(plan.model_names))),
+        # One that was refused has no plan.
+        *(_injected(read_plan(run.plan)) if run.plan else ()),
         ("Faults injected", str(run.injected)),
+        *((f"SLO effect, {phase}", text) for phase, text in slo_effect(run).items()),
         ("Begun", f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Ended", f"{run.ended_at:%Y-%m-%d %H:%M:%S} UTC" if run.ended_at else ""),
         ("By", run.started_by.get_username() if run.started_by else ""),
         ("State", run.get_state_display()),
         ("Reason", run.reason),
     ]
+
+
+def _injected(plan: FaultPlan) -> list[tuple[str, str]]:
+    parameters = ", ".join(f"{key}={one}" for key, one in plan.parameters.items())
+    return [
+        ("Injected", f"{plan.fault} {parameters}".strip()),
+        ("Providers", ", ".join(sorted(plan.providers))),
+        ("Models", ", ".join(sorted(plan.model_names))),
+    ]
+
+
+def slo_effect(run: ChaosRun) -> dict[str, str]:
+    """Availability and the slowest times by phase: before, during and after the fault."""
+    found = {}
+    for phase in dict.fromkeys(one["phase"] for one in run.samples):
+        of_phase = [one for one in run.samples if one["phase"] == phase]
+        requests = sum(one["requests"] for one in of_phase)
+        answered = requests - sum(one["errors"] for one in of_phase)
+        p95_ms = max((one["p95_ms"] or 0 for one in of_phase), default=0)
+        if requests:
+            found[phase] = (
+                f"{100 * answered / requests:.1f}% of {requests} requests answered, "
+                f"95% within {p95_ms} ms at the slowest point"
+            )
+    return found
 
 
 def _mark(holds: bool | None) -> str:

@@ -219,7 +219,8 @@ class Rehearsal:
             "requests": len(answers),
             "errors": sum(not one.ok for one in answers),
             "p95_ms": round(slowest[int(len(slowest) * 0.95)]),
-            "cost_usd": str(cost),
+            # Of one request on average, as of experiments.
+            "cost_usd": float(cost / len(answers)),
             "injected": len(ids & self.evidence.met),
         }
 

@@ -224,8 +224,15 @@ def test_report__words_from_elsewhere__stay_in_their_cell(tmp_path: Path) -> Non
         plan={"fault": FaultKind.STORE_DOWN},
         started_at=now,
         ended_at=now,
+        samples=[
+            {"phase": "during", "requests": 15, "errors": 5, "p95_ms": 9},
+            {"phase": "during", "requests": 5, "errors": 0, "p95_ms": None},
+        ],
         findings=[{"expected": "It | <b>works</b>", "seen": "no\nway", "holds": False}],
     )
     text = report.write_markdown(run)
     assert "| It \\| &lt;b>works&lt;/b> | no way | **FAILED** |" in text
+    assert (
+        "- SLO effect, during: 75.0% of 20 requests answered, 95% within 9 ms" in text
+    )
     assert json.loads(json.dumps(report.write_json(run)))["verdict"] == "failed"
