@@ -9,6 +9,7 @@ from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver
 
+from llm.chaos.drills import DRILLS
 from prompts.models import Prompt
 from tests.admin.rows import MAKE
 
@@ -48,6 +49,8 @@ def _row_of(path: str, rows: dict[str, Model]) -> Any:
         return "completion"
     if "<str:kind>" in path:
         return "csv"
+    if "<slug:drill>" in path:
+        return next(iter(DRILLS))
     if "prompt_id" in path:
         return Prompt.objects.latest("pk").pk
     row = rows.get(".".join(path.split("/")[:2]))

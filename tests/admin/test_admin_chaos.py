@@ -10,8 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
+from llm.admin.chaos import drill_page
 from llm.models.chaos import ChaosRun, ChaosWindow
+from llm.tasks import rehearse
 from tests.admin.chaos_rows import (
     make_active_run,
     make_chaos_experiment,
@@ -23,6 +26,7 @@ from tests.browser.planting import PAYLOADS
 pytestmark = pytest.mark.django_db
 STOP_ALL = "/admin/llm/chaosrun/stop-all/"
 RUNS = "/admin/llm/chaosrun/"
+DRILLS = f"{RUNS}drills/"
 WHY = {"reason": "A game day."}
 
 
@@ -296,6 +300,56 @@ def test_report__as_csv__has_a_row_for_each_sample(auditor: Client) -> None:
 def test_report__of_an_unknown_kind__is_missing(auditor: Client) -> None:
     url = reverse("admin:llm_chaosrun_report", args=[make_chaos_run().pk, "pdf"])
     assert auditor.get(url).status_code == 404
+
+
+# -- drills ----------------------------------------------------------------------------
+
+
+def test_drills__list__says_what_each_does_and_its_last_verdict(
+    boss: Client, auditor: Client
+) -> None:
+    make_chaos_run(name="redis-down", is_drill=True, verdict="failed")
+    for client, runs in ((boss, True), (auditor, False)):
+        text = page(client, DRILLS)
+        assert "failed" in text
+        assert "never" in text
+        assert ("Run…" in text) is runs
+
+
+def test_drill__that_cannot_be_run_here__says_why(boss: Client, settings: Any) -> None:
+    settings.DRILL_URL = "http://127.0.0.1:1"
+    url = f"{DRILLS}redis-down/"
+    assert "What has to hold" in page(boss, url)
+    answer = boss.post(url)
+    assert answer.status_code == 422
+    assert "No gateway is ready" in answer.context["form"].non_field_errors()[0]
+
+
+def test_drill__confirmed__is_begun_by_a_worker(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, ...]] = []
+    monkeypatch.setattr(drill_page, "prepare_drill", lambda name, by: None)
+    monkeypatch.setattr(rehearse, "delay", lambda *given: sent.append(given))
+    assert boss.post(f"{DRILLS}redis-down/")["Location"] == DRILLS
+    assert sent == [("redis-down", "boss")]
+
+
+def test_drill__broker_is_down__says_so(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: str) -> None:
+        raise OperationalError("Connection refused")
+
+    monkeypatch.setattr(drill_page, "prepare_drill", lambda name, by: None)
+    monkeypatch.setattr(rehearse, "delay", fail)
+    answer = boss.post(f"{DRILLS}redis-down/")
+    assert answer.status_code == 422
+    assert "Connection refused" in answer.context["form"].non_field_errors()[0]
+
+
+def test_drill__unknown__is_missing(boss: Client) -> None:
+    assert boss.get(f"{DRILLS}nothing/").status_code == 404
 
 
 # -- REST ------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ def test_lists__of_chaos__fit_wide_and_narrow(site: Site, tmp_path: Path) -> Non
     for name, path in (
         ("experiments", EXPERIMENTS),
         ("runs", RUNS),
+        ("drills", f"{RUNS}drills/"),
         ("windows", "/admin/llm/chaoswindow/"),
     ):
         site.open(path)

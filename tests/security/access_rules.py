@@ -253,6 +253,8 @@ PAGES: dict[str, str] = {
     "flags_flag_try": "flags.view_flag",
     "flags_flag_exposures": "flags.view_flag",
     "llm_breakers": "llm.view_breakerevent",
+    "llm_chaos_drills": "llm.view_chaosrun",
+    "llm_chaos_drill": SUPERUSER,
     "llm_chaos_stop_all": "llm.stop_chaosrun",
     "llm_chaosexperiment_start": SUPERUSER,
     "llm_chaosrun_report": "llm.view_chaosrun",

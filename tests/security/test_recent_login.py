@@ -31,6 +31,8 @@ class Act:
     name: str
     # A GET there only leads back to the row.
     post_only: bool = False
+    # What its URL names, if not a row.
+    key: str = ""
 
     @property
     def url_name(self) -> str:
@@ -38,7 +40,7 @@ class Act:
 
     def url(self) -> str:
         try:
-            return reverse(self.url_name)
+            return reverse(self.url_name, args=[self.key] if self.key else None)
         except NoReverseMatch:
             return reverse(self.url_name, args=[MAKE[self.model]().pk])
 
@@ -73,6 +75,7 @@ ACTS = [
     Act("llm.chaosexperiment", "llm_chaosexperiment_change"),
     Act("llm.chaosexperiment", "llm_chaosexperiment_delete"),
     Act("llm.chaosexperiment", "llm_chaosexperiment_start"),
+    Act("llm.chaosexperiment", "llm_chaos_drill", key="redis-down"),
     Act("llm.job", "llm_job_content"),
     Act("llm.provider", "llm_provider_add"),
     Act("llm.provider", "llm_provider_change"),

@@ -40,6 +40,7 @@ LABELS = {label.replace(".", "_"): label for label in (*MODELS, *SUPERUSERS_ONLY
 # own.
 NOT_SENT = (
     "backups_make", "billing_ledger_health", "backups_backup_verify", "billing_alertchannel_test",
+    "llm_chaos_drill",
     "llm_playground", "llm_prompt_try", "llm_provider_test", "llm_provider_discover",
     "llm_provider_add_models", "logout",
 )  # fmt: skip

@@ -162,6 +162,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             listing("Experiments", "bolt", "llm.chaosexperiment", setting=_CHAOS),
             listing("Runs", "monitoring", "llm.chaosrun", setting=_CHAOS),
+            Item(
+                "Drills",
+                "fire_extinguisher",
+                "llm_chaos_drills",
+                "llm.view_chaosrun",
+                ("llm_chaos_drill",),
+                _CHAOS,
+            ),
             listing("Windows", "event_available", "llm.chaoswindow", setting=_CHAOS),
         ),
     ),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from llm.admin.chaos import drill_page
 from llm.admin.chaos.run_charts import run_charts
 from llm.admin.chaos.sentence import describe_plan
 from llm.admin.chaos.switched import ChaosAdmin
@@ -141,7 +142,17 @@ class ChaosRunAdmin(ReadOnlyAdmin, LargeTableAdmin, ChaosAdmin):
 
     def own_urls(self) -> list[URLPattern]:
         stop = post_only(stop_all, "index")
-        return [self.route("stop-all/", stop, "llm_chaos_stop_all")]
+        return [
+            self.route("stop-all/", stop, "llm_chaos_stop_all"),
+            self.route("drills/", self.drills_view, "llm_chaos_drills"),
+            self.route("drills/<slug:drill>/", self.drill_view, "llm_chaos_drill"),
+        ]
+
+    def drills_view(self, request: HttpRequest) -> HttpResponse:
+        return drill_page.show(self, request)
+
+    def drill_view(self, request: HttpRequest, drill: str) -> HttpResponse:
+        return drill_page.ask(self, request, drill)
 
     def change_view(
         self,
