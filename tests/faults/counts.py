@@ -3,7 +3,7 @@
 import os
 from typing import TypeVar
 
-T = TypeVar("T", int, float)
+T = TypeVar("T")
 FULL = os.environ.get("FAULTS") == "full"
 
 

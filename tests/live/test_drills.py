@@ -24,6 +24,7 @@ from llm.chaos import runs
 from llm.chaos.drills import DRILLS
 from tests.core.settings_process import SAFE
 from tests.demo_process import DemoProcess
+from tests.faults.counts import either
 from tests.faults.workers import WorkerProcess
 from tests.fixtures_billing import unique
 from tests.live.server import LiveServer, live_server
@@ -105,7 +106,11 @@ def production(
         connections.close_all()
 
 
-@pytest.mark.parametrize("name", list(DRILLS))
+# The others are their twins; each takes half a minute.
+SHORT = ["primary-down", "redis-down", "database-restart", "worker-killed"]
+
+
+@pytest.mark.parametrize("name", either(SHORT, [*DRILLS]))
 def test_drill__production_is_healthy__passes(
     production: Production, name: str
 ) -> None:
