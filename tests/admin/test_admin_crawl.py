@@ -17,6 +17,11 @@ from valuecanvas.http.metrics_view import MetricsText
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
+
+
 UNSEEN = ("hidden", "submit", "button", "image", "reset")
 
 
