@@ -195,36 +195,11 @@ def judge(found: Measurement, limits: Limits) -> list[Finding]:
     base = max(found.requests, LEAST_REQUESTS)
     p95, cost = found.p95_ms or 0, found.cost_usd or Decimal()
     rows = (
-        _check(
-            found,
-            limits.most_error_percent,
-            "At most {:g}% of the requests fail",
-            f"{found.errors:,} failed",
-            100 * found.errors / base,
-        ),
-        _check(
-            found,
-            limits.least_availability_percent,
-            "At least {:g}% of the requests are answered without 5xx",
-            f"{found.unavailable:,} were answered with 5xx",
-            100 - 100 * found.unavailable / base,
-            least=True,
-        ),
-        _check(
-            found,
-            limits.most_p95_ms,
-            "95% of the requests take at most {:,} ms",
-            f"{p95:,} ms",
-            p95 if found.enough else 0,
-        ),
-        _check(
-            found,
-            limits.most_cost_usd,
-            "A request costs at most {:f} USD on average",
-            f"{cost:.6f} USD",
-            cost if found.enough else 0,
-        ),
-    )
+        _check(found, limits.most_error_percent, "At most {:g}% of the requests fail", f"{found.errors:,} failed", 100 * found.errors / base),
+        _check(found, limits.least_availability_percent, "At least {:g}% of the requests are answered without 5xx", f"{found.unavailable:,} were answered with 5xx", 100 - 100 * found.unavailable / base, least=True),
+        _check(found, limits.most_p95_ms, "95% of the requests take at most {:,} ms", f"{p95:,} ms", p95 if found.enough else 0),
+        _check(found, limits.most_cost_usd, "A request costs at most {:f} USD on average", f"{cost:.6f} USD", cost if found.enough else 0),
+    )  # fmt: skip
     return [one for one in rows if one]
 
 
