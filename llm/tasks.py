@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from llm.chaos import runs
+from llm.chaos import chaos_runs
 from llm.chaos.drills import record_refusal, run_drill
 from llm.jobs import expansion, recurring
 from llm.jobs.worker import sweep
@@ -83,7 +83,7 @@ def sweep_jobs() -> dict[str, int]:
 @shared_task(name="llm.jobs.purge")
 def purge_jobs() -> dict[str, int]:
     """Delete old jobs, results and files, and old runs of chaos experiments."""
-    return {**sweep.purge(), "chaos_runs": runs.purge()}
+    return {**sweep.purge(), "chaos_runs": chaos_runs.purge()}
 
 
 @shared_task(name=RECURRING_TASK)
@@ -104,5 +104,5 @@ def rehearse(name: str, by: str, model: str = "") -> None:
     person = User.objects.filter(username=by).first()
     try:
         run_drill(name, by=person, model=model)
-    except runs.RunRefused as refusal:
+    except chaos_runs.RunRefused as refusal:
         record_refusal(name, str(refusal), person)

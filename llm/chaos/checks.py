@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import OperationalError
 from django.utils import timezone
 
-from llm.chaos import windows
+from llm.chaos import chaos_windows
 from llm.chaos.faults import check_parameters
 from llm.chaos.plan import ATTRIBUTES, FaultPlan
 from llm.chaos.steady_state import share_of_requests
@@ -81,7 +81,7 @@ def check_overlap(plan: FaultPlan, runs: Iterable[tuple[ChaosRun, FaultPlan]]) -
 
 def check_forbidden() -> str:
     """Whether faults may be injected at all now."""
-    return windows.why_forbidden()
+    return chaos_windows.why_forbidden()
 
 
 def _overlap(one: FaultPlan, other: FaultPlan) -> bool:

@@ -9,7 +9,7 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from llm.chaos import runs, schedules, supervision
+from llm.chaos import chaos_runs, chaos_schedules, supervision
 from llm.models import ChaosExperiment
 from valuecanvas.core.audit.audit_context import ActorKind, use_actor
 from valuecanvas.core.cancel import Background
@@ -52,9 +52,9 @@ def control() -> bool:
     if not is_ours:
         return False
     with use_actor("chaos controller", ActorKind.SYSTEM):
-        for run in runs.active():
+        for run in chaos_runs.active():
             _guard(str(run.pk), supervision.advance, run, now)
-        for experiment in schedules.find_scheduled():
+        for experiment in chaos_schedules.find_scheduled():
             _guard(experiment.name, _start_due, experiment, now)
     return True
 
@@ -71,9 +71,11 @@ def _guard(name: str, act: Callable[..., None], *args: Any) -> None:
 
 def _start_due(experiment: ChaosExperiment, now: dt.datetime) -> None:
     """Start an experiment whose time has come, for who made it."""
-    if not schedules.is_due(experiment, schedules.last_run(experiment), now):
+    if not chaos_schedules.is_due(
+        experiment, chaos_schedules.last_run(experiment), now
+    ):
         return
     try:
-        runs.start(experiment, by=experiment.created_by, reason="By its schedule")
-    except runs.RunRefused as refusal:
-        runs.record_refusal(experiment, str(refusal), now)
+        chaos_runs.start(experiment, by=experiment.created_by, reason="By its schedule")
+    except chaos_runs.RunRefused as refusal:
+        chaos_runs.record_refusal(experiment, str(refusal), now)

@@ -16,8 +16,8 @@ from django.db import Error as DatabaseError
 from django.db.models import F
 from django.db.models.functions import Now
 
+from llm.chaos.chaos_windows import why_forbidden
 from llm.chaos.plan import FaultPlan, read_plan
-from llm.chaos.windows import why_forbidden
 from llm.metrics import CHAOS_FAULTS
 from llm.models.chaos import ChaosRun, RunState
 from valuecanvas.core.cancel import Background

@@ -113,7 +113,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RunFinding:
     """What was expected and what was seen; `holds` is None where it can't be judged."""
 
     expected: str
@@ -186,7 +186,7 @@ def share_of_requests(plan: FaultPlan, until: dt.datetime) -> float:
     return met / requests if requests else 1.0
 
 
-def judge(found: Measurement, limits: Limits) -> list[Finding]:
+def judge(found: Measurement, limits: Limits) -> list[RunFinding]:
     """Each limit beside what was measured.
 
     Of few requests a failure counts as if all others of LEAST_REQUESTS were answered: so
@@ -236,12 +236,12 @@ def _check(
     value: Decimal | float,
     *,
     least: bool = False,
-) -> Finding | None:
+) -> RunFinding | None:
     if limit is None:
         return None
     holds = value >= limit if least else value <= limit
     few = "" if found.enough else f"; {LEAST_REQUESTS} are needed to judge"
-    return Finding(
+    return RunFinding(
         expected.format(limit),
         f"{seen} (of {found.requests:,} requests{few})",
         holds if found.enough or not holds else None,

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils.dateparse import parse_datetime
 
-from llm.chaos import runs, steady_state, windows
+from llm.chaos import chaos_runs, chaos_windows, steady_state
 from llm.chaos.plan import FaultPlan, read_plan
-from llm.chaos.steady_state import LEAST_REQUESTS, WINDOW, Finding, Measurement
+from llm.chaos.steady_state import LEAST_REQUESTS, WINDOW, Measurement, RunFinding
 from llm.models import ChaosRun
 from llm.models.chaos import RunState
 
@@ -33,7 +33,7 @@ UNMEASURED = (
 def advance(run: ChaosRun, now: dt.datetime) -> None:
     """Do what is to be done with an active run at `now`. Raises DatabaseError."""
     if run.lease_until is None or now - run.lease_until > LOST_AFTER:
-        runs.finish(
+        chaos_runs.finish(
             run.pk,
             RunState.LOST,
             verdict="failed",
@@ -50,7 +50,7 @@ def advance(run: ChaosRun, now: dt.datetime) -> None:
 
 def _check(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
     """Begin if the steady state holds; refuse if it does not, or nobody can tell."""
-    why = windows.why_forbidden()
+    why = chaos_windows.why_forbidden()
     found, rows = Measurement(), []
     if not why:
         try:
@@ -68,18 +68,18 @@ def _check(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
             else (f"There is no steady state to begin with. {broken}")
         )
     if why:
-        runs.finish(run.pk, RunState.REFUSED, reason=why, findings=rows)
+        chaos_runs.finish(run.pk, RunState.REFUSED, reason=why, findings=rows)
         return
     columns = {"samples": run.samples, "findings": rows}
-    runs.move(run.pk, RunState.CHECKING, RunState.RUNNING, **columns)
+    chaos_runs.move(run.pk, RunState.CHECKING, RunState.RUNNING, **columns)
 
 
 def _watch(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
     """Renew the faults' lease, or end them: by time, or since a limit is broken."""
     if now >= run.ends_at:
-        runs.move(run.pk, RunState.RUNNING, RunState.RECOVERING)
+        chaos_runs.move(run.pk, RunState.RUNNING, RunState.RECOVERING)
         return
-    why = windows.why_forbidden()
+    why = chaos_windows.why_forbidden()
     if not why:
         try:
             why = _broken(run, plan, now)
@@ -88,9 +88,9 @@ def _watch(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
             # What nobody sees is not allowed to go on.
             why = UNMEASURED
     if why:
-        runs.abort(run.pk, why)
+        chaos_runs.abort(run.pk, why)
     else:
-        runs.renew(run.pk)
+        chaos_runs.renew(run.pk)
 
 
 def _broken(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> str:
@@ -125,7 +125,7 @@ def _recover(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
     """Watch until the steady state is back, for a minute at most; then write the report."""
     since, length = run.ends_at + SETTLED_AFTER, now - run.ends_at
     _sample(run, plan, now)
-    runs.keep(run.pk)
+    chaos_runs.keep(run.pk)
     if length < RECOVERY_LEAST:
         return
     limits = steady_state.read_limits(run.limits)
@@ -136,7 +136,7 @@ def _recover(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
     if (found.enough and not broken) or length >= RECOVERY_MOST:
         holds = not broken if broken or found.enough else None
         seen = f"after {length.seconds} s" if holds else " ".join(broken)
-        row = Finding(
+        row = RunFinding(
             "The steady state is back a minute after the faults",
             seen or f"{found.requests} requests: too few to judge",
             holds,
@@ -144,11 +144,11 @@ def _recover(run: ChaosRun, plan: FaultPlan, now: dt.datetime) -> None:
         _conclude(run, plan, row)
 
 
-def _conclude(run: ChaosRun, plan: FaultPlan, recovery: Finding) -> None:
+def _conclude(run: ChaosRun, plan: FaultPlan, recovery: RunFinding) -> None:
     """Write the report of a run that has ended."""
     limits = steady_state.read_limits(run.limits)
     during = steady_state.measure(plan, _begun(run), run.ends_at + SETTLED_AFTER)
-    met = Finding(
+    met = RunFinding(
         "Faults are injected",
         f"{run.injected:,} faults, and {during.requests:,} requests of those it may meet",
         True if run.injected else None,
@@ -156,7 +156,7 @@ def _conclude(run: ChaosRun, plan: FaultPlan, recovery: Finding) -> None:
     seen = [*steady_state.judge(during, limits), met, recovery]
     rows = [*run.findings, *_write(seen)]
     if run.verdict:
-        runs.finish(
+        chaos_runs.finish(
             run.pk,
             RunState.ABORTED,
             reason=run.reason,
@@ -170,7 +170,7 @@ def _conclude(run: ChaosRun, plan: FaultPlan, recovery: Finding) -> None:
     if verdict == "passed" and open_points:
         verdict = ""
         reason = f"It proves nothing. {open_points[0].expected}: {open_points[0].seen}."
-    runs.finish(
+    chaos_runs.finish(
         run.pk, RunState.COMPLETED, reason=reason, verdict=verdict, findings=rows
     )
 
@@ -238,6 +238,6 @@ def _time(sample: Mapping[str, Any]) -> dt.datetime:
     return found
 
 
-def _write(findings: list[Finding], before: str = "") -> list[dict[str, Any]]:
+def _write(findings: list[RunFinding], before: str = "") -> list[dict[str, Any]]:
     """As the row of a run has them."""
     return [{**asdict(one), "expected": f"{before}{one.expected}"} for one in findings]

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from llm.chaos import controller, runs, windows
+from llm.chaos import chaos_runs, chaos_windows, controller
 from llm.models import Attempt, ChaosExperiment, ChaosRun
 from llm.models.chaos import ACTIVE, RunState
 from tests.faults import rest
@@ -94,7 +94,7 @@ class Drive:
         return one
 
     def start(self) -> ChaosRun:
-        run: ChaosRun = self.rig.db(runs.start, self.experiment, by=self.root)
+        run: ChaosRun = self.rig.db(chaos_runs.start, self.experiment, by=self.root)
         return run
 
     def row(self, run: ChaosRun) -> ChaosRun:
@@ -145,7 +145,7 @@ async def test_runaway__of_all_calls_of_a_provider__is_aborted_in_ten_seconds(
             async with under_load(drive.make(client), RATE) as load:
                 await asyncio.sleep(5)
                 run = drive.start()
-                with pytest.raises(runs.RunRefused, match="on the same target"):
+                with pytest.raises(chaos_runs.RunRefused, match="on the same target"):
                     drive.start()
                 run = await drive.until(run, lambda one: bool(one.reason))
                 await asyncio.sleep(SLACK_S)
@@ -158,7 +158,7 @@ async def test_runaway__of_all_calls_of_a_provider__is_aborted_in_ten_seconds(
         assert took[-1] <= ABORT_S
         assert (seen[-1] - run.ends_at).total_seconds() <= SLACK_S
         drive.assert_others_untouched(load)
-        rig.db(runs.stop, run, by=drive.root, reason="The next one")
+        rig.db(chaos_runs.stop, run, by=drive.root, reason="The next one")
     rig.case.figure(
         "from the first fault to the abort, at most, s", round(max(took), 1)
     )
@@ -240,9 +240,9 @@ async def test_target__of_all_requests_in_production__is_refused_by_the_cap(
     settings.PRODUCTION = True
     drive = Drive(rig, providers=[])
     rig.case.inject("attempt")
-    with pytest.raises(runs.RunRefused, match="manage.py chaos open"):
+    with pytest.raises(chaos_runs.RunRefused, match="manage.py chaos open"):
         drive.start()
-    rig.db(windows.open_window, hours=1, reason="T35", opened_by="the tests")
-    with pytest.raises(runs.RunRefused, match="CHAOS_MOST_PERCENT allows 10%"):
+    rig.db(chaos_windows.open_window, hours=1, reason="T35", opened_by="the tests")
+    with pytest.raises(chaos_runs.RunRefused, match="CHAOS_MOST_PERCENT allows 10%"):
         drive.start()
-    rig.db(windows.close_windows, "the tests")
+    rig.db(chaos_windows.close_windows, "the tests")

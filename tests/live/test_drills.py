@@ -20,7 +20,7 @@ from django.db import connections
 
 from billing.models import ApiKey
 from flags.models import Flag
-from llm.chaos import runs
+from llm.chaos import chaos_runs
 from llm.chaos.drills import DRILLS
 from tests.core.settings_process import SAFE
 from tests.demo_process import DemoProcess
@@ -144,7 +144,7 @@ def test_drill__stopped_meanwhile__ends_without_a_verdict(
     done: list[tuple[int, dict[str, Any], str]] = []
     drill = threading.Thread(target=lambda: done.append(production.drill("redis-down")))
     drill.start()
-    while not (stopped := runs.stop_all(by=None, reason="A test.")):
+    while not (stopped := chaos_runs.stop_all(by=None, reason="A test.")):
         assert drill.is_alive(), done
         time.sleep(0.1)
     drill.join()

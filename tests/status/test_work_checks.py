@@ -11,7 +11,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from billing.models import AlertEvent, AlertRule
 from billing.models.alert import AlertKind
 from llm.breaker.types import BreakerState, Event, Name
-from llm.chaos import runs
+from llm.chaos import chaos_runs
 from llm.chaos.plan import FaultPlan
 from llm.models import BreakerOverride
 from tests.admin.job_rows import make_job, make_worker
@@ -144,7 +144,7 @@ def test_chaos__off_idle_and_active__names_the_runs(settings: Any) -> None:
     assert checks.check_chaos() is None
     settings.CHAOS_ENABLED = True
     assert_finding(checks.check_chaos(), "ok", "no run is active")
-    runs.start_plan(
+    chaos_runs.start_plan(
         "a-drill", FaultPlan("store_down"), by=make_superuser(), ttl_s=60, is_drill=True
     )
     assert_finding(checks.check_chaos(), "warning", "active: a-drill", "stop --all")

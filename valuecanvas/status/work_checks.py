@@ -11,7 +11,7 @@ from billing.models import AlertRule, LedgerCheck
 from llm.alerts.breaker_alerts import find_open_breakers, find_refused_keys
 from llm.alerts.error_rate import count_failures, find_error_rates
 from llm.breaker import report
-from llm.chaos import runs
+from llm.chaos import chaos_runs
 from llm.jobs.metrics import count_jobs, live_workers, oldest_seconds
 from llm.models import JobState
 from llm.models.job_queue import RECURRING_TASK
@@ -138,6 +138,6 @@ def check_chaos() -> HealthFinding | None:
     """Experiments and drills that inject faults now; None where chaos is off."""
     if not settings.CHAOS_ENABLED:
         return None
-    names = [one.name for one in runs.active()]
+    names = [one.name for one in chaos_runs.active()]
     figure = f"active: {', '.join(names)}" if names else "no run is active"
     return judge_figure(figure, (bool(names), "Stop all with `manage.py chaos stop --all`."))  # fmt: skip

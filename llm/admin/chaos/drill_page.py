@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from kombu.exceptions import OperationalError
 
-from llm.chaos import runs, windows
+from llm.chaos import chaos_runs, chaos_windows
 from llm.chaos.drills import DRILLS, prepare_drill
 from llm.models.chaos import ChaosRun
 from llm.tasks import rehearse
@@ -31,7 +31,7 @@ def show(admin: Any, request: HttpRequest) -> HttpResponse:
         "admin/llm/chaos/drills.html",
         title="Drills",
         drills=[{"drill": one, "last": last.get(name)} for name, one in DRILLS.items()],
-        forbidden=windows.why_forbidden(),
+        forbidden=chaos_windows.why_forbidden(),
         may_run=request.user.is_superuser,
     )
     return answer
@@ -52,7 +52,7 @@ def ask(admin: Any, request: HttpRequest, name: str) -> HttpResponse:
             prepare_drill(name, by=request.user)
             # A worker runs it: it takes minutes.
             rehearse.delay(name, by)
-        except (runs.RunRefused, OperationalError) as refusal:
+        except (chaos_runs.RunRefused, OperationalError) as refusal:
             form.add_error(None, str(refusal))
         else:
             messages.success(
@@ -66,7 +66,7 @@ def ask(admin: Any, request: HttpRequest, name: str) -> HttpResponse:
         drill=drill,
         verb="Run it",
         form=form,
-        forbidden=windows.why_forbidden(),
+        forbidden=chaos_windows.why_forbidden(),
         back=reverse(LIST),
         status=422 if form.is_bound else 200,
     )

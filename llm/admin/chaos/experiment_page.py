@@ -14,7 +14,7 @@ from llm.admin.chaos.experiment_form import FAULT_FIELDS, ChaosExperimentForm
 from llm.admin.chaos.run_page import STATES
 from llm.admin.chaos.sentence import describe_plan
 from llm.admin.chaos.switched import ChaosAdmin
-from llm.chaos import runs, windows
+from llm.chaos import chaos_runs, chaos_windows
 from llm.chaos.plan import plan_of
 from llm.models.chaos import ChaosExperiment, ChaosRun
 from valuecanvas.core.access.recent_login import RecentLoginAdmin
@@ -50,7 +50,7 @@ class StartPage(ConfirmPage):
         return {
             "experiment": self.original,
             "estimate": estimate(self.original),
-            "forbidden": windows.why_forbidden(),
+            "forbidden": chaos_windows.why_forbidden(),
             "ends_s": settings.CHAOS_LEASE_S,
             "most_percent": settings.CHAOS_MOST_PERCENT,
         }
@@ -58,8 +58,10 @@ class StartPage(ConfirmPage):
     def act(self, form: Any) -> str:
         try:
             reason = form.cleaned_data["reason"]
-            self.run = runs.start(self.original, by=self.request.user, reason=reason)
-        except runs.RunRefused as refusal:
+            self.run = chaos_runs.start(
+                self.original, by=self.request.user, reason=reason
+            )
+        except chaos_runs.RunRefused as refusal:
             raise Conflict(str(refusal)) from refusal
         return f"Started {self.original.name}. Its steady state is checked first."
 
@@ -150,7 +152,7 @@ class ChaosExperimentAdmin(RecentLoginAdmin, ChaosAdmin):
         return {
             "sentence": sentence(row),
             "runs": list(runs_of[:5]),
-            "forbidden": windows.why_forbidden(),
+            "forbidden": chaos_windows.why_forbidden(),
             "may_start": request.user.is_superuser,
         }
 

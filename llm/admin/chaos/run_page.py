@@ -17,7 +17,7 @@ from llm.admin.chaos import drill_page
 from llm.admin.chaos.run_charts import run_charts
 from llm.admin.chaos.sentence import describe_plan
 from llm.admin.chaos.switched import ChaosAdmin
-from llm.chaos import report, runs
+from llm.chaos import chaos_runs, run_report
 from llm.models.chaos import ACTIVE, ChaosRun
 from valuecanvas.core.admin import charts
 from valuecanvas.core.admin.bases import (
@@ -57,7 +57,7 @@ def _stopped_text(count: int) -> str:
 def stop_all(request: HttpRequest) -> HttpResponse:
     """Stop all that runs, at one click; the person stays on the page that has the button."""
     refuse_unless(request, STOP)
-    count = runs.stop_all(by=request.user, reason="The button Stop all")
+    count = chaos_runs.stop_all(by=request.user, reason="The button Stop all")
     messages.success(request, _stopped_text(count))
     back = request.POST.get("back", "")
     ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure())  # fmt: skip
@@ -71,7 +71,7 @@ class StopRunPage(Page):
     post_only = True
 
     def answer(self) -> HttpResponse:
-        runs.stop(self.original, by=self.request.user, reason="The button Stop")
+        chaos_runs.stop(self.original, by=self.request.user, reason="The button Stop")
         messages.success(self.request, _stopped_text(1))
         return redirect(self.back_url())
 
@@ -94,11 +94,11 @@ class ReportPage(Page):
             rows = [SAMPLE, *([one.get(k, "") for k in SAMPLE] for one in run.samples)]
             return _file(name, downloads.csv_lines(rows), "text/csv; charset=utf-8")
         if self.kind == "json":
-            text = json.dumps(report.write_json(run), indent=2)
+            text = json.dumps(run_report.write_json(run), indent=2)
             return _file(name, text, "application/json")
         if self.kind == "md":
             return _file(
-                name, report.write_markdown(run), "text/markdown; charset=utf-8"
+                name, run_report.write_markdown(run), "text/markdown; charset=utf-8"
             )
         raise Http404
 

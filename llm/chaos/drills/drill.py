@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from llm.chaos.drills.traffic import Answer
-from llm.chaos.runs import RunRefused
+from llm.chaos.chaos_runs import RunRefused
+from llm.chaos.drills.drill_traffic import DrillAnswer
 from llm.models.chaos import FaultKind
 
 
@@ -27,9 +27,9 @@ class Evidence:
     """What was seen of a drill, for its expectations."""
 
     routes: Sequence[DrillRoute]
-    before: list[Answer] = field(default_factory=list)
-    during: list[Answer] = field(default_factory=list)
-    after: list[Answer] = field(default_factory=list)
+    before: list[DrillAnswer] = field(default_factory=list)
+    during: list[DrillAnswer] = field(default_factory=list)
+    after: list[DrillAnswer] = field(default_factory=list)
     # From the end of the fault until the first route answered again; None: it did not.
     recovery_s: float | None = None
     # What each request cost at the providers, by its id, in USD; and those that met a fault.
@@ -57,7 +57,7 @@ class Evidence:
         return self.routes[0].provider
 
     @property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[DrillAnswer]:
         return [*self.before, *self.during, *self.after]
 
     @property

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from flags.builtin_flags import FALLBACK
 from llm.chaos.drills.drill import Evidence, Expectation, Judgement
-from llm.chaos.drills.traffic import Answer
+from llm.chaos.drills.drill_traffic import DrillAnswer
 
 # Seconds beyond the time that a breaker stays open, for the probe and for polling.
 SLACK_S = 20.0
@@ -17,7 +17,7 @@ REFUSED_MS = 20.0
 RECONNECT_S = 15.0
 
 
-def describe_faults(answers: Sequence[Answer]) -> str:
+def describe_faults(answers: Sequence[DrillAnswer]) -> str:
     """How many requests failed, and how."""
     counts = Counter(one.fault for one in answers if one.fault)
     found = ", ".join(f"{count} x {what}" for what, count in counts.most_common(3))

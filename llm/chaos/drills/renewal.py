@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from llm.chaos import runs
+from llm.chaos import chaos_runs
 from llm.models import ChaosRun
 
 # So that a renewal may be late twice.
@@ -34,8 +34,8 @@ def _renew(run: ChaosRun, over: threading.Event) -> None:
             # The drill itself may have ended this session.
             with suppress(DatabaseError):
                 # While it runs, or else while it recovers.
-                if not runs.renew(run.pk):
-                    runs.keep(run.pk)
+                if not chaos_runs.renew(run.pk):
+                    chaos_runs.keep(run.pk)
             connections.close_all()
     finally:
         connections.close_all()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from billing.auth import customers, keys
 from billing.models import Customer, Price, Tier
 from llm.chaos.drills.drill import Drill, DrillImpossible, DrillRoute
-from llm.chaos.drills.traffic import Traffic, gateway_url, read_readiness
+from llm.chaos.drills.drill_traffic import Traffic, gateway_url, read_readiness
 from llm.chaos.process_faults import here
 from llm.jobs.metrics import live_workers
 from llm.models import JobWorker, Model, Route

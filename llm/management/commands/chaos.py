@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
-from llm.chaos import runs, schedules, windows
+from llm.chaos import chaos_runs, chaos_schedules, chaos_windows
 from llm.models import ChaosExperiment, ChaosRun
 from llm.models.chaos import ACTIVE
 from valuecanvas.core.audit import audit_context
@@ -55,19 +55,19 @@ class Command(BaseCommand):
         rows = list(ChaosExperiment.objects.select_related("crontab"))
         width = max((len(one.name) for one in rows), default=0)
         for one in rows:
-            last = schedules.last_run(one)
+            last = chaos_schedules.last_run(one)
             told = f"{last.get_state_display()}, {last.started_at:%Y-%m-%d %H:%M}" if last else "never run"  # fmt: skip
-            halted = "; its schedule is halted: start it by hand" if schedules.is_halted(one, last) else ""  # fmt: skip
+            halted = "; its schedule is halted: start it by hand" if chaos_schedules.is_halted(one, last) else ""  # fmt: skip
             self.stdout.write(f"{one.name:<{width}}  {one.fault:<10}  {told}{halted}")
         if not rows:
             self.stdout.write("There is no experiment: add one in the admin.")
 
     def _status(self, options: dict[str, Any]) -> None:
-        why = windows.why_forbidden()
+        why = chaos_windows.why_forbidden()
         self.stdout.write(why or "Experiments may run now.")
-        if until := windows.open_until():
+        if until := chaos_windows.open_until():
             self.stdout.write(f"A window is open until {until:%Y-%m-%d %H:%M} UTC.")
-        found = runs.active()
+        found = chaos_runs.active()
         for one in found:
             left = max(0, (one.ends_at - timezone.now()).total_seconds())
             self.stdout.write(
@@ -87,8 +87,8 @@ class Command(BaseCommand):
         if by is None:
             raise CommandError(f"There is no user '{user}'.")
         try:
-            run = runs.start(experiment, by=by, reason=options["reason"])
-        except runs.RunRefused as refusal:
+            run = chaos_runs.start(experiment, by=by, reason=options["reason"])
+        except chaos_runs.RunRefused as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(
             f"Started {name}; it ends by {run.ends_at:%H:%M:%S} UTC. "
@@ -116,28 +116,28 @@ class Command(BaseCommand):
 
     def _stop_runs(self, options: dict[str, Any], reason: str) -> None:
         if options["all"]:
-            count = runs.stop_all(by=None, reason=reason)
+            count = chaos_runs.stop_all(by=None, reason=reason)
             self.stdout.write(f"Stopped {count} runs." if count else "No run is active.")  # fmt: skip
             return
         name = options["name"]
         run = ChaosRun.objects.filter(name=name, state__in=ACTIVE).first()
         if run is None:
             raise CommandError(f"No run of '{name}' is active: see `chaos status`.")
-        runs.stop(run, by=None, reason=reason)
+        chaos_runs.stop(run, by=None, reason=reason)
         self.stdout.write(f"Stopped {name}.")
 
     def _open(self, options: dict[str, Any]) -> None:
         by = audit_context.account_name()
         try:
-            window = windows.open_window(
+            window = chaos_windows.open_window(
                 hours=options["hours"], reason=options["reason"], opened_by=by
             )
-        except windows.WindowRefused as refusal:
+        except chaos_windows.WindowRefused as refusal:
             raise CommandError(f"--{refusal}") from refusal
         self.stdout.write(f"Open until {window.ends_at:%Y-%m-%d %H:%M} UTC.")
-        if why := windows.why_forbidden():
+        if why := chaos_windows.why_forbidden():
             self.stdout.write(why)
 
     def _close(self, options: dict[str, Any]) -> None:
-        count = windows.close_windows(audit_context.account_name())
+        count = chaos_windows.close_windows(audit_context.account_name())
         self.stdout.write(f"Closed {count} windows; active runs are aborted within seconds." if count else "No window was open.")  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from llm.chaos import report
+from llm.chaos import run_report
+from llm.chaos.chaos_runs import RunRefused
 from llm.chaos.drills import DRILLS, prepare_drill, run_drill
 from llm.chaos.drills.scene import Scene
-from llm.chaos.runs import RunRefused
 from llm.models import ChaosRun
 
 FAILED, IMPOSSIBLE = 1, 2
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             run = self._run(options)
         except RunRefused as error:
             raise CommandError(str(error), returncode=IMPOSSIBLE) from error
-        self.stdout.write(report.write_markdown(run))
+        self.stdout.write(run_report.write_markdown(run))
         if options["report"]:
             self._save(run, options["report"])
         if run.verdict != "passed":
@@ -77,7 +77,7 @@ class Command(BaseCommand):
 
     def _save(self, run: ChaosRun, path: Path) -> None:
         is_json = path.suffix == ".json"
-        text = json.dumps(report.write_json(run), indent=2) if is_json else report.write_markdown(run)  # fmt: skip
+        text = json.dumps(run_report.write_json(run), indent=2) if is_json else run_report.write_markdown(run)  # fmt: skip
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:

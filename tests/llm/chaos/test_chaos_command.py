@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from llm.chaos import runs, windows
+from llm.chaos import chaos_runs, chaos_windows
 from llm.models import ChaosRun, ChaosWindow
 from llm.models.chaos import RunState
 from tests.llm.chaos.rows import make_experiment, make_superuser
@@ -74,7 +74,7 @@ def test_command__for_production__opens_and_closes_windows(settings):
     assert "manage.py chaos open" in told("status")
     assert "Open until" in told("open", "--hours", "0.5", "--reason", "Game day")
     assert "A window is open until" in told("status")
-    assert windows.is_open()
+    assert chaos_windows.is_open()
     assert "Closed 1 window" in told("close")
     assert told("close") == "No window was open.\n"
 
@@ -114,8 +114,8 @@ def test_stop__of_one_without_a_database__names_the_way(tmp_path):
 
 @pytest.mark.django_db
 def test_stop__of_another_state__leaves_ended_runs():
-    run = runs.start(make_experiment(), by=make_superuser())
-    runs.finish(run.pk, RunState.COMPLETED, verdict="passed")
-    assert runs.stop_all(by=None, reason="x") == 0
+    run = chaos_runs.start(make_experiment(), by=make_superuser())
+    chaos_runs.finish(run.pk, RunState.COMPLETED, verdict="passed")
+    assert chaos_runs.stop_all(by=None, reason="x") == 0
     run.refresh_from_db()
     assert (run.state, run.verdict) == ("completed", "passed")

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from llm.chaos import runs, steady_state, supervision
+from llm.chaos import chaos_runs, steady_state, supervision
 from llm.models import ChaosRun
 from llm.models.chaos import ACTIVE, RunState
 from tests.fixtures_billing import make_route
@@ -38,7 +38,7 @@ def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
             connection.ensure_connection()
             ready.wait()
             return act()
-        except runs.RunRefused as refusal:
+        except chaos_runs.RunRefused as refusal:
             return str(refusal)
         finally:
             connection.close()
@@ -52,24 +52,26 @@ def test_start__several_at_once_on_one_target__starts_one():
     route = make_route()
     made = [make_experiment(route) for _ in range(AT_ONCE)]
     for _ in range(ROUNDS):
-        found = at_once([partial(runs.start, one, by=root) for one in made])
+        found = at_once([partial(chaos_runs.start, one, by=root) for one in made])
         started = [one for one in found if isinstance(one, ChaosRun)]
         assert len(started) == 1
         told = [one for one in found if isinstance(one, str)]
         assert all("on the same target" in one for one in told)
         assert ChaosRun.objects.filter(state__in=ACTIVE).count() == 1
-        assert runs.stop_all(by=root, reason="next round") == 1
+        assert chaos_runs.stop_all(by=root, reason="next round") == 1
 
 
 def test_stop__while_the_controller_ends_it__happens_once():
     root = make_superuser()
     for _ in range(ROUNDS):
-        run = runs.start(make_experiment(), by=root)
+        run = chaos_runs.start(make_experiment(), by=root)
         found = at_once(
             [
-                partial(runs.stop, run, by=root, reason="by a person"),
-                partial(runs.finish, run.pk, RunState.REFUSED, reason="no traffic"),
-                partial(runs.finish, run.pk, RunState.LOST, reason="nobody"),
+                partial(chaos_runs.stop, run, by=root, reason="by a person"),
+                partial(
+                    chaos_runs.finish, run.pk, RunState.REFUSED, reason="no traffic"
+                ),
+                partial(chaos_runs.finish, run.pk, RunState.LOST, reason="nobody"),
             ]
         )
         assert sorted(found) == [False, False, True]
@@ -79,7 +81,7 @@ def test_watch__of_a_database_that_hangs__ends_the_faults(monkeypatch):
     """What nobody can measure does not go on."""
     route = make_route()
     make_requests(40, model=route.model_id, ago_s=20)
-    run = runs.start(make_experiment(route), by=make_superuser())
+    run = chaos_runs.start(make_experiment(route), by=make_superuser())
     supervision.advance(run, timezone.now())
     run.refresh_from_db()
     monkeypatch.setattr(steady_state, "TIMEOUT_MS", 100)

@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from llm.chaos import runs
+from llm.chaos import chaos_runs
+from llm.chaos.chaos_runs import RunRefused
 from llm.chaos.plan import FaultPlan
-from llm.chaos.runs import RunRefused
 from llm.models import ChaosRun
 from llm.models.chaos import RunState
 from tests.fixtures_billing import make_route, unique
@@ -32,7 +32,7 @@ def test_start__of_a_superuser__waits_for_its_check():
     root = make_superuser()
     experiment = make_experiment()
     with use_actor("ada", "person"):
-        run = runs.start(experiment, by=root, reason="Game day")
+        run = chaos_runs.start(experiment, by=root, reason="Game day")
     assert (run.state, run.started_by, run.name) == ("checking", root, experiment.name)
     assert run.ends_at - run.started_at == dt.timedelta(seconds=60)
     assert run.plan["fault"] == "error"
@@ -58,9 +58,9 @@ def person(kind: str) -> Any:
 def test_start__of_anybody_else__is_refused(kind):
     by = person(kind)
     with pytest.raises(RunRefused, match="superuser"):
-        runs.start(make_experiment(), by=by)
+        chaos_runs.start(make_experiment(), by=by)
     with pytest.raises(RunRefused, match="superuser"):
-        runs.start_plan("a", FaultPlan("error"), by=by, ttl_s=60, is_drill=True)
+        chaos_runs.start_plan("a", FaultPlan("error"), by=by, ttl_s=60, is_drill=True)
     assert not ChaosRun.objects.exists()
 
 
@@ -90,7 +90,7 @@ WRONG = (
 def test_start__of_a_wrong_experiment__names_field_and_remedy(fields, named):
     experiment = make_experiment(**fields)
     with pytest.raises(RunRefused) as refused:
-        runs.start(experiment, by=make_superuser())
+        chaos_runs.start(experiment, by=make_superuser())
     message = str(refused.value)
     assert named in message
     assert message.endswith(".")
@@ -100,19 +100,19 @@ def test_start__of_a_wrong_experiment__names_field_and_remedy(fields, named):
 def test_start__with_chaos_off__is_refused(settings):
     settings.CHAOS_ENABLED = False
     with pytest.raises(RunRefused, match="CHAOS_ENABLED"):
-        runs.start(make_experiment(), by=make_superuser())
+        chaos_runs.start(make_experiment(), by=make_superuser())
 
 
 def test_start__with_the_stop_file__is_refused(settings):
     Path(settings.CHAOS_STOP_FILE).touch()
     with pytest.raises(RunRefused, match="chaos.stop"):
-        runs.start(make_experiment(), by=make_superuser())
+        chaos_runs.start(make_experiment(), by=make_superuser())
 
 
 def test_start__in_production__wants_a_window(settings):
     settings.PRODUCTION = True
     with pytest.raises(RunRefused, match="manage.py chaos open"):
-        runs.start(make_experiment(), by=make_superuser())
+        chaos_runs.start(make_experiment(), by=make_superuser())
 
 
 def test_start__of_a_fifth_of_the_requests__meets_a_fifth_of_its_percent():
@@ -121,9 +121,9 @@ def test_start__of_a_fifth_of_the_requests__meets_a_fifth_of_its_percent():
     root = make_superuser()
     make_requests(4, model=route.model_id)
     with pytest.raises(RunRefused, match="about 40%"):
-        runs.start(experiment, by=root)
+        chaos_runs.start(experiment, by=root)
     make_requests(16, model="another")
-    assert runs.start(experiment, by=root).state == RunState.CHECKING
+    assert chaos_runs.start(experiment, by=root).state == RunState.CHECKING
 
 
 OVERLAPS: tuple[tuple[dict[str, Any], dict[str, Any], bool], ...] = (
@@ -143,7 +143,7 @@ def test_start__on_a_target__goes_by_what_it_has_in_common(first, second, refuse
     def begin(target: dict[str, Any]) -> ChaosRun:
         sets = {k: v if k == "conditions" else frozenset(v) for k, v in target.items()}
         plan = FaultPlan("error", percent=1, **sets)
-        return runs.start_plan("a-drill", plan, by=root, ttl_s=60, is_drill=True)
+        return chaos_runs.start_plan("a-drill", plan, by=root, ttl_s=60, is_drill=True)
 
     run = begin(first)
     if not refused:
@@ -151,40 +151,40 @@ def test_start__on_a_target__goes_by_what_it_has_in_common(first, second, refuse
         return
     with pytest.raises(RunRefused, match="'a-drill' has been running"):
         begin(second)
-    assert runs.stop(run, by=root, reason="enough")
+    assert chaos_runs.stop(run, by=root, reason="enough")
     assert begin(second).state == RunState.RUNNING
 
 
 def test_stop__of_a_run__ends_its_faults_at_once():
     root = make_superuser()
-    run = runs.start(make_experiment(), by=root)
-    assert runs.stop(run, by=root, reason="Enough seen")
+    run = chaos_runs.start(make_experiment(), by=root)
+    assert chaos_runs.stop(run, by=root, reason="Enough seen")
     run.refresh_from_db()
     now = timezone.now()
     assert (run.state, run.stopped_by, run.reason) == ("stopped", root, "Enough seen")
     assert run.ends_at <= now
     assert run.lease_until <= now
     assert run.ended_at
-    assert not runs.stop(run, by=root, reason="again")
-    assert not runs.renew(run.pk)
+    assert not chaos_runs.stop(run, by=root, reason="again")
+    assert not chaos_runs.renew(run.pk)
 
 
 def test_stop_all__of_two_runs__ends_both():
     root = make_superuser()
     for _ in range(2):
-        runs.start(make_experiment(), by=root)
-    assert len(runs.active()) == 2
-    assert runs.stop_all(by=None, reason="A real incident") == 2
-    assert runs.active() == []
-    assert runs.stop_all(by=None, reason="A real incident") == 0
+        chaos_runs.start(make_experiment(), by=root)
+    assert len(chaos_runs.active()) == 2
+    assert chaos_runs.stop_all(by=None, reason="A real incident") == 2
+    assert chaos_runs.active() == []
+    assert chaos_runs.stop_all(by=None, reason="A real incident") == 0
 
 
 def test_purge__of_old_runs__keeps_young_ones():
     root = make_superuser()
-    old, young = (runs.start(make_experiment(), by=root) for _ in range(2))
-    runs.stop_all(by=root, reason="x")
+    old, young = (chaos_runs.start(make_experiment(), by=root) for _ in range(2))
+    chaos_runs.stop_all(by=root, reason="x")
     ChaosRun.objects.filter(pk=old.pk).update(
         started_at=timezone.now() - dt.timedelta(days=91)
     )
-    assert runs.purge() == 1
+    assert chaos_runs.purge() == 1
     assert list(ChaosRun.objects.all()) == [young]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from llm.chaos import controller, schedules
+from llm.chaos import chaos_schedules, controller
 from llm.models import ChaosExperiment, ChaosRun
 from llm.models.chaos import RunState
 from tests.llm.chaos.rows import make_experiment, make_superuser, release_locks
@@ -56,7 +56,7 @@ CASES: tuple[tuple[dict[str, Any], ChaosRun | None, float, bool], ...] = (
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_schedule__at_a_time__is_due_or_not(case):
     fields, run, minutes, due = CASES[case]
-    assert schedules.is_due(ChaosExperiment(**fields), run, at(minutes)) is due
+    assert chaos_schedules.is_due(ChaosExperiment(**fields), run, at(minutes)) is due
 
 
 CRON_CASES: tuple[tuple[ChaosRun | None, float, bool], ...] = (
@@ -75,7 +75,7 @@ CRON_CASES: tuple[tuple[ChaosRun | None, float, bool], ...] = (
 def test_crontab__of_each_ten_minutes__is_due_at_its_minute(case):
     run, minutes, due = CRON_CASES[case]
     experiment = ChaosExperiment(crontab=find_crontab("*/10 * * * *"))
-    assert schedules.is_due(experiment, run, at(minutes)) is due
+    assert chaos_schedules.is_due(experiment, run, at(minutes)) is due
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from llm.chaos import controller, runs, supervision, windows
+from llm.chaos import chaos_runs, chaos_windows, controller, supervision
 from llm.chaos.plan import FaultPlan
 from llm.models import ChaosRun, Route
 from llm.models.chaos import RunState
@@ -42,7 +42,7 @@ def route() -> Route:
 def begin(route: Route, **fields: Any) -> ChaosRun:
     """A run that was checked, and injects."""
     make_requests(40, model=route.model_id, ago_s=20)
-    run = runs.start(make_experiment(route, **fields), by=make_superuser())
+    run = chaos_runs.start(make_experiment(route, **fields), by=make_superuser())
     supervision.advance(run, timezone.now())
     run.refresh_from_db()
     assert run.state == RunState.RUNNING
@@ -59,7 +59,7 @@ def step(run: ChaosRun, later_s: float) -> ChaosRun:
 
 def test_check__of_a_steady_state__begins_with_its_past(route):
     make_requests(40, model=route.model_id, ago_s=20)
-    run = runs.start(make_experiment(route), by=make_superuser())
+    run = chaos_runs.start(make_experiment(route), by=make_superuser())
     assert controller.control()
     run.refresh_from_db()
     assert run.state == RunState.RUNNING
@@ -81,7 +81,7 @@ NO_STATE = (
 def test_check__without_a_steady_state__refuses(route, count, failed, reason):
     make_requests(count, model=route.model_id, failed=failed)
     make_requests(50, model="another")
-    run = runs.start(make_experiment(route), by=make_superuser())
+    run = chaos_runs.start(make_experiment(route), by=make_superuser())
     run = step(run, 0)
     assert (run.state, run.verdict) == ("refused", "")
     assert reason in run.reason
@@ -95,7 +95,7 @@ def test_watch__of_failures__ends_the_faults_by_the_first_of_them(route):
     assert run.state == RunState.RECOVERING
     assert "2 failed (of 2 requests; 20 are needed to judge)" in run.reason
     assert run.ends_at <= timezone.now()
-    assert not runs.renew(run.pk)
+    assert not chaos_runs.renew(run.pk)
 
 
 def test_watch__of_one_failure_in_many__goes_on(route):
@@ -179,10 +179,10 @@ def test_watch__of_too_many_faults__ends_them(route):
 
 def test_watch__in_production__ends_with_the_window(route, settings):
     settings.PRODUCTION = True
-    windows.open_window(hours=1, reason="Game day", opened_by="ada")
+    chaos_windows.open_window(hours=1, reason="Game day", opened_by="ada")
     run = begin(route)
     assert step(run, 1).state == RunState.RUNNING
-    windows.close_windows("ada")
+    chaos_windows.close_windows("ada")
     run = step(run, 2)
     assert run.state == RunState.RECOVERING
     assert "Production allows" in run.reason
@@ -203,7 +203,9 @@ def test_run__without_a_controller__is_lost_after_a_minute(route):
 
 def test_drill__while_its_process_lives__is_left_to_it():
     plan = FaultPlan("store_down")
-    run = runs.start_plan("a-drill", plan, by=make_superuser(), ttl_s=60, is_drill=True)
+    run = chaos_runs.start_plan(
+        "a-drill", plan, by=make_superuser(), ttl_s=60, is_drill=True
+    )
     assert step(run, 20).state == RunState.RUNNING
     assert step(run, 90).state == RunState.LOST
 
@@ -211,9 +213,9 @@ def test_drill__while_its_process_lives__is_left_to_it():
 def test_control__of_a_run_that_cannot_be_read__goes_on_to_the_next(route):
     make_requests(40, model=route.model_id, ago_s=20)
     root = make_superuser()
-    broken = runs.start(make_experiment(), by=root)
+    broken = chaos_runs.start(make_experiment(), by=root)
     ChaosRun.objects.filter(pk=broken.pk).update(limits={"most_error_percent": "x"})
-    run = runs.start(make_experiment(route), by=root)
+    run = chaos_runs.start(make_experiment(route), by=root)
     controller.control()
     run.refresh_from_db()
     assert run.state == RunState.RUNNING

@@ -11,11 +11,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from llm import tasks
-from llm.chaos import report
+from llm.chaos import run_report
 from llm.chaos.drills import DRILLS, DrillImpossible, prepare_drill, scene
 from llm.chaos.drills import expectations as expect
 from llm.chaos.drills.drill import DrillRoute, Evidence, Expectation
-from llm.chaos.drills.traffic import Answer
+from llm.chaos.drills.drill_traffic import DrillAnswer
 from llm.chaos.process_faults import here
 from llm.models import ChaosRun, JobWorker
 from llm.models.chaos import FaultKind, RunState
@@ -30,9 +30,9 @@ from tests.fixtures_billing import (
 ROUTES = (DrillRoute("first", "up"), DrillRoute("second", "up"))
 
 
-def answers(count: int, **fields: Any) -> list[Answer]:
+def answers(count: int, **fields: Any) -> list[DrillAnswer]:
     usual: dict[str, Any] = {"status": 200, "ms": 5.0, "provider": "second"}
-    return [Answer(**{**usual, **fields}) for _ in range(count)]
+    return [DrillAnswer(**{**usual, **fields}) for _ in range(count)]
 
 
 def seen(**fields: Any) -> Evidence:
@@ -195,7 +195,7 @@ def test_schedule__its_drill_cannot_be_run__is_kept_with_the_reason(boss: User) 
     run = ChaosRun.objects.get(name="primary-down")
     assert run.state == RunState.REFUSED
     assert "CHAOS_ENABLED" in run.reason
-    assert "CHAOS_ENABLED" in report.write_markdown(run)
+    assert "CHAOS_ENABLED" in run_report.write_markdown(run)
 
 
 def test_list__of_the_command__names_every_drill(
@@ -230,9 +230,9 @@ def test_report__words_from_elsewhere__stay_in_their_cell(tmp_path: Path) -> Non
         ],
         findings=[{"expected": "It | <b>works</b>", "seen": "no\nway", "holds": False}],
     )
-    text = report.write_markdown(run)
+    text = run_report.write_markdown(run)
     assert "| It \\| &lt;b>works&lt;/b> | no way | **FAILED** |" in text
     assert (
         "- SLO effect, during: 75.0% of 20 requests answered, 95% within 9 ms" in text
     )
-    assert json.loads(json.dumps(report.write_json(run)))["verdict"] == "failed"
+    assert json.loads(json.dumps(run_report.write_json(run)))["verdict"] == "failed"

@@ -15,16 +15,16 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from billing.models import Customer
-from llm.chaos import checks, runs
-from llm.chaos.drills import ledger
-from llm.chaos.drills.catalogue import DRILLS
+from llm.chaos import chaos_runs, checks
+from llm.chaos.chaos_runs import Person
+from llm.chaos.drills import drill_ledger
 from llm.chaos.drills.drill import AFTER_MOST, BEFORE, DrillImpossible, Evidence
+from llm.chaos.drills.drill_list import DRILLS
+from llm.chaos.drills.drill_traffic import DrillAnswer, Traffic, read_readiness
 from llm.chaos.drills.expectations import SLACK_S, describe_faults
 from llm.chaos.drills.renewal import renew_lease
 from llm.chaos.drills.scene import CUSTOMER, TAG, Scene, open_traffic, set_scene
-from llm.chaos.drills.traffic import Answer, Traffic, read_readiness
 from llm.chaos.plan import FaultPlan
-from llm.chaos.runs import Person
 from llm.jobs import submission
 from llm.jobs.owner import owner_of_customer
 from llm.jobs.types import JobCall
@@ -48,7 +48,7 @@ class DrillStopped(Exception):
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class DrillRun:
     """One drill under way. `say` gets a line at each step."""
 
     scene: Scene
@@ -59,11 +59,11 @@ class Rehearsal:
     evidence: Evidence
     run: ChaosRun | None = None
     jobs: list[str] = field(default_factory=list)
-    points: list[tuple[str, str, list[Answer]]] = field(default_factory=list)
+    points: list[tuple[str, str, list[DrillAnswer]]] = field(default_factory=list)
 
     def carry_out(self) -> ChaosRun:
         """Raises RunRefused."""
-        since, quota = timezone.now(), ledger.read_quota(self.customer)
+        since, quota = timezone.now(), drill_ledger.read_quota(self.customer)
         self._look_before()
         self._begin()
         try:
@@ -78,7 +78,9 @@ class Rehearsal:
             return self._refresh()
         except BaseException:
             # No report: whatever it was, the drill did not see what it should.
-            runs.stop(self._refresh(), by=self.by, reason="The drill itself failed.")
+            chaos_runs.stop(
+                self._refresh(), by=self.by, reason="The drill itself failed."
+            )
             raise
         return self._conclude()
 
@@ -97,7 +99,7 @@ class Rehearsal:
         drill = self.scene.drill
         if drill.needs_workers:
             self.jobs = [self._submit() for _ in range(drill.requests)]
-        self.run = runs.start_plan(
+        self.run = chaos_runs.start_plan(
             drill.name, self._plan(), by=self.by, ttl_s=self._ttl_s(), is_drill=True
         )
         self.say(f"The fault begins: {drill.description}")
@@ -157,7 +159,9 @@ class Rehearsal:
     def _end_fault(self) -> None:
         """Raises DrillStopped."""
         run = self._refresh()
-        if not _again(lambda: runs.move(run.pk, RunState.RUNNING, RunState.RECOVERING)):
+        if not _again(
+            lambda: chaos_runs.move(run.pk, RunState.RUNNING, RunState.RECOVERING)
+        ):
             raise DrillStopped
         self.say("The fault is over.")
 
@@ -165,12 +169,12 @@ class Rehearsal:
         seen, started = self.evidence, time.monotonic()
         if self.jobs:
             self.say("Waiting for the jobs ...")
-            _again(lambda: ledger.wait_jobs(self.jobs))
-            _again(lambda: ledger.add_jobs(seen, self.jobs))
+            _again(lambda: drill_ledger.wait_jobs(self.jobs))
+            _again(lambda: drill_ledger.add_jobs(seen, self.jobs))
             return
         meets = self.scene.drill.meets
 
-        def is_back(answer: Answer) -> bool:
+        def is_back(answer: DrillAnswer) -> bool:
             return answer.ok and (not meets or answer.provider == seen.primary)
 
         self.say("Sending requests until all is as before ...")
@@ -185,7 +189,7 @@ class Rehearsal:
         seen.redis_after = self._read_redis()
 
     def _add_ledger(self, since: dt.datetime, quota: int) -> None:
-        ledger.add_ledger(self.evidence, self.customer, since, quota)
+        drill_ledger.add_ledger(self.evidence, self.customer, since, quota)
 
     def _conclude(self) -> ChaosRun:
         run = self._refresh()
@@ -194,19 +198,21 @@ class Rehearsal:
         verdict = "passed" if all(one["holds"] for one in found) else "failed"
         samples = [self._sample(*one) for one in self.points]
         ChaosRun.objects.filter(pk=run.pk).update(samples=samples)
-        runs.finish(run.pk, RunState.COMPLETED, verdict=verdict, findings=found)
+        chaos_runs.finish(run.pk, RunState.COMPLETED, verdict=verdict, findings=found)
         return self._refresh()
 
-    def _send(self, phase: str, count: int, **options: Any) -> list[Answer]:
+    def _send(self, phase: str, count: int, **options: Any) -> list[DrillAnswer]:
         options.setdefault("pause_s", PAUSE_S)
         answers = asyncio.run(self.traffic.send(count, **options))
         self._note(phase, answers)
         return answers
 
-    def _note(self, phase: str, answers: list[Answer]) -> None:
+    def _note(self, phase: str, answers: list[DrillAnswer]) -> None:
         self.points.append((timezone.now().isoformat(), phase, answers))
 
-    def _sample(self, at: str, phase: str, answers: list[Answer]) -> dict[str, Any]:
+    def _sample(
+        self, at: str, phase: str, answers: list[DrillAnswer]
+    ) -> dict[str, Any]:
         """A point of the run's charts."""
         ids = {one.request_id for one in answers}
         slowest = sorted(one.ms for one in answers)
@@ -276,7 +282,7 @@ def run_drill(
     scene = prepare_drill(name, by=by, model=model)
     with open_traffic(scene) as (customer, traffic):
         evidence = Evidence(scene.routes)
-        return Rehearsal(scene, by, say, customer, traffic, evidence).carry_out()
+        return DrillRun(scene, by, say, customer, traffic, evidence).carry_out()
 
 
 def prepare_drill(name: str, *, by: Person, model: str = "") -> Scene:
@@ -301,6 +307,6 @@ def record_refusal(name: str, reason: str, by: User | None) -> None:
         started_at=now,
         ends_at=now,
         ended_at=now,
-        reason=reason[: runs.LONGEST_REASON],
+        reason=reason[: chaos_runs.LONGEST_REASON],
     )
-    runs.report(run.pk, RunState.REFUSED, reason)
+    chaos_runs.report(run.pk, RunState.REFUSED, reason)

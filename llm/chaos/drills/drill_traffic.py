@@ -19,7 +19,7 @@ LONGEST_S = 330.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DrillAnswer:
     """What came of one request. A status of 0: the connection failed."""
 
     status: int
@@ -58,10 +58,10 @@ class Traffic:
 
     async def send(
         self, count: int, *, at_once: int = 1, pause_s: float = 0.0,
-        until: Callable[[Answer], bool] | None = None,
-    ) -> list[Answer]:  # fmt: skip
+        until: Callable[[DrillAnswer], bool] | None = None,
+    ) -> list[DrillAnswer]:  # fmt: skip
         """Send `count` requests, `at_once` together, with pauses; fewer once `until` holds."""
-        answers: list[Answer] = []
+        answers: list[DrillAnswer] = []
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=LONGEST_S)
         ) as session:
@@ -76,7 +76,7 @@ class Traffic:
                 await asyncio.sleep(pause_s)
         return answers
 
-    async def send_spread(self, count: int, every_s: float) -> list[Answer]:
+    async def send_spread(self, count: int, every_s: float) -> list[DrillAnswer]:
         """Begin `count` requests one after the other, without waiting for answers."""
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=LONGEST_S)
@@ -87,7 +87,7 @@ class Traffic:
                 await asyncio.sleep(every_s)
             return list(await asyncio.gather(*tasks))
 
-    async def _ask(self, session: aiohttp.ClientSession) -> Answer:
+    async def _ask(self, session: aiohttp.ClientSession) -> DrillAnswer:
         started = time.monotonic()
         body = {
             "model": self.model,
@@ -103,10 +103,10 @@ class Traffic:
             ) as response:
                 raw = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Answer(0, _ms(started), code=type(error).__name__, whole=False)
+            return DrillAnswer(0, _ms(started), code=type(error).__name__, whole=False)
         done = not self.stream or raw.rstrip().endswith(b"data: [DONE]")
         got = response.headers
-        return Answer(
+        return DrillAnswer(
             response.status,
             _ms(started),
             request_id=got.get("x-request-id", ""),

@@ -73,11 +73,12 @@ def _injected(plan: FaultPlan) -> list[tuple[str, str]]:
 def slo_effect(run: ChaosRun) -> dict[str, str]:
     """Availability and the slowest times by phase: before, during and after the fault."""
     found = {}
-    for phase in dict.fromkeys(one["phase"] for one in run.samples):
-        of_phase = [one for one in run.samples if one["phase"] == phase]
-        requests = sum(one["requests"] for one in of_phase)
-        answered = requests - sum(one["errors"] for one in of_phase)
-        p95_ms = max((one["p95_ms"] or 0 for one in of_phase), default=0)
+    # Another release may have written members that are not known here, and not others.
+    for phase in dict.fromkeys(one.get("phase", "") for one in run.samples):
+        of_phase = [one for one in run.samples if one.get("phase", "") == phase]
+        requests = sum(one.get("requests", 0) for one in of_phase)
+        answered = requests - sum(one.get("errors", 0) for one in of_phase)
+        p95_ms = max((one.get("p95_ms") or 0 for one in of_phase), default=0)
         if requests:
             found[phase] = (
                 f"{100 * answered / requests:.1f}% of {requests} requests answered, "
