@@ -23,6 +23,11 @@ WRITABLE = [
 HIDDEN = sorted(set(LABELS) - set(OPERATED))
 
 
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
+
+
 def page(label: str, kind: str, *args: Any) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_{kind}", args=args)
 

@@ -1,6 +1,7 @@
 """Nobody learns a secret letter by letter, by asking a list for rows that begin with it."""
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -15,6 +16,11 @@ from valuecanvas.core.admin.bases import SECRETS
 pytestmark = pytest.mark.django_db
 SECRET_NAME = re.compile(r"digest|password|secret|sealed|fingerprint|session_key")
 LOOKUPS = ("", "__startswith", "__gt", "__regex", "__isnull")
+
+
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
 
 
 def secret(field: Field) -> bool:

@@ -1,5 +1,7 @@
 """What only a browser can tell: scripts, the policy for them, and widths."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
@@ -13,6 +15,11 @@ from valuecanvas.site.sidebar import GROUPS, Item
 pytestmark = pytest.mark.browser
 PAGES = [item for _, items in GROUPS for item in items if not item.url.startswith("/")]
 FORMS = ("billing.apikey", "billing.budget", "billing.price", "flags.flag", "llm.model", "llm.provider", "django_celery_beat.periodictask")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
 
 
 def test_login__right_password__opens_the_page_asked_for(site: Site) -> None:

@@ -68,7 +68,7 @@ document.addEventListener('securitypolicyviolation', one => window.refusals.push
 # The last two are files.
 NOT_OPENED = {
     "logout", "jsi18n", "view_on_site", "autocomplete", "billing_customer_export",
-    "core_auditentry_export",
+    "core_auditentry_export", "llm_chaosrun_report",
 }  # fmt: skip
 # What a page must be asked for.
 ASKED = {
@@ -77,6 +77,11 @@ ASKED = {
     "prompts_prompt_remove_label": "?label=production",
 }
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+@pytest.fixture(autouse=True)
+def _chaos_on(settings: Any) -> None:
+    settings.CHAOS_ENABLED = True
 
 
 def routes(patterns: list[Any], app: str = "") -> Iterator[tuple[str, str]]:
@@ -132,6 +137,7 @@ def pages(rows: dict[str, Any]) -> Iterator[str]:
         "event_id": rows["flags.flag"].events.earliest("pk").pk,
         "app_label": "llm",
         "job_type": "completion",
+        "drill": "redis-down",
         "uidb64": "MQ",
         "token": "planted",
     }
