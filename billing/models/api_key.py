@@ -31,7 +31,8 @@ class Scope(models.TextChoices):
     FLAGS_EVALUATE = "flags:evaluate", "Ask for the values of flags"
     FLAGS_READ = "flags:read", "Read how flags are set"
     FLAGS_WRITE = "flags:write", "Change flags"
-    QUEUE_READ = "queue:read", "Read the figures of the queue, and runs of chaos"
+    QUEUE_READ = "queue:read", "Read the figures of the queue"
+    CHAOS_READ = "chaos:read", "Read runs of chaos experiments and drills"
     ADMIN = "admin", "Read and change customers of every team"
 
 
@@ -51,7 +52,8 @@ SCOPE_RIGHTS: Mapping[str, tuple[str, ...]] = {
         "flags.kill_flag",
         "flags.delete_flag",
     ),
-    Scope.QUEUE_READ: ("llm.view_job", "llm.view_chaosrun"),
+    Scope.QUEUE_READ: ("llm.view_job",),
+    Scope.CHAOS_READ: ("llm.view_chaosrun",),
     Scope.ADMIN: (
         "billing.view_customer",
         "billing.change_customer",

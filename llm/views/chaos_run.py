@@ -14,7 +14,7 @@ from valuecanvas.core.api.bodies import Choice
 from valuecanvas.core.api.endpoint import Endpoint, PageQuery, operation
 from valuecanvas.core.errors import NotFound
 
-READ = Need("queue:read", "llm.view_chaosrun")
+READ = Need("chaos:read", "llm.view_chaosrun")
 
 
 class RunFilters(PageQuery):

@@ -25,7 +25,7 @@ _ADD_FLAG = Rest("flags:write", "flags.add_flag")
 _WRITE_FLAG = Rest("flags:write", "flags.change_flag")
 _KILL_FLAG = Rest("flags:write", "flags.kill_flag")
 _DELETE_FLAG = Rest("flags:write", "flags.delete_flag")
-_READ_CHAOS = Rest("queue:read", "llm.view_chaosrun")
+_READ_CHAOS = Rest("chaos:read", "llm.view_chaosrun")
 _USAGE = Rest("admin", "billing.view_usage", instead="llm")
 
 REST: dict[str, dict[str, Rest]] = {
