@@ -133,18 +133,12 @@ def render(found: Measured) -> tuple[str, bool]:
             in_time,
         ),
     ]
-    lines = [
+    intro = (
         f"{RATE:g} requests a second: {found.served:,} answered, then {found.failed:,} failed. "
-        f"Alerts by then: {', '.join(sorted(found.outage)) or 'none'}.",
-        "",
-        "| figure | measured | target | |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {name} | {value} | {target} | {'met' if met else '**missed**'} |"
-        for name, value, target, met in rows
-    ]
-    return "\n".join(lines), all(met for *_, met in rows)
+        f"Alerts by then: {', '.join(sorted(found.outage)) or 'none'}."
+    )
+    table, met = report.compare(rows)
+    return f"{intro}\n\n{table}", met
 
 
 if __name__ == "__main__":

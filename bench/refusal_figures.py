@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench import report
+
 # The targets: more CPU with the trace, slower served requests, seconds to an alert.
 MOST_MORE, MOST_SLOWER, MOST_ALERT_S = 0.05, 1.1, 60.0
 
@@ -98,10 +100,4 @@ def _spread(values: Sequence[float]) -> str:
 
 def render(found: Measured) -> tuple[str, bool]:
     """The figures as a table, and whether each target is met."""
-    rows = found.table
-    lines = ["| figure | measured | target | |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {name} | {value} | {target} | {'met' if met else '**missed**'} |"
-        for name, value, target, met in rows
-    ]
-    return "\n".join(lines), all(met for *_, met in rows)
+    return report.compare(found.table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +193,19 @@ def details(found: Found) -> list[str]:
         lines.extend(f"{figures.name}: WRONG: {text}" for text in figures.problems)
         lines.extend(f"{figures.name}: {note}" for note in figures.notes)
     return lines
+
+
+def compare(checked: Sequence[tuple[str, str, str, bool]]) -> tuple[str, bool]:
+    """Figures beside their targets as a table, and whether each target is met.
+
+    Each is its name, what was measured, the target, and whether that is met.
+    """
+    lines = ["| figure | measured | target | |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {name} | {value} | {target} | {'met' if met else '**missed**'} |"
+        for name, value, target, met in checked
+    ]
+    return "\n".join(lines), all(met for *_, met in checked)
 
 
 def write(page: Path, text: str, *, begin: str = BEGIN, end_mark: str = END) -> None:
