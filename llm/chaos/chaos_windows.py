@@ -32,7 +32,7 @@ def open_window(*, hours: float, reason: str, opened_by: str) -> ChaosWindow:
         reason=reason.strip()[:500],
         opened_by=opened_by,
     )
-    window.signature = _sign(window)
+    window.signature = sign(window)
     window.save()
     return window
 
@@ -43,7 +43,7 @@ def close_windows(by: str) -> int:
     for window in found:
         window.ends_at = timezone.now()
         window.reason = f"{window.reason} (closed by {by})"[:500]
-        window.signature = _sign(window)
+        window.signature = sign(window)
         window.save()
     return len(found)
 
@@ -75,10 +75,10 @@ def why_forbidden() -> str:
 def _open() -> list[ChaosWindow]:
     now = timezone.now()
     rows = ChaosWindow.objects.filter(begins_at__lte=now, ends_at__gt=now)
-    return [one for one in rows if _is_valid(one)]
+    return [one for one in rows if is_valid(one)]
 
 
-def _is_valid(window: ChaosWindow) -> bool:
+def is_valid(window: ChaosWindow) -> bool:
     """Whether our secret key signed the window, as it is."""
     if window.ends_at - window.begins_at > LONGEST:
         return False
@@ -91,7 +91,8 @@ def _is_valid(window: ChaosWindow) -> bool:
     return True
 
 
-def _sign(window: ChaosWindow) -> str:
+def sign(window: ChaosWindow) -> str:
+    """The signature of the window, as it is."""
     return signing.Signer(salt=SALT).signature(_text(window))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from llm.chaos import chaos_windows
 from llm.models.chaos import ChaosExperiment, ChaosRun, ChaosWindow
 from tests.fixtures_billing import unique
 
@@ -92,7 +93,9 @@ def make_chaos_window(**fields: Any) -> ChaosWindow:
         "ends_at": now + timedelta(hours=2),
         "reason": "Game day.",
         "opened_by": "olga",
-        "signature": "none",
         **fields,
     }
-    return ChaosWindow.objects.create(**values)
+    window = ChaosWindow(**values)
+    window.signature = window.signature or chaos_windows.sign(window)
+    window.save()
+    return window

@@ -255,9 +255,11 @@ def test_windows__of_all_times__are_told_apart(auditor: Client) -> None:
     now = timezone.now()
     make_chaos_window(begins_at=now + timedelta(hours=1), ends_at=now + timedelta(hours=2))  # fmt: skip
     make_chaos_window(ends_at=now)
+    make_chaos_window(signature="made up")
     text = page(auditor, "/admin/llm/chaoswindow/")
-    assert "Coming" in text
-    assert "Over" in text
+    for part in ("Coming", "Over", "Not signed by us"):
+        assert part in text
+    assert "Open<" not in text
     window = ChaosWindow.objects.first()
     assert window is not None
     url = reverse("admin:llm_chaoswindow_change", args=[window.pk])

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from llm.admin.chaos.switched import ChaosAdmin
+from llm.chaos.chaos_windows import is_valid
 from llm.models.chaos import ChaosWindow
 from valuecanvas.core.admin.bases import ReadOnlyAdmin, display
 
@@ -20,9 +21,16 @@ class ChaosWindowAdmin(ReadOnlyAdmin, ChaosAdmin):
 
     @display(
         description="State",
-        label={"Open": "success", "Coming": "info", "Over": "default"},
+        label={
+            "Open": "success",
+            "Coming": "info",
+            "Over": "default",
+            "Not signed by us": "danger",
+        },
     )
     def state(self, window: ChaosWindow) -> str:
+        if not is_valid(window):
+            return "Not signed by us"
         now = timezone.now()
         if window.begins_at > now:
             return "Coming"

@@ -59,7 +59,7 @@ def test_window__that_was_changed_in_the_database__is_none(change):
 def test_window__that_is_over__allows_nothing():
     window = opened()
     window.begins_at, window.ends_at = timezone.now() - 2 * HOUR, timezone.now() - HOUR
-    window.signature = chaos_windows._sign(window)
+    window.signature = chaos_windows.sign(window)
     window.save()
     assert not chaos_windows.is_open()
 
@@ -73,7 +73,7 @@ def test_window__of_another_key__is_none(settings):
 def test_window__signed_for_two_days__is_none():
     window = opened()
     window.ends_at = window.begins_at + 48 * HOUR
-    window.signature = chaos_windows._sign(window)
+    window.signature = chaos_windows.sign(window)
     window.save()
     assert not chaos_windows.is_open()
 
