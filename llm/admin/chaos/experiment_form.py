@@ -14,6 +14,7 @@ from unfold.widgets import (
 
 from billing.models import Tier
 from llm.admin.experiment import condition_text
+from llm.chaos.checks import LEAST_TTL_S
 from llm.chaos.faults import PARAMETERS, Parameter, check_parameters
 from llm.chaos.plan import ATTRIBUTES
 from llm.models import Model, Provider
@@ -24,7 +25,6 @@ from valuecanvas.core.admin.widgets import SuggestedText
 from valuecanvas.core.db.periodic_work import CRON_FIELDS, parse_crontab
 
 ENDPOINTS = ("chat", "responses", "embeddings")
-LEAST_TTL_S = 10
 
 
 def _field(one: Parameter) -> forms.Field:
