@@ -34,6 +34,7 @@ LEFT_OUT = {
     "billing.apikey": "Secrets, shown once: they are issued anew.",
     "core.loglevel": "A level of the moment, which ends by itself within a day.",
     "llm.breakeroverride": "An act of the moment, which ends by itself within 30 days.",
+    "llm.chaosexperiment": "It injects failures: that is decided for each installation.",
     "llm.cacheepoch": "A count of purges; a lower one would bring purged answers back.",
     "prompts.rollout": "An act under way; the labels that it ends with are in the tree.",
 }

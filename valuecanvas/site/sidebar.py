@@ -160,8 +160,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Chaos",
         (
-            listing("Experiments", "bolt", "llm.chaosexperiment", setting=_CHAOS),
-            listing("Runs", "monitoring", "llm.chaosrun", setting=_CHAOS),
+            listing("Chaos experiments", "bolt", "llm.chaosexperiment", setting=_CHAOS),
+            listing("Chaos runs", "monitoring", "llm.chaosrun", setting=_CHAOS),
             Item(
                 "Drills",
                 "fire_extinguisher",
@@ -170,7 +170,9 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 ("llm_chaos_drill",),
                 _CHAOS,
             ),
-            listing("Windows", "event_available", "llm.chaoswindow", setting=_CHAOS),
+            listing(
+                "Chaos windows", "event_available", "llm.chaoswindow", setting=_CHAOS
+            ),
         ),
     ),
     (
