@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from llm.chaos import chaos_runs
-from llm.chaos.drills import record_refusal, run_drill
+from llm.chaos.drills import run_drill
 from llm.jobs import expansion, recurring
 from llm.jobs.worker import sweep
 from llm.jobs.worker.worker_process import process_worker
@@ -105,4 +105,4 @@ def rehearse(name: str, by: str, model: str = "") -> None:
     try:
         run_drill(name, by=person, model=model)
     except chaos_runs.RunRefused as refusal:
-        record_refusal(name, str(refusal), person)
+        chaos_runs.record_refusal(name, str(refusal), by=person, experiment=None)

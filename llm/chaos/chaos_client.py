@@ -155,9 +155,8 @@ def _delay(fault: str, parameters: Mapping[str, Any]) -> float:
 
 
 def _draw(shape: str, mean: float, spread: float) -> float:
-    # Nothing secret.
     if shape == "uniform":
-        return random.uniform(mean - spread, mean + spread)  # noqa: S311
+        return random.uniform(mean - spread, mean + spread)  # noqa: S311 - nothing secret
     if shape == "normal":
         return random.gauss(mean, spread)
     if shape == "exponential":

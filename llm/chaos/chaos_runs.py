@@ -15,10 +15,10 @@ from django.db.models.functions import Least, Now
 
 from llm import metrics
 from llm.chaos import checks
-from llm.chaos.plan import FaultPlan, plan_of, read_plan, write_plan
+from llm.chaos.plan import FaultPlan, read_plan, write_plan
 from llm.chaos.steady_state import limits_of
 from llm.models import ChaosExperiment, ChaosRun
-from llm.models.chaos import ACTIVE, PROVIDER_FAULTS, RunState
+from llm.models.chaos import ACTIVE, LONGEST_NAME, PROVIDER_FAULTS, RunState
 from valuecanvas.core.audit import audit_context
 from valuecanvas.core.db import locks
 
@@ -40,7 +40,7 @@ def start(experiment: ChaosExperiment, *, by: Person, reason: str = "") -> Chaos
     """
     _refuse(checks.check_person(by) or checks.check_forbidden())
     _refuse(checks.check_experiment(experiment))
-    plan = read_plan(plan_of(experiment))
+    plan = read_plan(write_plan(experiment))
     _refuse(checks.check_blast_radius(plan, experiment.blast_percent))
     return _create(
         plan,
@@ -117,17 +117,20 @@ def abort(pk: uuid.UUID, reason: str) -> bool:
     )
 
 
-def record_refusal(experiment: ChaosExperiment, reason: str, at: dt.datetime) -> None:
-    """Keep why a start by schedule was refused: nobody saw it."""
+def record_refusal(
+    name: str, reason: str, *, by: User | None, experiment: ChaosExperiment | None
+) -> None:
+    """Keep why a start by schedule was refused: nobody saw it. No experiment: a drill."""
     run = ChaosRun.objects.create(
         experiment=experiment,
-        name=experiment.name,
-        plan=plan_of(experiment),
+        name=name[:LONGEST_NAME],
+        is_drill=experiment is None,
+        plan=write_plan(experiment) if experiment else {},
         state=RunState.REFUSED,
-        started_by=experiment.created_by,
-        started_at=at,
-        ends_at=at,
-        ended_at=at,
+        started_by=by,
+        started_at=Now(),
+        ends_at=Now(),
+        ended_at=Now(),
         reason=reason[:LONGEST_REASON],
     )
     report(run.pk, RunState.REFUSED, reason)

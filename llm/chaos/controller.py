@@ -75,7 +75,9 @@ def _start_due(experiment: ChaosExperiment, now: dt.datetime) -> None:
         experiment, chaos_schedules.last_run(experiment), now
     ):
         return
+    by = experiment.created_by
     try:
-        chaos_runs.start(experiment, by=experiment.created_by, reason="By its schedule")
+        chaos_runs.start(experiment, by=by, reason="By its schedule")
     except chaos_runs.RunRefused as refusal:
-        chaos_runs.record_refusal(experiment, str(refusal), now)
+        name, why = experiment.name, str(refusal)
+        chaos_runs.record_refusal(name, why, by=by, experiment=experiment)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from llm.chaos.faults import fill_parameters
@@ -74,29 +73,16 @@ def attributes_of(held: AdmittedCall) -> Attributes:
     return Attributes(found)
 
 
-def plan_of(experiment: ChaosExperiment) -> dict[str, Any]:
-    """The plan of an experiment, for the row of its run."""
+def write_plan(of: FaultPlan | ChaosExperiment) -> dict[str, Any]:
+    """A plan, or an experiment's, as the row of its run has it."""
     return {
-        "fault": experiment.fault,
-        "parameters": fill_parameters(experiment.fault, experiment.parameters),
-        "percent": float(Decimal(experiment.percent)),
-        "providers": sorted(experiment.providers),
-        "model_names": sorted(experiment.model_names),
-        "endpoints": sorted(experiment.endpoints),
-        "conditions": list(experiment.conditions),
-    }
-
-
-def write_plan(plan: FaultPlan) -> dict[str, Any]:
-    """A plan as the row of its run has it."""
-    return {
-        "fault": str(plan.fault),
-        "parameters": fill_parameters(plan.fault, plan.parameters),
-        "percent": plan.percent,
-        "providers": sorted(plan.providers),
-        "model_names": sorted(plan.model_names),
-        "endpoints": sorted(plan.endpoints),
-        "conditions": list(plan.conditions),
+        "fault": str(of.fault),
+        "parameters": fill_parameters(of.fault, of.parameters),
+        "percent": float(of.percent),
+        "providers": sorted(of.providers),
+        "model_names": sorted(of.model_names),
+        "endpoints": sorted(of.endpoints),
+        "conditions": list(of.conditions),
     }
 
 

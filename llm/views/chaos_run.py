@@ -48,7 +48,7 @@ class ShownSample(s.Serializer):
     at = s.CharField()
     phase = s.CharField(help_text="before, during or after the faults.")
     requests = s.IntegerField(default=0)
-    errors = s.IntegerField(default=0)  # type: ignore[assignment]
+    errors = s.IntegerField(default=0)  # type: ignore[assignment]  # a name of Serializer
     p95_ms = s.FloatField(allow_null=True, default=None)
     cost_usd = s.FloatField(allow_null=True, default=None)
     injected = s.IntegerField(default=0)
@@ -69,7 +69,7 @@ class ShownChaosRunDetail(ShownChaosRun):
     findings = ShownFinding(many=True)
 
     class Meta(ShownChaosRun.Meta):
-        fields = (*ShownChaosRun.Meta.fields, "plan", "limits", "samples", "findings")  # type: ignore[assignment]
+        fields = (*ShownChaosRun.Meta.fields, "plan", "limits", "samples", "findings")  # type: ignore[assignment]  # longer
 
 
 class ChaosEndpoint(Endpoint):

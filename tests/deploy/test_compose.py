@@ -184,11 +184,11 @@ def test_redis__at_its_start__has_the_users_of_the_script(tmp_path: Path) -> Non
     for path, here in {
         "/run/secrets": tmp_path / "secrets",
         "/redis-acl.sh": DEPLOY / "redis-acl.sh",
-        "/tmp/users.acl": users,  # noqa: S108 - in the container
+        "/run/users.acl": users,
     }.items():
         write = write.replace(path, str(here))
     subprocess.run(["sh", "-c", write], check=True)
-    assert "--aclfile /tmp/users.acl" in start
+    assert "--aclfile /run/users.acl" in start
     found = {
         line.split()[1]: line.split()[3] for line in users.read_text().splitlines()
     }

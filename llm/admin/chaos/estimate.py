@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.db import DatabaseError
 from django.utils import timezone
 
-from llm.chaos.plan import plan_of, read_plan
+from llm.chaos.plan import read_plan, write_plan
 from llm.chaos.steady_state import measure
 from llm.models.chaos import ChaosExperiment
 
@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
 def estimate(experiment: ChaosExperiment) -> Estimate | None:
     """As if the next minutes were like the last hour; None: it could not be counted."""
     now = timezone.now()
-    plan = read_plan(plan_of(experiment))
+    plan = read_plan(write_plan(experiment))
     try:
         matched = measure(plan, now - SPAN, now).requests
     except DatabaseError:

@@ -64,7 +64,7 @@ def _names(
     )
 
 
-class ChaosExperimentForm(ConsoleFields, ParameterFields, forms.ModelForm):  # type: ignore[valid-type, misc]
+class ChaosExperimentForm(ConsoleFields, ParameterFields, forms.ModelForm):  # type: ignore[valid-type, misc]  # a base made at run time
     """Checks each value, and that at most one way of starting by itself is chosen."""
 
     percent = PercentField(

@@ -15,7 +15,7 @@ from llm.admin.chaos.run_page import STATES
 from llm.admin.chaos.sentence import describe_plan
 from llm.admin.chaos.switched import ChaosAdmin
 from llm.chaos import chaos_runs, chaos_windows
-from llm.chaos.plan import plan_of
+from llm.chaos.plan import write_plan
 from llm.models.chaos import ChaosExperiment, ChaosRun
 from valuecanvas.core.access.recent_login import RecentLoginAdmin
 from valuecanvas.core.admin.bases import display, fieldset
@@ -23,10 +23,21 @@ from valuecanvas.core.admin.pages import ConfirmPage
 from valuecanvas.core.db.periodic_work import find_crontab
 from valuecanvas.core.errors import Conflict
 
+LIMITS = (
+    fieldset(
+        "Aborted unless this holds",
+        "most_error_percent",
+        "least_availability_percent",
+        "most_p95_ms",
+        "most_cost_usd",
+    ),
+    fieldset("Limits", "blast_percent", "ttl_s"),
+)
+
 
 def sentence(experiment: ChaosExperiment) -> str:
     """What the experiment does, and for how long."""
-    return describe_plan(plan_of(experiment), ttl_s=experiment.ttl_s)
+    return describe_plan(write_plan(experiment), ttl_s=experiment.ttl_s)
 
 
 class StartPage(ConfirmPage):
@@ -83,14 +94,7 @@ class ChaosExperimentAdmin(RecentLoginAdmin, ChaosAdmin):
         fieldset("What happens", "fault", *FAULT_FIELDS, "percent"),
         fieldset("To which calls", "providers", "model_names", "endpoints"),
         fieldset("Of whom", "for_tiers", "who"),
-        fieldset(
-            "Aborted unless this holds",
-            "most_error_percent",
-            "least_availability_percent",
-            "most_p95_ms",
-            "most_cost_usd",
-        ),
-        fieldset("Limits", "blast_percent", "ttl_s"),
+        *LIMITS,
         fieldset(
             "Starts by itself", "starts_at", "schedule", "window_begins", "window_ends",
             description="Leave all empty to start it by hand. In production it starts only inside a window.",
@@ -104,14 +108,7 @@ class ChaosExperimentAdmin(RecentLoginAdmin, ChaosAdmin):
     # For those who may only look.
     shown_fieldsets = (
         fieldset(None, "name", "hypothesis", "what", "when"),
-        fieldset(
-            "Aborted unless this holds",
-            "most_error_percent",
-            "least_availability_percent",
-            "most_p95_ms",
-            "most_cost_usd",
-        ),
-        fieldset("Limits", "blast_percent", "ttl_s"),
+        *LIMITS,
     )
     change_form_outer_before_template = "admin/llm/chaos/experiment.html"
     empty_text = (

@@ -2,13 +2,12 @@
 
 from llm.chaos.drills.drill import Drill, DrillImpossible
 from llm.chaos.drills.drill_list import DRILLS
-from llm.chaos.drills.drill_run import prepare_drill, record_refusal, run_drill
+from llm.chaos.drills.drill_run import prepare_drill, run_drill
 
 __all__ = [
     "DRILLS",
     "Drill",
     "DrillImpossible",
     "prepare_drill",
-    "record_refusal",
     "run_drill",
 ]

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -29,7 +28,7 @@ from llm.jobs import submission
 from llm.jobs.owner import owner_of_customer
 from llm.jobs.types import JobCall
 from llm.models import ChaosRun
-from llm.models.chaos import LONGEST_NAME, FaultKind, RunState
+from llm.models.chaos import FaultKind, RunState
 
 log = structlog.get_logger("chaos")
 T = TypeVar("T")
@@ -293,20 +292,3 @@ def prepare_drill(name: str, *, by: Person, model: str = "") -> Scene:
     if why := checks.check_person(by) or checks.check_forbidden():
         raise DrillImpossible(why)
     return set_scene(DRILLS[name], model)
-
-
-def record_refusal(name: str, reason: str, by: User | None) -> None:
-    """Keep why a drill of a schedule could not be run: nobody saw it."""
-    now = timezone.now()
-    run = ChaosRun.objects.create(
-        name=name[:LONGEST_NAME],
-        is_drill=True,
-        plan={},
-        state=RunState.REFUSED,
-        started_by=by,
-        started_at=now,
-        ends_at=now,
-        ended_at=now,
-        reason=reason[: chaos_runs.LONGEST_REASON],
-    )
-    chaos_runs.report(run.pk, RunState.REFUSED, reason)

@@ -9,7 +9,6 @@ from llm.chaos.plan import (
     ATTRIBUTES,
     FaultPlan,
     attributes_of,
-    plan_of,
     read_plan,
     write_plan,
 )
@@ -52,7 +51,7 @@ def test_plan__written_and_read__is_the_same():
         endpoints=["chat"],
         conditions=[{"attribute": "tier", "operator": "equals", "value": "free"}],
     )
-    plan = read_plan(plan_of(experiment))
+    plan = read_plan(write_plan(experiment))
     assert plan == read_plan(write_plan(plan))
     assert plan.providers == {"a", "b"}
     assert (plan.percent, plan.parameters) == (12.5, {"status": 502})
