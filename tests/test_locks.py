@@ -16,6 +16,7 @@ TOGETHER = [
     ("requirements",),
     ("requirements", "requirements-embedded"),
     ("requirements", "requirements-embedded", "requirements-dev"),
+    ("requirements", "requirements-embedded", "requirements-dev", "requirements-tools"),
     ("requirements", "requirements-embedded", "requirements-local-model"),
     ("requirements", "requirements-embedded", "requirements-schemas"),
 ]

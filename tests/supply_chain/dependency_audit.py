@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
+LOCKS = (
+    "requirements.txt",
+    "requirements-embedded.txt",
+    "requirements-dev.txt",
+    "requirements-tools.txt",
+)
 LONGEST_S = 120
 
 
