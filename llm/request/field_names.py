@@ -26,9 +26,10 @@ _CAPPED = "Send 'max_tokens' (in the Responses API: 'max_output_tokens')."
 CHAT = frozenset(
     {"audio", "frequency_penalty", "function_call", "functions", "logit_bias",
      "logprobs", "max_completion_tokens", "max_tokens", "messages", "metadata",
-     "modalities", "model", "n", "parallel_tool_calls", "prediction",
-     "presence_penalty", "prompt_cache_key", "reasoning_effort", "response_format",
-     "safety_identifier", "seed", "service_tier", "stop", "store", "stream",
+     "modalities", "model", "moderation", "n", "parallel_tool_calls", "prediction",
+     "presence_penalty", "prompt_cache_key", "prompt_cache_options",
+     "prompt_cache_retention", "reasoning_effort", "response_format", "safety_identifier",
+     "seed", "service_tier", "stop", "store", "stream",
      "stream_options", "temperature", "tool_choice", "tools", "top_logprobs", "top_p",
      "user", "verbosity", "web_search_options"}
 )  # fmt: skip
@@ -65,6 +66,12 @@ INSIDE = frozenset(
      "file_data", "file_id", "file_url", "function", "id", "image_url", "input_audio",
      "input_image", "output", "role", "type", "url", "video_url"}
 )  # fmt: skip
+
+
+def passed_fields(endpoint: str) -> frozenset[str]:
+    """OpenAI's own fields of `endpoint` that may be sent on."""
+    own = {"chat": CHAT, "embeddings": EMBEDDINGS, "responses": RESPONSES}
+    return own[endpoint] & _PASSED[endpoint]
 
 
 def check(

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIRequest
 
 from llm.types import Call
-from llm.views import schemas
+from llm.views import openai_shapes as shapes
 from llm.views.base import PaidView, call_of, json_body
 from llm.views.schemas import document_post
 
@@ -27,10 +27,12 @@ class ProviderView(PaidView):
 @document_post(
     "createChatCompletion",
     "Chat completion",
-    schemas.ChatRequestSerializer,
-    schemas.ChatCompletion,
-    events="With `stream`: server-sent events, each `data: ` and a chat.completion.chunk; "
-    "the last one is `data: [DONE]`.",
+    shapes.ChatRequestSerializer,
+    shapes.ChatCompletion,
+    events="With `stream`: server-sent events, each `data: ` and a chat.completion.chunk: "
+    "`choices[].delta` has pieces of the message, the last but one a `finish_reason`, and "
+    "with `stream_options.include_usage` one has the `usage`. An error after the first "
+    "event is `data: ` and an error body. The last event is `data: [DONE]`.",
 )
 class ChatCompletions(ProviderView):
     """Streamed or not; tools, structured outputs, images and unknown fields pass through."""
@@ -39,7 +41,7 @@ class ChatCompletions(ProviderView):
 
 
 @document_post(
-    "createEmbedding", "Embeddings", schemas.EmbeddingRequest, schemas.EmbeddingList
+    "createEmbedding", "Embeddings", shapes.EmbeddingRequest, shapes.EmbeddingList
 )
 class EmbeddingsView(ProviderView):
     """Vectors for one text or several."""
@@ -50,10 +52,12 @@ class EmbeddingsView(ProviderView):
 @document_post(
     "createResponse",
     "Response",
-    schemas.ResponseRequest,
-    schemas.ResponseObject,
+    shapes.ResponseRequest,
+    shapes.ResponseObject,
     events="With `stream`: server-sent events, `event: ` and the type, then `data: ` and "
-    "the event, from response.created to response.completed.",
+    "the event: response.created, the items and their pieces "
+    "(response.output_text.delta ...), and at the end response.completed, "
+    "response.incomplete or response.failed. `error` is an error after the first event.",
 )
 class ResponsesView(ProviderView):
     """OpenAI's Responses; translated to chat for providers that lack it."""

@@ -10,7 +10,7 @@ from llm.configuration.model_facts import ModelFacts
 from llm.configuration.snapshot import Snapshot
 from llm.replies.http_responses import HotResponse, json_response
 from llm.resolve.plan import may_use
-from llm.views import schemas
+from llm.views import openai_shapes as shapes
 from llm.views.base import HotView, bare_call, runtime
 from valuecanvas.core.api.openapi_schema import answers
 from valuecanvas.core.errors import NotFound
@@ -44,7 +44,7 @@ class ModelList(HotView):
     @extend_schema(
         operation_id="listModels",
         summary="Models",
-        responses=answers(schemas.ModelListSerializer),
+        responses=answers(shapes.ModelListSerializer),
         tags=["OpenAI-compatible"],
     )
     async def get(self, request: ASGIRequest) -> HotResponse:
@@ -58,7 +58,7 @@ class ModelDetail(HotView):
     @extend_schema(
         operation_id="retrieveModel",
         summary="One model",
-        responses=answers(schemas.ModelSerializer, 404),
+        responses=answers(shapes.ModelSerializer, 404),
         tags=["OpenAI-compatible"],
     )
     async def get(self, request: ASGIRequest, name: str) -> HotResponse:

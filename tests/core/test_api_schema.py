@@ -3,13 +3,24 @@
 import json
 import re
 
+import openai
 import pytest
 from django.conf import settings
 from django.test import Client
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from jsonschema import Draft202012Validator
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsBase as ChatParams,
+)
+from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsBase as ResponseParams,
+)
 from openapi_spec_validator import validate
 
+from llm.request.field_names import check
+from valuecanvas.core.errors import InvalidRequest
+from valuecanvas.http.openapi.answer_examples import MISSING
 from valuecanvas.http.openapi.document_rules import complete_document
 from valuecanvas.http.openapi.openapi_document import text
 
@@ -136,14 +147,106 @@ def test_schema__each_operation__names_what_any_may_be_refused_with(schema):
         assert set(operation["responses"]) >= expected, name
 
 
-def test_schema__each_json_body__has_an_example_that_fits(schema):
-    for operation in operations(schema).values():
-        body = (
-            operation.get("requestBody", {}).get("content", {}).get("application/json")
-        )
-        if body:
-            document = {**body["schema"], "components": schema["components"]}
-            Draft202012Validator(document).validate(body["example"])
+def contents(schema):
+    """What each operation takes and answers: (where, kind, content)."""
+    for name, operation in operations(schema).items():
+        sent = operation.get("requestBody", {}).get("content", {})
+        found = [(f"{name} request", sent)]
+        for status, response in operation["responses"].items():
+            if "$ref" not in response:
+                found.append((f"{name} {status}", response.get("content", {})))
+        for where, content in found:
+            for kind, one in content.items():
+                yield where, kind, one
+
+
+def test_schema__each_body__has_an_example_that_fits(schema):
+    seen = 0
+    for where, _, content in contents(schema):
+        assert "example" in content, where
+        document = {**content["schema"], "components": schema["components"]}
+        errors = Draft202012Validator(document).iter_errors(content["example"])
+        assert not [error.message for error in errors], where
+        assert f'"{MISSING}"' not in json.dumps(content["example"]), where
+        seen += 1
+    assert seen > 100
+
+
+def test_schema__each_operation__says_what_it_does(schema):
+    missing = {
+        name
+        for name, operation in operations(schema).items()
+        if not operation.get("description")
+    }
+    assert missing == set()
+
+
+def test_schema__each_stream__describes_its_events(schema):
+    streams = {
+        where: content["schema"]["description"]
+        for where, kind, content in contents(schema)
+        if kind == "text/event-stream"
+    }
+    assert set(streams) == {
+        "createChatCompletion 200",
+        "createResponse 200",
+        "watchJob 200",
+    }
+    assert all("`data: `" in text for text in streams.values())
+
+
+def test_schema__components__have_names_for_a_clients_developer(schema):
+    ours = re.compile("Shown|Given|Shape|Paginated|Patched|RequestRequest|Serializer")
+    names = schema["components"]["schemas"]
+    assert {name for name in names if ours.search(name)} == set()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "component", "theirs"),
+    [
+        ("chat", "ChatRequest", ChatParams),
+        ("responses", "ResponseRequest", ResponseParams),
+        ("embeddings", "EmbeddingRequest", EmbeddingCreateParams),
+    ],
+)
+def test_schema__requests__have_the_fields_of_openais_sdk(
+    schema, endpoint, component, theirs
+):
+    shape = schema["components"]["schemas"][component]
+    sent = {name for name in theirs.__annotations__ if is_passed(endpoint, name)}
+    assert sent
+    assert sent <= shape["properties"].keys()
+    assert shape["additionalProperties"] is True
+
+
+def is_passed(endpoint, name):
+    try:
+        check(endpoint, {name: {}})
+    except InvalidRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("component", "theirs"),
+    [
+        ("ChatCompletion", openai.types.chat.ChatCompletion),
+        ("ChatChoice", openai.types.chat.chat_completion.Choice),
+        ("AnswerMessage", openai.types.chat.ChatCompletionMessage),
+        ("Usage", openai.types.CompletionUsage),
+        ("EmbeddingList", openai.types.CreateEmbeddingResponse),
+        ("EmbeddingVector", openai.types.Embedding),
+        ("ResponseObject", openai.types.responses.Response),
+        ("Model", openai.types.Model),
+        ("FileObject", openai.types.FileObject),
+        ("OpenAIBatch", openai.types.Batch),
+    ],
+)
+def test_schema__answers__have_what_openais_sdk_requires(schema, component, theirs):
+    shape = schema["components"]["schemas"][component]
+    fields = theirs.model_fields.items()
+    required = {name for name, field in fields if field.is_required()}
+    assert required <= set(shape["required"])
 
 
 def test_schema__each_error__has_an_example_that_fits(schema):

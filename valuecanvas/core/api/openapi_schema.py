@@ -67,7 +67,11 @@ def event_stream(text: str) -> OpenApiResponse:
 
     OpenAPI 3.1 has no words for the schema of an event.
     """
-    return OpenApiResponse({"description": text})
+    return OpenApiResponse({"type": "string", "description": text})
+
+
+class OpenObject(s.Serializer):
+    """An object of the document that may have more fields than are named."""
 
 
 class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # its __init_subclass__ has no types
@@ -75,6 +79,7 @@ class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
     target_class = "valuecanvas.core.api.bodies.StrictSerializer"
     match_subclasses = True
+    more = False
 
     def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         found: dict[str, Any] = auto_schema._map_serializer(
@@ -84,7 +89,14 @@ class StrictObject(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         if not kind.__doc__:
             # Else the description would be that of the base class.
             found.pop("description", None)
-        return {**found, "additionalProperties": False}
+        return {**found, "additionalProperties": self.more}
+
+
+class ExtensibleObject(StrictObject):  # type: ignore[no-untyped-call] # as above
+    """Objects that have more fields: else generated clients would drop them."""
+
+    target_class = "valuecanvas.core.api.openapi_schema.OpenObject"
+    more = True
 
 
 class TrimmedText(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # its __init_subclass__ has no types

@@ -1,6 +1,6 @@
 """What holds for all operations of the OpenAPI document, added to it in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from valuecanvas.core.api.openapi_schema import ALWAYS, MEANING, WITH_BODY
@@ -20,11 +20,12 @@ from valuecanvas.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from valuecanvas.http.openapi.examples import ANSWERS, EVENTS, REQUESTS
+from valuecanvas.http.openapi.answer_examples import EXAMPLE_ID, make_example
+from valuecanvas.http.openapi.component_names import rename_components
+from valuecanvas.http.openapi.examples import ANSWERS, OTHERS, REQUESTS
 
 HOT, OFREP = ("/v1/", "/api/llm/"), "/ofrep/"
 SUCCESS = {200: "The answer.", 201: "It was made.", 202: "It is queued.", 204: "Done."}
-EXAMPLE_ID = "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10"
 # An example of each refusal; their classes name the shared responses.
 EXAMPLES: Mapping[int, GatewayError] = {
     one.status: one
@@ -47,6 +48,7 @@ EXAMPLES: Mapping[int, GatewayError] = {
 }
 # Statuses whose answers say when to try again.
 RETRIED = (429, 503)
+_EMPTY = {"type": "string", "maxLength": 0}
 _BODY = {"$ref": "#/components/schemas/ErrorBody"}
 HEADERS = {
     "RequestId": {
@@ -78,6 +80,8 @@ def complete_document(
     }
     result["components"] |= {"headers": HEADERS, "responses": shared}
     found: dict[str, Any] = _replace_one_of(result)
+    rename_components(found)
+    _add_answers(found)
     return found
 
 
@@ -90,7 +94,6 @@ def _complete_operation(path: str, operation: dict[str, Any]) -> None:
         found.setdefault(status, {"description": MEANING[status]})
     for status, response in found.items():
         if status < 400:
-            _add_examples(operation["operationId"], response.get("content", {}))
             response["description"] = response["description"] or SUCCESS[status]
             response["headers"] = {**_headers(status), **response.get("headers", {})}
         else:
@@ -103,15 +106,29 @@ def _complete_body(path: str, operation_id: str, body: dict[str, Any]) -> None:
     if path.startswith(HOT):
         # Without a body there is no Content-Type either: 415.
         body["required"] = True
-    if example := REQUESTS.get(operation_id):
-        body["content"]["application/json"]["example"] = example
+    for kind, content in body["content"].items():
+        if example := OTHERS.get((operation_id, kind), REQUESTS.get(operation_id)):
+            content["example"] = example
 
 
-def _add_examples(operation_id: str, content: dict[str, Any]) -> None:
-    examples = {"application/json": ANSWERS, "text/event-stream": EVENTS}
-    for kind, by_operation in examples.items():
-        if kind in content and operation_id in by_operation:
-            content[kind]["example"] = by_operation[operation_id]
+def _add_answers(document: dict[str, Any]) -> None:
+    """Add an example to each answer that has a body."""
+    schemas = document["components"].get("schemas", {})
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            name = operation["operationId"]
+            found = [operation["responses"].get(str(status), {}) for status in SUCCESS]
+            for kind, content in _contents(found):
+                content["example"] = (
+                    OTHERS.get((name, kind))
+                    or ANSWERS.get(name)
+                    or make_example(content["schema"], schemas)
+                )
+
+
+def _contents(responses: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for response in responses:
+        yield from response.get("content", {}).items()
 
 
 def _refusal(path: str, status: int, response: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,4 +187,8 @@ def _replace_one_of(node: Any) -> Any:
         found["anyOf"] = found.pop("oneOf")
     if {} in found.get("anyOf", ()):
         del found["anyOf"]
+    if _EMPTY in found.get("anyOf", ()):
+        # The other branch allows the empty text as well.
+        [rest] = [one for one in found.pop("anyOf") if one != _EMPTY]
+        found = {**rest, **found}
     return found

@@ -1,9 +1,13 @@
-"""Examples of requests for the OpenAPI document, by the id of the operation."""
+"""Examples for the OpenAPI document, by the id of the operation.
+
+Answers that are not here have one made from their schemas: answer_examples.py.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 MODEL = "gpt-4o-mini"
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 _WHY = {"reason": "Errors after the release of 14:00."}
 _SEEN = {**_WHY, "expected_revision": 3}
 _CONTEXT = {"context": {"targetingKey": "user-123", "country": "SE"}}
@@ -95,6 +99,20 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
 }
 _USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
 _MODEL = {"id": MODEL, "object": "model", "created": 1735689600, "owned_by": "openai"}
+_COMPLETION = {
+    "id": "chatcmpl-7Q2w",
+    "object": "chat.completion",
+    "created": 1735689600,
+    "model": MODEL,
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Blue."},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": _USAGE,
+}
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "completePrompt": {
         "content": "Blue.",
@@ -105,20 +123,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "usage": _USAGE,
         "request_id": "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10",
     },
-    "createChatCompletion": {
-        "id": "chatcmpl-7Q2w",
-        "object": "chat.completion",
-        "created": 1735689600,
-        "model": MODEL,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "Blue."},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": _USAGE,
-    },
+    "createChatCompletion": _COMPLETION,
     "createEmbedding": {
         "object": "list",
         "model": MODEL,
@@ -128,6 +133,8 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "createResponse": {
         "id": "resp_0198c0de7a317c1e9f573f2b8a6d4e10",
         "object": "response",
+        "created_at": 1735689600,
+        "model": MODEL,
         "status": "completed",
         "output": [
             {
@@ -140,19 +147,38 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
                 ],
             }
         ],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
         "usage": {"input_tokens": 11, "output_tokens": 2, "total_tokens": 13},
     },
     "getGatewayHealth": {"status": "ok"},
+    "getJobResult": _COMPLETION,
     "listModels": {"object": "list", "data": [_MODEL]},
     "retrieveModel": _MODEL,
 }
-# A chunk of a streamed answer, and its end.
-EVENTS: Mapping[str, str] = {
-    "createChatCompletion": 'data: {"id": "chatcmpl-7Q2w", "object": '
+_FAILED = {"code": "provider_error", "message": "No provider could answer."}
+# Bodies of another kind than JSON: of a streamed answer a chunk or event and its end, of
+# lines of JSON one line.
+OTHERS: Mapping[tuple[str, str], Any] = {
+    ("createChatCompletion", EVENTS): 'data: {"id": "chatcmpl-7Q2w", "object": '
     '"chat.completion.chunk", "created": 1735689600, "model": "gpt-4o-mini", "choices": '
     '[{"index": 0, "delta": {"content": "Blue."}, "finish_reason": null}]}\n\n'
     "data: [DONE]\n\n",
-    "createResponse": "event: response.output_text.delta\n"
+    ("createResponse", EVENTS): "event: response.output_text.delta\n"
     'data: {"type": "response.output_text.delta", "sequence_number": 4, "item_id": '
     '"msg_1", "output_index": 0, "content_index": 0, "delta": "Blue.", "logprobs": []}\n\n',
+    ("watchJob", EVENTS): "event: job\n"
+    'data: {"id": "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10", "object": "job", "type": '
+    '"completion", "state": "succeeded", "progress": 100}\n\n',
+    ("submitBatch", LINES): {"custom_id": "line-1", "body": _CHAT},
+    ("getJobBatchResults", LINES): {
+        "id": "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10",
+        "custom_id": "line-1",
+        "response": None,
+        "error": _FAILED,
+    },
+    ("uploadFile", "multipart/form-data"): {"file": "", "purpose": "batch"},
+    ("downloadFile", "application/octet-stream"): '{"custom_id": "line-1", "response": '
+    '{"status_code": 200, "request_id": "0198c0de", "body": {}}, "error": null}\n',
 }
