@@ -16,7 +16,8 @@ class Command(BaseCommand):
     help = (
         "Run the demo provider: an OpenAI-compatible server on loopback. The model's "
         "name says how it answers: slow@2s waits first, drip@50ms pauses between "
-        "chunks, status-503 fails; all others answer at once."
+        "chunks, like@300ms:1.5s waits for half of the requests at most 300 ms and for "
+        "95 % at most 1.5 s, status-503 fails; all others answer at once."
     )
     requires_system_checks: list[str] = []
 

@@ -24,10 +24,31 @@ from valuecanvas.embedded.demo_provider.server import DemoProvider, serve
         ("status-429", Behaviour(status=429)),
         ("status-200", Behaviour()),
         ("slow@5", Behaviour()),
+        ("like@300ms:1.5s", Behaviour(delay=0.3, p95=1.5)),
+        ("like@0ms:1.5s", Behaviour()),
+        ("like@2s:1s", Behaviour()),
     ],
 )
 def test_find_behaviour__name__says_it(name, behaviour):
     assert find_behaviour(name) == behaviour
+
+
+def test_delay_of__like__has_the_stated_quantiles_and_repeats() -> None:
+    like = find_behaviour("like@300ms:1.5s")
+    bodies = [b"request %d" % number for number in range(4000)]
+    delays = sorted(like.delay_of(body) for body in bodies)
+    assert sum(delay <= 0.3 for delay in delays) == pytest.approx(2000, abs=100)
+    assert sum(delay <= 1.5 for delay in delays) == pytest.approx(3800, abs=50)
+    assert like.delay_of(bodies[0]) == like.delay_of(bodies[0])
+    assert find_behaviour("slow@2s").delay_of(b"") == 2
+
+
+@pytest.mark.parametrize("demo_server", ["demo"], indirect=True)
+async def test_like__delay__comes_before_the_first_byte(demo_server):
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    async with demo_server.chat("like@60ms:60ms"):
+        assert loop.time() - start >= 0.06
 
 
 async def test_slow__delay__comes_before_the_first_byte(demo_server):

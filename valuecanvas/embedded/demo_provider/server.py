@@ -50,9 +50,10 @@ class DemoProvider:
         self, endpoint: Callable[[bytes], DemoReply], request: web.Request
     ) -> web.StreamResponse:
         """Answers by `endpoint`, as the model's name says."""
-        reply = endpoint(await request.read())
+        body = await request.read()
+        reply = endpoint(body)
         behaviour = find_behaviour(reply.model)
-        await asyncio.sleep(behaviour.delay)
+        await asyncio.sleep(behaviour.delay_of(body))
         if behaviour.status:
             return json_response(error_body(behaviour.status), behaviour.status)
         if reply.events is None:
