@@ -1,0 +1,121 @@
+// What all profiles share: steps of a fixed rate, slices of time, thresholds and the summary.
+import exec from 'k6/execution';
+
+import { runJob, sendRequest, tryOut } from './mix.js';
+
+export const TARGETS = JSON.parse(open('./targets.json'));
+
+const MAX_VUS = Number(__ENV.MAX_VUS || 1000);
+// 0 sends no jobs.
+const JOBS_PER_S = Number(__ENV.JOBS_PER_S || 1);
+const SHOWN_STATUSES = [0, 200, 202, 400, 401, 403, 429, 500, 502, 503, 504];
+// A threshold that is always met makes k6 keep a metric apart for the tag that it names.
+const KEPT = { latency: 'max>=0', errors: 'rate>=0', statuses: 'count>=0' };
+KEPT.dropped_iterations = 'count>=0';
+
+// A number of an environment variable, or a usual one.
+export function number(name, usual) {
+  const value = Number(__ENV[name] || usual);
+  if (!(value > 0)) {
+    throw new Error(`${name} must be a number above 0, not '${__ENV[name]}'`);
+  }
+  return value;
+}
+
+// A profile of `steps` ({ name, rate, start, seconds }), which may overlap; requests arrive
+// at their time, however slow the earlier ones are. `judged`: the targets are thresholds of k6.
+export function makeProfile(name, steps, sliceSeconds, judged) {
+  if (!__ENV.API_KEY) {
+    throw new Error('Set API_KEY to a key of the gateway, and BASE_URL to its address.');
+  }
+  const seconds = Math.max(...steps.map((step) => step.start + step.seconds));
+  const plan = { name, seconds, slice_s: sliceSeconds, steps };
+  const options = {
+    scenarios: scenarios(steps, seconds),
+    thresholds: thresholds(plan, judged),
+    summaryTrendStats: ['count', 'avg', 'med', 'p(95)', 'p(99)', 'max'],
+    userAgent: 'valuecanvas-load-test',
+    setupTimeout: '90s',
+  };
+  const setup = () => tryOut(JOBS_PER_S > 0);
+  return { plan, options, setup, summary: summarize(plan), run: () => run(plan) };
+}
+
+function run(plan) {
+  const { name, startTime } = exec.scenario;
+  const { start } = plan.steps.find((step) => step.name === name) || { start: 0 };
+  const slice = Math.floor((start + (Date.now() - startTime) / 1000) / plan.slice_s);
+  return name === 'jobs' ? runJob(String(slice)) : sendRequest(String(slice));
+}
+
+function scenarios(steps, seconds) {
+  const usual = { executor: 'constant-arrival-rate', timeUnit: '1s', gracefulStop: '35s' };
+  const made = {};
+  for (const { name, rate, start, seconds: lasts } of steps) {
+    made[name] = {
+      ...usual,
+      rate,
+      startTime: `${start}s`,
+      duration: `${lasts}s`,
+      preAllocatedVUs: Math.min(MAX_VUS / 2, 2 * rate),
+      maxVUs: MAX_VUS,
+    };
+  }
+  const vus = { preAllocatedVUs: 5, maxVUs: 100, gracefulStop: '65s' };
+  if (JOBS_PER_S > 0) {
+    made.jobs = { ...usual, ...vus, rate: JOBS_PER_S, duration: `${seconds}s` };
+  }
+  return made;
+}
+
+function thresholds(plan, judged) {
+  const made = {};
+  const keep = (metric, tag) => (made[`${metric}{${tag}}`] = [KEPT[metric]]);
+  for (let slice = 0; slice * plan.slice_s < plan.seconds; slice += 1) {
+    keep('latency', `slice:${slice}`);
+    keep('errors', `slice:${slice}`);
+  }
+  for (const { name } of plan.steps) {
+    ['latency', 'errors', 'dropped_iterations'].forEach((metric) => keep(metric, `scenario:${name}`));
+  }
+  SHOWN_STATUSES.forEach((status) => keep('statuses', `status:${status}`));
+  ['hit', 'miss', 'stream', 'prompt', 'embedding'].forEach((kind) => keep('latency', `kind:${kind}`));
+  if (judged) {
+    made.latency = [`p(95)<${TARGETS.p95_s * 1000}`, `p(99)<${TARGETS.p99_s * 1000}`];
+    made.errors = [`rate<${TARGETS.error_percent / 100}`];
+    made.hits = [`rate>${TARGETS.cache_hit_percent / 100}`];
+    made.cost = [`avg<${TARGETS.cost_usd}`];
+  }
+  return made;
+}
+
+// k6's summary as JSON in the file SUMMARY, or the most important figures on the screen.
+function summarize(plan) {
+  return (data) => {
+    if (__ENV.SUMMARY) {
+      const { metrics, root_group: checks } = data;
+      return { [__ENV.SUMMARY]: JSON.stringify({ plan, metrics, checks }) };
+    }
+    return { stdout: describe(plan, data.metrics) };
+  };
+}
+
+function describe(plan, metrics) {
+  const { count, 'p(95)': p95, 'p(99)': p99 } = metrics.latency.values;
+  const percent = (name) => (100 * ((metrics[name] || {}).values || { rate: 0 }).rate).toFixed(1);
+  const usd = metrics.cost ? metrics.cost.values.avg.toFixed(6) : '0';
+  const lines = [
+    `p95 latency       ${(p95 / 1000).toFixed(2)} s, target < ${TARGETS.p95_s} s`,
+    `p99 latency       ${(p99 / 1000).toFixed(2)} s, target < ${TARGETS.p99_s} s`,
+    `error rate        ${percent('errors')} %, target < ${TARGETS.error_percent} %`,
+    `answers a second  ${(count / plan.seconds).toFixed(1)}, target >= ${TARGETS.requests_per_s}`,
+    `cache hit rate    ${percent('hits')} %, target > ${TARGETS.cache_hit_percent} %`,
+    `cost a request    $${usd}, target < $${TARGETS.cost_usd}`,
+  ];
+  for (const { name, rate } of plan.steps) {
+    const values = metrics[`latency{scenario:${name}}`].values;
+    const failed = (100 * metrics[`errors{scenario:${name}}`].values.rate).toFixed(1);
+    lines.push(`step ${name}: ${rate}/s, p95 ${(values['p(95)'] / 1000).toFixed(2)} s, errors ${failed} %`);
+  }
+  return `\n${lines.join('\n')}\n`;
+}
