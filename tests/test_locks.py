@@ -98,8 +98,10 @@ def test_locks__installed_together__have_all_that_anything_in_them_wants(
     try:
         assert faults(pins, asked_by) == []
     except metadata.PackageNotFoundError as error:
-        # Its wheels are not to be had everywhere; `make run` goes on without.
-        assert "requirements-local-model" in together, error
+        # The first one's wheels are not to be had everywhere; `make run` goes on without.
+        # The tools are installed where they are asked for.
+        optional = ("requirements-local-model", "requirements-tools")
+        assert together[-1] in optional, error
         pytest.skip(f"{error} is not installed")
 
 

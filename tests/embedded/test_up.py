@@ -149,13 +149,19 @@ def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
         again.end()
 
 
+def command_line(process: psutil.Process) -> list[str]:
+    """Its arguments; none of a command that has just ended."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def test_up__children_are_killed__only_the_local_model_can_be_missed(
     run: Run,
 ) -> None:
-    # A command that has just ended has no command line any more.
-    family = [one for one in run.family() if one.status() != psutil.STATUS_ZOMBIE]
-    web = next(one for one in family if "uvicorn" in one.cmdline())
-    models = [one for one in family if "local_model" in one.cmdline()]
+    family = run.family()
+    web = next(one for one in family if "uvicorn" in command_line(one))
+    models = [one for one in family if "local_model" in command_line(one)]
     assert run.process.stdout
     if models:
         models[0].kill()
