@@ -46,10 +46,14 @@ def end_ledger(ledger: Ledger) -> bool:
     """Terminate the session of this ledger; others of the database keep theirs."""
     own = ledger._batch._connection._connection
     assert own is not None
+    return end_session(own.info.backend_pid)
+
+
+def end_session(pid: int) -> bool:
+    """Terminate the session of this backend, and wait for its end."""
     with connect() as session:
-        ended = session.execute(
-            "SELECT pg_terminate_backend(%s, 5000)", [own.info.backend_pid]
-        ).fetchone()
+        statement = "SELECT pg_terminate_backend(%s, 60000)"
+        ended = session.execute(statement, [pid]).fetchone()
     return bool(ended and ended[0])
 
 

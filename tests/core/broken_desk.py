@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from socket import socketpair
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
@@ -28,10 +30,18 @@ class Thing:
 
 
 class Connection:
+    """A session whose server says nothing by itself."""
+
     closed = False
+
+    def __init__(self) -> None:
+        self.ends = socketpair()
+        self.pgconn = SimpleNamespace(socket=self.ends[0].fileno())
 
     def close(self) -> None:
         self.closed = True
+        for end in self.ends:
+            end.close()
 
 
 @dataclass

@@ -152,7 +152,7 @@ def test_up__whole_tree_is_killed__next_run_loses_nothing(run: Run) -> None:
 def command_line(process: psutil.Process) -> list[str]:
     """Its arguments; none of a command that has just ended."""
     with suppress(psutil.NoSuchProcess):
-        return process.cmdline()
+        return [*process.cmdline()]
     return []
 
 

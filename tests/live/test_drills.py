@@ -29,6 +29,7 @@ from tests.faults.workers import WorkerProcess
 from tests.fixtures_billing import unique
 from tests.live.server import LiveServer, live_server
 from tests.live.world import World
+from valuecanvas.site.schedules import ensure_schedules
 
 pytestmark = pytest.mark.live
 
@@ -40,7 +41,16 @@ class Production:
     server: LiveServer
     env: dict[str, str]
     folder: Path
-    model: str = ""
+    workers: list[WorkerProcess]
+    # One whose streams, and one whose jobs, are under way for a second or two.
+    model: str
+    model_of_jobs: str
+
+    @property
+    def logs(self) -> str:
+        """What its processes wrote last."""
+        logs = [self.server.log, *(one.log for one in self.workers)]
+        return "\n".join(log[-4000:] for log in logs)
 
     def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -55,9 +65,10 @@ class Production:
         """Its exit code, its report, and all that it printed."""
         path = self.folder / "report.json"
         path.unlink(missing_ok=True)
+        model = self.model_of_jobs if DRILLS[name].needs_workers else self.model
         done = self.manage(
             "drill", name, "--as", "root", "--yes", "--report", str(path),
-            "--model", self.model,
+            "--model", model,
         )  # fmt: skip
         report = json.loads(path.read_text()) if path.exists() else {}
         return done.returncode, report, done.stdout + done.stderr
@@ -90,15 +101,20 @@ def production(
         server = stack.enter_context(live_server(folder, env))
         world = stack.enter_context(closing(World(demo_provider)))
         world.db(User.objects.create_superuser, "root", "root@example.com", "x")
-        # Slow enough that a stream is under way for a second or two.
-        slow = "drip@30ms"
-        served = world.serve(slow, slow, first_token_s=1, between_tokens_s=5)
+        # As every installation has them; migrations alone don't make them all.
+        world.db(ensure_schedules)
+        names = [
+            world.serve(slow, slow, first_token_s=wait, between_tokens_s=5).model
+            for slow, wait in (("drip@30ms", 1), ("slow@1s", 5))
+        ]
         env["DRILL_URL"] = server.url
-        made = Production(server, env, folder, served.model)
+        workers = [
+            WorkerProcess(folder, env, name, True, "valuecanvas") for name in "ab"
+        ]
+        made = Production(server, env, folder, workers, *names)
         opened = made.manage("chaos", "open", "--hours", "1", "--reason", "Drills")
         assert opened.returncode == 0, opened.stderr
-        for name in "ab":
-            worker = WorkerProcess(folder, env, name, True, "valuecanvas")
+        for worker in workers:
             stack.callback(worker.stop)
             worker.start()
         yield made
@@ -115,7 +131,7 @@ def test_drill__production_is_healthy__passes(
     production: Production, name: str
 ) -> None:
     code, report, printed = production.drill(name)
-    assert code == 0, printed + production.server.log[-4000:]
+    assert code == 0, printed + production.logs
     assert report["verdict"] == "passed"
 
 

@@ -27,7 +27,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Else each log line would be logged again as a warning.
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "valuecanvas.site.beat_scheduler:BeatScheduler"
 if CELERY_BROKER_URL.startswith(("redis", "rediss", "unix")):
     # kombu restores lost messages only every interval x throttle seconds.
     CELERY_BROKER_TRANSPORT_OPTIONS = {

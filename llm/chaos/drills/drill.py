@@ -48,6 +48,7 @@ class Evidence:
     injected: int = 0
     jobs: Mapping[str, str] = field(default_factory=dict)
     job_bills: Mapping[str, int] = field(default_factory=dict)
+    jobs_lost: int = 0
     workers_left: int = 0
     # The operational flag that forbids other providers is in force.
     fallback_off: bool = False

@@ -72,8 +72,9 @@ def add_ledger(
 
 
 def add_jobs(evidence: Evidence, ids: Collection[str]) -> None:
-    """Add how the jobs ended, and how often each was charged."""
-    rows = Job.objects.filter(pk__in=ids).values_list("pk", "state")
-    evidence.jobs = {str(pk): state for pk, state in rows}
+    """Add how the jobs ended, how many lost a worker, and how often each was charged."""
+    rows = Job.objects.filter(pk__in=ids).values_list("pk", "state", "losses")
+    evidence.jobs = {str(pk): state for pk, state, _ in rows}
+    evidence.jobs_lost = sum(losses > 0 for _, _, losses in rows)
     bills = Usage.objects.filter(Q(cost_usd__gt=0) | Q(status="ok"), job__in=ids)
     evidence.job_bills = Tally(bills.values_list("job", flat=True))

@@ -110,6 +110,7 @@ _ALL = (
         fault=FaultKind.WORKER_EXIT,
         needs_workers=2,
         requests=20,
+        max_tokens=64,
         steps=(
             "Queue jobs of the customer 'chaos-drill'.",
             "End one of the workers while they run.",
@@ -117,6 +118,7 @@ _ALL = (
         ),
         expectations=(
             expect.INJECTED,
+            expect.JOBS_LOST,
             expect.JOBS_DONE,
             expect.JOBS_BILLED,
             expect.NO_DRIFT,

@@ -97,7 +97,7 @@ class DrillRun:
         """Raises RunRefused."""
         drill = self.scene.drill
         if drill.needs_workers:
-            self.jobs = [self._submit() for _ in range(drill.requests)]
+            self.jobs = [self._submit() for _ in range(drill.requests // 2)]
         self.run = chaos_runs.start_plan(
             drill.name, self._plan(), by=self.by, ttl_s=self._ttl_s(), is_drill=True
         )
@@ -144,7 +144,11 @@ class DrillRun:
             )
             self._note("during", seen.during)
         elif drill.needs_workers:
-            time.sleep(KNOWN_S)
+            # The worker ends at any moment of these: jobs must be under way.
+            rest = drill.requests - len(self.jobs)
+            for _ in range(rest):
+                self.jobs.append(self._submit())
+                time.sleep(KNOWN_S / rest)
         else:
             self._wait(KNOWN_S)
             self.say(f"Sending {drill.requests} requests during the fault ...")

@@ -126,6 +126,12 @@ def _injected(evidence: Evidence) -> Judgement:
     return evidence.injected > 0, f"It was injected {evidence.injected} times."
 
 
+def _jobs_lost(evidence: Evidence) -> Judgement:
+    if not evidence.jobs_lost:
+        return False, "It had none: nothing was tested. Ask a slower model."
+    return True, f"{evidence.jobs_lost} jobs lost their worker."
+
+
 def _jobs_done(evidence: Evidence) -> Judgement:
     states = Counter(evidence.jobs.values())
     done, count = states["succeeded"], len(evidence.jobs)
@@ -181,6 +187,7 @@ ANSWERS_AGAIN = Expectation(
     f"Requests are answered again within {RECONNECT_S:.0f} s.", _answers_again
 )
 NO_DRIFT = Expectation("Afterwards the ledger agrees with itself.", _no_drift)
+JOBS_LOST = Expectation("The killed worker had jobs under way.", _jobs_lost)
 JOBS_DONE = Expectation(
     "Every job is done, also those of the killed worker.", _jobs_done
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tests.billing.sessions import end_session
 from valuecanvas.core.db.db_thread import DbThread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,6 +26,13 @@ async def test_run__several_jobs__share_one_connection_in_order() -> None:
     assert len(set(pids)) == 1
     await asyncio.gather(*(thread.run(done.append, n) for n in range(5)))
     assert done == [*range(5)]
+    thread.close()
+
+
+async def test_run__server_ended_the_session_meanwhile__has_another() -> None:
+    thread = DbThread()
+    await asyncio.to_thread(end_session, ended := await thread.run(backend))
+    assert await thread.run(backend) != ended
     thread.close()
 
 

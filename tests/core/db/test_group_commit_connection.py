@@ -1,13 +1,16 @@
 """The group commit's connection: kept where a row is at fault, given up where it is broken."""
 
 import asyncio
+import select
 from collections.abc import Sequence
 
 import psycopg
 import pytest
 
+from tests.billing.sessions import end_session
 from tests.core.db.test_group_commit_group import Desk
 from valuecanvas.core.db.group_commit import BatchUnavailable, GroupCommit
+from valuecanvas.core.postgresql.session_end import has_ended
 
 NAMES = [f"keep-{number}" for number in range(40)]
 
@@ -72,3 +75,33 @@ async def test_batch__connection_is_broken_or_may_be__the_next_has_another(
     assert len(desk.connections) == 2
     await asyncio.to_thread(group.close)
     assert all(one.closed for one in desk.connections)
+
+
+async def test_batch__server_ended_the_session_meanwhile__is_committed(
+    db: None,
+) -> None:
+    desk = Desk()
+    group = GroupCommit(desk.policy())
+    assert await group.submit("free-a") == "FREE-A"
+    pid = desk.connections[0].info.backend_pid
+    await asyncio.to_thread(end_session, pid)
+    assert await group.submit("free-b") == "FREE-B"
+    assert len(desk.connections) == 2
+    await asyncio.to_thread(group.close)
+
+
+def test_session__server_said_something__goes_on(db: None) -> None:
+    desk = Desk()
+    session, other = desk.policy().connect(), desk.policy().connect()
+    session.execute("LISTEN something")
+    session.commit()
+    other.execute("NOTIFY something")
+    other.commit()
+    while not select.select([session.pgconn.socket], [], [], 1)[0]:
+        pass
+    assert not has_ended(session)
+    end_session(session.info.backend_pid)
+    assert has_ended(session)
+    assert has_ended(session)
+    other.close()
+    assert has_ended(other)

@@ -51,6 +51,7 @@ GOOD = seen(
     redis_after="ok",
     injected=5,
     jobs={"a": "succeeded"},
+    jobs_lost=1,
     job_bills={"a": 1},
 )
 REFUSED = answers(20, status=503, retry_after="2", provider="")
@@ -80,6 +81,7 @@ REFUSED = answers(20, status=503, retry_after="2", provider="")
         (expect.ANSWERED_OR_REFUSED, seen(during=answers(1, whole=False))),
         (expect.ANSWERS_AGAIN, seen(recovery_s=60.0)),
         (expect.NO_DRIFT, seen(drift=True)),
+        (expect.JOBS_LOST, seen(jobs={"a": "succeeded"}, jobs_lost=0)),
         (expect.JOBS_DONE, seen(jobs={"a": "succeeded", "b": "dead"})),
         (expect.JOBS_DONE, seen()),
         (expect.JOBS_BILLED, seen(jobs={"a": "succeeded"}, job_bills={"a": 2})),

@@ -8,6 +8,7 @@ import psycopg
 
 from valuecanvas.core.db import sqlstate
 from valuecanvas.core.db.commit_policy import Policy
+from valuecanvas.core.postgresql.session_end import has_ended
 
 Item = TypeVar("Item")
 
@@ -49,7 +50,9 @@ class CommitConnection(Generic[Item]):
             self._connection = None
 
     def _open(self) -> psycopg.Connection:
-        if self._connection is None or self._connection.closed:
+        if self._connection is not None and has_ended(self._connection):
+            self.close()
+        if self._connection is None:
             try:
                 self._connection = self._policy.connect()
             except Exception as error:

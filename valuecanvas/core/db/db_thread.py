@@ -9,6 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections, connections
 
+from valuecanvas.core.postgresql.session_end import has_ended
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -47,6 +49,7 @@ class DbThread:
             error: BaseException | None = None
             try:
                 _keep()
+                _close_ended()
                 close_old_connections()
                 result = call()
             except BaseException as caught:  # noqa: BLE001 - passed on to the caller
@@ -61,6 +64,14 @@ def _keep() -> None:
     """The settings close a connection after each request; this thread's is kept."""
     for connection in connections.all(initialized_only=True):
         connection.close_at = None
+
+
+def _close_ended() -> None:
+    """A session that the server ended is opened again by the next query."""
+    for connection in connections.all(initialized_only=True):
+        session = connection.connection
+        if session is not None and has_ended(session):
+            connection.close()
 
 
 def _deliver(
