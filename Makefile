@@ -1,6 +1,8 @@
 # Needs Python 3.11, pip and make, and nothing else: the rest is installed in .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+# The clients of the matrix pin other versions than we do.
+CLIENTS := .venv-clients
 RUN := $(VENV)/bin/python
 # The outer pip installs into the environment, which so needs no pip of its own. The locks
 # are whole, so nothing is resolved: an index with newer versions changes nothing.
@@ -67,6 +69,7 @@ lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade tak
 	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 	$(LOCK) requirements-tools.in -o requirements-tools.txt
+	$(LOCK) requirements-clients.in -o requirements-clients.txt
 	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt
 	$(LOCK) --no-deps requirements-schemas.in -o requirements-schemas.txt
 
@@ -88,13 +91,14 @@ load: $(VENV)/.tools ## Run a load test with k6: PROFILE=basic, spike, stress or
 rehearse: $(VENV)/.dev ## Build deploy/Dockerfile on a bare Debian and serve from it; needs root, debootstrap, buildah.
 	$(RUN) -m tests.deploy.rehearse $(ARGS)
 
-clients: $(VENV)/.dev ## Run OpenAI's Node SDK against a gateway; needs node and npm.
-	@if command -v npm > /dev/null; then cd tests/clients && npm ci --silent; else \
-		echo "npm is not installed, so the Node SDK is not tested."; fi
-	$(RUN) -m pytest -q -rs -p no:randomly --no-cov tests/live/jobs/test_sdk_node.py
+clients: $(VENV)/.dev $(CLIENTS)/.installed ## Run the matrix of clients against a gateway, write its table; needs node and npm.
+	@command -v npm > /dev/null || { echo "npm is not installed: have Node 20 or newer with npm, then run this again."; exit 1; }
+	cd tests/clients && npm ci --silent
+	$(RUN) -m pytest -q -rs -p no:randomly --no-cov tests/live/test_clients.py tests/live/jobs/test_sdk_node.py
+	$(RUN) -m tests.clients.client_table --write
 
 clean: ## Delete what was built; the data in var/ stay.
-	rm -rf $(VENV) build staticfiles htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(CLIENTS) build staticfiles htmlcov .coverage .coverage.* \
 		.pytest_cache .mypy_cache .ruff_cache
 	rm -rf tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -118,6 +122,13 @@ $(VENV)/.dev: requirements-dev.txt requirements-schemas.txt $(VENV)/.runtime
 $(VENV)/.tools: requirements-tools.txt $(VENV)/.dev
 	@echo "Installing the pinned programs for load tests and clients ..."
 	@$(PIP) -r requirements-tools.txt
+	@touch $@
+
+$(CLIENTS)/.installed: requirements-clients.txt
+	@echo "Installing the pinned clients in $(CLIENTS) ..."
+	@$(PYTHON) -m venv --without-pip $(CLIENTS)
+	@$(PYTHON) -m pip --python $(CLIENTS)/bin/python install -qq --require-hashes --no-deps -r requirements-clients.txt
+	@$(RUN) -m uv pip check --quiet --python $(CLIENTS)/bin/python
 	@touch $@
 
 # Optional: without its wheels the demo provider answers, and the marker says so.

@@ -19,6 +19,7 @@ LOCKS = (
     "requirements-embedded.txt",
     "requirements-dev.txt",
     "requirements-tools.txt",
+    "requirements-clients.txt",
 )
 LONGEST_S = 120
 
