@@ -57,7 +57,7 @@ def responses(case: ClientCase) -> str:
     return HELLO if isinstance(found, Verdict) else repr(found)
 
 
-def vision(case: ClientCase) -> str:
+def vision(case: ClientCase) -> Any:
     picture = {"type": "image_url", "image_url": {"url": PICTURE}}
     content = [{"type": "text", "text": ASKED}, picture]
     return text(case, messages=[{"role": "user", "content": content}])
