@@ -13,7 +13,7 @@ log = structlog.get_logger("core.beat")
 AGAIN_S = 1.0
 
 
-class BeatScheduler(DatabaseScheduler):  # type: ignore[misc] - the library has no types
+class BeatScheduler(DatabaseScheduler):  # type: ignore[misc]  # the library has no types
     """The library's, which would end the beat, in a worker without a word, by some errors.
 
     Meanwhile the entries that it last read stay in force.
