@@ -51,9 +51,9 @@ class AlertRule(models.Model):
     """What is watched. The parameters are those of its kind; others are ignored."""
 
     name = models.CharField(max_length=80, unique=True)
-    kind = models.CharField(max_length=20, choices=AlertKind.choices)
+    kind = models.CharField(max_length=20, choices=AlertKind)
     severity = models.CharField(
-        max_length=8, choices=Severity.choices, default=Severity.WARNING
+        max_length=8, choices=Severity, default=Severity.WARNING
     )
     channels = models.ManyToManyField(
         AlertChannel,
@@ -125,13 +125,13 @@ class AlertEvent(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     rule = models.ForeignKey(AlertRule, on_delete=models.PROTECT, related_name="events")
     # As they were then.
-    severity = models.CharField(max_length=8, choices=Severity.choices)
+    severity = models.CharField(max_length=8, choices=Severity)
     # The condition within its rule, as in 'budget:7:2026-11-01:80'.
     dedup_key = models.CharField(max_length=200)
     # Whether it fires only once, even after it is resolved.
     once = models.BooleanField(default=False)
     state = models.CharField(
-        max_length=8, choices=AlertState.choices, default=AlertState.FIRING
+        max_length=8, choices=AlertState, default=AlertState.FIRING
     )
     summary = models.CharField(max_length=500)
     details = models.JSONField(default=dict)

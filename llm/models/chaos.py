@@ -136,9 +136,7 @@ class ChaosRun(models.Model):
     # The experiment's name, or the drill's.
     name = models.CharField(max_length=LONGEST_NAME)
     is_drill = models.BooleanField(default=False)
-    state = models.CharField(
-        max_length=12, choices=RunState.choices, default=RunState.CHECKING
-    )
+    state = models.CharField(max_length=12, choices=RunState, default=RunState.CHECKING)
     # What is injected, as llm/chaos/plan.py reads it: fixed when the run begins.
     plan = models.JSONField()
     # The experiment's steady state, fixed likewise; empty: a drill's.

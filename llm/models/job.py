@@ -38,9 +38,7 @@ class Job(Owned):
     """One call that is made later, or a line of a batch."""
 
     type = models.CharField(max_length=40)
-    state = models.CharField(
-        max_length=10, choices=JobState.choices, default=JobState.QUEUED
-    )
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.QUEUED)
     endpoint = models.CharField(max_length=40)
     # The body of its call, encrypted.
     sealed = SealedField(owner=lambda row: f"job:{row.pk}")

@@ -98,7 +98,7 @@ class JobBatch(Owned):
 
     endpoint = models.CharField(max_length=40, help_text="chat, embeddings, responses.")
     state = models.CharField(
-        max_length=12, choices=BatchState.choices, default=BatchState.VALIDATING
+        max_length=12, choices=BatchState, default=BatchState.VALIDATING
     )
     # Its lines; None for one that was purged.
     file = models.ForeignKey(
@@ -107,9 +107,7 @@ class JobBatch(Owned):
     # OpenAI's `metadata`.
     metadata = models.JSONField(default=dict)
     tags = names_field(LONGEST_TAG)
-    on_limit = models.CharField(
-        max_length=4, choices=OnLimit.choices, default=OnLimit.WAIT
-    )
+    on_limit = models.CharField(max_length=4, choices=OnLimit, default=OnLimit.WAIT)
     priority = models.PositiveSmallIntegerField(default=BATCH_PRIORITY)
     callback_url = models.CharField(max_length=2000, blank=True)
     # Lines that cannot be run: [{"line", "code", "message", "param"}].

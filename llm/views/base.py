@@ -158,7 +158,7 @@ def json_body(request: ASGIRequest) -> dict[str, Any]:
     """The body as an object. Raises UnsupportedMedia, InvalidRequest, BodyTooLarge."""
     if request.content_type != "application/json":
         raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
-    if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+    if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMedia("Send the body uncompressed.")
     return strict_json.parse(request.body)
 
@@ -167,7 +167,7 @@ def trace_id(request: ASGIRequest) -> str:
     """The id of our trace, or that of a W3C traceparent header, or ''."""
     if trace := traces.current():
         return trace.id
-    parent = traces.parse_parent(request.META.get("HTTP_TRACEPARENT", ""))
+    parent = traces.parse_parent(request.headers.get("traceparent", ""))
     return f"{parent.trace_id:032x}" if parent else ""
 
 
@@ -209,7 +209,7 @@ def named_user(request: ASGIRequest, user_id: str | None) -> tuple[str | None, s
 
     Raises InvalidRequest if it names two.
     """
-    header = request.META.get("HTTP_X_VALUECANVAS_USER")
+    header = request.headers.get("x-valuecanvas-user")
     if header is None:
         return user_id, "user" if user_id is None else "userId"
     # A header's text is bytes read as Latin-1; names are sent as UTF-8.

@@ -192,7 +192,7 @@ def _context(request: ASGIRequest, principal: Principal) -> Attributes:
 
 def _has(request: ASGIRequest, etag: str) -> bool:
     """Whether If-None-Match names `etag`, also as a weak one, or any."""
-    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    known = parse_etags(request.headers.get("if-none-match", ""))
     return "*" in known or etag in (one.removeprefix("W/") for one in known)
 
 

@@ -18,7 +18,7 @@ class Backup(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=40, unique=True)
     state = models.CharField(
-        max_length=10, choices=BackupState.choices, default=BackupState.RUNNING
+        max_length=10, choices=BackupState, default=BackupState.RUNNING
     )
     step = models.CharField(max_length=200, blank=True, help_text="What is under way.")
     started_at = models.DateTimeField()

@@ -45,7 +45,7 @@ OPTIONS = (
 
 async def submit_batch(request: ASGIRequest, owner: Owner) -> JobBatch:
     """Raises InvalidRequest with what is wrong with which lines, and other errors."""
-    key = idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+    key = idempotency.parse(request.headers.get("idempotency-key"))
     with uploads.open_spool(request) as spool:
         if request.content_type in JSONL:
             given = _options(request)

@@ -46,7 +46,7 @@ class Files(JobsView):
     async def post(self, request: ASGIRequest) -> HotResponse:
         owner = await self.owner(request)
         most = settings.FILES_MAX_BYTES
-        declared = int(request.META.get("CONTENT_LENGTH") or 0)
+        declared = int(request.headers.get("content-length") or 0)
         await query(request, files.check_space, owner.customer_id, min(declared, most))
         with uploads.open_spool(request) as spool:
             await uploads.receive(request, spool, most + uploads.FORM_BYTES)

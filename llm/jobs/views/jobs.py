@@ -46,7 +46,7 @@ class Jobs(JobsView):
     async def post(self, request: ASGIRequest) -> HotResponse:
         given = json_body(request)
         owner = await self.owner(request)
-        key = idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+        key = idempotency.parse(request.headers.get("idempotency-key"))
         new = parse_job(given, key=key)
         call = call_of(request, new.call.endpoint, new.call.body)
         # The model, the prompt and its variables, so that mistakes are told at once.

@@ -49,7 +49,7 @@ class OpenAIBatches(JobsView):
     async def post(self, request: ASGIRequest) -> HotResponse:
         given = json_body(request)
         owner = await self.owner(request)
-        key = idempotency.parse(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+        key = idempotency.parse(request.headers.get("idempotency-key"))
         return _document(await query(request, _create, owner, given, key))
 
     @extend_schema(

@@ -39,7 +39,7 @@ class WebhookEndpoint(models.Model):
     url = models.CharField("URL", max_length=LONGEST_URL)
     kind = models.CharField(
         max_length=10,
-        choices=EndpointKind.choices,
+        choices=EndpointKind,
         default=EndpointKind.STANDARD,
         db_default=EndpointKind.STANDARD,
     )
@@ -121,7 +121,7 @@ class WebhookDelivery(models.Model):
     # The JSON that is sent, byte for byte; to PagerDuty with the routing key added.
     body = models.TextField()
     state = models.CharField(
-        max_length=10, choices=DeliveryState.choices, default=DeliveryState.WAITING
+        max_length=10, choices=DeliveryState, default=DeliveryState.WAITING
     )
     attempts = models.PositiveSmallIntegerField(default=0)
     # When it is due. While a sender has it: when that sender's lease ends.
