@@ -20,11 +20,11 @@ GROUP BY user_id
 ORDER BY hourly_cost DESC;
 """
 HIT_RATE = """
-SELECT 
+SELECT
   (COUNT(*) FILTER (WHERE cached = true)::float / COUNT(*)) * 100 as hit_rate
 FROM llm_usage
 WHERE created_at >= NOW() - INTERVAL '1 hour';
-"""  # noqa: W291 - as it was written
+"""
 EXPENSIVE_MODELS = """
 SELECT model, COUNT(*) as requests, SUM(cost_usd) as total_cost
 FROM llm_usage

@@ -31,7 +31,7 @@ HOSTS = [
 WHOLE = [
     "https://api.example@127.0.0.1:{port}/v1", "https://127.0.0.1:{port}@api.example/v1",
     "https://user:pw@rebound.example:{port}/v1", "http://rebound.example:{port}/v1",
-    "https://rebound.example:{port}\\@api.example/v1", "https://127.0.0.1:{port}#@api.example/v1",
+    "https://rebound.example:{port}\\@api.example/v1", "https://127.0.0.1:{port}#@api.example/v1",  # pragma: allowlist secret
     "gopher://127.0.0.1:{port}/v1", "file:///etc/passwd", "https:127.0.0.1:{port}/v1",
     "https://rebound.example:99999/v1", "//127.0.0.1:{port}/v1", "unix:///var/run/docker.sock",
 ]  # fmt: skip

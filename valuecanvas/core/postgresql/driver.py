@@ -42,7 +42,7 @@ class TimeoutConnection(psycopg.Connection[Any]):
     """Closes itself if the server does not answer within the statement timeout.
 
     Nothing else limits that wait: a server that is stopped or swapped out applies no
-    statement_timeout, and its kernel still acknowledges packets, so that keep-alives and
+    statement_timeout, and its kernel still acknowledges packets, so that keepalives and
     the TCP user timeout do not notice it.
     """
 

@@ -70,7 +70,7 @@ SAMPLES = {
     "token": [JWT],
     "credentials": [f"Bearer {LETTERS}", "bearer abcdefgh1", "Basic dXNlcjpzZWNyZXQ="],
     "private key": [
-        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/AA==\n-----END RSA PRIVATE KEY-----"
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/AA==\n-----END RSA PRIVATE KEY-----"  # pragma: allowlist secret
     ],
 }
 # (text, the same without its secret)
