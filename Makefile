@@ -20,7 +20,7 @@ export PYTHONUNBUFFERED := 1
 # Reproducible: the same lock gives the same list.
 SBOM := $(RUN) -m cyclonedx_py requirements requirements.txt --output-reproducible
 
-.PHONY: help run credentials test faults check audit sbom licences openapi docs lock bench bench-memory soak load rehearse clients clean
+.PHONY: help run credentials test faults check audit sbom licences openapi reference docs lock bench bench-memory soak load rehearse clients clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -45,7 +45,7 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	@diff -u docs/openapi.yaml build/openapi.yaml || { echo "Run 'make openapi', and commit docs/openapi.yaml."; exit 1; }
 	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
-	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/docs/test_site.py tests/test_locks.py tests/test_migrations.py)
+	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/docs/test_reference.py tests/docs/test_site.py tests/test_locks.py tests/test_migrations.py)
 
 audit: $(VENV)/.dev ## Look the pinned packages up for known vulnerabilities; fails where it can't.
 	$(RUN) -m tests.supply_chain.dependency_audit --strict
@@ -59,6 +59,9 @@ licences: $(VENV)/.dev ## Write docs/LICENCES.md.
 
 openapi: $(VENV)/.dev ## Write the OpenAPI document to docs/openapi.yaml.
 	$(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+reference: $(VENV)/.dev ## Write docs/reference from the code: settings, metrics, headers, errors, commands.
+	$(RUN) -m tests.docs.reference
 
 docs: $(VENV)/.dev ## Build the documentation site: build/site/index.html.
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet

@@ -20,19 +20,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable: its name, what it is for, and its default as text."""
+    """One environment variable: what it is for, its default as text, and what it takes."""
 
     name: str
     help: str
     default: str
+    wants: str
 
 
-# Filled while the settings are imported; a test compares .env.example with it.
+# Filled while the settings are imported; .env.example and docs/reference are held to it.
 DECLARED: dict[str, Setting] = {}
 
 
-def _raw(name: str, help_text: str, default: str | None) -> str | None:
-    DECLARED[name] = Setting(name, help_text, "" if default is None else default)
+def _raw(name: str, help_text: str, default: str, wants: str) -> str:
+    DECLARED[name] = Setting(name, help_text, default, wants)
     return _given(name) or _from_secrets_manager(name) or default
 
 
@@ -95,7 +96,7 @@ def _parse(name: str, value: str, parse: Callable[[str], T], wants: str) -> T:
 
 
 def text(name: str, help_text: str, default: str = "") -> str:
-    return _raw(name, help_text, default) or ""
+    return _raw(name, help_text, default, "text")
 
 
 def flag(name: str, help_text: str, *, default: bool) -> bool:
@@ -103,11 +104,12 @@ def flag(name: str, help_text: str, *, default: bool) -> bool:
         return {"on": True, "true": True, "1": True, "yes": True,
                 "off": False, "false": False, "0": False, "no": False}[value.lower()]  # fmt: skip
 
-    value = _raw(name, help_text, "on" if default else "off") or ""
+    wants = "on or off"
+    value = _raw(name, help_text, "on" if default else "off", wants)
     try:
         return parse(value)
     except KeyError as error:
-        raise ImproperlyConfigured(f"{name} must be on or off.") from error
+        raise ImproperlyConfigured(f"{name} must be {wants}.") from error
 
 
 def integer(
@@ -119,8 +121,8 @@ def integer(
             raise ValueError(name)
         return number
 
-    value = _raw(name, help_text, str(default)) or ""
-    return _parse(name, value, parse, f"a whole number from {low} to {high}")
+    wants = f"a whole number from {low} to {high}"
+    return _parse(name, _raw(name, help_text, str(default), wants), parse, wants)
 
 
 def number(
@@ -132,19 +134,20 @@ def number(
             raise ValueError(name)
         return result
 
-    value = _raw(name, help_text, str(default)) or ""
-    return _parse(name, value, parse, f"a number from {low} to {high}")
+    wants = f"a number from {low} to {high}"
+    return _parse(name, _raw(name, help_text, str(default), wants), parse, wants)
 
 
 def choice(name: str, help_text: str, default: str, options: tuple[str, ...]) -> str:
-    value = (_raw(name, help_text, default) or "").lower()
+    wants = f"one of: {', '.join(options)}"
+    value = _raw(name, help_text, default, wants).lower()
     if value not in options:
-        raise ImproperlyConfigured(f"{name} must be one of: {', '.join(options)}.")
+        raise ImproperlyConfigured(f"{name} must be {wants}.")
     return value
 
 
 def words(name: str, help_text: str, default: str = "") -> list[str]:
-    value = _raw(name, help_text, default) or ""
+    value = _raw(name, help_text, default, "words, with commas")
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
@@ -162,10 +165,8 @@ def pairs(name: str, help_text: str, default: str = "") -> dict[str, str]:
             found[key.strip()] = decoded
         return found
 
-    value = _raw(name, help_text, default) or ""
-    return _parse(
-        name, value, parse, "pairs of plain text as in name=value, with commas"
-    )
+    wants = "pairs of plain text as in name=value, with commas"
+    return _parse(name, _raw(name, help_text, default, wants), parse, wants)
 
 
 def url(
@@ -177,7 +178,6 @@ def url(
             raise ValueError(name)
         return value
 
-    value = _raw(name, help_text, default) or ""
-    if not value:
-        return ""
-    return _parse(name, value, parse, f"a URL that begins with {' or '.join(schemes)}")
+    wants = f"a URL that begins with {' or '.join(schemes)}"
+    value = _raw(name, help_text, default, wants)
+    return _parse(name, value, parse, wants) if value else ""

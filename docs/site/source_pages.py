@@ -28,7 +28,7 @@ LINK = re.compile(r"(\]\()([^)#\s]+)")
 LANGUAGES = {".yaml": "yaml", ".json": "json", ".py": "python", ".sh": "sh"}
 
 
-class ListIndent(Extension):  # type: ignore[misc] - the library has no types
+class ListIndent(Extension):  # type: ignore[misc]  # no types in the library
     """Lists whose parts are indented by two spaces, as code hosts take them."""
 
     def extendMarkdown(self, md: Markdown) -> None:

@@ -24,7 +24,7 @@ def test_text__unset_or_blank__is_the_default(put: Any) -> None:
     assert env.text(NAME, "What it is.", "x") == "x"
     put("  ")
     assert env.text(NAME, "What it is.") == ""
-    assert {NAME: Setting(NAME, "What it is.", "")} == env.DECLARED
+    assert {NAME: Setting(NAME, "What it is.", "", "text")} == env.DECLARED
 
 
 def test_text__set__is_taken_without_the_blanks_around_it(put: Any) -> None:

@@ -69,3 +69,74 @@ SPECTACULAR_SETTINGS = {
     },
     "SECURITY": [{"key": []}],
 }
+
+# What callers send and get, by lower-case names: browsers of CORS_ALLOWED_ORIGINS may send and
+# read these, and docs/reference/HEADERS.md lists them.
+REQUEST_HEADERS = {
+    "authorization": "`Bearer` and an API key or a token.",
+    "x-api-key": "An API key, in place of `Authorization`.",
+    "content-type": "`application/json`; files and lines have types of their own.",
+    "cache-control": "`no-store`, `no-cache` or `max-age=SECONDS`, for the response cache.",
+    "idempotency-key": "A text of your own: sent again with the same body, the request is carried out once.",
+    "if-none-match": "The `ETag` of what you have: 304 if it is still so.",
+    "traceparent": "Your trace, which the gateway's spans become a part of (W3C Trace Context).",
+    "x-valuecanvas-cache-ttl": "How long the answer may be stored, in seconds.",
+    "x-valuecanvas-context": "What flags and experiments may know of your user: a JSON object.",
+    "x-valuecanvas-tags": "Names that budgets and reports go by, with commas.",
+    "x-valuecanvas-user": "The user whom the request is for, and who is billed: needs the scope `act_as`.",
+}
+RESPONSE_HEADERS = {
+    "x-request-id": "The id of this request.",
+    "retry-after": "Seconds to wait before the request is sent again.",
+    "x-should-retry": "`false`: sending it again will not help. OpenAI's SDKs go by it.",
+    "etag": "The version of what was answered, for `If-None-Match`.",
+    "age": "How old a stored answer is, in seconds.",
+    "idempotent-replayed": "`true`: the answer that the same `Idempotency-Key` got before.",
+    "ratelimit": 'What is left of the day and of the minute, as in `"daily";r=9;t=3600`.',
+    "ratelimit-policy": 'The limits of the day and of the minute, as in `"daily";q=10;w=86400`.',
+    "x-ratelimit-limit-requests": "Requests that the day has; of a minute limit, that the minute has.",
+    "x-ratelimit-remaining-requests": "Requests that are left.",
+    "x-ratelimit-reset-requests": "When they are whole again, as in `6m0s`.",
+    "x-ratelimit-limit-tokens": "Tokens that the minute has, where they are limited.",
+    "x-ratelimit-remaining-tokens": "Tokens that are left.",
+    "x-ratelimit-reset-tokens": "When they are whole again, as in `6m0s`.",
+    "x-valuecanvas-provider": "Who answered.",
+    "x-valuecanvas-cost-usd": "What the caller pays, in US dollars.",
+    "x-valuecanvas-epoch": "The number of the configuration that the request was served by.",
+    "x-valuecanvas-trace-id": "The id of its trace, where traces are on.",
+    "x-valuecanvas-cache": "`hit`, `miss`, `bypass` (not looked up) or `coalesced` (shared an identical request under way).",
+    "x-valuecanvas-max-tokens": "What a cap of output that was too high was lowered to.",
+    "x-valuecanvas-prompt": "The key of the prompt that made the request.",
+    "x-valuecanvas-prompt-version": "The number of its version.",
+    "x-valuecanvas-variant": "The experiment and its arm that chose the version.",
+    "x-valuecanvas-original-request-id": "The id of the request whose answer this is: of a job, or of a replay.",
+}
+# The hot path also allows prefixes (valuecanvas/http/cors.py).
+CORS_ALLOW_HEADERS = (
+    *REQUEST_HEADERS,
+    "openai-organization",
+    "openai-project",
+    "openai-beta",
+    # Sent by OpenAI's SDKs.
+    *(
+        f"x-stainless-{name}"
+        for name in (
+            "arch",
+            "async",
+            "custom-poll-interval",
+            "helper-method",
+            "lang",
+            "os",
+            "package-version",
+            "poll-helper",
+            "raw-response",
+            "read-timeout",
+            "retry-count",
+            "runtime",
+            "runtime-version",
+            "stream-helper",
+            "timeout",
+        )
+    ),
+)
+CORS_EXPOSE_HEADERS = tuple(RESPONSE_HEADERS)

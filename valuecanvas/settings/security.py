@@ -89,68 +89,6 @@ for _origin in CORS_ALLOWED_ORIGINS:
             "CORS_ALLOWED_ORIGINS must name origins such as https://app.example.com, "
             f"without path or wildcard; {_origin!r} is none."
         )
-# For the hot and the cold path; the hot path also allows prefixes (valuecanvas/http/cors.py).
-CORS_ALLOW_HEADERS = (
-    "authorization",
-    "x-api-key",
-    "content-type",
-    "cache-control",
-    "idempotency-key",
-    "if-none-match",
-    "traceparent",
-    "x-valuecanvas-cache-ttl",
-    "x-valuecanvas-context",
-    "x-valuecanvas-tags",
-    "x-valuecanvas-user",
-    "openai-organization",
-    "openai-project",
-    "openai-beta",
-    # Sent by OpenAI's SDKs.
-    *(
-        f"x-stainless-{name}"
-        for name in (
-            "arch",
-            "async",
-            "custom-poll-interval",
-            "helper-method",
-            "lang",
-            "os",
-            "package-version",
-            "poll-helper",
-            "raw-response",
-            "read-timeout",
-            "retry-count",
-            "runtime",
-            "runtime-version",
-            "stream-helper",
-            "timeout",
-        )
-    ),
-)
-CORS_EXPOSE_HEADERS = (
-    "x-request-id",
-    "retry-after",
-    "x-should-retry",
-    "etag",
-    "age",
-    "idempotent-replayed",
-    "ratelimit",
-    "ratelimit-policy",
-    *(
-        f"x-ratelimit-{what}-{unit}"
-        for unit in ("requests", "tokens")
-        for what in ("limit", "remaining", "reset")
-    ),
-    "x-valuecanvas-provider",
-    "x-valuecanvas-cost-usd",
-    "x-valuecanvas-epoch",
-    "x-valuecanvas-trace-id",
-    "x-valuecanvas-cache",
-    "x-valuecanvas-max-tokens",
-    "x-valuecanvas-prompt",
-    "x-valuecanvas-prompt-version",
-    "x-valuecanvas-variant",
-)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

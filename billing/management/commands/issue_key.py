@@ -34,7 +34,9 @@ class Command(BaseCommand):
             default=[],
             help="With commas. Default: every model.",
         )
-        parser.add_argument("--expires", type=int, metavar="DAYS")
+        parser.add_argument(
+            "--expires", type=int, metavar="DAYS", help="Default: never."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -17,8 +17,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         day = dt.date.fromisoformat
         parser.add_argument("--rebuild", action="store_true", help="Sum up anew.")
-        parser.add_argument("--from", type=day, dest="first", metavar="YYYY-MM-DD")
-        parser.add_argument("--to", type=day, dest="last", metavar="YYYY-MM-DD")
+        parser.add_argument(
+            "--from",
+            type=day,
+            dest="first",
+            metavar="YYYY-MM-DD",
+            help="The first day.",
+        )
+        parser.add_argument(
+            "--to", type=day, dest="last", metavar="YYYY-MM-DD", help="The last day."
+        )
 
     def handle(self, *args: Any, **options: Any) -> str:
         if not options["rebuild"]:

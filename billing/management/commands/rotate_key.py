@@ -15,7 +15,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("prefix", help="The 12 characters after 'vc-'.")
-        parser.add_argument("--overlap", type=float, default=24.0, metavar="HOURS")
+        parser.add_argument(
+            "--overlap",
+            type=float,
+            default=24.0,
+            metavar="HOURS",
+            help="How long both work. Default: %(default)s.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         old = named_key(options["prefix"])

@@ -37,7 +37,12 @@ class Command(BaseCommand):
         what.add_argument("--delete", action="store_true", help="Delete it for good.")
         what.add_argument("--show", action="store_true", help="All of it, as YAML.")
         parser.add_argument("--expired", action="store_true", help="Only expired ones.")
-        parser.add_argument("--kind", default=FlagKind.BOOLEAN, choices=FlagKind.values)
+        parser.add_argument(
+            "--kind",
+            default=FlagKind.BOOLEAN,
+            choices=FlagKind.values,
+            help="Of a new flag. Default: %(default)s.",
+        )
         parser.add_argument(
             "--set",
             action="append",

@@ -33,11 +33,13 @@ class Command(BaseCommand):
         acts.add_parser("list", help="All experiments, with their last runs.")
         acts.add_parser("status", help="Whether experiments may run, and what runs.")
         start = acts.add_parser("start", help="Start an experiment.")
-        start.add_argument("name", metavar="NAME")
+        start.add_argument("name", metavar="NAME", help="The experiment.")
         start.add_argument("--as", dest="user", required=True, metavar="USER", help="The superuser who answers for it.")  # fmt: skip
         stop = acts.add_parser("stop", help="Stop a run, or all of them.")
         which = stop.add_mutually_exclusive_group(required=True)
-        which.add_argument("name", nargs="?", metavar="NAME")
+        which.add_argument(
+            "name", nargs="?", metavar="NAME", help="The run's experiment."
+        )
         which.add_argument("--all", action="store_true", help="Drills too.")
         window = acts.add_parser("open", help="Open a window of production.")
         window.add_argument("--hours", type=float, required=True, help="At most 24.")

@@ -88,7 +88,7 @@ class ImportCommand(BaseCommand):
     noun: ClassVar[str]
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path)
+        parser.add_argument("folder", type=Path, help="Of YAML files, as exported.")
         parser.add_argument(
             "--reason", default=REASON, metavar="TEXT", help="Why; kept in the audit."
         )

@@ -41,7 +41,7 @@ _VALUES: Mapping[str, Any] = {
     "body": {"id": "chatcmpl-7Q2w", "object": "chat.completion"},
     "by": "kim",
     "bytes": 1024,
-    "code": "provider_error",
+    "code": "upstream_error",
     "comment": "Just right.",
     "completion_tokens": 2,
     "completion_window": "24h",

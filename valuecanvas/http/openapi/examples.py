@@ -157,7 +157,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "listModels": {"object": "list", "data": [_MODEL]},
     "retrieveModel": _MODEL,
 }
-_FAILED = {"code": "provider_error", "message": "No provider could answer."}
+_FAILED = {"code": "upstream_error", "message": "No provider could answer."}
 # Bodies of another kind than JSON: of a streamed answer a chunk or event and its end, of
 # lines of JSON one line.
 OTHERS: Mapping[tuple[str, str], Any] = {

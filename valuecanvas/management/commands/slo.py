@@ -24,7 +24,12 @@ class Command(BaseCommand):
             default=measurement.USUAL,
             help="Default: %(default)s.",
         )
-        parser.add_argument("--format", choices=["table", "json"], default="table")
+        parser.add_argument(
+            "--format",
+            choices=["table", "json"],
+            default="table",
+            help="Default: %(default)s.",
+        )
         parser.add_argument("--check", action="store_true", help="Exit with 1 if missed.")  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:

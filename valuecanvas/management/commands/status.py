@@ -18,7 +18,12 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--format", choices=["table", "json"], default="table")
+        parser.add_argument(
+            "--format",
+            choices=["table", "json"],
+            default="table",
+            help="Default: %(default)s.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = [one.shown() for one in run_checks()]

@@ -23,7 +23,12 @@ class Command(BaseCommand):
                 metavar="YYYY-MM-DD",
                 help=f"The {dest} day.",
             )
-        parser.add_argument("--format", choices=sorted(KINDS), default="ndjson")
+        parser.add_argument(
+            "--format",
+            choices=sorted(KINDS),
+            default="ndjson",
+            help="Default: %(default)s.",
+        )
 
     def handle(
         self, *, first: date | None, last: date | None, format: str, **options: Any
