@@ -2,7 +2,7 @@
 import { makeProfile, number } from './plan.js';
 
 const seconds = number('DURATION', 120);
-const steps = [{ name: 'steady', rate: number('RATE', 130), start: 0, seconds }];
+const steps = [{ name: 'steady', rate: number('RATE', 130), seconds }];
 const profile = makeProfile('basic', steps, Math.ceil(seconds / 60), true);
 
 export const { options, setup } = profile;

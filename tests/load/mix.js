@@ -48,14 +48,14 @@ const NEEDED = { quota: SPENT_KEY, embedding: EMBEDDING_MODEL, prompt: PROMPT_KE
 const KIND_NAMES = Object.keys(KINDS).filter((name) => !(name in NEEDED) || NEEDED[name]);
 const TOTAL = KIND_NAMES.reduce((sum, name) => sum + KINDS[name][0], 0);
 
-// Sends one request of a random kind; `slice` is the part of the run that it belongs to.
-export function sendRequest(slice) {
+// Sends one request of a random kind; `tags` say which part of the run it belongs to.
+export function sendRequest(tags) {
   const kind = pickKind();
   const began = Date.now();
   const [response, problem] = KINDS[kind][1]();
-  note(kind, slice, response, problem);
+  note(kind, tags, response, problem);
   if (!problem && response.status === 200) {
-    latency.add(Date.now() - began, { kind, slice });
+    latency.add(Date.now() - began, { kind, ...tags });
     noteAnswer(response);
   }
 }
@@ -77,18 +77,18 @@ export function tryOut(withJobs) {
 }
 
 // Submits one job, and waits for its end.
-export function runJob(slice) {
+export function runJob({ slice }) {
   const key = pick(KEYS);
   const began = Date.now();
   const response = submitJob(key, unique());
   if (response.status !== 202) {
-    note('job', slice, response, `job: status ${response.status}`);
+    note('job', { slice }, response, `job: status ${response.status}`);
     return;
   }
   const state = waitForJob(response.json('id'), key);
-  note('job', slice, response, state === 'succeeded' ? '' : `job: ${state}`);
+  note('job', { slice }, response, state === 'succeeded' ? '' : `job: ${state}`);
   if (state === 'succeeded') {
-    jobTime.add(Date.now() - began, { slice });
+    jobTime.add(Date.now() - began);
     answered.add(1);
   }
 }
@@ -111,8 +111,8 @@ function waitForJob(id, key) {
   return state;
 }
 
-function note(kind, slice, response, problem) {
-  errors.add(Boolean(problem), { kind, slice });
+function note(kind, tags, response, problem) {
+  errors.add(Boolean(problem), { kind, ...tags });
   statuses.add(1, { status: String(response.status) });
   check(null, { [problem || `${kind}: as expected`]: () => !problem });
 }

@@ -11,7 +11,6 @@ const JOBS_PER_S = Number(__ENV.JOBS_PER_S || 1);
 const SHOWN_STATUSES = [0, 200, 202, 400, 401, 403, 429, 500, 502, 503, 504];
 // A threshold that is always met makes k6 keep a metric apart for the tag that it names.
 const KEPT = { latency: 'max>=0', errors: 'rate>=0', statuses: 'count>=0' };
-KEPT.dropped_iterations = 'count>=0';
 
 // A number of an environment variable, or a usual one.
 export function number(name, usual) {
@@ -22,16 +21,20 @@ export function number(name, usual) {
   return value;
 }
 
-// A profile of `steps` ({ name, rate, start, seconds }), which may overlap; requests arrive
-// at their time, however slow the earlier ones are. `judged`: the targets are thresholds of k6.
-export function makeProfile(name, steps, sliceSeconds, judged) {
+// A profile of `steps` ({ name, rate, seconds }) one after the other; requests arrive at their
+// time, however slow the earlier ones are. `judged`: the targets are thresholds of k6.
+export function makeProfile(name, given, sliceSeconds, judged) {
   if (!__ENV.API_KEY) {
     throw new Error('Set API_KEY to a key of the gateway, and BASE_URL to its address.');
   }
-  const seconds = Math.max(...steps.map((step) => step.start + step.seconds));
+  let seconds = 0;
+  const steps = given.map((step) => {
+    seconds += step.seconds;
+    return { ...step, start: seconds - step.seconds };
+  });
   const plan = { name, seconds, slice_s: sliceSeconds, steps };
   const options = {
-    scenarios: scenarios(steps, seconds),
+    scenarios: scenarios(plan),
     thresholds: thresholds(plan, judged),
     summaryTrendStats: ['count', 'avg', 'med', 'p(95)', 'p(99)', 'max'],
     userAgent: 'valuecanvas-load-test',
@@ -41,31 +44,37 @@ export function makeProfile(name, steps, sliceSeconds, judged) {
   return { plan, options, setup, summary: summarize(plan), run: () => run(plan) };
 }
 
+// Requests belong to the step and the slice of time in which they begin.
 function run(plan) {
-  const { name, startTime } = exec.scenario;
-  const { start } = plan.steps.find((step) => step.name === name) || { start: 0 };
-  const slice = Math.floor((start + (Date.now() - startTime) / 1000) / plan.slice_s);
-  return name === 'jobs' ? runJob(String(slice)) : sendRequest(String(slice));
+  const second = (Date.now() - exec.scenario.startTime) / 1000;
+  const current = plan.steps.filter((step) => step.start <= second).pop();
+  const tags = { slice: String(Math.floor(second / plan.slice_s)), step: current.name };
+  return exec.scenario.name === 'jobs' ? runJob(tags) : sendRequest(tags);
 }
 
-function scenarios(steps, seconds) {
-  const usual = { executor: 'constant-arrival-rate', timeUnit: '1s', gracefulStop: '35s' };
-  const made = {};
-  for (const { name, rate, start, seconds: lasts } of steps) {
-    made[name] = {
-      ...usual,
-      rate,
-      startTime: `${start}s`,
-      duration: `${lasts}s`,
-      preAllocatedVUs: Math.min(MAX_VUS / 2, 2 * rate),
-      maxVUs: MAX_VUS,
-    };
-  }
-  const vus = { preAllocatedVUs: 5, maxVUs: 100, gracefulStop: '65s' };
-  if (JOBS_PER_S > 0) {
-    made.jobs = { ...usual, ...vus, rate: JOBS_PER_S, duration: `${seconds}s` };
-  }
-  return made;
+function scenarios({ steps, seconds }) {
+  const most = Math.max(...steps.map((step) => step.rate));
+  const stages = steps.flatMap(({ rate, seconds: lasts }) => [
+    { target: rate, duration: '0s' },
+    { target: rate, duration: `${lasts}s` },
+  ]);
+  const requests = {
+    executor: 'ramping-arrival-rate',
+    startRate: steps[0].rate,
+    stages,
+    preAllocatedVUs: Math.ceil(Math.min(MAX_VUS / 2, 2 * most)),
+    maxVUs: MAX_VUS,
+    gracefulStop: '35s',
+  };
+  const jobs = {
+    executor: 'constant-arrival-rate',
+    rate: JOBS_PER_S,
+    duration: `${seconds}s`,
+    preAllocatedVUs: 5,
+    maxVUs: 100,
+    gracefulStop: '65s',
+  };
+  return JOBS_PER_S > 0 ? { requests, jobs } : { requests };
 }
 
 function thresholds(plan, judged) {
@@ -76,7 +85,7 @@ function thresholds(plan, judged) {
     keep('errors', `slice:${slice}`);
   }
   for (const { name } of plan.steps) {
-    ['latency', 'errors', 'dropped_iterations'].forEach((metric) => keep(metric, `scenario:${name}`));
+    ['latency', 'errors'].forEach((metric) => keep(metric, `step:${name}`));
   }
   SHOWN_STATUSES.forEach((status) => keep('statuses', `status:${status}`));
   ['hit', 'miss', 'stream', 'prompt', 'embedding'].forEach((kind) => keep('latency', `kind:${kind}`));
@@ -113,8 +122,8 @@ function describe(plan, metrics) {
     `cost a request    $${usd}, target < $${TARGETS.cost_usd}`,
   ];
   for (const { name, rate } of plan.steps) {
-    const values = metrics[`latency{scenario:${name}}`].values;
-    const failed = (100 * metrics[`errors{scenario:${name}}`].values.rate).toFixed(1);
+    const values = metrics[`latency{step:${name}}`].values;
+    const failed = (100 * metrics[`errors{step:${name}}`].values.rate).toFixed(1);
     lines.push(`step ${name}: ${rate}/s, p95 ${(values['p(95)'] / 1000).toFixed(2)} s, errors ${failed} %`);
   }
   return `\n${lines.join('\n')}\n`;

@@ -2,7 +2,7 @@
 import { makeProfile, number } from './plan.js';
 
 const seconds = number('DURATION', 1800);
-const steps = [{ name: 'steady', rate: number('RATE', 110), start: 0, seconds }];
+const steps = [{ name: 'steady', rate: number('RATE', 110), seconds }];
 const profile = makeProfile('soak', steps, Math.ceil(seconds / 60), true);
 
 export const { options, setup } = profile;

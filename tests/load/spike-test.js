@@ -6,8 +6,9 @@ const AFTER = 45;
 const seconds = number('DURATION', 30);
 const rate = number('RATE', 50);
 const steps = [
-  { name: 'base', rate, start: 0, seconds: BEFORE + seconds + AFTER },
-  { name: 'spike', rate: 9 * rate, start: BEFORE, seconds },
+  { name: 'before', rate, seconds: BEFORE },
+  { name: 'spike', rate: 10 * rate, seconds },
+  { name: 'after', rate, seconds: AFTER },
 ];
 const profile = makeProfile('spike', steps, 2, false);
 

@@ -9,9 +9,9 @@ const first = number('RATE', 80);
 const steps = [];
 for (let step = 0; step < STEPS; step += 1) {
   const rate = Math.round(first * 1.4 ** step);
-  steps.push({ name: `step_${step + 1}`, rate, start: step * seconds, seconds });
+  steps.push({ name: `step_${step + 1}`, rate, seconds });
 }
-steps.push({ name: 'after', rate: first, start: STEPS * seconds, seconds: AFTER });
+steps.push({ name: 'after', rate: first, seconds: AFTER });
 const profile = makeProfile('stress', steps, 2, false);
 
 export const { options, setup } = profile;

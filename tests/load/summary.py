@@ -31,6 +31,7 @@ class Span:
     p95: float
     error_percent: float
     rate: float = 0.0
+    # Requests that were not even sent.
     dropped: int = 0
 
     @property
@@ -46,7 +47,7 @@ class Span:
             return f"{self.error_percent:.1f} % errors"
         # One in a hundred: k6 starts virtual users a moment late.
         if self.dropped > self.rate * self.seconds / 100:
-            return f"{self.dropped} requests not begun: all virtual users wait"
+            return f"{self.dropped} requests not sent: all virtual users wait"
         return ""
 
 
@@ -73,7 +74,7 @@ class LoadSummary:
             for number in range(math.ceil(plan["seconds"] / width))
         )
         steps = (
-            _span(metrics, f"scenario:{step['name']}", **step) for step in plan["steps"]
+            _span(metrics, f"step:{step['name']}", **step) for step in plan["steps"]
         )
         checks = found["checks"]["checks"]
         return cls(
@@ -114,6 +115,7 @@ def _span(
         values = metrics.get(f"{metric}{{{tag}}}", {}).get("values", {})
         return float(values.get(figure, 0))
 
+    begun = round(value("errors", "passes") + value("errors", "fails"))
     return Span(
         name=name or tag,
         start=start,
@@ -122,7 +124,7 @@ def _span(
         p95=value("latency", "p(95)") / 1000,
         error_percent=100 * value("errors", "rate"),
         rate=rate,
-        dropped=round(value("dropped_iterations", "count")),
+        dropped=max(0, round(rate * seconds) - begun) if rate else 0,
     )
 
 
@@ -143,7 +145,8 @@ def measure_recovery(
 
     None: not within the run.
     """
-    before = [one for one in slices if one.start >= WARM_UP_S and one.end <= begin]
+    early = [one for one in slices if one.end <= begin]
+    before = [one for one in early if one.start >= WARM_UP_S] or early
     after = [one for one in slices if one.start >= end]
     p95 = NORMAL * max((one.p95 for one in before), default=0.0)
     errors = max((one.error_percent for one in before), default=0.0)

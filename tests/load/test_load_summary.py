@@ -42,7 +42,7 @@ def span(start: float, p95: float = 1.0, errors: float = 0.0, **more: Any) -> Sp
 
 
 def metric(**values: float) -> dict[str, Any]:
-    return {"values": {name.replace("_", ""): value for name, value in values.items()}}
+    return {"values": values}
 
 
 def summary_text(profile: str = "basic") -> str:
@@ -51,11 +51,11 @@ def summary_text(profile: str = "basic") -> str:
     latency = {"count": 1000, "p(95)": 1200.0, "p(99)": 2400.0}
     metrics: dict[str, Any] = {
         "latency": {"values": latency},
-        "latency{scenario:steady}": {"values": latency},
+        "latency{step:steady}": {"values": latency},
         "latency{slice:0}": {"values": {"count": 490, "p(95)": 1500.0}},
         "errors": metric(rate=0.01),
         "errors{slice:0}": metric(rate=0.02),
-        "dropped_iterations{scenario:steady}": metric(count=3),
+        "errors{step:steady}": metric(rate=0.0, passes=0, fails=997),
         "answered": metric(count=998),
         "statuses{status:200}": metric(count=998),
         "statuses{status:500}": metric(count=0),
@@ -135,7 +135,7 @@ def test_judge__figure_beyond_its_target__is_missed(
     [
         ({"p95": 5.1}, "p95 of 5.1 s"),
         ({"error_percent": 6.0}, "6.0 % errors"),
-        ({"dropped": 3}, "3 requests not begun: all virtual users wait"),
+        ({"dropped": 3}, "3 requests not sent: all virtual users wait"),
     ],
 )
 def test_breaking_point__a_step_breaks__is_named_with_the_last_that_held(
@@ -171,19 +171,26 @@ def test_recovery__a_last_slice_alone_is_normal__is_none() -> None:
     assert recovery([span(12, 4.0), span(14, 4.0), span(16, 4.0), span(18)]) is None
 
 
+def test_recovery__nothing_before_but_a_warm_up__compares_with_that() -> None:
+    slices = [span(0), span(2), span(4, 9.0), span(6), span(8), span(10)]
+    assert measure_recovery(slices, begin=4, end=6) == 0
+
+
 @pytest.mark.parametrize(("quick", "met"), [(True, True), (False, False)])
 def test_judge__spike__needs_a_recovery_in_time(quick: bool, met: bool) -> None:
-    text = summary_text("spike")
-    found = LoadSummary.from_json(text)
-    base = Span("base", 0, 40, 4000, 1.0, 0.0, 50)
-    spike = Span("spike", 10, 2, 900, 8.0, 0.0, 450)
+    found = LoadSummary.from_json(summary_text("spike"))
+    steps = (
+        Span("before", 0, 10, 500, 1.0, 0.0, 50),
+        Span("spike", 10, 2, 900, 8.0, 0.0, 500),
+        Span("after", 12, 20, 500, 1.0, 0.0, 50),
+    )
     slow = 0 if quick else 6
     after = [
         span(12 + 2 * number, 9.0 if number < slow else 1.0) for number in range(10)
     ]
     before = [span(6), span(8)]
     slices = (*before, span(10, 8.0), *after)
-    rows = verdict.judge(replace(found, steps=(base, spike), slices=slices), BOOKS)
+    rows = verdict.judge(replace(found, steps=steps, slices=slices), BOOKS)
     assert missed(rows) == (set() if met else {"recovery"})
 
 
@@ -236,7 +243,7 @@ def test_script__each_profile__is_one_that_k6_accepts(profile: str) -> None:
     assert done.returncode == 0, done.stderr
     options = json.loads(done.stdout)
     kinds = {one["executor"] for one in options["scenarios"].values()}
-    assert kinds == {"constant-arrival-rate"}
+    assert kinds == {"ramping-arrival-rate", "constant-arrival-rate"}
     judged = options["thresholds"].get("latency", [])
     limits = [f"p(95)<{TARGETS['p95_s'] * 1000}", f"p(99)<{TARGETS['p99_s'] * 1000}"]
     assert judged == (limits if profile in verdict.JUDGED else [])

@@ -17,7 +17,7 @@ from tests.load.summary import (
 )
 
 Row = tuple[str, str, str, bool]
-STATED = "stated"
+STATED = "is stated"
 JUDGED = ("basic", "soak")
 # What a gateway may say: an answer, no key, no quota, not now.
 USUAL_STATUSES = {"200", "202", "401", "429", "503"}
@@ -70,54 +70,35 @@ def _below(name: str, value: float, target: float, form: str) -> Row:
 
 
 def _spike(found: LoadSummary) -> list[Row]:
-    base, spike = found.steps
-    during = [one for one in found.slices if spike.start <= one.start < spike.end]
-    return [
-        _load("before", _until(found.slices, spike.start), base.rate),
-        _load("in the spike", during, base.rate + spike.rate),
-        _recovery(found, spike.start, spike.end),
-    ]
+    _, spike, _ = found.steps
+    return [*_steps(found.steps), _recovery(found, spike.start, spike.end)]
 
 
 def _stress(found: LoadSummary) -> list[Row]:
     *steps, after = found.steps
     held, broken = find_breaking_point(steps)
-    rows = [
-        (
-            f"at {one.rate:g} requests/s",
-            f"{one.answers / one.seconds:.0f} answers/s, p95 {one.p95:.2f} s, "
-            f"{one.error_percent:.1f} % errors, {one.dropped} not begun",
-            STATED,
-            True,
-        )
-        for one in steps
-    ]
     point = f"beyond {steps[-1].rate:g} requests/s: no step broke it"
     if broken is not None:
         least = f"held {held.rate:g}" if held else "no step held"
         point = f"{broken.rate:g} requests/s ({broken.fault}); {least}"
     return [
-        *rows,
+        *_steps(found.steps),
         ("breaking point", point, STATED, True),
         _recovery(found, steps[0].end, after.start),
     ]
 
 
-def _until(slices: Sequence[Span], end: float) -> list[Span]:
-    return [one for one in slices if one.end <= end]
-
-
-def _load(name: str, slices: Sequence[Span], rate: float) -> Row:
-    """The worst slice of a part of the run."""
-    seconds = sum(one.seconds for one in slices)
-    answers = sum(one.answers for one in slices)
-    p95 = max((one.p95 for one in slices), default=0.0)
-    errors = max((one.error_percent for one in slices), default=0.0)
-    measured = (
-        f"{answers / max(1.0, seconds):.0f} answers/s; in the worst "
-        f"{slices[0].seconds:g} s p95 {p95:.2f} s, {errors:.1f} % errors"
-    )
-    return (f"{name}, {rate:g} requests/s", measured, STATED, True)
+def _steps(steps: Sequence[Span]) -> list[Row]:
+    return [
+        (
+            f"{one.name}, {one.rate:g} requests/s",
+            f"{one.answers / one.seconds:.0f} answers/s, p95 {one.p95:.2f} s, "
+            f"{one.error_percent:.1f} % errors, {one.dropped} not sent",
+            STATED,
+            True,
+        )
+        for one in steps
+    ]
 
 
 def _recovery(found: LoadSummary, begin: float, end: float) -> Row:
