@@ -70,7 +70,7 @@ docs: $(VENV)/.dev ## Build the documentation site: build/site/index.html.
 lock: $(VENV)/.dev ## Recompile the pinned requirements; LOCK_ARGS=--upgrade takes newer ones.
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-embedded.in -o requirements-embedded.txt
-	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --no-emit-package rfc3987-syntax requirements-dev.in -o requirements-dev.txt
 	$(LOCK) requirements-tools.in -o requirements-tools.txt
 	$(LOCK) requirements-clients.in -o requirements-clients.txt
 	$(LOCK) --no-deps requirements-local-model.in -o requirements-local-model.txt

