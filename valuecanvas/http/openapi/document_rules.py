@@ -1,5 +1,6 @@
 """What holds for all operations of the OpenAPI document, added to it in one place."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,6 +47,8 @@ EXAMPLES: Mapping[int, GatewayError] = {
         UpstreamTimeout("No provider answered in time."),
     )
 }
+# Paths with a UUID in them.
+UUIDS = r"^/api/llm/.*_id}|{(request|run)_id}"
 # Statuses whose answers say when to try again.
 RETRIED = (429, 503)
 _EMPTY = {"type": "string", "maxLength": 0}
@@ -86,6 +89,10 @@ def complete_document(
 
 
 def _complete_operation(path: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path" and re.search(UUIDS, path):
+            # As the answers have it, so that clients pass on what they got.
+            parameter["schema"]["format"] = "uuid"
     if body := operation.get("requestBody"):
         _complete_body(path, operation["operationId"], body)
     found = {int(status): one for status, one in operation["responses"].items()}
