@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ MOST_MODULES = 16
 MOST_IN_LLM = 12
 
 
+@cache
 def sources() -> list[Path]:
     return [
         path
@@ -64,6 +66,12 @@ def sources() -> list[Path]:
         for path in sorted((ROOT / app).rglob("*.py"))
         if "migrations" not in path.parts
     ]
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """Most tests here read every file of the product."""
+    return ast.parse(path.read_text())
 
 
 def module_name(path: Path) -> str:
@@ -98,7 +106,7 @@ def test_imports__each_module__point_downwards():
     for path in sources():
         importer = package_of(module_name(path))
         assert importer is not None
-        for name, line in imported(ast.parse(path.read_text())):
+        for name, line in imported(parse(path)):
             target = package_of(name)
             if target not in (None, importer, *MAY_IMPORT[importer]):
                 upwards.append(f"{path}:{line} imports {name}")
@@ -110,7 +118,7 @@ def test_imports__below_the_doors__know_no_door():
         module = module_name(path)
         if "migrations" in path.parts or module.startswith(DOORS):
             continue
-        for name, line in imported(ast.parse(path.read_text())):
+        for name, line in imported(parse(path)):
             assert not name.startswith(DOORS), f"{path}:{line} imports {name}"
 
 
@@ -119,7 +127,7 @@ def test_imports__of_pure_folders__name_no_model(folder):
     paths = [path for path in sources() if module_name(path).startswith(folder)]
     assert paths
     for path in paths:
-        for name, line in imported(ast.parse(path.read_text())):
+        for name, line in imported(parse(path)):
             owner = name.rpartition(".")[0]
             is_model = ".models" in owner or name.endswith(".models")
             allowed = name == "django.db.models.TextChoices"

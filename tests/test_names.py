@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.test_architecture import ROOT, sources
+from tests.test_architecture import ROOT, parse, sources
 
 # Class names that stand for several things, and why.
 SAME_CLASS = {
@@ -73,7 +73,7 @@ def is_lone(name: str) -> bool:
 def test_classes__of_the_product__have_names_of_their_own() -> None:
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sources():
-        for node in ast.parse(path.read_text()).body:
+        for node in parse(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(path)
     twice = {name: paths for name, paths in found.items() if len(paths) > 1}
@@ -94,7 +94,7 @@ def test_functions__of_the_product__are_no_lone_participles() -> None:
     lone = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in sources()
-        for node in functions(ast.parse(path.read_text()))
+        for node in functions(parse(path))
         if is_lone(node.name)
     ]
     assert lone == []
