@@ -20,7 +20,10 @@ export PYTHONUNBUFFERED := 1
 # Reproducible: the same lock gives the same list.
 SBOM := $(RUN) -m cyclonedx_py requirements requirements.txt --output-reproducible
 
-.PHONY: help run credentials test faults check audit sbom licences openapi reference docs lock bench bench-memory soak load rehearse clients clean
+# Hooks whose commands `make check` runs itself, so that it works without git too.
+CHECKED := ruff-check,ruff-format,bandit,architecture,docs,locks,migrations,openapi
+
+.PHONY: help run credentials test faults check hooks precommit audit sbom licences openapi reference docs lock bench bench-memory soak load rehearse clients clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -45,7 +48,17 @@ check: $(VENV)/.dev ## Lint, format, types, migrations, deployment, layout and d
 	@diff -u docs/openapi.yaml build/openapi.yaml || { echo "Run 'make openapi', and commit docs/openapi.yaml."; exit 1; }
 	@set -a && . deploy/build.env && $(RUN) manage.py check --deploy --fail-level WARNING
 	@collected=$$($(RUN) -m pytest -qq --collect-only 2>&1) || { echo "$$collected"; exit 1; }
-	$(RUN) -m pytest -q $(wildcard tests/test_architecture.py tests/test_docs.py tests/docs/test_reference.py tests/docs/test_site.py tests/test_locks.py tests/test_migrations.py)
+	$(RUN) -m pytest -q tests/test_architecture.py tests/test_names.py tests/test_docs.py \
+		tests/docs/test_reference.py tests/docs/test_site.py tests/test_locks.py tests/test_migrations.py
+	@if git rev-parse --git-dir > /dev/null 2>&1; then SKIP=$(CHECKED) $(RUN) -m pre_commit run --all-files; else \
+		echo "This is no clone of git, so the checks of files in .pre-commit-config.yaml are not run."; fi
+
+hooks: $(VENV)/.dev ## Let git check each commit, its message and each push.
+	@$(RUN) -m pre_commit install
+
+precommit: $(VENV)/.dev ## Run the hooks of commits and pushes on all files.
+	$(RUN) -m pre_commit run --all-files
+	$(RUN) -m pre_commit run --all-files --hook-stage pre-push
 
 audit: $(VENV)/.dev ## Look the pinned packages up for known vulnerabilities; fails where it can't.
 	$(RUN) -m tests.supply_chain.dependency_audit --strict

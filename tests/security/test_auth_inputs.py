@@ -30,7 +30,7 @@ INJECTIONS = [
 PLACES = [
     "{}", "Bearer {}", "bearer {}", "Basic {}", "Bearer vc-{}", "Bearer vc-{}-{}", "Bearer {}-vc",
     "Bearer vc-AbCdEf123456-{}", "Bearer vc-{}-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "Bearer vc-AbCdEf123456-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{}",
+    "Bearer vc-AbCdEf123456-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{}",  # pragma: allowlist secret
     "Bearer eyJhbGciOiJub25lIn0.{}.", "Bearer {}.{}.{}", "Bearer e30.{}.e30", "Bearer {0}{0}{0}{0}",
     "Bearer \t{}", "Bearer {} {}", "Digest username={}", "Token {}", "Bearer sk-{}", "ApiKey {}",
 ]  # fmt: skip
