@@ -70,6 +70,9 @@ def on_page_markdown(
 ) -> str:
     """Lead links to where the site has their target."""
     here = page.file.src_uri
+    if "\n## " not in markdown:
+        # Without parts to list, its tables get the room.
+        page.meta["hide"] = ["toc"]
     if here.startswith("source/"):
         return markdown
 

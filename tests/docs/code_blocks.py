@@ -33,16 +33,17 @@ class CodeBlock:
 
 
 def all_blocks() -> list[CodeBlock]:
-    """Those that have a language: what is without one is shown, not run."""
+    """Every block; what is without a language is shown, not run."""
     guides = sorted((ROOT / "docs").rglob("*.md"))
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *guides]
-    found = (one for path in pages for one in blocks_of(path.read_text(), path))
-    return [one for one in found if one.language]
+    return [one for path in pages for one in blocks_of(path.read_text(), path)]
 
 
 def blocks_of(text: str, path: Path) -> Iterator[CodeBlock]:
     page = str(path.relative_to(ROOT))
-    for found in FENCE.finditer(text):
+    blocks = [*FENCE.finditer(text)]
+    assert 2 * len(blocks) == text.count("```"), f"A fence of {page} is alone."
+    for found in blocks:
         line = text.count("\n", 0, found.start("language")) + 1
         reason = found["reason"] or ELSEWHERE.get(page, "")
         yield CodeBlock(page, line, found["language"], dedent(found["text"]), reason)

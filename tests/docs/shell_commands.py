@@ -19,6 +19,7 @@ NOT_RUN: Mapping[str, str] = MappingProxyType(
     {
         "cd": "The block is for a machine with Docker.",
         "celery": "It asks or is a worker.",
+        "cp": "The block is for a machine with Docker.",
         "deploy/make-secrets.sh": "tests/deploy/test_compose.py runs it.",
         "deploy/observability/prometheus-rule.sh": "It is for a cluster.",
         "docker": "It needs a daemon.",

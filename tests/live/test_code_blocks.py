@@ -41,6 +41,7 @@ pytestmark = pytest.mark.live
 
 READ = {"json": json.loads, "yaml": yaml.safe_load, "toml": tomllib.loads}
 RUN = {"python", "sh", "bash", "sql", "javascript", "js"}
+COMMAND = re.compile(r"(python|curl|make|docker|kubectl) ")
 # What stands for a gateway of the reader's own.
 ADDRESS = re.compile(r"https?://(127\.0\.0\.1:8000|llm\.example\.com)|localhost:8000")
 NIGHT = [
@@ -85,7 +86,10 @@ def shell(key: str, server: LiveServer, tmp_path: Path) -> Shell:
 def test_blocks__every_language__is_run_or_read() -> None:
     blocks = all_blocks()
     assert len(blocks) > 50
-    assert {one.language for one in blocks} <= READ.keys() | RUN | {"text"}
+    for one in blocks:
+        assert one.language in READ.keys() | RUN | {"", "text"}, one.place
+        # Commands say that they are some.
+        assert one.language or not COMMAND.match(one.text), one.place
 
 
 @pytest.mark.parametrize("page", blocks_in(*READ))
