@@ -23,7 +23,7 @@ SBOM := $(RUN) -m cyclonedx_py requirements requirements.txt --output-reproducib
 # Hooks whose commands `make check` runs itself, so that it works without git too.
 CHECKED := ruff-check,ruff-format,bandit,architecture,docs,locks,migrations,openapi
 
-.PHONY: help run credentials test faults check hooks precommit audit sbom licences openapi reference docs lock bench bench-memory soak load rehearse clients clean
+.PHONY: help run credentials test faults check hooks precommit audit sbom licences openapi reference docs lock bench bench-memory soak load rehearse clients sdk sdk-test clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 26
@@ -112,6 +112,14 @@ clients: $(VENV)/.dev $(CLIENTS)/.installed ## Run the matrix of clients against
 	cd tests/clients && npm ci --silent
 	$(RUN) -m pytest -q -rs -p no:randomly --no-cov tests/live/test_clients.py tests/live/jobs/test_sdk_node.py
 	$(RUN) -m tests.clients.client_table --write
+
+sdk: $(VENV)/.tools ## Generate a client in build/sdk, e.g. LANGUAGE=python; LANGUAGE=list names all, LANGUAGE=all makes all.
+	@test -n "$(LANGUAGE)" || { echo "Say which: make sdk LANGUAGE=python. LANGUAGE=list names all."; exit 1; }
+	@$(RUN) -m tests.sdk.generate $(LANGUAGE)
+
+sdk-test: $(VENV)/.tools ## Build and install the Python and TypeScript clients and try them on a gateway; needs node and npm.
+	$(RUN) -m tests.sdk.install
+	$(RUN) -m pytest -q -rs -p no:randomly --no-cov tests/live/jobs/test_generated_clients.py $(ARGS)
 
 clean: ## Delete what was built; the data in var/ stay.
 	rm -rf $(VENV) $(CLIENTS) build staticfiles htmlcov .coverage .coverage.* \
