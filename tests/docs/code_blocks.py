@@ -14,7 +14,10 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 # Pages of which something else runs the blocks.
-ELSEWHERE = {"docs/CLIENTS.md": "make clients: the libraries are not installed here"}
+ELSEWHERE = {
+    "docs/CLIENTS.md": "make clients: the libraries are not installed here",
+    "docs/SDKS.md": "make sdk-test: it builds the clients first",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from decimal import Decimal
@@ -19,6 +20,7 @@ from tests.live.world import PATIENCE_S, World, unique
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILT = ROOT / "build" / "sdk"
+GUIDE = ROOT / "docs" / "SDKS.md"
 PYTHON = BUILT / "site-packages"
 TYPESCRIPT = BUILT / "scenario" / "build" / "scenario.js"
 COMMANDS = {
@@ -41,9 +43,10 @@ def words(world: World, model: str, text: str) -> Any:
     return answer["choices"][0]["message"]["content"]
 
 
-async def run_scenario(language: str, **env: str) -> Any:
+async def run_program(*command: str, **env: str) -> bytes:
+    """What it printed."""
     process = await asyncio.create_subprocess_exec(
-        *COMMANDS[language],
+        *command,
         env={**os.environ, **env, "PYTHONPATH": str(PYTHON)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -51,7 +54,7 @@ async def run_scenario(language: str, **env: str) -> Any:
     async with asyncio.timeout(PATIENCE_S):
         out, error = await process.communicate()
     assert process.returncode == 0, error.decode()
-    return orjson.loads(out)
+    return out
 
 
 @pytest.mark.parametrize("language", COMMANDS)
@@ -70,14 +73,15 @@ async def test_client__of_a_language__sees_what_all_see(
         percent=Decimal(100),
     )
     async with working(gateway):
-        seen = await run_scenario(
-            language,
+        printed = await run_program(
+            *COMMANDS[language],
             BASE_URL=world.url,
             API_KEY=key,
             MODEL=served.model,
             PROMPT=prompt.key,
             FLAG=flag.name,
         )
+    seen = orjson.loads(printed)
     tokens = seen["chat"].pop("tokens")
     assert tokens > 0
     assert prompt.key in seen.pop("prompts")
@@ -110,3 +114,20 @@ async def test_client__of_a_language__sees_what_all_see(
             "param": "messages",
         },
     }
+
+
+async def test_guide__its_python__runs_as_it_stands(world: World) -> None:
+    served = world.serve("ok")
+    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
+    replaced = {
+        "http://127.0.0.1:8000": world.url,
+        "vc-...": world.key,
+        '"demo"': f'"{served.model}"',
+    }
+    text = "\n".join(blocks)
+    for shown, real in replaced.items():
+        assert shown in text
+        text = text.replace(shown, real)
+    printed = await run_program(sys.executable, "-c", text)
+    assert b"[DONE]" in printed
+    assert len(blocks) == 3
