@@ -9,7 +9,7 @@ from tests.tables import empty_tables
 
 # Few tests and slow ones: begun last, they would keep one worker busy and the others idle.
 SLOW = {
-    "backups", "browser", "faults", "hooks", "races", "test_crash_recovery.py", "test_statistics_peeking.py",
+    "backups", "browser", "faults", "journeys", "hooks", "races", "test_crash_recovery.py", "test_statistics_peeking.py",
 }  # fmt: skip
 pytest_plugins = [
     "tests.fixtures_billing",
