@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,21 @@ from valuecanvas.core.storage.store import Script, Store, StoreDown
 log = structlog.get_logger("llm.coalesce")
 FIND_OR_LEAD = Script.load(Path(__file__).with_name("find_or_lead.lua"))
 GIVE_UP = Script.load(Path(__file__).with_name("give_up.lua"))
-# Heartbeats of a leader in one lease: it may miss a few.
+# Heartbeats of a leader in one lease. Followers wait for two, and no whole lease: its last
+# message may have been lost while it passed Redis by.
 BEATS = 6
+SILENT_BEATS = 2
 STOP_S = 1.0
+# A leader answers within milliseconds. One that does not after so many requests, so many
+# seconds apart, has lost Redis or is overloaded: its lease is too long to wait for.
+REPLY_S = 1.0
+MOST_ASKED = 3
+
+
+def silence_s() -> float:
+    """How long a leader that has answered may be silent."""
+    beats = SILENT_BEATS * settings.COALESCE_LEASE_S / BEATS
+    return min(float(settings.COALESCE_LEASE_S), max(beats, MOST_ASKED * REPLY_S))
 
 
 def lease_ms() -> int:
@@ -162,6 +175,23 @@ class SharedCalls(Background):
     def _ask(self, followed: FollowedCall) -> None:
         ask = {"t": "follow", "k": followed.place.key, "from": self._bus.me}
         self._bus.send(followed.leader, ask)
+        followed.asked += 1
+        asyncio.get_running_loop().call_later(REPLY_S, self._check_reply, followed)
+
+    def _check_reply(self, followed: FollowedCall) -> None:
+        """Ask a leader again that has not answered, or take its lead away."""
+        if followed.expected or not self._is_followed(followed):
+            return
+        if followed.asked < MOST_ASKED:
+            # The request may have been lost.
+            self._ask(followed)
+            return
+        self._drop_followed(followed)
+        self._start_task(self._take_lead_away(followed))
+
+    async def _take_lead_away(self, followed: FollowedCall) -> None:
+        await self._give_up_lead(followed.place.key, followed.leader)
+        followed.call.lose()
 
     def _forget(self, call: SharedCall) -> None:
         led = self._led.get(call.key)
@@ -170,7 +200,10 @@ class SharedCalls(Background):
             self._give_up(call.key)
 
     def _give_up(self, key: str) -> None:
-        task = asyncio.create_task(self._give_up_lead(key, self._bus.me))
+        self._start_task(self._give_up_lead(key, self._bus.me))
+
+    def _start_task(self, giving_up: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(giving_up)
         self._giving_up.add(task)
         task.add_done_callback(self._giving_up.discard)
 
@@ -206,7 +239,7 @@ class SharedCalls(Background):
                 for process in led.processes:
                     self._send_news(led, process, [])
             await self._renew()
-            self._drop_silent()
+            await self._drop_silent()
 
     async def _renew(self) -> None:
         for key in list(self._led):
@@ -215,27 +248,26 @@ class SharedCalls(Background):
             except (StoreDown, RedisError):
                 return
 
-    def _drop_silent(self) -> None:
-        """Drop calls whose leader sent nothing for a whole lease: it is dead."""
-        now = time.monotonic()
+    async def _drop_silent(self) -> None:
+        """Drop calls whose leader has been silent for too long: it is dead, or mute."""
+        oldest = time.monotonic() - silence_s()
         for followed in list(self._followed.values()):
-            if now - followed.heard_at > settings.COALESCE_LEASE_S:
+            if followed.heard_at < oldest and self._is_followed(followed):
                 self._drop_followed(followed)
-                followed.call.lose()
-            elif not followed.expected:
-                # The first request may have been lost.
-                self._ask(followed)
+                await self._take_lead_away(followed)
+
+    def _is_followed(self, followed: FollowedCall) -> bool:
+        return self._followed.get(followed.place.key) is followed
 
     def _leaders(self) -> set[str]:
         return {followed.leader for followed in self._followed.values()}
 
     async def _drop_dead(self, leader: str) -> None:
         """Drop calls whose leading process has died: followers start again."""
-        for key, followed in list(self._followed.items()):
-            if followed.leader == leader and self._followed.get(key) is followed:
+        for followed in list(self._followed.values()):
+            if followed.leader == leader and self._is_followed(followed):
                 self._drop_followed(followed)
-                await self._give_up_lead(key, leader)
-                followed.call.lose()
+                await self._take_lead_away(followed)
 
     # Messages that this process receives.
 

@@ -47,6 +47,7 @@ class FollowedCall:
     place: CachePlace
     leader: str
     expected: int = 0
+    asked: int = 0
     heard_at: float = field(default_factory=time.monotonic)
 
     def entry_in(self, message: dict[str, Any]) -> Entry | None:

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from llm.cache.directives import Directives
-from llm.coalesce import watch
+from llm.coalesce import shared_calls, watch
 from llm.shared_call import SharedCallState
 from tests.llm.sharing_processes import (
     Process,
@@ -251,6 +251,42 @@ async def test_follow__leader_was_killed__is_lost_after_the_lease(
     await gone(follower, place)
     await follower.lead(place)
     await dead.store.close()
+
+
+async def test_follow__leader_does_not_answer__is_taken_over_long_before_the_lease(
+    start: Start, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_calls, "REPLY_S", 0.05)
+    # It has a connection that listens, and does not get a word out: Redis is too slow for it.
+    mute, follower, place = await start(), await start(), make_place()
+    led = await mute.lead(place)
+    monkeypatch.setattr(mute.shared_calls._bus, "send", lambda *_, **__: None)
+    followed = await follower.follow(place)
+    assert await followed.wait_for_end() is SharedCallState.LOST
+    await follower.lead(place)
+    mute.shared_calls.complete(led, make_entry())
+    await mute.shared_calls.flush()
+    assert await follower.leader(place) == follower.name
+
+
+async def test_follow__leader_falls_silent__is_taken_over_though_it_keeps_its_lease(
+    start: Start, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.COALESCE_LEASE_S = 1
+    mute, follower, place = await start(), await start(), make_place()
+    led = await mute.lead(place)
+    led.add([b"data: 1\n\n"])
+    followed = await follower.follow(place)
+    await until(followed, 1)
+    monkeypatch.setattr(mute.shared_calls._bus, "send", lambda *_, **__: None)
+    assert await followed.wait_for_end() is SharedCallState.LOST
+    await follower.lead(place)
+
+
+def test_silence__of_the_usual_lease__is_two_beats(settings: Settings) -> None:
+    assert shared_calls.silence_s() == pytest.approx(settings.COALESCE_LEASE_S / 3)
+    settings.COALESCE_LEASE_S = 2
+    assert shared_calls.silence_s() == 2
 
 
 async def test_lead__held_longer_than_the_lease__is_kept_by_its_beats(
