@@ -36,8 +36,9 @@ class Generated:
     """What became of one client."""
 
     name: str
+    # 0: there is none.
     files: int
-    # Empty: it went well.
+    # The last error that the generator reported; it may have gone on.
     fault: str = ""
 
 
@@ -75,9 +76,9 @@ def _generate_all(names: Sequence[str]) -> list[Generated]:
 
 def _report(found: Sequence[Generated]) -> int:
     for one in found:
-        result = one.fault or f"{one.files} files in build/sdk/{one.name}"
-        sys.stdout.write(f"{one.name}: {result}\n")
-    return 1 if any(one.fault for one in found) else 0
+        error = f"; an error was reported: {one.fault}" if one.fault else ""
+        sys.stdout.write(f"{one.name}: {one.files} files in build/sdk{error}\n")
+    return 0 if all(one.files for one in found) else 1
 
 
 def generate(name: str, document: Path, version: str) -> Generated:
@@ -91,10 +92,10 @@ def generate(name: str, document: Path, version: str) -> Generated:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     files = sum(path.is_file() for path in folder.rglob("*"))
-    errors = re.findall(r"^(?:\[main\] ERROR|Exception|Caused by).*", run.stderr + run.stdout, re.M)  # fmt: skip
-    failed = run.returncode or errors or not files
-    fault = (errors or ["it wrote nothing"])[-1] if failed else ""
-    return Generated(name, files, fault)
+    said = run.stderr + run.stdout
+    errors = re.findall(r"^(?:\[main\] ERROR|Exception|Caused by).*", said, re.M)
+    fault = errors[-1] if errors else ""
+    return Generated(name, 0 if run.returncode else files, fault)
 
 
 def _generators() -> list[str]:
