@@ -1,5 +1,6 @@
 """Runs the commands of shell blocks, or says why one is not run."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -72,7 +73,7 @@ class Shell:
         done = subprocess.run(
             ["bash", "-c", line + self.localize(command)],
             cwd=self.folder,
-            env={"PATH": "/usr/bin:/bin", **self.variables},
+            env={"PATH": os.environ["PATH"], **self.variables},
             capture_output=True,
             text=True,
         )

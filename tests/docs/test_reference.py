@@ -34,6 +34,14 @@ def test_settings__all_that_are_declared__are_listed_with_a_sentence() -> None:
         assert one.help.endswith("."), one.name
 
 
+def test_settings__their_defaults_in_the_example__are_those_of_the_code() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    told = dict(line.lstrip("#").split("=", 1) for line in lines if "=" in line)
+    for one in env.DECLARED.values():
+        # Text for people is the default where everything runs on one machine.
+        assert one.name == "LOG_FORMAT" or told[one.name] == one.default, one.name
+
+
 def test_metrics__all__have_a_sentence() -> None:
     for one in metrics():
         assert one.help.endswith("."), one.name
