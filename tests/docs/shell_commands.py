@@ -24,6 +24,7 @@ NOT_RUN: Mapping[str, str] = MappingProxyType(
         "deploy/make-secrets.sh": "tests/deploy/test_compose.py runs it.",
         "deploy/observability/prometheus-rule.sh": "It is for a cluster.",
         "docker": "It needs a daemon.",
+        "git": "It commits.",
         "k6": "`make load` runs it.",
         "kubectl": "It needs a cluster.",
         "pgbackrest": "It needs a server's own files.",
