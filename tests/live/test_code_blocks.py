@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.db import connection
 from django.test import override_settings
@@ -64,6 +65,7 @@ def key(transactional_db: None, demo_provider: DemoProcess) -> Iterator[str]:
     url = demo_provider.url
     with override_settings(DEMO_PROVIDER_URL=url, LOCAL_MODEL_URL=url):
         seed.fill()
+        User.objects.create_superuser("admin")
         tier = Tier.objects.get(key="pro")
         make_customer("anna", tier=tier, team=make_team("red"))
         yield make_api_key(make_customer(tier=tier), scopes=Scope.values)[1]
