@@ -175,7 +175,7 @@ function post(path, key, body) {
 }
 
 function chatBody(content) {
-  return { model: MODEL, messages: [{ role: 'user', content }], max_tokens: 64 };
+  return { model: MODEL, messages: [{ role: 'user', content }], max_tokens: 256 };
 }
 
 // A few prompts that many ask; the first ones more often.
