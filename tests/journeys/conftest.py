@@ -1,5 +1,6 @@
 """One installation in production mode for each persona: gateway, worker, provider."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,34 @@ from valuecanvas.backups import encryption
 __all__ = ["browser", "context", "server_env", "transactional_db"]
 
 
+class Commands:
+    """The process of tests/journeys/commands.py; started with the first command."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, arguments: tuple[str, ...]) -> tuple[int, str]:
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.journeys.commands"],
+                cwd=settings.BASE_DIR,
+                env={**os.environ, **self.env},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps(arguments), file=self.process.stdin, flush=True)
+        code, printed = json.loads(self.process.stdout.readline())
+        return code, printed
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.communicate()
+
+
 @dataclass
 class Stack:
     """The processes of an installation, and a customer with a key."""
@@ -33,21 +62,26 @@ class Stack:
     world: World
     folder: Path
     env: dict[str, str] = field(repr=False)
+    commands: "Commands"
 
     def manage(self, *arguments: str, **env: str) -> str:
         """What a command printed. Raises AssertionError where it failed."""
-        done = self.run(*arguments, **env)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        code, printed = self.run(*arguments, **env)
+        assert code == 0, printed
+        return printed
 
-    def run(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
+    def run(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """Its exit code and what it printed; with `env`, in a process of its own."""
+        if not env:
+            return self.commands.run(arguments)
+        done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
             env={**os.environ, **self.env, **env},
             capture_output=True,
             text=True,
         )
+        return done.returncode, done.stdout + done.stderr
 
 
 def production_env(server_env: dict[str, str], folder: Path) -> dict[str, str]:
@@ -90,5 +124,6 @@ def stack(
         worker = WorkerProcess(folder, env, "a", beat=True, application="valuecanvas")
         opened.callback(worker.stop)
         worker.start()
-        yield Stack(server, world, folder, env)
+        commands = opened.enter_context(closing(Commands(env)))
+        yield Stack(server, world, folder, env, commands)
         connections.close_all()

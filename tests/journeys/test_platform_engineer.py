@@ -1,5 +1,6 @@
 """A platform engineer: commands and HTTP, from the upgrade to the last backup."""
 
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -66,14 +67,15 @@ def test_configuration__exported_changed_and_compared__the_difference_is_named(
     tier = stack.world.db(make_tier, daily_requests=7)
     tree = str(stack.folder / "tree")
     stack.manage("export_config", tree)
-    same = stack.run("import_config", tree, "--dry-run", "--exit-code")
-    assert same.returncode == 0, same.stdout + same.stderr
+    dry = ("import_config", tree, "--dry-run", "--exit-code")
+    code, printed = stack.run(*dry)
+    assert code == 0, printed
     tier.daily_requests = 8
     stack.world.db(tier.save)
-    differs = stack.run("import_config", tree, "--dry-run", "--exit-code")
-    assert differs.returncode not in (0, 1), differs.stdout + differs.stderr
-    assert tier.key in differs.stdout
-    assert "daily_requests" in differs.stdout
+    code, printed = stack.run(*dry)
+    assert code not in (0, 1), printed
+    assert tier.key in printed
+    assert "daily_requests" in printed
     stack.manage("import_config", tree)
     stack.world.db(tier.refresh_from_db)
     assert tier.daily_requests == 7
@@ -98,7 +100,7 @@ def test_backup__made_verified_and_restored_elsewhere__has_the_ledger(
     world, served = stack.world, stack.world.serve("ok")
     answer = world.chat(served.model)
     world.usage(request_id(answer))
-    name = stack.manage("backup").partition(":")[0].split()[-1]
+    [name] = re.findall(r"^(\S+): .* verified$", stack.manage("backup"), re.MULTILINE)
     assert name in stack.manage("list_backups")
     stack.manage("verify_backup", name)
     with other_database(stack.env["DATABASE_URL"]) as url:
