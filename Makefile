@@ -148,7 +148,7 @@ $(VENV)/.tools: requirements-tools.txt $(VENV)/.dev
 	@$(PIP) -r requirements-tools.txt
 	@touch $@
 
-$(CLIENTS)/.installed: requirements-clients.txt
+$(CLIENTS)/.installed: requirements-clients.txt | $(VENV)/.dev
 	@echo "Installing the pinned clients in $(CLIENTS) ..."
 	@$(PYTHON) -m venv --without-pip $(CLIENTS)
 	@$(PYTHON) -m pip --python $(CLIENTS)/bin/python install -qq --require-hashes --no-deps -r requirements-clients.txt
