@@ -18,6 +18,9 @@ def client_document(node: Any) -> Any:
     if _is_choice(node):
         return {name: node[name] for name in _KEPT if name in node}
     found = {name: client_document(below) for name, below in node.items()}
+    if events := found.get("text/event-stream"):
+        # Of a stream a generated client can only give the text.
+        events["schema"]["type"] = "string"
     kinds = found.get("type")
     if kinds == ["array", "null"] or kinds == ["object", "null"]:
         text = found.pop("description", "")

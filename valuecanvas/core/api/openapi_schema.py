@@ -67,7 +67,7 @@ def event_stream(text: str) -> OpenApiResponse:
 
     OpenAPI 3.1 has no words for the schema of an event.
     """
-    return OpenApiResponse({"type": "string", "description": text})
+    return OpenApiResponse({"description": text})
 
 
 class OpenObject(s.Serializer):

@@ -114,7 +114,8 @@ def _complete_body(path: str, operation_id: str, body: dict[str, Any]) -> None:
         # Without a body there is no Content-Type either: 415.
         body["required"] = True
     for kind, content in body["content"].items():
-        if example := OTHERS.get((operation_id, kind), REQUESTS.get(operation_id)):
+        examples = REQUESTS if kind == "application/json" else {}
+        if example := OTHERS.get((operation_id, kind)) or examples.get(operation_id):
             content["example"] = example
 
 

@@ -171,14 +171,17 @@ OTHERS: Mapping[tuple[str, str], Any] = {
     ("watchJob", EVENTS): "event: job\n"
     'data: {"id": "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10", "object": "job", "type": '
     '"completion", "state": "succeeded", "progress": 100}\n\n',
-    ("submitBatch", LINES): {"custom_id": "line-1", "body": _CHAT},
     ("getJobBatchResults", LINES): {
         "id": "0198c0de-7a31-7c1e-9f57-3f2b8a6d4e10",
         "custom_id": "line-1",
         "response": None,
         "error": _FAILED,
     },
-    ("uploadFile", "multipart/form-data"): {"file": "", "purpose": "batch"},
+    ("uploadFile", "multipart/form-data"): {
+        "file": '{"custom_id": "line-1", "method": "POST", "url": "/v1/chat/completions", '
+        '"body": {"model": "gpt-4o-mini", "messages": []}}\n',
+        "purpose": "batch",
+    },
     ("downloadFile", "application/octet-stream"): '{"custom_id": "line-1", "response": '
     '{"status_code": 200, "request_id": "0198c0de", "body": {}}, "error": null}\n',
 }
