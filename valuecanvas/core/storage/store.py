@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
 from valuecanvas.core.metrics import STORE_SLOW, STORE_UP
+from valuecanvas.core.storage.loop_timeout import LoopTimeout
 
 log = structlog.get_logger("core.store")
 
@@ -191,7 +192,7 @@ class Store:
             calls = list(self._queue)
             self._queue.clear()
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with LoopTimeout(self._timeout_s):
                     replies = await self._round(calls)
             except (TimeoutError, RedisError, OSError) as error:
                 self._record_failure(calls, error)
