@@ -32,9 +32,9 @@ class LoopTimeout:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         self._timer.cancel()
-        return await self._limit.__aexit__(kind, error, trace)
+        await self._limit.__aexit__(kind, error, trace)
 
     def _wait(self, seconds: float) -> None:
         # Not the loop's own clock, which uvloop reads once a turn.
