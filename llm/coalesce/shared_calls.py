@@ -33,7 +33,7 @@ STOP_S = 1.0
 # A leader answers within milliseconds. One that does not after so many requests, so many
 # seconds apart, has lost Redis or is overloaded: its lease is too long to wait for.
 REPLY_S = 1.0
-MOST_ASKED = 3
+MOST_ASKED = 5
 
 
 def silence_s() -> float:

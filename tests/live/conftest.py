@@ -1,6 +1,7 @@
 """One gateway process for the session, and one customer with a key for each test."""
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from llm import runtime
+from llm.admission import trace_rows
 from llm.gateway import gateway_thread
 from llm.metering import tokenizer
 from llm.runtime import Runtime
@@ -72,9 +74,19 @@ def transactional_db(
         connections.close_all()
 
 
+@pytest.fixture(scope="module")
+def settled(transactional_db: None) -> Iterator[None]:
+    """Waits at a module's end: the gateway writes refusals about once a second.
+
+    Another module would find them in the tables that are emptied in between.
+    """
+    yield
+    time.sleep(1.2 * trace_rows.EVERY_S)
+
+
 @pytest.fixture
 def world(
-    transactional_db: None, server: LiveServer, demo_provider: DemoProcess
+    settled: None, server: LiveServer, demo_provider: DemoProcess
 ) -> Iterator[World]:
     """A customer with a key at the live gateway."""
     made = World(demo_provider, server.port, server.log_path)

@@ -17,11 +17,13 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
+from django.utils import timezone
 
 from billing.models import ApiKey
 from flags.models import Flag
 from llm.chaos import chaos_runs
 from llm.chaos.drills import DRILLS
+from llm.jobs.metrics import live_workers
 from tests.core.settings_process import SAFE
 from tests.demo_process import DemoProcess
 from tests.faults.counts import either
@@ -42,7 +44,7 @@ class Production:
     env: dict[str, str]
     folder: Path
     workers: list[WorkerProcess]
-    # One whose streams, and one whose jobs, are under way for a second or two.
+    # One whose streams, and one whose jobs, are under way for seconds.
     model: str
     model_of_jobs: str
 
@@ -105,7 +107,7 @@ def production(
         world.db(ensure_schedules)
         names = [
             world.serve(slow, slow, first_token_s=wait, between_tokens_s=5).model
-            for slow, wait in (("drip@30ms", 1), ("slow@1s", 5))
+            for slow, wait in (("drip@30ms", 1), ("slow@3s", 10))
         ]
         env["DRILL_URL"] = server.url
         workers = [
@@ -117,6 +119,7 @@ def production(
         for worker in workers:
             stack.callback(worker.stop)
             worker.start()
+        world.eventually(lambda: len(live_workers(timezone.now())) == 2)
         yield made
         # A drill ended this session.
         connections.close_all()

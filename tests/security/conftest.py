@@ -6,6 +6,7 @@ from tests.live.conftest import (
     indoors,
     server,
     server_env,
+    settled,
     transactional_db,
     world,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "redis_server",
     "server",
     "server_env",
+    "settled",
     "transactional_db",
     "world",
 ]

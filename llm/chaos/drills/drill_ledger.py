@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections import Counter as Tally
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from django.db.models import Q, Sum
 
@@ -12,12 +12,13 @@ from billing.budget_scopes import BudgetScope
 from billing.models import Counter, Customer, Reservation, Usage
 from flags.builtin_flags import FALLBACK
 from llm.chaos.drills.drill import Evidence
-from llm.models import Attempt, Job
+from llm.models import Attempt, Job, JobState, JobWorker
 from llm.models.job import OPEN
 
 # Settling and the rows of failed attempts take a moment; reservations of a process that
 # died are ended by the reaper.
 SETTLED_WITHIN_S, JOBS_WITHIN_S, EVERY_S = 60.0, 300.0, 0.5
+CLAIMED_WITHIN_S = 10.0
 
 
 def read_quota(customer: Customer) -> int:
@@ -44,6 +45,19 @@ def wait_jobs(ids: Collection[str]) -> None:
     rows = Job.objects.filter(pk__in=ids, state__in=OPEN)
     while rows.exists() and time.monotonic() < until:
         time.sleep(EVERY_S)
+
+
+def find_busiest(workers: Sequence[JobWorker], ids: Collection[str]) -> JobWorker:
+    """The worker that runs most of the jobs; any, if none takes one in time."""
+    until = time.monotonic() + CLAIMED_WITHIN_S
+    rows = Job.objects.filter(pk__in=ids, state=JobState.RUNNING)
+    while time.monotonic() < until:
+        counts = Tally(rows.values_list("worker", flat=True))
+        busiest = max(workers, key=lambda one: counts[one.pk])
+        if counts[busiest.pk]:
+            return busiest
+        time.sleep(EVERY_S / 10)
+    return workers[0]
 
 
 def add_ledger(

@@ -112,7 +112,8 @@ class DrillRun:
         elif drill.fault == FaultKind.STORE_SLOW:
             parameters = {"delay_ms": 3 * settings.REDIS_TIMEOUT_MS}
         elif drill.fault == FaultKind.WORKER_EXIT:
-            parameters = {"worker": str(self.scene.victim)}
+            victim = drill_ledger.find_busiest(self.scene.workers, self.jobs)
+            parameters = {"worker": str(victim)}
         else:
             parameters = {}
         if not drill.meets:

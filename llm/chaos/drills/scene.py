@@ -34,8 +34,8 @@ class Scene:
     url: str
     model: Model
     routes: Sequence[DrillRoute]
-    # The worker to kill.
-    victim: JobWorker | None = None
+    # Those of which one may be killed.
+    workers: Sequence[JobWorker] = ()
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -64,7 +64,7 @@ def set_scene(drill: Drill, model_name: str = "") -> Scene:
             f"No gateway is ready at {url}. Start it, or set DRILL_URL to its address."
         )
     model, routes = _find_model(drill, model_name)
-    return Scene(drill, url, model, routes, _find_victim(drill))
+    return Scene(drill, url, model, routes, _find_workers(drill))
 
 
 @contextmanager
@@ -122,14 +122,14 @@ def _routes(model: Model) -> list[DrillRoute]:
     return [DrillRoute(one.provider_id, one.upstream_model) for one in rows]
 
 
-def _find_victim(drill: Drill) -> JobWorker | None:
-    """A worker that may be killed: another one is left, and it is not this process."""
+def _find_workers(drill: Drill) -> list[JobWorker]:
+    """Those that may be killed: another one is left, and it is not this process."""
     if not drill.needs_workers:
-        return None
+        return []
     live = live_workers(timezone.now())
     if len(live) < drill.needs_workers:
         raise DrillImpossible(
             f"{len(live)} worker runs, and this drill kills one: another must be there to "
             "take over. Start a second worker first."
         )
-    return next(one for one in live if str(one) != here())
+    return [one for one in live if str(one) != here()]
