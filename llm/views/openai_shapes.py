@@ -22,7 +22,7 @@ class VersionNumber(s.CharField):
 class StoredPrompt(OpenObject):
     id = s.CharField(help_text="The prompt's key, e.g. 'canvas.generate'.")
     version = VersionNumber(required=False, help_text="A number; else by the label.")
-    label = s.CharField(  # type: ignore[assignment]
+    label = s.CharField(  # type: ignore[assignment]  # a name of Field
         required=False, help_text="'production' unless given."
     )
     variables = s.DictField(required=False)
@@ -160,7 +160,7 @@ class EmbeddingUsage(OpenObject):
 class EmbeddingList(OpenObject):
     object = s.CharField(help_text="'list'")
     model = s.CharField()
-    data = EmbeddingVector(many=True)  # type: ignore[assignment]
+    data = EmbeddingVector(many=True)  # type: ignore[assignment]  # a name of Serializer
     usage = EmbeddingUsage()
 
 
@@ -223,4 +223,4 @@ class ModelSerializer(OpenObject):
 
 class ModelListSerializer(s.Serializer):
     object = s.CharField()
-    data = ModelSerializer(many=True)  # type: ignore[assignment]
+    data = ModelSerializer(many=True)  # type: ignore[assignment]  # a name of Serializer

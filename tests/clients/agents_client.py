@@ -28,7 +28,7 @@ class Verdict(BaseModel):
     score: int
 
 
-@function_tool  # type: ignore[untyped-decorator]
+@function_tool  # type: ignore[untyped-decorator]  # not installed where types are checked
 def weather(city: str) -> str:
     """Tell the temperature of a city."""
     return "21 degrees"

@@ -5,7 +5,7 @@ Run in the clients' own environment: nothing of the product is imported here.
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,25 @@ def status_of(call: Callable[[], Any]) -> Any:
         # Instructor's own error has the other as its cause.
         found = error if hasattr(error, "status_code") else error.__cause__
         return getattr(found, "status_code", None) or f"{type(error).__name__}: {error}"
+
+
+def text_scenarios(text: Callable[..., Any]) -> dict[str, Scenario]:
+    """Those that differ between clients only in how `text` asks for an answer."""
+    return {
+        "chat": text,
+        "wrong key": lambda case: status_of(lambda: text(case)),
+        "quota": lambda case: [text(case), status_of(lambda: text(case, seed=2))],
+        "cache": lambda case: [text(case, seed=7, temperature=0) for _time in range(2)],
+    }
+
+
+def leave_early(events: Iterable[Any], close: Callable[[], None]) -> int:
+    """Leave a stream after three events; how many were read, 0 if it had fewer."""
+    for read, _event in enumerate(events, start=1):
+        if read == 3:
+            close()
+            return read
+    return 0
 
 
 def run_scenarios(scenarios: Mapping[str, Scenario]) -> None:

@@ -9,7 +9,14 @@ import openai
 from instructor import Mode
 from pydantic import BaseModel
 
-from tests.clients.case import HELLO, PICTURE, ClientCase, run_scenarios, status_of
+from tests.clients.case import (
+    HELLO,
+    PICTURE,
+    ClientCase,
+    leave_early,
+    run_scenarios,
+    text_scenarios,
+)
 
 
 class Verdict(BaseModel):
@@ -71,30 +78,21 @@ def prompt(case: ClientCase) -> Any:
 
 def abort(case: ClientCase) -> int:
     events = parts(case, "slow")
-    for read, _event in enumerate(events, start=1):
-        if read == 3:
-            events.close()
-            return read
-    return 0
+    return leave_early(events, events.close)
 
 
 if __name__ == "__main__":
     run_scenarios(
-        {
-            "chat": text,
+        text_scenarios(text)
+        | {
             "stream": lambda case: [one for one in parts(case, "echo") if one],
             "structured": lambda case: ask(case, "tools", mode=Mode.TOOLS).model_dump(),
             "responses": responses,
-            "wrong key": lambda case: status_of(lambda: text(case)),
             "busy": lambda case: text(case, "busy"),
-            "quota": lambda case: [text(case), status_of(lambda: text(case, seed=2))],
             "vision": vision,
             "user": lambda case: text(case, user="person-1"),
             "extra": lambda case: text(case, extra_headers=case.header),
             "prompt": prompt,
-            "cache": lambda case: [
-                text(case, seed=7, temperature=0) for _time in range(2)
-            ],
             "abort": abort,
         }
     )

@@ -6,7 +6,14 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
-from tests.clients.case import HELLO, PICTURE, ClientCase, run_scenarios, status_of
+from tests.clients.case import (
+    HELLO,
+    PICTURE,
+    ClientCase,
+    leave_early,
+    run_scenarios,
+    text_scenarios,
+)
 
 
 class Verdict(BaseModel):
@@ -73,25 +80,19 @@ def vision(case: ClientCase) -> Any:
 
 def abort(case: ClientCase) -> int:
     events = model(case, "slow").stream(HELLO)
-    for read, _event in enumerate(events, start=1):
-        if read == 3:
-            events.close()
-            return read
-    return 0
+    return leave_early(events, events.close)
 
 
 if __name__ == "__main__":
     run_scenarios(
-        {
-            "chat": text,
+        text_scenarios(text)
+        | {
             "stream": stream,
             "tools": tools,
             "structured": structured,
             "embeddings": embeddings,
             "responses": lambda case: text(case, use_responses_api=True),
-            "wrong key": lambda case: status_of(lambda: text(case)),
             "busy": lambda case: text(case, "busy"),
-            "quota": lambda case: [text(case), status_of(lambda: text(case, seed=2))],
             "vision": vision,
             "user": lambda case: text(case, model_kwargs={"user": "person-1"}),
             "extra": lambda case: text(
@@ -100,9 +101,6 @@ if __name__ == "__main__":
             "prompt": lambda case: (
                 model(case, extra_body={"prompt": case.stored_prompt}).invoke([]).text
             ),
-            "cache": lambda case: [
-                text(case, seed=7, temperature=0) for _time in range(2)
-            ],
             "abort": abort,
         }
     )

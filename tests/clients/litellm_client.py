@@ -9,7 +9,14 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
 from pydantic import BaseModel
 
-from tests.clients.case import HELLO, PICTURE, ClientCase, run_scenarios, status_of
+from tests.clients.case import (
+    HELLO,
+    PICTURE,
+    ClientCase,
+    leave_early,
+    run_scenarios,
+    text_scenarios,
+)
 
 ASKED = [{"role": "user", "content": HELLO}]
 WEATHER = {
@@ -80,25 +87,19 @@ def vision(case: ClientCase) -> Any:
 
 def abort(case: ClientCase) -> int:
     events = chat(case, "slow", stream=True)
-    for read, _event in enumerate(events, start=1):
-        if read == 3:
-            events.completion_stream.close()
-            return read
-    return 0
+    return leave_early(events, events.completion_stream.close)
 
 
 if __name__ == "__main__":
     run_scenarios(
-        {
-            "chat": text,
+        text_scenarios(text)
+        | {
             "stream": stream,
             "tools": tools,
             "structured": structured,
             "embeddings": embeddings,
             "responses": responses,
-            "wrong key": lambda case: status_of(lambda: text(case)),
             "busy": lambda case: text(case, "busy", max_retries=2),
-            "quota": lambda case: [text(case), status_of(lambda: text(case, seed=2))],
             "vision": vision,
             # It drops `user` for a model that it does not know.
             "user": lambda case: text(case, extra_body={"user": "person-1"}),
@@ -106,9 +107,6 @@ if __name__ == "__main__":
             "prompt": lambda case: text(
                 case, messages=[], extra_body={"prompt": case.stored_prompt}
             ),
-            "cache": lambda case: [
-                text(case, seed=7, temperature=0) for _time in range(2)
-            ],
             "abort": abort,
         }
     )

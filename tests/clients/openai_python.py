@@ -5,7 +5,14 @@ from typing import Any
 import openai
 from pydantic import BaseModel
 
-from tests.clients.case import HELLO, PICTURE, ClientCase, run_scenarios, status_of
+from tests.clients.case import (
+    HELLO,
+    PICTURE,
+    ClientCase,
+    leave_early,
+    run_scenarios,
+    text_scenarios,
+)
 
 WEATHER: Any = {
     "type": "function",
@@ -94,25 +101,19 @@ def abort(case: ClientCase) -> int:
             messages=[{"role": "user", "content": HELLO}],
             stream=True,
         )
-        for read, _event in enumerate(events, start=1):
-            if read == 3:
-                events.close()
-                return read
-    return 0
+        return leave_early(events, events.close)
 
 
 if __name__ == "__main__":
     run_scenarios(
-        {
-            "chat": text,
+        text_scenarios(text)
+        | {
             "stream": stream,
             "tools": tools,
             "structured": structured,
             "embeddings": embeddings,
             "responses": responses,
-            "wrong key": lambda case: status_of(lambda: text(case)),
             "busy": lambda case: text(case, "busy"),
-            "quota": lambda case: [text(case), status_of(lambda: text(case, seed=2))],
             "vision": vision,
             "user": lambda case: text(case, user="person-1"),
             "extra": lambda case: text(
@@ -121,9 +122,6 @@ if __name__ == "__main__":
             "prompt": lambda case: text(
                 case, messages=[], extra_body={"prompt": case.stored_prompt}
             ),
-            "cache": lambda case: [
-                text(case, seed=7, temperature=0) for _time in range(2)
-            ],
             "abort": abort,
         }
     )
