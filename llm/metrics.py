@@ -108,14 +108,14 @@ GEN_AI_TOKENS = BoundedHistogram(
     "Input and output tokens of a request to a provider.",
     (*_GEN_AI, "gen_ai_token_type"),
     buckets=(64, 256, 1024, 4096, 16384, 65536),
-    most=24,
+    most=20,
 )
 GEN_AI_DURATION = BoundedHistogram(
     "gen_ai_client_operation_duration_seconds",
     "A request to providers, from its arrival to the end of its answer.",
     (*_GEN_AI, "error_type"),
     buckets=(0.16, 0.64, 1.28, 2.56, 5.12, 10.24, 40.96),
-    most=20,
+    most=16,
 )
 GEN_AI_FIRST_CHUNK = BoundedHistogram(
     "gen_ai_client_operation_time_to_first_chunk_seconds",

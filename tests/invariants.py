@@ -1,5 +1,6 @@
 """What must hold of the money after every test, read from the tables themselves."""
 
+import datetime as dt
 from typing import Any
 
 from django.db import connection
@@ -69,12 +70,13 @@ def assert_quota_kept(quota: int) -> None:
     assert rows(statement, quota) == []
 
 
-def total(scope: str) -> int:
-    """Spent plus reserved of a scope over all days, in micro-dollars (I5)."""
+def total(scope: str, since: dt.date = dt.date.min) -> int:
+    """Spent plus reserved of a scope from the day `since` on, in micro-dollars (I5)."""
     found = rows(
         "SELECT sum(spent + reserved) FROM billing_counter "
-        "WHERE scope = left(%s, 1) AND scope_id = substr(%s, 3)",
+        "WHERE scope = left(%s, 1) AND scope_id = substr(%s, 3) AND day >= %s",
         scope,
         scope,
+        since,
     )
     return int(found[0][0] or 0)

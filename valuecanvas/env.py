@@ -33,7 +33,9 @@ DECLARED: dict[str, Setting] = {}
 
 
 def _raw(name: str, help_text: str, default: str, wants: str) -> str:
-    DECLARED[name] = Setting(name, help_text, default, wants)
+    # What reads a setting before or beside the settings says nothing about it.
+    if help_text:
+        DECLARED[name] = Setting(name, help_text, default, wants)
     return _given(name) or _from_secrets_manager(name) or default
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.usage import reports, rollup
 from billing.usage.spend_query import SpendChoice, read_choice
+from tests import clock
 from tests.admin.rows import make_usage
 from tests.billing.usage.test_exports import body, cells
 from tests.fixtures_billing import make_customer, make_team
@@ -108,8 +109,9 @@ def test_page__each_group__has_names_and_ways_down(
 
 
 def test_page__more_groups_than_colours__are_drawn_together(auditor: Client) -> None:
+    now = clock.earlier_today()
     for at in range(7):
-        make_usage(model=f"m{at}", cost_usd=Decimal(10 - at), created_at=NOW)
+        make_usage(model=f"m{at}", cost_usd=Decimal(10 - at), created_at=now)
     rollup.catch_up()
     chart = json.loads(auditor.get(PAGE, {"span": "today"}).context["chart"])
     sums = {one["label"]: sum(one["data"]) for one in chart["datasets"]}

@@ -27,6 +27,18 @@ def test_reference__its_folder__has_no_other_page() -> None:
     assert {path.name for path in pages.REFERENCE.iterdir()} == {*pages.PAGES}
 
 
+def test_settings__all_that_the_source_reads__are_declared() -> None:
+    pattern = re.compile(r"\benv\.[a-z_]+\(\s*[\"']([A-Z_]+)[\"']")
+    read = {name for path in sources() for name in pattern.findall(path.read_text())}
+    assert read <= env.DECLARED.keys()
+
+
+def test_settings__read_again_without_a_sentence__keep_theirs() -> None:
+    before = dict(env.DECLARED)
+    env.text("VALUECANVAS_ENV", "", "embedded")
+    assert before == env.DECLARED
+
+
 def test_settings__all_that_are_declared__are_listed_with_a_sentence() -> None:
     text = pages.render_settings()
     for one in env.DECLARED.values():

@@ -13,10 +13,10 @@ from django.db import DatabaseError, connection
 from flags import services
 from flags.builtin_flags import add_samples, ensure_built_in
 from flags.models import Flag
+from tests.clock import today
 from tests.flags.rows import ADA, ask, make_flag
 
 pytestmark = pytest.mark.django_db
-TODAY = dt.datetime.now(dt.UTC).date()
 DAY = dt.timedelta(days=1)
 
 
@@ -30,11 +30,11 @@ def check(**options):
 
 
 def test_check__flags_of_all_dates__only_past_ones_are_told(settings):
-    make_flag("today", expires_on=str(TODAY))
+    make_flag("today", expires_on=str(today()))
     make_flag("never")
-    services.archive(make_flag("gone", expires_on=str(TODAY - DAY)), actor=ADA)
+    services.archive(make_flag("gone", expires_on=str(today() - DAY)), actor=ADA)
     assert found() == []
-    make_flag("old", expires_on=str(TODAY - DAY))
+    make_flag("old", expires_on=str(today() - DAY))
     assert found() == ["flags.W001"]
     check(databases=["default"])
     settings.FLAGS_EXPIRED = "error"
@@ -45,7 +45,7 @@ def test_check__flags_of_all_dates__only_past_ones_are_told(settings):
 
 def test_check__without_a_database__is_not_asked(settings):
     settings.FLAGS_EXPIRED = "error"
-    make_flag("old", expires_on=str(TODAY - DAY))
+    make_flag("old", expires_on=str(today() - DAY))
     check()
 
 
@@ -53,7 +53,7 @@ def test_check__before_the_migrations__finds_nothing():
     def no_table(execute, sql, params, many, context):
         raise DatabaseError("there is no such column")
 
-    make_flag("old", expires_on=str(TODAY - DAY))
+    make_flag("old", expires_on=str(today() - DAY))
     with connection.execute_wrapper(no_table):
         assert found() == []
 

@@ -9,10 +9,10 @@ from django.utils import timezone
 from billing import tasks
 from billing.accounting import purge
 from billing.models import Counter, IdempotentReplay, LedgerCheck, Refusal, RefusalCount
+from tests.clock import today
 from valuecanvas.core.ids import uuid7
 from valuecanvas.core.models import Change, FormResult
 
-TODAY = timezone.now().date()
 NONE = {
     "counters": 0,
     "changes": 0,
@@ -27,7 +27,7 @@ NONE = {
 
 
 def make_counter(number: int, days_ago: int, **amounts: int) -> Counter:
-    day = TODAY - dt.timedelta(days=days_ago)
+    day = today() - dt.timedelta(days=days_ago)
     return Counter.objects.create(
         key=f"c:{number}:{day}", scope="c", scope_id=str(number), day=day, **amounts
     )
@@ -77,7 +77,7 @@ def test_purge__results_of_forms__go_when_their_time_is_over() -> None:
 def make_check(days_ago: int, *, ok: bool) -> LedgerCheck:
     at = timezone.now() - dt.timedelta(days=days_ago)
     return LedgerCheck.objects.create(
-        started_at=at, finished_at=at, last_day=TODAY, ok=ok, findings=[], by="a test"
+        started_at=at, finished_at=at, last_day=today(), ok=ok, findings=[], by="a test"
     )
 
 

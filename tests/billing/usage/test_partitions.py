@@ -2,21 +2,31 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from billing import tasks
 from billing.models import CorrectedRequest, Usage
 from billing.usage import partitions
 from tests.admin.rows import make_usage
+from tests.clock import today
 from tests.tampering import tampering
 from valuecanvas.core.ids import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TODAY = timezone.now().date()
-NEXT = partitions.shift_month(TODAY, partitions.AHEAD + 1)
+
+
+def month(ahead: int = 0) -> dt.date:
+    """The first day of this month, or of one so many months later."""
+    return partitions.shift_month(today(), ahead)
+
+
+def last_id(first: dt.date) -> uuid.UUID:
+    """The largest id of the month that begins on that day."""
+    after = partitions.first_id(partitions.shift_month(first, 1))
+    return uuid.UUID(int=after.int - 1)
 
 
 def table_of(row: Usage) -> str:
@@ -38,29 +48,24 @@ def drop(month: dt.date) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_id", "table"),
+    ("make_id", "table"),
     [
-        (uuid7(), f"llm_usage_{TODAY:%Y_%m}"),
-        (partitions.first_id(TODAY.replace(day=1)), f"llm_usage_{TODAY:%Y_%m}"),
-        (
-            uuid.UUID(
-                int=partitions.first_id(partitions.shift_month(TODAY, 1)).int - 1
-            ),
-            f"llm_usage_{TODAY:%Y_%m}",
-        ),
-        (partitions.first_id(dt.date(2020, 5, 1)), "llm_usage_history"),
-        (partitions.first_id(dt.date(2120, 5, 1)), "llm_usage_other"),
-        (uuid.UUID("ffffffff-ffff-4fff-8fff-ffffffffffff"), "llm_usage_other"),
+        (uuid7, "llm_usage_{:%Y_%m}"),
+        (lambda: partitions.first_id(month()), "llm_usage_{:%Y_%m}"),
+        (lambda: last_id(month()), "llm_usage_{:%Y_%m}"),
+        (lambda: partitions.first_id(dt.date(2020, 5, 1)), "llm_usage_history"),
+        (lambda: partitions.first_id(dt.date(2120, 5, 1)), "llm_usage_other"),
+        (lambda: uuid.UUID("ffffffff-ffff-4fff-8fff-ffffffffffff"), "llm_usage_other"),
     ],
 )
 def test_row__of_any_id__lies_in_the_partition_of_its_month(
-    request_id: uuid.UUID, table: str
+    make_id: Callable[[], uuid.UUID], table: str
 ) -> None:
-    assert table_of(save(request_id)) == table
+    assert table_of(save(make_id())) == table.format(month())
 
 
 def test_row__with_an_id_that_is_there__is_refused_in_every_partition() -> None:
-    for day in (dt.date(2020, 5, 1), TODAY, dt.date(2120, 5, 1)):
+    for day in (dt.date(2020, 5, 1), today(), dt.date(2120, 5, 1)):
         row = save(partitions.first_id(day))
         with pytest.raises(IntegrityError, match="pkey"):
             row.save(force_insert=True)
@@ -76,16 +81,16 @@ def test_correction__a_second_one_in_another_month__is_refused() -> None:
         CorrectedRequest.objects.all().delete()
 
 
-@pytest.mark.parametrize("table", ["history", "other", f"{TODAY:%Y_%m}"])
+@pytest.mark.parametrize("table", ["history", "other", "{:%Y_%m}"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET model = ''", "DELETE FROM {}", "TRUNCATE {}"])  # fmt: skip
 def test_partition__changed_past_its_parent__refuses(
     table: str, statement: str
 ) -> None:
-    for day in (dt.date(2020, 5, 1), TODAY, dt.date(2120, 5, 1)):
+    for day in (dt.date(2020, 5, 1), today(), dt.date(2120, 5, 1)):
         save(partitions.first_id(day))
     refused = pytest.raises(IntegrityError, match="append-only")
     with refused, transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement.format(f"llm_usage_{table}"))
+        cursor.execute(statement.format(f"llm_usage_{table}".format(today())))
 
 
 def test_add_months__all_there__adds_none() -> None:
@@ -98,10 +103,10 @@ def test_add_months__all_there__adds_none() -> None:
 
 
 def test_add_months__the_last_are_missing__adds_them_with_all_indexes() -> None:
-    months = [partitions.shift_month(TODAY, ahead) for ahead in (2, 3)]
-    for month in months:
-        drop(month)
-    names = [f"llm_usage_{month:%Y_%m}" for month in months]
+    months = [month(ahead=2), month(ahead=3)]
+    for one in months:
+        drop(one)
+    names = [f"llm_usage_{one:%Y_%m}" for one in months]
     assert tasks.partition_ledger()["added"] == names
     with connection.cursor() as cursor:
         cursor.execute(
@@ -117,13 +122,14 @@ def test_add_months__rows_of_the_month_lie_elsewhere__leaves_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(partitions, "AHEAD", partitions.AHEAD + 1)
-    row = save(uuid.UUID(int=partitions.first_id(NEXT).int + 5))
+    last = month(ahead=partitions.AHEAD)
+    row = save(uuid.UUID(int=partitions.first_id(last).int + 5))
     assert partitions.add_months() == []
     assert table_of(row) == "llm_usage_other"
     with tampering():
         Usage.objects.all().delete()
-    assert partitions.add_months() == [f"llm_usage_{NEXT:%Y_%m}"]
-    drop(NEXT)
+    assert partitions.add_months() == [f"llm_usage_{last:%Y_%m}"]
+    drop(last)
 
 
 def test_write__by_the_version_before__has_one_correction_a_request() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 
 from valuecanvas.core.telemetry import logs, request_context
 
 
 @pytest.fixture
 def level() -> Iterator[None]:
-    kept = structlog.get_config()
     logs.configure("info")
     yield
-    structlog.configure(**kept)
+    # Its list of processors is one for all configurations, so what was kept would change.
+    logs.configure(settings.LOG_LEVEL, settings.LOG_FORMAT)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

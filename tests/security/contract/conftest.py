@@ -32,7 +32,8 @@ def contract_server(
 ) -> Iterator[LiveServer]:
     """A gateway that counts nobody's requests a minute."""
     env = {**server_env, "REDIS_PREFIX": unique("contract")}
-    env |= dict.fromkeys(UNLIMITED, "0")
+    # With all endpoints that the document names.
+    env |= {"CHAOS_ENABLED": "true"} | dict.fromkeys(UNLIMITED, "0")
     with live_server(tmp_path_factory.mktemp("contract"), env) as running:
         yield running
 
