@@ -29,6 +29,12 @@ def last_id(first: dt.date) -> uuid.UUID:
     return uuid.UUID(int=after.int - 1)
 
 
+@pytest.fixture(autouse=True)
+def months() -> None:
+    """Those that a run which began last month may not have."""
+    partitions.add_months()
+
+
 def table_of(row: Usage) -> str:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -22,6 +22,7 @@ from billing.usage import partitions, rollup, weeks
 from billing.usage.levels import DIMENSIONS, LEVELS, WEEKS
 from billing.usage.sums import ACCURACY, SUMMED, quantile
 from tests.admin.rows import make_usage
+from tests.clock import earlier_today
 from tests.fixtures_billing import make_customer
 from tests.tables import empty_tables
 from tests.tampering import tampering
@@ -207,7 +208,7 @@ def test_catch_up__while_others_write__misses_none() -> None:
 
 
 def test_reconcile__a_sum_was_changed__is_drift_until_a_rebuild(capsys: Any) -> None:
-    row = make_usage(created_at=NOW - dt.timedelta(minutes=5))
+    row = make_usage(created_at=earlier_today())
     rollup.catch_up()
     UsageHour.objects.filter(level=18).update(cost_usd=1, requests=7)
     findings = {one.invariant.name: one for one in reconcile.check(3).findings}
