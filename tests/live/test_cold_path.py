@@ -105,6 +105,27 @@ async def test_visitor__who_leaves__keeps_the_seat_until_the_page_is_made(
     assert (pages.running, pages.left) == (0, 0)
 
 
+async def test_visitors__many_refused_in_one_moment__do_not_come_again_in_one(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(cold_path, "RETRY_AFTER_S", 2)
+    path = ColdPath(pages)
+    tasks = [Visitor().visit(path) for _ in range(2)]
+    await until(lambda: pages.running == 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "sleep", note)
+        await asyncio.gather(*(Visitor().visit(path) for _ in range(100)))
+    pages.open.set()
+    await asyncio.gather(*tasks)
+    assert all(2 <= one <= 4 for one in pauses)
+    assert len({round(one, 1) for one in pauses}) > 10
+
+
 async def test_bytes__of_all_requests__are_bounded_and_free_again(
     pages: Pages, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ that it cannot slow down the hot path.
 """
 
 import asyncio
+import random
 import sys
 import time
 import uuid
@@ -82,8 +83,7 @@ class ColdPath:
         except GatewayError as error:
             done.refuse(error)
             if isinstance(error, Unavailable):
-                # Whoever asks again at once is not refused faster than that.
-                await asyncio.sleep(RETRY_AFTER_S)
+                await asyncio.sleep(_pause())
             response = _refusal(scope, error, done.ids["request_id"])
             await hot.send_whole(response, sender)
         except ClientGone:
@@ -253,6 +253,15 @@ def _busy() -> Unavailable:
         code="overloaded",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
+
+
+def _pause() -> float:
+    """Seconds before a refusal: whoever asks again at once is not refused faster than that.
+
+    Not the same for all: hundreds that were refused in one moment would come again in one
+    moment, and hold up the requests to models that come in between.
+    """
+    return RETRY_AFTER_S * random.uniform(1, 2)  # noqa: S311 - no secret
 
 
 def _refusal(scope: Scope, error: GatewayError, request_id: str) -> HotResponse:
