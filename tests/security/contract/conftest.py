@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from billing.models import Scope
+from flags.models import Flag
 from tests.demo_process import DemoProcess
 from tests.fixtures_billing import unique
 from tests.live.conftest import server_env, transactional_db
@@ -50,8 +51,15 @@ def world(
     made.close()
 
 
+def free_names() -> None:
+    """Flags that another role made no longer have the names of the document's examples."""
+    for flag in Flag.objects.all():
+        Flag.objects.filter(pk=flag.pk).update(name=unique("earlier"))
+
+
 @pytest.fixture(params=["anonymous", "llm key", "full key", "staff"])
 def role(request: pytest.FixtureRequest, world: World) -> Role:
+    world.db(free_names)
     return ROLES[request.param](world)
 
 

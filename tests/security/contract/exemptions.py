@@ -64,6 +64,12 @@ TABLE = (
     Exemption(POSITIVE, FLAG, ": 400 .*", "fits the flag's kind, variants and state"),
     Exemption(
         POSITIVE,
+        "POST /ofrep/.*",
+        ": 400 .*TARGETING_KEY_MISSING.*",
+        "whether a flag wants a targeting key is its rules'",
+    ),
+    Exemption(
+        POSITIVE,
         "POST .*/versions",
         "(template|messages|variables|parameters|based_on|model)?: .*",
         "fits the prompt's kind and its other versions",
