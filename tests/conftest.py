@@ -13,8 +13,8 @@ from tests.tables import empty_tables
 SLOW = {
     "backups", "browser", "faults", "journeys", "hooks", "races", "test_crash_recovery.py", "test_statistics_peeking.py",
 }  # fmt: skip
-# The programs that these tests start do what others measure already, at half the speed
-# while they are measured.
+# The programs that these tests start are under load, and run what other tests cover: to
+# trace them would slow them down for nothing.
 UNMEASURED = {
     "backups", "bench", "browser", "faults", "journeys", "races", "security", "upgrade",
 }  # fmt: skip
